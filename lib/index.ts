@@ -1,0 +1,2 @@
+// Filled in as rooms arrive.
+export {};

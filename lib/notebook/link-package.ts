@@ -1,0 +1,13 @@
+/**
+ * Makes `import { ... } from 'tunebook'` work inside this checkout: tslab resolves packages through
+ * node_modules only, so node_modules/tunebook is a link to the package root. Run by `npm run build`.
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+
+const root = path.resolve(__dirname, '..', '..', '..');
+const link = path.join(root, 'node_modules', 'tunebook');
+if (!fs.existsSync(link)) {
+  fs.rmSync(link, { force: true });
+  fs.symlinkSync(root, link, 'junction');
+}

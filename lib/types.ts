@@ -1,0 +1,56 @@
+/**
+ * The few types that cross rooms.
+ *
+ * Shape legend, used everywhere: B batch, T time (tokens), C channels (model width),
+ * H heads, D head size, V vocabulary.
+ */
+
+/** Element types that the engine computes with. */
+export type EngineDtype = 'float32' | 'int32';
+
+/** A dense row-major array on the host. `data.length` is the product of `shape`. */
+export interface HostTensor {
+  readonly data: Float32Array | Int32Array;
+  readonly shape: readonly number[];
+}
+
+/** One training example: token ids and, of the same length, labels (-100 is ignored by the loss). */
+export interface EncodedExample {
+  readonly inputIds: readonly number[];
+  readonly labels: readonly number[];
+  /**
+   * Where several documents are packed into one example: the document number of each token.
+   * Tokens attend only inside their own document, and positions restart with each one.
+   */
+  readonly segmentIds?: readonly number[];
+}
+
+/** A padded batch, row-major [B, T]. */
+export interface Batch {
+  /** [batchSize, sequenceLength] */
+  readonly shape: readonly [number, number];
+  /** Token ids, [B, T]. */
+  readonly inputIds: Int32Array;
+  /** 1 where a token is real, 0 where it is padding, [B, T]. */
+  readonly attentionMask: Int32Array;
+  /** Token id to predict *at* this position (not shifted: as Hugging Face has them), -100 ignored, [B, T]. */
+  readonly labels: Int32Array;
+  /** Document number of each token where documents are packed, -1 on padding, [B, T]. */
+  readonly segmentIds?: Int32Array;
+}
+
+/** What the rest of the library needs of a tokenizer; `AutoTokenizer.fromPretrained` makes one. */
+export interface Tokenizer {
+  readonly vocabSize: number;
+  readonly bosTokenId: number | null;
+  readonly eosTokenId: number | null;
+  readonly padTokenId: number | null;
+  readonly modelMaxLength: number;
+  encode(text: string, options?: { addSpecialTokens?: boolean }): number[];
+  decode(ids: readonly number[], options?: { skipSpecialTokens?: boolean }): string;
+}
+
+/** An error the user can act on: "where: expected X, got Y", then what to do. */
+export class TunebookError extends Error {
+  override name = 'TunebookError';
+}
