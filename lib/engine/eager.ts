@@ -1,0 +1,117 @@
+/**
+ * The eager engine: functions run operation by operation on a TensorFlow.js backend. The reference that
+ * compiled functions are tested against, and what a person debugs in.
+ */
+import { createRequire } from 'node:module';
+import { TunebookError } from '../types';
+import type { HostTensor } from '../types';
+import type { CompiledFunction, CompiledVjp, Engine } from './engine';
+import type { Feeds } from './session';
+import { tf } from './tf';
+import type { NamedTensors, Tensor } from './tf';
+import type { Signature, TensorFunction, VjpRequest } from './trace';
+import { enableWasm } from './wasm';
+
+export class EagerEngine implements Engine {
+  readonly compileMs = 0;
+  private constructor(
+    readonly name: string,
+    private readonly backend: string,
+  ) {}
+
+  static async create(backend: 'cpu' | 'wasm' | 'tensorflow', threads: number): Promise<EagerEngine> {
+    if (backend === 'wasm') await enableWasm(threads);
+    if (backend === 'tensorflow') loadNative();
+    if (!(await tf.setBackend(backend))) {
+      throw new TunebookError(`createEngine: TensorFlow.js's '${backend}' backend did not start on this machine.`);
+    }
+    await tf.ready();
+    return new EagerEngine(`eager:${backend}`, backend);
+  }
+
+  async compile(fn: TensorFunction, signature: Signature): Promise<CompiledFunction> {
+    return { run: (feeds, options) => this.run(fn, signature, feeds, options?.into) };
+  }
+
+  /** Keeps no residuals: the backward pass runs the function again, under TensorFlow.js's tape. */
+  async compileVjp(request: VjpRequest): Promise<CompiledVjp> {
+    const { fn, signature, wrt, output } = request;
+    return {
+      residualBytes: 0,
+      forward: async (feeds, options) => ({
+        outputs: await this.run(fn, signature, feeds, options?.into),
+        residuals: {},
+      }),
+      backward: (feeds, _residuals, upstream, options) => {
+        const withUpstream = { ...signature, upstream: { shape: upstream.shape, dtype: 'float32' as const } };
+        const gradients: TensorFunction = (inputs) => {
+          const { upstream: dy, ...rest } = inputs;
+          const value = (...tensors: Tensor[]): Tensor =>
+            fn({ ...rest, ...Object.fromEntries(wrt.map((name, i) => [name, tensors[i]])) })[output];
+          const grads = tf.grads(value)(wrt.map((name) => rest[name]), dy);
+          return Object.fromEntries(wrt.map((name, i) => [`d_${name}`, grads[i]]));
+        };
+        return this.run(gradients, withUpstream, { ...feeds, upstream }, options?.into);
+      },
+    };
+  }
+
+  async dispose(): Promise<void> {}
+
+  private async run(
+    fn: TensorFunction,
+    signature: Signature,
+    feeds: Feeds,
+    into: Readonly<Record<string, Float32Array>> = {},
+  ): Promise<Record<string, HostTensor>> {
+    if (tf.getBackend() !== this.backend) await tf.setBackend(this.backend);
+    const results = tf.tidy(() => {
+      const tensors: NamedTensors = {};
+      for (const [name, spec] of Object.entries(signature)) tensors[name] = asTensor(name, spec, feeds[name]);
+      return fn(tensors);
+    });
+    const outputs: Record<string, HostTensor> = {};
+    for (const [name, tensor] of Object.entries(results)) {
+      const data = await tensor.data();
+      if (into[name] !== undefined) into[name].set(data);
+      outputs[name] = { data: into[name] ?? (data as Float32Array | Int32Array), shape: tensor.shape };
+      tensor.dispose();
+    }
+    return outputs;
+  }
+}
+
+function asTensor(name: string, spec: Signature[string], feed: HostTensor | undefined): Tensor {
+  const dtype = feed?.data instanceof Float32Array ? 'float32' : 'int32';
+  if (feed === undefined || dtype !== spec.dtype || String(feed.shape) !== String(spec.shape)) {
+    const got = feed === undefined ? 'nothing' : `${dtype} [${feed.shape.join(', ')}]`;
+    throw new TunebookError(
+      `engine.run: expected '${name}' ${spec.dtype} [${spec.shape.join(', ')}], got ${got}. ` +
+        `A compiled function is made for one set of shapes: compile it for these.`,
+    );
+  }
+  // A copy: backends may keep the array that they are given, and ours are written again in later steps.
+  return tf.tensor(feed.data.slice(), [...feed.shape], spec.dtype);
+}
+
+/** TensorFlow's own library, where @tensorflow/tfjs-node-gpu or tfjs-node is installed with its binary. */
+function loadNative(): void {
+  if (tf.findBackend('tensorflow') !== null) return;
+  const failures: string[] = [];
+  const places = [process.env.TUNEBOOK_TFJS_NODE, '@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node'];
+  for (const place of places) {
+    if (place === undefined) continue;
+    try {
+      createRequire(__filename)(place);
+      if (tf.findBackend('tensorflow') !== null) return;
+      failures.push(`${place} brought no native backend`);
+    } catch (error) {
+      failures.push(`${place}: ${error instanceof Error ? error.message.split('\n')[0] : String(error)}`);
+    }
+  }
+  throw new TunebookError(
+    `createEngine: expected @tensorflow/tfjs-node-gpu or @tensorflow/tfjs-node for backend 'tensorflow', got none ` +
+      `that loads (${failures.join('; ')}). Run 'npm install @tensorflow/tfjs-node-gpu' (Linux, CUDA 11, Node < 23), ` +
+      `or use the compiled engine, which needs neither.`,
+  );
+}

@@ -1,0 +1,192 @@
+/**
+ * The engine: runs functions of TensorFlow.js tensors on host arrays, compiled (traced to ONNX, the default)
+ * or eager (TensorFlow.js as it is, the reference). Both give the same results through the same interface.
+ */
+import { z } from 'zod';
+import { TunebookError } from '../types';
+import type { HostTensor } from '../types';
+import { EagerEngine } from './eager';
+import { GraphSession, PROVIDERS } from './session';
+import type { Feeds, Provider } from './session';
+import { traceFunction, traceVjp, UPSTREAM } from './trace';
+import type { Signature, TensorFunction, VjpRequest } from './trace';
+import type { Value } from './graph';
+
+export interface RunOptions {
+  /** Buffers that receive outputs by name, instead of new ones. */
+  readonly into?: Readonly<Record<string, Float32Array>>;
+}
+
+/** A function made for one signature. */
+export interface CompiledFunction {
+  run(feeds: Feeds, options?: RunOptions): Promise<Record<string, HostTensor>>;
+}
+
+/** Values that the backward pass needs from the forward pass of the same inputs. */
+export type Residuals = Readonly<Record<string, HostTensor>>;
+
+/** A function and its vector-Jacobian product, in two halves. */
+export interface CompiledVjp {
+  forward(feeds: Feeds, options?: RunOptions): Promise<{ outputs: Record<string, HostTensor>; residuals: Residuals }>;
+  /** @returns `d_<name>` for each name of `wrt`. Gives the residuals' memory back for the next forward pass. */
+  backward(
+    feeds: Feeds,
+    residuals: Residuals,
+    upstream: HostTensor,
+    options?: RunOptions,
+  ): Promise<Record<string, HostTensor>>;
+  /** Bytes of residuals that one forward pass keeps. */
+  readonly residualBytes: number;
+}
+
+export interface Engine {
+  /** For instance 'compiled:cpu' or 'eager:wasm'. */
+  readonly name: string;
+  /** Same function object and signature: the same compiled function. */
+  compile(fn: TensorFunction, signature: Signature): Promise<CompiledFunction>;
+  compileVjp(request: VjpRequest): Promise<CompiledVjp>;
+  /** Milliseconds spent on tracing and on making sessions so far. */
+  readonly compileMs: number;
+  dispose(): Promise<void>;
+}
+
+export interface EngineOptions {
+  /** 'compiled' (default) or 'eager'. */
+  kind?: 'compiled' | 'eager';
+  /** Hardware for compiled functions; default 'cpu'. */
+  provider?: Provider;
+  /** TensorFlow.js backend for eager functions; default 'cpu'. */
+  backend?: 'cpu' | 'wasm' | 'tensorflow';
+  /** CPU threads; default 0: one per core. */
+  threads?: number;
+}
+
+const optionsSchema = z.strictObject({
+  kind: z.enum(['compiled', 'eager']).default('compiled'),
+  provider: z.enum(PROVIDERS).default('cpu'),
+  backend: z.enum(['cpu', 'wasm', 'tensorflow']).default('cpu'),
+  threads: z.int().min(0).default(0),
+});
+
+/**
+ * Makes an engine.
+ * @throws TunebookError for unknown options or a backend that is not installed.
+ * @example
+ * const engine = await createEngine({ provider: 'cpu' });
+ * const square = await engine.compile(({ x }) => ({ y: tf.square(x) }), { x: { shape: [2], dtype: 'float32' } });
+ * const { y } = await square.run({ x: { data: Float32Array.of(2, 3), shape: [2] } });
+ * // y.data: 4, 9
+ */
+export async function createEngine(options: EngineOptions = {}): Promise<Engine> {
+  const parsed = optionsSchema.safeParse(options);
+  if (!parsed.success) {
+    throw new TunebookError(`createEngine: ${z.prettifyError(parsed.error)}`);
+  }
+  const { kind, provider, backend, threads } = parsed.data;
+  return kind === 'eager' ? EagerEngine.create(backend, threads) : new CompiledEngine(provider, threads);
+}
+
+class CompiledEngine implements Engine {
+  readonly name: string;
+  compileMs = 0;
+  private readonly cache = new WeakMap<TensorFunction, Map<string, Promise<CompiledFunction | CompiledVjp>>>();
+  private readonly sessions: GraphSession[] = [];
+
+  constructor(
+    private readonly provider: Provider,
+    private readonly threads: number,
+  ) {
+    this.name = `compiled:${provider}`;
+  }
+
+  compile(fn: TensorFunction, signature: Signature): Promise<CompiledFunction> {
+    return this.cached(fn, `run ${signatureKey(signature)}`, async () => {
+      const session = await this.session(() => traceFunction(fn, signature, this.target));
+      return { run: (feeds, options) => session.run(feeds, options?.into) };
+    });
+  }
+
+  compileVjp(request: VjpRequest): Promise<CompiledVjp> {
+    const { fn, signature, wrt, output, remat } = request;
+    const key = `vjp ${wrt.join()} ${output} ${remat ?? false} ${signatureKey(signature)}`;
+    return this.cached(fn, key, async () => {
+      const started = performance.now();
+      const split = traceVjp(request, this.target);
+      this.compileMs += performance.now() - started;
+      const forward = await this.session(() => split.forward);
+      const backward = await this.session(() => split.backward);
+      return splitFunction(forward, backward, split.residuals);
+    });
+  }
+
+  async dispose(): Promise<void> {
+    await Promise.all(this.sessions.splice(0).map((session) => session.dispose()));
+  }
+
+  private get target(): { contributedOps: boolean } {
+    return { contributedOps: this.provider === 'cpu' || this.provider === 'cuda' };
+  }
+
+  private async session(graph: () => Parameters<typeof GraphSession.create>[0]): Promise<GraphSession> {
+    const started = performance.now();
+    const session = await GraphSession.create(graph(), { provider: this.provider, threads: this.threads });
+    this.compileMs += performance.now() - started;
+    this.sessions.push(session);
+    return session;
+  }
+
+  private cached<T extends CompiledFunction | CompiledVjp>(
+    fn: TensorFunction,
+    key: string,
+    make: () => Promise<T>,
+  ): Promise<T> {
+    const bySignature = this.cache.get(fn) ?? new Map<string, Promise<CompiledFunction | CompiledVjp>>();
+    this.cache.set(fn, bySignature);
+    const known = bySignature.get(key) as Promise<T> | undefined;
+    if (known !== undefined) return known;
+    const made = make();
+    bySignature.set(key, made);
+    made.catch(() => bySignature.delete(key));
+    return made;
+  }
+}
+
+function splitFunction(
+  forward: GraphSession,
+  backward: GraphSession,
+  residuals: ReadonlyMap<string, Value>,
+): CompiledVjp {
+  // Finished backward passes leave their residual buffers here, so that steps allocate nothing.
+  const pool: Record<string, Float32Array>[] = [];
+  const sizes = [...residuals].map(([name, value]) => ({
+    name,
+    length: value.shape.reduce((product, size) => product * size, 1),
+  }));
+  for (const [name, value] of residuals) {
+    if (value.dtype !== 'float32') throw new Error(`internal: residual ${name} is ${value.dtype}`);
+  }
+  return {
+    residualBytes: sizes.reduce((total, { length }) => total + 4 * length, 0),
+    async forward(feeds, options) {
+      const buffers = pool.pop() ?? Object.fromEntries(sizes.map((s) => [s.name, new Float32Array(s.length)]));
+      const all = await forward.run(feeds, { ...options?.into, ...buffers });
+      const kept: Record<string, HostTensor> = {};
+      for (const { name } of sizes) {
+        kept[name] = all[name];
+        delete all[name];
+      }
+      return { outputs: all, residuals: kept };
+    },
+    async backward(feeds, kept, upstream, options) {
+      const gradients = await backward.run({ ...feeds, ...kept, [UPSTREAM]: upstream }, options?.into);
+      pool.push(Object.fromEntries(sizes.map(({ name }) => [name, kept[name].data as Float32Array])));
+      return gradients;
+    },
+  };
+}
+
+function signatureKey(signature: Signature): string {
+  return Object.entries(signature)
+    .map(([name, spec]) => `${name}:${spec.dtype}[${spec.shape.join()}]`)
+    .join(' ');
+}

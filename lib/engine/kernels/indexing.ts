@@ -1,0 +1,44 @@
+/**
+ * Recorded forms of the kernels that gather and scatter by index.
+ */
+import type { Value } from '../graph';
+import { tf } from '../tf';
+import type { TraceBackend } from '../trace-backend';
+import { cast, reshape } from './elementwise';
+import { lower } from './registry';
+
+lower<{ axis: number; batchDims: number }>('GatherV2', ({ b, inputs, attrs }) => {
+  const [x, indices] = [b.value(inputs.x), b.value(inputs.indices)];
+  const [axis] = tf.util.parseAxisParam(attrs.axis, [...x.shape]);
+  if (attrs.batchDims) throw new Error('internal: GatherV2 with batchDims has no recorded form');
+  const shape = [...x.shape.slice(0, axis), ...indices.shape, ...x.shape.slice(axis + 1)];
+  return b.emit('Gather', [x, indices], { shape, dtype: x.dtype, attributes: { axis } });
+});
+lower('GatherNd', ({ b, inputs }) => {
+  const [x, indices] = [b.value(inputs.params), b.value(inputs.indices)];
+  const depth = indices.shape[indices.shape.length - 1];
+  const shape = [...indices.shape.slice(0, -1), ...x.shape.slice(depth)];
+  return b.emit('GatherND', [x, cast(b, indices, 'int64')], { shape, dtype: x.dtype });
+});
+lower<{ shape: number[] }>('ScatterNd', ({ b, inputs, attrs }) => {
+  const [indices, updates] = [b.value(inputs.indices), b.value(inputs.updates)];
+  return scatterAdd(b, indices, updates, attrs.shape);
+});
+lower<{ numSegments: number }>('UnsortedSegmentSum', ({ b, inputs, attrs }) => {
+  const [x, ids] = [b.value(inputs.x), b.value(inputs.segmentIds)];
+  const rows = ids.shape.reduce((product, size) => product * size, 1);
+  const tail = x.shape.slice(ids.shape.length);
+  const updates = reshape(b, x, [rows, ...tail]);
+  return scatterAdd(b, reshape(b, ids, [rows, 1]), updates, [attrs.numSegments, ...tail]);
+});
+
+/** Rows that share an index add up. */
+function scatterAdd(b: TraceBackend, indices: Value, updates: Value, shape: readonly number[]): Value {
+  const dtype = updates.dtype === 'int32' ? 'int32' : 'float32';
+  const zeros = b.filled(0, shape, dtype);
+  return b.emit('ScatterND', [zeros, cast(b, indices, 'int64'), updates], {
+    shape,
+    dtype,
+    attributes: { reduction: 'add' },
+  });
+}

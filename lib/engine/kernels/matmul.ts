@@ -1,0 +1,64 @@
+/**
+ * Recorded forms of matrix multiplication. One matrix times one matrix becomes Gemm, the fastest path of
+ * ONNX Runtime's CPU provider; batches become FusedMatMul there and Transpose + MatMul elsewhere.
+ */
+import type { Value } from '../graph';
+import type { TraceBackend } from '../trace-backend';
+import { reshape } from './elementwise';
+import { broadcastShape, lower } from './registry';
+
+interface MatMulAttrs {
+  transposeA: boolean;
+  transposeB: boolean;
+}
+
+lower<MatMulAttrs>('BatchMatMul', ({ b, inputs, attrs }) =>
+  matMul(b, b.value(inputs.a), b.value(inputs.b), attrs),
+);
+
+function matMul(b: TraceBackend, x: Value, y: Value, { transposeA, transposeB }: MatMulAttrs): Value {
+  const rows = x.shape[x.shape.length - (transposeA ? 1 : 2)];
+  const columns = y.shape[y.shape.length - (transposeB ? 2 : 1)];
+  const shape = [...broadcastShape(x.shape.slice(0, -2), y.shape.slice(0, -2)), rows, columns];
+  if (isOneMatrix(x) && isOneMatrix(y)) {
+    const product = gemm(b, reshape(b, x, x.shape.slice(-2)), reshape(b, y, y.shape.slice(-2)), {
+      transposeA,
+      transposeB,
+    });
+    return reshape(b, product, shape);
+  }
+  if (b.target.contributedOps) {
+    return b.emit('FusedMatMul', [x, y], {
+      shape,
+      dtype: 'float32',
+      domain: 'com.microsoft',
+      attributes: { transA: transposeA ? 1 : 0, transB: transposeB ? 1 : 0 },
+    });
+  }
+  const left = transposeA ? swapLast(b, x) : x;
+  const right = transposeB ? swapLast(b, y) : y;
+  return b.emit('MatMul', [left, right], { shape, dtype: 'float32' });
+}
+
+/** Two-dimensional product, optionally plus a row vector [columns]. */
+export function gemm(b: TraceBackend, x: Value, y: Value, options: MatMulAttrs & { bias?: Value }): Value {
+  const { transposeA, transposeB, bias } = options;
+  const shape = [x.shape[transposeA ? 1 : 0], y.shape[transposeB ? 0 : 1]];
+  return b.emit('Gemm', bias ? [x, y, bias] : [x, y], {
+    shape,
+    dtype: 'float32',
+    attributes: { transA: transposeA ? 1 : 0, transB: transposeB ? 1 : 0 },
+  });
+}
+
+function isOneMatrix(x: Value): boolean {
+  return x.shape.slice(0, -2).every((size) => size === 1);
+}
+
+function swapLast(b: TraceBackend, x: Value): Value {
+  const rank = x.shape.length;
+  const perm = x.shape.map((_, axis) => axis);
+  [perm[rank - 2], perm[rank - 1]] = [perm[rank - 1], perm[rank - 2]];
+  const shape = perm.map((axis) => x.shape[axis]);
+  return b.emit('Transpose', [x], { shape, dtype: x.dtype, attributes: { perm } });
+}

@@ -1,0 +1,77 @@
+/**
+ * Recorded forms of the kernels that reduce along axes, softmax included.
+ */
+import type { Value } from '../graph';
+import { tf } from '../tf';
+import type { TraceBackend } from '../trace-backend';
+import { cast } from './elementwise';
+import { lower, sizeOf } from './registry';
+
+interface ReduceAttrs {
+  axis: number | number[];
+  keepDims: boolean;
+}
+
+function reduce(b: TraceBackend, op: string, x: Value, axes: readonly number[], keepDims: boolean): Value {
+  if (axes.length === 0) return x;
+  const kept = x.shape.map((size, axis) => (axes.includes(axis) ? 1 : size));
+  const shape = keepDims ? kept : kept.filter((_, axis) => !axes.includes(axis));
+  return b.emit(op, [x, b.int64(axes)], { shape, dtype: x.dtype, attributes: { keepdims: keepDims ? 1 : 0 } });
+}
+
+for (const [kernel, op] of [
+  ['Sum', 'ReduceSum'],
+  ['Mean', 'ReduceMean'],
+  ['Max', 'ReduceMax'],
+  ['Min', 'ReduceMin'],
+  ['Prod', 'ReduceProd'],
+] as const) {
+  lower<ReduceAttrs>(kernel, ({ b, inputs, attrs }) => {
+    const x = b.value(inputs.x);
+    const axes = tf.util.parseAxisParam(attrs.axis, [...x.shape]);
+    const numbers = x.dtype === 'bool' ? cast(b, x, 'int32') : x;
+    if (kernel === 'Sum' && numbers.fill !== undefined && numbers.dtype === 'float32') {
+      const kept = x.shape.map((size, axis) => (axes.includes(axis) ? 1 : size));
+      const shape = attrs.keepDims ? kept : kept.filter((_, axis) => !axes.includes(axis));
+      return b.filled(numbers.fill * sizeOf(axes.map((axis) => x.shape[axis])), shape, 'float32');
+    }
+    return reduce(b, op, kernel === 'Mean' ? cast(b, numbers, 'float32') : numbers, axes, attrs.keepDims);
+  });
+}
+// Boolean reductions: there is no ReduceAll in ONNX, so take the minimum or maximum of 0 and 1.
+for (const [kernel, op] of [
+  ['All', 'ReduceMin'],
+  ['Any', 'ReduceMax'],
+] as const) {
+  lower<ReduceAttrs>(kernel, ({ b, inputs, attrs }) => {
+    const x = b.value(inputs.x);
+    const axes = tf.util.parseAxisParam(attrs.axis, [...x.shape]);
+    return cast(b, reduce(b, op, cast(b, x, 'int32'), axes, attrs.keepDims), 'bool');
+  });
+}
+for (const kernel of ['ArgMax', 'ArgMin'] as const) {
+  lower<{ axis: number }>(kernel, ({ b, inputs, attrs }) => {
+    const x = b.value(inputs.x);
+    const [axis] = tf.util.parseAxisParam(attrs.axis, [...x.shape]);
+    const shape = x.shape.filter((_, i) => i !== axis);
+    const index = b.emit(kernel, [x], { shape, dtype: 'int64', attributes: { axis, keepdims: 0 } });
+    return cast(b, index, 'int32');
+  });
+}
+lower<{ axis: number; exclusive: boolean; reverse: boolean }>('Cumsum', ({ b, inputs, attrs }) => {
+  const x = b.value(inputs.x);
+  const [axis] = tf.util.parseAxisParam(attrs.axis, [...x.shape]);
+  return b.emit('CumSum', [x, b.scalar(axis, 'int32')], {
+    shape: x.shape,
+    dtype: x.dtype,
+    attributes: { exclusive: attrs.exclusive ? 1 : 0, reverse: attrs.reverse ? 1 : 0 },
+  });
+});
+lower<{ dim: number }>('Softmax', ({ b, inputs, attrs }) => {
+  const x = b.value(inputs.logits);
+  return b.emit('Softmax', [x], { shape: x.shape, dtype: 'float32', attributes: { axis: attrs.dim } });
+});
+lower<{ axis?: number }>('LogSoftmax', ({ b, inputs, attrs }) => {
+  const x = b.value(inputs.logits);
+  return b.emit('LogSoftmax', [x], { shape: x.shape, dtype: 'float32', attributes: { axis: attrs.axis ?? -1 } });
+});

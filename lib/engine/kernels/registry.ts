@@ -1,0 +1,67 @@
+/**
+ * How a TensorFlow.js kernel is given its recorded form ("lowered" to ONNX).
+ */
+import type { NamedTensorInfoMap, TensorInfo } from '@tensorflow/tfjs-core';
+import { TunebookError } from '../../types';
+import { tf } from '../tf';
+import { TRACE_BACKEND, traceBackend } from '../trace-backend';
+import type { TraceBackend } from '../trace-backend';
+import type { Value } from '../graph';
+
+const names = new Set<string>();
+
+/** What a lowering gets: the backend to record on, the input tensors and the attributes that the kernel declares. */
+export interface LoweringCall<Attrs> {
+  readonly b: TraceBackend;
+  readonly inputs: Record<string, TensorInfo>;
+  readonly attrs: Attrs;
+}
+
+/** Registers the recorded form of `kernelName`. A single value or a list, as the kernel returns it. */
+export function lower<Attrs = Record<string, never>>(
+  kernelName: string,
+  lowering: (call: LoweringCall<Attrs>) => Value | Value[],
+): void {
+  names.add(kernelName);
+  tf.registerKernel({
+    kernelName,
+    backendName: TRACE_BACKEND,
+    kernelFunc: ({ inputs, attrs }) => {
+      const b = traceBackend();
+      const result = lowering({ b, inputs: present(inputs), attrs: attrs as unknown as Attrs });
+      return Array.isArray(result) ? result.map((value) => b.tensor(value)) : b.tensor(result);
+    },
+  });
+}
+
+/** Names of all kernels that can be traced; a test compares each with TensorFlow.js's cpu backend. */
+export function loweredKernels(): string[] {
+  return [...names].sort();
+}
+
+function present(inputs: NamedTensorInfoMap): Record<string, TensorInfo> {
+  const all: Record<string, TensorInfo> = {};
+  for (const [name, tensor] of Object.entries(inputs)) if (tensor !== undefined) all[name] = tensor;
+  return all;
+}
+
+/** The shape that two shapes broadcast to, as NumPy has it. */
+export function broadcastShape(a: readonly number[], b: readonly number[]): number[] {
+  const rank = Math.max(a.length, b.length);
+  return Array.from({ length: rank }, (_, i) => {
+    const x = a[a.length - rank + i] ?? 1;
+    const y = b[b.length - rank + i] ?? 1;
+    if (x !== y && x !== 1 && y !== 1) {
+      throw new TunebookError(`engine: expected shapes that broadcast, got [${a}] and [${b}].`);
+    }
+    return x === 1 ? y : x;
+  });
+}
+
+export function sameShape(a: readonly number[], b: readonly number[]): boolean {
+  return a.length === b.length && a.every((size, i) => size === b[i]);
+}
+
+export function sizeOf(shape: readonly number[]): number {
+  return shape.reduce((product, size) => product * size, 1);
+}

@@ -1,0 +1,83 @@
+/**
+ * Writes a recorded graph as the bytes of an ONNX model (opset 18), which ONNX Runtime loads.
+ * Format: https://github.com/onnx/onnx/blob/main/docs/IR.md
+ */
+import { onnx } from 'onnx-proto';
+import { nodesFor } from './graph';
+import type { Attribute, ConstantData, Graph, GraphDtype, Value } from './graph';
+
+const ELEMENT_TYPE: Record<GraphDtype, number> = { float32: 1, uint8: 2, int32: 6, int64: 7, bool: 9 };
+const OPSET = 18;
+const IR_VERSION = 8;
+
+/** @returns the model's bytes. Values that are already known by a name (inputs, outputs) keep it. */
+export function writeOnnx(graph: Graph): Uint8Array {
+  const names = new Map<Value, string>();
+  const initializers: onnx.ITensorProto[] = [];
+  for (const [name, value] of graph.inputs) names.set(value, name);
+
+  const nameOf = (value: Value): string => {
+    const known = names.get(value);
+    if (known !== undefined) return known;
+    const name = `${value.constant ? 'c' : 't'}${value.id}`;
+    names.set(value, name);
+    if (value.constant) initializers.push(tensorProto(name, value, value.constant));
+    return name;
+  };
+
+  const nodes = nodesFor(graph.outputs.values(), new Set(graph.inputs.values())).map((node) => ({
+    opType: node.op,
+    domain: node.domain,
+    input: node.inputs.map(nameOf),
+    output: node.outputs.map(nameOf),
+    attribute: Object.entries(node.attributes).map(([name, value]) => attributeProto(name, value)),
+  }));
+  // A graph output may be an input, a constant or another output as well: give each a node of its own.
+  for (const [name, value] of graph.outputs) {
+    nodes.push({ opType: 'Identity', domain: '', input: [nameOf(value)], output: [name], attribute: [] });
+  }
+  return onnx.ModelProto.encode({
+    irVersion: IR_VERSION,
+    producerName: 'tunebook',
+    opsetImport: [
+      { domain: '', version: OPSET },
+      { domain: 'com.microsoft', version: 1 },
+    ],
+    graph: {
+      name: 'tunebook',
+      node: nodes,
+      initializer: initializers,
+      input: [...graph.inputs].map(([name, value]) => valueInfo(name, value)),
+      output: [...graph.outputs].map(([name, value]) => valueInfo(name, value)),
+    },
+  }).finish();
+}
+
+function valueInfo(name: string, value: Value): onnx.IValueInfoProto {
+  return {
+    name,
+    type: {
+      tensorType: {
+        elemType: ELEMENT_TYPE[value.dtype],
+        shape: { dim: value.shape.map((size) => ({ dimValue: size })) },
+      },
+    },
+  };
+}
+
+function tensorProto(name: string, value: Value, data: ConstantData): onnx.ITensorProto {
+  return {
+    name,
+    dataType: ELEMENT_TYPE[value.dtype],
+    dims: [...value.shape],
+    rawData: new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
+  };
+}
+
+function attributeProto(name: string, value: Attribute): onnx.IAttributeProto {
+  const type = onnx.AttributeProto.AttributeType;
+  if (typeof value === 'number') return { name, type: type.INT, i: value };
+  if (typeof value === 'string') return { name, type: type.STRING, s: Buffer.from(value) };
+  if ('float' in value) return { name, type: type.FLOAT, f: value.float };
+  return { name, type: type.INTS, ints: [...value] };
+}

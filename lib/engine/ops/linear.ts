@@ -1,0 +1,68 @@
+/**
+ * Linear map of the last axis: plain TensorFlow.js form, and a recorded form that becomes one Gemm per pass.
+ */
+import { tf } from '../tf';
+import type { NamedTensors, Tensor } from '../tf';
+import { isTracing } from '../trace-backend';
+import { lower, sizeOf } from '../kernels/registry';
+import { reshape } from '../kernels/elementwise';
+import { gemm } from '../kernels/matmul';
+
+export interface LinearOptions {
+  /** The weight is [out, in], as torch.nn.Linear keeps it, instead of [in, out], as GPT-2's Conv1D does. */
+  transposeWeight?: boolean;
+}
+
+/**
+ * y = x W + b on the last axis.
+ * @param x float32 [..., in]
+ * @param weight float32 [in, out], or [out, in] with `transposeWeight`
+ * @param bias float32 [out], optional
+ * @returns float32 [..., out]
+ */
+export function linear(x: Tensor, weight: Tensor, bias?: Tensor, options: LinearOptions = {}): Tensor {
+  const transposeWeight = options.transposeWeight ?? false;
+  if (!isTracing()) return plainLinear(x, weight, bias, { transposeWeight });
+  const inputs: NamedTensors = bias === undefined ? { x, weight } : { x, weight, bias };
+  return tf.engine().runKernel(KERNEL, inputs, { transposeWeight }) as Tensor;
+}
+
+/** The reference that the recorded form is tested against. */
+export function plainLinear(x: Tensor, weight: Tensor, bias: Tensor | undefined, options: LinearOptions): Tensor {
+  const rows = asRows(x);
+  const out: number = weight.shape[options.transposeWeight ? 0 : 1] ?? 0;
+  const product = tf.matMul(rows, weight as tf.Tensor2D, false, options.transposeWeight);
+  const shifted = bias === undefined ? product : tf.add(product, bias);
+  return tf.reshape(shifted, [...x.shape.slice(0, -1), out]);
+}
+
+const KERNEL = 'TunebookLinear';
+
+lower<{ transposeWeight: boolean }>(KERNEL, ({ b, inputs, attrs }) => {
+  const [x, weight] = [b.value(inputs.x), b.value(inputs.weight)];
+  const inSize = x.shape[x.shape.length - 1];
+  const rows = reshape(b, x, [sizeOf(x.shape) / inSize, inSize]);
+  const bias = inputs.bias === undefined ? undefined : b.value(inputs.bias);
+  const product = gemm(b, rows, weight, { transposeA: false, transposeB: attrs.transposeWeight, bias });
+  return reshape(b, product, [...x.shape.slice(0, -1), product.shape[1]]);
+});
+
+tf.registerGradient({
+  kernelName: KERNEL,
+  inputsToSave: ['x', 'weight'],
+  gradFunc: (dy, saved, attrs) => {
+    const [x, weight] = saved;
+    const upstream = dy as Tensor;
+    const transposeWeight = attrs.transposeWeight as boolean;
+    const rows = (): tf.Tensor2D => asRows(upstream);
+    return {
+      x: () => linear(upstream, weight, undefined, { transposeWeight: !transposeWeight }),
+      weight: () => (transposeWeight ? tf.matMul(rows(), asRows(x), true) : tf.matMul(asRows(x), rows(), true)),
+      bias: () => tf.sum(rows(), 0),
+    };
+  },
+});
+
+function asRows(x: Tensor): tf.Tensor2D {
+  return tf.reshape(x, [-1, x.shape[x.shape.length - 1]]);
+}

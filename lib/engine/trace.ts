@@ -1,0 +1,186 @@
+/**
+ * Turns functions of TensorFlow.js tensors into graphs: the function alone, or its vector-Jacobian product
+ * cut into a forward and a backward graph.
+ */
+import { TunebookError } from '../types';
+import type { EngineDtype } from '../types';
+import './kernels';
+import { nodesFor } from './graph';
+import type { Graph, Value } from './graph';
+import { tf } from './tf';
+import type { NamedTensors, Tensor } from './tf';
+import { TRACE_BACKEND, traceBackend } from './trace-backend';
+import type { TraceTarget } from './trace-backend';
+
+export interface TensorSpec {
+  readonly shape: readonly number[];
+  readonly dtype: EngineDtype;
+}
+export type Signature = Readonly<Record<string, TensorSpec>>;
+/** A pure function of named tensors: no reading of values, no randomness, no state. */
+export type TensorFunction = (inputs: NamedTensors) => NamedTensors;
+
+/** Name of the backward graph's upstream gradient input. */
+export const UPSTREAM = 'upstream';
+
+/** Records `fn` once. @throws TunebookError for a host read, an unknown kernel or shapes that do not fit. */
+export function traceFunction(fn: TensorFunction, signature: Signature, target: TraceTarget): Graph {
+  return onTraceBackend(target, () => {
+    const { tensors, values } = placeholders(signature);
+    const outputs = new Map<string, Value>();
+    for (const [name, tensor] of Object.entries(fn(tensors))) outputs.set(name, traceBackend().value(tensor));
+    return pruned(values, outputs);
+  });
+}
+
+export interface VjpRequest {
+  readonly fn: TensorFunction;
+  readonly signature: Signature;
+  /** Inputs whose gradients are wanted. */
+  readonly wrt: readonly string[];
+  /** The output that the upstream gradient belongs to; the others are passed on without gradient. */
+  readonly output: string;
+  /** Keep no residuals; the backward graph computes the forward pass again (gradient checkpointing). */
+  readonly remat?: boolean;
+}
+
+export interface SplitGraphs {
+  /** Outputs: those of the function, then the residuals. */
+  readonly forward: Graph;
+  /** Inputs: those of the function that it needs, the residuals and UPSTREAM. Outputs: one per `wrt`. */
+  readonly backward: Graph;
+  readonly residuals: ReadonlyMap<string, Value>;
+}
+
+/**
+ * Records value and gradients once and cuts where the upstream gradient enters: what it touches runs
+ * backward, what the outputs need runs forward, and values that cross the cut are residuals.
+ */
+export function traceVjp(request: VjpRequest, target: TraceTarget): SplitGraphs {
+  return onTraceBackend(target, () => {
+    const b = traceBackend();
+    const { tensors, values } = placeholders(request.signature);
+    const outputs = new Map<string, Value>();
+    const differentiated = request.wrt.map((name) => tensors[name]);
+    const value = (...inputs: Tensor[]): Tensor => {
+      const named = { ...tensors };
+      request.wrt.forEach((name, i) => (named[name] = inputs[i]));
+      const results = request.fn(named);
+      for (const [name, tensor] of Object.entries(results)) outputs.set(name, b.value(tensor));
+      return results[request.output];
+    };
+    const shape = tf.tidy(() => value(...differentiated).shape);
+    outputs.clear();
+    const upstream = b.input(UPSTREAM, shape, 'float32');
+    const { grads } = tf.engine().gradients(() => value(...differentiated), differentiated, upstream, true);
+    const gradients = new Map<string, Value>();
+    request.wrt.forEach((name, i) => {
+      if (grads[i] === null || grads[i] === undefined) {
+        throw new TunebookError(
+          `engine.compileVjp: expected every input of wrt to influence '${request.output}', got '${name}', ` +
+            `which does not. Leave it out of wrt.`,
+        );
+      }
+      gradients.set(`d_${name}`, b.value(grads[i]));
+    });
+    return split({ values, outputs, gradients, upstream: b.value(upstream), remat: request.remat ?? false });
+  });
+}
+
+// Operators so cheap that the backward pass repeats them rather than keep their result.
+const FREE = new Set(['Reshape', 'Cast', 'Expand', 'Identity']);
+
+function split(traced: {
+  values: ReadonlyMap<string, Value>;
+  outputs: ReadonlyMap<string, Value>;
+  gradients: ReadonlyMap<string, Value>;
+  upstream: Value;
+  remat: boolean;
+}): SplitGraphs {
+  const forwardNodes = new Set(nodesFor(traced.outputs.values()));
+  const backwardNodes = nodesFor(traced.gradients.values());
+  const fromInputs = new Set<Value>([...traced.values.values(), traced.upstream]);
+  const fromUpstream = new Set<Value>([traced.upstream]);
+  for (const node of backwardNodes) {
+    const [isVariable, isBackward] = [fromInputs, fromUpstream].map((set) => node.inputs.some((v) => set.has(v)));
+    for (const output of node.outputs) {
+      if (isVariable) fromInputs.add(output);
+      if (isBackward) fromUpstream.add(output);
+    }
+  }
+  const residuals = new Map<string, Value>();
+  const kept = new Set<Value>();
+  const visited = new Set<Value>();
+  const visit = (value: Value): void => {
+    const node = value.producer;
+    if (node === undefined || visited.has(value)) return;
+    visited.add(value);
+    const repeat =
+      traced.remat ||
+      !forwardNodes.has(node) ||
+      fromUpstream.has(value) ||
+      !fromInputs.has(value) ||
+      FREE.has(node.op) ||
+      (value.dtype !== 'float32' && value.dtype !== 'int32');
+    if (repeat) node.inputs.forEach(visit);
+    else kept.add(value);
+  };
+  for (const gradient of traced.gradients.values()) visit(gradient);
+  for (const value of [...kept].sort((x, y) => x.id - y.id)) residuals.set(`residual_${residuals.size}`, value);
+
+  return {
+    forward: pruned(traced.values, new Map([...traced.outputs, ...residuals])),
+    backward: pruned(new Map([...traced.values, ...residuals, [UPSTREAM, traced.upstream]]), traced.gradients),
+    residuals,
+  };
+}
+
+/** Drops the inputs that no output needs. */
+function pruned(inputs: ReadonlyMap<string, Value>, outputs: ReadonlyMap<string, Value>): Graph {
+  const used = new Set<Value>(outputs.values());
+  for (const node of nodesFor(outputs.values(), new Set(inputs.values()))) node.inputs.forEach((v) => used.add(v));
+  return { inputs: new Map([...inputs].filter(([, value]) => used.has(value))), outputs };
+}
+
+function placeholders(signature: Signature): { tensors: NamedTensors; values: Map<string, Value> } {
+  const tensors: NamedTensors = {};
+  const values = new Map<string, Value>();
+  for (const [name, spec] of Object.entries(signature)) {
+    const tensor = traceBackend().input(name, spec.shape, spec.dtype);
+    tensors[name] = tensor;
+    values.set(name, traceBackend().value(tensor));
+  }
+  return { tensors, values };
+}
+
+function onTraceBackend<Result>(target: TraceTarget, record: () => Result): Result {
+  const backend = traceBackend();
+  if (!tf.getBackend()) tf.setBackend('cpu');
+  const before = tf.getBackend();
+  if (before === TRACE_BACKEND) throw new Error('internal: a trace inside a trace');
+  tf.setBackend(TRACE_BACKEND);
+  backend.begin(target);
+  tf.engine().startScope('trace');
+  try {
+    return record();
+  } catch (error) {
+    throw explained(error);
+  } finally {
+    tf.engine().endScope();
+    tf.setBackend(before);
+  }
+}
+
+function explained(error: unknown): unknown {
+  if (error instanceof TunebookError || !(error instanceof Error)) return error;
+  const kernel = /registered kernel '(\w+)'/.exec(error.message)?.[1] ?? /Kernel '(\w+)' not registered/.exec(error.message)?.[1];
+  if (kernel !== undefined) {
+    return new TunebookError(
+      `engine.compile: expected kernels that have an ONNX form, got '${kernel}'. Write the function with other ` +
+        `TensorFlow.js operations, add the kernel in lib/engine/kernels, or use an eager engine.`,
+      { cause: error },
+    );
+  }
+  if (error.message.startsWith('internal:')) return error;
+  return new TunebookError(`engine.compile: the function failed while it was traced: ${error.message}`, { cause: error });
+}
