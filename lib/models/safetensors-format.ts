@@ -172,12 +172,12 @@ export function formatHeader(
 }
 
 /**
- * Refuses names that no honest file has: they would pollute prototypes wherever names become keys.
+ * Refuses names that no honest file has: they pollute prototypes where names become keys, or are the format's own.
  *
  * @throws {TunebookError} Naming the name and the rule.
  */
 export function requireSafeName(name: string, where: string): void {
-  if (name === '__proto__' || name === 'constructor' || name === 'prototype') {
+  if (['__proto__', 'constructor', 'prototype', '__metadata__'].includes(name)) {
     throw new TunebookError(`${where}: ${quote(name)} is not allowed as a tensor name.`);
   }
   if (name.length > MAX_NAME_LENGTH) {

@@ -2,6 +2,7 @@
  * Writing safetensors files: tensors are asked for one by one while the file is written, so that a model is
  * never in memory twice; the file appears under its name only when it is whole.
  */
+import { createHash } from 'node:crypto';
 import path from 'node:path';
 import { TunebookError } from '../types';
 import { requireFreeSpace, stageFile, type ByteSink, type StagedFile } from './atomic-write';
@@ -54,12 +55,15 @@ export async function writeSafetensors(
   return sizeBytes;
 }
 
-/** As `writeSafetensors`, but the file waits under a temporary name until it is committed. */
+/**
+ * As `writeSafetensors`, but the file waits under a temporary name until it is committed; also gives the
+ * SHA-256 of its bytes in hex.
+ */
 export async function stageSafetensors(
   filePath: string,
   tensors: Iterable<TensorSource>,
   { dtype: defaultDtype = 'F32', metadata = { format: 'pt' } }: WriteSafetensorsOptions = {},
-): Promise<{ staged: StagedFile; sizeBytes: number }> {
+): Promise<{ staged: StagedFile; sizeBytes: number; sha256: string }> {
   const seen = new Set<string>();
   const planned = [...tensors].map((source) => {
     requireSafeName(source.name, filePath);
@@ -84,7 +88,12 @@ export async function stageSafetensors(
   const sizeBytes = planned.reduce((sum, { byteLength }) => sum + byteLength, header.byteLength);
   await requireFreeSpace(path.dirname(filePath), sizeBytes);
 
-  const staged = await stageFile(filePath, async (sink) => {
+  const hash = createHash('sha256');
+  const staged = await stageFile(filePath, async (fileSink) => {
+    const sink: ByteSink = async (bytes) => {
+      hash.update(bytes);
+      await fileSink(bytes);
+    };
     await sink(header);
     for (const { source, name, dtype, size, byteLength } of planned) {
       const where = `${filePath}: tensor "${name}"`;
@@ -94,7 +103,7 @@ export async function stageSafetensors(
       else throw new TunebookError(`${where}: expected ${byteLength} bytes, got ${values.byteLength}.`);
     }
   });
-  return { staged, sizeBytes };
+  return { staged, sizeBytes, sha256: hash.digest('hex') };
 }
 
 async function writeFloats(
