@@ -9,7 +9,7 @@ import type { CompiledFunction, CompiledVjp, Engine } from './engine';
 import type { Feeds } from './session';
 import { tf } from './tf';
 import type { NamedTensors, Tensor } from './tf';
-import type { Signature, TensorFunction, VjpRequest } from './trace';
+import type { Signature, TensorFunction, TensorSpec, VjpRequest } from './trace';
 import { enableWasm } from './wasm';
 
 export class EagerEngine implements Engine {
@@ -23,7 +23,9 @@ export class EagerEngine implements Engine {
     if (backend === 'wasm') await enableWasm(threads);
     if (backend === 'tensorflow') loadNative();
     if (!(await tf.setBackend(backend))) {
-      throw new TunebookError(`createEngine: TensorFlow.js's '${backend}' backend did not start on this machine.`);
+      throw new TunebookError(
+        `createEngine: TensorFlow.js's '${backend}' backend did not start on this machine.`,
+      );
     }
     await tf.ready();
     return new EagerEngine(`eager:${backend}`, backend);
@@ -35,7 +37,7 @@ export class EagerEngine implements Engine {
 
   /** Keeps no residuals: the backward pass runs the function again, under TensorFlow.js's tape. */
   async compileVjp(request: VjpRequest): Promise<CompiledVjp> {
-    const { fn, signature, wrt, output } = request;
+    const { fn, signature, wrt, output, accumulate = [] } = request;
     return {
       residualBytes: 0,
       forward: async (feeds, options) => ({
@@ -43,13 +45,25 @@ export class EagerEngine implements Engine {
         residuals: {},
       }),
       backward: (feeds, _residuals, upstream, options) => {
-        const withUpstream = { ...signature, upstream: { shape: upstream.shape, dtype: 'float32' as const } };
+        const withUpstream: Record<string, TensorSpec> = {
+          ...signature,
+          upstream: { shape: upstream.shape, dtype: 'float32' },
+        };
+        for (const name of accumulate) withUpstream[`acc_${name}`] = signature[name];
         const gradients: TensorFunction = (inputs) => {
           const { upstream: dy, ...rest } = inputs;
           const value = (...tensors: Tensor[]): Tensor =>
             fn({ ...rest, ...Object.fromEntries(wrt.map((name, i) => [name, tensors[i]])) })[output];
-          const grads = tf.grads(value)(wrt.map((name) => rest[name]), dy);
-          return Object.fromEntries(wrt.map((name, i) => [`d_${name}`, grads[i]]));
+          const grads = tf.grads(value)(
+            wrt.map((name) => rest[name]),
+            dy,
+          );
+          return Object.fromEntries(
+            wrt.map((name, i) => [
+              `d_${name}`,
+              accumulate.includes(name) ? tf.add(grads[i], rest[`acc_${name}`]) : grads[i],
+            ]),
+          );
         };
         return this.run(gradients, withUpstream, { ...feeds, upstream }, options?.into);
       },

@@ -27,7 +27,10 @@ export type Residuals = Readonly<Record<string, HostTensor>>;
 
 /** A function and its vector-Jacobian product, in two halves. */
 export interface CompiledVjp {
-  forward(feeds: Feeds, options?: RunOptions): Promise<{ outputs: Record<string, HostTensor>; residuals: Residuals }>;
+  forward(
+    feeds: Feeds,
+    options?: RunOptions,
+  ): Promise<{ outputs: Record<string, HostTensor>; residuals: Residuals }>;
   /** @returns `d_<name>` for each name of `wrt`. Gives the residuals' memory back for the next forward pass. */
   backward(
     feeds: Feeds,
@@ -89,7 +92,10 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
 class CompiledEngine implements Engine {
   readonly name: string;
   compileMs = 0;
-  private readonly cache = new WeakMap<TensorFunction, Map<string, Promise<CompiledFunction | CompiledVjp>>>();
+  private readonly cache = new WeakMap<
+    TensorFunction,
+    Map<string, Promise<CompiledFunction | CompiledVjp>>
+  >();
   private readonly sessions: GraphSession[] = [];
 
   constructor(
@@ -107,8 +113,8 @@ class CompiledEngine implements Engine {
   }
 
   compileVjp(request: VjpRequest): Promise<CompiledVjp> {
-    const { fn, signature, wrt, output, remat } = request;
-    const key = `vjp ${wrt.join()} ${output} ${remat ?? false} ${signatureKey(signature)}`;
+    const { fn, signature, wrt, output, remat, accumulate } = request;
+    const key = `vjp ${wrt.join()} ${output} ${remat ?? false} ${accumulate?.join() ?? ''} ${signatureKey(signature)}`;
     return this.cached(fn, key, async () => {
       const started = performance.now();
       const split = traceVjp(request, this.target);
@@ -168,7 +174,8 @@ function splitFunction(
   return {
     residualBytes: sizes.reduce((total, { length }) => total + 4 * length, 0),
     async forward(feeds, options) {
-      const buffers = pool.pop() ?? Object.fromEntries(sizes.map((s) => [s.name, new Float32Array(s.length)]));
+      const buffers =
+        pool.pop() ?? Object.fromEntries(sizes.map((s) => [s.name, new Float32Array(s.length)]));
       const all = await forward.run(feeds, { ...options?.into, ...buffers });
       const kept: Record<string, HostTensor> = {};
       for (const { name } of sizes) {

@@ -62,7 +62,11 @@ export class GraphBuilder {
       domain?: string;
     },
   ): Value[] {
-    const outputs: Value[] = options.outputs.map((o) => ({ id: this.nextId++, dtype: o.dtype, shape: o.shape }));
+    const outputs: Value[] = options.outputs.map((o) => ({
+      id: this.nextId++,
+      dtype: o.dtype,
+      shape: o.shape,
+    }));
     const node: Node = {
       id: this.nextId++,
       op,

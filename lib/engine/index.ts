@@ -14,3 +14,5 @@ export type { ActivationName } from './ops/activation';
 export { attention, MASKED, mergeHeads, splitHeads } from './ops/attention';
 export { dropoutMask } from './ops/dropout';
 export type { DropoutKey } from './ops/dropout';
+export { linearCrossEntropy, plainLinearCrossEntropy } from './ops/cross-entropy';
+export type { LinearCrossEntropyRequest, LinearCrossEntropyResult } from './ops/cross-entropy';

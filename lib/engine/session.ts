@@ -65,7 +65,10 @@ export class GraphSession {
    *   operator between the two is element by element.
    * @throws TunebookError for a missing input, a wrong shape or dtype.
    */
-  async run(feeds: Feeds, into: Readonly<Record<string, Float32Array>> = {}): Promise<Record<string, HostTensor>> {
+  async run(
+    feeds: Feeds,
+    into: Readonly<Record<string, Float32Array>> = {},
+  ): Promise<Record<string, HostTensor>> {
     const inputs: Record<string, ort.Tensor> = {};
     for (const [name, value] of this.graph.inputs) inputs[name] = asOrt(name, value, feeds[name]);
     const fetches: Record<string, ort.Tensor | null> = {};
@@ -95,7 +98,8 @@ function asOrt(name: string, value: Value, tensor: HostTensor | undefined): ort.
     throw new TunebookError(`engine.run: expected input '${name}' ${describe(value)}, got nothing.`);
   }
   const dtype = tensor.data instanceof Float32Array ? 'float32' : 'int32';
-  const sameShape = tensor.shape.length === value.shape.length && tensor.shape.every((s, i) => s === value.shape[i]);
+  const sameShape =
+    tensor.shape.length === value.shape.length && tensor.shape.every((s, i) => s === value.shape[i]);
   if (dtype !== value.dtype || !sameShape) {
     throw new TunebookError(
       `engine.run: expected '${name}' ${describe(value)}, got ${dtype} [${tensor.shape.join(', ')}]. ` +

@@ -47,7 +47,12 @@ export class TraceBackend extends tf.KernelBackend {
     this.storage.set(dataId, { host: values, dtype, shape });
     return dataId;
   }
-  override move(dataId: object, values: tf.backend_util.BackendValues, shape: number[], dtype: DataType): void {
+  override move(
+    dataId: object,
+    values: tf.backend_util.BackendValues,
+    shape: number[],
+    dtype: DataType,
+  ): void {
     this.storage.set(dataId, { host: values, dtype, shape });
   }
   override refCount(): number {
@@ -74,7 +79,8 @@ export class TraceBackend extends tf.KernelBackend {
   override readSync(dataId: object): tf.backend_util.BackendValues {
     const stored = this.storage.get(dataId);
     if (stored.host !== undefined) return stored.host;
-    const from = stored.value?.input !== undefined ? `input '${stored.value.input}'` : stored.value?.producer?.op;
+    const from =
+      stored.value?.input !== undefined ? `input '${stored.value.input}'` : stored.value?.producer?.op;
     throw new TunebookError(
       `engine.compile: expected only tensor operations, got a host read (dataSync, arraySync, data()) of a ` +
         `traced tensor of shape [${stored.shape}] made by ${from}. Its value is not known while a function is ` +
@@ -113,7 +119,12 @@ export class TraceBackend extends tf.KernelBackend {
   emit(
     op: string,
     inputs: readonly Value[],
-    out: { shape: readonly number[]; dtype: GraphDtype; attributes?: Record<string, Attribute>; domain?: string },
+    out: {
+      shape: readonly number[];
+      dtype: GraphDtype;
+      attributes?: Record<string, Attribute>;
+      domain?: string;
+    },
   ): Value {
     return this.emitMany(op, inputs, {
       outputs: [{ shape: out.shape, dtype: out.dtype }],
@@ -154,14 +165,18 @@ export class TraceBackend extends tf.KernelBackend {
           : Uint8Array.of(value ? 1 : 0);
     const scalar = this.builder.constant(data, [], dtype, value);
     if (shape.length === 0) return scalar;
-    const [expanded] = this.builder.node('Expand', [scalar, this.int64(shape)], { outputs: [{ shape, dtype }] });
+    const [expanded] = this.builder.node('Expand', [scalar, this.int64(shape)], {
+      outputs: [{ shape, dtype }],
+    });
     return Object.assign(expanded, { fill: value });
   }
 
   /** A constant of the graph; one that holds the same number everywhere is not stored everywhere. */
   hostConstant(host: tf.backend_util.BackendValues, shape: readonly number[], dtype: DataType): Value {
     if (dtype !== 'float32' && dtype !== 'int32' && dtype !== 'bool') {
-      throw new TunebookError(`engine.compile: expected float32, int32 or bool tensors, got a ${dtype} constant.`);
+      throw new TunebookError(
+        `engine.compile: expected float32, int32 or bool tensors, got a ${dtype} constant.`,
+      );
     }
     const numbers = host as ArrayLike<number>;
     const first = numbers[0];

@@ -42,6 +42,8 @@ export interface VjpRequest {
   readonly output: string;
   /** Keep no residuals; the backward graph computes the forward pass again (gradient checkpointing). */
   readonly remat?: boolean;
+  /** Inputs of wrt whose gradients are added to an extra input `acc_<name>` of the backward pass. */
+  readonly accumulate?: readonly string[];
 }
 
 export interface SplitGraphs {
@@ -81,7 +83,13 @@ export function traceVjp(request: VjpRequest, target: TraceTarget): SplitGraphs 
             `which does not. Leave it out of wrt.`,
         );
       }
-      gradients.set(`d_${name}`, b.value(grads[i]));
+      if (request.accumulate?.includes(name)) {
+        const sum = b.input(`acc_${name}`, request.signature[name].shape, 'float32');
+        values.set(`acc_${name}`, b.value(sum));
+        gradients.set(`d_${name}`, b.value(tf.add(grads[i], sum)));
+      } else {
+        gradients.set(`d_${name}`, b.value(grads[i]));
+      }
     });
     return split({ values, outputs, gradients, upstream: b.value(upstream), remat: request.remat ?? false });
   });
@@ -102,7 +110,9 @@ function split(traced: {
   const fromInputs = new Set<Value>([...traced.values.values(), traced.upstream]);
   const fromUpstream = new Set<Value>([traced.upstream]);
   for (const node of backwardNodes) {
-    const [isVariable, isBackward] = [fromInputs, fromUpstream].map((set) => node.inputs.some((v) => set.has(v)));
+    const [isVariable, isBackward] = [fromInputs, fromUpstream].map((set) =>
+      node.inputs.some((v) => set.has(v)),
+    );
     for (const output of node.outputs) {
       if (isVariable) fromInputs.add(output);
       if (isBackward) fromUpstream.add(output);
@@ -126,11 +136,15 @@ function split(traced: {
     else kept.add(value);
   };
   for (const gradient of traced.gradients.values()) visit(gradient);
-  for (const value of [...kept].sort((x, y) => x.id - y.id)) residuals.set(`residual_${residuals.size}`, value);
+  for (const value of [...kept].sort((x, y) => x.id - y.id))
+    residuals.set(`residual_${residuals.size}`, value);
 
   return {
     forward: pruned(traced.values, new Map([...traced.outputs, ...residuals])),
-    backward: pruned(new Map([...traced.values, ...residuals, [UPSTREAM, traced.upstream]]), traced.gradients),
+    backward: pruned(
+      new Map([...traced.values, ...residuals, [UPSTREAM, traced.upstream]]),
+      traced.gradients,
+    ),
     residuals,
   };
 }
@@ -138,7 +152,8 @@ function split(traced: {
 /** Drops the inputs that no output needs. */
 function pruned(inputs: ReadonlyMap<string, Value>, outputs: ReadonlyMap<string, Value>): Graph {
   const used = new Set<Value>(outputs.values());
-  for (const node of nodesFor(outputs.values(), new Set(inputs.values()))) node.inputs.forEach((v) => used.add(v));
+  for (const node of nodesFor(outputs.values(), new Set(inputs.values())))
+    node.inputs.forEach((v) => used.add(v));
   return { inputs: new Map([...inputs].filter(([, value]) => used.has(value))), outputs };
 }
 
@@ -173,7 +188,9 @@ function onTraceBackend<Result>(target: TraceTarget, record: () => Result): Resu
 
 function explained(error: unknown): unknown {
   if (error instanceof TunebookError || !(error instanceof Error)) return error;
-  const kernel = /registered kernel '(\w+)'/.exec(error.message)?.[1] ?? /Kernel '(\w+)' not registered/.exec(error.message)?.[1];
+  const kernel =
+    /registered kernel '(\w+)'/.exec(error.message)?.[1] ??
+    /Kernel '(\w+)' not registered/.exec(error.message)?.[1];
   if (kernel !== undefined) {
     return new TunebookError(
       `engine.compile: expected kernels that have an ONNX form, got '${kernel}'. Write the function with other ` +
@@ -182,5 +199,7 @@ function explained(error: unknown): unknown {
     );
   }
   if (error.message.startsWith('internal:')) return error;
-  return new TunebookError(`engine.compile: the function failed while it was traced: ${error.message}`, { cause: error });
+  return new TunebookError(`engine.compile: the function failed while it was traced: ${error.message}`, {
+    cause: error,
+  });
 }

@@ -14,7 +14,12 @@ function unary(b: TraceBackend, op: string, x: Value, dtype: GraphDtype = x.dtyp
   return b.emit(op, [x], { shape: x.shape, dtype });
 }
 
-const CAST_TO: Record<'float32' | 'int32' | 'bool' | 'int64', number> = { float32: 1, int32: 6, int64: 7, bool: 9 };
+const CAST_TO: Record<'float32' | 'int32' | 'bool' | 'int64', number> = {
+  float32: 1,
+  int32: 6,
+  int64: 7,
+  bool: 9,
+};
 
 export function cast(b: TraceBackend, x: Value, dtype: 'float32' | 'int32' | 'bool' | 'int64'): Value {
   if (x.dtype === dtype) return x;
@@ -146,7 +151,9 @@ lower<{ clipValueMin: number; clipValueMax: number }>('ClipByValue', ({ b, input
   clip(b, b.value(inputs.x), attrs.clipValueMin, attrs.clipValueMax),
 );
 lower('Identity', ({ b, inputs }) => b.value(inputs.x));
-lower<{ dtype: 'float32' | 'int32' | 'bool' }>('Cast', ({ b, inputs, attrs }) => cast(b, b.value(inputs.x), attrs.dtype));
+lower<{ dtype: 'float32' | 'int32' | 'bool' }>('Cast', ({ b, inputs, attrs }) =>
+  cast(b, b.value(inputs.x), attrs.dtype),
+);
 lower('Select', ({ b, inputs }) => {
   const [condition, t, e] = [b.value(inputs.condition), b.value(inputs.t), b.value(inputs.e)];
   // TensorFlow.js lets a vector condition choose whole rows.
@@ -174,6 +181,7 @@ function where(b: TraceBackend, condition: Value, t: Value, e: Value): Value {
 /** Shared by the shape kernels. */
 export function reshape(b: TraceBackend, x: Value, shape: readonly number[]): Value {
   if (sameShape(x.shape, shape)) return x;
-  if (x.fill !== undefined && x.dtype !== 'int64' && x.dtype !== 'uint8') return b.filled(x.fill, shape, x.dtype);
+  if (x.fill !== undefined && x.dtype !== 'int64' && x.dtype !== 'uint8')
+    return b.filled(x.fill, shape, x.dtype);
   return b.emit('Reshape', [x, b.int64(shape)], { shape, dtype: x.dtype });
 }

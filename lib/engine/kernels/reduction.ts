@@ -16,7 +16,11 @@ function reduce(b: TraceBackend, op: string, x: Value, axes: readonly number[], 
   if (axes.length === 0) return x;
   const kept = x.shape.map((size, axis) => (axes.includes(axis) ? 1 : size));
   const shape = keepDims ? kept : kept.filter((_, axis) => !axes.includes(axis));
-  return b.emit(op, [x, b.int64(axes)], { shape, dtype: x.dtype, attributes: { keepdims: keepDims ? 1 : 0 } });
+  return b.emit(op, [x, b.int64(axes)], {
+    shape,
+    dtype: x.dtype,
+    attributes: { keepdims: keepDims ? 1 : 0 },
+  });
 }
 
 for (const [kernel, op] of [
@@ -73,5 +77,9 @@ lower<{ dim: number }>('Softmax', ({ b, inputs, attrs }) => {
 });
 lower<{ axis?: number }>('LogSoftmax', ({ b, inputs, attrs }) => {
   const x = b.value(inputs.logits);
-  return b.emit('LogSoftmax', [x], { shape: x.shape, dtype: 'float32', attributes: { axis: attrs.axis ?? -1 } });
+  return b.emit('LogSoftmax', [x], {
+    shape: x.shape,
+    dtype: 'float32',
+    attributes: { axis: attrs.axis ?? -1 },
+  });
 });

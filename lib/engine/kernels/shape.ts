@@ -54,10 +54,14 @@ lower<StridedSliceAttrs>('StridedSlice', ({ b, inputs, attrs }) => {
   // ONNX reads an end of -1 on a backward slice as "before the last", so "past the start" needs a small number.
   const end = plan.end.map((stop, axis) => (plan.strides[axis] < 0 && stop < 0 ? -x.shape[axis] - 1 : stop));
   const axes = x.shape.map((_, axis) => axis);
-  const sliced = b.emit('Slice', [x, b.int64(plan.begin), b.int64(end), b.int64(axes), b.int64(plan.strides)], {
-    shape: tf.slice_util.computeOutShape(plan.begin, plan.end, plan.strides),
-    dtype: x.dtype,
-  });
+  const sliced = b.emit(
+    'Slice',
+    [x, b.int64(plan.begin), b.int64(end), b.int64(axes), b.int64(plan.strides)],
+    {
+      shape: tf.slice_util.computeOutShape(plan.begin, plan.end, plan.strides),
+      dtype: x.dtype,
+    },
+  );
   return reshape(b, sliced, plan.finalShape);
 });
 lower<{ axis: number }>('Concat', ({ b, inputs, attrs }) => {
@@ -138,9 +142,15 @@ lower<{ depth: number; onValue: number; offValue: number; dtype: 'float32' | 'in
     const ladder = Int32Array.from({ length: attrs.depth }, (_, i) => i);
     const classes = b.hostConstant(ladder, [attrs.depth], 'int32');
     const shape = [...indices.shape, attrs.depth];
-    const hit = b.emit('Equal', [reshape(b, indices, [...indices.shape, 1]), classes], { shape, dtype: 'bool' });
+    const hit = b.emit('Equal', [reshape(b, indices, [...indices.shape, 1]), classes], {
+      shape,
+      dtype: 'bool',
+    });
     const dtype = attrs.dtype === 'int32' ? 'int32' : 'float32';
-    const value = b.emit('Where', [hit, b.scalar(attrs.onValue, dtype), b.scalar(attrs.offValue, dtype)], { shape, dtype });
+    const value = b.emit('Where', [hit, b.scalar(attrs.onValue, dtype), b.scalar(attrs.offValue, dtype)], {
+      shape,
+      dtype,
+    });
     return attrs.dtype === 'bool' ? cast(b, value, 'bool') : value;
   },
 );

@@ -15,18 +15,28 @@ export interface AttentionInputs {
   readonly key: Tensor;
   /** float32 [B, H, S, D] */
   readonly value: Tensor;
-  /** float32 [B, 1, T, S]: 0 where attending is allowed, MASKED elsewhere. */
+  /** float32 [B, 1, T, P + S]: 0 where attending is allowed, MASKED elsewhere. */
   readonly bias: Tensor;
-  /** float32 [B, H, T, S]: 0 or 1 / (1 - rate), optional dropout of the attention weights. */
+  /** float32 [B, H, T, P + S]: 0 or 1 / (1 - rate), optional dropout of the attention weights. */
   readonly dropout?: Tensor;
+  /** float32 [B, H, P, D]: keys and values of earlier tokens, where they are cached. */
+  readonly pastKey?: Tensor;
+  readonly pastValue?: Tensor;
 }
 
 /** @returns float32 [B, H, T, D] */
-export function attention({ query, key, value, bias, dropout }: AttentionInputs): Tensor {
-  const headSize = query.shape[query.shape.length - 1];
-  const scores = tf.mul(tf.matMul(query, key, false, true), 1 / Math.sqrt(headSize));
-  const weights = tf.softmax(tf.add(scores, bias));
-  return tf.matMul(dropout === undefined ? weights : tf.mul(weights, dropout), value);
+export function attention(inputs: AttentionInputs): Tensor {
+  const { query, key, value, bias, dropout, pastKey, pastValue } = inputs;
+  const scale = 1 / Math.sqrt(query.shape[query.shape.length - 1]);
+  const scores = tf.matMul(query, key, false, true);
+  // Scores and results of the cache are joined rather than the cache itself, which would copy it each step.
+  const all =
+    pastKey === undefined ? scores : tf.concat([tf.matMul(query, pastKey, false, true), scores], -1);
+  const softened = tf.softmax(tf.add(tf.mul(all, scale), bias));
+  const weights = dropout === undefined ? softened : tf.mul(softened, dropout);
+  if (pastKey === undefined || pastValue === undefined) return tf.matMul(weights, value);
+  const [past, own] = tf.split(weights, [pastKey.shape[2] ?? 0, key.shape[2] ?? 0], -1);
+  return tf.add(tf.matMul(past, pastValue), tf.matMul(own, value));
 }
 
 /** [B, T, H * D] -> [B, H, T, D] */

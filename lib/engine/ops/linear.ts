@@ -28,7 +28,12 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor, options: Linear
 }
 
 /** The reference that the recorded form is tested against. */
-export function plainLinear(x: Tensor, weight: Tensor, bias: Tensor | undefined, options: LinearOptions): Tensor {
+export function plainLinear(
+  x: Tensor,
+  weight: Tensor,
+  bias: Tensor | undefined,
+  options: LinearOptions,
+): Tensor {
   const rows = asRows(x);
   const out: number = weight.shape[options.transposeWeight ? 0 : 1] ?? 0;
   const product = tf.matMul(rows, weight as tf.Tensor2D, false, options.transposeWeight);
@@ -57,7 +62,8 @@ tf.registerGradient({
     const rows = (): tf.Tensor2D => asRows(upstream);
     return {
       x: () => linear(upstream, weight, undefined, { transposeWeight: !transposeWeight }),
-      weight: () => (transposeWeight ? tf.matMul(rows(), asRows(x), true) : tf.matMul(asRows(x), rows(), true)),
+      weight: () =>
+        transposeWeight ? tf.matMul(rows(), asRows(x), true) : tf.matMul(asRows(x), rows(), true),
       bias: () => tf.sum(rows(), 0),
     };
   },

@@ -60,7 +60,10 @@ lower<{ epsilon: number }>(RMS_NORM, ({ b, inputs, attrs }) => {
   if (!b.target.contributedOps) {
     const statistic = { shape: [...x.shape.slice(0, -1), 1], dtype: 'float32' as const };
     const square = b.emit('Mul', [x, x], { shape: x.shape, dtype: 'float32' });
-    const mean = b.emit('ReduceMean', [square, b.int64([x.shape.length - 1])], { ...statistic, attributes: { keepdims: 1 } });
+    const mean = b.emit('ReduceMean', [square, b.int64([x.shape.length - 1])], {
+      ...statistic,
+      attributes: { keepdims: 1 },
+    });
     const shifted = b.emit('Add', [mean, b.scalar(attrs.epsilon)], statistic);
     const inverse = b.emit('Reciprocal', [b.emit('Sqrt', [shifted], statistic)], statistic);
     const scaled = b.emit('Mul', [x, inverse], { shape: x.shape, dtype: 'float32' });

@@ -1,0 +1,193 @@
+/**
+ * Linear map to the vocabulary and softmax cross-entropy in one, tile by tile of the vocabulary, so that
+ * neither [R, V] gradients nor a one-hot matrix ever exist (R rows that have a label, V vocabulary).
+ *
+ * Per tile t: S_t = softmax(x W_t^T) within the tile, l_t = log-sum-exp of the tile. With l = logsumexp of all
+ * l_t, the softmax over the vocabulary is P_t = S_t exp(l_t - l): a factor per row, which moves onto the
+ * [R, C] sides of the two products of the backward pass. The label's -1 is added row by row on the host.
+ */
+import type { HostTensor } from '../../types';
+import type { Engine } from '../engine';
+import { tf } from '../tf';
+import type { NamedTensors, Tensor } from '../tf';
+
+const TILE = 8192;
+
+export interface LinearCrossEntropyRequest {
+  /** Hidden states, float32 [R, C]. */
+  readonly x: HostTensor;
+  /** Head, float32 [V, C] (the token embedding where it is tied). */
+  readonly weight: HostTensor;
+  /** Token to predict for each row, int32 [R]. */
+  readonly labels: Int32Array;
+  /** Weight of each row in the loss, float32 [R]; 0 leaves a row out. */
+  readonly rowWeights: Float32Array;
+  /** Wanted gradients; none: the loss alone. */
+  readonly gradients?: {
+    /** Receives d weight, float32 [V * C]; leave out where the head is frozen. */
+    readonly weight?: Float32Array;
+    /** Add to what `weight` holds instead of writing over it. */
+    readonly accumulate?: boolean;
+  };
+}
+
+export interface LinearCrossEntropyResult {
+  /** Sum over rows of rowWeight * (logsumexp(logits) - logits[label]). */
+  readonly loss: number;
+  /** d x, float32 [R * C], where gradients were asked for. */
+  readonly dX?: Float32Array;
+}
+
+/** Loss, and gradients where asked for. Tested against `plainLinearCrossEntropy`. */
+export async function linearCrossEntropy(
+  engine: Engine,
+  request: LinearCrossEntropyRequest,
+): Promise<LinearCrossEntropyResult> {
+  const { x, weight, labels, rowWeights, gradients } = request;
+  const [R, C] = x.shape;
+  const [V] = weight.shape;
+  const tiles = Array.from({ length: Math.ceil(V / TILE) }, (_, i) => [
+    i * TILE,
+    Math.min(V, (i + 1) * TILE),
+  ]);
+  const weightTile = (start: number, end: number): HostTensor => ({
+    data: (weight.data as Float32Array).subarray(start * C, end * C),
+    shape: [end - start, C],
+  });
+
+  const softmaxes: HostTensor[] = [];
+  const tileSums: Float32Array[] = [];
+  for (const [start, end] of tiles) {
+    const forward = await engine.compile(gradients ? tileForward : tileForwardSums, {
+      x: { shape: [R, C], dtype: 'float32' },
+      weight: { shape: [end - start, C], dtype: 'float32' },
+    });
+    const { softmax, logSum } = await forward.run({ x, weight: weightTile(start, end) });
+    if (gradients) softmaxes.push(softmax);
+    tileSums.push(logSum.data as Float32Array);
+  }
+
+  const logSums = logSumExp(tileSums, R);
+  let loss = 0;
+  for (let row = 0; row < R; row++) {
+    if (rowWeights[row] === 0) continue;
+    loss += rowWeights[row] * (logSums[row] - rowDot(x, row, weight, labels[row], C));
+  }
+  if (gradients === undefined) return { loss };
+
+  let dX: Float32Array = new Float32Array(R * C);
+  for (const [index, [start, end]] of tiles.entries()) {
+    const scale = new Float32Array(R);
+    for (let row = 0; row < R; row++)
+      scale[row] = rowWeights[row] * Math.exp(tileSums[index][row] - logSums[row]);
+    const into = gradients.weight?.subarray(start * C, end * C);
+    const signature = {
+      softmax: { shape: [R, end - start], dtype: 'float32' as const },
+      weight: { shape: [end - start, C], dtype: 'float32' as const },
+      x: { shape: [R, C], dtype: 'float32' as const },
+      scale: { shape: [R, 1], dtype: 'float32' as const },
+      dX: { shape: [R, C], dtype: 'float32' as const },
+    };
+    const feeds = {
+      softmax: softmaxes[index],
+      weight: weightTile(start, end),
+      x,
+      scale: { data: scale, shape: [R, 1] },
+      dX: { data: dX, shape: [R, C] },
+    };
+    if (into === undefined) {
+      const backward = await engine.compile(tileBackwardFrozen, signature);
+      dX = (await backward.run(feeds, { into: { dX } })).dX.data as Float32Array;
+    } else if (gradients.accumulate) {
+      const dWeight = { shape: [end - start, C], dtype: 'float32' as const };
+      const backward = await engine.compile(tileBackwardAccumulate, { ...signature, dWeight });
+      await backward.run(
+        { ...feeds, dWeight: { data: into, shape: dWeight.shape } },
+        { into: { dX, dWeight: into } },
+      );
+    } else {
+      const backward = await engine.compile(tileBackward, signature);
+      await backward.run(feeds, { into: { dX, dWeight: into } });
+    }
+  }
+  for (let row = 0; row < R; row++) {
+    if (rowWeights[row] === 0) continue;
+    const [from, to] = [row * C, labels[row] * C];
+    for (let c = 0; c < C; c++) {
+      dX[from + c] -= rowWeights[row] * (weight.data as Float32Array)[to + c];
+      if (gradients.weight) gradients.weight[to + c] -= rowWeights[row] * x.data[from + c];
+    }
+  }
+  return { loss, dX };
+}
+
+/**
+ * The reference: the same loss as one TensorFlow.js expression.
+ * @param x float32 [R, C]
+ * @param weight float32 [V, C]
+ * @param labels int32 [R]
+ * @param rowWeights float32 [R]
+ */
+export function plainLinearCrossEntropy(
+  x: Tensor,
+  weight: Tensor,
+  labels: Tensor,
+  rowWeights: Tensor,
+): Tensor {
+  const logProbabilities = tf.logSoftmax(tf.matMul(x as tf.Tensor2D, weight as tf.Tensor2D, false, true));
+  const chosen = tf.cast(tf.oneHot(tf.cast(labels, 'int32') as tf.Tensor1D, weight.shape[0]), 'float32');
+  return tf.neg(tf.sum(tf.mul(rowWeights, tf.sum(tf.mul(logProbabilities, chosen), -1))));
+}
+
+function tileForward({ x, weight }: NamedTensors): NamedTensors {
+  const logits = tf.matMul(x as tf.Tensor2D, weight as tf.Tensor2D, false, true);
+  const softmax = tf.softmax(logits);
+  // The largest probability is exp(max - logsumexp): exact, and two fast reductions instead of a sum of exp.
+  const logSum = tf.sub(tf.max(logits, -1), tf.log(tf.max(softmax, -1)));
+  return { softmax, logSum };
+}
+
+function tileForwardSums(inputs: NamedTensors): NamedTensors {
+  const { softmax, logSum } = tileForward(inputs);
+  softmax.dispose();
+  return { logSum };
+}
+
+function inputGradient({ softmax, weight, scale, dX }: NamedTensors): Tensor {
+  return tf.add(dX, tf.mul(tf.matMul(softmax as tf.Tensor2D, weight as tf.Tensor2D), scale));
+}
+
+function weightGradient({ softmax, x, scale }: NamedTensors): Tensor {
+  return tf.matMul(softmax as tf.Tensor2D, tf.mul(x, scale) as tf.Tensor2D, true);
+}
+
+function tileBackward(inputs: NamedTensors): NamedTensors {
+  return { dX: inputGradient(inputs), dWeight: weightGradient(inputs) };
+}
+
+function tileBackwardAccumulate(inputs: NamedTensors): NamedTensors {
+  return { dX: inputGradient(inputs), dWeight: tf.add(inputs.dWeight, weightGradient(inputs)) };
+}
+
+function tileBackwardFrozen(inputs: NamedTensors): NamedTensors {
+  return { dX: inputGradient(inputs) };
+}
+
+/** Log of the sum of exponentials over tiles, per row, in double precision. */
+function logSumExp(tileSums: readonly Float32Array[], rows: number): Float64Array {
+  const total = new Float64Array(rows);
+  for (let row = 0; row < rows; row++) {
+    let max = -Infinity;
+    for (const sums of tileSums) max = Math.max(max, sums[row]);
+    let sum = 0;
+    for (const sums of tileSums) sum += Math.exp(sums[row] - max);
+    total[row] = max + Math.log(sum);
+  }
+  return total;
+}
+
+function rowDot(x: HostTensor, row: number, weight: HostTensor, label: number, width: number): number {
+  let sum = 0;
+  for (let c = 0; c < width; c++) sum += x.data[row * width + c] * weight.data[label * width + c];
+  return sum;
+}

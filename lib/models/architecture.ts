@@ -1,0 +1,102 @@
+/**
+ * What the runtime (`causal-lm.ts`, `training.ts`) needs to know of a model family. One file per family
+ * describes it: `gpt2.ts`, ...
+ */
+import { linear, tf } from '../engine';
+import type { NamedTensors, Tensor, TensorFunction } from '../engine';
+
+/** A parameter as Hugging Face names it, without the family's prefix ('transformer.', 'model.'). */
+export interface ParameterSpec {
+  readonly name: string;
+  readonly shape: readonly number[];
+  /** Whether weight decay applies: matrices yes, biases and normalization gains no, as in Hugging Face's trainer. */
+  readonly decay: boolean;
+  /** How a new model is filled. `std` of a normal distribution, or a constant. */
+  readonly init: { readonly std: number } | { readonly value: number };
+}
+
+/** A linear layer inside each block: what LoRA and quantization can be applied to. */
+export interface LinearModule {
+  /** Name inside the layer, for instance 'attn.c_attn'. */
+  readonly name: string;
+  readonly inSize: number;
+  readonly outSize: number;
+  /** Weight stored as [in, out] (GPT-2's Conv1D) instead of [out, in]. */
+  readonly conv1d: boolean;
+}
+
+/** A place where dropout is applied inside a block. */
+export interface DropoutSite {
+  /** The block's input that takes the mask is `dropout.<name>`. */
+  readonly name: string;
+  readonly rate: number;
+  shape(B: number, T: number): number[];
+}
+
+export interface Architecture {
+  /** As in config.json. */
+  readonly modelType: string;
+  /** What saved tensor names start with, for instance 'transformer.'. */
+  readonly prefix: string;
+  readonly vocabSize: number;
+  readonly width: number;
+  readonly layers: number;
+  readonly heads: number;
+  readonly keyValueHeads: number;
+  readonly headSize: number;
+  /** Longest sequence, in tokens. */
+  readonly maxPositions: number;
+  /** Tokens that a position can look back on, where the model limits it. */
+  readonly slidingWindow?: number;
+  /** Parameter names. */
+  readonly tokenEmbedding: string;
+  readonly positionEmbedding?: string;
+  readonly head: string;
+  readonly parameters: readonly ParameterSpec[];
+  readonly modules: readonly LinearModule[];
+  readonly embeddingDropout: number;
+  readonly dropoutSites: readonly DropoutSite[];
+  layerPrefix(layer: number): string;
+  /**
+   * One decoder layer, the same function for all of them.
+   * Inputs: x [B, T, C], bias [B, 1, T, S + T], the layer's parameters by their names inside the layer, and,
+   * where present, `dropout.<site>`, `past.key` and `past.value` [B, H, S, D], and the rotary tables.
+   * Outputs: y [B, T, C], key and value [B, H, T, D].
+   */
+  readonly block: TensorFunction;
+  /** `block` without the key and value outputs. */
+  readonly trainingBlock: TensorFunction;
+  /** The last normalization: x [..., C] and its parameters by name -> y. */
+  readonly finalNorm: TensorFunction;
+  readonly finalNormParameters: readonly string[];
+  /** config.json's content. */
+  toJson(): Record<string, unknown>;
+}
+
+/**
+ * A linear module of a block with whatever is attached to it: its bias, and a LoRA adapter where its inputs
+ * are present (Hu et al. 2021): y = W x + b + scale * B A dropout(x).
+ */
+export function moduleLinear(
+  inputs: NamedTensors,
+  module: string,
+  x: Tensor,
+  options: { conv1d: boolean },
+): Tensor {
+  const y = linear(x, inputs[`${module}.weight`], inputs[`${module}.bias`], {
+    transposeWeight: !options.conv1d,
+  });
+  const [down, up] = [inputs[`${module}.lora_A`], inputs[`${module}.lora_B`]];
+  if (down === undefined || up === undefined) return y;
+  const mask = inputs[`dropout.${module}`];
+  const source = mask === undefined ? x : tf.mul(x, mask);
+  const low = linear(source, down, undefined, { transposeWeight: true });
+  const delta = linear(low, up, undefined, { transposeWeight: true });
+  return tf.add(y, tf.mul(delta, inputs[`${module}.lora_scale`]));
+}
+
+/** `tensor` times its dropout mask, where one is given. */
+export function dropped(inputs: NamedTensors, site: string, tensor: Tensor): Tensor {
+  const mask = inputs[`dropout.${site}`];
+  return mask === undefined ? tensor : tf.mul(tensor, mask);
+}
