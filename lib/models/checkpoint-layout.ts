@@ -86,7 +86,7 @@ async function readIndex(indexPath: string, present: ReadonlySet<string>): Promi
 }
 
 /** A shard is a plain name beside the index: nothing in an index may point out of the folder. */
-function requireInnerFile(file: string, indexPath: string): void {
+export function requireInnerFile(file: string, indexPath: string): void {
   const plain =
     path.posix.basename(file) === file && path.win32.basename(file) === file && !file.includes('\0');
   if (!plain || file.startsWith('.') || !file.endsWith('.safetensors')) {
@@ -96,7 +96,7 @@ function requireInnerFile(file: string, indexPath: string): void {
   }
 }
 
-function noCheckpoint(found: {
+export function noCheckpoint(found: {
   folder: string;
   single: string;
   index: string;

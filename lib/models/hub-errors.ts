@@ -1,0 +1,103 @@
+/**
+ * What the model hub's refusals mean, in words that say what to do next.
+ */
+import { HubApiError } from '@huggingface/hub';
+import { TunebookError } from '../types';
+
+/** What was asked for. */
+export interface HubRequest {
+  /** For instance `mistralai/Mistral-7B-v0.1`. */
+  readonly modelId: string;
+  readonly revision: string;
+  readonly endpoint: string;
+  readonly hasToken: boolean;
+}
+
+/** A status that may pass by itself: worth another try. */
+export function isTransientStatus(status: number): boolean {
+  return status === 408 || status === 429 || status >= 500;
+}
+
+/**
+ * Turns a status into an error.
+ *
+ * @param errorCode The hub's `X-Error-Code` header, where known.
+ */
+export function hubStatusError(
+  request: HubRequest,
+  status: number,
+  errorCode?: string,
+  message = '',
+): TunebookError {
+  const { modelId, revision, endpoint, hasToken } = request;
+  const page = `${endpoint}/${modelId}`;
+  const where = `model "${modelId}" at ${endpoint}`;
+  const gated = errorCode === 'GatedRepo' || /gated|awaiting a review|restricted/i.test(message);
+  if (gated || status === 403) {
+    return new TunebookError(
+      `${where}: access is restricted (status ${status}). Open ${page}, accept its conditions while logged in, then ` +
+        (hasToken
+          ? 'check that the token in use may read that repository.'
+          : 'set HF_TOKEN to a token with read access.'),
+    );
+  }
+  if (errorCode === 'RevisionNotFound' || (status === 404 && /revision/i.test(message))) {
+    return new TunebookError(
+      `${where}: there is no revision "${revision}". Its branches and tags are at ${page}/tree/main.`,
+    );
+  }
+  if (status === 401) {
+    return new TunebookError(
+      hasToken
+        ? `${where}: not found, or the token in use is not accepted (status 401). Check the name and HF_TOKEN.`
+        : `${where}: not found, or private or gated (status 401). Check the name; if it is right, set HF_TOKEN to a ` +
+            'token with read access.',
+    );
+  }
+  if (status === 404) {
+    return new TunebookError(
+      `${where}: not found (status 404). Check the name: OWNER/NAME, or the path of a local folder.`,
+    );
+  }
+  return new TunebookError(
+    `${where}: the hub answered with status ${status}${message === '' ? '' : ` (${message})`}. Try again later; what ` +
+      'was downloaded so far is kept.',
+  );
+}
+
+/** Turns whatever the hub's client threw into an error that the user can act on. */
+export function explainHubError(error: unknown, request: HubRequest): Error {
+  if (error instanceof TunebookError) return error;
+  if (error instanceof HubApiError)
+    return hubStatusError(request, error.statusCode, undefined, error.message);
+  if (isNetworkError(error)) {
+    return new TunebookError(
+      `model "${request.modelId}": ${request.endpoint} cannot be reached (${networkReason(error)}). Check the ` +
+        'connection, set HF_ENDPOINT to a mirror, or give the path of a local folder instead of a name.',
+      { cause: error },
+    );
+  }
+  return error instanceof Error ? error : new Error(String(error));
+}
+
+/** An answer that never came, broke off or says to come again. */
+export class ConnectionLost extends Error {
+  override name = 'ConnectionLost';
+}
+
+/** Whether the connection failed, as opposed to the server refusing. */
+export function isNetworkError(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  // fetch reports a failed connection as a TypeError, told from a mistake in a program by its words only.
+  const failedFetch = error instanceof TypeError && /fetch failed|terminated/.test(error.message);
+  return failedFetch || error instanceof ConnectionLost || error.name === 'TimeoutError';
+}
+
+/** The innermost reason of a failed fetch, for instance "connect ECONNREFUSED 127.0.0.1:9". */
+export function networkReason(error: unknown): string {
+  let inner: unknown = error;
+  while (inner instanceof Error && inner.cause instanceof Error) inner = inner.cause;
+  if (!(inner instanceof Error)) return String(inner);
+  const code = 'code' in inner && typeof inner.code === 'string' ? inner.code : '';
+  return inner.message === '' ? code : inner.message;
+}
