@@ -1,0 +1,97 @@
+/**
+ * AutoTokenizer: from a name to a tokenizer. Where it stands: the first call of every job.
+ */
+import { existsSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { z } from 'zod';
+import { TunebookError } from '../types.js';
+import { hubFolder, isHubId } from './hub-files.js';
+import { isMissing } from './json.js';
+import { createPretrainedTokenizer } from './pretrained-tokenizer.js';
+import { hasTokenizer, readTokenizerFiles } from './tokenizer-files.js';
+import type { PretrainedTokenizer, TokenizerOptions } from './types.js';
+
+/** Tokenizers that come with the project, in data/tokenizers. */
+const BUILT_IN = ['gpt2', 'mistral'];
+
+const optionsSchema = z.strictObject({
+  revision: z
+    .string()
+    .regex(/^[\w][\w./-]*$/)
+    .refine((revision) => !revision.includes('..'))
+    .optional(),
+  cacheDir: z.string().min(1).optional(),
+  localFilesOnly: z.boolean().optional(),
+  remoteHost: z.string().optional(),
+  padToken: z.string().optional(),
+  paddingSide: z.enum(['left', 'right']).optional(),
+  onProgress: z
+    .custom<NonNullable<TokenizerOptions['onProgress']>>((value) => typeof value === 'function')
+    .optional(),
+});
+
+/** Loads tokenizers by folder, built-in name or hub id. */
+export const AutoTokenizer: {
+  fromPretrained(nameOrFolder: string, options?: TokenizerOptions): Promise<PretrainedTokenizer>;
+} = { fromPretrained };
+
+/**
+ * Loads a tokenizer: a local folder if there is one of that name, else a built-in tokenizer (`gpt2`,
+ * `mistral`), else a hub repository, from the caches or by download.
+ *
+ * @param nameOrFolder folder, built-in name or hub id
+ * @throws TunebookError where it cannot be found, fetched or understood.
+ * @example
+ * const tokenizer = await AutoTokenizer.fromPretrained('gpt2');
+ * tokenizer.encode('Hello world'); // [15496, 995]
+ */
+async function fromPretrained(
+  nameOrFolder: string,
+  options: TokenizerOptions = {},
+): Promise<PretrainedTokenizer> {
+  const checked = optionsSchema.safeParse(options);
+  if (!checked.success) {
+    throw new TunebookError(`AutoTokenizer.fromPretrained: ${z.prettifyError(checked.error)}`);
+  }
+  const folder = await findFolder(nameOrFolder, checked.data);
+  return createPretrainedTokenizer({
+    name: nameOrFolder,
+    files: await readTokenizerFiles(folder),
+    padToken: checked.data.padToken,
+    paddingSide: checked.data.paddingSide,
+  });
+}
+
+async function findFolder(name: string, options: TokenizerOptions): Promise<string> {
+  if (await hasTokenizer(name)) return name;
+  if (BUILT_IN.includes(name)) return join(builtInRoot(), name);
+  // A folder without a tokenizer is the caller's mistake, not a name to look for on the hub.
+  if ((await isFolder(name)) || !isHubId(name)) return name;
+  return hubFolder(name, options);
+}
+
+/** data/tokenizers of the package: a few levels above the compiled file. */
+function builtInRoot(): string {
+  let folder = __dirname;
+  for (;;) {
+    const candidate = join(folder, 'data', 'tokenizers');
+    if (existsSync(join(candidate, 'gpt2', 'tokenizer.json'))) return candidate;
+    const parent = dirname(folder);
+    if (parent === folder) {
+      throw new TunebookError(
+        `AutoTokenizer: expected data/tokenizers in a folder above ${__dirname}, found none. Reinstall the package.`,
+      );
+    }
+    folder = parent;
+  }
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory();
+  } catch (error) {
+    if (isMissing(error)) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,36 @@
+/**
+ * The check that a tokenizer and a model belong together, before anything is computed.
+ */
+import { TunebookError, type Tokenizer } from '../types.js';
+import type { ModelLimits } from './types.js';
+
+/**
+ * Checks that every id the tokenizer can make has a row in the model, and that the wanted sequences fit.
+ *
+ * A model may have more rows than the tokenizer has tokens (many are padded to a round number).
+ *
+ * @throws TunebookError where an id or a length has no place in the model.
+ */
+export function checkTokenizerFits(tokenizer: Tokenizer, limits: ModelLimits): void {
+  const { vocabSize, maxLength, sequenceLength } = limits;
+  if (tokenizer.vocabSize > vocabSize) {
+    throw new TunebookError(
+      `tokenizer: expected at most ${vocabSize} tokens, as the model's embedding has rows, got ${tokenizer.vocabSize}. ` +
+        "Load the tokenizer from the model's own folder.",
+    );
+  }
+  const special = { bos: tokenizer.bosTokenId, eos: tokenizer.eosTokenId, pad: tokenizer.padTokenId };
+  for (const [name, id] of Object.entries(special)) {
+    if (id !== null && (id < 0 || id >= vocabSize)) {
+      throw new TunebookError(
+        `tokenizer: expected the ${name} token's id below ${vocabSize}, the model's vocabulary, got ${id}.`,
+      );
+    }
+  }
+  if (maxLength !== undefined && sequenceLength !== undefined && sequenceLength > maxLength) {
+    throw new TunebookError(
+      `tokenizer: expected sequences of at most ${maxLength} tokens, the model's context, got ${sequenceLength}. ` +
+        'Lower the maximum length, or take a model with a longer context.',
+    );
+  }
+}

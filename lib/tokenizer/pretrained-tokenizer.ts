@@ -1,0 +1,283 @@
+/**
+ * A loaded tokenizer: the library's encoder behind the names that the rest of tunebook uses.
+ */
+import { join } from 'node:path';
+import { TunebookError } from '../types.js';
+import { writeWhole } from './atomic-write.js';
+import { isJsonObject, messageOf, type JsonObject } from './json.js';
+import { vocabularyOf, type TokenizerFiles } from './tokenizer-files.js';
+import { transformersLibrary, type LibraryTokenizer } from './transformers-js.js';
+import type {
+  BatchEncodeOptions,
+  BatchEncoding,
+  ChatMessage,
+  ChatTemplateOptions,
+  PretrainedTokenizer,
+} from './types.js';
+
+/** Lengths above this are "no limit" in the files (they write 1e30). */
+const LARGEST_LENGTH = 1e9;
+
+/**
+ * GPT-2's pattern for cutting text into words, from its published encoder. The library has it built in, with
+ * JavaScript's `\s`; in a Split it takes Unicode's, as the Rust tokenizers do (they differ on U+FEFF, U+0085).
+ */
+const GPT2_PATTERN = String.raw`'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`;
+
+/** Half of a character: no UTF-8 file can hold it, so it is what such a file would hold in its place. */
+const LONE_SURROGATE = /\p{Surrogate}/gu;
+
+interface Source {
+  name: string;
+  files: TokenizerFiles;
+  padToken: string | undefined;
+  paddingSide: 'left' | 'right' | undefined;
+}
+
+/**
+ * Builds a tokenizer from its files.
+ *
+ * @throws TunebookError where the library does not understand them, or a special token is no token.
+ */
+export async function createPretrainedTokenizer(source: Source): Promise<PretrainedTokenizer> {
+  const { PreTrainedTokenizer } = await transformersLibrary();
+  let library: LibraryTokenizer;
+  try {
+    library = new PreTrainedTokenizer(forLibrary(source.files.tokenizerJson), source.files.config);
+  } catch (error) {
+    throw new TunebookError(
+      `AutoTokenizer: ${source.name} is no tokenizer that @xenova/transformers understands (${messageOf(error)}).`,
+    );
+  }
+  return new LoadedTokenizer(library, source);
+}
+
+class LoadedTokenizer implements PretrainedTokenizer {
+  readonly name: string;
+  readonly vocabSize: number;
+  readonly modelMaxLength: number;
+  readonly paddingSide: 'left' | 'right';
+  readonly chatTemplate: string | null;
+  readonly bosToken: string | null;
+  readonly eosToken: string | null;
+  readonly padToken: string | null;
+  readonly unkToken: string | null;
+  readonly bosTokenId: number | null;
+  readonly eosTokenId: number | null;
+  readonly padTokenId: number | null;
+  readonly unkTokenId: number | null;
+  private readonly library: LibraryTokenizer;
+  private readonly files: TokenizerFiles;
+  private readonly vocabulary: ReadonlyMap<string, number>;
+  private readonly tokens: (string | undefined)[] = [];
+
+  constructor(library: LibraryTokenizer, { name, files, padToken, paddingSide }: Source) {
+    const { config } = files;
+    this.library = library;
+    this.files = files;
+    this.name = name;
+    this.vocabulary = vocabularyOf(files.tokenizerJson);
+    for (const [token, id] of this.vocabulary) this.tokens[id] = token;
+    this.vocabSize = this.tokens.length;
+    const limit = config.model_max_length;
+    this.modelMaxLength =
+      typeof limit === 'number' && limit > 0 && limit < LARGEST_LENGTH ? limit : Number.POSITIVE_INFINITY;
+    this.paddingSide = paddingSide ?? (config.padding_side === 'left' ? 'left' : 'right');
+    this.chatTemplate = chatTemplateOf(config.chat_template);
+    this.bosToken = stringOrNull(config.bos_token);
+    this.eosToken = stringOrNull(config.eos_token);
+    this.unkToken = stringOrNull(config.unk_token);
+    // As the original did: without a pad token the end-of-text token pads. Masks and labels go by length,
+    // never by id, so a real end of text stays in the loss.
+    this.padToken = padToken ?? stringOrNull(config.pad_token) ?? this.eosToken;
+    this.bosTokenId = this.specialId('bos', this.bosToken);
+    this.eosTokenId = this.specialId('eos', this.eosToken);
+    this.unkTokenId = this.specialId('unk', this.unkToken);
+    this.padTokenId = this.specialId('pad', this.padToken);
+  }
+
+  encode(text: string, { addSpecialTokens = true }: { addSpecialTokens?: boolean } = {}): number[] {
+    requireText('encode', text);
+    return this.library.encode(text.replace(LONE_SURROGATE, '\ufffd'), {
+      add_special_tokens: addSpecialTokens,
+    });
+  }
+
+  decode(
+    ids: readonly number[],
+    { skipSpecialTokens = false }: { skipSpecialTokens?: boolean } = {},
+  ): string {
+    const known = ids.filter((id) => {
+      if (!Number.isInteger(id) || id < 0) {
+        throw new TunebookError(
+          `tokenizer.decode: expected token ids, got ${id}. Labels hold -100 where the loss looks away: filter it out.`,
+        );
+      }
+      // A model may have more rows than there are tokens; such an id stands for nothing, as in Hugging Face.
+      return this.tokens[id] !== undefined;
+    });
+    return known.length === 0 ? '' : this.library.decode(known, { skip_special_tokens: skipSpecialTokens });
+  }
+
+  batchEncode(texts: readonly string[], options: BatchEncodeOptions = {}): BatchEncoding {
+    const { addSpecialTokens = true, padding = 'longest', truncation = false } = options;
+    const { maxLength = this.modelMaxLength, paddingSide = this.paddingSide } = options;
+    const rows = texts.map((text, row) => {
+      const ids = this.encode(text, { addSpecialTokens });
+      if (ids.length <= maxLength) return ids;
+      if (truncation) return ids.slice(0, maxLength);
+      throw new TunebookError(
+        `tokenizer.batchEncode: expected at most ${maxLength} tokens, got ${ids.length} in text ${row}. ` +
+          'Shorten it, or set truncation: true.',
+      );
+    });
+    const mask = rows.map((ids) => ids.map(() => 1));
+    if (padding === false) return { inputIds: rows, attentionMask: mask };
+    if (padding === 'maxLength' && !Number.isFinite(maxLength)) {
+      throw new TunebookError(
+        "tokenizer.batchEncode: padding 'maxLength' needs a maxLength; the tokenizer has none.",
+      );
+    }
+    const length = padding === 'maxLength' ? maxLength : Math.max(0, ...rows.map((ids) => ids.length));
+    const padId = this.padTokenId;
+    if (padId === null) {
+      throw new TunebookError(
+        `tokenizer.batchEncode: ${this.name} has neither a pad nor an end-of-text token. ` +
+          'Give fromPretrained a padToken, or set padding: false.',
+      );
+    }
+    const pad = (row: number[], value: number): number[] => {
+      const fill = new Array<number>(length - row.length).fill(value);
+      return paddingSide === 'left' ? [...fill, ...row] : [...row, ...fill];
+    };
+    return {
+      inputIds: rows.map((ids) => pad(ids, padId)),
+      attentionMask: mask.map((row) => pad(row, 0)),
+    };
+  }
+
+  batchDecode(rows: readonly (readonly number[])[], options: { skipSpecialTokens?: boolean } = {}): string[] {
+    return rows.map((ids) => this.decode(ids, options));
+  }
+
+  tokenize(text: string, { addSpecialTokens = false }: { addSpecialTokens?: boolean } = {}): string[] {
+    requireText('tokenize', text);
+    return this.library.tokenize(text.replace(LONE_SURROGATE, '\ufffd'), {
+      add_special_tokens: addSpecialTokens,
+    });
+  }
+
+  tokenToId(token: string): number | null {
+    return this.vocabulary.get(token) ?? null;
+  }
+
+  idToToken(id: number): string | null {
+    return this.tokens[id] ?? null;
+  }
+
+  applyChatTemplate(
+    messages: readonly ChatMessage[],
+    options: ChatTemplateOptions & { tokenize: false },
+  ): string;
+  applyChatTemplate(
+    messages: readonly ChatMessage[],
+    options?: ChatTemplateOptions & { tokenize?: true },
+  ): number[];
+  applyChatTemplate(
+    messages: readonly ChatMessage[],
+    options: ChatTemplateOptions & { tokenize?: boolean } = {},
+  ): string | number[] {
+    const template = options.chatTemplate ?? this.chatTemplate;
+    if (template === null) {
+      throw new TunebookError(
+        `tokenizer.applyChatTemplate: ${this.name} has no chat template. Give one as chatTemplate, ` +
+          'or use the instruction prompt.',
+      );
+    }
+    let text: unknown;
+    try {
+      text = this.library.apply_chat_template(messages, {
+        ...options.variables,
+        chat_template: template,
+        add_generation_prompt: options.addGenerationPrompt ?? false,
+        tokenize: false,
+      });
+    } catch (error) {
+      throw new TunebookError(`tokenizer.applyChatTemplate: ${this.name}: ${messageOf(error)}`);
+    }
+    if (typeof text !== 'string') {
+      throw new TunebookError('internal: a chat template gave no text.');
+    }
+    // The template writes the special tokens itself: adding them again would double the first.
+    return options.tokenize === false ? text : this.encode(text, { addSpecialTokens: false });
+  }
+
+  async savePretrained(folder: string): Promise<string[]> {
+    const special: Record<string, string> = {};
+    const named = { bos: this.bosToken, eos: this.eosToken, unk: this.unkToken, pad: this.padToken };
+    for (const [name, token] of Object.entries(named)) if (token !== null) special[`${name}_token`] = token;
+    const config = { ...this.files.config, ...special, padding_side: this.paddingSide };
+    const contents: [string, string][] = [
+      ['tokenizer.json', JSON.stringify(this.files.tokenizerJson)],
+      ['tokenizer_config.json', JSON.stringify(config, null, 2)],
+      ['special_tokens_map.json', JSON.stringify(special, null, 2)],
+    ];
+    const paths: string[] = [];
+    for (const [file, text] of contents) {
+      const path = join(folder, file);
+      await writeWhole(path, `${text}\n`);
+      paths.push(path);
+    }
+    return paths;
+  }
+
+  private specialId(name: string, token: string | null): number | null {
+    if (token === null) return null;
+    const id = this.vocabulary.get(token);
+    if (id === undefined) {
+      throw new TunebookError(
+        `AutoTokenizer: ${this.name}: expected the ${name} token to be in the vocabulary, got ${JSON.stringify(token)}. ` +
+          'A new token would have no trained row in the model: take one that exists.',
+      );
+    }
+    return id;
+  }
+}
+
+function requireText(where: string, text: unknown): void {
+  if (typeof text !== 'string') {
+    throw new TunebookError(
+      `tokenizer.${where}: expected a string, got ${text === null ? 'null' : typeof text}.`,
+    );
+  }
+}
+
+function stringOrNull(value: unknown): string | null {
+  return typeof value === 'string' ? value : null;
+}
+
+/** A template is text or, in older files, a list of named ones. */
+function chatTemplateOf(value: unknown): string | null {
+  if (typeof value === 'string') return value;
+  if (!Array.isArray(value)) return null;
+  const entry: unknown =
+    value.find((item: unknown) => isJsonObject(item) && item.name === 'default') ?? value[0];
+  return isJsonObject(entry) ? stringOrNull(entry.template) : null;
+}
+
+/** tokenizer.json as the library wants it: every part named, and GPT-2's pattern with Unicode's white space. */
+function forLibrary(tokenizerJson: JsonObject): JsonObject {
+  const { pre_tokenizer: cutter = null } = tokenizerJson;
+  const parts = { normalizer: null, post_processor: null, decoder: null, added_tokens: [], ...tokenizerJson };
+  const isGpt2 =
+    isJsonObject(cutter) &&
+    cutter.type === 'ByteLevel' &&
+    cutter.use_regex !== false &&
+    cutter.add_prefix_space !== true;
+  if (!isGpt2) return { ...parts, pre_tokenizer: cutter };
+  const words = { type: 'Split', pattern: { Regex: GPT2_PATTERN }, behavior: 'Isolated', invert: false };
+  return {
+    ...parts,
+    pre_tokenizer: { type: 'Sequence', pretokenizers: [words, { ...cutter, use_regex: false }] },
+  };
+}

@@ -1,0 +1,65 @@
+/**
+ * The only place that touches @xenova/transformers. It is imported on first use (0.2 s, ONNX Runtime comes
+ * with it), and narrowed to the few members that this room calls.
+ */
+import { TunebookError } from '../types.js';
+import { messageOf, type JsonObject } from './json.js';
+
+/** What we call of the library's tokenizer. Unknown names and ids give undefined. */
+export interface LibraryTokenizer {
+  encode(text: string, options: { add_special_tokens: boolean }): number[];
+  decode(ids: number[], options: { skip_special_tokens: boolean }): string;
+  tokenize(text: string, options: { add_special_tokens: boolean }): string[];
+  apply_chat_template(messages: readonly object[], options: JsonObject): unknown;
+}
+
+/** What we call of the library. */
+export interface TransformersLibrary {
+  PreTrainedTokenizer: new (tokenizerJson: JsonObject, tokenizerConfig: JsonObject) => LibraryTokenizer;
+  AutoTokenizer: {
+    from_pretrained(id: string, options: JsonObject): Promise<unknown>;
+  };
+  env: { cacheDir: string | null; remoteHost: string };
+}
+
+const LIBRARY: string = '@xenova/transformers';
+
+let loading: Promise<TransformersLibrary> | undefined;
+
+/**
+ * The library, imported once.
+ *
+ * @throws TunebookError if it is not installed or lacks what we call.
+ */
+export function transformersLibrary(): Promise<TransformersLibrary> {
+  loading ??= importLibrary();
+  return loading;
+}
+
+async function importLibrary(): Promise<TransformersLibrary> {
+  let module: unknown;
+  try {
+    module = await import(LIBRARY);
+  } catch (error) {
+    throw new TunebookError(`tokenizer: ${LIBRARY} cannot be loaded (${messageOf(error)}). Run npm ci.`);
+  }
+  if (!isLibrary(module)) {
+    throw new TunebookError(
+      `tokenizer: expected ${LIBRARY} 4.x, got a version without its parts. Run npm ci.`,
+    );
+  }
+  return module;
+}
+
+function isLibrary(module: unknown): module is TransformersLibrary {
+  return (
+    typeof module === 'object' &&
+    module !== null &&
+    'PreTrainedTokenizer' in module &&
+    typeof module.PreTrainedTokenizer === 'function' &&
+    'AutoTokenizer' in module &&
+    typeof module.AutoTokenizer === 'function' &&
+    'env' in module &&
+    typeof module.env === 'object'
+  );
+}

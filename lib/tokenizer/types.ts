@@ -1,0 +1,100 @@
+/**
+ * The types that this room gives to its users.
+ */
+import type { Tokenizer } from '../types.js';
+
+/** Where a tokenizer comes from and how it is fetched. */
+export interface TokenizerOptions {
+  /** Branch, tag or commit on the hub. Default 'main'. */
+  revision?: string;
+  /** Folder for downloads. Default: `$HF_HOME/tunebook`, else `~/.cache/huggingface/tunebook`. */
+  cacheDir?: string;
+  /** Never touch the network. Default: true if HF_HUB_OFFLINE is set, else false. */
+  localFilesOnly?: boolean;
+  /** Hub address. Default: `$HF_ENDPOINT`, else https://huggingface.co. */
+  remoteHost?: string;
+  /** Overrides the pad token; it must be a token of the vocabulary. */
+  padToken?: string;
+  /** Side that `batchEncode` pads. Default: the tokenizer's own, else 'right'. */
+  paddingSide?: 'left' | 'right';
+  /** Called while files download: file name, bytes so far, bytes in all (0 if unknown). */
+  onProgress?: (progress: { file: string; loadedBytes: number; totalBytes: number }) => void;
+}
+
+/** One turn of a conversation. */
+export interface ChatMessage {
+  role: 'system' | 'user' | 'assistant' | (string & {});
+  content: string;
+}
+
+/** How a conversation is rendered. */
+export interface ChatTemplateOptions {
+  /** Ends the prompt where the assistant's answer begins. Default false. */
+  addGenerationPrompt?: boolean;
+  /** A Jinja template to use in place of the tokenizer's own. */
+  chatTemplate?: string;
+  /** Further variables for the template. */
+  variables?: Readonly<Record<string, unknown>>;
+}
+
+/** How a batch of texts is encoded. */
+export interface BatchEncodeOptions {
+  /** Let the tokenizer add its own special tokens (Mistral's `<s>`). Default true. */
+  addSpecialTokens?: boolean;
+  /** 'longest' pads to the longest text, 'maxLength' to `maxLength`, false not at all. Default 'longest'. */
+  padding?: 'longest' | 'maxLength' | false;
+  /** Cut texts longer than `maxLength`; otherwise they are an error. Default false. */
+  truncation?: boolean;
+  /** Tokens; default the tokenizer's `modelMaxLength`. */
+  maxLength?: number;
+  /** Default: the tokenizer's `paddingSide`. */
+  paddingSide?: 'left' | 'right';
+}
+
+/** Token ids and masks, row by row [B][T]. */
+export interface BatchEncoding {
+  inputIds: number[][];
+  /** 1 where a token is real, 0 where it is padding. */
+  attentionMask: number[][];
+}
+
+/** A Hugging Face tokenizer, ready to use. */
+export interface PretrainedTokenizer extends Tokenizer {
+  /** Folder, built-in name or hub id that it was loaded from. */
+  readonly name: string;
+  readonly bosToken: string | null;
+  readonly eosToken: string | null;
+  /** The end-of-text token where the tokenizer has none of its own. */
+  readonly padToken: string | null;
+  readonly unkToken: string | null;
+  readonly unkTokenId: number | null;
+  readonly paddingSide: 'left' | 'right';
+  readonly chatTemplate: string | null;
+  batchEncode(texts: readonly string[], options?: BatchEncodeOptions): BatchEncoding;
+  batchDecode(rows: readonly (readonly number[])[], options?: { skipSpecialTokens?: boolean }): string[];
+  tokenize(text: string, options?: { addSpecialTokens?: boolean }): string[];
+  /** Null where the token is not in the vocabulary. */
+  tokenToId(token: string): number | null;
+  /** Null where the id is not in the vocabulary. */
+  idToToken(id: number): string | null;
+  applyChatTemplate(
+    messages: readonly ChatMessage[],
+    options: ChatTemplateOptions & { tokenize: false },
+  ): string;
+  applyChatTemplate(
+    messages: readonly ChatMessage[],
+    options?: ChatTemplateOptions & { tokenize?: true },
+  ): number[];
+  /** Writes tokenizer.json, tokenizer_config.json and special_tokens_map.json; gives their paths. */
+  savePretrained(folder: string): Promise<string[]>;
+}
+
+/** What `checkTokenizerFits` compares with. */
+export interface ModelLimits {
+  /** Rows of the model's embedding. */
+  vocabSize: number;
+  /** The model's context, tokens. */
+  maxLength?: number;
+  /** The sequence length that the job wants, tokens. */
+  sequenceLength?: number;
+}
