@@ -34,7 +34,13 @@ export function writeOnnx(graph: Graph): Uint8Array {
   }));
   // A graph output may be an input, a constant or another output as well: give each a node of its own.
   for (const [name, value] of graph.outputs) {
-    nodes.push({ opType: 'Identity', domain: '', input: [nameOf(value)], output: [name], attribute: [] });
+    nodes.push({
+      opType: 'Identity',
+      domain: '',
+      input: [nameOf(value)],
+      output: [outputName(name)],
+      attribute: [],
+    });
   }
   return onnx.ModelProto.encode({
     irVersion: IR_VERSION,
@@ -48,9 +54,14 @@ export function writeOnnx(graph: Graph): Uint8Array {
       node: nodes,
       initializer: initializers,
       input: [...graph.inputs].map(([name, value]) => valueInfo(name, value)),
-      output: [...graph.outputs].map(([name, value]) => valueInfo(name, value)),
+      output: [...graph.outputs].map(([name, value]) => valueInfo(outputName(name), value)),
     },
   }).finish();
+}
+
+/** An output's name in the file: apart from inputs', since a function may take and return the same name. */
+export function outputName(name: string): string {
+  return `out.${name}`;
 }
 
 function valueInfo(name: string, value: Value): onnx.IValueInfoProto {

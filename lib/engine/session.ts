@@ -5,7 +5,7 @@ import * as ort from 'onnxruntime-node';
 import { TunebookError } from '../types';
 import type { HostTensor } from '../types';
 import type { Graph, Value } from './graph';
-import { writeOnnx } from './onnx';
+import { outputName, writeOnnx } from './onnx';
 
 /** Where compiled functions run. */
 export type Provider = 'cpu' | 'webgpu' | 'cuda' | 'dml' | 'coreml';
@@ -74,14 +74,15 @@ export class GraphSession {
     const fetches: Record<string, ort.Tensor | null> = {};
     for (const [name, value] of this.graph.outputs) {
       const buffer = into[name];
-      fetches[name] = buffer === undefined ? null : asOrt(name, value, { data: buffer, shape: value.shape });
+      fetches[outputName(name)] =
+        buffer === undefined ? null : asOrt(name, value, { data: buffer, shape: value.shape });
     }
     const results = await this.session.run(inputs, fetches as Record<string, ort.Tensor>);
     const outputs: Record<string, HostTensor> = {};
     for (const [name, value] of this.graph.outputs) {
-      const data: unknown = into[name] ?? results[name].data;
+      const data: unknown = into[name] ?? results[outputName(name)].data;
       if (!(data instanceof Float32Array) && !(data instanceof Int32Array)) {
-        throw new Error(`internal: output ${name} has type ${results[name].type}`);
+        throw new Error(`internal: output ${name} has type ${results[outputName(name)].type}`);
       }
       outputs[name] = { data, shape: value.shape };
     }

@@ -8,8 +8,15 @@ import { cast } from './elementwise';
 import { lower, sizeOf } from './registry';
 
 interface ReduceAttrs {
-  axis: number | number[];
+  axis?: number | number[];
+  /** What TensorFlow.js's Max calls its axis. */
+  reductionIndices?: number | number[];
   keepDims: boolean;
+}
+
+function axesOf(attrs: ReduceAttrs, x: Value): number[] {
+  const axis = attrs.axis ?? attrs.reductionIndices;
+  return tf.util.parseAxisParam(axis ?? x.shape.map((_, i) => i), [...x.shape]);
 }
 
 function reduce(b: TraceBackend, op: string, x: Value, axes: readonly number[], keepDims: boolean): Value {
@@ -32,7 +39,7 @@ for (const [kernel, op] of [
 ] as const) {
   lower<ReduceAttrs>(kernel, ({ b, inputs, attrs }) => {
     const x = b.value(inputs.x);
-    const axes = tf.util.parseAxisParam(attrs.axis, [...x.shape]);
+    const axes = axesOf(attrs, x);
     const numbers = x.dtype === 'bool' ? cast(b, x, 'int32') : x;
     if (kernel === 'Sum' && numbers.fill !== undefined && numbers.dtype === 'float32') {
       const kept = x.shape.map((size, axis) => (axes.includes(axis) ? 1 : size));
@@ -49,7 +56,7 @@ for (const [kernel, op] of [
 ] as const) {
   lower<ReduceAttrs>(kernel, ({ b, inputs, attrs }) => {
     const x = b.value(inputs.x);
-    const axes = tf.util.parseAxisParam(attrs.axis, [...x.shape]);
+    const axes = axesOf(attrs, x);
     return cast(b, reduce(b, op, cast(b, x, 'int32'), axes, attrs.keepDims), 'bool');
   });
 }

@@ -1,0 +1,24 @@
+/** The models' door: language models, LoRA, checkpoints and the hub. */
+export { architectureOf, AutoModelForCausalLM, countParameters, savePretrained } from './auto';
+export type { FromPretrainedOptions, SavePretrainedOptions } from './auto';
+export type { Architecture, DropoutSite, LinearModule, ParameterSpec } from './architecture';
+export { attentionBias, positionIds } from './attention-bias';
+export { CausalLM } from './causal-lm';
+export type { ForwardInputs, ForwardOutput, LayerCache } from './causal-lm';
+export { signatureOf } from './causal-lm';
+export { gpt2 } from './gpt2';
+export type { Gpt2Config } from './gpt2';
+export { getPeftModel, LoraAdapter, LoraConfig } from './lora';
+export type { LoraOptions } from './lora';
+export { loadAdapter, saveAdapter } from './adapter-files';
+export { IGNORED, meanLoss } from './loss';
+export type { Parameter, ParameterSet } from './parameters';
+export { allocateGradients, batchLoss, countLabels, forwardBackward } from './training';
+export type { BackwardRequest, Gradients } from './training';
+export { openSafetensors, readSafetensorsHeader, writeSafetensors } from './safetensors';
+export type { SafetensorsFile, TensorSource } from './safetensors';
+export { matchStateDict, openCheckpoint, writeCheckpoint } from './checkpoint';
+export type { Checkpoint } from './checkpoint';
+export { resolveModelFolder } from './hub';
+export type { ResolveModelOptions } from './hub';
+export { requireFreeSpace, writeFileAtomic } from './atomic-write';
