@@ -318,6 +318,14 @@ function isNumberArray(value: unknown): value is number[] {
 
 /** Untrusted text in a message: escaped, and short. */
 function quote(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value);
+  const text =
+    typeof value === 'object' && value !== null ? listing(value) : (JSON.stringify(value) ?? String(value));
   return text.length > 120 ? `${text.slice(0, 117)}...` : text;
+}
+
+/** Not JSON.stringify: nesting without end would exhaust the stack. */
+function listing(value: object): string {
+  return Array.isArray(value) && value.every((item) => typeof item === 'number')
+    ? `[${value.join(', ')}]`
+    : 'an object';
 }
