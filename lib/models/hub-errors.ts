@@ -68,8 +68,10 @@ export function hubStatusError(
 /** Turns whatever the hub's client threw into an error that the user can act on. */
 export function explainHubError(error: unknown, request: HubRequest): Error {
   if (error instanceof TunebookError) return error;
-  if (error instanceof HubApiError)
-    return hubStatusError(request, error.statusCode, undefined, error.message);
+  if (error instanceof HubApiError) {
+    const [said] = error.message.split('. URL: '); // the client adds the address, whose words are not the hub's
+    return hubStatusError(request, error.statusCode, undefined, said);
+  }
   if (isNetworkError(error)) {
     return new TunebookError(
       `model "${request.modelId}": ${request.endpoint} cannot be reached (${networkReason(error)}). Check the ` +
