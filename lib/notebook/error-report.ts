@@ -1,0 +1,132 @@
+/** Turns what a cell threw, or what the compiler found, into the `error` message of the Jupyter protocol. */
+import { inspect, stripVTControlCharacters } from 'node:util';
+import type { Place } from './source-map';
+
+/** Content of an `error` message; `traceback` may contain ANSI colours. */
+export interface ErrorReport {
+  readonly ename: string;
+  readonly evalue: string;
+  readonly traceback: string[];
+}
+
+/** What a traceback needs to know of the cells. */
+export interface CellSources {
+  /** Source text of cell `n`. */
+  source(cell: number): string | undefined;
+  /** The place in the cell's source of a place in the code that ran (zero-based). */
+  locate(cell: number, generated: Place): Place | null;
+}
+
+/** One finding of the TypeScript compiler; zero-based. */
+export interface Finding {
+  readonly line: number;
+  readonly column: number;
+  readonly message: string;
+  readonly file?: string;
+}
+
+/** Raised in a cell that is interrupted, as in other kernels. */
+export class KeyboardInterrupt extends Error {
+  override name = 'KeyboardInterrupt';
+  constructor(message = 'the cell was interrupted') {
+    super(message);
+  }
+}
+
+const red = (text: string): string => `\u001b[31m${text}\u001b[39m`;
+const cellFrame = /In\[(\d+)\]:(\d+):(\d+)/g;
+const internalFrame =
+  /node:|[\\/]tslab[\\/]dist[\\/]|[\\/]lib[\\/]notebook[\\/](?:kernel-host|host-|error-report|cell-context)/;
+
+function frameText(source: string, line: number, column: number): string[] {
+  const lines = source.split('\n');
+  const first = Math.max(0, line - 2);
+  return lines.slice(first, line + 2).map((text, i) => {
+    const number = String(first + i + 1).padStart(4);
+    if (first + i !== line) return `  ${number} | ${text}`;
+    return `${red('>')} ${number} | ${text}\n${' '.repeat(9 + column)}${red('^')}`;
+  });
+}
+
+function stackLines(error: Error, cells: CellSources): { frames: string[]; first: [number, Place] | null } {
+  let first: [number, Place] | null = null;
+  const frames = (error.stack ?? '')
+    .split('\n')
+    .filter(
+      (line) =>
+        /^\s+at /.test(line) &&
+        !internalFrame.test(line) &&
+        !/at <anonymous>:|at (async )?In\[\d+\]$/.test(line),
+    )
+    .map((line) =>
+      line.replace(cellFrame, (_, cell: string, row: string, column: string) => {
+        const number = Number(cell);
+        const place = cells.locate(number, { line: Number(row) - 1, column: Number(column) - 1 });
+        if (!place) return `In[${cell}]`;
+        first ??= [number, place];
+        return `In[${cell}]:${place.line + 1}:${place.column + 1}`;
+      }),
+    );
+  return { frames, first };
+}
+
+function describe(error: Error): string {
+  const extra = Object.keys(error).filter((key) => key !== 'stack' && key !== 'message' && key !== 'name');
+  if (extra.length === 0) return '';
+  return ` ${inspect(Object.fromEntries(extra.map((key) => [key, (error as unknown as Record<string, unknown>)[key]])), { depth: 1 })}`;
+}
+
+function traceError(error: Error, cells: CellSources, depth = 0): string[] {
+  const { frames, first } = stackLines(error, cells);
+  const out: string[] = [];
+  const source = first && cells.source(first[0]);
+  if (first && source !== undefined && source !== null)
+    out.push(
+      `In[${first[0]}], line ${first[1].line + 1}:`,
+      ...frameText(source, first[1].line, first[1].column),
+    );
+  out.push(`${red(error.name)}: ${error.message}${describe(error)}`, ...frames);
+  const causes = error instanceof AggregateError ? (error.errors as unknown[]).slice(0, 5) : [];
+  if (error.cause !== undefined) causes.push(error.cause);
+  for (const cause of depth < 3 ? causes : []) {
+    out.push('caused by:');
+    out.push(...(cause instanceof Error ? traceError(cause, cells, depth + 1) : [inspect(cause)]));
+  }
+  return out;
+}
+
+/** The report of a thrown value, an Error or not. */
+export function reportThrown(thrown: unknown, cells: CellSources): ErrorReport {
+  const code = (thrown as { code?: unknown } | null | undefined)?.code;
+  if (code === 'ERR_SCRIPT_EXECUTION_INTERRUPTED') return reportThrown(new KeyboardInterrupt(), cells);
+  if (!(thrown instanceof Error)) {
+    const text = typeof thrown === 'string' ? thrown : inspect(thrown, { depth: 2 });
+    return {
+      ename: 'ThrownValue',
+      evalue: text,
+      traceback: [
+        `${red('ThrownValue')}: ${text}`,
+        `    (a ${typeof thrown} was thrown, so there is no stack; throw an Error)`,
+      ],
+    };
+  }
+  return {
+    ename: thrown.name,
+    evalue: stripVTControlCharacters(thrown.message),
+    traceback: traceError(thrown, cells),
+  };
+}
+
+/** The report of a cell that does not compile: each finding with its line. */
+export function reportFindings(findings: readonly Finding[], source: string): ErrorReport {
+  const at = (finding: Finding): string =>
+    `${finding.file ? `${finding.file}, ` : ''}line ${finding.line + 1}:${finding.column + 1}`;
+  return {
+    ename: 'TypeScriptError',
+    evalue: findings.map((finding) => `${at(finding)}: ${finding.message}`).join('\n'),
+    traceback: findings.flatMap((finding) => [
+      `${red('TypeScriptError')}: ${at(finding)}: ${finding.message}`,
+      ...(finding.file ? [] : frameText(source, finding.line, finding.column)),
+    ]),
+  };
+}

@@ -1,0 +1,214 @@
+/**
+ * Stock tslab's compiler and executor, prepared from outside (nothing of tslab is changed on disk): source maps for
+ * tracebacks, awaits that an interrupt can leave, cells named in stacks, `tunebook` importable from any folder.
+ */
+import Module, { createRequire } from 'node:module';
+import path from 'node:path';
+import vm from 'node:vm';
+import type * as TypeScript from '@tslab/typescript-for-tslab';
+import type { Converter, IsCompleteResult } from 'tslab/dist/converter';
+import type { ConsoleInterface, ConverterSet, Executor } from 'tslab/dist/executor';
+import { chainLookups, readSourceMap, type Place, type SourceLookup } from './source-map';
+
+const packageRoot = path.resolve(__dirname, '..', '..', '..');
+
+/** Names that compiled cells use; put on globalThis by `host-cells`. */
+export const awaitHelper = '__tunebookAwait';
+export const iterateHelper = '__tunebookIterate';
+
+/** Where cell code that is about to run is reported: before the first statement, and at the first await. */
+export interface RunHooks {
+  /** Number of the cell that is being compiled and run. */
+  cellNumber(): number;
+  enterSynchronous(): void;
+  leaveSynchronous(): void;
+}
+
+/** tslab, ready for use. */
+export interface PreparedTslab {
+  readonly executor: Executor;
+  readonly isCompleteCode: (code: string) => IsCompleteResult;
+  readonly printQuickInfo: (info: TypeScript.QuickInfo) => string;
+  /** tslab's own module state: `lastWriteDisplayData` is what `display` of package tslab calls. */
+  readonly jupyter: { lastWriteDisplayData: ((data: unknown, update: boolean) => void) | null };
+  readonly typescriptVersion: string;
+  /** From a place in the code that ran as cell `n` (zero-based) to the cell's own line. */
+  locate(cell: number, generated: Place): Place | null;
+}
+
+interface Insertion {
+  readonly line: number;
+  readonly column: number;
+  readonly length: number;
+}
+
+const inlineMap = /\/\/# sourceMappingURL=data:application\/json[^,]*,([A-Za-z0-9+/=]+)\s*$/;
+
+/** Wraps what is awaited in calls of the helpers, without moving a line. */
+function wrapAwaits(ts: typeof TypeScript, code: string): { code: string; insertions: Insertion[] } {
+  if (!/\bawait\b/.test(code)) return { code, insertions: [] };
+  const file = ts.createSourceFile('cell.js', code, ts.ScriptTarget.Latest, true, ts.ScriptKind.JS);
+  const edits: { at: number; text: string }[] = [];
+  const wrap = (node: TypeScript.Node, helper: string): void => {
+    edits.push({ at: node.getStart(file), text: `${helper}(` }, { at: node.end, text: ')' });
+  };
+  const visit = (node: TypeScript.Node): void => {
+    if (ts.isAwaitExpression(node)) wrap(node.expression, awaitHelper);
+    if (ts.isForOfStatement(node) && node.awaitModifier) wrap(node.expression, iterateHelper);
+    ts.forEachChild(node, visit);
+  };
+  visit(file);
+  edits.sort((a, b) => a.at - b.at);
+  const insertions: Insertion[] = [];
+  const shiftOfLine = new Map<number, number>();
+  let out = '';
+  let from = 0;
+  for (const { at, text } of edits) {
+    const { line, character } = file.getLineAndCharacterOfPosition(at);
+    const shift = shiftOfLine.get(line) ?? 0;
+    insertions.push({ line, column: character + shift, length: text.length });
+    shiftOfLine.set(line, shift + text.length);
+    out += code.slice(from, at) + text;
+    from = at;
+  }
+  return { code: out + code.slice(from), insertions };
+}
+
+function undoInsertions(place: Place, insertions: readonly Insertion[]): Place {
+  let { column } = place;
+  for (const insertion of [...insertions].reverse())
+    if (insertion.line === place.line && insertion.column < column) column -= insertion.length;
+  return { line: place.line, column };
+}
+
+/** Lets `import 'tunebook'` (and its types) be found where the notebook's folder has no such package. */
+function resolveOwnPackage(): Record<string, string[]> {
+  const fromHere = createRequire(path.join(process.cwd(), 'cell.js'));
+  try {
+    fromHere.resolve('tunebook');
+    return {};
+  } catch {
+    const modules = Module as unknown as { _resolveFilename: (id: string, ...rest: unknown[]) => string };
+    const resolve = modules._resolveFilename;
+    modules._resolveFilename = (id, ...rest) =>
+      id === 'tunebook' ? require.resolve(packageRoot) : resolve(id, ...rest);
+    return { tunebook: [packageRoot] };
+  }
+}
+
+/** Loads tslab for the current folder; takes about half a second, TypeScript's start mostly. */
+export function prepareTslab(console: ConsoleInterface, hooks: RunHooks): PreparedTslab {
+  const tslabFolder = path.dirname(require.resolve('tslab/package.json'));
+  const load = createRequire(path.join(tslabFolder, 'dist', 'main.js'));
+  const typescriptPath = load.resolve('@tslab/typescript-for-tslab');
+  const ts = load(typescriptPath) as typeof TypeScript;
+  const paths = resolveOwnPackage();
+  const lookups = new Map<string, SourceLookup>();
+
+  // tslab compiles in two stages (TypeScript to JavaScript modules to CommonJS); both get a map.
+  const patched: Record<string, unknown> = { ...ts };
+  patched.createWatchCompilerHost = (
+    files: string[],
+    options: TypeScript.CompilerOptions,
+    ...rest: unknown[]
+  ): unknown =>
+    (ts.createWatchCompilerHost as unknown as (...all: unknown[]) => unknown)(
+      files,
+      { ...options, inlineSourceMap: true, ...(Object.keys(paths).length > 0 ? { paths } : {}) },
+      ...rest,
+    );
+  patched.transpileModule = (
+    input: string,
+    options: TypeScript.TranspileOptions,
+  ): TypeScript.TranspileOutput => {
+    const map = inlineMap.exec(input);
+    const output = ts.transpileModule(map ? input.slice(0, map.index) : input, {
+      ...options,
+      compilerOptions: { ...options.compilerOptions, sourceMap: true },
+    });
+    const outputText = output.outputText.replace(/\/\/# sourceMappingURL=\S*\s*$/, '');
+    if (map && output.sourceMapText) {
+      const first = readSourceMap(Buffer.from(map[1], 'base64').toString('utf8'));
+      lookups.set(outputText, chainLookups(readSourceMap(output.sourceMapText), first));
+    }
+    return { ...output, outputText };
+  };
+  const cached = require.cache[typescriptPath];
+  if (cached) cached.exports = patched;
+
+  const { createConverter, isCompleteCode } = load('./converter.js') as {
+    createConverter: (options: { isJS: boolean; isBrowser: boolean }) => Converter;
+    isCompleteCode: (code: string) => IsCompleteResult;
+  };
+  const { createExecutor } = load('./executor.js') as {
+    createExecutor: (root: string, converters: ConverterSet, console: ConsoleInterface) => Executor;
+  };
+  const { printQuickInfo } = load('./inspect.js') as {
+    printQuickInfo: (info: TypeScript.QuickInfo) => string;
+  };
+  const jupyter = load('./jupyter.js') as PreparedTslab['jupyter'];
+
+  const cells = new Map<number, SourceLookup>();
+  const node = createConverter({ isJS: false, isBrowser: false });
+  const convert = node.convert.bind(node);
+  node.convert = (previous, source) => {
+    const result = convert(previous, source);
+    if (result.output === undefined) return result;
+    const lookup = lookups.get(result.output);
+    lookups.clear();
+    const { code, insertions } = wrapAwaits(ts, result.output);
+    if (lookup) {
+      cells.set(hooks.cellNumber(), (generated) => {
+        const place = lookup(undoInsertions(generated, insertions));
+        return place && place.line > 0 ? { line: place.line - 1, column: place.column } : null; // "export {};"
+      });
+    }
+    return { ...result, output: code };
+  };
+  const executor = createExecutor(process.cwd(), lazyBrowser(node, createConverter), console);
+  nameCells(hooks);
+  return {
+    executor,
+    isCompleteCode,
+    printQuickInfo,
+    jupyter,
+    typescriptVersion: ts.version,
+    locate: (cell, generated) => cells.get(cell)?.(generated) ?? null,
+  };
+}
+
+function lazyBrowser(
+  node: Converter,
+  create: (options: { isJS: boolean; isBrowser: boolean }) => Converter,
+): ConverterSet {
+  let browser: Converter | null = null;
+  return {
+    node,
+    get browser() {
+      return (browser ??= create({ isJS: false, isBrowser: true }));
+    },
+    close() {
+      node.close();
+      browser?.close();
+    },
+  };
+}
+
+/** Cells run under the name `In[n]`, in lines of their own; tslab's wrapper stands before column 0. */
+function nameCells(hooks: RunHooks): void {
+  const run = vm.runInThisContext.bind(vm);
+  vm.runInThisContext = (code: string, options?: vm.RunningCodeOptions | string): unknown => {
+    if (typeof options !== 'object' || options.breakOnSigint !== true) return run(code, options);
+    const prefix = /^\((?:async )?function\(exports, require\) \{ /.exec(code);
+    hooks.enterSynchronous();
+    try {
+      return run(code, {
+        ...options,
+        filename: `In[${hooks.cellNumber()}]`,
+        columnOffset: prefix ? -prefix[0].length : 0,
+      } as vm.RunningCodeOptions);
+    } finally {
+      hooks.leaveSynchronous();
+    }
+  };
+}

@@ -1,0 +1,58 @@
+/**
+ * What the two threads of the kernel process say to each other: the main thread runs cells, the wire thread
+ * owns every socket. The wire thread therefore answers, sends output and takes interrupts while a cell computes.
+ */
+import type { MessageContent } from './wire';
+
+/** Slots of the shared Int32Array. */
+export const slot = {
+  /** Bytes of output that the main thread has posted and the wire thread has not yet sent. */
+  bytesInFlight: 0,
+  /** What the main thread does: see `phase`. */
+  phase: 1,
+  /** Number of the last interrupt that the main thread has seen. */
+  interruptSeen: 2,
+  /** Listeners that cells or libraries have put on SIGINT. */
+  interruptListeners: 3,
+  /** Set by the wire thread once the last words of an exiting process are sent. */
+  farewellSent: 4,
+} as const;
+export const slotCount = 8;
+
+/** Values of `slot.phase`. */
+export const phase = { idle: 0, synchronous: 1, asynchronous: 2 } as const;
+
+/** Above this, the main thread waits for the wire thread: output never fills the memory. */
+export const maxBytesInFlight = 16 * 2 ** 20;
+
+/** A request that needs the main thread. */
+export interface HostRequest {
+  readonly kind: 'request';
+  readonly id: number;
+  readonly type: string;
+  readonly content: MessageContent;
+}
+
+/** From the wire thread to the main thread. */
+export type ToMain =
+  | HostRequest
+  | { readonly kind: 'interrupt'; readonly sequence: number }
+  | { readonly kind: 'abandon' }
+  | { readonly kind: 'exit' };
+
+/** From the main thread to the wire thread; `request` is the id of the request that it belongs to. */
+export type ToWire =
+  | {
+      readonly kind: 'publish';
+      readonly request: number;
+      readonly type: string;
+      readonly content: MessageContent;
+    }
+  | {
+      readonly kind: 'stream';
+      readonly request: number;
+      readonly name: 'stdout' | 'stderr';
+      readonly text: string;
+    }
+  | { readonly kind: 'reply'; readonly request: number; readonly content: MessageContent }
+  | { readonly kind: 'farewell' };

@@ -1,0 +1,374 @@
+/**
+ * Talks to a Jupyter kernel over ZeroMQ, as a Jupyter front-end does: starts it, runs code, reads what it
+ * publishes, interrupts it, and leaves nothing running. `runner` stands on this.
+ */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { randomBytes, randomUUID } from 'node:crypto';
+import fs from 'node:fs';
+import { createRequire } from 'node:module';
+import net from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
+import type * as Zmq from 'zeromq';
+import { TunebookError } from '../types';
+import {
+  decodeMessage,
+  encodeMessage,
+  makeHeader,
+  type ConnectionInfo,
+  type MessageContent,
+  type WireMessage,
+} from './wire';
+
+/** Settings of a kernel. */
+export interface KernelOptions {
+  /** Folder that the notebook's code runs in and imports from. */
+  readonly cwd: string;
+  /** Added to this process's environment. */
+  readonly env?: Record<string, string>;
+  /** Command and arguments; `{connection_file}` is replaced. Default: this package's kernel. */
+  readonly argv?: readonly string[];
+  /** A start that takes longer is given up and tried again, three times in all. Default 10,000 ms. */
+  readonly startTimeoutMs?: number;
+}
+
+/** A message that the kernel published, with the request it belongs to. */
+export interface PublishedMessage {
+  readonly type: string;
+  readonly content: MessageContent;
+  readonly metadata: MessageContent;
+  /** `msg_id` of the request; '' for none. */
+  readonly parentId: string;
+}
+
+/** How a kernel process ended. */
+export interface KernelExit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  /** The end of what the process wrote to its own stderr: a heap's last words, for instance. */
+  readonly lastWords: string;
+}
+
+/** The kernel died, could not be started or does not answer. */
+export class KernelDeadError extends TunebookError {
+  override name = 'KernelDeadError';
+}
+
+/** Answer to a request. */
+export interface KernelReply {
+  readonly id: string;
+  readonly content: MessageContent;
+}
+
+interface Pending {
+  reply: MessageContent | null;
+  idle: boolean;
+  needsIdle: boolean;
+  resolve(reply: KernelReply): void;
+  reject(error: Error): void;
+}
+
+type Channel = 'shell' | 'control';
+
+const loadZmq = (): typeof Zmq => createRequire(__filename)('zeromq') as typeof Zmq;
+
+async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(
+    Array.from(
+      { length: count },
+      () =>
+        new Promise<net.Server>((resolve, reject) => {
+          const server = net.createServer();
+          server.once('error', reject);
+          server.listen(0, '127.0.0.1', () => resolve(server));
+        }),
+    ),
+  );
+  const ports = servers.map((server) => (server.address() as net.AddressInfo).port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
+
+/** The command that starts this package's kernel. */
+export function kernelArgv(): string[] {
+  return [process.execPath, path.join(__dirname, 'kernel-host.js'), '{connection_file}'];
+}
+
+/** A running kernel; `shutdown()` or `kill()` must be called. */
+export class KernelClient {
+  /** Process id of the kernel. */
+  readonly pid: number;
+  /** Settles when the process has ended, however it did. */
+  readonly exited: Promise<KernelExit>;
+  /** Content of `kernel_info_reply`. */
+  info: MessageContent = {};
+  readonly #child: ChildProcess;
+  readonly #folder: string;
+  readonly #connection: ConnectionInfo;
+  readonly #session = randomUUID();
+  readonly #sockets: { shell: Zmq.Dealer; control: Zmq.Dealer; iopub: Zmq.Subscriber };
+  readonly #pending = new Map<string, Pending>();
+  readonly #listeners = new Set<(message: PublishedMessage) => void>();
+  readonly #rawListeners = new Set<(name: 'stdout' | 'stderr', text: string) => void>();
+  #exit: KernelExit | null = null;
+  #closed = false;
+
+  private constructor(child: ChildProcess, folder: string, connection: ConnectionInfo) {
+    const zmq = loadZmq();
+    this.#child = child;
+    this.pid = child.pid ?? -1;
+    this.#folder = folder;
+    this.#connection = connection;
+    this.#sockets = {
+      shell: new zmq.Dealer({ linger: 0 }),
+      control: new zmq.Dealer({ linger: 0 }),
+      iopub: new zmq.Subscriber({ linger: 0, receiveHighWaterMark: 1000 }),
+    };
+    let lastWords = '';
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => this.#raw('stdout', text));
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      lastWords = (lastWords + text).slice(-4000);
+      this.#raw('stderr', text);
+    });
+    this.exited = new Promise((resolve) => {
+      child.once('error', (error) => {
+        this.#exit ??= { code: null, signal: null, lastWords: error.message };
+        resolve(this.#exit);
+      });
+      child.once('close', (code, signal) => {
+        this.#exit ??= { code, signal, lastWords };
+        resolve(this.#exit);
+      });
+    });
+    void this.exited.then((exit) => {
+      const error = new KernelDeadError(describeExit(exit));
+      for (const pending of this.#pending.values()) pending.reject(error);
+      this.#pending.clear();
+      this.#close();
+    });
+    const address = (port: number): string => `${connection.transport}://${connection.ip}:${port}`;
+    this.#sockets.iopub.subscribe('');
+    this.#sockets.iopub.connect(address(connection.iopub_port));
+    this.#sockets.shell.connect(address(connection.shell_port));
+    this.#sockets.control.connect(address(connection.control_port));
+    for (const name of ['shell', 'control', 'iopub'] as const) void this.#read(name);
+  }
+
+  /**
+   * Starts a kernel and waits until it answers on every channel.
+   * @throws KernelDeadError when it cannot be started in three tries
+   */
+  static async start(options: KernelOptions): Promise<KernelClient> {
+    const { startTimeoutMs = 10_000 } = options;
+    let problem = '';
+    for (let attempt = 0; attempt < 3; attempt++) {
+      const kernel = await KernelClient.#spawn(options);
+      try {
+        await kernel.#waitUntilReady(startTimeoutMs);
+        return kernel;
+      } catch (error) {
+        problem = error instanceof Error ? error.message : String(error);
+        await kernel.kill();
+      }
+    }
+    throw new KernelDeadError(`kernel: could not be started in 3 tries: ${problem}`);
+  }
+
+  static async #spawn({ cwd, env, argv = kernelArgv() }: KernelOptions): Promise<KernelClient> {
+    if (!fs.existsSync(cwd)) throw new TunebookError(`kernel: the folder ${cwd} does not exist`);
+    const [shell_port, iopub_port, stdin_port, control_port, hb_port] = await freePorts(5);
+    const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'tunebook-kernel-'));
+    const file = path.join(folder, 'connection.json');
+    const connection: ConnectionInfo = {
+      ip: '127.0.0.1',
+      transport: 'tcp',
+      shell_port,
+      iopub_port,
+      stdin_port,
+      control_port,
+      hb_port,
+      key: randomBytes(32).toString('hex'),
+      signature_scheme: 'hmac-sha256',
+      kernel_name: 'tunebook',
+    };
+    fs.writeFileSync(file, JSON.stringify(connection), { mode: 0o600 });
+    const [command, ...rest] = argv.map((part) => part.replace('{connection_file}', file));
+    const child = spawn(command, rest, {
+      cwd,
+      env: { ...process.env, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: process.platform !== 'win32', // its own process group: Ctrl-C is ours to pass on, kill takes all
+      windowsHide: true,
+    });
+    return new KernelClient(child, folder, connection);
+  }
+
+  async #waitUntilReady(timeoutMs: number): Promise<void> {
+    const start = Date.now();
+    // iopub subscriptions take a moment: ask until an idle of one's own request came back.
+    while (Date.now() - start < timeoutMs) {
+      const { id, done } = this.request('shell', 'kernel_info_request', {});
+      const timer = new Promise<null>((resolve) => setTimeout(resolve, 250, null));
+      const reply = await Promise.race([done, timer]);
+      this.#pending.delete(id);
+      if (reply) {
+        this.info = reply.content;
+        return;
+      }
+    }
+    throw new KernelDeadError(`kernel: no answer within ${timeoutMs / 1000} s of its start`);
+  }
+
+  /** Hears everything the kernel publishes; the answer stops it. */
+  onMessage(listener: (message: PublishedMessage) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Hears what the kernel process or its children write past the kernel, to the process's own stdout and stderr. */
+  onRawOutput(listener: (name: 'stdout' | 'stderr', text: string) => void): () => void {
+    this.#rawListeners.add(listener);
+    return () => this.#rawListeners.delete(listener);
+  }
+
+  /** Sends a request; `done` settles with its reply, once the kernel has also published its idle state. */
+  request(
+    channel: Channel,
+    type: string,
+    content: MessageContent,
+    needsIdle = true,
+  ): { id: string; done: Promise<KernelReply> } {
+    const header = makeHeader(type, this.#session);
+    const id = header.msg_id;
+    const done = new Promise<KernelReply>((resolve, reject) => {
+      if (this.#exit || this.#closed) {
+        reject(new KernelDeadError(this.#exit ? describeExit(this.#exit) : 'kernel: it was shut down'));
+        return;
+      }
+      this.#pending.set(id, { reply: null, idle: false, needsIdle, resolve, reject });
+      const frames = encodeMessage(this.#connection.key, { header, parent: {}, metadata: {}, content });
+      this.#sockets[channel].send(frames).catch(reject);
+    });
+    done.catch(() => undefined); // the caller may have stopped waiting
+    return { id, done };
+  }
+
+  /** Runs code; the reply's `status` is `ok`, `error` or `aborted`. */
+  execute(code: string, options: { silent?: boolean } = {}): { id: string; done: Promise<KernelReply> } {
+    const silent = options.silent === true;
+    return this.request('shell', 'execute_request', {
+      code,
+      silent,
+      store_history: !silent,
+      user_expressions: {},
+      allow_stdin: false,
+      stop_on_error: true,
+    });
+  }
+
+  /** Interrupts the running cell: listeners of SIGINT first, KeyboardInterrupt otherwise or the second time. */
+  async interrupt(): Promise<void> {
+    await this.request('control', 'interrupt_request', {}, false).done;
+  }
+
+  /**
+   * Whether the kernel's heartbeat answers; it does while a cell computes.
+   * @param timeoutMs how long to wait
+   */
+  async isAlive(timeoutMs: number): Promise<boolean> {
+    const { hb_port: port, ip, transport } = this.#connection;
+    const zmq = loadZmq();
+    const socket = new zmq.Request({ linger: 0, receiveTimeout: timeoutMs, sendTimeout: timeoutMs });
+    try {
+      socket.connect(`${transport}://${ip}:${port}`);
+      await socket.send('ping');
+      await socket.receive();
+      return true;
+    } catch {
+      return false;
+    } finally {
+      socket.close();
+    }
+  }
+
+  /** Asks the kernel to end, ends it otherwise; children that cells started go with it. */
+  async shutdown(): Promise<KernelExit> {
+    const asked = this.request('control', 'shutdown_request', { restart: false }, false).done.catch(
+      () => null,
+    );
+    const patience = new Promise<null>((resolve) => setTimeout(resolve, 3000, null));
+    await Promise.race([asked, patience]);
+    await Promise.race([this.exited, patience]);
+    return this.kill();
+  }
+
+  /** Ends the kernel and its process group at once. */
+  async kill(): Promise<KernelExit> {
+    this.#signalGroup('SIGKILL');
+    const exit = await this.exited;
+    this.#close();
+    return exit;
+  }
+
+  #signalGroup(signal: NodeJS.Signals): void {
+    try {
+      if (process.platform === 'win32') this.#child.kill(signal);
+      else if (this.pid > 0) process.kill(-this.pid, signal);
+    } catch {
+      // already gone
+    }
+  }
+
+  #raw(name: 'stdout' | 'stderr', text: string): void {
+    for (const listener of this.#rawListeners) listener(name, text);
+  }
+
+  async #read(name: 'shell' | 'control' | 'iopub'): Promise<void> {
+    try {
+      for await (const frames of this.#sockets[name]) {
+        try {
+          this.#take(name, decodeMessage(this.#connection.key, frames));
+        } catch (error) {
+          this.#raw('stderr', `tunebook: ${error instanceof Error ? error.message : String(error)}\n`);
+        }
+      }
+    } catch (error) {
+      if (!this.#closed) this.#raw('stderr', `tunebook: connection to the kernel: ${String(error)}\n`);
+    }
+  }
+
+  #take(channel: 'shell' | 'control' | 'iopub', message: WireMessage): void {
+    const parentId = message.parent.msg_id ?? '';
+    const pending = this.#pending.get(parentId);
+    if (channel === 'iopub') {
+      const { content, metadata } = message;
+      const type = message.header.msg_type;
+      for (const listener of this.#listeners) listener({ type, content, metadata, parentId });
+      if (pending && type === 'status' && content.execution_state === 'idle') pending.idle = true;
+    } else if (pending) {
+      pending.reply = message.content;
+    }
+    if (pending?.reply && (pending.idle || !pending.needsIdle)) {
+      this.#pending.delete(parentId);
+      pending.resolve({ id: parentId, content: pending.reply });
+    }
+  }
+
+  #close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const socket of Object.values(this.#sockets)) socket.close();
+    fs.rmSync(this.#folder, { recursive: true, force: true });
+  }
+}
+
+/** How a kernel ended, in words: its exit status, its signal, or that the memory was not enough. */
+export function describeExit({ code, signal, lastWords }: KernelExit): string {
+  if (/heap out of memory|Allocation failed|ENOMEM|bad_alloc/i.test(lastWords))
+    return 'kernel: it ran out of memory (give it more with NODE_OPTIONS=--max-old-space-size=MB, or use less)';
+  if (signal === 'SIGKILL')
+    return 'kernel: it was killed (SIGKILL), by the system for lack of memory or by another program';
+  const how = signal ? `it died of ${signal}` : `it ended with exit status ${code ?? 'unknown'}`;
+  const words = lastWords.trim().split('\n').slice(-3).join('\n');
+  return `kernel: ${how}${words === '' ? '' : `; it last wrote:\n${words}`}`;
+}

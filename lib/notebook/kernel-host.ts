@@ -1,0 +1,236 @@
+/**
+ * The kernel process: stock tslab, with what it gets wrong mended from outside. Started as
+ * `node kernel-host.js CONNECTION_FILE` by `kernel-client`, or by Jupyter through the kernelspec that
+ * `tunebook kernel install` writes. The main thread (here) runs cells; `host-wire` owns the sockets.
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+import { StringDecoder } from 'node:string_decoder';
+import { Worker } from 'node:worker_threads';
+import { CellRunner } from './host-cells';
+import {
+  maxBytesInFlight,
+  phase,
+  slot,
+  slotCount,
+  type HostRequest,
+  type ToMain,
+  type ToWire,
+} from './host-protocol';
+import type { ConnectionInfo, MessageContent } from './wire';
+
+const connectionFile = process.argv[2];
+if (!connectionFile) {
+  process.stderr.write('usage: kernel-host CONNECTION_FILE (Jupyter and `tunebook run` start it)\n');
+  process.exit(2);
+}
+const connection = JSON.parse(fs.readFileSync(connectionFile, 'utf8')) as ConnectionInfo;
+const shared = new SharedArrayBuffer(4 * slotCount);
+const state = new Int32Array(shared);
+
+const tslabFolder = path.dirname(require.resolve('tslab/package.json'));
+const tslabVersion = (
+  JSON.parse(fs.readFileSync(path.join(tslabFolder, 'package.json'), 'utf8')) as { version: string }
+).version;
+const kernelInfo: MessageContent = {
+  status: 'ok',
+  protocol_version: '5.3',
+  implementation: 'tunebook-tslab',
+  implementation_version: tslabVersion,
+  language_info: {
+    name: 'typescript',
+    version: '5.0.4',
+    mimetype: 'text/typescript',
+    file_extension: '.ts',
+    codemirror_mode: { mode: 'typescript', name: 'javascript', typescript: true },
+    pygments_lexer: 'typescript',
+    nbconvert_exporter: 'script',
+  },
+  banner: `TypeScript (tslab ${tslabVersion}, Node ${process.version}, started by tunebook)`,
+  help_links: [],
+};
+
+const wire = new Worker(path.join(__dirname, 'host-wire.js'), {
+  workerData: { connection, shared, kernelInfo },
+  execArgv: [],
+});
+const post = (message: ToWire): void => wire.postMessage(message);
+
+const cells = new CellRunner({
+  publish: (request, type, content) => post({ kind: 'publish', request, type, content }),
+  setSynchronous: (on) => Atomics.store(state, slot.phase, on ? phase.synchronous : phase.asynchronous),
+});
+
+// --- output: everything written goes to the cell that it comes from ---
+
+function writeTo(name: 'stdout' | 'stderr'): typeof process.stdout.write {
+  const decoder = new StringDecoder('utf8');
+  return (chunk: string | Uint8Array, second?: unknown, third?: unknown): boolean => {
+    const text = typeof chunk === 'string' ? chunk : decoder.write(Buffer.from(chunk));
+    if (text !== '') {
+      // Only in whole steps of 64 KiB: a message is never larger than the wire's patience.
+      for (let from = 0; from < text.length; from += 65536) {
+        const part = text.slice(from, from + 65536);
+        const waiting = Atomics.add(state, slot.bytesInFlight, part.length) + part.length;
+        if (waiting > maxBytesInFlight) Atomics.wait(state, slot.bytesInFlight, waiting, 1000);
+        post({ kind: 'stream', request: cells.currentRequest, name, text: part });
+      }
+    }
+    const done = typeof second === 'function' ? second : third;
+    if (typeof done === 'function') process.nextTick(done as () => void);
+    return true;
+  };
+}
+process.stdout.write = writeTo('stdout');
+process.stderr.write = writeTo('stderr');
+
+function display(data: unknown, update: boolean): void {
+  post({
+    kind: 'publish',
+    request: cells.currentRequest,
+    type: update ? 'update_display_data' : 'display_data',
+    content: data as MessageContent,
+  });
+}
+cells.tslab.jupyter.lastWriteDisplayData = display;
+
+/** What `lib/notebook/display` finds when it runs inside this kernel. */
+Object.assign(globalThis, {
+  [Symbol.for('tunebook.kernel')]: {
+    display,
+    clearOutput: (wait: boolean) =>
+      post({ kind: 'publish', request: cells.currentRequest, type: 'clear_output', content: { wait } }),
+  },
+});
+
+// --- requests, one at a time: the wire thread sends the next one after the reply ---
+
+/** Jupyter counts code points, JavaScript UTF-16 units. */
+function toUnits(code: string, codePoints: number): number {
+  return [...code].slice(0, codePoints).join('').length;
+}
+const toCodePoints = (code: string, units: number): number => [...code.slice(0, units)].length;
+
+function complete(content: MessageContent): MessageContent {
+  const code = String(content.code);
+  const info = cells.tslab.executor.complete(code, toUnits(code, Number(content.cursor_pos)));
+  return {
+    status: 'ok',
+    matches: info.candidates,
+    cursor_start: toCodePoints(code, info.start),
+    cursor_end: toCodePoints(code, info.end),
+    metadata: {},
+  };
+}
+
+function inspectCode(content: MessageContent): MessageContent {
+  const code = String(content.code);
+  const info = cells.tslab.executor.inspect(code, toUnits(code, Number(content.cursor_pos)));
+  return {
+    status: 'ok',
+    found: Boolean(info),
+    data: info ? { 'text/plain': cells.tslab.printQuickInfo(info) } : {},
+    metadata: {},
+  };
+}
+
+async function answer(request: HostRequest): Promise<MessageContent> {
+  switch (request.type) {
+    case 'execute_request': {
+      const content = await cells.execute(request.id, request.content);
+      Atomics.store(state, slot.phase, phase.idle);
+      return content;
+    }
+    case 'complete_request':
+      return complete(request.content);
+    case 'inspect_request':
+      return inspectCode(request.content);
+    default: {
+      const { completed, indent } = cells.tslab.isCompleteCode(String(request.content.code));
+      return completed ? { status: 'complete' } : { status: 'incomplete', indent: indent ?? '' };
+    }
+  }
+}
+
+// --- interrupts ---
+
+let raising = false;
+const ownListener = (): void => {
+  // A real signal: other listeners hear it by themselves.
+  if (!raising && process.listenerCount('SIGINT') === 1) cells.interrupt();
+};
+process.on('SIGINT', ownListener);
+process.on('newListener', (event) => {
+  if (event === 'SIGINT') Atomics.store(state, slot.interruptListeners, process.listenerCount('SIGINT'));
+});
+process.on('removeListener', (event) => {
+  if (event === 'SIGINT') Atomics.store(state, slot.interruptListeners, process.listenerCount('SIGINT') - 1);
+});
+
+let informedCell = -1;
+/** First tells those who listen (a trainer stops cleanly); without listeners, or the second time, the cell ends. */
+function takeInterrupt(sequence: number): void {
+  if (Atomics.load(state, slot.interruptSeen) >= sequence) return;
+  Atomics.store(state, slot.interruptSeen, sequence);
+  if (process.listenerCount('SIGINT') > 1 && informedCell !== cells.runningRequest) {
+    informedCell = cells.runningRequest;
+    raising = true;
+    try {
+      process.emit('SIGINT', 'SIGINT');
+    } finally {
+      raising = false;
+    }
+    return;
+  }
+  cells.interrupt();
+}
+Object.assign(globalThis, { [Symbol.for('tunebook.interrupt')]: takeInterrupt });
+
+// --- faults and the end ---
+
+process.on('uncaughtException', (error) => {
+  const text = cells.takeUncaught(error);
+  if (text !== null) process.stderr.write(`${text}\n`);
+});
+process.on('unhandledRejection', (reason) => {
+  if ((reason as { name?: unknown } | null)?.name === 'KeyboardInterrupt') return;
+  process.stderr.write(`Unhandled promise rejection: ${cells.describe(reason)}\n`);
+});
+
+const exit = process.exit.bind(process);
+/** Ends the process once the wire thread has sent what is to be sent and has closed its sockets. */
+function leave(code?: number | string | null): never {
+  post({ kind: 'farewell' });
+  Atomics.wait(state, slot.farewellSent, 0, 1000);
+  return exit(code);
+}
+/** A cell that calls process.exit ends the kernel: say so before the sockets are gone. */
+process.exit = (code?: number | string | null): never => {
+  const error = new Error(`process.exit(${code ?? ''}) was called: the kernel has ended`);
+  error.name = 'ProcessExit';
+  const report = cells.reportOf(error);
+  post({ kind: 'publish', request: cells.currentRequest, type: 'error', content: { ...report } });
+  post({ kind: 'reply', request: cells.currentRequest, content: { status: 'error', ...report } });
+  return leave(code);
+};
+
+wire.on('message', (message: ToMain) => {
+  switch (message.kind) {
+    case 'request':
+      answer(message)
+        .catch((error: unknown): MessageContent => ({ status: 'error', ...cells.reportOf(error) }))
+        .then((content) => post({ kind: 'reply', request: message.id, content }))
+        .catch((error: unknown) => fs.writeSync(2, `kernel: ${String(error)}\n`));
+      return;
+    case 'interrupt':
+      return takeInterrupt(message.sequence);
+    case 'abandon':
+      return cells.abandon();
+    case 'exit':
+      return leave(0);
+  }
+});
+wire.on('error', (error) => {
+  fs.writeSync(2, `kernel: network thread failed: ${error.stack ?? error.message}\n`);
+  exit(1);
+});

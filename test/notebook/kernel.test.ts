@@ -1,0 +1,270 @@
+/** The kernel, message by message over ZeroMQ: what stock tslab gets wrong is held here. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { createHmac } from 'node:crypto';
+import { after, before, describe, it } from 'node:test';
+import path from 'node:path';
+import { KernelClient } from '../../lib/notebook/kernel-client';
+import { decodeMessage, encodeMessage, makeHeader } from '../../lib/notebook/wire';
+import { isRunning, Session, sleep } from './kernel-session';
+
+describe('kernel', { timeout: 60_000 }, () => {
+  let session: Session;
+  before(async () => {
+    session = await Session.start();
+  });
+  after(() => session.kernel.shutdown());
+
+  it('publishes busy, execute_input, output, result and idle, in this order', async () => {
+    const { messages, status } = await session.run('console.log("hello");\n6 * 7');
+    assert.equal(status, 'ok');
+    assert.deepEqual(
+      messages.map(({ type, content }) => [
+        type,
+        content.execution_state ?? content.text ?? content.code ?? null,
+      ]),
+      [
+        ['status', 'busy'],
+        ['execute_input', 'console.log("hello");\n6 * 7'],
+        ['stream', 'hello\n'],
+        ['execute_result', null],
+        ['status', 'idle'],
+      ],
+    );
+    const result = messages.find(({ type }) => type === 'execute_result');
+    assert.deepEqual(result?.content.data, { 'text/plain': '42' });
+  });
+
+  it('loses none of 20,000 lines, keeps their order and sends few messages', async () => {
+    const { text, messages } = await session.run('for (let i = 0; i < 20000; i++) console.log("line", i);');
+    const expected = Array.from({ length: 20000 }, (_, i) => `line ${i}\n`).join('');
+    assert.equal(text, expected);
+    assert.ok(messages.length < 60, `${messages.length} messages`);
+  });
+
+  it('shows output while a loop computes', async () => {
+    const { id, done } = session.kernel.execute(
+      'console.log("early"); { const end = Date.now() + 700; while (Date.now() < end); }',
+    );
+    await sleep(400);
+    assert.equal(session.of(id).text, 'early\n');
+    assert.equal((await done).content.status, 'ok');
+  });
+
+  it('keeps characters whole that are written in pieces', async () => {
+    const { text } = await session.run(
+      'const bytes = Buffer.from("é€😀\\n"); for (const byte of bytes) process.stdout.write(Uint8Array.of(byte));',
+    );
+    assert.equal(text, 'é€😀\n');
+  });
+
+  const failing = [
+    ['function bad(n: number): number {', '  throw new RangeError(`bad ${n}`);', '}', 'bad(1);'].join('\n'),
+    [
+      'interface Unused { a: number }',
+      'const later = await Promise.resolve(2);',
+      '',
+      'throw new RangeError(`bad 1`);',
+    ].join('\n'),
+  ];
+  for (const [i, code] of failing.entries()) {
+    it(`reports an error with name, value and the cell's own line (${i === 0 ? 'loop' : 'after an await'})`, async () => {
+      const { reply, messages } = await session.run(code);
+      const error = messages.find(({ type }) => type === 'error');
+      assert.equal(reply.status, 'error');
+      assert.equal(error?.content.ename, 'RangeError');
+      assert.equal(error?.content.evalue, 'bad 1');
+      assert.equal(reply.ename, 'RangeError');
+      const number = String(reply.execution_count);
+      const trace = (error?.content.traceback as string[]).join('\n');
+      const line = i === 0 ? 2 : 4;
+      assert.match(trace, new RegExp(`In\\[${number}\\], line ${line}:`));
+      assert.match(trace, new RegExp(`In\\[${number}\\]:${line}:`));
+      assert.doesNotMatch(trace, /node:vm|tslab\/dist|host-cells/);
+    });
+  }
+
+  it('reports each compiler finding with its line', async () => {
+    const { reply, messages } = await session.run('const fine = 1;\nconst text: string = 5;');
+    assert.equal(reply.ename, 'TypeScriptError');
+    assert.match(String(reply.evalue), /^line 2:7: Type 'number' is not assignable to type 'string'/);
+    assert.equal(messages.filter(({ type }) => type === 'stream').length, 0);
+  });
+
+  it('reports a thrown value that is no Error', async () => {
+    const { reply } = await session.run('throw { odd: true };');
+    assert.equal(reply.ename, 'ThrownValue');
+    assert.equal(reply.evalue, '{ odd: true }');
+  });
+
+  it('answers the request that follows an error at once', async () => {
+    const first = session.kernel.execute('throw new Error("first")').done;
+    assert.equal((await first).content.status, 'error');
+    const { status, text } = await session.run('console.log("second")');
+    assert.equal(status, 'ok');
+    assert.equal(text, 'second\n');
+  });
+
+  it('aborts what was queued behind an error, and answers it', async () => {
+    const replies = ['throw new Error("stop")', 'console.log("never")', 'console.log("never")'].map(
+      (code) => session.kernel.execute(code).done,
+    );
+    const statuses = (await Promise.all(replies)).map(({ content }) => content.status);
+    assert.deepEqual(statuses, ['error', 'aborted', 'aborted']);
+  });
+
+  const endless: Record<string, string> = {
+    'a loop': 'for (;;);',
+    'a loop after an await': 'await new Promise((r) => setTimeout(r, 5)); for (;;);',
+    'an await that never settles': 'await new Promise(() => {});',
+    'microtasks without end': 'for (;;) await null;',
+  };
+  for (const [name, code] of Object.entries(endless)) {
+    it(`interrupts ${name}`, async () => {
+      const { reply } = await session.run(code, [200]);
+      assert.equal(reply.ename, 'KeyboardInterrupt');
+      const next = await session.run('console.log("alive")');
+      assert.equal(next.text, 'alive\n');
+    });
+  }
+
+  it('runs finally blocks of an interrupted cell, and its code does not run on', async () => {
+    const { text, reply, messages } = await session.run(
+      'let ticks = 0; try { for (;;) { ticks++; await new Promise((r) => setTimeout(r, 20)); } } finally { console.log("tidy"); }',
+      [200],
+    );
+    assert.equal(reply.ename, 'KeyboardInterrupt');
+    assert.equal(text, 'tidy\n');
+    assert.equal(messages.filter(({ type }) => type === 'error').length, 1);
+    const [first, second] = [await session.run('ticks'), await session.run('ticks')];
+    const value = (run: typeof first): unknown =>
+      run.messages.find(({ type }) => type === 'execute_result')?.content.data;
+    assert.deepEqual(value(first), value(second));
+  });
+
+  it('lets a listener of SIGINT stop the cell cleanly, and insists the second time', async () => {
+    const loop = 'let stop = false; process.once("SIGINT", () => { stop = true; });';
+    const clean = await session.run(
+      `${loop} while (!stop) await new Promise((r) => setTimeout(r, 10)); console.log("stopped");`,
+      [150],
+    );
+    assert.equal(clean.status, 'ok');
+    assert.equal(clean.text, 'stopped\n');
+    const deaf =
+      'const deaf = () => {}; process.on("SIGINT", deaf); try { await new Promise(() => {}); } finally { process.off("SIGINT", deaf); }';
+    const insisted = await session.run(deaf, [100, 300]);
+    assert.equal(insisted.reply.ename, 'KeyboardInterrupt');
+  });
+
+  it('attributes the output of late timers to their cell', async () => {
+    const { id, done } = session.kernel.execute(
+      'setTimeout(async () => { await null; console.log("late"); }, 250);',
+    );
+    await done;
+    const other = await session.run('await new Promise((r) => setTimeout(r, 500)); console.log("other");');
+    assert.equal(other.text, 'other\n');
+    assert.equal(session.of(id).text, 'late\n');
+  });
+
+  it('fails the cell whose callback throws', async () => {
+    const { reply } = await session.run(
+      'setTimeout(() => { throw new TypeError("in a timer"); }, 20); await new Promise(() => {});',
+    );
+    assert.equal(reply.ename, 'TypeError');
+    assert.equal(reply.evalue, 'in a timer');
+  });
+
+  it('completes and inspects, counting code points', async () => {
+    await session.run('const wonderful = { alpha: 1, beta: "x" };');
+    const code = '"😀"; wonderful.al';
+    const { content } = await session.kernel.request('shell', 'complete_request', {
+      code,
+      cursor_pos: [...code].length,
+    }).done;
+    assert.deepEqual(content.matches, ['alpha']);
+    assert.equal(content.cursor_start, [...code].length - 2);
+    const hover = await session.kernel.request('shell', 'inspect_request', {
+      code: 'wonderful',
+      cursor_pos: 3,
+      detail_level: 0,
+    }).done;
+    assert.match(String((hover.content.data as Record<string, string>)['text/plain']), /beta: string/);
+    const open = await session.kernel.request('shell', 'is_complete_request', { code: 'if (true) {' }).done;
+    assert.equal(open.content.status, 'incomplete');
+  });
+
+  it('answers its heartbeat while a cell computes', async () => {
+    const { done } = session.kernel.execute('{ const end = Date.now() + 600; while (Date.now() < end); }');
+    await sleep(100);
+    assert.equal(await session.kernel.isAlive(400), true);
+    await done;
+  });
+
+  it('refuses a message with a wrong signature and goes on', () => {
+    const message = { header: makeHeader('x', 's'), parent: {}, metadata: {}, content: { a: 1 } };
+    const frames = encodeMessage('key', message).map((frame) => Buffer.from(frame));
+    assert.deepEqual(decodeMessage('key', frames).content, { a: 1 });
+    const expected = createHmac('sha256', 'key')
+      .update(Buffer.concat(frames.slice(2)))
+      .digest('hex');
+    assert.equal(frames[1].toString(), expected);
+    assert.throws(() => decodeMessage('other', frames), /signature/);
+    frames[5] = Buffer.from('{"a":2}');
+    assert.throws(() => decodeMessage('key', frames), /signature/);
+  });
+});
+
+describe('the end of a kernel', { timeout: 60_000 }, () => {
+  it('ends on shutdown in spite of live timers and sockets', async () => {
+    const session = await Session.start();
+    await session.run('setInterval(() => {}, 1000); require("net").createServer().listen(0);');
+    const start = Date.now();
+    const exit = await session.kernel.shutdown();
+    assert.equal(exit.code, 0);
+    assert.ok(Date.now() - start < 2500);
+    assert.equal(isRunning(session.kernel.pid), false);
+  });
+
+  it('names the cell that calls process.exit, then reports the exit status', async () => {
+    const session = await Session.start();
+    await assert.rejects(session.run('console.log("before");\nprocess.exit(3);'), /exit status 3/);
+    assert.equal((await session.kernel.exited).code, 3);
+    const error = session.messages.find(({ type }) => type === 'error');
+    assert.equal(error?.content.ename, 'ProcessExit');
+    assert.match((error?.content.traceback as string[]).join('\n'), /In\[1\]:2:/);
+  });
+
+  it('says that the memory was not enough', async () => {
+    const kernel = await KernelClient.start({
+      cwd: process.cwd(),
+      env: { NODE_OPTIONS: '--max-old-space-size=120' },
+    });
+    const { done } = kernel.execute(
+      'const hog: number[][] = []; for (;;) hog.push(new Array(100000).fill(1));',
+    );
+    await assert.rejects(done, /out of memory/);
+  });
+
+  it('dies with its parent, children of cells included', async () => {
+    const client = path.join(__dirname, '..', '..', 'lib', 'notebook', 'kernel-client.js');
+    const script = `require(${JSON.stringify(client)}).KernelClient.start({ cwd: process.cwd() }).then((kernel) => {
+      kernel.execute('for (;;);');
+      console.log(kernel.pid);
+    });`;
+    const parent = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const pid = Number(await new Promise((resolve) => parent.stdout.once('data', resolve)));
+    assert.ok(pid > 0 && isRunning(pid));
+    parent.kill('SIGKILL');
+    for (let i = 0; i < 40 && isRunning(pid); i++) await sleep(100);
+    assert.equal(isRunning(pid), false);
+  });
+
+  it('gives up a start that hangs, and says so', async () => {
+    const start = KernelClient.start({
+      cwd: process.cwd(),
+      argv: [process.execPath, '-e', 'setInterval(() => {}, 1000)', '{connection_file}'],
+      startTimeoutMs: 300,
+    });
+    await assert.rejects(start, /could not be started in 3 tries/);
+  });
+});
