@@ -1,0 +1,43 @@
+/**
+ * The text that the small base models are pre-trained on: English about races, made up here, none of it real
+ * and none of it from the label files. `node .build/data/corpus/generate.js 20` prints twenty documents.
+ *
+ * A fine-tune has to read signed seconds and tell which side of three minutes they lie on, and to read standard
+ * scores. So a good part of the documents is about numbers: size, sign, limits, minutes, differences, order.
+ */
+import { seededRandom, type SeededRandom } from '../../lib/dataset/hyrox/random.js';
+import { layoutDocument } from './layouts.js';
+import { numberDocument } from './numbers.js';
+import { scoreDocument } from './scores.js';
+import { storyDocument } from './stories.js';
+
+export interface CorpusOptions {
+  /** The same seed gives the same documents. */
+  seed: number;
+  /** How many. */
+  documents: number;
+}
+
+/** Kinds of documents and their shares. */
+const SHARES: readonly (readonly [number, (random: SeededRandom) => string])[] = [
+  [0.35, numberDocument],
+  [0.3, layoutDocument],
+  [0.15, scoreDocument],
+  [0.2, storyDocument],
+];
+
+/** Documents one by one, about 120 words each; no end-of-text marks in them. */
+export function* raceCorpus(options: CorpusOptions): Generator<string, void, undefined> {
+  const random = seededRandom(options.seed);
+  for (let i = 0; i < options.documents; i++) {
+    let draw = random.next();
+    const kind = SHARES.find(([share]) => (draw -= share) < 0) ?? SHARES[0];
+    yield kind[1](random);
+  }
+}
+
+if (require.main === module) {
+  for (const text of raceCorpus({ seed: 42, documents: Number(process.argv[2] ?? 10) })) {
+    console.log(`${text}\n<|endoftext|>`);
+  }
+}

@@ -1,0 +1,131 @@
+/** The pre-training text: seeded, varied, true where it can be checked, and free of the label maker's sentences. */
+import { describe, it } from 'node:test';
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { raceCorpus } from '../../data/corpus/generate.js';
+import { SAMPLE_FOLDER } from '../../data/hyrox/generate.js';
+
+const documents = [...raceCorpus({ seed: 7, documents: 20000 })];
+const text = documents.join('\n');
+
+/** Asserts `holds` for every match, and that there are enough matches to mean something. */
+function everyMatch(pattern: RegExp, atLeast: number, holds: (groups: string[]) => boolean): void {
+  let count = 0;
+  for (const match of text.matchAll(pattern)) {
+    count++;
+    assert.ok(holds(match.slice(1)), match[0]);
+  }
+  assert.ok(count >= atLeast, `${pattern} matched only ${count} times`);
+}
+
+describe('raceCorpus', () => {
+  it('gives the same documents under the same seed and others under another', () => {
+    const take = (seed: number): string[] => [...raceCorpus({ seed, documents: 50 })];
+    assert.deepEqual(take(1), take(1));
+    assert.notDeepEqual(take(1), take(2));
+    assert.equal(take(1).length, 50);
+  });
+
+  it('hardly repeats itself', () => {
+    assert.ok(new Set(documents).size > 0.97 * documents.length, `${new Set(documents).size} distinct`);
+  });
+
+  it("holds none of the label maker's sentences", () => {
+    const sentences = new Set<string>();
+    const lines = fs
+      .readFileSync(path.join(SAMPLE_FOLDER, 'hyrox-sample.jsonl'), 'utf8')
+      .trimEnd()
+      .split('\n');
+    for (const line of lines) {
+      const record = JSON.parse(line) as { input: string; response: string };
+      sentences.add(record.input);
+      for (const sentence of record.response.split(/(?<=[.!]) /)) sentences.add(sentence);
+    }
+    assert.ok(sentences.size > 100);
+    for (const sentence of sentences) assert.ok(!text.includes(sentence), sentence);
+    for (const start of [
+      'You performed',
+      'You outperformed',
+      'Compared to your cluster',
+      'you may want to',
+    ]) {
+      assert.ok(!text.includes(start), start);
+    }
+  });
+
+  it('subtracts, converts and compares rightly', () => {
+    everyMatch(/^(\d+) - (\d+) = (-?\d+)$/gm, 300, ([a, b, c]) => Number(a) - Number(b) === Number(c));
+    everyMatch(
+      /total_time: (\d+), predicted: (\d+), residual: (-?\d+)/g,
+      2000,
+      ([a, b, c]) => Number(a) - Number(b) === Number(c),
+    );
+    everyMatch(
+      /^(\d+) seconds = (\d+):(\d\d)$/gm,
+      300,
+      ([s, m, r]) => Number(s) === Number(m) * 60 + Number(r),
+    );
+    everyMatch(/^(-?\d+) > (-?\d+)$/gm, 500, ([a, b]) => Number(a) > Number(b));
+    everyMatch(/^(-?\d+) is smaller than (-?\d+)\.$/gm, 100, ([a, b]) => Number(a) < Number(b));
+  });
+
+  it('says the right side of three minutes', () => {
+    const limit = '(?:180 s|180 seconds|3:00|3 minutes|3 min|three minutes|three full minutes)';
+    everyMatch(
+      new RegExp(`: \\+?(-?\\d+)(?: -> |, )more than ${limit} behind`, 'g'),
+      100,
+      ([n]) => Number(n) > 180,
+    );
+    everyMatch(
+      new RegExp(`: (-?\\d+)(?: -> |, )more than ${limit} ahead`, 'g'),
+      100,
+      ([n]) => Number(n) < -180,
+    );
+    everyMatch(
+      new RegExp(`: \\+?(-?\\d+)(?: -> |, )within ${limit}(?! ?\\d)`, 'g'),
+      100,
+      ([n]) => Math.abs(Number(n)) <= 180,
+    );
+    everyMatch(/Is (-?\d+) above 180\? (Yes|No)/g, 300, ([n, said]) => Number(n) > 180 === (said === 'Yes'));
+    everyMatch(
+      /Is (-?\d+) below -180\? (Yes|No)/g,
+      300,
+      ([n, said]) => Number(n) < -180 === (said === 'Yes'),
+    );
+  });
+
+  it('lists the right segments above a mark', () => {
+    everyMatch(/^z: (.*)\nabove \+(\d\.\d): (.*)$/gm, 300, ([scores, mark, listed]) => {
+      const slow = scores.split(', ').flatMap((part) => {
+        const [, name, value] = /^(.*) ([+-]?\d\.\d)$/.exec(part) ?? [];
+        return Number(value) > Number(mark) ? [name] : [];
+      });
+      return slow.length === 0 ? /^(none|nothing)$/.test(listed) : listed === slow.join(', ');
+    });
+  });
+
+  it('shows every whole number from -999 to 999 with sign, and most after "residual:"', () => {
+    const seen = new Map<number, number>();
+    for (const [, number] of text.matchAll(/(?<![\d:.])(-?\d{1,3})(?![\d:.]\d|\d)/g)) {
+      seen.set(Number(number), (seen.get(Number(number)) ?? 0) + 1);
+    }
+    for (let n = -999; n <= 999; n++)
+      assert.ok((seen.get(n) ?? 0) >= 5, `${n} seen ${seen.get(n) ?? 0} times`);
+    const residuals = new Set(
+      [...text.matchAll(/residual: (-?\d{1,3})\b/g)].map((match) => Number(match[1])),
+    );
+    assert.ok(residuals.size > 1500, `${residuals.size} values after "residual:"`);
+  });
+
+  it('knows the instruction layout', () => {
+    const layouts = documents.filter((document) => document.startsWith('### Instruction:\n'));
+    assert.ok(layouts.length > 4000);
+    for (const layout of layouts) {
+      assert.match(
+        layout,
+        /^### Instruction:\n.+\n\n### Input:\n.+\n\n### Context:\n.+\n\n### Response:\n[^\n]+$/,
+      );
+    }
+  });
+});
