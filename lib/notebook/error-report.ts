@@ -66,7 +66,8 @@ function stackLines(error: Error, cells: CellSources): { frames: string[]; first
         first ??= [number, place];
         return `In[${cell}]:${place.line + 1}:${place.column + 1}`;
       }),
-    );
+    )
+    .filter((line) => !/at (?:async )?In\[\d+\]$/.test(line));
   return { frames, first };
 }
 

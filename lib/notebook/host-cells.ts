@@ -42,6 +42,7 @@ export class CellRunner {
   #number = 0;
   #running: Cell | null = null;
   #last = 0;
+  #giveUp: () => void = () => undefined;
   readonly #sources = new Map<number, string>();
   readonly #context = new CellContext<Cell>();
   readonly #channel: CellChannel;
@@ -74,7 +75,7 @@ export class CellRunner {
   async execute(request: number, content: MessageContent): Promise<MessageContent> {
     const code = String(content.code ?? '');
     const silent = content.silent === true;
-    if (!silent || this.#number === 0) this.#number++;
+    if (!silent) this.#number++;
     const cell: Cell = {
       request,
       number: this.#number,
@@ -91,7 +92,7 @@ export class CellRunner {
     this.#last = request;
     let ok = false;
     try {
-      ok = await this.#context.run(cell, () => this.tslab.executor.execute(code));
+      ok = await this.#start(cell, code);
     } catch (error) {
       cell.thrown ??= { value: error };
     } finally {
@@ -103,6 +104,16 @@ export class CellRunner {
     const report = this.#report(cell, code);
     this.#channel.publish(request, 'error', { ...report });
     return { status: 'error', execution_count: cell.number, ...report };
+  }
+
+  /** Runs the code from a callback of its own: should it be ended by force, what waits for it here lives on. */
+  #start(cell: Cell, code: string): Promise<boolean> {
+    return new Promise((resolve, reject) => {
+      this.#giveUp = () => resolve(false);
+      setImmediate(() =>
+        this.#context.run(cell, () => this.tslab.executor.execute(code)).then(resolve, reject),
+      );
+    });
   }
 
   /**
@@ -126,6 +137,7 @@ export class CellRunner {
     this.#rejectAwaits(this.#running, new KeyboardInterrupt());
     this.#running.thrown ??= { value: new KeyboardInterrupt() };
     this.tslab.executor.interrupt();
+    this.#giveUp();
   }
 
   /** An exception in a callback: it fails the cell that runs and caused it, otherwise it is shown as text. */

@@ -223,6 +223,11 @@ async function interrupt(): Promise<void> {
     if (Atomics.load(state, slot.interruptSeen) >= sequence) return;
     await sleep(10);
   }
+  // The compiler is never broken into: it would be left half-way. It takes a second at most.
+  while (Atomics.load(state, slot.phase) === phase.compiling && answering?.id === cell) {
+    if (Atomics.load(state, slot.interruptSeen) >= sequence) return;
+    await sleep(10);
+  }
   if ((answering?.id ?? -1) !== cell || cell === -1) return;
   if (Atomics.load(state, slot.interruptListeners) > 0 && !insisting) {
     inspector.post('Runtime.evaluate', {

@@ -137,6 +137,7 @@ function inspectCode(content: MessageContent): MessageContent {
 async function answer(request: HostRequest): Promise<MessageContent> {
   switch (request.type) {
     case 'execute_request': {
+      Atomics.store(state, slot.phase, phase.compiling);
       const content = await cells.execute(request.id, request.content);
       Atomics.store(state, slot.phase, phase.idle);
       return content;

@@ -1,0 +1,129 @@
+/** Gathers what a kernel publishes into the outputs of cells, as a notebook keeps them. */
+import { splitText, type CellOutput, type MimeBundle, type NotebookCell } from './nbformat';
+import type { PublishedMessage } from './kernel-client';
+import { joinText } from './nbformat';
+
+const jsonMime = /^application\/(?:.*\+)?json$/;
+
+function bundle(data: unknown): MimeBundle {
+  const out: MimeBundle = {};
+  for (const [mime, value] of Object.entries((data ?? {}) as MimeBundle)) {
+    out[mime] = typeof value === 'string' && !jsonMime.test(mime) ? splitText(value) : value;
+    if (mime === 'image/png' || mime === 'image/jpeg') out[mime] = value; // base64 stays in one piece
+  }
+  return out;
+}
+
+/** What a terminal shows of `text`: the rest of a line that a carriage return has overwritten is dropped. */
+export function foldCarriageReturns(text: string): string {
+  return text.replace(/\r+\n/g, '\n').replace(/[^\n]*\r(?=[^\n])/g, '');
+}
+
+/** The outputs of all cells of one run, by the request that ran them. */
+export class OutputCollector {
+  /** Display id to the outputs that show it: an update changes them where they stand. */
+  readonly #displays = new Map<string, { data: MimeBundle; metadata: Record<string, unknown> }[]>();
+  readonly #cells = new Map<string, NotebookCell>();
+  readonly #sizes = new Map<NotebookCell, number>();
+  readonly #clearNext = new Set<NotebookCell>();
+
+  /** From now on, what belongs to `requestId` goes to `cell`. */
+  assign(requestId: string, cell: NotebookCell): void {
+    this.#cells.set(requestId, cell);
+  }
+
+  /** Bytes (of text) that a cell has put out, updates included. */
+  size(cell: NotebookCell): number {
+    return this.#sizes.get(cell) ?? 0;
+  }
+
+  /** Takes one message; the cell whose outputs it changed, null for none. */
+  take({ type, content, parentId }: PublishedMessage): NotebookCell | null {
+    const cell = this.#cells.get(parentId);
+    if (!cell) return null;
+    const outputs = (cell.outputs ??= []);
+    if (type === 'clear_output') {
+      if (content.wait === true) this.#clearNext.add(cell);
+      else outputs.length = 0;
+      return cell;
+    }
+    if (type === 'update_display_data') {
+      this.#update(content);
+      return cell;
+    }
+    const output = this.#output(type, content);
+    if (!output) return null;
+    if (this.#clearNext.delete(cell)) outputs.length = 0;
+    const last = outputs.at(-1);
+    if (output.output_type === 'stream' && last?.output_type === 'stream' && last.name === output.name) {
+      last.text = joinText(last.text) + joinText(output.text);
+    } else {
+      outputs.push(output);
+    }
+    this.#grow(cell, content);
+    return cell;
+  }
+
+  /** Puts text that came past the kernel (a child process, native code) to a cell. */
+  addText(cell: NotebookCell, name: 'stdout' | 'stderr', text: string): void {
+    const id = 'raw';
+    this.#cells.set(id, cell);
+    this.take({ type: 'stream', content: { name, text }, metadata: {}, parentId: id });
+  }
+
+  #grow(cell: NotebookCell, content: Record<string, unknown>): void {
+    const text = typeof content.text === 'string' ? content.text.length : JSON.stringify(content).length;
+    this.#sizes.set(cell, this.size(cell) + text);
+  }
+
+  #update(content: Record<string, unknown>): void {
+    const id = (content.transient as { display_id?: unknown } | undefined)?.display_id;
+    for (const output of this.#displays.get(String(id)) ?? []) {
+      output.data = bundle(content.data);
+      output.metadata = (content.metadata ?? {}) as Record<string, unknown>;
+    }
+  }
+
+  #output(type: string, content: Record<string, unknown>): CellOutput | null {
+    const metadata = (content.metadata ?? {}) as Record<string, unknown>;
+    switch (type) {
+      case 'stream':
+        return {
+          output_type: 'stream',
+          name: content.name === 'stderr' ? 'stderr' : 'stdout',
+          text: String(content.text),
+        };
+      case 'display_data': {
+        const output: CellOutput = { output_type: 'display_data', data: bundle(content.data), metadata };
+        const id = (content.transient as { display_id?: unknown } | undefined)?.display_id;
+        if (typeof id === 'string') this.#displays.set(id, [...(this.#displays.get(id) ?? []), output]);
+        return output;
+      }
+      case 'execute_result':
+        return {
+          output_type: 'execute_result',
+          execution_count: Number(content.execution_count),
+          data: bundle(content.data),
+          metadata,
+        };
+      case 'error':
+        return {
+          output_type: 'error',
+          ename: String(content.ename),
+          evalue: String(content.evalue),
+          traceback: (content.traceback as string[]) ?? [],
+        };
+      default:
+        return null;
+    }
+  }
+}
+
+/** A copy of outputs as they are saved: streams as lines, with overwritten lines left out. */
+export function savedOutputs(outputs: readonly CellOutput[]): CellOutput[] {
+  return outputs.map((output) =>
+    output.output_type === 'stream'
+      ? { ...output, text: splitText(foldCarriageReturns(joinText(output.text))) }
+      : output,
+  );
+}

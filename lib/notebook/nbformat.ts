@@ -1,0 +1,252 @@
+/**
+ * Notebook files: read, check against the official nbformat schema, and write whole or not at all.
+ * Source: nbformat 4.5 (`nbformat.v4.5.schema.json` beside this file, the official one, draft-04).
+ */
+import { randomBytes } from 'node:crypto';
+import fs from 'node:fs';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import type { ValidateFunction } from 'ajv';
+import type AjvDraft04 from 'ajv-draft-04';
+import { TunebookError } from '../types';
+
+/** A text as notebooks hold it: whole, or as lines that keep their line ends. */
+export type MultilineText = string | string[];
+
+/** Mime type to value: text, base64 or JSON. */
+export type MimeBundle = Record<string, unknown>;
+
+/** One output of a code cell. */
+export type CellOutput =
+  | { output_type: 'stream'; name: 'stdout' | 'stderr'; text: MultilineText }
+  | { output_type: 'display_data'; data: MimeBundle; metadata: Record<string, unknown> }
+  | {
+      output_type: 'execute_result';
+      execution_count: number | null;
+      data: MimeBundle;
+      metadata: Record<string, unknown>;
+    }
+  | { output_type: 'error'; ename: string; evalue: string; traceback: string[] };
+
+/** One cell; `outputs` and `execution_count` exist on code cells only. */
+export interface NotebookCell {
+  cell_type: 'code' | 'markdown' | 'raw';
+  id?: string;
+  metadata: Record<string, unknown>;
+  source: MultilineText;
+  outputs?: CellOutput[];
+  execution_count?: number | null;
+}
+
+/** A notebook of nbformat 4. */
+export interface Notebook {
+  cells: NotebookCell[];
+  metadata: Record<string, unknown>;
+  nbformat: number;
+  nbformat_minor: number;
+}
+
+/** The text of a cell, whole. */
+export function cellSource(cell: NotebookCell): string {
+  return joinText(cell.source);
+}
+
+/** A text of a notebook, whole. */
+export function joinText(text: MultilineText): string {
+  return Array.isArray(text) ? text.join('') : text;
+}
+
+/** A text as nbformat writes it: lines that keep their line ends. */
+export function splitText(text: string): string[] {
+  return text === '' ? [] : text.split(/(?<=\n)/);
+}
+
+/** The tags of a cell. */
+export function cellTags(cell: NotebookCell): string[] {
+  const { tags } = cell.metadata;
+  return Array.isArray(tags) ? tags.filter((tag): tag is string => typeof tag === 'string') : [];
+}
+
+/** A new cell with an id. */
+export function makeCell(
+  kind: 'code' | 'markdown',
+  source: string,
+  tags: readonly string[] = [],
+): NotebookCell {
+  const cell: NotebookCell = {
+    cell_type: kind,
+    id: randomBytes(4).toString('hex'),
+    metadata: tags.length > 0 ? { tags: [...tags] } : {},
+    source: splitText(source),
+  };
+  return kind === 'code' ? { ...cell, execution_count: null, outputs: [] } : cell;
+}
+
+type SchemaPart = 'notebook' | 'code_cell' | 'markdown_cell' | 'raw_cell' | CellOutput['output_type'];
+const validators = new Map<SchemaPart, ValidateFunction>();
+let ajv: AjvDraft04 | null = null;
+
+/** The check of one part of the official schema, compiled on first use. */
+function validatorOf(part: SchemaPart): ValidateFunction {
+  let validate = validators.get(part);
+  if (!validate) {
+    if (!ajv) {
+      const { default: Ajv } = createRequire(__filename)('ajv-draft-04') as typeof import('ajv-draft-04');
+      // The compiled file lies in .build/lib/notebook, the schema in lib/notebook.
+      const schema = path.resolve(
+        __dirname,
+        '..',
+        '..',
+        '..',
+        'lib',
+        'notebook',
+        'nbformat.v4.5.schema.json',
+      );
+      ajv = new Ajv({ strict: false, allErrors: true });
+      ajv.addSchema(JSON.parse(fs.readFileSync(schema, 'utf8')) as object, 'nbformat');
+    }
+    validate = ajv.compile({ $ref: part === 'notebook' ? 'nbformat' : `nbformat#/definitions/${part}` });
+    validators.set(part, validate);
+  }
+  return validate;
+}
+
+function partProblems(part: SchemaPart, value: unknown, where: string): string[] {
+  const validate = validatorOf(part);
+  if (validate(value)) return [];
+  const texts = (validate.errors ?? []).map(({ instancePath, message, params, keyword }) => {
+    const extra = keyword === 'additionalProperties' ? ` (${JSON.stringify(params.additionalProperty)})` : '';
+    return `${where}${instancePath}: ${message ?? keyword}${extra}`;
+  });
+  return [...new Set(texts)];
+}
+
+/**
+ * What keeps a notebook from being valid: the schema's findings, part by part so that each message is about the
+ * kind of cell at hand, then what the schema misses and readers stumble over (duplicate cell ids, widget metadata
+ * without state: GitHub's "Invalid Notebook").
+ * @returns one line for each problem; none for a valid notebook
+ */
+export function validateNotebook(notebook: unknown): string[] {
+  if (typeof notebook !== 'object' || notebook === null || Array.isArray(notebook))
+    return ['notebook: expected an object'];
+  const cells: unknown = (notebook as { cells?: unknown }).cells;
+  const problems = partProblems(
+    'notebook',
+    Array.isArray(cells) ? { ...notebook, cells: [] } : notebook,
+    'notebook',
+  );
+  for (const [i, cell] of (Array.isArray(cells) ? (cells as unknown[]) : []).entries())
+    problems.push(...cellProblems(cell, `cells/${i}`));
+  problems.push(...duplicateIds(notebook), ...widgetProblems(notebook));
+  return problems;
+}
+
+function cellProblems(cell: unknown, where: string): string[] {
+  const { cell_type: type, outputs } = (cell ?? {}) as { cell_type?: unknown; outputs?: unknown };
+  if (type !== 'code' && type !== 'markdown' && type !== 'raw')
+    return [`${where}: expected a cell_type of code, markdown or raw, got ${JSON.stringify(type)}`];
+  if (type !== 'code' || !Array.isArray(outputs)) return partProblems(`${type}_cell`, cell, where);
+  const problems = partProblems('code_cell', { ...(cell as object), outputs: [] }, where);
+  for (const [i, output] of (outputs as unknown[]).entries()) {
+    const kind = (output as { output_type?: unknown } | null)?.output_type;
+    if (kind === 'stream' || kind === 'display_data' || kind === 'execute_result' || kind === 'error')
+      problems.push(...partProblems(kind, output, `${where}/outputs/${i}`));
+    else
+      problems.push(`${where}/outputs/${i}: expected an output of nbformat 4, got ${JSON.stringify(kind)}`);
+  }
+  return problems;
+}
+
+function duplicateIds(notebook: unknown): string[] {
+  const cells = (notebook as Partial<Notebook> | null)?.cells;
+  if (!Array.isArray(cells)) return [];
+  const seen = new Map<string, number>();
+  const problems: string[] = [];
+  cells.forEach((cell, i) => {
+    if (typeof cell?.id !== 'string') return;
+    const before = seen.get(cell.id);
+    if (before === undefined) seen.set(cell.id, i);
+    else problems.push(`cells/${i}/id: "${cell.id}" is also the id of cells/${before}`);
+  });
+  return problems;
+}
+
+/** Widget metadata that GitHub and others refuse. */
+export function widgetProblems(notebook: unknown): string[] {
+  const metadata = (notebook as Partial<Notebook> | null)?.metadata;
+  const widgets: unknown = metadata?.widgets;
+  if (widgets === undefined) return [];
+  if (typeof widgets !== 'object' || widgets === null) return ['metadata/widgets: expected an object'];
+  return Object.entries(widgets)
+    .filter(([, value]) => typeof (value as { state?: unknown } | null)?.state !== 'object')
+    .map(([name]) => `metadata/widgets/${name}: has no "state" ("Invalid Notebook" on GitHub)`);
+}
+
+/**
+ * Reads a notebook of nbformat 4.
+ * @throws TunebookError when the file is no notebook, or of another major version
+ */
+export function readNotebook(file: string): Notebook {
+  let text: string;
+  try {
+    text = fs.readFileSync(file, 'utf8');
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new TunebookError(
+      `${file}: ${code === 'ENOENT' ? 'there is no such notebook' : `cannot be read (${code})`}`,
+    );
+  }
+  if (text.trim() === '') throw new TunebookError(`${file}: expected a notebook, got an empty file`);
+  let value: unknown;
+  try {
+    value = JSON.parse(text.replace(/^\uFEFF/, ''));
+  } catch (error) {
+    throw new TunebookError(
+      `${file}: expected JSON: ${(error as Error).message}; \`tunebook repair\` may mend it`,
+    );
+  }
+  const { nbformat, cells, metadata } = (value ?? {}) as Partial<Notebook>;
+  if (nbformat !== 4)
+    throw new TunebookError(
+      `${file}: expected a notebook of nbformat 4, got ${nbformat === undefined ? 'no notebook' : `version ${String(nbformat)}`}` +
+        `${nbformat === 3 ? '; `tunebook repair` converts it' : ''}`,
+    );
+  if (!Array.isArray(cells) || typeof metadata !== 'object' || metadata === null)
+    throw new TunebookError(`${file}: expected "cells" and "metadata"; see \`tunebook check ${file}\``);
+  for (const [i, cell] of cells.entries()) {
+    const known = ['code', 'markdown', 'raw'].includes(cell?.cell_type);
+    if (!known || (typeof cell.source !== 'string' && !Array.isArray(cell.source)))
+      throw new TunebookError(
+        `${file}: cell ${i + 1} is no cell of nbformat 4; see \`tunebook check ${file}\``,
+      );
+    cell.metadata ??= {};
+  }
+  return value as Notebook;
+}
+
+/** The text of a notebook file, in nbformat's own form: one blank of indent, lines as arrays, a last line end. */
+export function formatNotebook(notebook: Notebook): string {
+  return `${JSON.stringify(notebook, null, 1)}\n`;
+}
+
+/** Writes a file whole or not at all: beside its place first, then renamed. */
+export function writeFileAtomic(file: string, content: string | Uint8Array): void {
+  fs.mkdirSync(path.dirname(path.resolve(file)), { recursive: true });
+  const temporary = path.join(
+    path.dirname(path.resolve(file)),
+    `.${path.basename(file)}.${randomBytes(4).toString('hex')}.tmp`,
+  );
+  try {
+    fs.writeFileSync(temporary, content);
+    fs.renameSync(temporary, file);
+  } catch (error) {
+    fs.rmSync(temporary, { force: true });
+    throw error;
+  }
+}
+
+/** Writes a notebook whole or not at all. */
+export function writeNotebook(file: string, notebook: Notebook): void {
+  writeFileAtomic(file, formatNotebook(notebook));
+}

@@ -1,0 +1,437 @@
+/**
+ * Runs a notebook from top to bottom without a person: parameters checked and injected, outputs saved as the run
+ * goes, every way to end (error, timeout, dead or hanging kernel, interrupt) told apart, nothing left running.
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+import { TunebookError } from '../types';
+import { KernelClient, KernelDeadError } from './kernel-client';
+import { OutputCollector, savedOutputs } from './cell-outputs';
+import {
+  cellSource,
+  cellTags,
+  makeCell,
+  readNotebook,
+  writeNotebook,
+  type Notebook,
+  type NotebookCell,
+} from './nbformat';
+import { checkParameters, injectParameters, notebookParameters, type GivenParameters } from './parameters';
+
+/** Settings of a run. */
+export interface RunOptions {
+  /** Notebook file to run; it is never changed. */
+  readonly notebook: string;
+  /** Where the executed notebook is written. */
+  readonly output: string;
+  /** Folder for what the run makes, given to the notebook as TUNEBOOK_OUTPUT. Default: the folder of `output`. */
+  readonly outputFolder?: string;
+  readonly parameters?: GivenParameters;
+  /** Whether `parameters` are texts of a command line, read by type. Default false. */
+  readonly parametersAsText?: boolean;
+  /** For the whole run; no limit by default. */
+  readonly timeoutMs?: number;
+  /** For each cell; no limit by default. */
+  readonly cellTimeoutMs?: number;
+  /** Folder that the code runs in. Default: the notebook's own. */
+  readonly cwd?: string;
+  /** A cell that puts out more text than this is stopped. Default 64 MiB. */
+  readonly maxOutputBytes?: number;
+  /** Number of the first cell to run, counting all cells from 1; those before are left out. */
+  readonly from?: number;
+  /** Number of the last cell to run. */
+  readonly until?: number;
+  readonly env?: Record<string, string>;
+  readonly kernelArgv?: readonly string[];
+  /** First abort: the running cell is interrupted (a training run stops cleanly), then the run ends. */
+  readonly interrupt?: AbortSignal;
+  /** Abort: the kernel is killed, the notebook saved. */
+  readonly kill?: AbortSignal;
+  readonly onEvent?: (event: RunEvent) => void;
+}
+
+/** What happens during a run, for live views. */
+export type RunEvent =
+  | { readonly type: 'start'; readonly cells: number }
+  | { readonly type: 'cell-start'; readonly number: number; readonly of: number; readonly source: string }
+  | { readonly type: 'output'; readonly kind: string; readonly content: Record<string, unknown> }
+  | { readonly type: 'cell-end'; readonly number: number; readonly of: number; readonly cell: CellResult }
+  | { readonly type: 'note'; readonly text: string };
+
+/** How a cell or a run ended. */
+export type RunStatus =
+  'ok' | 'error' | 'timeout' | 'kernel-died' | 'kernel-hangs' | 'too-much-output' | 'interrupted' | 'skipped';
+
+/** What became of one code cell. */
+export interface CellResult {
+  /** Number among the code cells that are run, from 1. */
+  readonly number: number;
+  /** First line of the source that is no comment. */
+  readonly title: string;
+  readonly status: RunStatus;
+  readonly durationMs: number;
+  /** `ename: evalue`, or what happened to the kernel. */
+  readonly message?: string;
+  readonly traceback?: readonly string[];
+}
+
+/** What became of a run. */
+export interface RunResult {
+  readonly status: RunStatus;
+  /** 0 for ok, 1 for a failure, 130 for an interrupt. */
+  readonly exitStatus: number;
+  readonly notebook: string;
+  readonly output: string;
+  readonly outputFolder: string;
+  readonly parameters: Readonly<Record<string, unknown>>;
+  readonly durationMs: number;
+  readonly cells: readonly CellResult[];
+  /** For a failure: which cell, and what happened. */
+  readonly message?: string;
+}
+
+const errorTag = 'tunebook-error';
+const saveEveryMs = 2000;
+const heartbeatEveryMs = 2000;
+const heartbeatPatienceMs = 5000;
+/** How long an interrupted cell may take to stop before it is interrupted again, and then killed. */
+const stopPatienceMs = 10_000;
+
+/** The first line of code, for lists. */
+export function cellTitle(source: string): string {
+  const lines = source.split('\n').map((line) => line.trim());
+  const title =
+    lines.find((line) => line !== '' && !/^(?:\/\/|\/\*|\*|import\b)/.test(line)) ?? lines[0] ?? '';
+  return title.slice(0, 100);
+}
+
+function checkLanguage(file: string, notebook: Notebook): void {
+  const kernel = notebook.metadata.kernelspec as { language?: unknown; name?: unknown } | undefined;
+  const info = notebook.metadata.language_info as { name?: unknown } | undefined;
+  const language = info?.name ?? kernel?.language ?? 'typescript';
+  if (typeof language !== 'string' || !/^(?:typescript|tslab)$/i.test(language))
+    throw new TunebookError(`${file}: expected a TypeScript notebook, got one in ${String(language)}`);
+}
+
+/** A copy to be filled: nbformat 4.5 with ids, without outputs, notes of an earlier failure left out. */
+function prepare(source: Notebook): Notebook {
+  const cells = source.cells
+    .filter((cell) => !cellTags(cell).includes(errorTag))
+    .map((cell): NotebookCell => {
+      const copy: NotebookCell = { ...cell, metadata: { ...cell.metadata } };
+      copy.id ??= makeCell('code', '').id;
+      if (copy.cell_type === 'code') {
+        copy.outputs = [];
+        copy.execution_count = null;
+      }
+      return copy;
+    });
+  return {
+    ...source,
+    metadata: { ...source.metadata },
+    nbformat_minor: Math.max(5, source.nbformat_minor),
+    cells,
+  };
+}
+
+/** State of a run that its parts share. */
+class Run {
+  readonly startMs = Date.now();
+  readonly results: CellResult[] = [];
+  readonly collector = new OutputCollector();
+  stop: { status: RunStatus; message: string } | null = null;
+  current: NotebookCell | null = null;
+  #lastSaveMs = 0;
+  #saveTimer: NodeJS.Timeout | null = null;
+  notes: NotebookCell[] = [];
+  failedCell: NotebookCell | null = null;
+
+  constructor(
+    readonly options: RunOptions,
+    readonly notebook: Notebook,
+    readonly record: Record<string, unknown>,
+  ) {}
+
+  emit(event: RunEvent): void {
+    this.options.onEvent?.(event);
+  }
+
+  /** Writes the notebook as it is now. */
+  save(): void {
+    if (this.#saveTimer) clearTimeout(this.#saveTimer);
+    this.#saveTimer = null;
+    this.#lastSaveMs = Date.now();
+    const cells = this.notebook.cells.flatMap((cell) => {
+      const saved = cell.outputs ? { ...cell, outputs: savedOutputs(cell.outputs) } : cell;
+      return cell === this.failedCell ? [anchorCell(), saved] : [saved];
+    });
+    const metadata = {
+      ...this.notebook.metadata,
+      tunebook: { ...this.record, durationMs: Date.now() - this.startMs, cells: this.results },
+    };
+    writeNotebook(this.options.output, { ...this.notebook, metadata, cells: [...this.notes, ...cells] });
+  }
+
+  /** Writes the notebook soon: at once at first, then every two seconds. */
+  saveSoon(): void {
+    if (this.#saveTimer) return;
+    const wait = Math.max(0, this.#lastSaveMs + saveEveryMs - Date.now());
+    this.#saveTimer = setTimeout(() => {
+      this.#saveTimer = null;
+      try {
+        this.save();
+      } catch (error) {
+        this.emit({ type: 'note', text: `cannot save ${this.options.output}: ${String(error)}` });
+      }
+    }, wait);
+  }
+}
+
+function anchorCell(): NotebookCell {
+  const cell = makeCell('markdown', '<span id="tunebook-failed-cell">The cell below failed.</span>', [
+    errorTag,
+  ]);
+  return { ...cell, id: 'tunebook-failed-cell' };
+}
+
+function failureNote(result: CellResult): NotebookCell {
+  const text = (result.message ?? result.status).replace(/[&<>]/g, (c) => `&#${c.charCodeAt(0)};`);
+  const note = makeCell(
+    'markdown',
+    `<div style="border:2px solid #c0392b;padding:0.5em">This run failed in ` +
+      `<a href="#tunebook-failed-cell">code cell ${result.number}</a>: <code>${text.split('\n')[0]}</code></div>`,
+    [errorTag],
+  );
+  return { ...note, id: 'tunebook-failure-note' };
+}
+
+/** Sleeps unless `stopped` settles first. */
+async function within<T>(promise: Promise<T>, ms: number): Promise<T | null> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<null>((resolve) => {
+    timer = setTimeout(resolve, ms, null);
+  });
+  try {
+    return await Promise.race([promise, limit]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/**
+ * Stops the running cell: asks twice, then kills the kernel. With `patient`, the first request may take as long as
+ * it needs (a training run saves its state).
+ */
+async function stopCell(kernel: KernelClient, done: Promise<unknown>, patient = false): Promise<void> {
+  const settled = done.then(
+    () => true,
+    () => true,
+  );
+  await kernel.interrupt().catch(() => undefined);
+  if (patient) return;
+  if (await within(settled, stopPatienceMs)) return;
+  await kernel.interrupt().catch(() => undefined);
+  if (await within(settled, 2000)) return;
+  await kernel.kill();
+}
+
+/** Watches one cell: heartbeat, limits of time and output, interrupts. Calls the answer when the cell is done. */
+function watchCell(run: Run, kernel: KernelClient, done: Promise<unknown>, cell: NotebookCell): () => void {
+  const { timeoutMs, cellTimeoutMs, maxOutputBytes = 64 * 2 ** 20, interrupt, kill } = run.options;
+  const stops: (() => void)[] = [];
+  const stop = (status: RunStatus, message: string, patient = false): void => {
+    if (run.stop) return;
+    run.stop = { status, message };
+    void stopCell(kernel, done, patient);
+  };
+  const limits: [number | undefined, string][] = [
+    [cellTimeoutMs, 'the cell took longer than'],
+    [
+      timeoutMs === undefined ? undefined : timeoutMs - (Date.now() - run.startMs),
+      'the run took longer than',
+    ],
+  ];
+  for (const [ms, text] of limits) {
+    if (ms === undefined) continue;
+    const limitMs = text.startsWith('the run') ? timeoutMs : cellTimeoutMs;
+    const timer = setTimeout(() => stop('timeout', `${text} ${(limitMs ?? 0) / 1000} s`), Math.max(0, ms));
+    stops.push(() => clearTimeout(timer));
+  }
+  let checking = false;
+  let missed = 0;
+  const watch = setInterval(() => {
+    if (run.collector.size(cell) > maxOutputBytes)
+      stop('too-much-output', `the cell put out more than ${Math.round(maxOutputBytes / 2 ** 20)} MiB`);
+    if (checking) return;
+    checking = true;
+    void kernel.isAlive(heartbeatPatienceMs).then((alive) => {
+      checking = false;
+      missed = alive ? 0 : missed + 1;
+      if (missed < 2 || run.stop) return;
+      run.stop = { status: 'kernel-hangs', message: 'kernel: it no longer answers its heartbeat' };
+      void kernel.kill();
+    });
+  }, heartbeatEveryMs / 4);
+  stops.push(() => clearInterval(watch));
+  const onInterrupt = (): void => stop('interrupted', 'interrupted', true);
+  const onKill = (): void => {
+    run.stop = { status: 'interrupted', message: 'interrupted; the kernel was killed' };
+    void kernel.kill();
+  };
+  interrupt?.addEventListener('abort', onInterrupt);
+  kill?.addEventListener('abort', onKill);
+  stops.push(() => {
+    interrupt?.removeEventListener('abort', onInterrupt);
+    kill?.removeEventListener('abort', onKill);
+  });
+  return () => stops.forEach((end) => end());
+}
+
+async function runCell(
+  run: Run,
+  kernel: KernelClient,
+  cell: NotebookCell,
+  number: number,
+): Promise<CellResult> {
+  const source = cellSource(cell);
+  const start = Date.now();
+  const { id, done } = kernel.execute(source);
+  run.collector.assign(id, cell);
+  run.current = cell;
+  const end = watchCell(run, kernel, done, cell);
+  const base = { number, title: cellTitle(source) };
+  const took = (): { durationMs: number } => ({ durationMs: Date.now() - start });
+  try {
+    const { content } = await done;
+    cell.execution_count = typeof content.execution_count === 'number' ? content.execution_count : null;
+    if (run.stop) return { ...base, ...took(), ...run.stop };
+    if (content.status === 'ok') return { ...base, ...took(), status: 'ok' };
+    if (cellTags(cell).includes('raises-exception')) return { ...base, ...took(), status: 'ok' };
+    const message = `${String(content.ename)}: ${String(content.evalue)}`;
+    return { ...base, ...took(), status: 'error', message, traceback: content.traceback as string[] };
+  } catch (error) {
+    if (run.stop) return { ...base, ...took(), ...run.stop };
+    const said = cell.outputs?.find((output) => output.output_type === 'error');
+    const message = error instanceof Error ? error.message : String(error);
+    const cause = said?.output_type === 'error' ? `${said.ename}: ${said.evalue}; ` : '';
+    return { ...base, ...took(), status: 'kernel-died', message: `${cause}${message}` };
+  } finally {
+    end();
+    cell.metadata.tunebook = { durationMs: Date.now() - start };
+  }
+}
+
+/** Puts what happened into the cell where the kernel could not, so that the file tells it. */
+function recordFailure(run: Run, cell: NotebookCell, result: CellResult): void {
+  run.failedCell = cell;
+  run.notes = [failureNote(result)];
+  const outputs = (cell.outputs ??= []);
+  if (outputs.some(({ output_type: type }) => type === 'error')) return;
+  const message = result.message ?? result.status;
+  outputs.push({ output_type: 'error', ename: result.status, evalue: message, traceback: [message] });
+}
+
+async function runCells(run: Run, kernel: KernelClient): Promise<void> {
+  const { from = 1, until = Infinity } = run.options;
+  const all = run.notebook.cells;
+  const chosen = all.filter((cell, i) => {
+    const tags = cellTags(cell);
+    if (cell.cell_type !== 'code' || cellSource(cell).trim() === '' || tags.includes('skip-execution'))
+      return false;
+    return (i + 1 >= from && i + 1 <= until) || tags.includes('injected-parameters');
+  });
+  run.emit({ type: 'start', cells: chosen.length });
+  for (const [i, cell] of chosen.entries()) {
+    const number = i + 1;
+    if (run.options.interrupt?.aborted) run.stop ??= { status: 'interrupted', message: 'interrupted' };
+    if (run.stop) return;
+    run.emit({ type: 'cell-start', number, of: chosen.length, source: cellSource(cell) });
+    const result = await runCell(run, kernel, cell, number);
+    run.results.push(result);
+    if (result.status !== 'ok') {
+      run.stop ??= { status: result.status, message: result.message ?? result.status };
+      recordFailure(run, cell, result);
+    }
+    run.save();
+    run.emit({ type: 'cell-end', number, of: chosen.length, cell: result });
+  }
+}
+
+function finish(run: Run, parameters: Record<string, unknown>): RunResult {
+  const { notebook, output, outputFolder = path.dirname(output) } = run.options;
+  const status = run.stop?.status ?? 'ok';
+  const failed = run.results.find((cell) => cell.status !== 'ok');
+  const message = failed
+    ? `code cell ${failed.number} (${failed.title}): ${failed.message ?? failed.status}`
+    : run.stop?.message;
+  return {
+    status,
+    exitStatus: status === 'ok' ? 0 : status === 'interrupted' ? 130 : 1,
+    notebook,
+    output,
+    outputFolder,
+    parameters,
+    durationMs: Date.now() - run.startMs,
+    cells: run.results,
+    ...(message === undefined ? {} : { message }),
+  };
+}
+
+/**
+ * Runs a notebook. Errors of its cells do not throw: the result says how it ended, and the saved notebook shows it.
+ * @throws TunebookError for a wrong notebook, an unknown or ill-typed parameter, a kernel that cannot be started:
+ *   before any cell runs
+ */
+export async function runNotebook(options: RunOptions): Promise<RunResult> {
+  const file = options.notebook;
+  const source = readNotebook(file);
+  checkLanguage(file, source);
+  if (path.resolve(options.output) === path.resolve(file))
+    throw new TunebookError(
+      `${file}: the executed notebook would overwrite its source; choose another output`,
+    );
+  const values = checkParameters(
+    notebookParameters(source),
+    options.parameters ?? {},
+    options.parametersAsText === true,
+  );
+  const notebook = injectParameters(prepare(source), values);
+  for (const cell of notebook.cells) cell.id ??= makeCell('code', '').id;
+  const folder = path.resolve(options.outputFolder ?? path.dirname(options.output));
+  fs.mkdirSync(folder, { recursive: true });
+  const run = new Run(options, notebook, {
+    notebook: path.basename(file),
+    parameters: values,
+    startedAt: new Date().toISOString(),
+  });
+  const kernel = await KernelClient.start({
+    cwd: options.cwd ?? path.dirname(path.resolve(file)),
+    env: { TUNEBOOK_OUTPUT: folder, TUNEBOOK_RUN: '1', ...options.env },
+    ...(options.kernelArgv ? { argv: options.kernelArgv } : {}),
+  });
+  notebook.metadata.language_info = kernel.info.language_info;
+  kernel.onMessage((message) => {
+    const limit = options.maxOutputBytes ?? 64 * 2 ** 20;
+    if (run.current && run.collector.size(run.current) > 1.1 * limit && message.type === 'stream') return;
+    if (!run.collector.take(message)) return;
+    run.saveSoon();
+    run.emit({ type: 'output', kind: message.type, content: message.content });
+  });
+  kernel.onRawOutput((name, text) => {
+    if (!run.current) return;
+    run.collector.addText(run.current, name, text);
+    run.emit({ type: 'output', kind: 'stream', content: { name, text } });
+  });
+  try {
+    run.save();
+    await kernel.execute('', { silent: true }).done; // loads the compiler: no cell's time
+    await runCells(run, kernel);
+  } catch (error) {
+    if (!(error instanceof KernelDeadError)) throw error;
+    run.stop ??= { status: 'kernel-died', message: error.message };
+  } finally {
+    await kernel.shutdown();
+    run.save();
+  }
+  return finish(run, values);
+}
