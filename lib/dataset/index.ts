@@ -1,261 +1,36 @@
 /**
  * The dataset room's door: files to records, records to prompts, prompts to token ids, ids to batches.
- * Where it stands: after `tokenizer`, before `trainer`.
+ * Where it stands: after `tokenizer`, before `trainer`. The domain has its own door, `hyrox/`.
  */
-import type { Batch, EncodedExample, Tokenizer } from '../types.js';
-import type { PretrainedTokenizer } from '../tokenizer/index.js';
-
-/** Anything that JSON can hold. */
-export type JsonValue =
-  string | number | boolean | null | readonly JsonValue[] | { readonly [key: string]: JsonValue };
-
-/** One row of a data file. CSV gives strings; Parquet's dates become ISO strings, its big integers numbers. */
-export type DataRecord = { readonly [field: string]: JsonValue };
-
-export type RecordFormat = 'jsonl' | 'json' | 'csv' | 'parquet';
-
-/** How a data file is read. */
-export interface LoadOptions {
-  /** Default: by the file's extension. */
-  format?: RecordFormat;
-  /** New field name -> name in the file; fields not named are dropped. Default: all fields as they are. */
-  fieldMapping?: Readonly<Record<string, string>>;
-  /** Fields (after mapping) that must be present and not empty. Default: the mapped ones, else none. */
-  requiredFields?: readonly string[];
-  /** Stop at the first malformed record. Default false: skip it and report it. */
-  strict?: boolean;
-  /** CSV only. Default: ',' or, for .tsv, a tab. */
-  delimiter?: string;
-  /** Text encoding, as TextDecoder names it. Default 'utf-8'. */
-  encoding?: string;
-  /** Read at most so many good records. Default: all. */
-  limit?: number;
-}
-
-/** A record that could not be used. */
-export interface RecordProblem {
-  file: string;
-  /** 1-based line in the file; for Parquet and JSON arrays the 1-based row. */
-  line: number;
-  reason: string;
-}
-
-/** What `loadRecords` found. */
-export interface LoadReport {
-  file: string;
-  format: RecordFormat;
-  sizeBytes: number;
-  loaded: number;
-  /** How many records were malformed. */
-  skipped: number;
-  /** The first 100 of them. */
-  problems: readonly RecordProblem[];
-}
-
-export interface LoadedRecords {
-  records: DataRecord[];
-  report: LoadReport;
-}
-
-/** Reads JSONL, JSON, CSV or Parquet records. */
-export declare function loadRecords(path: string, options?: LoadOptions): Promise<LoadedRecords>;
-
-/** How a record becomes text: the same prompt in training and at inference. */
-export interface PromptTemplate {
-  /** Text up to the place where the model begins to write; encoded with the tokenizer's special tokens. */
-  formatPrompt(record: DataRecord): string;
-  /** The text that the model shall write, without the end-of-text token. */
-  formatResponse(record: DataRecord): string;
-}
-
-export interface InstructionTemplateOptions {
-  /** Text for `{system}` where a record has no `system` field. */
-  system?: string;
-  /** Text with `{field}` places, up to the response. */
-  prompt?: string;
-  /** Default '{response}'. */
-  response?: string;
-  /** Values for fields that a record lacks. A field with neither is an error. */
-  defaults?: Readonly<Record<string, string>>;
-}
-
-/** The instruction / input / context / response prompt. */
-export declare function instructionTemplate(options?: InstructionTemplateOptions): PromptTemplate;
-
-export interface ChatPromptOptions {
-  tokenizer: PretrainedTokenizer;
-  /** The user's turn, with `{field}` places. */
-  user?: string;
-  /** A system turn. Default: none. */
-  system?: string;
-  /** Default '{response}'. */
-  response?: string;
-}
-
-/** The tokenizer's own chat template around a user's turn. */
-export declare function chatTemplate(options: ChatPromptOptions): PromptTemplate;
-
-/** Prompt, response, and the two together as the model sees them in training (without the end-of-text token). */
-export declare function formatPrompt(
-  record: DataRecord,
-  template?: PromptTemplate,
-): { prompt: string; response: string; text: string };
-
-export interface Splits<R = DataRecord> {
-  train: R[];
-  validation: R[];
-  test: R[];
-}
-
-export interface SplitOptions {
-  /** Shares that sum to 1. Default 0.8 / 0.1 / 0.1. */
-  ratios?: { train: number; validation: number; test: number };
-  /** Default 42. */
-  seed?: number;
-}
-
-export declare function splitRecords<R>(records: readonly R[], options?: SplitOptions): Splits<R>;
-
-export declare function trainTestSplit<R>(
-  records: readonly R[],
-  options?: { testSize?: number; seed?: number },
-): { train: R[]; test: R[] };
-
-export interface SplitFile {
-  file: string;
-  records: number;
-  sizeBytes: number;
-  sha256: string;
-}
-
-/** `splits.json`, beside the split files. */
-export interface SplitManifest {
-  version: 1;
-  seed: number;
-  ratios: { train: number; validation: number; test: number };
-  /** Where the records came from. */
-  source: string | null;
-  files: { train: SplitFile; validation: SplitFile; test: SplitFile };
-}
-
-/** Writes train.jsonl, validation.jsonl, test.jsonl and splits.json. */
-export declare function saveSplits(
-  folder: string,
-  splits: Splits,
-  options?: SplitOptions & { source?: string },
-): Promise<SplitManifest>;
-
-/** Reads what `saveSplits` wrote and checks every file against its sha256. */
-export declare function loadSplits(folder: string): Promise<{ splits: Splits; manifest: SplitManifest }>;
-
-export interface EncodeOptions {
-  tokenizer: Tokenizer;
-  /** Default: `instructionTemplate()`. */
-  template?: PromptTemplate;
-  /** Tokens, prompt + response + end-of-text. Default: the tokenizer's `modelMaxLength`. */
-  maxLength?: number;
-  /** 'response': loss on the response and its end-of-text only. 'all': on the prompt too. Default 'response'. */
-  labels?: 'response' | 'all';
-  /** Where a prompt that is too long is cut, or that its example is dropped. Default 'middle'. */
-  truncation?: 'left' | 'middle' | 'drop';
-  /** End each response with the end-of-text token. Default true. */
-  appendEos?: boolean;
-}
-
-/** Spread of a number of tokens. */
-export interface LengthSummary {
-  min: number;
-  mean: number;
-  median: number;
-  p95: number;
-  max: number;
-}
-
-export interface EncodingReport {
-  total: number;
-  kept: number;
-  /** Examples whose prompt was shortened; the response is always whole. */
-  truncated: readonly { index: number; removedTokens: number }[];
-  dropped: readonly { index: number; tokens: number; reason: string }[];
-  /** Index in `records` of each kept example. */
-  sourceIndex: readonly number[];
-  promptTokens: LengthSummary;
-  responseTokens: LengthSummary;
-  sequenceTokens: LengthSummary;
-  totalTokens: number;
-  /** Tokens that the loss sees (labels that are not -100, the first position not counted). */
-  lossTokens: number;
-}
-
-export declare function encodeRecords(
-  records: readonly DataRecord[],
-  options: EncodeOptions,
-): { examples: EncodedExample[]; report: EncodingReport };
-
-/** The inference form: the same ids that `encodeRecords` puts before the response. */
-export declare function encodePrompt(
-  record: DataRecord,
-  options: Pick<EncodeOptions, 'tokenizer' | 'template' | 'maxLength' | 'truncation'>,
-): number[];
-
-/** Makes a padded batch of a few examples. */
-export type DataCollator = (examples: readonly EncodedExample[]) => Batch;
-
-export interface CollatorOptions {
-  padTokenId: number;
-  /** Longest batch allowed, tokens; a longer example is an error. */
-  maxLength: number;
-  /** Lengths that batches are padded to, ascending. Default 32, 64, 96, 128, 192, 256, 384, 512, ... up to maxLength. */
-  buckets?: readonly number[];
-  /** Default 'right'. */
-  paddingSide?: 'left' | 'right';
-}
-
-export declare function createDataCollator(options: CollatorOptions): DataCollator;
-
-/** The default bucket lengths, the last one `maxLength` itself. */
-export declare function bucketLengths(maxLength: number): number[];
-
-export declare function packExamples(
-  examples: readonly EncodedExample[],
-  options: { maxLength: number },
-): EncodedExample[];
-
-export interface BatchOrderOptions {
-  /** Tokens of each example. */
-  lengths: readonly number[];
-  /** Examples in a batch. */
-  batchSize: number;
-  seed: number;
-  /** 0-based. */
-  epoch: number;
-  /** Put examples of like length together. Default false. */
-  groupByLength?: boolean;
-  /** Drop the last batch if it is not full. Default false. */
-  dropLast?: boolean;
-  /** Keep the records' own order (evaluation). Default true. */
-  shuffle?: boolean;
-}
-
-/** The example indices of each batch of an epoch: a pure function, so a resumed run slices it at batch k. */
-export declare function batchOrder(options: BatchOrderOptions): number[][];
-
-/** A small seeded generator (sfc32). */
-export interface Random {
-  /** [0, 1), 32 bits. */
-  next(): number;
-  /** [0, 2^32). */
-  nextUint32(): number;
-  /** Integer in [0, bound). */
-  nextInt(bound: number): number;
-  /** Standard normal. */
-  nextNormal(): number;
-  /** A shuffled copy. */
-  shuffle<T>(items: readonly T[]): T[];
-}
-
-/** The same seeds (numbers or names) give the same numbers, on every machine. */
-export declare function createRandom(...seeds: readonly (number | string)[]): Random;
-
-/** Writes beside the target and renames, so that no partial file is ever under its final name. */
-export declare function writeFileAtomic(path: string, content: string | Uint8Array): Promise<void>;
+export { writeFileAtomic } from './atomic-file.js';
+export { batchOrder } from './batch-order.js';
+export { bucketLengths, createDataCollator } from './collator.js';
+export { encodePrompt, encodeRecords } from './encode.js';
+export { packExamples } from './packing.js';
+export { createRandom, type Random } from './random.js';
+export { loadRecords } from './records.js';
+export { loadSplits, saveSplits } from './split-files.js';
+export { splitRecords, trainTestSplit } from './splits.js';
+export { chatTemplate, formatPrompt, instructionTemplate } from './templates.js';
+export type {
+  BatchOrderOptions,
+  ChatPromptOptions,
+  CollatorOptions,
+  DataCollator,
+  DataRecord,
+  EncodeOptions,
+  EncodingReport,
+  InstructionTemplateOptions,
+  JsonValue,
+  LengthSummary,
+  LoadedRecords,
+  LoadOptions,
+  LoadReport,
+  PromptTemplate,
+  RecordFormat,
+  RecordProblem,
+  SplitFile,
+  SplitManifest,
+  SplitOptions,
+  Splits,
+} from './types.js';

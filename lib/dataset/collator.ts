@@ -1,0 +1,85 @@
+/**
+ * From examples to a padded batch. A compiled step is compiled per shape, so batches are padded to a few
+ * bucket lengths: little padding, and few shapes.
+ */
+import { TunebookError, type Batch, type EncodedExample } from '../types.js';
+import type { CollatorOptions, DataCollator } from './types.js';
+
+/** What the loss leaves out. */
+const IGNORED = -100;
+
+/** No document: padding. */
+const NO_SEGMENT = -1;
+
+/**
+ * The default bucket lengths: 32, 64, 96, 128, 192, 256, 384, 512, ... (powers of two and the steps half-way
+ * between), the last one `maxLength` itself.
+ */
+export function bucketLengths(maxLength: number): number[] {
+  const buckets: number[] = [];
+  for (let power = 32; power < maxLength; power *= 2) {
+    buckets.push(power);
+    if (power >= 64 && power * 1.5 < maxLength) buckets.push(power * 1.5);
+  }
+  return [...buckets, maxLength];
+}
+
+/**
+ * Makes a collator: pads to the smallest bucket that holds the longest example. What is padding is decided by
+ * length alone, so an end-of-text token that is real keeps its label even where it is the pad token too.
+ *
+ * @throws TunebookError where an option is wrong; the collator throws where an example is too long or uneven.
+ */
+export function createDataCollator(options: CollatorOptions): DataCollator {
+  const { padTokenId, maxLength, paddingSide = 'right' } = options;
+  if (!Number.isInteger(maxLength) || maxLength < 1 || !Number.isInteger(padTokenId) || padTokenId < 0) {
+    throw new TunebookError(
+      `createDataCollator: expected a positive maxLength and a pad token id, got ${maxLength} and ${padTokenId}.`,
+    );
+  }
+  const buckets = (options.buckets ?? bucketLengths(maxLength)).filter((length) => length < maxLength);
+  buckets.push(maxLength);
+  if (
+    buckets.some((length, i) => !Number.isInteger(length) || length < 1 || length <= (buckets[i - 1] ?? 0))
+  ) {
+    throw new TunebookError(
+      `createDataCollator: expected ascending positive buckets, got ${options.buckets?.join(', ')}.`,
+    );
+  }
+  return (examples) => collate(examples, { padTokenId, maxLength, paddingSide, buckets });
+}
+
+function collate(examples: readonly EncodedExample[], options: Required<CollatorOptions>): Batch {
+  const { padTokenId, maxLength, paddingSide, buckets } = options;
+  if (examples.length === 0) throw new TunebookError('collator: expected at least one example, got none.');
+  const longest = Math.max(...examples.map((example) => example.inputIds.length));
+  const length = buckets.find((bucket) => bucket >= longest);
+  if (length === undefined) {
+    throw new TunebookError(
+      `collator: expected examples of at most ${maxLength} tokens, got ${longest}. Encode with this maxLength.`,
+    );
+  }
+  const size = examples.length * length;
+  const inputIds = new Int32Array(size).fill(padTokenId);
+  const attentionMask = new Int32Array(size);
+  const labels = new Int32Array(size).fill(IGNORED);
+  const packed = examples.some((example) => example.segmentIds !== undefined);
+  const segmentIds = packed ? new Int32Array(size).fill(NO_SEGMENT) : undefined;
+  for (const [row, example] of examples.entries()) {
+    const real = example.inputIds.length;
+    if (example.labels.length !== real || (example.segmentIds ?? example.labels).length !== real) {
+      throw new TunebookError(
+        `collator: expected as many labels (and segment ids) as the ${real} tokens, got ${example.labels.length} ` +
+          `labels in example ${row} of the batch.`,
+      );
+    }
+    const start = row * length + (paddingSide === 'left' ? length - real : 0);
+    inputIds.set(example.inputIds, start);
+    labels.set(example.labels, start);
+    attentionMask.fill(1, start, start + real);
+    if (example.segmentIds !== undefined) segmentIds?.set(example.segmentIds, start);
+    else segmentIds?.fill(0, start, start + real);
+  }
+  const batch: Batch = { shape: [examples.length, length], inputIds, attentionMask, labels };
+  return segmentIds === undefined ? batch : { ...batch, segmentIds };
+}

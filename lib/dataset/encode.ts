@@ -1,0 +1,163 @@
+/**
+ * From records to token ids and labels. Prompt and response are encoded apart and joined as ids, for two
+ * reasons: at inference the model gets exactly the prompt's ids, and no token can span the border (where a
+ * response begins with a space or a line break, encoding the joined text would merge it with the prompt's last
+ * character, and the model would be trained on a border that it never meets).
+ */
+import { z } from 'zod';
+import { TunebookError, type EncodedExample, type Tokenizer } from '../types.js';
+import { instructionTemplate } from './templates.js';
+import type { DataRecord, EncodeOptions, EncodingReport, LengthSummary } from './types.js';
+
+/** What the loss leaves out. */
+const IGNORED = -100;
+
+const settingsSchema = z.object({
+  maxLength: z
+    .number()
+    .min(2)
+    .refine((length) => Number.isInteger(length) || length === Number.POSITIVE_INFINITY),
+  labels: z.enum(['response', 'all']).default('response'),
+  truncation: z.enum(['left', 'middle', 'drop']).default('middle'),
+  appendEos: z.boolean().default(true),
+});
+
+/**
+ * Encodes records for training: prompt, response, end of text. A sequence that is too long loses tokens of its
+ * prompt, never of its response; if the response alone is too long, the example is dropped. Both are reported.
+ *
+ * @throws TunebookError where an option is wrong, or the tokenizer has no end-of-text token to append.
+ */
+export function encodeRecords(
+  records: readonly DataRecord[],
+  options: EncodeOptions,
+): { examples: EncodedExample[]; report: EncodingReport } {
+  const { tokenizer, template = instructionTemplate() } = options;
+  const { maxLength, labels, truncation, appendEos } = settingsOf(options);
+  const end = appendEos ? [requireEos(tokenizer)] : [];
+  const examples: EncodedExample[] = [];
+  const truncated: { index: number; removedTokens: number }[] = [];
+  const dropped: { index: number; tokens: number; reason: string }[] = [];
+  const sourceIndex: number[] = [];
+  const promptLengths: number[] = [];
+  const responseLengths: number[] = [];
+
+  for (const [index, record] of records.entries()) {
+    const full = tokenizer.encode(template.formatPrompt(record));
+    const response = [
+      ...tokenizer.encode(template.formatResponse(record), { addSpecialTokens: false }),
+      ...end,
+    ];
+    const tokens = full.length + response.length;
+    const room = maxLength - response.length;
+    if (response.length === 0 || room < 1) {
+      const reason =
+        response.length === 0
+          ? 'the response is empty'
+          : `the response alone has ${response.length} tokens of ${maxLength}`;
+      dropped.push({ index, tokens, reason });
+      continue;
+    }
+    if (full.length > room && truncation === 'drop') {
+      dropped.push({ index, tokens, reason: `${tokens} tokens, ${maxLength} allowed` });
+      continue;
+    }
+    const prompt = shorten(full, room, { side: truncation, bosTokenId: tokenizer.bosTokenId });
+    if (prompt.length < full.length) truncated.push({ index, removedTokens: full.length - prompt.length });
+    const inputIds = [...prompt, ...response];
+    examples.push({
+      inputIds,
+      labels: labels === 'all' ? inputIds : [...prompt.map(() => IGNORED), ...response],
+    });
+    sourceIndex.push(index);
+    promptLengths.push(prompt.length);
+    responseLengths.push(response.length);
+  }
+
+  const sequenceLengths = examples.map((example) => example.inputIds.length);
+  const report: EncodingReport = {
+    total: records.length,
+    kept: examples.length,
+    truncated,
+    dropped,
+    sourceIndex,
+    promptTokens: summarize(promptLengths),
+    responseTokens: summarize(responseLengths),
+    sequenceTokens: summarize(sequenceLengths),
+    totalTokens: sum(sequenceLengths),
+    lossTokens: examples.reduce((count, example) => count + lossTokens(example), 0),
+  };
+  return { examples, report };
+}
+
+/**
+ * The inference form of a record: the ids that `encodeRecords` puts before its response.
+ *
+ * @param options.maxLength room for the prompt, tokens: the model's context less the tokens to generate
+ * @throws TunebookError where the prompt is too long and `truncation` is 'drop'.
+ */
+export function encodePrompt(
+  record: DataRecord,
+  options: Pick<EncodeOptions, 'tokenizer' | 'template' | 'maxLength' | 'truncation'>,
+): number[] {
+  const { tokenizer, template = instructionTemplate() } = options;
+  const { maxLength, truncation } = settingsOf(options);
+  const ids = tokenizer.encode(template.formatPrompt(record));
+  if (ids.length > maxLength && truncation === 'drop') {
+    throw new TunebookError(
+      `encodePrompt: expected at most ${maxLength} tokens, got ${ids.length}. Shorten the record, or allow truncation.`,
+    );
+  }
+  return shorten(ids, maxLength, { side: truncation, bosTokenId: tokenizer.bosTokenId });
+}
+
+function settingsOf(options: Omit<EncodeOptions, 'template'>): z.infer<typeof settingsSchema> {
+  const { labels, truncation, appendEos, maxLength = options.tokenizer.modelMaxLength } = options;
+  const parsed = settingsSchema.safeParse({ maxLength, labels, truncation, appendEos });
+  if (!parsed.success) throw new TunebookError(`encodeRecords: ${z.prettifyError(parsed.error)}`);
+  return parsed.data;
+}
+
+function requireEos(tokenizer: Tokenizer): number {
+  if (tokenizer.eosTokenId === null) {
+    throw new TunebookError(
+      'encodeRecords: expected a tokenizer with an end-of-text token, got one without. ' +
+        'Without it the model never learns to stop; set appendEos: false if you want that.',
+    );
+  }
+  return tokenizer.eosTokenId;
+}
+
+/** Cuts ids to `room`, keeping the beginning-of-text token: 'left' keeps the end, 'middle' both ends. */
+function shorten(
+  ids: readonly number[],
+  room: number,
+  { side, bosTokenId }: { side: 'left' | 'middle' | 'drop'; bosTokenId: number | null },
+): number[] {
+  if (ids.length <= room) return [...ids];
+  const keptStart = side === 'middle' ? Math.ceil(room / 2) : ids[0] === bosTokenId ? 1 : 0;
+  const keptEnd = room - keptStart;
+  return [...ids.slice(0, keptStart), ...ids.slice(ids.length - keptEnd)];
+}
+
+/** The first position has nothing before it to be predicted from. */
+function lossTokens({ labels }: EncodedExample): number {
+  return labels.reduce((count, label, i) => count + (i > 0 && label !== IGNORED ? 1 : 0), 0);
+}
+
+function summarize(lengths: readonly number[]): LengthSummary {
+  if (lengths.length === 0) return { min: 0, mean: 0, median: 0, p95: 0, max: 0 };
+  const sorted = [...lengths].sort((a, b) => a - b);
+  const at = (share: number): number => sorted[Math.ceil(share * sorted.length) - 1] ?? 0;
+  return {
+    min: sorted[0] ?? 0,
+    mean: sum(lengths) / lengths.length,
+    median: at(0.5),
+    p95: at(0.95),
+    max: at(1),
+  };
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}

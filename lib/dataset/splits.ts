@@ -1,0 +1,61 @@
+/**
+ * Seeded splits: which records train, which are looked at while training, which are kept for the end.
+ */
+import { TunebookError } from '../types.js';
+import { createRandom } from './random.js';
+import type { SplitOptions, Splits } from './types.js';
+
+/** Sums of shares are compared within this. */
+const TOLERANCE = 1e-9;
+
+/** What a split is made with where nothing else is said. */
+export const SPLIT_DEFAULTS = { ratios: { train: 0.8, validation: 0.1, test: 0.1 }, seed: 42 };
+
+/**
+ * Shuffles and cuts in three. The train share is rounded down, and what is left is shared out between
+ * validation (rounded down) and test, so 5,256 records at 0.8 / 0.1 / 0.1 give 4,204 / 526 / 526.
+ *
+ * @throws TunebookError where the ratios are no shares.
+ */
+export function splitRecords<R>(records: readonly R[], options: SplitOptions = {}): Splits<R> {
+  const { ratios = SPLIT_DEFAULTS.ratios, seed = SPLIT_DEFAULTS.seed } = options;
+  const { train, validation, test } = ratios;
+  const sum = train + validation + test;
+  if (!(train >= 0 && validation >= 0 && test >= 0) || Math.abs(sum - 1) > TOLERANCE) {
+    throw new TunebookError(
+      `splitRecords: expected shares that are not negative and sum to 1, got ${train} + ${validation} + ${test} = ${sum}.`,
+    );
+  }
+  const shuffled = createRandom('split', seed).shuffle(records);
+  const trainCount = wholeOf(records.length * train);
+  const rest = records.length - trainCount;
+  const held = validation + test;
+  const validationCount = held === 0 ? 0 : wholeOf((rest * validation) / held);
+  return {
+    train: shuffled.slice(0, trainCount),
+    validation: shuffled.slice(trainCount, trainCount + validationCount),
+    test: shuffled.slice(trainCount + validationCount),
+  };
+}
+
+/**
+ * Shuffles and cuts in two; the test share (default 0.2) is rounded up.
+ *
+ * @throws TunebookError where testSize is not between 0 and 1.
+ */
+export function trainTestSplit<R>(
+  records: readonly R[],
+  { testSize = 0.2, seed = SPLIT_DEFAULTS.seed }: { testSize?: number; seed?: number } = {},
+): { train: R[]; test: R[] } {
+  if (!(testSize >= 0 && testSize <= 1)) {
+    throw new TunebookError(`trainTestSplit: expected testSize between 0 and 1, got ${testSize}.`);
+  }
+  const ratios = { train: 1 - testSize, validation: 0, test: testSize };
+  const { train, test } = splitRecords(records, { ratios, seed });
+  return { train, test };
+}
+
+/** Rounds down, but takes 6.999999999 for the 7 that was meant (10 * 0.7). */
+function wholeOf(value: number): number {
+  return Math.floor(value + TOLERANCE);
+}

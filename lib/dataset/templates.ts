@@ -1,0 +1,112 @@
+/**
+ * From records to text. One template makes both forms: the inference form is the prompt, the training form is
+ * the same prompt and then the response. They are encoded apart and joined as ids (see encode.ts), so the two
+ * agree token for token up to the response whatever the response begins with.
+ */
+import { TunebookError } from '../types.js';
+import type {
+  ChatPromptOptions,
+  DataRecord,
+  InstructionTemplateOptions,
+  JsonValue,
+  PromptTemplate,
+} from './types.js';
+
+const INSTRUCTION_PROMPT =
+  '### Instruction:\n{system}\n\n### Input:\n{input}\n\n### Context:\n{context}\n\n### Response:\n';
+
+const DEFAULT_SYSTEM = 'Answer from the given context.';
+
+const PLACE = /\{([A-Za-z_]\w*)\}/g;
+
+/**
+ * The instruction / input / context / response prompt of the original experiments, or one of your own.
+ *
+ * @throws TunebookError where the prompt would give the response away.
+ * @example
+ * const template = instructionTemplate({ system: 'You are a coach.' });
+ * template.formatPrompt({ input: 'How was it?', context: 'time: 61', response: 'Fine.' });
+ */
+export function instructionTemplate(options: InstructionTemplateOptions = {}): PromptTemplate {
+  const { system = DEFAULT_SYSTEM, prompt = INSTRUCTION_PROMPT, response = '{response}' } = options;
+  const values = { system, context: '', ...options.defaults };
+  refuseLeak(prompt, response);
+  return {
+    formatPrompt: (record) => fill(prompt, record, values),
+    formatResponse: (record) => fill(response, record, values),
+  };
+}
+
+/**
+ * The tokenizer's own chat template around one user turn, ready for the assistant to answer.
+ *
+ * @throws TunebookError where the tokenizer has no chat template, or the turn would give the response away.
+ */
+export function chatTemplate(options: ChatPromptOptions): PromptTemplate {
+  const { tokenizer, user = '{input}\n\n{context}', system, response = '{response}' } = options;
+  if (tokenizer.chatTemplate === null) {
+    throw new TunebookError(
+      `chatTemplate: ${tokenizer.name} has no chat template. Use instructionTemplate() with this tokenizer.`,
+    );
+  }
+  refuseLeak(user + (system ?? ''), response);
+  // Prompts are encoded with the tokenizer's special tokens; where it adds its own first token, the
+  // template's must go, or there would be two.
+  const addsBos = tokenizer.bosTokenId !== null && tokenizer.encode('')[0] === tokenizer.bosTokenId;
+  const bos = addsBos ? (tokenizer.bosToken ?? '') : '';
+  const values = { context: '' };
+  return {
+    formatPrompt: (record) => {
+      const turns = [{ role: 'user', content: fill(user, record, values).trim() }];
+      if (system !== undefined) turns.unshift({ role: 'system', content: fill(system, record, values) });
+      const text = tokenizer.applyChatTemplate(turns, { tokenize: false, addGenerationPrompt: true });
+      return text.startsWith(bos) ? text.slice(bos.length) : text;
+    },
+    formatResponse: (record) => fill(response, record, values),
+  };
+}
+
+/**
+ * A record's prompt, its response, and the two together as the model reads them in training.
+ *
+ * @param template default: `instructionTemplate()`
+ * @throws TunebookError where the record lacks a field that the template names.
+ */
+export function formatPrompt(
+  record: DataRecord,
+  template: PromptTemplate = instructionTemplate(),
+): { prompt: string; response: string; text: string } {
+  const prompt = template.formatPrompt(record);
+  const response = template.formatResponse(record);
+  return { prompt, response, text: prompt + response };
+}
+
+/** Puts a record's values in their places, in one pass: braces inside a value stay as they are. */
+function fill(text: string, record: DataRecord, defaults: Readonly<Record<string, string>>): string {
+  return text.replace(PLACE, (place, field: string) => {
+    const own = Object.hasOwn(record, field) ? record[field] : null;
+    if (own !== null && own !== undefined) return asText(own);
+    if (Object.hasOwn(defaults, field)) return defaults[field] ?? '';
+    throw new TunebookError(
+      `prompt template: expected the field "${field}" for ${place}, got a record with ` +
+        `${Object.keys(record).join(', ') || 'no field'}. Map it with fieldMapping, or give it a default.`,
+    );
+  });
+}
+
+function asText(value: JsonValue): string {
+  return typeof value === 'object' ? JSON.stringify(value) : String(value);
+}
+
+/** A prompt that shows the response teaches the model to copy. */
+function refuseLeak(prompt: string, response: string): void {
+  const asked = new Set([...prompt.matchAll(PLACE)].map(([, field]) => field));
+  for (const [place, field] of response.matchAll(PLACE)) {
+    if (asked.has(field)) {
+      throw new TunebookError(
+        `prompt template: expected ${place} in the response only, got it in the prompt too: ` +
+          'the model would see what it shall learn to write.',
+      );
+    }
+  }
+}
