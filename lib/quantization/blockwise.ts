@@ -1,0 +1,203 @@
+/**
+ * The inner loops: values to codes and back, block by block, each block scaled by its largest magnitude.
+ * Plain typed arrays; a 7B model passes through here once when it is loaded.
+ *
+ * Arithmetic is float32, as in bitsandbytes: a value is multiplied by the reciprocal of its block's
+ * largest magnitude, and goes to the nearest code. A block of zeros has scale 0.
+ */
+import { dynamicCodeBook, fourBitCodeBook, type FourBitType } from './code-books';
+
+/** Bins over the range of scaled values: narrower than the least distance of two neighbouring NF4 midpoints. */
+const BINS = 4096;
+
+/** Finds the nearest code: the code at a bin's left edge, and the one midpoint that the bin may hold. */
+interface NearestTable {
+  readonly start: Uint8Array;
+  /** Midpoint above each position; infinite above the last. */
+  readonly middle: Float32Array;
+  /** Code of each position. */
+  readonly code: Uint8Array;
+}
+
+const tables = new Map<FourBitType, NearestTable>();
+
+function nearestTable(type: FourBitType): NearestTable {
+  const known = tables.get(type);
+  if (known !== undefined) return known;
+  const book = fourBitCodeBook(type);
+  // FP4 is looked up by magnitude: its sign is a bit of its own.
+  const codes = [...book.keys()].slice(0, type === 'nf4' ? 16 : 8).sort((a, b) => book[a] - book[b]);
+  const middle = new Float32Array(codes.length).fill(Infinity);
+  for (let i = 0; i + 1 < codes.length; i++) {
+    middle[i] = Math.fround(book[codes[i]] + book[codes[i + 1]]) / 2;
+  }
+  const start = new Uint8Array(BINS + 1);
+  for (let bin = 0; bin <= BINS; bin++) {
+    // A little to the left, so that rounding cannot put a value below its bin's first code.
+    const edge = ((bin - 0.01) / BINS) * 2 - 1;
+    while (edge > middle[start[bin]]) start[bin]++;
+  }
+  const table = { start, middle, code: Uint8Array.from(codes) };
+  tables.set(type, table);
+  return table;
+}
+
+/** Largest magnitude of `values[from..to)`; NaN if one of them is. */
+function largest(values: Float32Array, from: number, to: number): number {
+  let most = 0;
+  for (let i = from; i < to; i++) {
+    const magnitude = Math.abs(values[i]);
+    if (!(magnitude <= most)) {
+      if (magnitude !== magnitude) return NaN;
+      most = magnitude;
+    }
+  }
+  return most;
+}
+
+/**
+ * Quantizes to 4 bits, two codes to a byte, the first in the high nibble.
+ *
+ * @param values Float32 values; an odd last one shares its byte with code 0.
+ * @param blockSize Values per scale; even.
+ * @param packed ceil(values / 2) bytes, written.
+ * @param absmax ceil(values / blockSize) scales, written.
+ */
+export function quantizeFourBit(
+  values: Float32Array,
+  type: FourBitType,
+  blockSize: number,
+  { packed, absmax }: { packed: Uint8Array; absmax: Float32Array },
+): void {
+  const { start, middle, code } = nearestTable(type);
+  const fp4 = type === 'fp4';
+  const size = values.length;
+  const scratch = new Float32Array(1);
+  for (let block = 0, from = 0; from < size; block++, from += blockSize) {
+    const to = Math.min(from + blockSize, size);
+    const most = largest(values, from, to);
+    absmax[block] = most;
+    scratch[0] = most > 0 ? 1 / most : 0;
+    const reciprocal = Number.isFinite(scratch[0]) ? scratch[0] : 3.4028234663852886e38; // of a subnormal scale
+    let high = 0;
+    for (let i = from; i < to; i++) {
+      const scaled = Math.fround(values[i] * reciprocal);
+      const sought = fp4 ? Math.abs(scaled) : scaled;
+      // Rounding may put the largest value just beyond 1; a NaN becomes bin 0.
+      const bin = sought >= 1 ? BINS : ((sought + 1) * (BINS / 2)) | 0;
+      let position = start[bin];
+      if (sought > middle[position]) position++;
+      const nibble = code[position] | (fp4 && scaled < 0 ? 8 : 0);
+      if ((i & 1) === 0) high = nibble << 4;
+      else packed[i >> 1] = high | nibble;
+    }
+    if ((to & 1) === 1) packed[to >> 1] = high;
+  }
+}
+
+/**
+ * Restores 4-bit codes.
+ *
+ * @param packed Two codes to a byte, the first in the high nibble.
+ * @param absmax The scale of each block.
+ * @param first Index of the first value wanted; even.
+ * @param out As many values as are wanted, written.
+ */
+export function dequantizeFourBit(
+  packed: Uint8Array,
+  absmax: Float32Array,
+  { codeBook, blockSize, first }: { codeBook: Float32Array; blockSize: number; first: number },
+  out: Float32Array,
+): void {
+  const high = new Float32Array(256);
+  const low = new Float32Array(256);
+  for (let byte = 0; byte < 256; byte++) {
+    high[byte] = codeBook[byte >> 4];
+    low[byte] = codeBook[byte & 15];
+  }
+  const end = out.length & ~1;
+  for (let i = 0; i < end;) {
+    const block = Math.floor((first + i) / blockSize);
+    const scale = absmax[block];
+    const stop = Math.min(end, (block + 1) * blockSize - first);
+    for (let at = (first + i) >>> 1; i < stop; i += 2, at++) {
+      const byte = packed[at];
+      out[i] = high[byte] * scale;
+      out[i + 1] = low[byte] * scale;
+    }
+  }
+  if (end < out.length)
+    out[end] = high[packed[(first + end) >>> 1]] * absmax[Math.floor((first + end) / blockSize)];
+}
+
+/** Quantizes to int8: the largest magnitude of a block becomes 127, halves go to the even neighbour. */
+export function quantizeInt8(
+  values: Float32Array,
+  blockSize: number,
+  { codes, absmax }: { codes: Int8Array; absmax: Float32Array },
+): void {
+  const roundToInteger = 6755399441055744; // 1.5 * 2^52: adding it leaves a double no bits after the point
+  for (let block = 0, from = 0; from < values.length; block++, from += blockSize) {
+    const to = Math.min(from + blockSize, values.length);
+    const most = largest(values, from, to);
+    absmax[block] = most;
+    const factor = most > 0 ? Math.fround(127 / most) : 0;
+    for (let i = from; i < to; i++) {
+      codes[i] = Math.fround(values[i] * factor) + roundToInteger - roundToInteger;
+    }
+  }
+}
+
+/** Restores int8 codes, from value `first` on. */
+export function dequantizeInt8(
+  codes: Int8Array,
+  absmax: Float32Array,
+  { blockSize, first }: { blockSize: number; first: number },
+  out: Float32Array,
+): void {
+  for (let i = 0; i < out.length;) {
+    const block = Math.floor((first + i) / blockSize);
+    const scale = Math.fround(absmax[block] / 127);
+    const stop = Math.min(out.length, (block + 1) * blockSize - first);
+    for (; i < stop; i++) out[i] = codes[first + i] * scale;
+  }
+}
+
+/** Quantizes to the dynamic 8-bit type: for the scales of double quantization. */
+export function quantizeDynamic(
+  values: Float32Array,
+  blockSize: number,
+  { codes, absmax }: { codes: Uint8Array; absmax: Float32Array },
+): void {
+  const book = dynamicCodeBook();
+  const middle = Float32Array.from({ length: 255 }, (_, i) => Math.fround(book[i] + book[i + 1]) / 2);
+  for (let block = 0, from = 0; from < values.length; block++, from += blockSize) {
+    const to = Math.min(from + blockSize, values.length);
+    const most = largest(values, from, to);
+    absmax[block] = most;
+    const reciprocal = most > 0 ? Math.fround(1 / most) : 0;
+    for (let i = from; i < to; i++) {
+      const scaled = Math.fround(values[i] * reciprocal);
+      let low = 0;
+      for (let high = 255; low < high;) {
+        const half = (low + high) >> 1;
+        if (scaled > middle[half]) low = half + 1;
+        else high = half;
+      }
+      codes[i] = low;
+    }
+  }
+}
+
+/** Restores dynamic 8-bit codes and adds an offset. */
+export function dequantizeDynamic(
+  codes: Uint8Array,
+  absmax: Float32Array,
+  { codeBook, blockSize, offset }: { codeBook: Float32Array; blockSize: number; offset: number },
+): Float32Array {
+  const out: Float32Array = new Float32Array(codes.length);
+  for (let i = 0; i < codes.length; i++) {
+    out[i] = Math.fround(codeBook[codes[i]] * absmax[Math.floor(i / blockSize)]) + offset;
+  }
+  return out;
+}

@@ -1,0 +1,165 @@
+/**
+ * `BitsAndBytesConfig`: how a model is quantized when it is loaded, by the names that people know from
+ * transformers, and as `quantization_config` in config.json.
+ */
+import { z } from 'zod';
+import { TunebookError } from '../types';
+import type { QuantizeOptions } from './quantized-tensor';
+
+/** Element types that others compute with; here every product is float32, and the name is kept for the file. */
+export type ComputeDtype = 'float32' | 'float16' | 'bfloat16';
+
+const DTYPES = ['float32', 'float16', 'bfloat16'] as const;
+
+const optionsSchema = z
+  .strictObject({
+    loadIn4bit: z.boolean().default(false),
+    loadIn8bit: z.boolean().default(false),
+    bnb4bitQuantType: z.enum(['nf4', 'fp4']).default('fp4'),
+    bnb4bitUseDoubleQuant: z.boolean().default(false),
+    bnb4bitComputeDtype: z.enum(DTYPES).default('float32'),
+    bnb4bitQuantStorage: z.literal('uint8').default('uint8'),
+    llmInt8SkipModules: z.array(z.string()).nullable().default(null),
+    llmInt8Threshold: z.number().min(0).default(6),
+    llmInt8EnableFp32CpuOffload: z.boolean().default(false),
+    llmInt8HasFp16Weight: z.literal(false).default(false),
+  })
+  .refine(({ loadIn4bit, loadIn8bit }) => !(loadIn4bit && loadIn8bit), {
+    message: 'loadIn4bit and loadIn8bit exclude each other',
+    path: ['loadIn4bit'],
+  });
+
+/** What a `BitsAndBytesConfig` is made from. */
+export interface BitsAndBytesOptions {
+  /** Quantize to 4 bits; false by default. */
+  readonly loadIn4bit?: boolean;
+  /** Quantize to 8 bits, one scale per row; false by default. */
+  readonly loadIn8bit?: boolean;
+  /** 'nf4' or 'fp4'; 'fp4' by default, as in bitsandbytes ('nf4' loses less). */
+  readonly bnb4bitQuantType?: 'nf4' | 'fp4';
+  /** Quantize the scales as well: 0.37 bits per weight less; false by default. */
+  readonly bnb4bitUseDoubleQuant?: boolean;
+  /** Kept for the file: computation here is float32. */
+  readonly bnb4bitComputeDtype?: ComputeDtype;
+  /** Codes are stored in bytes; nothing else is supported. */
+  readonly bnb4bitQuantStorage?: 'uint8';
+  /** Modules that stay as they are, by name or part of a name (`lm_head`, `layers.0`); ['lm_head'] where null. */
+  readonly llmInt8SkipModules?: readonly string[] | null;
+  /** Kept for the file: there is no special path for outliers here. */
+  readonly llmInt8Threshold?: number;
+  /** Kept for the file. */
+  readonly llmInt8EnableFp32CpuOffload?: boolean;
+  /** Only false is supported. */
+  readonly llmInt8HasFp16Weight?: false;
+}
+
+/** Names in config.json by the names here. */
+const FILE_NAMES = {
+  loadIn4bit: 'load_in_4bit',
+  loadIn8bit: 'load_in_8bit',
+  bnb4bitQuantType: 'bnb_4bit_quant_type',
+  bnb4bitUseDoubleQuant: 'bnb_4bit_use_double_quant',
+  bnb4bitComputeDtype: 'bnb_4bit_compute_dtype',
+  bnb4bitQuantStorage: 'bnb_4bit_quant_storage',
+  llmInt8SkipModules: 'llm_int8_skip_modules',
+  llmInt8Threshold: 'llm_int8_threshold',
+  llmInt8EnableFp32CpuOffload: 'llm_int8_enable_fp32_cpu_offload',
+  llmInt8HasFp16Weight: 'llm_int8_has_fp16_weight',
+} as const satisfies Record<keyof BitsAndBytesOptions, string>;
+
+/**
+ * How a model is quantized.
+ *
+ * @example
+ * new BitsAndBytesConfig({ loadIn4bit: true, bnb4bitQuantType: 'nf4', bnb4bitUseDoubleQuant: true })
+ */
+export class BitsAndBytesConfig {
+  readonly loadIn4bit: boolean;
+  readonly loadIn8bit: boolean;
+  readonly bnb4bitQuantType: 'nf4' | 'fp4';
+  readonly bnb4bitUseDoubleQuant: boolean;
+  readonly bnb4bitComputeDtype: ComputeDtype;
+  readonly bnb4bitQuantStorage: 'uint8';
+  readonly llmInt8SkipModules: readonly string[] | null;
+  readonly llmInt8Threshold: number;
+  readonly llmInt8EnableFp32CpuOffload: boolean;
+  readonly llmInt8HasFp16Weight: false;
+
+  /** @throws {TunebookError} If an option is unknown or has a value that is not supported. */
+  constructor(options: BitsAndBytesOptions = {}) {
+    const parsed = optionsSchema.safeParse(options);
+    if (!parsed.success) {
+      throw new TunebookError(`BitsAndBytesConfig: ${z.prettifyError(parsed.error).replaceAll('\n', ' ')}`);
+    }
+    this.loadIn4bit = parsed.data.loadIn4bit;
+    this.loadIn8bit = parsed.data.loadIn8bit;
+    this.bnb4bitQuantType = parsed.data.bnb4bitQuantType;
+    this.bnb4bitUseDoubleQuant = parsed.data.bnb4bitUseDoubleQuant;
+    this.bnb4bitComputeDtype = parsed.data.bnb4bitComputeDtype;
+    this.bnb4bitQuantStorage = parsed.data.bnb4bitQuantStorage;
+    this.llmInt8SkipModules = parsed.data.llmInt8SkipModules;
+    this.llmInt8Threshold = parsed.data.llmInt8Threshold;
+    this.llmInt8EnableFp32CpuOffload = parsed.data.llmInt8EnableFp32CpuOffload;
+    this.llmInt8HasFp16Weight = parsed.data.llmInt8HasFp16Weight;
+  }
+
+  /**
+   * Reads `quantization_config` of a config.json.
+   *
+   * @throws {TunebookError} If it is of another method, or asks for what is not supported.
+   */
+  static fromJson(json: unknown): BitsAndBytesConfig {
+    const where = 'config.json, quantization_config';
+    const parsed = z.record(z.string(), z.unknown()).safeParse(json);
+    if (!parsed.success) throw new TunebookError(`${where}: expected an object.`);
+    const method = parsed.data.quant_method;
+    if (method !== undefined && method !== 'bitsandbytes') {
+      throw new TunebookError(
+        `${where}: expected quant_method "bitsandbytes", got ${JSON.stringify(method)}. Use the 16-bit model instead.`,
+      );
+    }
+    const options = Object.entries(FILE_NAMES)
+      .map(([ours, theirs]) => [ours, parsed.data[theirs]] as const)
+      .filter(([, value]) => value !== undefined);
+    // The constructor checks every value; unknown ones of other versions are passed over.
+    return new BitsAndBytesConfig(Object.fromEntries(options) as BitsAndBytesOptions);
+  }
+
+  /** What `quantization_config` of config.json holds. */
+  toJson(): Record<string, unknown> {
+    const entries = (Object.keys(FILE_NAMES) as (keyof BitsAndBytesOptions)[]).map(
+      (ours): [string, unknown] => [FILE_NAMES[ours], this[ours]],
+    );
+    return {
+      _load_in_4bit: this.loadIn4bit,
+      _load_in_8bit: this.loadIn8bit,
+      ...Object.fromEntries(entries),
+      quant_method: 'bitsandbytes',
+    };
+  }
+
+  /** Whether anything is quantized at all. */
+  get isQuantizing(): boolean {
+    return this.loadIn4bit || this.loadIn8bit;
+  }
+
+  /** Whether a module stays as it is: a module to skip is it, or holds it. */
+  skips(moduleName: string): boolean {
+    const skipped = this.llmInt8SkipModules ?? ['lm_head'];
+    return skipped.some((name) => `.${moduleName}.`.includes(`.${name}.`));
+  }
+
+  /**
+   * How to quantize one weight of a linear layer.
+   *
+   * @param shape [out, in].
+   * @throws {TunebookError} If nothing is to be quantized.
+   */
+  quantizeOptions(shape: readonly number[]): QuantizeOptions {
+    if (this.loadIn8bit) return { quantType: 'int8', shape, blockSize: shape[shape.length - 1] };
+    if (this.loadIn4bit) {
+      return { quantType: this.bnb4bitQuantType, shape, doubleQuant: this.bnb4bitUseDoubleQuant };
+    }
+    throw new TunebookError('BitsAndBytesConfig: neither loadIn4bit nor loadIn8bit is set. Set one of them.');
+  }
+}
