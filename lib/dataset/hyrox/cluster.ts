@@ -37,7 +37,7 @@ export function cluster(rows: readonly number[][], options: ClusterOptions): Clu
   for (let start = 0; start < starts; start++) {
     const last = lastStep(rows, k, { seed: seed + start, maxIterations });
     if (!last) throw new TunebookError('cluster: expected at least one iteration, got maxIterations 0');
-    const found = finish(rows, last.centroids, last.iterations);
+    const found = assignClusters(rows, last.centroids, last.iterations);
     if (!best || found.inertia < best.inertia) best = found;
   }
   if (!best) throw new TunebookError('cluster: expected starts of at least 1, got 0');
@@ -76,7 +76,11 @@ function lastStep(
 }
 
 /** Rows to their nearest centroid, and the inertia. */
-function finish(rows: readonly number[][], centroids: number[][], iterations: number): Clustering {
+export function assignClusters(
+  rows: readonly number[][],
+  centroids: number[][],
+  iterations: number,
+): Clustering {
   const clusters = new Int32Array(rows.length);
   let inertia = 0;
   rows.forEach((row, i) => {
@@ -143,7 +147,7 @@ export function publishedCluster(
     labels = [...step.clusters];
     if (unchanged || shift <= tolerance) break;
   }
-  const found = finish(centred, before, iterations);
+  const found = assignClusters(centred, before, iterations);
   return { ...found, centroids: before.map((centroid) => centroid.map((value, j) => value + means[j])) };
 }
 

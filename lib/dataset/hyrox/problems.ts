@@ -28,7 +28,7 @@ export type Handling = 'skip' | 'stop' | 'impute' | 'keep';
 
 export interface RaceProblem {
   kind: ProblemKind;
-  /** 1-based line of the file; 1 is the header. */
+  /** 1-based row of the file, the header being 1; a quoted cell with line breaks does not count twice. */
   row: number;
   /** Column name; '' where the whole row is meant. */
   column: string;

@@ -2,10 +2,9 @@
  * Result files to a `RaceTable`: delimiter, encoding, header, times; nothing is dropped silently.
  * Where it stands: the first step of `lib/dataset/hyrox`; `check.ts` looks at the values next.
  */
-import fs from 'node:fs';
-import { parse } from 'csv-parse/sync';
 import { TunebookError } from '../../types.js';
 import { FILE_COLUMNS, SUMS, TIME_COLUMNS, type RaceTable } from './columns.js';
+import { openTable, readBytes, type OpenedTable, type TableEncoding } from './csv-text.js';
 import { ProblemLog, type ProblemKind, type ProblemOptions, type RaceProblem } from './problems.js';
 import { parseTime, type TimeFormat } from './time.js';
 
@@ -22,7 +21,7 @@ export interface ReadReport {
   rows: number;
   kept: number;
   delimiter: string;
-  encoding: 'utf-8' | 'utf-8 with BOM' | 'utf-16le' | 'windows-1252';
+  encoding: TableEncoding;
   /** Columns of the file that are not used. */
   extraColumns: readonly string[];
   /** Number of problems of each kind. */
@@ -44,115 +43,45 @@ export interface ReadRaces {
  * @throws TunebookError where the file is empty, no result file, or a problem's handling is 'stop'
  */
 export function readRaces(file: string, options: ReadOptions = {}): ReadRaces {
-  let bytes: Buffer;
-  try {
-    bytes = fs.readFileSync(file);
-  } catch (error) {
-    throw new TunebookError(`${file}: cannot be read (${error instanceof Error ? error.message : error})`);
-  }
-  return parseRaces(bytes, { ...options, file });
+  return parseRaces(readBytes(file), { ...options, file });
 }
 
 /** `readRaces` on bytes that are already in memory. */
 export function parseRaces(bytes: Uint8Array, options: ReadOptions & { file: string }): ReadRaces {
   const { file } = options;
   const log = new ProblemLog(file, options);
-  const { text, encoding } = decode(bytes);
-  const headerEnd = text.search(/[\r\n]/);
-  const headerLine = headerEnd < 0 ? text : text.slice(0, headerEnd);
-  if (headerLine.trim() === '') {
-    throw new TunebookError(`${file}: expected a result table, got an empty file. Give a CSV with a header.`);
-  }
-  const delimiter = options.delimiter ?? guessDelimiter(headerLine);
-  if (options.delimiter === undefined && delimiter !== ',') {
-    const shown = delimiter === '\t' ? 'a tab' : `'${delimiter}'`;
-    log.report('delimiter', 1, '', `columns are separated by ${shown}, not a comma`);
-  }
-  const header = parseText(headerLine, file, delimiter)[0].map((name) => name.trim());
-  const layout = findColumns(header, options.columns ?? {}, log, file);
+  const opened = openTable(bytes, {
+    file,
+    log,
+    ...(options.delimiter ? { delimiter: options.delimiter } : {}),
+  });
+  const layout = findColumns(opened.header, options.columns ?? {}, log, file);
   const builder = new TableBuilder(layout, log);
-  if (encoding === 'windows-1252') {
-    log.report('encoding', firstForeignLine(text), '', 'not valid UTF-8; read as Windows-1252 (Latin-1)');
-  }
-  let line = 1;
-  for (const chunk of chunksOfLines(text, headerEnd < 0 ? text.length : headerEnd)) {
-    for (const cells of parseText(chunk, file, delimiter)) {
-      line++;
-      if (cells.length === 1 && cells[0].trim() === '') continue;
-      builder.add(cells, line, header.length);
-    }
-  }
+  for (const { cells, line } of opened.rows()) builder.add(cells, line);
   const table = builder.table();
   const used = new Set(layout.values());
+  return { table, log, report: reportOf({ file, opened, log, kept: table.size, used }) };
+}
+
+/** What was found, so far; `counts` and `problems` go on growing with the log. */
+export function reportOf(found: {
+  file: string;
+  opened: OpenedTable;
+  log: ProblemLog;
+  kept: number;
+  used: ReadonlySet<number>;
+}): ReadReport {
+  const { file, opened, log, kept, used } = found;
   return {
-    table,
-    log,
-    report: {
-      file,
-      rows: builder.rows,
-      kept: table.size,
-      delimiter,
-      encoding,
-      extraColumns: header.filter((_, i) => !used.has(i)),
-      counts: log.counts,
-      problems: log.listed,
-    },
+    file,
+    rows: opened.count(),
+    kept,
+    delimiter: opened.delimiter,
+    encoding: opened.encoding,
+    extraColumns: opened.header.filter((_, i) => !used.has(i)),
+    counts: log.counts,
+    problems: log.listed,
   };
-}
-
-/** Text of a file by its byte-order mark; UTF-8 where it is valid, else Windows-1252. */
-function decode(bytes: Uint8Array): { text: string; encoding: ReadReport['encoding'] } {
-  if (bytes[0] === 0xff && bytes[1] === 0xfe) {
-    return { text: new TextDecoder('utf-16le').decode(bytes), encoding: 'utf-16le' };
-  }
-  const marked = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf;
-  try {
-    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-    return { text, encoding: marked ? 'utf-8 with BOM' : 'utf-8' };
-  } catch {
-    return { text: new TextDecoder('windows-1252').decode(bytes), encoding: 'windows-1252' };
-  }
-}
-
-function guessDelimiter(header: string): string {
-  const count = (mark: string): number => header.split(mark).length - 1;
-  return [',', ';', '\t', '|'].reduce((best, mark) => (count(mark) > count(best) ? mark : best));
-}
-
-function firstForeignLine(text: string): number {
-  for (let i = 0, line = 1; i < text.length; i++) {
-    const code = text.charCodeAt(i);
-    if (code === 10) line++;
-    if (code > 127) return line;
-  }
-  return 1;
-}
-
-/** Whole lines, about a megabyte at a time, so that millions of cells are never alive at once. */
-function* chunksOfLines(text: string, start: number): Generator<string> {
-  let from = start;
-  while (from < text.length && (text[from] === '\r' || text[from] === '\n')) {
-    from += text.startsWith('\r\n', from) ? 2 : 1;
-    break;
-  }
-  const quoted = text.includes('"');
-  while (from < text.length) {
-    // A quoted cell may hold a line break: such a file is parsed in one piece.
-    const wanted = quoted ? -1 : text.indexOf('\n', from + (1 << 20));
-    const end = wanted < 0 ? text.length : wanted + 1;
-    yield text.slice(from, end);
-    from = end;
-  }
-}
-
-function parseText(text: string, file: string, delimiter: string): string[][] {
-  try {
-    return parse(text, { delimiter, relax_column_count: true, skip_empty_lines: false }) as string[][];
-  } catch (error) {
-    throw new TunebookError(
-      `${file}: not readable as a table (${error instanceof Error ? error.message : String(error)})`,
-    );
-  }
 }
 
 /** Place of each known column in the file, by name whatever the order, case or spaces around it. */
@@ -193,7 +122,6 @@ function findColumns(
 
 /** Grows the columns of a table row by row. */
 class TableBuilder {
-  rows = 0;
   private readonly gender: string[] = [];
   private readonly ageGroup: string[] = [];
   private readonly lines: number[] = [];
@@ -209,12 +137,7 @@ class TableBuilder {
   }
 
   /** Adds a row, or leaves it out where a problem's handling says so. */
-  add(cells: readonly string[], line: number, width: number): void {
-    this.rows++;
-    if (cells.length !== width) {
-      const reason = `expected ${width} cells, got ${cells.length}`;
-      if (this.log.report('ragged-row', line, '', reason) === 'skip') return;
-    }
+  add(cells: readonly string[], line: number): void {
     const times: number[] = [];
     let skip = false;
     for (const column of TIME_COLUMNS) {
