@@ -6,7 +6,8 @@ import { createRequire } from 'node:module';
 import { TunebookError } from '../types';
 import type { HostTensor } from '../types';
 import type { CompiledFunction, CompiledVjp, Engine } from './engine';
-import type { Feeds } from './session';
+import { checkedFeed, checkOutputType } from './host-arrays';
+import type { Feeds } from './host-arrays';
 import { tf } from './tf';
 import type { NamedTensors, Tensor } from './tf';
 import type { Signature, TensorFunction, TensorSpec, VjpRequest } from './trace';
@@ -78,34 +79,38 @@ export class EagerEngine implements Engine {
     feeds: Feeds,
     into: Readonly<Record<string, Float32Array>> = {},
   ): Promise<Record<string, HostTensor>> {
-    if (tf.getBackend() !== this.backend) await tf.setBackend(this.backend);
+    // The backend has started, so this takes effect at once; nothing may come between it and the function.
+    void tf.setBackend(this.backend);
     const results = tf.tidy(() => {
       const tensors: NamedTensors = {};
       for (const [name, spec] of Object.entries(signature)) tensors[name] = asTensor(name, spec, feeds[name]);
       return fn(tensors);
     });
-    const outputs: Record<string, HostTensor> = {};
-    for (const [name, tensor] of Object.entries(results)) {
-      const data = await tensor.data();
-      if (into[name] !== undefined) into[name].set(data);
-      outputs[name] = { data: into[name] ?? (data as Float32Array | Int32Array), shape: tensor.shape };
-      tensor.dispose();
+    try {
+      const outputs: Record<string, HostTensor> = {};
+      for (const [name, tensor] of Object.entries(results)) {
+        checkOutputType(name, tensor.dtype);
+        const data = await tensor.data();
+        if (into[name] !== undefined) into[name].set(data);
+        outputs[name] = { data: into[name] ?? asHostArray(tensor.dtype, data), shape: tensor.shape };
+      }
+      return outputs;
+    } finally {
+      tf.dispose(results);
     }
-    return outputs;
   }
 }
 
 function asTensor(name: string, spec: Signature[string], feed: HostTensor | undefined): Tensor {
-  const dtype = feed?.data instanceof Float32Array ? 'float32' : 'int32';
-  if (feed === undefined || dtype !== spec.dtype || String(feed.shape) !== String(spec.shape)) {
-    const got = feed === undefined ? 'nothing' : `${dtype} [${feed.shape.join(', ')}]`;
-    throw new TunebookError(
-      `engine.run: expected '${name}' ${spec.dtype} [${spec.shape.join(', ')}], got ${got}. ` +
-        `A compiled function is made for one set of shapes: compile it for these.`,
-    );
-  }
+  const { data, shape } = checkedFeed(name, spec, feed);
   // A copy: backends may keep the array that they are given, and ours are written again in later steps.
-  return tf.tensor(feed.data.slice(), [...feed.shape], spec.dtype);
+  return tf.tensor(data.slice(), [...shape], spec.dtype);
+}
+
+/** Of the tensor's type: TensorFlow.js keeps the source's array where a cast loses nothing. */
+function asHostArray(dtype: string, data: ArrayLike<number>): Float32Array | Int32Array {
+  if (dtype === 'int32') return data instanceof Int32Array ? data : Int32Array.from(data);
+  return data instanceof Float32Array ? data : Float32Array.from(data);
 }
 
 /** TensorFlow's own library, where @tensorflow/tfjs-node-gpu or tfjs-node is installed with its binary. */

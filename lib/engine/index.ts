@@ -1,7 +1,8 @@
 /** The engine's door: TensorFlow.js functions in, fast native execution out. */
 export { createEngine } from './engine';
 export type { CompiledFunction, CompiledVjp, Engine, EngineOptions, Residuals, RunOptions } from './engine';
-export type { Feeds, Provider } from './session';
+export type { Feeds } from './host-arrays';
+export type { Provider } from './session';
 export { PROVIDERS } from './session';
 export type { Signature, TensorFunction, TensorSpec, VjpRequest } from './trace';
 export { loweredKernels } from './kernels';

@@ -5,6 +5,8 @@ import * as ort from 'onnxruntime-node';
 import { TunebookError } from '../types';
 import type { HostTensor } from '../types';
 import type { Graph, Value } from './graph';
+import { checkedFeed } from './host-arrays';
+import type { Feeds } from './host-arrays';
 import { outputName, writeOnnx } from './onnx';
 
 /** Where compiled functions run. */
@@ -16,9 +18,6 @@ export interface SessionOptions {
   /** CPU threads inside one operator; 0 lets ONNX Runtime choose one per core. */
   readonly threads: number;
 }
-
-/** Host arrays by name; `into` buffers are written in place and returned as outputs. */
-export type Feeds = Readonly<Record<string, HostTensor>>;
 
 export class GraphSession {
   private constructor(
@@ -80,10 +79,15 @@ export class GraphSession {
     const results = await this.session.run(inputs, fetches as Record<string, ort.Tensor>);
     const outputs: Record<string, HostTensor> = {};
     for (const [name, value] of this.graph.outputs) {
-      const data: unknown = into[name] ?? results[outputName(name)].data;
-      if (!(data instanceof Float32Array) && !(data instanceof Int32Array)) {
-        throw new Error(`internal: output ${name} has type ${results[outputName(name)].type}`);
+      const result = results[outputName(name)];
+      // ONNX Runtime only warns where a graph's declared shape is wrong.
+      if (result.type !== value.dtype || result.dims.join() !== value.shape.join()) {
+        throw new Error(
+          `internal: output ${name} was recorded as ${value.dtype} [${value.shape}] (by ${value.producer?.op}), ` +
+            `ONNX Runtime made ${result.type} [${result.dims}]`,
+        );
       }
+      const data = into[name] ?? (result.data as Float32Array | Int32Array);
       outputs[name] = { data, shape: value.shape };
     }
     return outputs;
@@ -94,29 +98,9 @@ export class GraphSession {
   }
 }
 
-function asOrt(name: string, value: Value, tensor: HostTensor | undefined): ort.Tensor {
-  if (tensor === undefined) {
-    throw new TunebookError(`engine.run: expected input '${name}' ${describe(value)}, got nothing.`);
-  }
-  const dtype = tensor.data instanceof Float32Array ? 'float32' : 'int32';
-  const sameShape =
-    tensor.shape.length === value.shape.length && tensor.shape.every((s, i) => s === value.shape[i]);
-  if (dtype !== value.dtype || !sameShape) {
-    throw new TunebookError(
-      `engine.run: expected '${name}' ${describe(value)}, got ${dtype} [${tensor.shape.join(', ')}]. ` +
-        `A compiled function is made for one set of shapes: compile it for these.`,
-    );
-  }
-  if (tensor.data.length !== value.shape.reduce((product, size) => product * size, 1)) {
-    throw new TunebookError(
-      `engine.run: expected '${name}' with ${value.shape.join(' x ')} elements, got ${tensor.data.length}.`,
-    );
-  }
-  return new ort.Tensor(dtype, tensor.data, [...tensor.shape]);
-}
-
-function describe(value: Value): string {
-  return `${value.dtype} [${value.shape.join(', ')}]`;
+function asOrt(name: string, value: Value, feed: HostTensor | undefined): ort.Tensor {
+  const { data, shape } = checkedFeed(name, value, feed);
+  return new ort.Tensor(value.dtype, data, [...shape]);
 }
 
 function messageOf(error: unknown): string {

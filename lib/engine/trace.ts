@@ -5,6 +5,7 @@
 import { TunebookError } from '../types';
 import type { EngineDtype } from '../types';
 import './kernels';
+import { checkOutputType } from './host-arrays';
 import { nodesFor } from './graph';
 import type { Graph, Value } from './graph';
 import { tf } from './tf';
@@ -28,7 +29,10 @@ export function traceFunction(fn: TensorFunction, signature: Signature, target: 
   return onTraceBackend(target, () => {
     const { tensors, values } = placeholders(signature);
     const outputs = new Map<string, Value>();
-    for (const [name, tensor] of Object.entries(fn(tensors))) outputs.set(name, traceBackend().value(tensor));
+    for (const [name, tensor] of Object.entries(fn(tensors))) {
+      checkOutputType(name, tensor.dtype);
+      outputs.set(name, traceBackend().value(tensor));
+    }
     return pruned(values, outputs);
   });
 }
@@ -68,7 +72,10 @@ export function traceVjp(request: VjpRequest, target: TraceTarget): SplitGraphs 
       const named = { ...tensors };
       request.wrt.forEach((name, i) => (named[name] = inputs[i]));
       const results = request.fn(named);
-      for (const [name, tensor] of Object.entries(results)) outputs.set(name, b.value(tensor));
+      for (const [name, tensor] of Object.entries(results)) {
+        checkOutputType(name, tensor.dtype);
+        outputs.set(name, b.value(tensor));
+      }
       return results[request.output];
     };
     const shape = tf.tidy(() => value(...differentiated).shape);

@@ -53,7 +53,7 @@ lower('Multiply', ({ b, inputs }) => {
   return binary(b, 'Mul', x, y);
 });
 lower('RealDiv', ({ b, inputs }) => {
-  const [x, y] = [cast(b, b.value(inputs.a), 'float32'), cast(b, b.value(inputs.b), 'float32')];
+  const [x, y] = [b.value(inputs.a), b.value(inputs.b)];
   return unchanged(x, y, 1) ?? binary(b, 'Div', x, y);
 });
 lower('FloorDiv', ({ b, inputs }) => {
@@ -154,13 +154,7 @@ lower('Identity', ({ b, inputs }) => b.value(inputs.x));
 lower<{ dtype: 'float32' | 'int32' | 'bool' }>('Cast', ({ b, inputs, attrs }) =>
   cast(b, b.value(inputs.x), attrs.dtype),
 );
-lower('Select', ({ b, inputs }) => {
-  const [condition, t, e] = [b.value(inputs.condition), b.value(inputs.t), b.value(inputs.e)];
-  // TensorFlow.js lets a vector condition choose whole rows.
-  const rows = condition.shape.length === 1 && t.shape.length > 1;
-  const shape = rows ? [condition.shape[0], ...t.shape.slice(1).map(() => 1)] : condition.shape;
-  return where(b, rows ? reshape(b, condition, shape) : condition, t, e);
-});
+lower('Select', ({ b, inputs }) => where(b, b.value(inputs.condition), b.value(inputs.t), b.value(inputs.e)));
 lower('ZerosLike', ({ b, inputs }) => filledLike(b, b.value(inputs.x), 0));
 lower('OnesLike', ({ b, inputs }) => filledLike(b, b.value(inputs.x), 1));
 

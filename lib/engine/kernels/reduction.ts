@@ -4,7 +4,7 @@
 import type { Value } from '../graph';
 import { tf } from '../tf';
 import type { TraceBackend } from '../trace-backend';
-import { cast } from './elementwise';
+import { cast, reshape } from './elementwise';
 import { lower, sizeOf } from './registry';
 
 interface ReduceAttrs {
@@ -78,15 +78,28 @@ lower<{ axis: number; exclusive: boolean; reverse: boolean }>('Cumsum', ({ b, in
     attributes: { exclusive: attrs.exclusive ? 1 : 0, reverse: attrs.reverse ? 1 : 0 },
   });
 });
+// ONNX has no running product: each is a product over a copy of the row with the later factors set to one.
+lower<{ axis: number; exclusive: boolean; reverse: boolean }>('Cumprod', ({ b, inputs, attrs }) => {
+  const x = b.value(inputs.x);
+  const [axis] = tf.util.parseAxisParam(attrs.axis, [...x.shape]);
+  const size = x.shape[axis];
+  const taken = (to: number, from: number): boolean => {
+    const distance = attrs.reverse ? from - to : to - from;
+    return attrs.exclusive ? distance > 0 : distance >= 0;
+  };
+  const mask = Uint8Array.from({ length: size * size }, (_, i) =>
+    taken(Math.floor(i / size), i % size) ? 1 : 0,
+  );
+  const after = x.shape.slice(axis + 1);
+  const rows = reshape(b, x, [...x.shape.slice(0, axis), 1, size, ...after]);
+  const chosen = b.hostConstant(mask, [size, size, ...after.map(() => 1)], 'bool');
+  const factors = b.emit('Where', [chosen, rows, b.scalar(1, x.dtype === 'int32' ? 'int32' : 'float32')], {
+    shape: [...x.shape.slice(0, axis), size, size, ...after],
+    dtype: x.dtype,
+  });
+  return reduce(b, 'ReduceProd', factors, [axis + 1], false);
+});
 lower<{ dim: number }>('Softmax', ({ b, inputs, attrs }) => {
   const x = b.value(inputs.logits);
   return b.emit('Softmax', [x], { shape: x.shape, dtype: 'float32', attributes: { axis: attrs.dim } });
-});
-lower<{ axis?: number }>('LogSoftmax', ({ b, inputs, attrs }) => {
-  const x = b.value(inputs.logits);
-  return b.emit('LogSoftmax', [x], {
-    shape: x.shape,
-    dtype: 'float32',
-    attributes: { axis: attrs.axis ?? -1 },
-  });
 });

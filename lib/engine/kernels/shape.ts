@@ -114,10 +114,6 @@ lower<{ reps: number[] }>('Tile', ({ b, inputs, attrs }) => {
   const shape = x.shape.map((size, axis) => size * attrs.reps[axis]);
   return b.emit('Tile', [x, b.int64(attrs.reps)], { shape, dtype: x.dtype });
 });
-lower<{ shape: number[] }>('BroadcastTo', ({ b, inputs, attrs }) => {
-  const x = b.value(inputs.x);
-  return b.emit('Expand', [x, b.int64(attrs.shape)], { shape: attrs.shape, dtype: x.dtype });
-});
 lower<{ dims: number[] }>('Reverse', ({ b, inputs, attrs }) => {
   const x = b.value(inputs.x);
   const axes = tf.util.parseAxisParam(attrs.dims, [...x.shape]);

@@ -5,6 +5,7 @@
 import { tf } from '../tf';
 import type { Tensor } from '../tf';
 import { isTracing } from '../trace-backend';
+import { reshape } from '../kernels/elementwise';
 import { lower } from '../kernels/registry';
 
 /** Names as Hugging Face configurations have them. */
@@ -48,7 +49,9 @@ lower(GELU, ({ b, inputs }) => {
 });
 lower(GELU_TANH, ({ b, inputs }) => {
   const x = b.value(inputs.x);
-  return b.emit('FastGelu', [x], { shape: x.shape, dtype: 'float32', domain: 'com.microsoft' });
+  const shape = x.shape.length === 0 ? [1] : x.shape; // FastGelu takes no scalars
+  const y = b.emit('FastGelu', [reshape(b, x, shape)], { shape, dtype: 'float32', domain: 'com.microsoft' });
+  return reshape(b, y, x.shape);
 });
 
 // gelu'(x) = Phi(x) + x * phi(x)

@@ -1,0 +1,49 @@
+/**
+ * Host arrays at the engine's edge: what goes in must have the signature's shapes and types, what comes out
+ * is float32 or int32. Compiled and eager engines complain in the same words.
+ */
+import { TunebookError } from '../types';
+import type { HostTensor } from '../types';
+
+/** Inputs by name. */
+export type Feeds = Readonly<Record<string, HostTensor>>;
+
+/** @throws TunebookError where `feed` is missing, or not of the shape and type that the function was made for. */
+export function checkedFeed(
+  name: string,
+  wanted: { readonly dtype: string; readonly shape: readonly number[] },
+  feed: HostTensor | undefined,
+): HostTensor {
+  const expected = `engine.run: expected '${name}' ${wanted.dtype} [${wanted.shape.join(', ')}]`;
+  if (feed === undefined) throw new TunebookError(`${expected}, got nothing. Feed every input.`);
+  const dtype = dtypeOf(feed.data);
+  const sameShape =
+    feed.shape.length === wanted.shape.length && feed.shape.every((size, i) => size === wanted.shape[i]);
+  if (dtype !== wanted.dtype || !sameShape) {
+    throw new TunebookError(
+      `${expected}, got ${dtype} [${feed.shape.join(', ')}]. ` +
+        `A compiled function is made for one set of shapes: compile it for these.`,
+    );
+  }
+  const length = wanted.shape.reduce((product, size) => product * size, 1);
+  if (feed.data.length !== length) {
+    throw new TunebookError(
+      `${expected}, which has ${length} elements, got an array of ${feed.data.length}.`,
+    );
+  }
+  return feed;
+}
+
+/** @throws TunebookError where an engine could not hand the output out. */
+export function checkOutputType(name: string, dtype: string): void {
+  if (dtype === 'float32' || dtype === 'int32') return;
+  throw new TunebookError(
+    `engine.compile: expected float32 or int32 outputs, got '${name}' of type ${dtype}. Cast it inside the function.`,
+  );
+}
+
+function dtypeOf(data: unknown): string {
+  if (data instanceof Float32Array) return 'float32';
+  if (data instanceof Int32Array) return 'int32';
+  return data === null || data === undefined ? String(data) : data.constructor.name;
+}
