@@ -1,0 +1,106 @@
+/**
+ * TrainingArguments: everything that decides a run, by the names that Hugging Face users know, checked once.
+ */
+import { z } from 'zod';
+import { TunebookError } from '../types';
+import { OPTIMIZERS } from './optimizers';
+import { SCHEDULES } from './schedules';
+
+const STRATEGIES = ['no', 'steps', 'epoch'] as const;
+
+const schema = z.strictObject({
+  /** Folder for checkpoints and trainer_state.json. */
+  outputDir: z.string().min(1),
+  /** Passes over the data, where maxSteps is not set; may be a fraction. */
+  numTrainEpochs: z.number().positive().default(3),
+  /** Optimizer steps; -1: as numTrainEpochs says. */
+  maxSteps: z.int().default(-1),
+  perDeviceTrainBatchSize: z.int().positive().default(8),
+  perDeviceEvalBatchSize: z.int().positive().default(8),
+  /** Batches whose gradients make one optimizer step. */
+  gradientAccumulationSteps: z.int().positive().default(1),
+  /** Keep only layer inputs and compute the rest again: less memory, a third more time. */
+  gradientCheckpointing: z.boolean().default(false),
+  optim: z.enum(OPTIMIZERS).default('adamw'),
+  learningRate: z.number().min(0).default(5e-5),
+  weightDecay: z.number().min(0).default(0),
+  adamBeta1: z.number().min(0).lt(1).default(0.9),
+  adamBeta2: z.number().min(0).lt(1).default(0.999),
+  adamEpsilon: z.number().positive().default(1e-8),
+  /** SGD only. */
+  momentum: z.number().min(0).lt(1).default(0),
+  /** Largest global norm of the gradients; 0: no clipping. */
+  maxGradNorm: z.number().min(0).default(1),
+  lrSchedulerType: z.enum(SCHEDULES).default('linear'),
+  /** Steps of warm-up; wins over warmupRatio. */
+  warmupSteps: z.int().min(0).default(0),
+  /** Share of all steps that warm up, rounded up. */
+  warmupRatio: z.number().min(0).max(1).default(0),
+  loggingStrategy: z.enum(STRATEGIES).default('steps'),
+  loggingSteps: z.int().positive().default(10),
+  evalStrategy: z.enum(STRATEGIES).default('no'),
+  /** Default: loggingSteps. */
+  evalSteps: z.int().positive().optional(),
+  saveStrategy: z.enum(STRATEGIES).default('steps'),
+  saveSteps: z.int().positive().default(500),
+  /** Checkpoints to keep; the best one is never deleted. Default: all. */
+  saveTotalLimit: z.int().positive().optional(),
+  loadBestModelAtEnd: z.boolean().default(false),
+  /** A key of the evaluation's metrics; default 'eval_loss'. */
+  metricForBestModel: z.string().default('eval_loss'),
+  /** Default: false for a loss, true otherwise. */
+  greaterIsBetter: z.boolean().optional(),
+  /** Batches of like lengths: less padding. */
+  groupByLength: z.boolean().default(false),
+  /** Leave out the last, smaller batch of an epoch. */
+  dataloaderDropLast: z.boolean().default(false),
+  /** Seed of data order and dropout. */
+  seed: z.int().min(0).default(42),
+  /** Stop cleanly after so many milliseconds: the step in progress is finished and a checkpoint written. */
+  maxTimeMs: z.number().positive().optional(),
+  /** Apply the model's dropout while training. */
+  dropout: z.boolean().default(true),
+});
+
+/** Options of a run; those left out have Hugging Face's defaults. */
+export type TrainingOptions = z.input<typeof schema>;
+/** A checked set of options, every default filled in. */
+export type TrainingValues = z.output<typeof schema>;
+
+/**
+ * The arguments of a training run.
+ * @throws TunebookError that lists everything that is wrong, contradictions included
+ */
+export class TrainingArguments {
+  readonly values: Readonly<TrainingValues>;
+
+  constructor(options: TrainingOptions) {
+    const parsed = schema.safeParse(options);
+    if (!parsed.success) throw new TunebookError(`TrainingArguments: ${z.prettifyError(parsed.error)}`);
+    const problems = contradictions(parsed.data);
+    if (problems.length > 0)
+      throw new TunebookError(`TrainingArguments:\n${problems.map((p) => `- ${p}`).join('\n')}`);
+    this.values = Object.freeze(parsed.data);
+  }
+}
+
+function contradictions(a: TrainingValues): string[] {
+  const problems: string[] = [];
+  if (a.maxSteps === 0 || a.maxSteps < -1)
+    problems.push(`maxSteps: expected a positive number or -1, got ${a.maxSteps}.`);
+  if (a.loadBestModelAtEnd) {
+    if (a.evalStrategy === 'no')
+      problems.push(`loadBestModelAtEnd: expected evalStrategy 'steps' or 'epoch', got 'no'.`);
+    if (a.saveStrategy !== a.evalStrategy) {
+      problems.push(
+        `loadBestModelAtEnd: expected saveStrategy to be evalStrategy, got '${a.saveStrategy}' and '${a.evalStrategy}'.`,
+      );
+    } else if (a.evalStrategy === 'steps' && a.saveSteps % (a.evalSteps ?? a.loggingSteps) !== 0) {
+      problems.push(
+        `loadBestModelAtEnd: expected saveSteps to be a multiple of evalSteps, got ${a.saveSteps} and ` +
+          `${a.evalSteps ?? a.loggingSteps}.`,
+      );
+    }
+  }
+  return problems;
+}

@@ -1,0 +1,21 @@
+/** The trainer's door. */
+export { TrainingArguments } from './arguments';
+export type { TrainingOptions, TrainingValues } from './arguments';
+export { checkpointFault, listCheckpoints, newestWhole } from './checkpoints';
+export { gradientNorm } from './gradient-norm';
+export { createOptimizer, OPTIMIZERS } from './optimizers';
+export type { OptimizerName, OptimizerOptions } from './optimizers';
+export type { Optimizer } from './optimizer-types';
+export { consoleProgress, formatDuration, progressText } from './progress';
+export { learningRateAt, SCHEDULES } from './schedules';
+export type { ScheduleName, ScheduleOptions } from './schedules';
+export type {
+  CallbackContext,
+  LogEntry,
+  Progress,
+  TrainerCallback,
+  TrainerControl,
+  TrainerState,
+} from './state';
+export { Trainer } from './trainer';
+export type { TrainerOptions, TrainOptions, TrainOutput } from './trainer';

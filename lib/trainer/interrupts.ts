@@ -1,0 +1,27 @@
+/**
+ * Turning Ctrl-C and SIGTERM into a clean stop: the first one lets the step finish and a checkpoint be
+ * written, the second one ends the process at once (the last checkpoint is whole at any moment).
+ */
+
+export interface InterruptWatch {
+  readonly received: () => NodeJS.Signals | undefined;
+  stop(): void;
+}
+
+export function watchInterrupts(onFirst: (signal: NodeJS.Signals) => void): InterruptWatch {
+  let received: NodeJS.Signals | undefined;
+  const handler = (signal: NodeJS.Signals): void => {
+    if (received !== undefined) process.exit(130);
+    received = signal;
+    onFirst(signal);
+  };
+  process.on('SIGINT', handler);
+  process.on('SIGTERM', handler);
+  return {
+    received: () => received,
+    stop: () => {
+      process.off('SIGINT', handler);
+      process.off('SIGTERM', handler);
+    },
+  };
+}

@@ -1,0 +1,52 @@
+/**
+ * Progress of a run as text: one line that is written over on a terminal, a line per log entry elsewhere.
+ */
+import type { Progress, TrainerCallback } from './state';
+
+/** 95_000 ms -> '1:35' */
+export function formatDuration(ms: number): string {
+  const seconds = Math.round(ms / 1000);
+  const [h, m, s] = [Math.floor(seconds / 3600), Math.floor((seconds % 3600) / 60), seconds % 60];
+  const pad = (n: number): string => String(n).padStart(2, '0');
+  return h > 0 ? `${h}:${pad(m)}:${pad(s)}` : `${m}:${pad(s)}`;
+}
+
+/** 'step 20/100  loss 1.234  950 tokens/s  0:21 elapsed, 1:35 left' */
+export function progressText(
+  state: { globalStep: number; maxSteps: number },
+  progress: Progress,
+  loss?: number,
+): string {
+  const parts = [`step ${state.globalStep}/${state.maxSteps}`];
+  if (loss !== undefined) parts.push(`loss ${loss.toFixed(4)}`);
+  if (progress.tokensPerSecond !== undefined) parts.push(`${Math.round(progress.tokensPerSecond)} tokens/s`);
+  const left = progress.remainingMs === undefined ? '' : `, ${formatDuration(progress.remainingMs)} left`;
+  parts.push(`${formatDuration(progress.elapsedMs)} elapsed${left}`);
+  return parts.join('  ');
+}
+
+export function consoleProgress(stream: NodeJS.WriteStream = process.stdout): TrainerCallback {
+  const live = stream.isTTY === true;
+  let loss: number | undefined;
+  return {
+    onStepEnd({ state, progress }) {
+      if (live) stream.write(`\r\x1b[K${progressText(state, progress, loss)}`);
+    },
+    onLog({ state, entry, progress }) {
+      if (entry.eval_loss !== undefined) {
+        stream.write(
+          `${live ? '\r\x1b[K' : ''}step ${state.globalStep}  eval_loss ${entry.eval_loss.toFixed(4)}\n`,
+        );
+        return;
+      }
+      loss = entry.loss;
+      if (!live) stream.write(`${progressText(state, progress, loss)}\n`);
+    },
+    onSave({ folder }) {
+      stream.write(`${live ? '\r\x1b[K' : ''}saved ${folder}\n`);
+    },
+    onTrainEnd() {
+      if (live) stream.write('\n');
+    },
+  };
+}
