@@ -7,17 +7,21 @@
  */
 import { dynamicCodeBook, fourBitCodeBook, type FourBitType } from './code-books';
 
-/** Bins over the range of scaled values: narrower than the least distance of two neighbouring NF4 midpoints. */
+/** Bins over the range of scaled values: narrower than the least distance of two neighbouring midpoints. */
 const BINS = 4096;
 
 /** Finds the nearest code: the code at a bin's left edge, and the one midpoint that the bin may hold. */
 interface NearestTable {
+  /** Position of the code at the left edge of each bin. */
   readonly start: Uint8Array;
-  /** Midpoint above each position; infinite above the last. */
+  /** Values above this go to the next position; infinite for the last. */
   readonly middle: Float32Array;
-  /** Code of each position. */
+  /** Code of each position, ascending by value. */
   readonly code: Uint8Array;
 }
+
+/** The reciprocal of a subnormal scale would be infinite. */
+const LARGEST_FLOAT = 3.4028234663852886e38;
 
 const tables = new Map<FourBitType, NearestTable>();
 
@@ -25,11 +29,13 @@ function nearestTable(type: FourBitType): NearestTable {
   const known = tables.get(type);
   if (known !== undefined) return known;
   const book = fourBitCodeBook(type);
-  // FP4 is looked up by magnitude: its sign is a bit of its own.
-  const codes = [...book.keys()].slice(0, type === 'nf4' ? 16 : 8).sort((a, b) => book[a] - book[b]);
-  const middle = new Float32Array(codes.length).fill(Infinity);
-  for (let i = 0; i + 1 < codes.length; i++) {
-    middle[i] = Math.fround(book[codes[i]] + book[codes[i + 1]]) / 2;
+  const code = Uint8Array.from(book.keys()).sort((a, b) => book[a] - book[b] || b - a); // FP4's -0 before its 0
+  const middle = new Float32Array(code.length).fill(Infinity);
+  for (let i = 0; i + 1 < code.length; i++) {
+    middle[i] = Math.fround(book[code[i]] + book[code[i + 1]]) / 2;
+    // FP4 is rounded by magnitude, ties to the smaller, and the sign is kept even of what becomes 0: below
+    // zero a value at the middle belongs above it.
+    if (type === 'fp4' && code[i] >= 8) middle[i] = nextBelow(middle[i]);
   }
   const start = new Uint8Array(BINS + 1);
   for (let bin = 0; bin <= BINS; bin++) {
@@ -37,22 +43,35 @@ function nearestTable(type: FourBitType): NearestTable {
     const edge = ((bin - 0.01) / BINS) * 2 - 1;
     while (edge > middle[start[bin]]) start[bin]++;
   }
-  const table = { start, middle, code: Uint8Array.from(codes) };
+  const table = { start, middle, code };
   tables.set(type, table);
   return table;
 }
 
-/** Largest magnitude of `values[from..to)`; NaN if one of them is. */
-function largest(values: Float32Array, from: number, to: number): number {
-  let most = 0;
-  for (let i = from; i < to; i++) {
-    const magnitude = Math.abs(values[i]);
-    if (!(magnitude <= most)) {
-      if (magnitude !== magnitude) return NaN;
-      most = magnitude;
+/** The largest float32 below one that is not positive. */
+function nextBelow(value: number): number {
+  const word = new Uint32Array(Float32Array.of(value === 0 ? -0 : value).buffer);
+  word[0]++;
+  return new Float32Array(word.buffer)[0];
+}
+
+/**
+ * Gives the largest magnitude of `values[from..to)`; not finite if one of them is not. Compares bit patterns,
+ * which order magnitudes as numbers do, with infinity and NaN at the top.
+ */
+function magnitudeOf(values: Float32Array): (from: number, to: number) => number {
+  const words = new Int32Array(values.buffer, values.byteOffset, values.length);
+  const result = new Float32Array(1);
+  const resultWord = new Int32Array(result.buffer);
+  return (from, to) => {
+    let most = 0;
+    for (let i = from; i < to; i++) {
+      const word = words[i] & 0x7fffffff;
+      if (word > most) most = word;
     }
-  }
-  return most;
+    resultWord[0] = most;
+    return result[0];
+  };
 }
 
 /**
@@ -70,28 +89,24 @@ export function quantizeFourBit(
   { packed, absmax }: { packed: Uint8Array; absmax: Float32Array },
 ): void {
   const { start, middle, code } = nearestTable(type);
-  const fp4 = type === 'fp4';
+  const largest = magnitudeOf(values);
   const size = values.length;
-  const scratch = new Float32Array(1);
   for (let block = 0, from = 0; from < size; block++, from += blockSize) {
     const to = Math.min(from + blockSize, size);
-    const most = largest(values, from, to);
+    const most = largest(from, to);
     absmax[block] = most;
-    scratch[0] = most > 0 ? 1 / most : 0;
-    const reciprocal = Number.isFinite(scratch[0]) ? scratch[0] : 3.4028234663852886e38; // of a subnormal scale
-    let high = 0;
-    for (let i = from; i < to; i++) {
-      const scaled = Math.fround(values[i] * reciprocal);
-      const sought = fp4 ? Math.abs(scaled) : scaled;
-      // Rounding may put the largest value just beyond 1; a NaN becomes bin 0.
-      const bin = sought >= 1 ? BINS : ((sought + 1) * (BINS / 2)) | 0;
-      let position = start[bin];
-      if (sought > middle[position]) position++;
-      const nibble = code[position] | (fp4 && scaled < 0 ? 8 : 0);
-      if ((i & 1) === 0) high = nibble << 4;
-      else packed[i >> 1] = high | nibble;
+    const reciprocal = most > 0 ? Math.min(Math.fround(1 / most), LARGEST_FLOAT) : 0;
+    for (let i = from; i < to; i += 2) {
+      // Twice the same, not a function: this is the hot loop of loading a model.
+      const first = Math.fround(values[i] * reciprocal);
+      let high = start[((first + 1) * (BINS / 2)) | 0];
+      if (first > middle[high]) high++;
+      const second = i + 1 < to ? Math.fround(values[i + 1] * reciprocal) : -1;
+      let low = start[((second + 1) * (BINS / 2)) | 0];
+      if (second > middle[low]) low++;
+      packed[i >> 1] = (code[high] << 4) | code[low];
     }
-    if ((to & 1) === 1) packed[to >> 1] = high;
+    if ((to & 1) === 1) packed[to >> 1] &= 0xf0;
   }
 }
 
@@ -136,10 +151,11 @@ export function quantizeInt8(
   blockSize: number,
   { codes, absmax }: { codes: Int8Array; absmax: Float32Array },
 ): void {
+  const largest = magnitudeOf(values);
   const roundToInteger = 6755399441055744; // 1.5 * 2^52: adding it leaves a double no bits after the point
   for (let block = 0, from = 0; from < values.length; block++, from += blockSize) {
     const to = Math.min(from + blockSize, values.length);
-    const most = largest(values, from, to);
+    const most = largest(from, to);
     absmax[block] = most;
     const factor = most > 0 ? Math.fround(127 / most) : 0;
     for (let i = from; i < to; i++) {
@@ -170,10 +186,11 @@ export function quantizeDynamic(
   { codes, absmax }: { codes: Uint8Array; absmax: Float32Array },
 ): void {
   const book = dynamicCodeBook();
+  const largest = magnitudeOf(values);
   const middle = Float32Array.from({ length: 255 }, (_, i) => Math.fround(book[i] + book[i + 1]) / 2);
   for (let block = 0, from = 0; from < values.length; block++, from += blockSize) {
     const to = Math.min(from + blockSize, values.length);
-    const most = largest(values, from, to);
+    const most = largest(from, to);
     absmax[block] = most;
     const reciprocal = most > 0 ? Math.fround(1 / most) : 0;
     for (let i = from; i < to; i++) {
