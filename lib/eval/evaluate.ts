@@ -1,0 +1,104 @@
+/**
+ * Generation over a test set, measured. The model is a function from prompts to answers, so that anything that
+ * writes text can be measured: a model, a merged model, a constant.
+ */
+import { performance } from 'node:perf_hooks';
+import { instructionTemplate, type DataRecord } from '../dataset/index.js';
+import { TunebookError } from '../types.js';
+import { supportedNumbers } from './numbers.js';
+import { namedSegments, segmentF1 } from './segments.js';
+import { exactMatch, isExact, rougeL } from './text-metrics.js';
+import { RACE_VERDICTS, classifyVerdict, verdictAccuracy } from './verdicts.js';
+import type {
+  EvaluateGenerationOptions,
+  GenerationEvaluation,
+  GenerationMetrics,
+  GenerationSample,
+} from './types.js';
+
+/**
+ * Asks for an answer to every record, in batches and in order, and measures the answers.
+ *
+ * @throws TunebookError where there is no record, or `generate` gives another number of answers than prompts.
+ * @example
+ * const { metrics } = await evaluateGeneration({ records, generate: async (prompts) => prompts.map(() => 'Fine.') });
+ */
+export async function evaluateGeneration(options: EvaluateGenerationOptions): Promise<GenerationEvaluation> {
+  const { records, template = instructionTemplate(), verdicts: rules = RACE_VERDICTS } = options;
+  if (records.length === 0)
+    throw new TunebookError('evaluateGeneration: expected at least one record, got none.');
+  const prompts = records.map((record) => template.formatPrompt(record));
+  const truths = records.map((record) => template.formatResponse(record));
+  const { answers, timeMs } = await answerAll(prompts, options);
+
+  const verdicts = verdictAccuracy(truths, answers, rules);
+  const segments = segmentF1(truths, answers, options.segments);
+  const samples = records.map((record, index): GenerationSample => {
+    const [prompt = '', truth = '', answer = ''] = [prompts[index], truths[index], answers[index]];
+    return {
+      index,
+      question: options.question === undefined ? fieldsOf(record) : options.question(record),
+      prompt,
+      truth,
+      answer,
+      exact: isExact(truth, answer),
+      verdict: { truth: classifyVerdict(truth, rules), answer: classifyVerdict(answer, rules) },
+      segments: {
+        truth: namedSegments(truth, options.segments),
+        answer: namedSegments(answer, options.segments),
+      },
+    };
+  });
+  const metrics: GenerationMetrics = {
+    count: records.length,
+    exactMatch: exactMatch(truths, answers),
+    verdictAccuracy: verdicts.accuracy,
+    segmentMicroF1: segments.micro,
+    segmentMacroF1: segments.macro,
+    rougeL: rougeL(truths, answers),
+    supportedNumbers: supportedShare(samples, options.allowedNumbers),
+    timeMs,
+  };
+  return { metrics, verdicts, segments, samples };
+}
+
+async function answerAll(
+  prompts: readonly string[],
+  { generate, batchSize = 8, onProgress }: EvaluateGenerationOptions,
+): Promise<{ answers: string[]; timeMs: number }> {
+  if (!Number.isInteger(batchSize) || batchSize < 1) {
+    throw new TunebookError(`evaluateGeneration: expected a positive batchSize, got ${batchSize}.`);
+  }
+  const answers: string[] = [];
+  let timeMs = 0;
+  while (answers.length < prompts.length) {
+    const batch = prompts.slice(answers.length, answers.length + batchSize);
+    const start = performance.now();
+    const given = await generate(batch);
+    timeMs += performance.now() - start;
+    if (given.length !== batch.length) {
+      throw new TunebookError(
+        `evaluateGeneration: expected ${batch.length} answers from generate, one for each prompt, got ${given.length}.`,
+      );
+    }
+    answers.push(...given);
+    onProgress?.({ done: answers.length, total: prompts.length });
+  }
+  return { answers, timeMs };
+}
+
+function supportedShare(
+  samples: readonly GenerationSample[],
+  allowed: readonly number[] = [],
+): number | null {
+  const found = samples.map(({ answer, prompt }) => supportedNumbers(answer, prompt, { allowed }));
+  const total = found.reduce((sum, each) => sum + each.total, 0);
+  return total === 0 ? null : found.reduce((sum, each) => sum + each.supported, 0) / total;
+}
+
+function fieldsOf(record: DataRecord): string {
+  return Object.entries(record)
+    .filter(([name]) => name !== 'response' && name !== 'system')
+    .map(([, value]) => (typeof value === 'string' ? value : JSON.stringify(value)))
+    .join('\n');
+}

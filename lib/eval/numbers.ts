@@ -1,0 +1,44 @@
+/**
+ * Are an answer's numbers there in what it was asked? A figure for invention, not for truth.
+ */
+
+/** A clock time (1:02:33), a number with thousands (1,000), or a plain one; not part of a word (1000m, Q4). */
+const NUMBER =
+  /(?<![\w.:])-?(?:\d+(?::\d{2}){1,2}|\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)(?![\w:]|\.\d|,\d{3})/g;
+
+/** "16-24" is a range of two, not 16 and minus 24. */
+const RANGE = /(?<=\d)-(?=\d)/g;
+
+/**
+ * Counts the answer's numbers, and those of them that the context has, by value: "#4.0" is supported by
+ * "cluster: 4", and "1:05" by "65" seconds.
+ *
+ * @param options.allowed numbers that belong to the wording, such as the 3 of "3 minutes"
+ */
+export function supportedNumbers(
+  answer: string,
+  context: string,
+  { allowed = [] }: { allowed?: readonly number[] } = {},
+): { supported: number; total: number; unsupported: number[] } {
+  const known = new Set(numbersIn(context));
+  const found = numbersIn(answer).filter((value) => !allowed.includes(value));
+  const unsupported = found.filter((value) => !known.has(value));
+  return { supported: found.length - unsupported.length, total: found.length, unsupported };
+}
+
+function numbersIn(text: string): number[] {
+  return (text.replace(RANGE, ' ').match(NUMBER) ?? []).map(valueOf);
+}
+
+/** Seconds for a clock time. */
+function valueOf(text: string): number {
+  if (!text.includes(':')) return Number(text.replaceAll(',', ''));
+  const sign = text.startsWith('-') ? -1 : 1;
+  return (
+    sign *
+    text
+      .replace('-', '')
+      .split(':')
+      .reduce((total, part) => total * 60 + Number(part), 0)
+  );
+}

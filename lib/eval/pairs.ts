@@ -1,0 +1,13 @@
+/**
+ * What every metric over truths and answers checks first.
+ */
+import { TunebookError } from '../types.js';
+
+/** @throws TunebookError where there is not one answer for each truth. */
+export function requirePairs(where: string, truths: readonly unknown[], answers: readonly unknown[]): void {
+  if (truths.length !== answers.length) {
+    throw new TunebookError(
+      `${where}: expected ${truths.length} answers, one for each truth, got ${answers.length}.`,
+    );
+  }
+}

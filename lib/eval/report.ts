@@ -1,0 +1,68 @@
+/**
+ * The table of question, truth and answer, for people (HTML, Markdown) and for programs (JSON).
+ */
+import { join } from 'node:path';
+import { writeFileAtomic } from '../dataset/index.js';
+import { extentOf, figuresOf, markOf, type ReportContent } from './report-content.js';
+import { htmlReport } from './report-html.js';
+import type { GenerationEvaluation, ReportOptions } from './types.js';
+
+/**
+ * Writes NAME.json (everything), NAME.html (opens anywhere, no network) and NAME.md, each whole or not at all.
+ *
+ * @throws TunebookError where a file cannot be written.
+ */
+export async function writeReport(
+  evaluation: GenerationEvaluation,
+  options: ReportOptions,
+): Promise<{ json: string; html: string; markdown: string }> {
+  const { folder, name = 'samples', title = 'Question, truth and answer', maxRows = 100 } = options;
+  const content: ReportContent = {
+    title,
+    figures: figuresOf(evaluation),
+    samples: evaluation.samples.slice(0, maxRows),
+    total: evaluation.samples.length,
+  };
+  const paths = {
+    json: join(folder, `${name}.json`),
+    html: join(folder, `${name}.html`),
+    markdown: join(folder, `${name}.md`),
+  };
+  await writeFileAtomic(paths.json, `${JSON.stringify({ title, ...evaluation }, null, 2)}\n`);
+  await writeFileAtomic(paths.html, htmlReport(content));
+  await writeFileAtomic(paths.markdown, markdownReport(content));
+  return paths;
+}
+
+function markdownReport(content: ReportContent): string {
+  const figures = content.figures.map(({ name, value }) => `| ${inCell(name)} | ${inCell(value)} |`);
+  const rows = content.samples.map((sample) => {
+    const cells = [sample.question, sample.truth, sample.answer, markOf(sample)].map(inCell);
+    return `| ${sample.index + 1} | ${cells.join(' | ')} |`;
+  });
+  return [
+    `# ${inCell(content.title)}`,
+    '',
+    '| Measure | Value |',
+    '| --- | --- |',
+    ...figures,
+    '',
+    `${extentOf(content)}:`,
+    '',
+    '| # | Question | Truth | Answer | |',
+    '| --- | --- | --- | --- | --- |',
+    ...rows,
+    '',
+  ].join('\n');
+}
+
+/** Text as it is, inside a Markdown table: no markup, no HTML, no line breaks of its own. */
+function inCell(text: string): string {
+  return text
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
+    .replace(/[\\`*_[\]|~]/g, (mark) => `\\${mark}`)
+    .trim()
+    .replace(/\r?\n/g, '<br>');
+}
