@@ -1,0 +1,188 @@
+/**
+ * Figures without a browser: Plotly draws into jsdom, the SVG is taken from it, and PNG is made of that by resvg.
+ * jsdom has no layout, so text is measured here by a table of widths.
+ */
+import fs from 'node:fs';
+import { createRequire } from 'node:module';
+import type { DOMWindow, JSDOM as Dom } from 'jsdom';
+import type * as Resvg from '@resvg/resvg-js';
+import { TunebookError } from '../types';
+import { styledFigure, type Figure, type FigureSize } from './figure';
+import { RasterCanvas } from './raster-canvas';
+import { drawTextAsStrokes } from './stroke-font';
+
+interface Plotly {
+  newPlot(element: unknown, data: unknown[], layout: unknown, config?: unknown): Promise<unknown>;
+  readonly Snapshot: { toSVG(element: unknown, format: 'svg', scale: number): string };
+  purge(element: unknown): void;
+}
+
+/** Width of a text in a common sans-serif face, in units of the font size; averages of groups of letters. */
+export function textWidth(text: string, fontSize: number): number {
+  let width = 0;
+  for (const character of text) {
+    if (/[iljtfI.,:;'|!()[\] ]/.test(character)) width += 0.29;
+    else if (/[mwMW@%—…]/.test(character)) width += 0.87;
+    else if (/[A-Z]/.test(character)) width += 0.68;
+    else if (/[\u2e80-\uffff]/.test(character)) width += 1;
+    else width += 0.55;
+  }
+  return width * fontSize;
+}
+
+function fontSizeOf(element: Element | null): number {
+  for (let at = element; at; at = at.parentElement) {
+    const styled = at as Partial<SVGElement>;
+    const size = Number.parseFloat(styled.style?.fontSize || at.getAttribute('font-size') || '');
+    if (size > 0) return size;
+  }
+  return 12;
+}
+
+function boxOf(element: Element): DOMRect {
+  const fontSize = fontSizeOf(element);
+  const lines = element.querySelectorAll?.('tspan.line') ?? [];
+  const texts =
+    lines.length > 0 ? [...lines].map((line) => line.textContent ?? '') : [element.textContent ?? ''];
+  const width = Math.max(...texts.map((text) => textWidth(text, fontSize)));
+  const height = texts.join('') === '' ? 0 : texts.length * fontSize * 1.25;
+  const box = { x: 0, y: 0, left: 0, top: 0, width, height, right: width, bottom: height };
+  return { ...box, toJSON: () => box };
+}
+
+/** What Plotly asks of a browser and jsdom lacks. */
+function addLayout(window: DOMWindow): void {
+  const element = window.Element.prototype;
+  const svg = window.SVGElement.prototype;
+  element.getBoundingClientRect = function (this: Element) {
+    return boxOf(this);
+  };
+  Object.assign(svg, {
+    getBBox(this: Element) {
+      return boxOf(this);
+    },
+    getComputedTextLength(this: Element) {
+      return boxOf(this).width;
+    },
+    getTotalLength: () => 100,
+    getPointAtLength: () => ({ x: 0, y: 0 }),
+  });
+  const surfaces = new WeakMap<object, RasterCanvas>();
+  Object.assign(window.HTMLCanvasElement.prototype, {
+    getContext(this: HTMLCanvasElement, kind: string): RasterCanvas | null {
+      if (kind !== '2d') return null;
+      const surface = surfaces.get(this) ?? new RasterCanvas(this.width, this.height);
+      surfaces.set(this, surface);
+      return surface;
+    },
+    toDataURL(this: HTMLCanvasElement): string {
+      return surfaces.get(this)?.toDataUrl() ?? 'data:,';
+    },
+  });
+  const global = window as unknown as Record<string, unknown>;
+  global.requestAnimationFrame = (task: (ms: number) => void) => setTimeout(() => task(Date.now()), 0);
+  global.TextDecoder ??= TextDecoder;
+  global.TextEncoder ??= TextEncoder;
+  Object.assign(window.URL, { createObjectURL: () => 'blob:none', revokeObjectURL: () => undefined });
+}
+
+let loaded: { window: DOMWindow; plotly: Plotly } | null = null;
+
+function loadPlotly(): { window: DOMWindow; plotly: Plotly } {
+  if (loaded) return loaded;
+  const load = createRequire(__filename);
+  const { JSDOM, VirtualConsole } = load('jsdom') as { JSDOM: typeof Dom; VirtualConsole: new () => never };
+  const { window } = new JSDOM('<!DOCTYPE html><body></body>', {
+    runScripts: 'outside-only',
+    url: 'http://localhost/',
+    virtualConsole: new VirtualConsole(),
+  });
+  addLayout(window);
+  window.eval(fs.readFileSync(load.resolve('plotly.js-dist'), 'utf8'));
+  loaded = { window, plotly: (window as unknown as { Plotly: Plotly }).Plotly };
+  return loaded;
+}
+
+/** Room for the labels of categories: a browser measures them as it draws, here they are measured before. */
+function estimatedMargins(figure: Figure): Record<string, unknown> {
+  const longest = (axis: 'x' | 'y'): { width: number; sum: number } => {
+    const labels = new Set<string>();
+    for (const trace of figure.data)
+      for (const value of Array.isArray(trace[axis]) ? (trace[axis] as unknown[]) : [])
+        if (typeof value === 'string' && Number.isNaN(Number(value))) labels.add(value);
+    const widths = [...labels].map((label) => textWidth(label, 12));
+    return { width: Math.max(0, ...widths), sum: widths.reduce((a, b) => a + b + 10, 0) };
+  };
+  const [x, y] = [longest('x'), longest('y')];
+  const rotated = x.sum > 560;
+  return {
+    l: Math.max(70, Math.min(260, y.width + 40)),
+    b: rotated ? Math.min(220, 0.55 * x.width + 60) : 60,
+  };
+}
+
+async function renderSvg(figure: Figure, size: FigureSize): Promise<string> {
+  const { window, plotly } = loadPlotly();
+  const { data, layout } = styledFigure(figure, size, estimatedMargins(figure));
+  // Plotly writes into what it is given: it gets a copy of its own.
+  const copy = JSON.parse(JSON.stringify({ data, layout })) as {
+    data: unknown[];
+    layout: Record<string, unknown>;
+  };
+  const element = window.document.createElement('div');
+  window.document.body.appendChild(element);
+  try {
+    await plotly.newPlot(element, copy.data, copy.layout, { staticPlot: true });
+    const svg = plotly.Snapshot.toSVG(element, 'svg', 1);
+    if (/\bNaN\b/.test(svg.replace(/>[^<]*</g, '><')))
+      throw new TunebookError('plot: the figure contains values that cannot be drawn (NaN coordinates)');
+    return svg;
+  } finally {
+    plotly.purge(element);
+    element.remove();
+  }
+}
+
+let queue: Promise<unknown> = Promise.resolve();
+
+/** Settings of `renderFigure`. */
+export interface RenderOptions extends FigureSize {
+  readonly format: 'svg' | 'png';
+  /** Pixels of the PNG for each pixel of the figure. Default 2. */
+  readonly scale?: number;
+  /** Background of the PNG. Default white: viewers of lone files are not themed. */
+  readonly background?: string;
+}
+
+/** A figure as SVG text. */
+export async function renderFigure(
+  figure: Figure,
+  options: RenderOptions & { readonly format: 'svg' },
+): Promise<string>;
+/** A figure as PNG bytes; its text does not depend on the machine's fonts. */
+export async function renderFigure(
+  figure: Figure,
+  options: RenderOptions & { readonly format: 'png' },
+): Promise<Buffer>;
+export async function renderFigure(figure: Figure, options: RenderOptions): Promise<string | Buffer> {
+  // One at a time: Plotly keeps state in its window.
+  const drawn = queue.then(() => renderSvg(figure, options));
+  queue = drawn.catch(() => undefined);
+  const svg = await drawn;
+  if (options.format === 'svg') return svg;
+  const { Resvg: Renderer } = createRequire(__filename)('@resvg/resvg-js') as typeof Resvg;
+  const { window } = loadPlotly();
+  const { scale = 2, background = 'white' } = options;
+  const renderer = new Renderer(
+    drawTextAsStrokes(
+      svg.replace(/image-rendering: ?pixelated/g, 'image-rendering: optimizeSpeed'),
+      window.document,
+    ),
+    {
+      background,
+      fitTo: { mode: 'zoom', value: scale },
+      font: { loadSystemFonts: false },
+    },
+  );
+  return renderer.render().asPng();
+}

@@ -1,0 +1,286 @@
+/** Display calls: plain in a terminal, rich in a kernel, escaped everywhere, figures drawn without a browser. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { inflateSync } from 'node:zlib';
+import { interactiveHtml, figureText, saveFigure } from '../../lib/notebook/plot';
+import { lineFigure, styledFigure, type Figure } from '../../lib/notebook/figure';
+import { renderFigure } from '../../lib/notebook/render-figure';
+import { clockTime } from '../../lib/notebook/progress';
+import { cellText, diffWords, renderSamples, renderTable } from '../../lib/notebook/table';
+import { encodePng } from '../../lib/notebook/raster-canvas';
+import { strokeTextWidth } from '../../lib/notebook/stroke-font';
+import { Session } from './kernel-session';
+import { Workplace } from './make-notebook';
+
+const library = path.resolve(__dirname, '..', '..', 'lib', 'notebook', 'index.js');
+const loss = lineFigure(
+  [
+    { name: 'train', x: [1, 2, 3], y: [3, 2, 1.5] },
+    { name: 'eval', x: [1, 3], y: [3.1, 1.8] },
+  ],
+  { title: 'Loss </script>', x: 'step', y: 'nats' },
+);
+
+describe('tables', () => {
+  const rows = [
+    { name: '<b>', value: 0.123456, note: null },
+    { name: 'b&c', value: 12, note: 'x' },
+  ];
+
+  it('escape what they show and align it as text', () => {
+    const { html, text } = renderTable(rows, { caption: 'A "caption"' });
+    assert.ok(
+      html.includes('&lt;b&gt;') && html.includes('b&amp;c') && html.includes('A &quot;caption&quot;'),
+    );
+    assert.ok(!html.includes('<b>'));
+    assert.equal(
+      text,
+      ['A "caption"', 'name   value  note', '----  ------  ----', '<b>   0.1235', 'b&c       12  x'].join(
+        '\n',
+      ),
+    );
+  });
+
+  it('take data frames, columns and a limit of rows', () => {
+    const frame = { columns: ['a', 'b'], values: Array.from({ length: 30 }, (_, i) => [i, `r${i}`]) };
+    const { text } = renderTable(frame, { columns: ['b'], maxRows: 2 });
+    assert.deepEqual(text.split('\n'), ['b', '--', 'r0', 'r1', '… and 28 more rows']);
+    assert.throws(() => renderTable(frame, { columns: ['c'] }), /there is no column c; there is a, b/);
+  });
+
+  const numbers: [unknown, string][] = [
+    [3, '3'],
+    [1234.5678, '1235'],
+    [0.00001234, '1.234e-5'],
+    [NaN, 'NaN'],
+    [undefined, ''],
+    [{ a: 1 }, '{"a":1}'],
+    [true, 'true'],
+  ];
+  for (const [value, expected] of numbers)
+    it(`show ${String(expected) || 'nothing'}`, () => assert.equal(cellText(value), expected));
+});
+
+describe('differences', () => {
+  it('are found word by word, and put together again give both texts', () => {
+    const [expected, actual] = ['You were slow. Improve: a, b.', 'You were fast. Improve: a, b, c.'];
+    const parts = diffWords(expected, actual);
+    const join = (...kinds: string[]): string =>
+      parts
+        .filter(({ kind }) => kinds.includes(kind))
+        .map(({ text }) => text)
+        .join('');
+    assert.equal(join('same', 'missing'), expected);
+    assert.equal(join('same', 'extra'), actual);
+    assert.equal(join('missing'), 'slow');
+    assert.equal(join('extra'), 'fast, c');
+  });
+
+  it('are marked in samples, which are escaped', () => {
+    const { html, text } = renderSamples([
+      { question: '<q>', truth: 'a b', answer: 'a c' },
+      { question: 'r', truth: 'same', answer: ' same ' },
+    ]);
+    assert.ok(html.includes('&lt;q&gt;') && html.includes('line-through">b</span>'));
+    assert.ok(
+      text.includes('✗ question: <q>') && text.includes('[-b-]{+c+}') && text.includes('✓ question: r'),
+    );
+  });
+});
+
+describe('figures', { timeout: 60_000 }, () => {
+  const place = new Workplace();
+  after(() => place.remove());
+
+  it('are drawn as SVG with their text, lines and colours, inside their frame', async () => {
+    const svg = await renderFigure(loss, { format: 'svg', width: 600, height: 300 });
+    assert.match(svg, /^<svg[^>]*width="600" height="300"/);
+    for (const text of ['Loss', 'step', 'nats', 'train', 'eval']) assert.ok(svg.includes(text), text);
+    assert.doesNotMatch(svg, /NaN/);
+    assert.ok((svg.match(/class="js-line"/g) ?? []).length >= 2);
+    // The plot takes most of the frame: a margin measured wrongly would shrink it.
+    const clip = /<clipPath id="clip[^"]*xyplot"[^>]*><rect width="([\d.]+)" height="([\d.]+)"/.exec(svg);
+    assert.ok(Number(clip?.[1]) > 380 && Number(clip?.[2]) > 170, `${clip?.[1]} x ${clip?.[2]}`);
+  });
+
+  it('are drawn as PNG with text on a machine without fonts', async () => {
+    const bare = (text: string): Figure => ({
+      data: [{ x: [1, 2], y: [1, 2] }],
+      layout: { title: { text } },
+    });
+    const png = async (figure: Figure): Promise<Buffer> =>
+      renderFigure(figure, { format: 'png', width: 300, height: 200 });
+    const [one, other] = [await png(bare('Some title')), await png(bare('WWWWWWWWWW'))];
+    assert.equal(one.subarray(1, 4).toString(), 'PNG');
+    assert.equal(one.readUInt32BE(16), 600);
+    assert.notDeepEqual(one, other, 'the text shows');
+    assert.ok(strokeTextWidth('W', 10) > strokeTextWidth('i', 10));
+  });
+
+  const kinds: Record<string, Record<string, unknown>> = {
+    bar: { x: ['a long name', 'b'], y: [1, 2] },
+    histogram: { x: [1, 2, 2, 3] },
+    box: { y: [1, 2, 3, 9] },
+    heatmap: {
+      z: [
+        [1, 2],
+        [3, 4],
+      ],
+      x: ['a', 'b'],
+      y: ['c', 'd'],
+    },
+    pie: { labels: ['a', 'b'], values: [1, 3] },
+    violin: { y: [1, 2, 2, 3] },
+  };
+  for (const [type, trace] of Object.entries(kinds))
+    it(`of kind ${type} are drawn`, async () => {
+      const svg = await renderFigure({ data: [{ type, ...trace }] }, { format: 'svg' });
+      assert.match(svg, type === 'heatmap' ? /<image[^>]*data:image\/png;base64,iVBOR/ : /<path[^>]* d="M/);
+    });
+
+  it('leave what they are given as it was, and their look can be set', () => {
+    const figure: Figure = {
+      data: [{ y: [1] }],
+      layout: { font: { size: 20 }, title: 'T', yaxis2: { title: 'Y' } },
+    };
+    const before = JSON.stringify(figure);
+    const { layout } = styledFigure(figure);
+    assert.equal(JSON.stringify(figure), before);
+    assert.deepEqual(layout.font, { family: 'Helvetica, Arial, sans-serif', size: 20, color: '#7d7d7d' });
+    assert.deepEqual(layout.title, { text: 'T' });
+    assert.deepEqual((layout.yaxis2 as Record<string, unknown>).title, { text: 'Y' });
+    assert.equal(layout.paper_bgcolor, 'rgba(0,0,0,0)');
+  });
+
+  it('are small as interactive HTML, which nothing in them can leave', () => {
+    const html = interactiveHtml(loss);
+    assert.ok(html.length < 2600, `${html.length}`);
+    assert.equal(html.match(/<\/script>/g)?.length, 1);
+    assert.doesNotMatch(html, /https?:\/\//);
+  });
+
+  it('are told in words where there is no screen for them', () => {
+    assert.equal(
+      figureText(loss),
+      '[figure] Loss </script>\n  train: 3 values from 1.5 to 3, last 1.5\n  eval: 2 values from 1.8 to 3.1, last 1.8',
+    );
+  });
+
+  it('are saved by the ending of the name', async () => {
+    await saveFigure(loss, place.file('deep/loss.svg'));
+    await saveFigure(loss, place.file('loss.json'));
+    assert.match(fs.readFileSync(place.file('deep/loss.svg'), 'utf8'), /^<svg/);
+    assert.deepEqual(
+      JSON.parse(fs.readFileSync(place.file('loss.json'), 'utf8')),
+      JSON.parse(JSON.stringify(loss)),
+    );
+    await assert.rejects(saveFigure(loss, place.file('loss.gif')), /\.svg, \.png or \.json/);
+  });
+
+  it('write PNG files that hold the pixels', () => {
+    const pixels = Uint8ClampedArray.from([255, 0, 0, 255, 0, 255, 0, 128]);
+    const png = encodePng(2, 1, pixels);
+    const at = png.indexOf('IDAT');
+    const data = inflateSync(png.subarray(at + 4, at + 4 + png.readUInt32BE(at - 4)));
+    assert.deepEqual([...data], [0, ...pixels]);
+  });
+});
+
+describe('progress', () => {
+  it('tells time as clocks do', () => {
+    assert.deepEqual([0, 7_400, 754_000, 3_723_000].map(clockTime), ['0:00', '0:07', '12:34', '1:02:03']);
+  });
+
+  it('is plain text outside of a notebook', () => {
+    const script = `const nb = require(${JSON.stringify(library)});
+      const bar = nb.progressBar({ total: 4, label: 'train' });
+      for (let i = 1; i <= 4; i++) bar.update(i, 'loss 1.5');
+      bar.finish();
+      nb.showTable([{ a: 1 }]);
+      nb.plot(nb.lineFigure([{ name: 'n', x: [1], y: [2] }], { title: 't' }));
+      console.log(nb.isInNotebook());`;
+    const { stdout } = spawnSync(process.execPath, ['-e', script], { encoding: 'utf8' });
+    assert.match(stdout, /^train ░+ 0 % · 0\/4 · 0:00\n/);
+    assert.match(stdout, /a\n-\n1\n\[figure\] t\n {2}n: 1 values from 2 to 2, last 2\nfalse\n$/);
+  });
+
+  it('refuses a total that is none', () => {
+    const script = `require(${JSON.stringify(library)}).progressBar({ total: 0 })`;
+    const { stderr } = spawnSync(process.execPath, ['-e', script], { encoding: 'utf8' });
+    assert.match(stderr, /expected a total above 0, got 0/);
+  });
+
+  it('is loaded with the rest of the door in little time', () => {
+    const script = `const t = performance.now(); require(${JSON.stringify(library)}); console.log(performance.now() - t);
+      console.log(Object.keys(require.cache).filter((f) => /jsdom|plotly|zeromq|[/]typescript[/]|tslab|danfo/.test(f)).length)`;
+    const { stdout } = spawnSync(process.execPath, ['-e', script], { encoding: 'utf8' });
+    const [ms, heavy] = stdout.trim().split('\n').map(Number);
+    assert.equal(heavy, 0, 'no heavy module is loaded');
+    assert.ok(ms < 300, `${ms} ms`);
+  });
+});
+
+describe('display in the kernel', { timeout: 60_000 }, () => {
+  let session: Session;
+  before(async () => {
+    session = await Session.start();
+    await session.run(`const nb = require(${JSON.stringify(library)});`);
+  });
+  after(() => session.kernel.shutdown());
+  const outputs = (messages: { type: string; content: Record<string, unknown> }[]): [string, string[]][] =>
+    messages
+      .filter(({ type }) => /display|clear/.test(type))
+      .map(({ type, content }) => [type, Object.keys((content.data ?? {}) as object)]);
+
+  it('updates a progress bar in place', async () => {
+    const { messages } = await session.run(
+      'const bar = nb.progressBar({ total: 2, throttleMs: 0 }); bar.update(1); bar.update(2); bar.finish("done");',
+    );
+    assert.deepEqual(
+      outputs(messages).map(([type]) => type),
+      ['display_data', 'update_display_data', 'update_display_data', 'update_display_data'],
+    );
+    const last = messages.filter(({ type }) => type === 'update_display_data').at(-1);
+    assert.match(
+      String((last?.content.data as Record<string, string>)['text/plain']),
+      /100 % · 2\/2 .* took 0:00 · done/,
+    );
+  });
+
+  it('shows a figure twice: interactive, and static for those who run no scripts', async () => {
+    const { messages, status } = await session.run(
+      'await nb.plot(nb.lineFigure([{ name: "a", x: [1, 2], y: [1, 2] }], { title: "T" }));',
+    );
+    assert.equal(status, 'ok');
+    assert.deepEqual(outputs(messages), [
+      ['display_data', ['text/html', 'text/plain']],
+      ['display_data', ['image/svg+xml', 'text/plain']],
+    ]);
+  });
+
+  it('redraws a live figure in place and ends with the last state', async () => {
+    const { messages } = await session.run(`const live = nb.livePlot({ throttleMs: 10 });
+for (let i = 1; i < 4; i++) {
+  live.update(nb.lineFigure([{ name: 'loss', x: [1, 2], y: [3, i] }], { title: 'Step ' + i }));
+  await new Promise((r) => setTimeout(r, 30));
+}
+await live.finish();`);
+    const svgs = messages
+      .map(({ content }) => (content.data as Record<string, string> | undefined)?.['image/svg+xml'])
+      .filter((svg) => svg !== undefined);
+    assert.ok(svgs.length >= 2);
+    assert.ok(svgs.at(-1)?.includes('Step 3'));
+    assert.equal(outputs(messages).filter(([type]) => type === 'display_data').length, 2);
+  });
+
+  it('clears output', async () => {
+    const { messages } = await session.run('nb.showHtml("<i>x</i>", "x"); nb.clearOutput(true);');
+    assert.deepEqual(outputs(messages), [
+      ['display_data', ['text/html', 'text/plain']],
+      ['clear_output', []],
+    ]);
+  });
+});
