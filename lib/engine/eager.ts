@@ -6,11 +6,12 @@ import { createRequire } from 'node:module';
 import { TunebookError } from '../types';
 import type { HostTensor } from '../types';
 import type { CompiledFunction, CompiledVjp, Engine } from './engine';
-import { checkedFeed, checkOutputType } from './host-arrays';
+import { checkedFeed } from './host-arrays';
 import type { Feeds } from './host-arrays';
 import { tf } from './tf';
 import type { NamedTensors, Tensor } from './tf';
-import type { Signature, TensorFunction, TensorSpec, VjpRequest } from './trace';
+import { checkVjpRequest, differentiable, namedTensors, requireInfluence } from './functions';
+import type { Signature, TensorFunction, TensorSpec, VjpRequest } from './functions';
 import { enableWasm } from './wasm';
 
 export class EagerEngine implements Engine {
@@ -39,6 +40,7 @@ export class EagerEngine implements Engine {
   /** Keeps no residuals: the backward pass runs the function again, under TensorFlow.js's tape. */
   async compileVjp(request: VjpRequest): Promise<CompiledVjp> {
     const { fn, signature, wrt, output, accumulate = [] } = request;
+    checkVjpRequest(request);
     return {
       residualBytes: 0,
       forward: async (feeds, options) => ({
@@ -53,12 +55,10 @@ export class EagerEngine implements Engine {
         for (const name of accumulate) withUpstream[`acc_${name}`] = signature[name];
         const gradients: TensorFunction = (inputs) => {
           const { upstream: dy, ...rest } = inputs;
-          const value = (...tensors: Tensor[]): Tensor =>
-            fn({ ...rest, ...Object.fromEntries(wrt.map((name, i) => [name, tensors[i]])) })[output];
-          const grads = tf.grads(value)(
-            wrt.map((name) => rest[name]),
-            dy,
-          );
+          const xs = wrt.map((name) => rest[name]);
+          const value = (): Tensor => differentiable(namedTensors(fn(rest)), output);
+          const { grads } = tf.engine().gradients(value, xs, dy, true);
+          wrt.forEach((name, i) => requireInfluence(grads[i], name, output));
           return Object.fromEntries(
             wrt.map((name, i) => [
               `d_${name}`,
@@ -84,12 +84,11 @@ export class EagerEngine implements Engine {
     const results = tf.tidy(() => {
       const tensors: NamedTensors = {};
       for (const [name, spec] of Object.entries(signature)) tensors[name] = asTensor(name, spec, feeds[name]);
-      return fn(tensors);
+      return namedTensors(fn(tensors));
     });
     try {
       const outputs: Record<string, HostTensor> = {};
       for (const [name, tensor] of Object.entries(results)) {
-        checkOutputType(name, tensor.dtype);
         const data = await tensor.data();
         if (into[name] !== undefined) into[name].set(data);
         outputs[name] = { data: into[name] ?? asHostArray(tensor.dtype, data), shape: tensor.shape };

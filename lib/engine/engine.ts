@@ -7,10 +7,10 @@ import { TunebookError } from '../types';
 import type { HostTensor } from '../types';
 import { EagerEngine } from './eager';
 import type { Feeds } from './host-arrays';
+import type { Signature, TensorFunction, VjpRequest } from './functions';
 import { GraphSession, PROVIDERS } from './session';
 import type { Provider } from './session';
 import { traceFunction, traceVjp, UPSTREAM } from './trace';
-import type { Signature, TensorFunction, VjpRequest } from './trace';
 import type { Value } from './graph';
 
 export interface RunOptions {

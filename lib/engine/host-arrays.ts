@@ -1,6 +1,6 @@
 /**
- * Host arrays at the engine's edge: what goes in must have the signature's shapes and types, what comes out
- * is float32 or int32. Compiled and eager engines complain in the same words.
+ * Host arrays at the engine's edge: what goes in must have the shapes and types that
+ * the function was made for. Compiled and eager engines complain in the same words.
  */
 import { TunebookError } from '../types';
 import type { HostTensor } from '../types';
@@ -32,14 +32,6 @@ export function checkedFeed(
     );
   }
   return feed;
-}
-
-/** @throws TunebookError where an engine could not hand the output out. */
-export function checkOutputType(name: string, dtype: string): void {
-  if (dtype === 'float32' || dtype === 'int32') return;
-  throw new TunebookError(
-    `engine.compile: expected float32 or int32 outputs, got '${name}' of type ${dtype}. Cast it inside the function.`,
-  );
 }
 
 function dtypeOf(data: unknown): string {

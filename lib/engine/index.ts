@@ -4,7 +4,7 @@ export type { CompiledFunction, CompiledVjp, Engine, EngineOptions, Residuals, R
 export type { Feeds } from './host-arrays';
 export type { Provider } from './session';
 export { PROVIDERS } from './session';
-export type { Signature, TensorFunction, TensorSpec, VjpRequest } from './trace';
+export type { Signature, TensorFunction, TensorSpec, VjpRequest } from './functions';
 export { loweredKernels } from './kernels';
 export { tf } from './tf';
 export type { NamedTensors, Tensor } from './tf';

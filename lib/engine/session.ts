@@ -19,7 +19,12 @@ export interface SessionOptions {
   readonly threads: number;
 }
 
+// What goes wrong is thrown; ONNX Runtime would print it as well.
+ort.env.logLevel = 'fatal';
+
 export class GraphSession {
+  private released = false;
+
   private constructor(
     private readonly session: ort.InferenceSession,
     private readonly graph: Graph,
@@ -39,8 +44,8 @@ export class GraphSession {
         graphOptimizationLevel: 'all',
         intraOpNumThreads: options.threads,
         interOpNumThreads: 1,
-        // 3: errors. Placement warnings ("some nodes run on the CPU") are expected here.
-        logSeverityLevel: 3,
+        // 4: fatal. Errors are thrown, and warnings of nodes placed on the CPU are expected.
+        logSeverityLevel: 4,
       });
       return new GraphSession(session, graph);
     } catch (error) {
@@ -68,6 +73,11 @@ export class GraphSession {
     feeds: Feeds,
     into: Readonly<Record<string, Float32Array>> = {},
   ): Promise<Record<string, HostTensor>> {
+    if (this.released) {
+      throw new TunebookError(
+        'engine.run: expected an engine in use, got a function of one after dispose().',
+      );
+    }
     const inputs: Record<string, ort.Tensor> = {};
     for (const [name, value] of this.graph.inputs) inputs[name] = asOrt(name, value, feeds[name]);
     const fetches: Record<string, ort.Tensor | null> = {};
@@ -94,6 +104,8 @@ export class GraphSession {
   }
 
   async dispose(): Promise<void> {
+    if (this.released) return;
+    this.released = true;
     await this.session.release();
   }
 }

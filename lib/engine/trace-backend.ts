@@ -12,8 +12,10 @@ import type { Tensor } from './tf';
 export const TRACE_BACKEND = 'tunebook-trace';
 
 interface Stored {
-  /** Set on values that the graph computes. */
+  /** Set on values that the graph computes, and on constants of it. */
   value?: Value;
+  /** The trace that `value` belongs to: a constant may be used in several. */
+  builder?: GraphBuilder;
   /** Set on constants, until (and after) a kernel uses them. */
   host?: tf.backend_util.BackendValues;
   dtype: DataType;
@@ -101,9 +103,15 @@ export class TraceBackend extends tf.KernelBackend {
   /** The graph value behind a tensor; a host constant becomes a graph constant the first time. */
   value(tensor: TensorInfo): Value {
     const stored = this.storage.get(tensor.dataId);
-    if (stored.value === undefined) {
-      if (stored.host === undefined) throw new Error('internal: tensor without value in the trace');
+    if (stored.value === undefined || stored.builder !== this.builder) {
+      if (stored.host === undefined) {
+        throw new TunebookError(
+          `engine.compile: expected tensors of this trace and constants, got one of shape [${stored.shape}] that ` +
+            `another traced function made. Return it there as an output, and take it here as an input.`,
+        );
+      }
       stored.value = this.hostConstant(stored.host, stored.shape, tensor.dtype);
+      stored.builder = this.builder;
     }
     return stored.value;
   }
@@ -112,7 +120,7 @@ export class TraceBackend extends tf.KernelBackend {
     const dataId = {};
     const dtype: DataType = value.dtype === 'int64' || value.dtype === 'uint8' ? 'int32' : value.dtype;
     const shape = [...value.shape];
-    this.storage.set(dataId, { value, dtype, shape });
+    this.storage.set(dataId, { value, builder: this.builder, dtype, shape });
     return { dataId, shape, dtype };
   }
 

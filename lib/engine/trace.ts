@@ -3,23 +3,15 @@
  * cut into a forward and a backward graph.
  */
 import { TunebookError } from '../types';
-import type { EngineDtype } from '../types';
+import { checkVjpRequest, differentiable, namedTensors, requireInfluence } from './functions';
+import type { Signature, TensorFunction, VjpRequest } from './functions';
 import './kernels';
-import { checkOutputType } from './host-arrays';
 import { nodesFor } from './graph';
 import type { Graph, Value } from './graph';
 import { tf } from './tf';
 import type { NamedTensors, Tensor } from './tf';
 import { TRACE_BACKEND, traceBackend } from './trace-backend';
 import type { TraceTarget } from './trace-backend';
-
-export interface TensorSpec {
-  readonly shape: readonly number[];
-  readonly dtype: EngineDtype;
-}
-export type Signature = Readonly<Record<string, TensorSpec>>;
-/** A pure function of named tensors: no reading of values, no randomness, no state. */
-export type TensorFunction = (inputs: NamedTensors) => NamedTensors;
 
 /** Name of the backward graph's upstream gradient input. */
 export const UPSTREAM = 'upstream';
@@ -29,25 +21,10 @@ export function traceFunction(fn: TensorFunction, signature: Signature, target: 
   return onTraceBackend(target, () => {
     const { tensors, values } = placeholders(signature);
     const outputs = new Map<string, Value>();
-    for (const [name, tensor] of Object.entries(fn(tensors))) {
-      checkOutputType(name, tensor.dtype);
+    for (const [name, tensor] of Object.entries(namedTensors(fn(tensors))))
       outputs.set(name, traceBackend().value(tensor));
-    }
     return pruned(values, outputs);
   });
-}
-
-export interface VjpRequest {
-  readonly fn: TensorFunction;
-  readonly signature: Signature;
-  /** Inputs whose gradients are wanted. */
-  readonly wrt: readonly string[];
-  /** The output that the upstream gradient belongs to; the others are passed on without gradient. */
-  readonly output: string;
-  /** Keep no residuals; the backward graph computes the forward pass again (gradient checkpointing). */
-  readonly remat?: boolean;
-  /** Inputs of wrt whose gradients are added to an extra input `acc_<name>` of the backward pass. */
-  readonly accumulate?: readonly string[];
 }
 
 export interface SplitGraphs {
@@ -63,6 +40,7 @@ export interface SplitGraphs {
  * backward, what the outputs need runs forward, and values that cross the cut are residuals.
  */
 export function traceVjp(request: VjpRequest, target: TraceTarget): SplitGraphs {
+  checkVjpRequest(request);
   return onTraceBackend(target, () => {
     const b = traceBackend();
     const { tensors, values } = placeholders(request.signature);
@@ -71,12 +49,9 @@ export function traceVjp(request: VjpRequest, target: TraceTarget): SplitGraphs 
     const value = (...inputs: Tensor[]): Tensor => {
       const named = { ...tensors };
       request.wrt.forEach((name, i) => (named[name] = inputs[i]));
-      const results = request.fn(named);
-      for (const [name, tensor] of Object.entries(results)) {
-        checkOutputType(name, tensor.dtype);
-        outputs.set(name, b.value(tensor));
-      }
-      return results[request.output];
+      const results = namedTensors(request.fn(named));
+      for (const [name, tensor] of Object.entries(results)) outputs.set(name, b.value(tensor));
+      return differentiable(results, request.output);
     };
     const shape = tf.tidy(() => value(...differentiated).shape);
     outputs.clear();
@@ -84,12 +59,7 @@ export function traceVjp(request: VjpRequest, target: TraceTarget): SplitGraphs 
     const { grads } = tf.engine().gradients(() => value(...differentiated), differentiated, upstream, true);
     const gradients = new Map<string, Value>();
     request.wrt.forEach((name, i) => {
-      if (grads[i] === null || grads[i] === undefined) {
-        throw new TunebookError(
-          `engine.compileVjp: expected every input of wrt to influence '${request.output}', got '${name}', ` +
-            `which does not. Leave it out of wrt.`,
-        );
-      }
+      requireInfluence(grads[i], name, request.output);
       if (request.accumulate?.includes(name)) {
         const sum = b.input(`acc_${name}`, request.signature[name].shape, 'float32');
         values.set(`acc_${name}`, b.value(sum));

@@ -5,7 +5,7 @@
 import type { Value } from '../graph';
 import type { TraceBackend } from '../trace-backend';
 import { reshape } from './elementwise';
-import { broadcastShape, lower } from './registry';
+import { broadcastShape, lower, requireShapes } from './registry';
 
 interface MatMulAttrs {
   transposeA: boolean;
@@ -17,6 +17,11 @@ lower<MatMulAttrs>('BatchMatMul', ({ b, inputs, attrs }) =>
 );
 
 function matMul(b: TraceBackend, x: Value, y: Value, { transposeA, transposeB }: MatMulAttrs): Value {
+  const inner = [
+    x.shape[x.shape.length - (transposeA ? 2 : 1)],
+    y.shape[y.shape.length - (transposeB ? 1 : 2)],
+  ];
+  requireShapes(inner[0] === inner[1], 'matMul: expected equal inner sizes', x.shape, y.shape);
   const rows = x.shape[x.shape.length - (transposeA ? 1 : 2)];
   const columns = y.shape[y.shape.length - (transposeB ? 2 : 1)];
   const shape = [...broadcastShape(x.shape.slice(0, -2), y.shape.slice(0, -2)), rows, columns];

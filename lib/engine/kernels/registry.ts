@@ -52,10 +52,20 @@ export function broadcastShape(a: readonly number[], b: readonly number[]): numb
     const x = a[a.length - rank + i] ?? 1;
     const y = b[b.length - rank + i] ?? 1;
     if (x !== y && x !== 1 && y !== 1) {
-      throw new TunebookError(`engine: expected shapes that broadcast, got [${a}] and [${b}].`);
+      requireShapes(false, 'expected shapes that broadcast', a, b);
     }
     return x === 1 ? y : x;
   });
+}
+
+/**
+ * Kernels check here what TensorFlow.js leaves to its backends.
+ * @throws TunebookError "op: expected X, got [2, 3] and [4]".
+ */
+export function requireShapes(fits: boolean, expected: string, ...got: readonly (readonly number[])[]): void {
+  if (fits) return;
+  const shapes = got.map((shape) => `[${shape.join(', ')}]`).join(' and ');
+  throw new TunebookError(`engine.compile: ${expected}, got ${shapes}.`);
 }
 
 export function sameShape(a: readonly number[], b: readonly number[]): boolean {

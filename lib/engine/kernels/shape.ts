@@ -3,11 +3,13 @@
  */
 import { tf } from '../tf';
 import { cast, reshape } from './elementwise';
-import { lower, sameShape, sizeOf } from './registry';
+import { lower, requireShapes, sameShape, sizeOf } from './registry';
 
 lower<{ shape: number[] }>('Reshape', ({ b, inputs, attrs }) => {
   const x = b.value(inputs.x);
-  return reshape(b, x, tf.util.inferFromImplicitShape(attrs.shape, sizeOf(x.shape)));
+  const shape = tf.util.inferFromImplicitShape(attrs.shape, sizeOf(x.shape));
+  requireShapes(sizeOf(shape) === sizeOf(x.shape), 'reshape: expected as many elements', x.shape, shape);
+  return reshape(b, x, shape);
 });
 lower<{ dim: number }>('ExpandDims', ({ b, inputs, attrs }) => {
   const x = b.value(inputs.input);
@@ -24,6 +26,7 @@ lower<{ perm: number[] }>('Transpose', ({ b, inputs, attrs }) => {
 lower<{ begin: number[]; size: number[] }>('Slice', ({ b, inputs, attrs }) => {
   const x = b.value(inputs.x);
   const [begin, size] = tf.slice_util.parseSliceParams(inputs.x, attrs.begin, attrs.size);
+  tf.slice_util.assertParamsValid(inputs.x, begin, size);
   if (sameShape(size, x.shape)) return x;
   const end = begin.map((start, axis) => start + size[axis]);
   return b.emit('Slice', [x, b.int64(begin), b.int64(end)], { shape: size, dtype: x.dtype });
@@ -68,6 +71,10 @@ lower<{ axis: number }>('Concat', ({ b, inputs, attrs }) => {
   const values = Object.values(inputs).map((tensor) => b.value(tensor));
   const [axis] = tf.util.parseAxisParam(attrs.axis, [...values[0].shape]);
   const shape = [...values[0].shape];
+  for (const value of values) {
+    const fits = sameShape(value.shape.toSpliced(axis, 1), shape.toSpliced(axis, 1));
+    requireShapes(fits, `concat: expected equal sizes except on axis ${axis}`, shape, value.shape);
+  }
   shape[axis] = values.reduce((total, value) => total + value.shape[axis], 0);
   return b.emit('Concat', values, { shape, dtype: values[0].dtype, attributes: { axis } });
 });

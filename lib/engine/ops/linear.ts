@@ -4,7 +4,7 @@
 import { tf } from '../tf';
 import type { NamedTensors, Tensor } from '../tf';
 import { isTracing } from '../trace-backend';
-import { lower, sizeOf } from '../kernels/registry';
+import { lower, requireShapes, sameShape, sizeOf } from '../kernels/registry';
 import { reshape } from '../kernels/elementwise';
 import { gemm } from '../kernels/matmul';
 
@@ -46,10 +46,18 @@ const KERNEL = 'TunebookLinear';
 lower<{ transposeWeight: boolean }>(KERNEL, ({ b, inputs, attrs }) => {
   const [x, weight] = [b.value(inputs.x), b.value(inputs.weight)];
   const inSize = x.shape[x.shape.length - 1];
+  const fits = weight.shape.length === 2 && weight.shape[attrs.transposeWeight ? 1 : 0] === inSize;
+  requireShapes(fits, "linear: expected x of the weight's input size", x.shape, weight.shape);
   const rows = reshape(b, x, [sizeOf(x.shape) / inSize, inSize]);
   const bias = inputs.bias === undefined ? undefined : b.value(inputs.bias);
+  const outSize = weight.shape[attrs.transposeWeight ? 0 : 1];
+  requireShapes(
+    bias === undefined || sameShape(bias.shape, [outSize]),
+    `linear: expected a bias of ${outSize}`,
+    bias?.shape ?? [],
+  );
   const product = gemm(b, rows, weight, { transposeA: false, transposeB: attrs.transposeWeight, bias });
-  return reshape(b, product, [...x.shape.slice(0, -1), product.shape[1]]);
+  return reshape(b, product, [...x.shape.slice(0, -1), outSize]);
 });
 
 tf.registerGradient({

@@ -5,7 +5,7 @@
 import { tf } from '../tf';
 import type { Tensor } from '../tf';
 import { isTracing } from '../trace-backend';
-import { lower } from '../kernels/registry';
+import { lower, requireShapes, sameShape } from '../kernels/registry';
 
 /**
  * (x - mean) / sqrt(variance + epsilon) * gain + bias.
@@ -49,6 +49,9 @@ const RMS_NORM = 'TunebookRmsNorm';
 
 lower<{ epsilon: number }>(LAYER_NORM, ({ b, inputs, attrs }) => {
   const [x, gain, bias] = [b.value(inputs.x), b.value(inputs.gain), b.value(inputs.bias)];
+  const width = x.shape.slice(-1);
+  const fits = sameShape(gain.shape, width) && sameShape(bias.shape, width);
+  requireShapes(fits, `layerNorm: expected gain and bias of [${width}]`, gain.shape, bias.shape);
   const statistic = { shape: [...x.shape.slice(0, -1), 1], dtype: 'float32' as const };
   return b.emitMany('LayerNormalization', [x, gain, bias], {
     outputs: [{ shape: x.shape, dtype: 'float32' }, statistic, statistic],
@@ -57,6 +60,8 @@ lower<{ epsilon: number }>(LAYER_NORM, ({ b, inputs, attrs }) => {
 });
 lower<{ epsilon: number }>(RMS_NORM, ({ b, inputs, attrs }) => {
   const [x, gain] = [b.value(inputs.x), b.value(inputs.gain)];
+  const width = x.shape.slice(-1);
+  requireShapes(sameShape(gain.shape, width), `rmsNorm: expected a gain of [${width}]`, gain.shape);
   if (!b.target.contributedOps) {
     const statistic = { shape: [...x.shape.slice(0, -1), 1], dtype: 'float32' as const };
     const square = b.emit('Mul', [x, x], { shape: x.shape, dtype: 'float32' });
