@@ -73,12 +73,12 @@ export async function downloadBlob(
       await sleep(policy.retryDelayMs * 2 ** (failures - 1));
     }
   }
-  await requireChecksum(partialPath, file, request);
   try {
+    await requireChecksum(partialPath, file, request);
     await fs.rename(partialPath, blobPath);
   } catch (error) {
-    // Another process that downloaded the same file was faster.
-    if ((await sizeOf(blobPath)) !== file.sizeBytes) throw error;
+    // Another process that downloaded the same file was faster: it checked the bytes and moved the file away.
+    if (error instanceof TunebookError || (await sizeOf(blobPath)) !== file.sizeBytes) throw error;
   }
 }
 
@@ -112,7 +112,7 @@ async function continueDownload(
     const continues =
       response.status === 206 &&
       response.headers.get('content-range')?.startsWith(`bytes ${position}-`) === true;
-    if (!continues) {
+    if (!continues && position > 0) {
       await handle.truncate(0); // the server cannot continue: from the start
       position = 0;
     }

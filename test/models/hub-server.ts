@@ -126,7 +126,14 @@ function serveApi(
       'x-repo-commit': COMMIT,
     });
     response.end();
-  } else response.writeHead(200, { etag: `"${gitOid(bytes)}"`, 'content-length': bytes.length }).end(bytes);
+  } else
+    response
+      .writeHead(200, {
+        etag: `"${gitOid(bytes)}"`,
+        'content-length': bytes.length,
+        'x-repo-commit': COMMIT,
+      })
+      .end(bytes);
 }
 
 function listing(hub: FakeHub): unknown[] {

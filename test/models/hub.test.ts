@@ -178,6 +178,35 @@ test('a connection that falls silent is given up', async (t) => {
   await resolveModelFolder('someone/small', options);
 });
 
+test('two downloads of one model at the same time do each other no harm', async (t) => {
+  const { hub, options, weights, blob } = await setUp(t);
+  hub.breakAfterBytes = 40_000;
+  const folders = await Promise.all([1, 2].map(() => resolveModelFolder('someone/small', options)));
+  assert.equal(folders[0], folders[1]);
+  assert.deepEqual(await fs.readFile(blob), weights);
+});
+
+test('a full disk is a clear error, before the download where it can be known', async (t) => {
+  const { hub, options, blob } = await setUp(t);
+  const statfs = t.mock.method(fs, 'statfs', async () => ({ blocks: 10, bavail: 1, bsize: 4096 }));
+  await assert.rejects(
+    resolveModelFolder('someone/small', options),
+    /expected room for 177040 bytes, got 4096 free/,
+  );
+  assert.ok(!hub.log.some((line) => line.startsWith('STORE')));
+  statfs.mock.restore();
+  if (process.platform !== 'linux') return t.skip('/dev/full exists on Linux only');
+  const open = fs.open.bind(fs);
+  t.mock.method(fs, 'open', (file: string, flags: string) =>
+    open(flags === 'r+' ? '/dev/full' : file, flags),
+  );
+  await assert.rejects(resolveModelFolder('someone/small', options), {
+    name: 'TunebookError',
+    message: /the disk is full. What was downloaded is kept/,
+  });
+  await assert.rejects(fs.stat(blob));
+});
+
 test('wrong bytes are deleted, never given out', async (t) => {
   const { hub, options, weights, blob } = await setUp(t);
   const forged = Buffer.from(weights);
