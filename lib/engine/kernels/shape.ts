@@ -7,9 +7,7 @@ import { lower, requireShapes, sameShape, sizeOf } from './registry';
 
 lower<{ shape: number[] }>('Reshape', ({ b, inputs, attrs }) => {
   const x = b.value(inputs.x);
-  const shape = tf.util.inferFromImplicitShape(attrs.shape, sizeOf(x.shape));
-  requireShapes(sizeOf(shape) === sizeOf(x.shape), 'reshape: expected as many elements', x.shape, shape);
-  return reshape(b, x, shape);
+  return reshape(b, x, tf.util.inferFromImplicitShape(attrs.shape, sizeOf(x.shape)));
 });
 lower<{ dim: number }>('ExpandDims', ({ b, inputs, attrs }) => {
   const x = b.value(inputs.input);
