@@ -135,10 +135,10 @@ async function mistralFiles(): Promise<Files> {
       chat_template: mistralChatTemplate(),
       clean_up_tokenization_spaces: false,
       eos_token: '</s>',
-      legacy: true,
       model_max_length: 32768,
       pad_token: null,
-      tokenizer_class: 'LlamaTokenizer',
+      // Not LlamaTokenizer: transformers 5 would then make its own rules in place of those in tokenizer.json.
+      tokenizer_class: 'PreTrainedTokenizerFast',
       unk_token: '<unk>',
     },
     'special_tokens_map.json': { bos_token: '<s>', eos_token: '</s>', unk_token: '<unk>' },

@@ -46,28 +46,29 @@ export function segmentF1(
     for (const name of answer) if (!truth.has(name)) countsOf(name).extra++;
   }
   const all = { hit: 0, extra: 0, missed: 0 };
-  const perSegment: F1Scores['perSegment'] = {};
+  // From entries: a model may write any name, "__proto__" included.
+  const entries: [string, F1Scores['perSegment'][string]][] = [];
   for (const [name, { hit, extra, missed }] of [...counts].sort(([a], [b]) => (a < b ? -1 : 1))) {
     all.hit += hit;
     all.extra += extra;
     all.missed += missed;
-    perSegment[name] = {
+    const scores = {
       f1: f1Of({ hit, extra, missed }) ?? 0,
       precision: share(hit, hit + extra) ?? 0,
       recall: share(hit, hit + missed) ?? 0,
       support: hit + missed,
     };
+    entries.push([name, scores]);
   }
-  const each = Object.values(perSegment);
   return {
     micro: f1Of(all),
     microPrecision: share(all.hit, all.hit + all.extra),
     microRecall: share(all.hit, all.hit + all.missed),
     macro: share(
-      each.reduce((sum, { f1 }) => sum + f1, 0),
-      each.length,
+      entries.reduce((sum, [, { f1 }]) => sum + f1, 0),
+      entries.length,
     ),
-    perSegment,
+    perSegment: Object.fromEntries(entries),
   };
 }
 

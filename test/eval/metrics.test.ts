@@ -140,6 +140,7 @@ describe('segments', () => {
     const scores = segmentF1([CLOSE], [SLOWER]);
     assert.deepEqual([scores.micro, scores.macro, scores.microRecall], [null, null, null]);
     assert.equal(segmentF1([improve('a')], [CLOSE]).micro, 0);
+    assert.deepEqual(Object.keys(segmentF1([CLOSE], [improve('__proto__')]).perSegment), ['__proto__']);
   });
 });
 

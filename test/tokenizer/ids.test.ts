@@ -99,6 +99,14 @@ describe('the same ids as the other implementations of GPT-2', () => {
   });
 });
 
+describe('the same ids as the other implementation of Mistral', () => {
+  it('mistral-tokenizer-js', async () => {
+    const name: string = 'mistral-tokenizer-js'; // not a literal: the package has no type declarations
+    const module = (await import(name)) as { default: { encode(text: string): number[] } };
+    for (const text of PLAIN) assert.deepEqual(mistral.encode(text), module.default.encode(text), text);
+  });
+});
+
 describe('round trips', () => {
   it('GPT-2 gives back every valid text, byte for byte', () => {
     for (const text of [...golden.texts, ...PLAIN]) assert.equal(gpt2.decode(gpt2.encode(text)), text);
