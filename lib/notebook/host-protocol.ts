@@ -20,7 +20,7 @@ export const slot = {
 export const slotCount = 8;
 
 /** Values of `slot.phase`. */
-export const phase = { idle: 0, synchronous: 1, asynchronous: 2, compiling: 3 } as const;
+export const phase = { preparing: 0, synchronous: 1, asynchronous: 2 } as const;
 
 /** Above this, the main thread waits for the wire thread: output never fills the memory. */
 export const maxBytesInFlight = 16 * 2 ** 20;

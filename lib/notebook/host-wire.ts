@@ -223,8 +223,8 @@ async function interrupt(): Promise<void> {
     if (Atomics.load(state, slot.interruptSeen) >= sequence) return;
     await sleep(10);
   }
-  // The compiler is never broken into: it would be left half-way. It takes a second at most.
-  while (Atomics.load(state, slot.phase) === phase.compiling && answering?.id === cell) {
+  // Neither the start nor the compiler is broken into: they would be left half-way. They take a second or two.
+  while (Atomics.load(state, slot.phase) === phase.preparing && answering?.id === cell) {
     if (Atomics.load(state, slot.interruptSeen) >= sequence) return;
     await sleep(10);
   }

@@ -137,9 +137,9 @@ function inspectCode(content: MessageContent): MessageContent {
 async function answer(request: HostRequest): Promise<MessageContent> {
   switch (request.type) {
     case 'execute_request': {
-      Atomics.store(state, slot.phase, phase.compiling);
+      Atomics.store(state, slot.phase, phase.preparing);
       const content = await cells.execute(request.id, request.content);
-      Atomics.store(state, slot.phase, phase.idle);
+      Atomics.store(state, slot.phase, phase.preparing);
       return content;
     }
     case 'complete_request':

@@ -7,6 +7,7 @@ import path from 'node:path';
 import { TunebookError } from '../types';
 import { KernelClient, KernelDeadError } from './kernel-client';
 import { OutputCollector, savedOutputs } from './cell-outputs';
+import { defaultMaxOutputBytes, watchCell } from './cell-watch';
 import {
   cellSource,
   cellTags,
@@ -92,11 +93,6 @@ export interface RunResult {
 
 const errorTag = 'tunebook-error';
 const saveEveryMs = 2000;
-const heartbeatEveryMs = 2000;
-const heartbeatPatienceMs = 5000;
-/** How long an interrupted cell may take to stop before it is interrupted again, and then killed. */
-const stopPatienceMs = 10_000;
-
 /** The first line of code, for lists. */
 export function cellTitle(source: string): string {
   const lines = source.split('\n').map((line) => line.trim());
@@ -205,88 +201,6 @@ function failureNote(result: CellResult): NotebookCell {
   return { ...note, id: 'tunebook-failure-note' };
 }
 
-/** Sleeps unless `stopped` settles first. */
-async function within<T>(promise: Promise<T>, ms: number): Promise<T | null> {
-  let timer: NodeJS.Timeout | undefined;
-  const limit = new Promise<null>((resolve) => {
-    timer = setTimeout(resolve, ms, null);
-  });
-  try {
-    return await Promise.race([promise, limit]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-/**
- * Stops the running cell: asks twice, then kills the kernel. With `patient`, the first request may take as long as
- * it needs (a training run saves its state).
- */
-async function stopCell(kernel: KernelClient, done: Promise<unknown>, patient = false): Promise<void> {
-  const settled = done.then(
-    () => true,
-    () => true,
-  );
-  await kernel.interrupt().catch(() => undefined);
-  if (patient) return;
-  if (await within(settled, stopPatienceMs)) return;
-  await kernel.interrupt().catch(() => undefined);
-  if (await within(settled, 2000)) return;
-  await kernel.kill();
-}
-
-/** Watches one cell: heartbeat, limits of time and output, interrupts. Calls the answer when the cell is done. */
-function watchCell(run: Run, kernel: KernelClient, done: Promise<unknown>, cell: NotebookCell): () => void {
-  const { timeoutMs, cellTimeoutMs, maxOutputBytes = 64 * 2 ** 20, interrupt, kill } = run.options;
-  const stops: (() => void)[] = [];
-  const stop = (status: RunStatus, message: string, patient = false): void => {
-    if (run.stop) return;
-    run.stop = { status, message };
-    void stopCell(kernel, done, patient);
-  };
-  const limits: [number | undefined, string][] = [
-    [cellTimeoutMs, 'the cell took longer than'],
-    [
-      timeoutMs === undefined ? undefined : timeoutMs - (Date.now() - run.startMs),
-      'the run took longer than',
-    ],
-  ];
-  for (const [ms, text] of limits) {
-    if (ms === undefined) continue;
-    const limitMs = text.startsWith('the run') ? timeoutMs : cellTimeoutMs;
-    const timer = setTimeout(() => stop('timeout', `${text} ${(limitMs ?? 0) / 1000} s`), Math.max(0, ms));
-    stops.push(() => clearTimeout(timer));
-  }
-  let checking = false;
-  let missed = 0;
-  const watch = setInterval(() => {
-    if (run.collector.size(cell) > maxOutputBytes)
-      stop('too-much-output', `the cell put out more than ${Math.round(maxOutputBytes / 2 ** 20)} MiB`);
-    if (checking) return;
-    checking = true;
-    void kernel.isAlive(heartbeatPatienceMs).then((alive) => {
-      checking = false;
-      missed = alive ? 0 : missed + 1;
-      if (missed < 2 || run.stop) return;
-      run.stop = { status: 'kernel-hangs', message: 'kernel: it no longer answers its heartbeat' };
-      void kernel.kill();
-    });
-  }, heartbeatEveryMs / 4);
-  stops.push(() => clearInterval(watch));
-  const onInterrupt = (): void => stop('interrupted', 'interrupted', true);
-  const onKill = (): void => {
-    run.stop = { status: 'interrupted', message: 'interrupted; the kernel was killed' };
-    void kernel.kill();
-  };
-  interrupt?.addEventListener('abort', onInterrupt);
-  kill?.addEventListener('abort', onKill);
-  stops.push(() => {
-    interrupt?.removeEventListener('abort', onInterrupt);
-    kill?.removeEventListener('abort', onKill);
-  });
-  return () => stops.forEach((end) => end());
-}
-
 async function runCell(
   run: Run,
   kernel: KernelClient,
@@ -298,7 +212,15 @@ async function runCell(
   const { id, done } = kernel.execute(source);
   run.collector.assign(id, cell);
   run.current = cell;
-  const end = watchCell(run, kernel, done, cell);
+  const end = watchCell({
+    kernel,
+    done,
+    options: run.options,
+    runStartMs: run.startMs,
+    outputBytes: () => run.collector.size(cell),
+    stop: (why) => (run.stop ??= why),
+    stopped: () => run.stop !== null,
+  });
   const base = { number, title: cellTitle(source) };
   const took = (): { durationMs: number } => ({ durationMs: Date.now() - start });
   try {
@@ -411,7 +333,7 @@ export async function runNotebook(options: RunOptions): Promise<RunResult> {
   });
   notebook.metadata.language_info = kernel.info.language_info;
   kernel.onMessage((message) => {
-    const limit = options.maxOutputBytes ?? 64 * 2 ** 20;
+    const limit = options.maxOutputBytes ?? defaultMaxOutputBytes;
     if (run.current && run.collector.size(run.current) > 1.1 * limit && message.type === 'stream') return;
     if (!run.collector.take(message)) return;
     run.saveSoon();

@@ -268,3 +268,13 @@ describe('the end of a kernel', { timeout: 60_000 }, () => {
     await assert.rejects(start, /could not be started in 3 tries/);
   });
 });
+
+describe('an interrupt at a bad time', { timeout: 60_000 }, () => {
+  it('while the kernel still loads its compiler ends the cell, and the kernel goes on', async () => {
+    const session = await Session.start();
+    const { reply } = await session.run('await new Promise(() => {});', [150]);
+    assert.equal(reply.ename, 'KeyboardInterrupt');
+    assert.equal((await session.run('console.log("fine")')).text, 'fine\n');
+    await session.kernel.shutdown();
+  });
+});

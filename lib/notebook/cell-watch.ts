@@ -1,0 +1,113 @@
+/** Watches a running cell: its heartbeat, limits of time and output, interrupts; stops it gently, then by force. */
+import type { KernelClient } from './kernel-client';
+import type { RunOptions, RunStatus } from './runner';
+
+const checkEveryMs = 500;
+const heartbeatPatienceMs = 5000;
+/** How long an interrupted cell may take to stop before it is interrupted again, and then killed. */
+const stopPatienceMs = 10_000;
+
+/** What settles first: the promise, or null after a time. */
+async function within<T>(promise: Promise<T>, ms: number): Promise<T | null> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<null>((resolve) => {
+    timer = setTimeout(resolve, ms, null);
+  });
+  try {
+    return await Promise.race([promise, limit]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/**
+ * Stops the running cell: asks twice, then kills the kernel. With `patient`, the first request may take as long as
+ * it needs (a training run saves its state).
+ */
+async function stopCell(kernel: KernelClient, done: Promise<unknown>, patient = false): Promise<void> {
+  const settled = done.then(
+    () => true,
+    () => true,
+  );
+  await kernel.interrupt().catch(() => undefined);
+  if (patient) return;
+  if (await within(settled, stopPatienceMs)) return;
+  await kernel.interrupt().catch(() => undefined);
+  if (await within(settled, 2000)) return;
+  await kernel.kill();
+}
+
+/** Default of `maxOutputBytes`. */
+export const defaultMaxOutputBytes = 64 * 2 ** 20;
+
+/** Why a cell is stopped. */
+export interface StopReason {
+  readonly status: RunStatus;
+  readonly message: string;
+}
+
+/** A running cell and what it is allowed. */
+export interface WatchedCell {
+  readonly kernel: KernelClient;
+  /** Settles when the cell is done. */
+  readonly done: Promise<unknown>;
+  readonly options: RunOptions;
+  readonly runStartMs: number;
+  /** Bytes that the cell has put out. */
+  outputBytes(): number;
+  /** Records why the cell is stopped; the first reason counts. */
+  stop(why: StopReason): void;
+  stopped(): boolean;
+}
+
+/** Starts watching. @returns a function that ends it, to be called when the cell is done */
+export function watchCell(cell: WatchedCell): () => void {
+  const { kernel, done, options } = cell;
+  const { timeoutMs, cellTimeoutMs, maxOutputBytes = defaultMaxOutputBytes, interrupt, kill } = options;
+  const ends: (() => void)[] = [];
+  const stop = (why: StopReason, patient = false): void => {
+    if (cell.stopped()) return;
+    cell.stop(why);
+    void stopCell(kernel, done, patient);
+  };
+  const limit = (ms: number, message: string): void => {
+    const timer = setTimeout(() => stop({ status: 'timeout', message }), Math.max(0, ms));
+    ends.push(() => clearTimeout(timer));
+  };
+  if (cellTimeoutMs !== undefined)
+    limit(cellTimeoutMs, `the cell took longer than ${cellTimeoutMs / 1000} s`);
+  if (timeoutMs !== undefined)
+    limit(timeoutMs - (Date.now() - cell.runStartMs), `the run took longer than ${timeoutMs / 1000} s`);
+
+  let asking = false;
+  let missed = 0;
+  const check = setInterval(() => {
+    if (cell.outputBytes() > maxOutputBytes) {
+      const size = Math.round(maxOutputBytes / 2 ** 20);
+      stop({ status: 'too-much-output', message: `the cell put out more than ${size} MiB` });
+    }
+    if (asking) return;
+    asking = true;
+    void kernel.isAlive(heartbeatPatienceMs).then((alive) => {
+      asking = false;
+      missed = alive ? 0 : missed + 1;
+      if (missed < 2 || cell.stopped()) return;
+      cell.stop({ status: 'kernel-hangs', message: 'kernel: it no longer answers its heartbeat' });
+      void kernel.kill();
+    });
+  }, checkEveryMs);
+  ends.push(() => clearInterval(check));
+
+  const onInterrupt = (): void => stop({ status: 'interrupted', message: 'interrupted' }, true);
+  const onKill = (): void => {
+    cell.stop({ status: 'interrupted', message: 'interrupted; the kernel was killed' });
+    void kernel.kill();
+  };
+  interrupt?.addEventListener('abort', onInterrupt);
+  kill?.addEventListener('abort', onKill);
+  ends.push(() => {
+    interrupt?.removeEventListener('abort', onInterrupt);
+    kill?.removeEventListener('abort', onKill);
+  });
+  return () => ends.forEach((end) => end());
+}
