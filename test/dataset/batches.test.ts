@@ -171,7 +171,7 @@ describe('the order of batches', () => {
       batchOrder({ lengths: many, batchSize: 4, seed: 1, epoch: 0, groupByLength: true }).length,
       50_000,
     );
-    assert.ok(performance.now() - start < 3000);
+    assert.ok(performance.now() - start < 10_000);
     assert.deepEqual(batchOrder({ ...base, lengths: [] }), []);
     assert.throws(() => batchOrder({ ...base, batchSize: 0 }), /positive batchSize/);
   });
