@@ -1,0 +1,222 @@
+/**
+ * Logits of the next token, for a batch of rows that grow by one token a step: with a key-value cache, where a
+ * step is one compiled function over all layers, or without, where every step runs the whole rows again.
+ */
+import { linear } from '../engine';
+import type { CompiledFunction, NamedTensors, TensorFunction } from '../engine';
+import { signatureOf } from '../models';
+import type { Architecture, CausalLM, LayerCache } from '../models';
+import type { HostTensor } from '../types';
+import { KeyValueCache, roomFor } from './key-value-cache';
+
+export interface Decoder {
+  /** @returns logits of each row's next token, float32 [B, V]; the caller may write on them. */
+  start(): Promise<Float32Array>;
+  /**
+   * Appends a token to each row, null where a row is finished, and gives the logits that follow, float32 [B, V];
+   * those of finished rows mean nothing. The buffer is used again by the next step.
+   */
+  step(tokens: readonly (number | null)[]): Promise<Float32Array>;
+  /** Goes on with these rows, in this order. */
+  keep(rows: readonly number[]): void;
+}
+
+/** Computes every row anew each step: the reference that the cache is tested against. */
+export class UncachedDecoder implements Decoder {
+  private rows: number[][];
+
+  constructor(
+    private readonly model: CausalLM,
+    prompts: readonly (readonly number[])[],
+  ) {
+    this.rows = prompts.map((prompt) => [...prompt]);
+  }
+
+  async start(): Promise<Float32Array> {
+    return lastLogits(this.model, this.rows, await wholeRows(this.model, this.rows));
+  }
+
+  step(tokens: readonly (number | null)[]): Promise<Float32Array> {
+    tokens.forEach((token, row) => {
+      if (token !== null) this.rows[row].push(token);
+    });
+    return this.start();
+  }
+
+  keep(rows: readonly number[]): void {
+    this.rows = rows.map((row) => this.rows[row]);
+  }
+}
+
+/** Slots that a cache is given beyond what it holds, at least, so that it seldom grows. */
+const SPARE_SLOTS = 64;
+
+/** Keeps keys and values; a step computes one token per row. */
+export class CachedDecoder implements Decoder {
+  private cache: KeyValueCache | undefined;
+  private ready: ReadyStep | undefined;
+
+  /** @param longest most tokens that a row will hold */
+  constructor(
+    private readonly model: CausalLM,
+    private readonly prompts: readonly (readonly number[])[],
+    private readonly longest: number,
+  ) {}
+
+  async start(): Promise<Float32Array> {
+    const layers: LayerCache[] = [];
+    const hidden = await wholeRows(this.model, this.prompts, (layer, cache) => (layers[layer] = cache));
+    const lengths = this.prompts.map((prompt) => prompt.length);
+    const { slidingWindow } = this.model.architecture;
+    const capacity = this.capacityFor(Math.max(...lengths));
+    this.cache = KeyValueCache.from(layers, lengths, { capacity, slidingWindow });
+    return lastLogits(this.model, this.prompts, hidden);
+  }
+
+  async step(tokens: readonly (number | null)[]): Promise<Float32Array> {
+    let cache = this.started();
+    if (cache.longest >= cache.shape.capacity) {
+      cache = cache.resized([...tokens.keys()], this.capacityFor(cache.longest + 1));
+      this.replaceCache(cache);
+    }
+    this.ready ??= await readyStep(this.model, cache);
+    const { compiled, feeds, into, steps } = this.ready;
+    const ids = Int32Array.from(tokens, (token) => token ?? 0);
+    const positions = Int32Array.from(tokens, (token, row) => (token === null ? 0 : cache.lengths[row]));
+    const x = this.model.embed(ids, positions, [tokens.length, 1]);
+    await compiled.run({ ...feeds, x }, { into });
+    cache.append(
+      steps,
+      tokens.map((token) => token !== null),
+    );
+    return into.logits;
+  }
+
+  keep(rows: readonly number[]): void {
+    const cache = this.started();
+    this.replaceCache(cache.resized(rows, cache.shape.capacity));
+  }
+
+  private replaceCache(cache: KeyValueCache): void {
+    this.cache = cache;
+    this.ready = undefined;
+  }
+
+  private capacityFor(length: number): number {
+    return roomFor(Math.min(this.longest, length + SPARE_SLOTS));
+  }
+
+  private started(): KeyValueCache {
+    if (this.cache === undefined) throw new Error('internal: a decoder must start before it steps');
+    return this.cache;
+  }
+}
+
+/** A compiled step with everything that stays the same from one token to the next. */
+interface ReadyStep {
+  readonly compiled: CompiledFunction;
+  /** All inputs but x. */
+  readonly feeds: Record<string, HostTensor>;
+  /** Buffers of the outputs. */
+  readonly into: Record<string, Float32Array>;
+  /** The same buffers by layer. */
+  readonly steps: readonly { key: Float32Array; value: Float32Array }[];
+}
+
+async function readyStep(model: CausalLM, cache: KeyValueCache): Promise<ReadyStep> {
+  const { architecture } = model;
+  const { rows, heads, headSize } = cache.shape;
+  const feeds: Record<string, HostTensor> = {
+    bias: cache.bias,
+    ...model.finalNormFeeds(),
+    head: model.feed(architecture.head),
+  };
+  const into: Record<string, Float32Array> = { logits: new Float32Array(rows * architecture.vocabSize) };
+  const steps = Array.from({ length: architecture.layers }, (_, layer) => {
+    const inputs = { ...model.layerFeeds(layer), ...pastFeeds(cache.layer(layer)) };
+    for (const [name, feed] of Object.entries(inputs)) feeds[layerName(layer, name)] = feed;
+    const key = (into[layerName(layer, 'key')] = new Float32Array(rows * heads * headSize));
+    const value = (into[layerName(layer, 'value')] = new Float32Array(rows * heads * headSize));
+    return { key, value };
+  });
+  const x = { data: new Float32Array(rows * architecture.width), shape: [rows, 1, architecture.width] };
+  const compiled = await model.engine.compile(stepFunction(architecture), signatureOf({ ...feeds, x }));
+  return { compiled, feeds, into, steps };
+}
+
+function pastFeeds({ key, value }: LayerCache): Record<string, HostTensor> {
+  return { 'past.key': key, 'past.value': value };
+}
+
+/** Inputs and outputs of one layer inside the function of all layers. */
+function layerName(layer: number, name: string): string {
+  return `${layer}:${name}`;
+}
+
+const stepFunctions = new WeakMap<Architecture, TensorFunction>();
+
+/**
+ * One token through all layers, the last normalization and the head. One session instead of one per layer:
+ * reading the weights is nearly all that a token costs, and nothing waits between layers.
+ */
+function stepFunction(architecture: Architecture): TensorFunction {
+  const known = stepFunctions.get(architecture);
+  if (known !== undefined) return known;
+  const fn = (inputs: NamedTensors): NamedTensors => {
+    const outputs: NamedTensors = {};
+    let x = inputs.x;
+    for (let layer = 0; layer < architecture.layers; layer++) {
+      const { y, key, value } = architecture.block({ ...inputsOf(layer, inputs), x, bias: inputs.bias });
+      outputs[layerName(layer, 'key')] = key;
+      outputs[layerName(layer, 'value')] = value;
+      x = y;
+    }
+    const { y } = architecture.finalNorm({ ...inputs, x });
+    outputs.logits = linear(y, inputs.head, undefined, { transposeWeight: true });
+    return outputs;
+  };
+  stepFunctions.set(architecture, fn);
+  return fn;
+}
+
+function inputsOf(layer: number, inputs: NamedTensors): NamedTensors {
+  const prefix = layerName(layer, '');
+  return Object.fromEntries(
+    Object.entries(inputs)
+      .filter(([name]) => name.startsWith(prefix))
+      .map(([name, tensor]) => [name.slice(prefix.length), tensor]),
+  );
+}
+
+/** Runs whole rows, padded on the right where nothing can see it: positions then start at 0 in every row. */
+async function wholeRows(
+  model: CausalLM,
+  rows: readonly (readonly number[])[],
+  onLayer?: (layer: number, cache: LayerCache) => void,
+): Promise<HostTensor> {
+  const longest = Math.max(...rows.map((row) => row.length));
+  const T = Math.min(roomFor(longest), model.architecture.maxPositions);
+  const ids = new Int32Array(rows.length * T);
+  const attentionMask = new Int32Array(rows.length * T);
+  rows.forEach((row, b) => {
+    ids.set(row, b * T);
+    attentionMask.fill(1, b * T, b * T + row.length);
+  });
+  return model.hidden({ shape: [rows.length, T], attentionMask }, ids, onLayer);
+}
+
+/** Logits after each row's last token, float32 [B, V]. @param hidden float32 [B, T, C] */
+async function lastLogits(
+  model: CausalLM,
+  rows: readonly (readonly number[])[],
+  hidden: HostTensor,
+): Promise<Float32Array> {
+  const [B, T, C] = hidden.shape;
+  const last = new Float32Array(B * C);
+  rows.forEach((row, b) => {
+    const from = (b * T + row.length - 1) * C;
+    last.set(hidden.data.subarray(from, from + C), b * C);
+  });
+  const { data } = await model.logits({ data: last, shape: [B, 1, C] });
+  return data as Float32Array;
+}

@@ -1,0 +1,160 @@
+/**
+ * Generation: prompts in, tokens out, one step of the model per token. The main path is `streamGenerate`.
+ */
+import type { CausalLM } from '../models';
+import { CachedDecoder, UncachedDecoder } from './decoder';
+import type { Decoder } from './decoder';
+import { candidates, draw, forbid, mostLikely, penalizeRepetition } from './logits';
+import { generationPlan } from './options';
+import type { GenerateOptions, GenerationPlan, TokenEvent } from './options';
+import { uniformAt } from './random';
+import { stopStringMatcher } from './stop-strings';
+
+/** Why a row ended: an end-of-sequence token, a stop string, or its last token allowed. */
+export type FinishReason = 'eos' | 'stop' | 'length';
+
+export interface GenerationResult {
+  /**
+   * Prompts and new tokens as transformers returns them: all of one length, padded on the left before shorter
+   * prompts and on the right after rows that ended earlier.
+   */
+  readonly sequences: number[][];
+  /** New tokens of each row without padding; the end-of-sequence token is included. */
+  readonly newTokens: number[][];
+  readonly finishReasons: FinishReason[];
+}
+
+/**
+ * Continues prompts.
+ * @throws TunebookError for options that cannot be used, and for prompts that leave no room in the context;
+ *   the signal's reason where it is aborted.
+ * @example
+ * const { newTokens } = await generate(model, { inputIds: [[464, 3234]], maxNewTokens: 8 });
+ */
+export async function generate(model: CausalLM, options: GenerateOptions): Promise<GenerationResult> {
+  const stream = streamGenerate(model, options);
+  for (;;) {
+    const next = await stream.next();
+    if (next.done === true) return next.value;
+  }
+}
+
+/**
+ * Continues prompts and yields every token as it comes, rows in order within a step; its return value is the
+ * result as a whole. Leaving the loop ends the generation.
+ * @throws as `generate`
+ */
+export async function* streamGenerate(
+  model: CausalLM,
+  options: GenerateOptions,
+): AsyncGenerator<TokenEvent, GenerationResult, undefined> {
+  const plan = generationPlan(model, options);
+  const rows = plan.prompts.map((prompt, index) => new Row(index, prompt, plan));
+  const decoder = decoderOf(model, plan);
+  const { vocabSize } = model.architecture;
+
+  plan.signal?.throwIfAborted();
+  let lines = rows; // the row behind each line of the logits
+  let logits = await decoder.start();
+  for (;;) {
+    const tokens: (number | null)[] = [];
+    for (const [line, row] of lines.entries()) {
+      const event = row.next(logits.subarray(line * vocabSize, (line + 1) * vocabSize));
+      tokens.push(event?.token ?? null);
+      if (event === undefined) continue;
+      plan.onToken?.(event);
+      yield event;
+    }
+    const kept = linesWorthKeeping(lines);
+    if (kept.length === 0) break;
+    if (kept.length < lines.length) {
+      decoder.keep(kept);
+      lines = kept.map((line) => lines[line]);
+    }
+    plan.signal?.throwIfAborted();
+    const appended = kept.map((line, at) => (lines[at].finishReason === undefined ? tokens[line] : null));
+    logits = await decoder.step(appended);
+  }
+  return resultOf(rows, plan);
+}
+
+function decoderOf(model: CausalLM, plan: GenerationPlan): Decoder {
+  if (!plan.useCache) return new UncachedDecoder(model, plan.prompts);
+  const longest = Math.max(...plan.prompts.map((prompt, row) => prompt.length + plan.limits[row]));
+  return new CachedDecoder(model, plan.prompts, longest);
+}
+
+/** One answer as it grows. */
+class Row {
+  readonly newTokens: number[] = [];
+  finishReason: FinishReason | undefined;
+  private readonly seen: Set<number>;
+  private readonly stopped: (newTokens: readonly number[]) => boolean;
+
+  constructor(
+    readonly index: number,
+    readonly prompt: readonly number[],
+    private readonly plan: GenerationPlan,
+  ) {
+    this.seen = new Set(plan.repetitionPenalty === 1 ? [] : prompt);
+    this.stopped = stopStringMatcher(plan.tokenizer, plan.stopStrings);
+  }
+
+  /** Takes the next token; undefined where the row has ended. Writes on the logits. */
+  next(logits: Float32Array): TokenEvent | undefined {
+    if (this.finishReason !== undefined) return undefined;
+    const index = this.newTokens.length;
+    const token = this.choose(logits, index);
+    this.newTokens.push(token);
+    if (this.plan.repetitionPenalty !== 1) this.seen.add(token);
+    if (this.plan.endTokens.includes(token)) this.finishReason = 'eos';
+    else if (this.stopped(this.newTokens)) this.finishReason = 'stop';
+    else if (this.newTokens.length >= this.plan.limits[this.index]) this.finishReason = 'length';
+    return { row: this.index, index, token };
+  }
+
+  private choose(logits: Float32Array, index: number): number {
+    const { repetitionPenalty, minNewTokens, endTokens, sampling } = this.plan;
+    penalizeRepetition(logits, this.seen, repetitionPenalty);
+    if (index < minNewTokens) forbid(logits, endTokens);
+    if (sampling === undefined) return mostLikely(logits);
+    return draw(candidates(logits, sampling), uniformAt(sampling.seed, this.index, index));
+  }
+}
+
+/** Below so many rows a step costs what reading the weights costs, and dropping one saves nothing. */
+const FEWEST_LINES = 4;
+
+/**
+ * Lines to go on with; none once all rows have ended. Ended rows are dropped when at least half can go, down to
+ * a power of two, since every number of lines is a function to compile.
+ */
+function linesWorthKeeping(lines: readonly Row[]): number[] {
+  const all = [...lines.keys()];
+  const live = all.filter((line) => lines[line].finishReason === undefined);
+  if (live.length === 0) return [];
+  const size = Math.max(FEWEST_LINES, 2 ** Math.ceil(Math.log2(live.length)));
+  if (size > lines.length / 2) return all;
+  const ended = all.filter((line) => lines[line].finishReason !== undefined);
+  return [...live, ...ended.slice(0, size - live.length)].sort((a, b) => a - b);
+}
+
+function resultOf(rows: readonly Row[], plan: GenerationPlan): GenerationResult {
+  const longestPrompt = Math.max(...rows.map((row) => row.prompt.length));
+  const longestAnswer = Math.max(...rows.map((row) => row.newTokens.length));
+  const padding = (length: number): number[] => {
+    if (length === 0) return [];
+    if (plan.padTokenId === undefined) throw new Error('internal: rows of several lengths without padding');
+    return Array.from({ length }, () => plan.padTokenId ?? 0);
+  };
+  return {
+    sequences: rows.map((row) => [
+      ...padding(longestPrompt - row.prompt.length),
+      ...row.prompt,
+      ...row.newTokens,
+      ...padding(longestAnswer - row.newTokens.length),
+    ]),
+    newTokens: rows.map((row) => row.newTokens),
+    finishReasons: rows.map((row) => row.finishReason ?? 'length'),
+  };
+}

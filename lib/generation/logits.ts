@@ -1,0 +1,184 @@
+/**
+ * From the logits of the next token to a token: penalties, temperature, top-k, top-p and the draw, in
+ * transformers' order. Selection never sorts the vocabulary: a step must cost far less than the model.
+ */
+import { TunebookError } from '../types';
+
+/**
+ * Makes tokens less likely, in place: positive logits are divided by the penalty, negative ones multiplied
+ * (Keskar et al. 2019, CTRL). Each distinct token counts once.
+ * @param logits float32 [V]
+ */
+export function penalizeRepetition(logits: Float32Array, tokens: Iterable<number>, penalty: number): void {
+  for (const token of tokens) {
+    const logit = logits[token];
+    logits[token] = logit < 0 ? logit * penalty : logit / penalty;
+  }
+}
+
+/** Rules tokens out, in place. @param logits float32 [V] */
+export function forbid(logits: Float32Array, tokens: readonly number[]): void {
+  for (const token of tokens) logits[token] = -Infinity;
+}
+
+/**
+ * The most likely token, the first of equals.
+ * @param logits float32 [V]
+ * @throws TunebookError where no logit is a number.
+ */
+export function mostLikely(logits: Float32Array): number {
+  let best = -1;
+  let highest = -Infinity;
+  for (let i = 0; i < logits.length; i++) {
+    if (logits[i] > highest) {
+      highest = logits[i];
+      best = i;
+    }
+  }
+  if (best < 0) throw noNumbers();
+  return best;
+}
+
+function noNumbers(): TunebookError {
+  return new TunebookError(
+    'generate: expected logits that are numbers, got none for a row. The weights hold NaN or infinite values: ' +
+      'load an earlier checkpoint.',
+  );
+}
+
+/** Tokens that may be drawn, in order of their ids, with their probabilities among themselves. */
+export interface Candidates {
+  readonly tokens: Int32Array;
+  /** Sums to 1. */
+  readonly probabilities: Float64Array;
+}
+
+export interface Shaping {
+  /** Over 0. */
+  readonly temperature: number;
+  /** 0: all tokens. */
+  readonly topK: number;
+  /** Over 0, at most 1. */
+  readonly topP: number;
+}
+
+/**
+ * The distribution that a token is drawn from.
+ * @param logits float32 [V]
+ */
+export function candidates(logits: Float32Array, { temperature, topK, topP }: Shaping): Candidates {
+  const lowest = topK > 0 && topK < logits.length ? largest(logits, topK) : -Infinity;
+  const all = softmaxAbove(logits, lowest, temperature);
+  return topP < 1 ? nucleus(all, topP) : all;
+}
+
+/** Draws a token. @param uniform a number in [0, 1) */
+export function draw({ tokens, probabilities }: Candidates, uniform: number): number {
+  let rest = uniform;
+  for (let i = 0; i < tokens.length; i++) {
+    rest -= probabilities[i];
+    if (rest < 0) return tokens[i];
+  }
+  // Rounding left a sum just under 1: the last token that can be drawn at all.
+  return tokens[probabilities.findLastIndex((p) => p > 0)];
+}
+
+/** The k-th largest number of `values`, from a heap of the k largest so far, whose smallest lies on top. */
+export function largest(values: Float32Array, k: number): number {
+  const heap = values.slice(0, k).sort();
+  for (let i = k; i < values.length; i++) {
+    const value = values[i];
+    if (!(value > heap[0])) continue;
+    let at = 0;
+    for (;;) {
+      let child = 2 * at + 1;
+      if (child >= k) break;
+      if (child + 1 < k && heap[child + 1] < heap[child]) child++;
+      if (heap[child] >= value) break;
+      heap[at] = heap[child];
+      at = child;
+    }
+    heap[at] = value;
+  }
+  return heap[0];
+}
+
+/** Softmax over the tokens whose logit is at least `lowest`; equals of the k-th stay, as in transformers. */
+function softmaxAbove(logits: Float32Array, lowest: number, temperature: number): Candidates {
+  let highest = -Infinity;
+  let count = 0;
+  for (let i = 0; i < logits.length; i++) {
+    if (logits[i] > highest) highest = logits[i];
+    if (logits[i] >= lowest) count++;
+  }
+  if (highest === -Infinity) throw noNumbers();
+  const tokens: Int32Array = new Int32Array(count);
+  const probabilities: Float64Array = new Float64Array(count);
+  let [at, sum] = [0, 0];
+  for (let i = 0; i < logits.length; i++) {
+    if (!(logits[i] >= lowest)) continue;
+    tokens[at] = i;
+    sum += probabilities[at++] = Math.exp((logits[i] - highest) / temperature);
+  }
+  for (let i = 0; i < count; i++) probabilities[i] /= sum;
+  return { tokens, probabilities };
+}
+
+/**
+ * Nucleus sampling (Holtzman et al. 2020): keeps a token where the more likely ones together have less than
+ * `topP`, so at least one is kept. Of equals, those of lower id come first.
+ */
+function nucleus({ tokens, probabilities }: Candidates, topP: number): Candidates {
+  const last = leastLikelyKept(probabilities, topP);
+  const least = probabilities[last];
+  const isKept = (p: number, i: number): boolean => p > least || (p === least && i <= last);
+  let [count, mass] = [0, 0];
+  for (let i = 0; i < tokens.length; i++) {
+    if (!isKept(probabilities[i], i)) continue;
+    count++;
+    mass += probabilities[i];
+  }
+  const kept = { tokens: new Int32Array(count), probabilities: new Float64Array(count) };
+  let at = 0;
+  for (let i = 0; i < tokens.length; i++) {
+    if (!isKept(probabilities[i], i)) continue;
+    kept.tokens[at] = tokens[i];
+    kept.probabilities[at++] = probabilities[i] / mass;
+  }
+  return kept;
+}
+
+const BINS = 4096;
+
+/**
+ * Index of the least likely token that nucleus sampling keeps. Tokens are counted into bins of log-probability;
+ * only those of the bin where the limit falls are sorted.
+ */
+function leastLikelyKept(probabilities: Float64Array, limit: number): number {
+  // All tokens up to (1 - limit) / count each have at most 1 - limit together: none of them can be kept.
+  const negligible = (1 - limit) / probabilities.length;
+  let [low, high] = [Infinity, 0];
+  for (const p of probabilities) {
+    if (p > high) high = p;
+    if (p > negligible && p < low) low = p;
+  }
+  const scale = (BINS - 1) / (Math.log(high / low) || 1);
+  const lastBin = Math.round(Math.log(high / low) * scale);
+  const binOf = new Int16Array(probabilities.length).fill(-1);
+  const mass = new Float64Array(BINS);
+  for (let i = 0; i < probabilities.length; i++) {
+    if (!(probabilities[i] >= low)) continue;
+    binOf[i] = Math.round(Math.log(high / probabilities[i]) * scale);
+    mass[binOf[i]] += probabilities[i];
+  }
+  let [bin, before] = [0, 0];
+  while (bin < lastBin && before + mass[bin] < limit) before += mass[bin++];
+  const inBin: number[] = [];
+  for (let i = 0; i < binOf.length; i++) if (binOf[i] === bin) inBin.push(i);
+  inBin.sort((a, b) => probabilities[b] - probabilities[a] || a - b);
+  for (const i of inBin) {
+    before += probabilities[i];
+    if (before >= limit) return i;
+  }
+  return inBin[inBin.length - 1];
+}

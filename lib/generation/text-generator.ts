@@ -1,0 +1,80 @@
+/**
+ * Generation from text to text: what evaluation and notebooks call.
+ */
+import type { CausalLM } from '../models';
+import { TunebookError } from '../types';
+import type { Tokenizer } from '../types';
+import { generate } from './generate';
+import type { GenerateOptions, TokenEvent } from './options';
+import { beforeStop } from './stop-strings';
+
+/** `generate`'s options, with a tokenizer in place of token ids. */
+export interface TextGeneratorOptions extends Omit<
+  GenerateOptions,
+  'inputIds' | 'attentionMask' | 'tokenizer'
+> {
+  model: CausalLM;
+  tokenizer: Tokenizer;
+  /** Prompts that run together; default 32. */
+  batchSize?: number;
+}
+
+/**
+ * Makes a function from prompts to answers, one each, in order. Answers are without special tokens and end
+ * before a stop string; the tokenizer's end-of-sequence token ends them unless `eosTokenId` says otherwise.
+ * @throws TunebookError as `generate`, when the function is called
+ * @example
+ * const answer = textGenerator({ model, tokenizer, maxNewTokens: 60 });
+ * const [first] = await answer(['### Instruction:\n...\n### Response:\n']);
+ */
+export function textGenerator(
+  options: TextGeneratorOptions,
+): (prompts: readonly string[]) => Promise<string[]> {
+  const { model, tokenizer, batchSize = 32, ...rest } = options;
+  if (!Number.isInteger(batchSize) || batchSize < 1) {
+    throw new TunebookError(
+      `textGenerator: expected batchSize to be an integer of at least 1, got ${batchSize}.`,
+    );
+  }
+  const stopStrings = typeof rest.stopStrings === 'string' ? [rest.stopStrings] : (rest.stopStrings ?? []);
+  return async (prompts) => {
+    const answers: string[] = [];
+    for (let start = 0; start < prompts.length; start += batchSize) {
+      const inputIds = prompts.slice(start, start + batchSize).map((prompt) => tokenizer.encode(prompt));
+      const { newTokens } = await generate(model, {
+        ...rest,
+        inputIds,
+        tokenizer,
+        eosTokenId: rest.eosTokenId === undefined ? tokenizer.eosTokenId : rest.eosTokenId,
+        padTokenId: rest.padTokenId ?? tokenizer.padTokenId ?? tokenizer.eosTokenId,
+      });
+      for (const tokens of newTokens) {
+        answers.push(beforeStop(tokenizer.decode(tokens, { skipSpecialTokens: true }), stopStrings));
+      }
+    }
+    return answers;
+  };
+}
+
+/**
+ * An `onToken` that writes one row's text piece by piece; a character whose bytes come in several tokens is
+ * written once it is whole.
+ * @param write receives text that has not been written before
+ */
+export function textStreamer(
+  tokenizer: Pick<Tokenizer, 'decode'>,
+  write: (text: string) => void,
+  options: { row?: number } = {},
+): (event: TokenEvent) => void {
+  const row = options.row ?? 0;
+  const tokens: number[] = [];
+  let written = 0;
+  return (event) => {
+    if (event.row !== row) return;
+    tokens.push(event.token);
+    const text = tokenizer.decode(tokens, { skipSpecialTokens: true });
+    if (text.endsWith('\uFFFD') || text.length <= written) return;
+    write(text.slice(written));
+    written = text.length;
+  };
+}

@@ -1,0 +1,86 @@
+/**
+ * The key-value cache: its logits against none while it grows and loses rows, and its masks against those of
+ * whole batches.
+ */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { CachedDecoder, UncachedDecoder } from '../../lib/generation/decoder';
+import { KeyValueCache, roomFor } from '../../lib/generation/key-value-cache';
+import { attentionBias, AutoModelForCausalLM } from '../../lib/models';
+
+test('logits equal those without cache, over growth and dropped rows', async (t) => {
+  const config = { model_type: 'gpt2', vocab_size: 50, n_positions: 200, n_embd: 16, n_layer: 2, n_head: 2 };
+  const model = await AutoModelForCausalLM.fromConfig({ ...config, initializer_range: 0.3 });
+  t.after(() => model.dispose());
+  const prompts = [[1, 2, 3], [4], [5, 6, 7, 8, 9, 10, 11], [12, 13]];
+  const cached = new CachedDecoder(model, prompts, 200);
+  const uncached = new UncachedDecoder(model, prompts);
+  const compare = (actual: Float32Array, expected: Float32Array, where: string, live: boolean[]): void => {
+    assert.equal(actual.length, expected.length);
+    const worst = expected.reduce((most, value, i) => {
+      const counts = live[Math.floor(i / 50)];
+      return counts ? Math.max(most, Math.abs(actual[i] - value)) : most;
+    }, 0);
+    assert.ok(worst < 1e-4, `${where}: logits differ by ${worst}`);
+    assert.ok(expected.some((value) => Math.abs(value) > 0.1));
+  };
+  compare(await cached.start(), await uncached.start(), 'start', [true, true, true, true]);
+  let tokens: (number | null)[] = [20, 21, 22, 23];
+  for (let step = 0; step < 110; step++) {
+    if (step === 20) tokens[1] = null; // a row that ended but stays
+    if (step === 40) {
+      for (const decoder of [cached, uncached]) decoder.keep([0, 2]);
+      tokens = [30, 31];
+    }
+    const live = tokens.map((token) => token !== null);
+    compare(await cached.step(tokens), await uncached.step(tokens), `step ${step}`, live);
+    tokens = tokens.map((token) => (token === null ? null : (token * 7 + step) % 50));
+  }
+});
+
+for (const slidingWindow of [Infinity, 1, 3, 8]) {
+  test(`the step's mask is the last row of the whole batch's, window ${slidingWindow}`, () => {
+    const tensor = { data: new Float32Array(2 * 8 * 3), shape: [2, 1, 8, 3] };
+    const cache = KeyValueCache.from([{ key: tensor, value: tensor }], [2, 5], {
+      capacity: 16,
+      slidingWindow,
+    });
+    const step = [{ key: new Float32Array(6), value: new Float32Array(6) }];
+    for (let added = 0; added < 6; added++) {
+      for (const row of [0, 1]) {
+        const length = cache.lengths[row];
+        const whole = attentionBias({ shape: [1, length + 1] }, slidingWindow);
+        const expected = whole.data.slice(length * (length + 1), -1);
+        const own = cache.bias.data.subarray(row * 17, row * 17 + 17);
+        assert.deepEqual(own.slice(0, length), expected, `row ${row} of ${length}`);
+        assert.ok(own.subarray(length, 16).every((value) => value < -1e8));
+        assert.equal(own[16], 0);
+      }
+      cache.append(step, [true, true]);
+    }
+  });
+}
+
+test('a cache keeps each row’s keys in place when it is resized', () => {
+  const [rows, heads, slots, headSize] = [3, 2, 4, 2];
+  const data = Float32Array.from({ length: rows * heads * slots * headSize }, (_, i) => i);
+  const tensor = { data, shape: [rows, heads, slots, headSize] };
+  const cache = KeyValueCache.from([{ key: tensor, value: tensor }], [4, 1, 3], { capacity: 5 });
+  const smaller = cache.resized([2, 0], 6);
+  assert.deepEqual(smaller.lengths, [3, 4]);
+  const { key } = smaller.layer(0);
+  assert.deepEqual(key.shape, [2, 2, 6, 2]);
+  const at = (row: number, head: number, slot: number): number => key.data[((row * 2 + head) * 6 + slot) * 2];
+  const was = (row: number, head: number, slot: number): number => data[((row * 2 + head) * 4 + slot) * 2];
+  for (const head of [0, 1]) {
+    for (const slot of [0, 1, 2]) assert.equal(at(0, head, slot), was(2, head, slot));
+    for (const slot of [0, 1, 2, 3]) assert.equal(at(1, head, slot), was(0, head, slot));
+  }
+});
+
+test('sizes', () => {
+  assert.deepEqual(
+    [1, 16, 17, 25, 33, 49, 65, 97, 129, 769].map(roomFor),
+    [16, 16, 24, 32, 48, 64, 96, 128, 192, 1024],
+  );
+});
