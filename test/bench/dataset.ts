@@ -35,7 +35,10 @@ export async function benchDataset(athletes: number = 170000): Promise<DatasetBe
       encoding: 'utf8',
     });
     if (child.status !== 0) throw new Error(`bench dataset: the build failed\n${child.stderr}`);
-    const measured = JSON.parse(child.stdout) as Pick<DatasetBench, 'records' | 'jsonlBytes' | 'seconds' | 'peakBytes'>;
+    const measured = JSON.parse(child.stdout) as Pick<
+      DatasetBench,
+      'records' | 'jsonlBytes' | 'seconds' | 'peakBytes'
+    >;
     const reached = measured.seconds < LIMIT_SECONDS && measured.peakBytes < LIMIT_BYTES;
     return { athletes, csvBytes: fs.statSync(input).size, ...measured, reached };
   } finally {

@@ -32,7 +32,11 @@ export function checkRaces(table: RaceTable, log: ProblemLog): RaceTable {
     const key = `${name} ${gender}`;
     let value = medians.get(key);
     if (value === undefined) {
-      value = median(columnOf(table, name).filter((time, i) => time > 0 && table.gender[i] === gender));
+      value = median(
+        columnOf(table, name).filter(
+          (time, i) => time >= POSSIBLE_PART[0] && time <= POSSIBLE_PART[1] && table.gender[i] === gender,
+        ),
+      );
       if (Number.isNaN(value)) value = median(columnOf(table, name));
       medians.set(key, Math.round(value));
     }

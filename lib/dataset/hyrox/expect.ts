@@ -1,7 +1,9 @@
 /**
- * What a finish time should have been, without looking at the answer: each segment is expected from the *other*
- * segments and from the groups, by a model that has not seen the athlete; the sum of the expectations is the
- * expected total.
+ * What a finish time should have been, without looking at the answer. The segments are put in two halves of about
+ * equal spread (for race results: the running, and the stations); each half is expected from the *other* half (ability)
+ * and from the groups, by a model that has not seen the athlete; the two expectations add up to the expected total.
+ * Halves, and not each segment from all others: a small segment is strong evidence of how able someone is, and a
+ * slow row would raise the expected running time by more than the row cost, so that the slow looked fast.
  * Where it stands: before the corrected verdicts. The published model had all parts of the sum as its features.
  */
 import { Matrix, solve } from 'ml-matrix';
@@ -31,9 +33,13 @@ export interface ExpectOptions {
 /** Expected totals. */
 export function expectTotals(table: LabelTable, options: ExpectOptions = {}): Expectation {
   const { model = 'linear', folds = 5, seed = 42 } = options;
-  const segments = Object.values(table.segments).map(standardized);
+  const times = balancedHalves(Object.values(table.segments));
+  const halves = times.map(standardized);
+  const others = times.map((own) =>
+    standardized(own.map((value, i) => times.reduce((sum, column) => sum + column[i], -value))),
+  );
   const groups = Object.values(table.groups).flatMap(encodeGroup).map(standardized);
-  const width = 1 + groups.length + segments.length;
+  const width = 2 + groups.length;
   if (table.size < Math.max(10 * folds, 3 * width)) {
     throw new TunebookError(
       `expectTotals: expected at least ${Math.max(10 * folds, 3 * width)} rows for ${width} features in ${folds} folds, ` +
@@ -42,16 +48,28 @@ export function expectTotals(table: LabelTable, options: ExpectOptions = {}): Ex
   }
   const random = seededRandom(seed);
   const fold = Uint8Array.from({ length: table.size }, () => random.integer(0, folds - 1));
-  const design: Design = { size: table.size, groups, segments, fold, folds };
-  const parts = model === 'linear' ? linearParts(design) : boostedParts(design);
+  const design: Design = { size: table.size, groups, parts: halves, others, fold, folds };
+  const expected = model === 'linear' ? linearParts(design) : boostedParts(design);
   const predicted = new Float64Array(table.size);
   const rest = restMeans(table, design);
   for (let i = 0; i < table.size; i++) {
     let sum = rest[fold[i]];
-    segments.forEach((segment, s) => (sum += segment.mean + segment.sd * parts[s][i]));
+    halves.forEach((half, h) => (sum += half.mean + half.sd * expected[h][i]));
     predicted[i] = sum;
   }
   return { predicted, quality: fitQuality(table.target, predicted) };
+}
+
+/** Two sums of columns whose spreads are as even as a greedy choice makes them, the widest column first. */
+function balancedHalves(columns: readonly Float64Array[]): Float64Array[] {
+  const size = columns[0].length;
+  const halves = [new Float64Array(size), new Float64Array(size)];
+  const bySpread = columns.map((values) => ({ values, sd: moments(values).sd })).sort((a, b) => b.sd - a.sd);
+  for (const { values } of bySpread) {
+    const half = moments(halves[0]).sd <= moments(halves[1]).sd ? halves[0] : halves[1];
+    for (let i = 0; i < size; i++) half[i] += values[i];
+  }
+  return halves;
 }
 
 interface Standardized {
@@ -63,7 +81,10 @@ interface Standardized {
 interface Design {
   size: number;
   groups: readonly Standardized[];
-  segments: readonly Standardized[];
+  /** The halves. */
+  parts: readonly Standardized[];
+  /** Of each half, the other one: how able the athlete is elsewhere. */
+  others: readonly Standardized[];
   fold: Uint8Array;
   folds: number;
 }
@@ -88,49 +109,55 @@ function encodeGroup(values: readonly string[]): Float64Array[] {
   return kinds.slice(1, 50).map((kind) => Float64Array.from(values, (text) => (text === kind ? 1 : 0)));
 }
 
-/** Expected standardized segments by least squares; the normal equations of a fold are the total's less its own. */
-function linearParts({ size, groups, segments, fold, folds }: Design): Float64Array[] {
-  const columns = [new Float64Array(size).fill(1), ...[...groups, ...segments].map(({ values }) => values)];
-  const width = columns.length;
-  const grams = Array.from({ length: folds }, () => new Float64Array(width * width));
-  for (let a = 0; a < width; a++) {
-    for (let b = a; b < width; b++) {
-      const [x, y] = [columns[a], columns[b]];
-      for (let i = 0; i < size; i++) grams[fold[i]][a * width + b] += x[i] * y[i];
-    }
-  }
-  const first = width - segments.length;
-  return segments.map((_, s) => {
-    const own = first + s;
-    const others = columns.map((_, c) => c).filter((c) => c !== own);
-    const weights = grams.map((_, f) => {
-      const at = (a: number, b: number): number =>
-        grams.reduce(
-          (sum, gram, g) => sum + (g === f ? 0 : gram[Math.min(a, b) * width + Math.max(a, b)]),
-          0,
-        );
+/** Features of one half's expectation: 1, the groups, and the other half. */
+function featuresOf({ size, groups, others }: Design, half: number): Float64Array[] {
+  const ones = new Float64Array(size).fill(1);
+  return [ones, ...groups.map(({ values }) => values), others[half].values];
+}
+
+/** Expected standardized halves by least squares; the normal equations of a fold are the total's less its own. */
+function linearParts(design: Design): Float64Array[] {
+  const { size, parts, fold, folds } = design;
+  return parts.map((part, half) => {
+    const columns = featuresOf(design, half);
+    const width = columns.length;
+    const products = (x: Float64Array, y: Float64Array): Float64Array => {
+      const sums = new Float64Array(folds);
+      for (let i = 0; i < size; i++) sums[fold[i]] += x[i] * y[i];
+      const total = sums.reduce((sum, own) => sum + own, 0);
+      return sums.map((own) => total - own);
+    };
+    const left = columns.map((x, a) => columns.map((y, b) => (b < a ? undefined : products(x, y))));
+    const right = columns.map((x) => products(x, part.values));
+    const weights = Array.from({ length: folds }, (_, f) => {
       // A trace of ridge keeps columns that depend on one another solvable.
-      const left = new Matrix(others.map((a) => others.map((b) => at(a, b) + (a === b ? 1e-6 : 0))));
-      return solve(left, Matrix.columnVector(others.map((a) => at(a, own)))).to1DArray();
+      const gram = Matrix.zeros(width, width);
+      for (let a = 0; a < width; a++) {
+        for (let b = 0; b < width; b++) {
+          gram.set(a, b, (left[Math.min(a, b)][Math.max(a, b)]?.[f] ?? 0) + (a === b ? 1e-6 : 0));
+        }
+      }
+      return solve(gram, Matrix.columnVector(right.map((values) => values[f]))).to1DArray();
     });
     const result = new Float64Array(size);
-    others.forEach((c, k) => {
-      for (let i = 0; i < size; i++) result[i] += weights[fold[i]][k] * columns[c][i];
+    columns.forEach((column, c) => {
+      for (let i = 0; i < size; i++) result[i] += weights[fold[i]][c] * column[i];
     });
     return result;
   });
 }
 
-function boostedParts({ size, groups, segments, fold, folds }: Design): Float64Array[] {
-  return segments.map((segment, s) => {
-    const others = [...groups, ...segments.filter((_, o) => o !== s)].map(({ values }) => values);
-    const rows = Array.from({ length: size }, (_, i) => Float64Array.from(others, (column) => column[i]));
+function boostedParts(design: Design): Float64Array[] {
+  const { size, parts, fold, folds } = design;
+  return parts.map((part, half) => {
+    const columns = featuresOf(design, half).slice(1);
+    const rows = Array.from({ length: size }, (_, i) => Float64Array.from(columns, (column) => column[i]));
     const result = new Float64Array(size);
     for (let f = 0; f < folds; f++) {
       const train = rows.map((_, i) => i).filter((i) => fold[i] !== f);
       const model = fitBoosted(
         train.map((i) => rows[i]),
-        Float64Array.from(train, (i) => segment.values[i]),
+        Float64Array.from(train, (i) => part.values[i]),
       );
       for (let i = 0; i < size; i++) if (fold[i] === f) result[i] = model.predict(rows[i]);
     }

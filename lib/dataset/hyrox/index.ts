@@ -8,6 +8,7 @@ export { readRaces, parseRaces, type ReadOptions, type ReadRaces, type ReadRepor
 export type { Handling, ProblemKind, ProblemOptions, RaceProblem } from './problems.js';
 export {
   labelAsPublished,
+  publishedBoosting,
   publishedElbow,
   type FeedbackRecord,
   type PublishedFigures,
