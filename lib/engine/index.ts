@@ -1,6 +1,6 @@
 /** The engine's door: TensorFlow.js functions in, fast native execution out. */
 export { createEngine } from './engine';
-export type { CompiledFunction, CompiledVjp, Engine, EngineOptions, Residuals, RunOptions } from './engine';
+export type { CompiledFunction, CompiledVjp, Engine, EngineOptions, Residuals } from './engine';
 export type { Feeds } from './host-arrays';
 export type { Provider } from './session';
 export { PROVIDERS } from './session';
