@@ -6,31 +6,25 @@
  * costs most, {behind} how much it costs, {advice} for that segment. Every verdict keeps its key word (slower, close,
  * outperformed) and every list its "improve:", so that the same metrics read both sets.
  */
-import { z } from 'zod';
-
-const sentences = z.array(z.string().min(1)).min(1);
-
-export const answerTemplatesSchema = z.object({
-  /** The total is above the usual range of residuals. */
-  slower: sentences,
-  /** Inside. */
-  close: sentences,
-  /** Below. */
-  outperformed: sentences,
-  /** There are segments to list. */
-  improve: sentences,
-  /** There are none. */
-  inLine: sentences,
-  /** About the segment that costs most; left out where empty. */
-  cost: z.array(z.string()).default([]),
-  /** Frame of the advice; left out where empty. */
-  advise: z.array(z.string()).default([]),
-  /** Segment -> pieces of advice. */
-  advice: z.record(z.string(), sentences).default({}),
-});
-
 /** Wordings of each part of an answer. */
-export type AnswerTemplates = z.infer<typeof answerTemplatesSchema>;
+export interface AnswerTemplates {
+  /** The total is above the usual range of residuals. */
+  slower: string[];
+  /** Inside. */
+  close: string[];
+  /** Below. */
+  outperformed: string[];
+  /** There are segments to list. */
+  improve: string[];
+  /** There are none. */
+  inLine: string[];
+  /** About the segment that costs most; left out where empty. */
+  cost: string[];
+  /** Frame of the advice; left out where empty. */
+  advise: string[];
+  /** Segment -> pieces of advice. */
+  advice: Record<string, string[]>;
+}
 
 export const PLAIN_TEMPLATES: AnswerTemplates = {
   slower: ['You performed slower than expected.'],

@@ -1,4 +1,4 @@
-/** NumPy's generator, k-means, silhouette and regression against NumPy and scikit-learn (golden.py). */
+/** NumPy's generator, k-means, silhouette and regression against NumPy and scikit-learn (test/golden/hyrox/make.py). */
 import { describe, it } from 'node:test';
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
@@ -26,7 +26,7 @@ interface Golden {
   linear: { coefficients: number[]; intercept: number; r2: number };
 }
 
-const source = path.resolve(__dirname, '../../../../test/dataset/hyrox/golden.json');
+const source = path.resolve(__dirname, '../../../../test/golden/hyrox/golden.json');
 const golden = JSON.parse(fs.readFileSync(source, 'utf8')) as Golden;
 const points = Array.from({ length: 120 }, (_, i) => [
   ((i * 7919) % 101) / 101 + (i % 3),
