@@ -11,6 +11,7 @@ export {
   publishedBoosting,
   publishedElbow,
   type FeedbackRecord,
+  type Mistake,
   type PublishedFigures,
   type PublishedIntermediate,
   type PublishedOptions,
