@@ -1,6 +1,9 @@
 #!/usr/bin/env node
 /** The `tunebook` command. Each subcommand lives in its room; this file only reads the command line. */
 import { Command, InvalidArgumentError } from 'commander';
+import { checkNotebook, type CheckOptions } from './notebook/check';
+import { installKernel, listKernels, uninstallKernel, type KernelPlace } from './notebook/kernelspec';
+import { repairFile } from './notebook/repair';
 import { runCommand, type RunCommandOptions } from './notebook/run-command';
 import { TunebookError } from './types';
 
@@ -42,6 +45,70 @@ program
   .action(async (notebook: string, options: RunCommandOptions) => {
     process.exitCode = await runCommand(notebook, options);
   });
+
+program
+  .command('check')
+  .description('say what is wrong with notebook files')
+  .argument('<notebooks...>')
+  .option('--executed', 'the notebooks have been run: outputs are expected')
+  .option('--untrusted', 'report scripts in outputs')
+  .option('--no-types', 'do not type-check the cells')
+  .action((notebooks: string[], options: CheckOptions) => {
+    for (const file of notebooks) {
+      const findings = checkNotebook(file, options);
+      for (const { where, message } of findings) console.log(`${file}: ${where}: ${message}`);
+      if (findings.length > 0) process.exitCode = 1;
+      else console.log(`${file}: fine`);
+    }
+  });
+
+program
+  .command('repair')
+  .description('mend notebook files; every byte that is not mended stays')
+  .argument('<notebooks...>')
+  .option('--normalise', "write the whole file in nbformat's own form")
+  .action((notebooks: string[], options: { normalise?: boolean }) => {
+    for (const file of notebooks) {
+      const { mended, left } = repairFile(file, options.normalise === true);
+      for (const text of mended) console.log(`${file}: ${text}`);
+      for (const text of left) console.log(`${file}: still wrong: ${text}`);
+      if (mended.length + left.length === 0) console.log(`${file}: nothing to mend`);
+      if (left.length > 0) process.exitCode = 1;
+    }
+  });
+
+interface PlaceOptions {
+  readonly prefix?: string;
+  readonly system?: boolean;
+}
+
+function placeOf({ prefix, system }: PlaceOptions): KernelPlace {
+  if (prefix !== undefined) return { kind: 'prefix', prefix };
+  return system ? { kind: 'system' } : { kind: 'user' };
+}
+
+const kernel = program.command('kernel').description('make Jupyter and VS Code know the TypeScript kernel');
+const places = (command: Command): Command =>
+  command
+    .option('--prefix <folder>', 'for one environment (a virtualenv, a conda environment)')
+    .option('--system', 'for all users; default: for this user');
+places(kernel.command('install').description('register the kernel')).action((options: PlaceOptions) => {
+  console.log(`Installed in ${installKernel(placeOf(options))}`);
+});
+places(kernel.command('uninstall').description('remove the kernel')).action((options: PlaceOptions) => {
+  const folder = uninstallKernel(placeOf(options));
+  console.log(folder === null ? 'There is none.' : `Removed ${folder}`);
+});
+places(kernel.command('list').description('list the kernels that Jupyter finds')).action(
+  (options: PlaceOptions) => {
+    const searched: KernelPlace[] = [{ kind: 'user' }, { kind: 'system' }];
+    if (options.prefix !== undefined) searched.unshift({ kind: 'prefix', prefix: options.prefix });
+    for (const { name, displayName, folder, works } of listKernels(searched))
+      console.log(
+        `${name.padEnd(16)} ${displayName.padEnd(28)} ${folder}${works ? '' : '  (its program is missing)'}`,
+      );
+  },
+);
 
 program.parseAsync().catch((error: unknown) => {
   if (error instanceof Error && 'exitCode' in error) return; // commander has said it

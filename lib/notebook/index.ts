@@ -22,3 +22,5 @@ export type { DiffPart, FrameLike, Sample, SamplesOptions, TableOptions, TableRo
 export type { CellOutput, MimeBundle, MultilineText, Notebook, NotebookCell } from './nbformat';
 export { runNotebook } from './runner';
 export type { CellResult, RunEvent, RunOptions, RunResult, RunStatus } from './runner';
+export { projectPath, runFolder } from './places';
+export { lossFigure, trainingView } from './training-view';

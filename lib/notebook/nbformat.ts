@@ -130,14 +130,21 @@ function partProblems(part: SchemaPart, value: unknown, where: string): string[]
 export function validateNotebook(notebook: unknown): string[] {
   if (typeof notebook !== 'object' || notebook === null || Array.isArray(notebook))
     return ['notebook: expected an object'];
-  const cells: unknown = (notebook as { cells?: unknown }).cells;
-  const problems = partProblems(
-    'notebook',
-    Array.isArray(cells) ? { ...notebook, cells: [] } : notebook,
-    'notebook',
-  );
-  for (const [i, cell] of (Array.isArray(cells) ? (cells as unknown[]) : []).entries())
-    problems.push(...cellProblems(cell, `cells/${i}`));
+  const { cells, nbformat_minor: minor } = notebook as { cells?: unknown; nbformat_minor?: unknown };
+  // Before 4.5 cells had no ids; the rest of the format is the same.
+  const old = typeof minor === 'number' && Number.isInteger(minor) && minor >= 0 && minor < 5;
+  const head = {
+    ...notebook,
+    ...(Array.isArray(cells) ? { cells: [] } : {}),
+    ...(old ? { nbformat_minor: 5 } : {}),
+  };
+  const problems = partProblems('notebook', head, 'notebook');
+  for (const [i, cell] of (Array.isArray(cells) ? (cells as unknown[]) : []).entries()) {
+    const where = `cells/${i}`;
+    if (old && typeof cell === 'object' && cell !== null && 'id' in cell)
+      problems.push(`${where}/id: nbformat 4.${minor} has no cell ids`);
+    problems.push(...cellProblems(old && typeof cell === 'object' ? { id: 'none', ...cell } : cell, where));
+  }
   problems.push(...duplicateIds(notebook), ...widgetProblems(notebook));
   return problems;
 }

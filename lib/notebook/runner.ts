@@ -30,7 +30,7 @@ export interface RunOptions {
   readonly parameters?: GivenParameters;
   /** Whether `parameters` are texts of a command line, read by type. Default false. */
   readonly parametersAsText?: boolean;
-  /** For the whole run; no limit by default. */
+  /** For the whole run, from its first cell on; no limit by default. */
   readonly timeoutMs?: number;
   /** For each cell; no limit by default. */
   readonly cellTimeoutMs?: number;
@@ -132,7 +132,7 @@ function prepare(source: Notebook): Notebook {
 
 /** State of a run that its parts share. */
 class Run {
-  readonly startMs = Date.now();
+  startMs = Date.now();
   readonly results: CellResult[] = [];
   readonly collector = new OutputCollector();
   stop: { status: RunStatus; message: string } | null = null;
@@ -347,6 +347,7 @@ export async function runNotebook(options: RunOptions): Promise<RunResult> {
   try {
     run.save();
     await kernel.execute('', { silent: true }).done; // loads the compiler: no cell's time
+    run.startMs = Date.now();
     await runCells(run, kernel);
   } catch (error) {
     if (!(error instanceof KernelDeadError)) throw error;

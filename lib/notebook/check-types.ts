@@ -1,0 +1,183 @@
+/**
+ * Type-checks the cells of a notebook under the strict compiler: each cell is a module that sees the latest
+ * declarations of the cells before it, as in the kernel.
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+import type * as TypeScript from 'typescript';
+import { loadTypescript } from './load-typescript';
+import { cellSource, cellTags, type Notebook } from './nbformat';
+
+/** One finding; `cell` and `line` count from 1. */
+export interface TypeFinding {
+  readonly cell: number;
+  readonly line: number;
+  readonly message: string;
+}
+
+/** One cell as a module; its first line is ours. */
+interface CellModule {
+  /** Position in the notebook, from 1. */
+  readonly cell: number;
+  readonly text: string;
+}
+
+type NameKind = 'variable' | 'other';
+
+/** The names that a cell declares or imports at its top level. */
+function declaredNames(ts: typeof TypeScript, file: TypeScript.SourceFile): Map<string, NameKind> {
+  const names = new Map<string, NameKind>();
+  const bind = (name: TypeScript.BindingName, kind: NameKind): void => {
+    if (ts.isIdentifier(name)) names.set(name.text, kind);
+    else name.elements.forEach((element) => ts.isBindingElement(element) && bind(element.name, kind));
+  };
+  for (const statement of file.statements) {
+    if (ts.isVariableStatement(statement)) {
+      const { declarations, flags } = statement.declarationList;
+      declarations.forEach(({ name }) => bind(name, flags & ts.NodeFlags.Const ? 'other' : 'variable'));
+    } else if (ts.isImportDeclaration(statement)) {
+      const { name, namedBindings } = statement.importClause ?? {};
+      if (name) names.set(name.text, 'other');
+      if (namedBindings && ts.isNamespaceImport(namedBindings)) names.set(namedBindings.name.text, 'other');
+      else namedBindings?.elements.forEach((element) => names.set(element.name.text, 'other'));
+    } else if (
+      (ts.isFunctionDeclaration(statement) ||
+        ts.isClassDeclaration(statement) ||
+        ts.isInterfaceDeclaration(statement) ||
+        ts.isTypeAliasDeclaration(statement) ||
+        ts.isEnumDeclaration(statement)) &&
+      statement.name
+    )
+      names.set(statement.name.text, 'other');
+  }
+  return names;
+}
+
+function usedNames(ts: typeof TypeScript, file: TypeScript.SourceFile): Set<string> {
+  const names = new Set<string>();
+  const visit = (node: TypeScript.Node): void => {
+    if (ts.isIdentifier(node)) names.add(node.text);
+    ts.forEachChild(node, visit);
+  };
+  visit(file);
+  return names;
+}
+
+/** The cells as modules that import what earlier cells declare; `let` stays assignable, as in the kernel. */
+function cellModules(notebook: Notebook): CellModule[] {
+  const ts = loadTypescript();
+  const known = new Map<string, { module: string; kind: NameKind }>();
+  const modules: CellModule[] = [];
+  for (const [i, cell] of notebook.cells.entries()) {
+    if (cell.cell_type !== 'code' || cellTags(cell).includes('skip-type-check')) continue;
+    const source = cellSource(cell);
+    const file = ts.createSourceFile('cell.ts', source, ts.ScriptTarget.Latest, true);
+    const own = declaredNames(ts, file);
+    const head = [...usedNames(ts, file)].flatMap((name) => {
+      const from = known.get(name);
+      if (!from || own.has(name)) return [];
+      return from.kind === 'variable'
+        ? [`declare let ${name}: typeof import('${from.module}').${name};`]
+        : [`import { ${name} } from '${from.module}';`];
+    });
+    const module = `./${moduleName(i + 1)}`;
+    for (const [name, kind] of own) known.set(name, { module, kind });
+    modules.push({
+      cell: i + 1,
+      text: `${head.join(' ')}\n${source}\nexport { ${[...own.keys()].join(', ')} };`,
+    });
+  }
+  return modules;
+}
+
+const moduleName = (cell: number): string => `__notebook_cell_${cell}`;
+
+/**
+ * Checks the types of a notebook's cells.
+ * @param file where the notebook stands: imports are found from there
+ */
+export function checkCellTypes(notebook: Notebook, file: string): TypeFinding[] {
+  const ts = loadTypescript();
+  const folder = path.dirname(path.resolve(file));
+  const modules = new Map(
+    cellModules(notebook).map((module) => [path.join(folder, `${moduleName(module.cell)}.ts`), module]),
+  );
+  const packageRoot = path.resolve(__dirname, '..', '..', '..');
+  const options: TypeScript.CompilerOptions = {
+    strict: true,
+    noEmit: true,
+    target: ts.ScriptTarget.ES2022,
+    lib: ['lib.es2022.d.ts'],
+    module: ts.ModuleKind.ESNext,
+    moduleResolution: ts.ModuleResolutionKind.Node10,
+    ignoreDeprecations: '5.0',
+    esModuleInterop: true,
+    resolveJsonModule: true,
+    skipLibCheck: true,
+    types: ['node'],
+    typeRoots: [path.join(packageRoot, 'node_modules', '@types')],
+    paths: { tunebook: [packageRoot] },
+  };
+  const host = ts.createCompilerHost(options);
+  const { getSourceFile, fileExists, readFile } = host;
+  const own = (wanted: string): CellModule | undefined => modules.get(path.resolve(wanted));
+  host.getSourceFile = (wanted, ...rest) => {
+    const module = own(wanted);
+    if (!module) return getSourceFile.call(host, wanted, ...rest);
+    return ts.createSourceFile(wanted, module.text, ts.ScriptTarget.ES2022, true);
+  };
+  host.fileExists = (wanted) => own(wanted) !== undefined || fileExists.call(host, wanted);
+  host.readFile = (wanted) => own(wanted)?.text ?? readFile.call(host, wanted);
+  host.getCurrentDirectory = () => folder;
+  const program = ts.createProgram([...modules.keys()], options, host);
+  return [...modules].flatMap(([name, { cell }]) => {
+    const source = program.getSourceFile(name);
+    if (!source) return [];
+    return [...program.getSyntacticDiagnostics(source), ...program.getSemanticDiagnostics(source)].map(
+      ({ start, messageText }): TypeFinding => ({
+        cell,
+        line: source.getLineAndCharacterOfPosition(start ?? 0).line,
+        message: ts.flattenDiagnosticMessageText(messageText, ' '),
+      }),
+    );
+  });
+}
+
+/** Packages that the cells import and the nearest package.json does not name. */
+export function missingDependencies(notebook: Notebook, file: string): string[] {
+  const ts = loadTypescript();
+  const builtin = new Set([...process.getBuiltinModule('node:module').builtinModules, 'tslab']);
+  const known = dependencyNames(path.dirname(path.resolve(file)));
+  const missing = new Set<string>();
+  for (const cell of notebook.cells) {
+    if (cell.cell_type !== 'code') continue;
+    for (const { fileName: id } of ts.preProcessFile(cellSource(cell), true, true).importedFiles) {
+      if (/^[./]|^node:/.test(id)) continue;
+      const name = id.startsWith('@') ? id.split('/').slice(0, 2).join('/') : id.split('/')[0];
+      if (!builtin.has(name) && !known.has(name)) missing.add(name);
+    }
+  }
+  return [...missing];
+}
+
+function dependencyNames(folder: string): Set<string> {
+  const names = new Set<string>(['tunebook']);
+  for (let at = folder; ; at = path.dirname(at)) {
+    const file = path.join(at, 'package.json');
+    if (fs.existsSync(file)) {
+      const {
+        name,
+        dependencies = {},
+        optionalDependencies = {},
+      } = JSON.parse(fs.readFileSync(file, 'utf8')) as {
+        name?: string;
+        dependencies?: object;
+        optionalDependencies?: object;
+      };
+      for (const known of [name, ...Object.keys(dependencies), ...Object.keys(optionalDependencies)])
+        if (known) names.add(known);
+      return names;
+    }
+    if (path.dirname(at) === at) return names;
+  }
+}

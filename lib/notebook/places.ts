@@ -1,0 +1,22 @@
+/**
+ * Where a notebook finds its data and leaves its results, whether it runs in Jupyter (in notebooks/), by the
+ * runner, or from a program elsewhere.
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+
+// This file runs from .build/lib/notebook.
+const packageRoot = path.resolve(__dirname, '..', '..', '..');
+
+/** A path as given if it exists from here, else inside the package: 'data/...' works from every folder. */
+export function projectPath(file: string): string {
+  const here = path.resolve(file);
+  return path.isAbsolute(file) || fs.existsSync(here) ? here : path.join(packageRoot, file);
+}
+
+/** The folder for a run's results, made if missing: what the runner chose, else outputs/`name`. */
+export function runFolder(name: string): string {
+  const folder = process.env.TUNEBOOK_OUTPUT ?? path.join(packageRoot, 'outputs', name);
+  fs.mkdirSync(folder, { recursive: true });
+  return path.resolve(folder);
+}
