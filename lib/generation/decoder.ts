@@ -2,7 +2,7 @@
  * Logits of the next token, for a batch of rows that grow by one token a step: with a key-value cache, where a
  * step is one compiled function over all layers, or without, where every step runs the whole rows again.
  */
-import { linear } from '../engine';
+import { linear, tf } from '../engine';
 import type { CompiledFunction, NamedTensors, TensorFunction } from '../engine';
 import { signatureOf } from '../models';
 import type { Architecture, CausalLM, LayerCache } from '../models';
@@ -84,7 +84,8 @@ export class CachedDecoder implements Decoder {
     const ids = Int32Array.from(tokens, (token) => token ?? 0);
     const positions = Int32Array.from(tokens, (token, row) => (token === null ? 0 : cache.lengths[row]));
     const x = this.model.embed(ids, positions, [tokens.length, 1]);
-    await compiled.run({ ...feeds, x }, { into });
+    const shared = this.model.architecture.positionFeeds(positions, [tokens.length, 1]);
+    await compiled.run({ ...feeds, ...shared, x }, { into });
     cache.append(
       steps,
       tokens.map((token) => token !== null),
@@ -115,7 +116,7 @@ export class CachedDecoder implements Decoder {
 /** A compiled step with everything that stays the same from one token to the next. */
 interface ReadyStep {
   readonly compiled: CompiledFunction;
-  /** All inputs but x. */
+  /** All inputs but x and those that depend on its positions. */
   readonly feeds: Record<string, HostTensor>;
   /** Buffers of the outputs. */
   readonly into: Record<string, Float32Array>;
@@ -140,7 +141,11 @@ async function readyStep(model: CausalLM, cache: KeyValueCache): Promise<ReadySt
     return { key, value };
   });
   const x = { data: new Float32Array(rows * architecture.width), shape: [rows, 1, architecture.width] };
-  const compiled = await model.engine.compile(stepFunction(architecture), signatureOf({ ...feeds, x }));
+  const shared = architecture.positionFeeds(new Int32Array(rows), [rows, 1]);
+  const compiled = await model.engine.compile(
+    stepFunction(architecture),
+    signatureOf({ ...feeds, ...shared, x }),
+  );
   return { compiled, feeds, into, steps };
 }
 
@@ -166,12 +171,14 @@ function stepFunction(architecture: Architecture): TensorFunction {
     const outputs: NamedTensors = {};
     let x = inputs.x;
     for (let layer = 0; layer < architecture.layers; layer++) {
-      const { y, key, value } = architecture.block({ ...inputsOf(layer, inputs), x, bias: inputs.bias });
+      const { y, key, value } = architecture.block({ ...inputs, ...inputsOf(layer, inputs), x });
       outputs[layerName(layer, 'key')] = key;
       outputs[layerName(layer, 'value')] = value;
       x = y;
     }
-    const { y } = architecture.finalNorm({ ...inputs, x });
+    // Rows as a matrix, so that the logits need no reshaping, which would copy them.
+    const last = tf.reshape(x, [-1, architecture.width]);
+    const { y } = architecture.finalNorm({ ...inputs, x: last });
     outputs.logits = linear(y, inputs.head, undefined, { transposeWeight: true });
     return outputs;
   };

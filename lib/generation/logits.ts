@@ -148,33 +148,28 @@ function nucleus({ tokens, probabilities }: Candidates, topP: number): Candidate
   return kept;
 }
 
-const BINS = 4096;
+/** Bins of `leastLikelyKept`: the upper half of a float32's bits orders numbers up to 1 coarsely. */
+const BINS = 0x3f80 + 1;
 
 /**
- * Index of the least likely token that nucleus sampling keeps. Tokens are counted into bins of log-probability;
- * only those of the bin where the limit falls are sorted.
+ * Index of the least likely token that nucleus sampling keeps. Tokens are counted into bins of similar
+ * probability; only those of the bin where the limit falls are sorted.
  */
 function leastLikelyKept(probabilities: Float64Array, limit: number): number {
-  // All tokens up to (1 - limit) / count each have at most 1 - limit together: none of them can be kept.
-  const negligible = (1 - limit) / probabilities.length;
-  let [low, high] = [Infinity, 0];
-  for (const p of probabilities) {
-    if (p > high) high = p;
-    if (p > negligible && p < low) low = p;
-  }
-  const scale = (BINS - 1) / (Math.log(high / low) || 1);
-  const lastBin = Math.round(Math.log(high / low) * scale);
-  const binOf = new Int16Array(probabilities.length).fill(-1);
+  const bits = new Uint32Array(new Float32Array(probabilities).buffer);
   const mass = new Float64Array(BINS);
-  for (let i = 0; i < probabilities.length; i++) {
-    if (!(probabilities[i] >= low)) continue;
-    binOf[i] = Math.round(Math.log(high / probabilities[i]) * scale);
-    mass[binOf[i]] += probabilities[i];
+  for (let i = 0; i < bits.length; i++) mass[bits[i] >>> 16] += probabilities[i];
+  let before = 0;
+  // The bin where the limit falls; where rounding leaves the whole just under it, the last bin in use.
+  let least = BINS - 1;
+  for (let bin = BINS - 1; bin >= 0 && before < limit; bin--) {
+    if (mass[bin] === 0) continue;
+    before += mass[bin];
+    least = bin;
   }
-  let [bin, before] = [0, 0];
-  while (bin < lastBin && before + mass[bin] < limit) before += mass[bin++];
+  before -= mass[least];
   const inBin: number[] = [];
-  for (let i = 0; i < binOf.length; i++) if (binOf[i] === bin) inBin.push(i);
+  for (let i = 0; i < bits.length; i++) if (bits[i] >>> 16 === least) inBin.push(i);
   inBin.sort((a, b) => probabilities[b] - probabilities[a] || a - b);
   for (const i of inBin) {
     before += probabilities[i];
