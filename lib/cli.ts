@@ -4,7 +4,12 @@ import { Command, InvalidArgumentError } from 'commander';
 import { checkNotebook, type CheckOptions } from './notebook/check';
 import { installKernel, listKernels, uninstallKernel, type KernelPlace } from './notebook/kernelspec';
 import { repairFile } from './notebook/repair';
-import { runCommand, type RunCommandOptions } from './notebook/run-command';
+import {
+  runCommand,
+  sweepCommand,
+  type RunCommandOptions,
+  type SweepCommandOptions,
+} from './notebook/run-command';
 import { TunebookError } from './types';
 
 function seconds(text: string): number {
@@ -33,7 +38,7 @@ const program = new Command('tunebook')
 program
   .command('run')
   .description('run a notebook from top to bottom, without Jupyter and without Python')
-  .argument('<notebook>', 'the notebook; it is not changed')
+  .argument('<notebooks...>', 'the notebooks; they are not changed')
   .option('-p, --param <name=value>', 'set a parameter (repeatable); checked against its type', collect, [])
   .option('-o, --output <file>', 'the executed notebook (default: outputs/NAME/NAME.ipynb)')
   .option('--timeout <seconds>', 'limit for the whole run', seconds)
@@ -42,8 +47,26 @@ program
   .option('--from <cell>', 'number of the first cell to run, counting all cells', count)
   .option('--until <cell>', 'number of the last cell to run', count)
   .option('--list-params', 'show the parameters with types and defaults, and run nothing')
-  .action(async (notebook: string, options: RunCommandOptions) => {
-    process.exitCode = await runCommand(notebook, options);
+  .option('--params-file <file>', 'parameters from a .json or .yaml file; -p wins')
+  .option('--junit <file>', "write JUnit's report, a test case for each cell")
+  .option('--summary <file>', 'write a summary as JSON')
+  .option('-j, --jobs <count>', 'notebooks that run at a time', count)
+  .action(async (notebooks: string[], options: RunCommandOptions) => {
+    process.exitCode = await runCommand(notebooks, options);
+  });
+
+program
+  .command('sweep')
+  .description('run a notebook over a grid of parameters and compare the runs')
+  .argument('<notebook>')
+  .requiredOption('-g, --grid <name=value,value...>', 'a parameter and its values (repeatable)', collect, [])
+  .option('-p, --param <name=value>', 'a parameter of all runs (repeatable)', collect, [])
+  .option('-o, --output <folder>', 'folder of the sweep (default: outputs/NAME-sweep)')
+  .option('--metric <name>', "the metric to draw, from the runs' metrics.json")
+  .option('-j, --jobs <count>', 'runs at a time', count)
+  .option('--timeout <seconds>', 'limit for each run', seconds)
+  .action(async (notebook: string, options: SweepCommandOptions) => {
+    process.exitCode = await sweepCommand(notebook, options);
   });
 
 program

@@ -186,7 +186,9 @@ export function upgradeNotebook(old: Record<string, unknown>): Notebook {
         execution_count: typeof count === 'number' ? count : null,
       };
     });
-  const { name: _name, signature: _signature, ...metadata } = (old.metadata ?? {}) as Record<string, unknown>;
+  // `name` and `signature` belong to nbformat 3.
+  const kept = Object.entries((old.metadata ?? {}) as Record<string, unknown>);
+  const metadata = Object.fromEntries(kept.filter(([key]) => key !== 'name' && key !== 'signature'));
   return { cells, metadata, nbformat: 4, nbformat_minor: 5 };
 }
 

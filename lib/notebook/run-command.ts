@@ -2,9 +2,13 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { TunebookError } from '../types';
-import { readNotebook } from './nbformat';
+import { readNotebook, writeFileAtomic } from './nbformat';
 import { describeParameters, notebookParameters } from './parameters';
+import { parametersFromEnvironment, readParameterFile } from './parameter-files';
+import { checkParameters } from './parameters';
+import { inParallel, jsonSummary, junitReport } from './run-summary';
 import { runNotebook, type CellResult, type RunOptions, type RunResult } from './runner';
+import { sweepNotebook } from './sweep';
 import { formatDuration, formatSize, makeRunView } from './terminal-view';
 
 /** What the command line gives. */
@@ -17,6 +21,11 @@ export interface RunCommandOptions {
   readonly from?: number;
   readonly until?: number;
   readonly listParams?: boolean;
+  readonly paramsFile?: string;
+  readonly junit?: string;
+  readonly summary?: string;
+  /** Notebooks that run at a time. */
+  readonly jobs?: number;
 }
 
 /** Reads `name=value` arguments. */
@@ -99,37 +108,131 @@ function reportEnd(result: RunResult): void {
     );
 }
 
-/** Runs the command. @returns the exit status: 0 ok, 1 failed, 130 interrupted */
-export async function runCommand(notebook: string, options: RunCommandOptions): Promise<number> {
-  if (options.listParams) {
-    console.log(describeParameters(notebookParameters(readNotebook(notebook))));
-    return 0;
-  }
-  const { folder, file } = outputPlaces(notebook, options.output);
-  const view = makeRunView(process.stdout, earlierDurations(file));
-  const control = onControlC((text) => view.take({ type: 'note', text }));
-  const runOptions: RunOptions = {
-    notebook,
-    output: file,
-    outputFolder: folder,
-    parameters: readAssignments(options.param ?? []),
-    parametersAsText: true,
+/** Parameters of a notebook from the environment, a file and the command line; the later ones win. */
+function givenParameters(notebook: string, options: RunCommandOptions): Record<string, unknown> {
+  const declared = notebookParameters(readNotebook(notebook));
+  // The environment may be meant for another notebook: what this one does not have is passed over.
+  const fromEnvironment = Object.entries(parametersFromEnvironment()).filter(([name]) =>
+    declared.some((parameter) => parameter.name === name),
+  );
+  return {
+    ...checkParameters(declared, Object.fromEntries(fromEnvironment), true),
+    ...(options.paramsFile === undefined
+      ? {}
+      : checkParameters(declared, readParameterFile(options.paramsFile), false)),
+    ...checkParameters(declared, readAssignments(options.param ?? []), true),
+  };
+}
+
+function limitsOf(options: RunCommandOptions): Partial<RunOptions> {
+  return {
     ...(options.timeout === undefined ? {} : { timeoutMs: options.timeout * 1000 }),
     ...(options.cellTimeout === undefined ? {} : { cellTimeoutMs: options.cellTimeout * 1000 }),
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     ...(options.from === undefined ? {} : { from: options.from }),
     ...(options.until === undefined ? {} : { until: options.until }),
-    interrupt: control.interrupt,
-    kill: control.kill,
-    onEvent: (event) => view.take(event),
   };
+}
+
+async function runOne(notebook: string, options: RunCommandOptions): Promise<RunResult> {
+  const { folder, file } = outputPlaces(notebook, options.output);
+  const view = makeRunView(process.stdout, earlierDurations(file));
+  const control = onControlC((text) => view.take({ type: 'note', text }));
   try {
-    const result = await runNotebook(runOptions);
+    const result = await runNotebook({
+      ...limitsOf(options),
+      notebook,
+      output: file,
+      outputFolder: folder,
+      parameters: givenParameters(notebook, options),
+      interrupt: control.interrupt,
+      kill: control.kill,
+      onEvent: (event) => view.take(event),
+    });
     view.close();
     reportEnd(result);
-    return result.exitStatus;
+    return result;
   } finally {
     view.close();
+    control.off();
+  }
+}
+
+/** Several notebooks: a line for each that ends. */
+async function runSeveral(notebooks: readonly string[], options: RunCommandOptions): Promise<RunResult[]> {
+  const places = notebooks.map((notebook) => outputPlaces(notebook));
+  const doubled = places.find(({ file }, i) => places.findIndex((other) => other.file === file) !== i);
+  if (doubled)
+    throw new TunebookError(
+      `run: two notebooks would both write ${doubled.file}; run them one by one with -o`,
+    );
+  if (options.output !== undefined) throw new TunebookError('run: -o is for one notebook');
+  const parameters = notebooks.map((notebook) => givenParameters(notebook, options));
+  const control = onControlC((text) => console.log(text));
+  try {
+    return await inParallel(notebooks, options.jobs ?? 1, async (notebook, i) => {
+      const result = await runNotebook({
+        ...limitsOf(options),
+        notebook,
+        output: places[i].file,
+        outputFolder: places[i].folder,
+        parameters: parameters[i],
+        interrupt: control.interrupt,
+        kill: control.kill,
+      });
+      console.log(
+        `${notebook}: ${result.status} in ${formatDuration(result.durationMs)}, ${result.output}` +
+          `${result.message === undefined ? '' : `\n  ${result.message}`}`,
+      );
+      return result;
+    });
+  } finally {
+    control.off();
+  }
+}
+
+/** Runs the command. @returns the exit status: 0 ok, 1 failed, 130 interrupted */
+export async function runCommand(notebooks: readonly string[], options: RunCommandOptions): Promise<number> {
+  if (options.listParams) {
+    for (const notebook of notebooks)
+      console.log(describeParameters(notebookParameters(readNotebook(notebook))));
+    return 0;
+  }
+  const results =
+    notebooks.length === 1 ? [await runOne(notebooks[0], options)] : await runSeveral(notebooks, options);
+  if (options.junit !== undefined) writeFileAtomic(options.junit, junitReport(results));
+  if (options.summary !== undefined) writeFileAtomic(options.summary, jsonSummary(results));
+  return Math.max(...results.map(({ exitStatus }) => exitStatus));
+}
+
+/** What the command line of `sweep` gives. */
+export interface SweepCommandOptions extends RunCommandOptions {
+  readonly grid: readonly string[];
+  readonly metric?: string;
+}
+
+/** Runs a sweep. @returns the exit status: 0 when all runs went well */
+export async function sweepCommand(notebook: string, options: SweepCommandOptions): Promise<number> {
+  const grid = Object.fromEntries(
+    Object.entries(readAssignments(options.grid)).map(([name, values]) => [name, values.split(',')]),
+  );
+  const folder = options.output ?? path.join('outputs', `${path.basename(notebook, '.ipynb')}-sweep`);
+  const control = onControlC((text) => console.log(text));
+  try {
+    const runs = await sweepNotebook({
+      notebook,
+      grid,
+      parameters: readAssignments(options.param ?? []),
+      folder,
+      ...(options.jobs === undefined ? {} : { jobs: options.jobs }),
+      ...(options.metric === undefined ? {} : { metric: options.metric }),
+      run: { ...limitsOf(options), interrupt: control.interrupt, kill: control.kill },
+      onRun: (name, result) =>
+        console.log(`${name}: ${result.status} in ${formatDuration(result.durationMs)}`),
+    });
+    console.log(`\n${fs.readFileSync(path.join(folder, 'sweep.md'), 'utf8')}\nWritten: ${folder}`);
+    return runs.every(({ status }) => status === 'ok') ? 0 : 1;
+  } finally {
     control.off();
   }
 }

@@ -1,0 +1,72 @@
+/** Parameters from files and from the environment: JSON, flat YAML (`name: value` lines), `TUNEBOOK_PARAM_name`. */
+import fs from 'node:fs';
+import path from 'node:path';
+import { TunebookError } from '../types';
+import type { GivenParameters } from './parameters';
+
+const prefix = 'TUNEBOOK_PARAM_';
+
+/** Parameters that the environment sets, as texts. */
+export function parametersFromEnvironment(env: NodeJS.ProcessEnv = process.env): Record<string, string> {
+  const values: Record<string, string> = {};
+  for (const [name, value] of Object.entries(env))
+    if (name.startsWith(prefix) && value !== undefined) values[name.slice(prefix.length)] = value;
+  return values;
+}
+
+/** A YAML scalar or a list in brackets, as JSON knows it. */
+function yamlValue(text: string): unknown {
+  if (text === '' || text === '~' || text === 'null') return null;
+  if (/^".*"$/.test(text)) return JSON.parse(text);
+  if (/^'.*'$/.test(text)) return text.slice(1, -1).replace(/''/g, "'");
+  if (/^\[.*\]$/.test(text)) {
+    const inner = text.slice(1, -1).trim();
+    return inner === '' ? [] : inner.split(',').map((part) => yamlValue(part.trim()));
+  }
+  if (text === 'true' || text === 'false') return text === 'true';
+  const number = Number(text);
+  return /^[+-]?[\d.]/.test(text) && !Number.isNaN(number) ? number : text;
+}
+
+function readYaml(text: string, file: string): GivenParameters {
+  const values: Record<string, unknown> = {};
+  let list: unknown[] | null = null;
+  for (const [i, line] of text.split(/\r?\n/).entries()) {
+    const bare = line.replace(/(?:^|\s)#.*$/, '').trimEnd();
+    if (bare.trim() === '' || bare === '---') continue;
+    const element = /^\s*-\s+(.*)$/.exec(bare);
+    const member = /^([A-Za-z_$][\w$]*):\s*(.*)$/.exec(bare);
+    if (element && list) list.push(yamlValue(element[1]));
+    else if (member) {
+      const [, name, value] = member;
+      list = value === '' ? [] : null;
+      values[name] = list ?? yamlValue(value);
+    } else throw new TunebookError(`${file}:${i + 1}: expected \`name: value\`, got ${line.trim()}`);
+  }
+  return values;
+}
+
+/**
+ * Reads a file of parameters by its ending: `.json`, `.yaml` or `.yml` (names with values or lists; nothing nested).
+ * @throws TunebookError when the file is not of that form
+ */
+export function readParameterFile(file: string): GivenParameters {
+  let text: string;
+  try {
+    text = fs.readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new TunebookError(`${file}: cannot be read (${(error as NodeJS.ErrnoException).code})`);
+  }
+  if (/\.ya?ml$/.test(file)) return readYaml(text, file);
+  if (path.extname(file) !== '.json')
+    throw new TunebookError(`${file}: expected a .json, .yaml or .yml file`);
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new TunebookError(`${file}: expected JSON: ${(error as Error).message}`);
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new TunebookError(`${file}: expected an object of parameters`);
+  return value as GivenParameters;
+}

@@ -1,0 +1,163 @@
+/** `tunebook sweep`: a notebook over a grid of parameters; a folder for each run, one table and figure to compare. */
+import fs from 'node:fs';
+import path from 'node:path';
+import { TunebookError } from '../types';
+import type { Figure } from './figure';
+import { readNotebook, writeFileAtomic } from './nbformat';
+import { checkParameters, notebookParameters, type GivenParameters } from './parameters';
+import type { ParameterValue } from './parameter-types';
+import { saveFigure } from './plot';
+import { inParallel } from './run-summary';
+import { runNotebook, type RunOptions, type RunResult } from './runner';
+import { cellText, renderTable } from './table';
+
+/** Settings of a sweep. */
+export interface SweepOptions {
+  readonly notebook: string;
+  /** For each swept parameter its values, as texts of a command line. */
+  readonly grid: Readonly<Record<string, readonly string[]>>;
+  /** Parameters that all runs share, as texts. */
+  readonly parameters?: Readonly<Record<string, string>>;
+  /** Folder of the sweep: one folder for each run, and the comparison. */
+  readonly folder: string;
+  /** Runs at a time. Default 1. */
+  readonly jobs?: number;
+  /** Metric to draw, a name in the runs' metrics.json. Default: the first that all runs have. */
+  readonly metric?: string;
+  readonly run?: Partial<
+    Pick<RunOptions, 'timeoutMs' | 'cellTimeoutMs' | 'cwd' | 'interrupt' | 'kill' | 'kernelArgv'>
+  >;
+  readonly onRun?: (name: string, result: RunResult) => void;
+}
+
+/** One run of a sweep. */
+export interface SweepRun {
+  readonly name: string;
+  readonly parameters: Readonly<Record<string, ParameterValue>>;
+  readonly status: string;
+  readonly durationMs: number;
+  /** Numbers of the run's metrics.json; nested ones as `a.b`. */
+  readonly metrics: Readonly<Record<string, number>>;
+}
+
+/** Every combination of the grid's values, the last name varying fastest. */
+export function gridPoints(grid: Readonly<Record<string, readonly string[]>>): Record<string, string>[] {
+  return Object.entries(grid).reduce<Record<string, string>[]>(
+    (points, [name, values]) =>
+      points.flatMap((point) => values.map((value) => ({ ...point, [name]: value }))),
+    [{}],
+  );
+}
+
+/** A folder's name for a point of the grid; characters that a path must not have are replaced. */
+export function pointName(point: Readonly<Record<string, string>>): string {
+  const text = Object.entries(point)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(',');
+  return text
+    .replace(/[^\w.,=+-]+/g, '_')
+    .replace(/^\.+/, '_')
+    .slice(0, 120);
+}
+
+/** The numbers of a JSON value by their path. */
+export function flatNumbers(value: unknown, prefix = ''): Record<string, number> {
+  if (typeof value === 'number') return { [prefix]: value };
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return {};
+  return Object.assign(
+    {},
+    ...Object.entries(value).map(([key, inner]) =>
+      flatNumbers(inner, prefix === '' ? key : `${prefix}.${key}`),
+    ),
+  ) as Record<string, number>;
+}
+
+function readMetrics(folder: string): Record<string, number> {
+  try {
+    return flatNumbers(JSON.parse(fs.readFileSync(path.join(folder, 'metrics.json'), 'utf8')));
+  } catch {
+    return {};
+  }
+}
+
+function comparisonFigure(runs: readonly SweepRun[], metric: string, swept: readonly string[]): Figure {
+  const numeric =
+    swept.length === 1 && runs.every(({ parameters }) => typeof parameters[swept[0]] === 'number');
+  const done = runs.filter(({ metrics }) => metrics[metric] !== undefined);
+  const y = done.map(({ metrics }) => metrics[metric]);
+  const x = done.map(({ name, parameters }) => (numeric ? parameters[swept[0]] : name));
+  return {
+    data: [numeric ? { type: 'scatter', mode: 'lines+markers', x, y } : { type: 'bar', x, y }],
+    layout: {
+      title: { text: metric },
+      xaxis: { title: { text: swept.join(', ') } },
+      yaxis: { title: { text: metric } },
+    },
+  };
+}
+
+async function writeComparison(options: SweepOptions, runs: readonly SweepRun[]): Promise<void> {
+  const swept = Object.keys(options.grid);
+  const common = Object.keys(runs[0]?.metrics ?? {}).filter((name) =>
+    runs.every(({ metrics }) => name in metrics),
+  );
+  const rows = runs.map((run) => ({
+    ...Object.fromEntries(swept.map((name) => [name, run.parameters[name]])),
+    status: run.status,
+    seconds: Math.round(run.durationMs / 100) / 10,
+    ...run.metrics,
+  }));
+  const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];
+  const cells = rows.map((row) =>
+    columns.map((column) => cellText((row as Record<string, unknown>)[column])),
+  );
+  const markdown = [columns, columns.map(() => '---'), ...cells]
+    .map((row) => `| ${row.join(' | ')} |`)
+    .join('\n');
+  const file = (name: string): string => path.join(options.folder, name);
+  writeFileAtomic(file('sweep.json'), `${JSON.stringify({ notebook: options.notebook, runs }, null, 2)}\n`);
+  writeFileAtomic(file('sweep.md'), `${markdown}\n`);
+  writeFileAtomic(
+    file('sweep.html'),
+    `<!DOCTYPE html><meta charset="utf-8">${renderTable(rows, { columns, maxRows: 10_000 }).html}\n`,
+  );
+  const metric = options.metric ?? common[0];
+  if (metric !== undefined && runs.some(({ metrics }) => metric in metrics))
+    await saveFigure(comparisonFigure(runs, metric, swept), file('sweep.svg'));
+}
+
+/**
+ * Runs a notebook for each point of a grid and compares the runs. A run that fails does not stop the others.
+ * @throws TunebookError for an empty grid, an unknown parameter or an ill-typed value, before anything runs
+ */
+export async function sweepNotebook(options: SweepOptions): Promise<SweepRun[]> {
+  const points = gridPoints(options.grid);
+  if (Object.keys(options.grid).length === 0 || points.length === 0)
+    throw new TunebookError(
+      'sweep: expected at least one parameter with values, such as -g learningRate=1e-4,1e-3',
+    );
+  const declared = notebookParameters(readNotebook(options.notebook));
+  const values = points.map((point) => checkParameters(declared, { ...options.parameters, ...point }, true));
+  const runs = await inParallel(points, options.jobs ?? 1, async (point, i): Promise<SweepRun> => {
+    const name = pointName(point);
+    const folder = path.join(options.folder, name);
+    const parameters: GivenParameters = values[i];
+    const result = await runNotebook({
+      ...options.run,
+      notebook: options.notebook,
+      output: path.join(folder, path.basename(options.notebook)),
+      outputFolder: folder,
+      parameters,
+    });
+    options.onRun?.(name, result);
+    return {
+      name,
+      parameters: values[i],
+      status: result.status,
+      durationMs: result.durationMs,
+      metrics: readMetrics(folder),
+    };
+  });
+  await writeComparison(options, runs);
+  return runs;
+}
