@@ -4,6 +4,7 @@
  */
 import { linear, tf } from '../engine';
 import type { NamedTensors, Tensor, TensorFunction } from '../engine';
+import type { HostTensor } from '../types';
 
 /** A parameter as Hugging Face names it, without the family's prefix ('transformer.', 'model.'). */
 export interface ParameterSpec {
@@ -36,7 +37,7 @@ export interface DropoutSite {
 export interface Architecture {
   /** As in config.json. */
   readonly modelType: string;
-  /** What saved tensor names start with, for instance 'transformer.'. */
+  /** What saved tensor names start with, for instance 'transformer.'; an untied lm_head stands outside. */
   readonly prefix: string;
   readonly vocabSize: number;
   readonly width: number;
@@ -57,11 +58,13 @@ export interface Architecture {
   readonly embeddingDropout: number;
   readonly dropoutSites: readonly DropoutSite[];
   layerPrefix(layer: number): string;
+  /** Inputs of every block that depend on the tokens' positions alone, row-major [B, T]: rotary tables. */
+  positionFeeds(positions: Int32Array, shape: readonly [number, number]): Record<string, HostTensor>;
   /**
    * One decoder layer, the same function for all of them.
    * Inputs: x [B, T, C], bias [B, 1, T, S + T], the layer's parameters by their names inside the layer, and,
-   * where present, `dropout.<site>`, `past.key` and `past.value` [B, H, S, D], and the rotary tables.
-   * Outputs: y [B, T, C], key and value [B, H, T, D].
+   * where present, `dropout.<site>`, `past.key` and `past.value` [B, KV, S, D], and what `positionFeeds` gives.
+   * Outputs: y [B, T, C], key and value [B, KV, T, D].
    */
   readonly block: TensorFunction;
   /** `block` without the key and value outputs. */
@@ -99,4 +102,9 @@ export function moduleLinear(
 export function dropped(inputs: NamedTensors, site: string, tensor: Tensor): Tensor {
   const mask = inputs[`dropout.${site}`];
   return mask === undefined ? tensor : tf.mul(tensor, mask);
+}
+
+/** Our name of a parameter -> the name that Hugging Face saves it by. */
+export function storedName({ prefix }: Architecture, name: string): string {
+  return name.startsWith('lm_head.') ? name : prefix + name;
 }

@@ -6,17 +6,23 @@ import path from 'node:path';
 import { createEngine } from '../engine';
 import type { Engine, EngineOptions } from '../engine';
 import { TunebookError } from '../types';
+import { storedName } from './architecture';
 import type { Architecture, ParameterSpec } from './architecture';
 import { writeFileAtomic } from './atomic-write';
 import { CausalLM } from './causal-lm';
 import { matchStateDict, openCheckpoint, writeCheckpoint } from './checkpoint';
 import type { Checkpoint } from './checkpoint';
 import { gpt2 } from './gpt2';
+import { mistral } from './mistral';
 import { resolveModelFolder } from './hub';
 import type { ResolveModelOptions } from './hub';
 import { allocateParameters, fillNormal } from './parameters';
 
-const FAMILIES: Record<string, (config: Record<string, unknown>) => Architecture> = { gpt2 };
+const FAMILIES: Record<string, (config: Record<string, unknown>) => Architecture> = {
+  gpt2,
+  mistral,
+  llama: mistral,
+};
 
 export interface FromPretrainedOptions extends ResolveModelOptions {
   /** Where the model computes; default: compiled, on the CPU. */
@@ -103,7 +109,7 @@ export async function savePretrained(
   const sources = architecture.parameters.map(({ name, shape }) => {
     const parameter = parameters.byName.get(name);
     if (parameter === undefined) throw new Error(`internal: no parameter ${name}`);
-    return { name: architecture.prefix + name, shape, values: parameter.data };
+    return { name: storedName(architecture, name), shape, values: parameter.data };
   });
   const { files } = await writeCheckpoint(folder, sources, options);
   const torchDtype = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' }[options.dtype ?? 'F32'];
@@ -145,7 +151,8 @@ function storedNames(architecture: Architecture, checkpoint: Checkpoint): Map<st
   const tiedHead = architecture.head === architecture.tokenEmbedding;
   for (const stored of checkpoint.names) {
     const name = stored.startsWith(prefix) ? stored.slice(prefix.length) : stored;
-    if (/\.attn\.(masked_)?bias$/.test(name) || (tiedHead && name === 'lm_head.weight')) continue;
+    if (/\.attn\.(masked_)?bias$|rotary_emb\.inv_freq$/.test(name) || (tiedHead && name === 'lm_head.weight'))
+      continue;
     names.set(stored, name);
     found.set(name, checkpoint.info(stored).shape);
   }

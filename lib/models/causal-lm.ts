@@ -30,7 +30,7 @@ export interface ForwardOutput {
   logits: { data: Float32Array; shape: number[] };
 }
 
-/** Keys and values of one layer, float32 [B, H, S, D] each. */
+/** Keys and values of one layer, float32 [B, KV, S, D] each. */
 export interface LayerCache {
   readonly key: HostTensor;
   readonly value: HostTensor;
@@ -90,9 +90,11 @@ export class CausalLM {
   ): Promise<HostTensor> {
     this.assertAlive();
     const bias = attentionBias(batch, this.architecture.slidingWindow);
-    let x = this.embed(ids, positionIds(batch), batch.shape);
+    const positions = positionIds(batch);
+    const shared = { bias, ...this.architecture.positionFeeds(positions, batch.shape) };
+    let x = this.embed(ids, positions, batch.shape);
     for (let layer = 0; layer < this.architecture.layers; layer++) {
-      const { y, key, value } = await this.runBlock(layer, { x, bias }, onLayer !== undefined);
+      const { y, key, value } = await this.runBlock(layer, { x, ...shared }, onLayer !== undefined);
       onLayer?.(layer, { key, value });
       x = y;
     }

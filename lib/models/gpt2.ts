@@ -105,6 +105,7 @@ export function gpt2(config: Gpt2Config): Architecture {
       { name: 'mlp', rate: c.resid_pdrop, shape: (B, T) => [B, T, width] },
     ],
     layerPrefix: (layer) => `h.${layer}.`,
+    positionFeeds: () => ({}),
     block,
     trainingBlock: (inputs) => ({ y: block(inputs).y }),
     finalNorm: (inputs) => ({

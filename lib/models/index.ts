@@ -2,12 +2,15 @@
 export { architectureOf, AutoModelForCausalLM, countParameters, savePretrained } from './auto';
 export type { FromPretrainedOptions, SavePretrainedOptions } from './auto';
 export type { Architecture, DropoutSite, LinearModule, ParameterSpec } from './architecture';
+export { storedName } from './architecture';
 export { attentionBias, positionIds } from './attention-bias';
 export { CausalLM } from './causal-lm';
 export type { ForwardInputs, ForwardOutput, LayerCache } from './causal-lm';
 export { signatureOf } from './causal-lm';
 export { gpt2 } from './gpt2';
 export type { Gpt2Config } from './gpt2';
+export { mistral } from './mistral';
+export type { MistralConfig } from './mistral';
 export { getPeftModel, LoraAdapter, LoraConfig } from './lora';
 export type { LoraOptions } from './lora';
 export { loadAdapter, saveAdapter } from './adapter-files';

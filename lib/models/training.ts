@@ -64,6 +64,7 @@ export async function forwardBackward(
   model.checkIds(batch.inputIds, T);
   const bias = attentionBias(batch, architecture.slidingWindow);
   const positions = positionIds(batch);
+  const shared = { bias, ...architecture.positionFeeds(positions, batch.shape) };
   const trainsEmbedding = gradients.byName.has(architecture.tokenEmbedding);
 
   let x = model.embed(batch.inputIds, positions, batch.shape);
@@ -78,7 +79,7 @@ export async function forwardBackward(
   }[] = [];
   for (let layer = 0; layer < architecture.layers; layer++) {
     const parameters = model.layerFeeds(layer);
-    const feeds = { x, bias, ...parameters, ...layerMasks(model, layer, request) };
+    const feeds = { x, ...shared, ...parameters, ...layerMasks(model, layer, request) };
     const prefix = architecture.layerPrefix(layer);
     const names = Object.keys(parameters).filter((name) => gradients.byName.has(prefix + name));
     const vjp = await model.engine.compileVjp({

@@ -11,32 +11,41 @@ export const MASKED = -1e9;
 export interface AttentionInputs {
   /** float32 [B, H, T, D] */
   readonly query: Tensor;
-  /** float32 [B, H, S, D] */
+  /** float32 [B, KV, S, D]; each of its KV heads serves H / KV neighbouring heads of the query. */
   readonly key: Tensor;
-  /** float32 [B, H, S, D] */
+  /** float32 [B, KV, S, D] */
   readonly value: Tensor;
   /** float32 [B, 1, T, P + S]: 0 where attending is allowed, MASKED elsewhere. */
   readonly bias: Tensor;
   /** float32 [B, H, T, P + S]: 0 or 1 / (1 - rate), optional dropout of the attention weights. */
   readonly dropout?: Tensor;
-  /** float32 [B, H, P, D]: keys and values of earlier tokens, where they are cached. */
+  /** float32 [B, KV, P, D]: keys and values of earlier tokens, where they are cached. */
   readonly pastKey?: Tensor;
   readonly pastValue?: Tensor;
 }
 
 /** @returns float32 [B, H, T, D] */
 export function attention(inputs: AttentionInputs): Tensor {
-  const { query, key, value, bias, dropout, pastKey, pastValue } = inputs;
-  const scale = 1 / Math.sqrt(query.shape[query.shape.length - 1]);
+  const { key, value, bias, dropout, pastKey, pastValue } = inputs;
+  const [B, H, T, D] = inputs.query.shape;
+  const KV = key.shape[1] ?? H;
+  const S = bias.shape[bias.shape.length - 1];
+  // Heads that share a key lie one under the other, so that grouped queries (Ainslie et al. 2023) repeat nothing.
+  const query = tf.reshape(inputs.query, [B, KV, (H / KV) * T, D]);
   const scores = tf.matMul(query, key, false, true);
   // Scores and results of the cache are joined rather than the cache itself, which would copy it each step.
   const all =
     pastKey === undefined ? scores : tf.concat([tf.matMul(query, pastKey, false, true), scores], -1);
-  const softened = tf.softmax(tf.add(tf.mul(all, scale), bias));
-  const weights = dropout === undefined ? softened : tf.mul(softened, dropout);
-  if (pastKey === undefined || pastValue === undefined) return tf.matMul(weights, value);
-  const [past, own] = tf.split(weights, [pastKey.shape[2] ?? 0, key.shape[2] ?? 0], -1);
-  return tf.add(tf.matMul(past, pastValue), tf.matMul(own, value));
+  const perHead = tf.reshape(tf.mul(all, 1 / Math.sqrt(D)), [B, H, T, S]);
+  const softened = tf.softmax(tf.add(perHead, bias));
+  const dropped = dropout === undefined ? softened : tf.mul(softened, dropout);
+  const weights = tf.reshape(dropped, [B, KV, (H / KV) * T, S]);
+  const joined = (): Tensor => {
+    if (pastKey === undefined || pastValue === undefined) return tf.matMul(weights, value);
+    const [past, own] = tf.split(weights, [pastKey.shape[2] ?? 0, key.shape[2] ?? 0], -1);
+    return tf.add(tf.matMul(past, pastValue), tf.matMul(own, value));
+  };
+  return tf.reshape(joined(), [B, H, T, D]);
 }
 
 /** [B, T, H * D] -> [B, H, T, D] */

@@ -1,0 +1,95 @@
+/**
+ * Rotary position embedding (Su et al. 2021, arXiv:2104.09864) in the layout of Hugging Face: the pairs that
+ * turn are (d, d + D/2). The tables are inputs, made on the host from each token's position, so that padding,
+ * packed documents and caches need nothing of their own.
+ */
+import type { HostTensor } from '../../types';
+import { lower, requireShapes, sameShape } from '../kernels/registry';
+import { tf } from '../tf';
+import type { Tensor } from '../tf';
+import { isTracing } from '../trace-backend';
+
+/** Cosine and sine of each token's angles, float32 [B, 1, T, D / 2]. */
+export interface RotaryTables {
+  readonly cos: Tensor;
+  readonly sin: Tensor;
+}
+
+/**
+ * Turns each pair of a head by its position's angle.
+ * @param x float32 [B, H, T, D]
+ * @returns float32 [B, H, T, D]
+ */
+export function rotary(x: Tensor, tables: RotaryTables): Tensor {
+  const { cos, sin } = tables;
+  if (!isTracing()) return plainRotary(x, tables);
+  return tf.engine().runKernel(KERNEL, { x, cos, sin }) as Tensor;
+}
+
+/** The reference that the recorded form is tested against. */
+export function plainRotary(x: Tensor, { cos, sin }: RotaryTables): Tensor {
+  const [first, second] = tf.split(x, 2, -1);
+  return tf.concat(
+    [tf.sub(tf.mul(first, cos), tf.mul(second, sin)), tf.add(tf.mul(second, cos), tf.mul(first, sin))],
+    -1,
+  );
+}
+
+/**
+ * Tables of the default kind: angle of pair d at position p = p * theta^(-2 d / D).
+ * @param positions row-major [B, T]
+ */
+export function rotaryTables(
+  positions: Int32Array,
+  shape: readonly [number, number],
+  options: { theta: number; headSize: number },
+): { cos: HostTensor; sin: HostTensor } {
+  const half = options.headSize / 2;
+  // Rounded as PyTorch rounds them: at long distances the last bits of a frequency can be seen.
+  const frequencies = Float32Array.from(
+    { length: half },
+    (_, d) => 1 / options.theta ** ((2 * d) / options.headSize),
+  );
+  const cos: Float32Array = new Float32Array(positions.length * half);
+  const sin: Float32Array = new Float32Array(positions.length * half);
+  positions.forEach((position, i) => {
+    for (let d = 0; d < half; d++) {
+      const angle = Math.fround(position * frequencies[d]);
+      cos[i * half + d] = Math.cos(angle);
+      sin[i * half + d] = Math.sin(angle);
+    }
+  });
+  const tableShape = [shape[0], 1, shape[1], half];
+  return { cos: { data: cos, shape: tableShape }, sin: { data: sin, shape: tableShape } };
+}
+
+const KERNEL = 'TunebookRotary';
+
+lower(KERNEL, ({ b, inputs }) => {
+  const [x, cos, sin] = [b.value(inputs.x), b.value(inputs.cos), b.value(inputs.sin)];
+  const [B, , T, D] = x.shape;
+  const table = [B, 1, T, D / 2];
+  const fits = x.shape.length === 4 && sameShape(cos.shape, table) && sameShape(sin.shape, table);
+  requireShapes(fits, `rotary: expected tables of [${table}]`, cos.shape, sin.shape);
+  const half = { shape: [...x.shape.slice(0, -1), D / 2], dtype: 'float32' as const };
+  const [first, second] = b.emitMany('Split', [x, b.int64([D / 2, D / 2])], {
+    outputs: [half, half],
+    attributes: { axis: 3 },
+  });
+  const product = (left: typeof x, right: typeof x): typeof x => b.emit('Mul', [left, right], half);
+  const turned = [
+    b.emit('Sub', [product(first, cos), product(second, sin)], half),
+    b.emit('Add', [product(second, cos), product(first, sin)], half),
+  ];
+  return b.emit('Concat', turned, { shape: x.shape, dtype: 'float32', attributes: { axis: 3 } });
+});
+
+tf.registerGradient({
+  kernelName: KERNEL,
+  inputsToSave: ['cos', 'sin'],
+  gradFunc: (dy, saved) => {
+    const [cos, sin] = saved;
+    // The transpose of a rotation is the rotation back.
+    return { x: () => rotary(dy as Tensor, { cos, sin: tf.neg(sin) }) };
+  },
+});
