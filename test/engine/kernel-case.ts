@@ -21,6 +21,8 @@ export interface KernelCase {
   readonly attrs?: Record<string, unknown>;
   /** Largest difference, absolute plus relative; default 2e-5. */
   readonly tolerance?: number;
+  /** Inputs that have a gradient; default: all of float32. */
+  readonly wrt?: readonly string[];
   /** Why TensorFlow.js itself cannot differentiate the case. */
   readonly noGradient?: string;
   /** Computes the same on the cpu backend, for kernels that only the tracing backend has. */
@@ -83,7 +85,10 @@ export function buildCase(test: KernelCase, seed: number): BuiltCase {
   return {
     signature,
     feeds,
-    floats: specs.filter((s) => !s.constant && (s.dtype ?? 'float32') === 'float32').map((s) => s.name),
+    floats: specs
+      .filter((s) => !s.constant && (s.dtype ?? 'float32') === 'float32')
+      .filter((s) => test.wrt?.includes(s.key) ?? true)
+      .map((s) => s.name),
     isList,
     kernelInputs: (tensors) =>
       Object.fromEntries(

@@ -4,13 +4,12 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { createEngine, loweredKernels, tf } from '../../lib/engine';
-import type { Engine, NamedTensors, Tensor, TensorFunction } from '../../lib/engine';
-import { assertClose } from './assert-close';
+import { createEngine, loweredKernels } from '../../lib/engine';
+import type { Engine } from '../../lib/engine';
+import { compareKernel, describeInputs } from './compare-kernel';
 import { elementwiseCases } from './elementwise-cases';
 import { fusedCases } from './fused-cases';
-import { buildCase, normal } from './kernel-case';
-import type { BuiltCase, KernelCase, KernelCases } from './kernel-case';
+import type { KernelCases } from './kernel-case';
 import { structureCases } from './structure-cases';
 
 const cases: KernelCases = { ...elementwiseCases, ...structureCases, ...fusedCases };
@@ -32,77 +31,10 @@ describe('kernels, compiled against TensorFlow.js on the cpu', () => {
     it(kernel, async (t) => {
       for (const [index, test] of list.entries()) {
         const title = `${index}: ${describeInputs(test)} ${JSON.stringify(test.attrs ?? {})}`;
-        await t.test(title, () => compare(kernel, test, buildCase(test, index + kernel.length)));
+        await t.test(title, () =>
+          compareKernel({ subject: compiled, reference: eager }, kernel, test, index + kernel.length),
+        );
       }
     });
   }
-
-  async function compare(kernel: string, test: KernelCase, built: BuiltCase): Promise<void> {
-    const { signature, feeds, floats } = built;
-    const tolerance = { absolute: test.tolerance ?? 2e-5, relative: test.tolerance ?? 2e-5 };
-    const traced = numeric((inputs) => runKernel(kernel, test, built.isList, inputs), built);
-    const reference =
-      test.reference === undefined
-        ? traced
-        : numeric((inputs) => [test.reference?.(inputs, test.attrs ?? {}) as Tensor], built);
-
-    const expected = await (await eager.compile(reference, signature)).run(feeds);
-    const actual = await (await compiled.compile(traced, signature)).run(feeds);
-    assert.deepEqual(Object.keys(actual), Object.keys(expected));
-    for (const [name, { data, shape }] of Object.entries(expected)) {
-      assert.deepEqual(actual[name].shape, shape, `${name}: shape`);
-      assert.equal(actual[name].data.constructor, data.constructor, `${name}: dtype`);
-      assertClose(actual[name].data, data, tolerance, name);
-    }
-
-    for (const [output, { data, shape }] of Object.entries(expected)) {
-      const differentiable =
-        data instanceof Float32Array && floats.length > 0 && test.noGradient === undefined;
-      if (!differentiable || tf.getGradient(kernel) === undefined) continue;
-      const upstream = normal(shape, 77);
-      const gradientsOf = async (engine: Engine, fn: TensorFunction): ReturnType<typeof gradients> =>
-        gradients(engine, { fn, signature, wrt: floats, output }, feeds, upstream);
-      const wanted = await gradientsOf(eager, reference);
-      const found = await gradientsOf(compiled, traced);
-      assert.deepEqual(Object.keys(found), Object.keys(wanted));
-      for (const [name, gradient] of Object.entries(wanted)) {
-        assert.deepEqual(found[name].shape, gradient.shape, `${name} of ${output}: shape`);
-        assertClose(found[name].data, gradient.data, tolerance, `${name} of ${output}`);
-      }
-    }
-  }
 });
-
-async function gradients(
-  engine: Engine,
-  request: Parameters<Engine['compileVjp']>[0],
-  feeds: Parameters<Awaited<ReturnType<Engine['compile']>>['run']>[0],
-  upstream: ReturnType<typeof normal>,
-): Promise<Awaited<ReturnType<Awaited<ReturnType<Engine['compile']>>['run']>>> {
-  const vjp = await engine.compileVjp(request);
-  const { residuals } = await vjp.forward(feeds);
-  return vjp.backward(feeds, residuals, upstream);
-}
-
-function runKernel(kernel: string, test: KernelCase, isList: boolean, inputs: NamedTensors): Tensor[] {
-  // TensorFlow.js takes the inputs of some kernels as a list, and saves them for the gradient as one.
-  const given = (isList ? Object.values(inputs) : inputs) as NamedTensors;
-  const result = tf.engine().runKernel(kernel, given, (test.attrs ?? {}) as never) as Tensor | Tensor[];
-  // Statistics that a fused kernel also returns are no outputs of its plain form.
-  if (test.reference !== undefined && Array.isArray(result)) return result.slice(0, 1);
-  return Array.isArray(result) ? result : [result];
-}
-
-/** Outputs by number; booleans as int32, which engines hand out. */
-function numeric(fn: (inputs: NamedTensors) => Tensor[], built: BuiltCase): TensorFunction {
-  return (tensors) =>
-    Object.fromEntries(
-      fn(built.kernelInputs(tensors)).map((y, i) => [`y${i}`, y.dtype === 'bool' ? tf.cast(y, 'int32') : y]),
-    );
-}
-
-function describeInputs(test: KernelCase): string {
-  return Object.entries(test.inputs)
-    .map(([name, s]) => `${name} ${s.constant ? 'constant ' : ''}${s.dtype ?? 'float32'}[${s.shape}]`)
-    .join(', ');
-}
