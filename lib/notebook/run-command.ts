@@ -2,6 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { TunebookError } from '../types';
+import { notebookToHtml } from './html-report';
 import { readNotebook, writeFileAtomic } from './nbformat';
 import { describeParameters, notebookParameters } from './parameters';
 import { parametersFromEnvironment, readParameterFile } from './parameter-files';
@@ -22,6 +23,7 @@ export interface RunCommandOptions {
   readonly until?: number;
   readonly listParams?: boolean;
   readonly paramsFile?: string;
+  readonly html?: boolean;
   readonly junit?: string;
   readonly summary?: string;
   /** Notebooks that run at a time. */
@@ -134,6 +136,12 @@ function limitsOf(options: RunCommandOptions): Partial<RunOptions> {
   };
 }
 
+/** Puts a page beside an executed notebook. */
+function writeHtml(output: string): void {
+  const page = notebookToHtml(readNotebook(output), path.basename(output, '.ipynb'));
+  writeFileAtomic(output.replace(/(?:\.ipynb)?$/, '.html'), page);
+}
+
 async function runOne(notebook: string, options: RunCommandOptions): Promise<RunResult> {
   const { folder, file } = outputPlaces(notebook, options.output);
   const view = makeRunView(process.stdout, earlierDurations(file));
@@ -150,6 +158,7 @@ async function runOne(notebook: string, options: RunCommandOptions): Promise<Run
       onEvent: (event) => view.take(event),
     });
     view.close();
+    if (options.html) writeHtml(result.output);
     reportEnd(result);
     return result;
   } finally {
@@ -180,6 +189,7 @@ async function runSeveral(notebooks: readonly string[], options: RunCommandOptio
         interrupt: control.interrupt,
         kill: control.kill,
       });
+      if (options.html) writeHtml(result.output);
       console.log(
         `${notebook}: ${result.status} in ${formatDuration(result.durationMs)}, ${result.output}` +
           `${result.message === undefined ? '' : `\n  ${result.message}`}`,
