@@ -48,6 +48,7 @@ program
   .option('--until <cell>', 'number of the last cell to run', count)
   .option('--list-params', 'show the parameters with types and defaults, and run nothing')
   .option('--params-file <file>', 'parameters from a .json or .yaml file; -p wins')
+  .option('--resume', 'go on from the cell where the earlier run failed')
   .option('--html', 'also write the executed notebook as a page that opens offline')
   .option('--junit <file>', "write JUnit's report, a test case for each cell")
   .option('--summary <file>', 'write a summary as JSON')

@@ -24,6 +24,7 @@ export interface RunCommandOptions {
   readonly listParams?: boolean;
   readonly paramsFile?: string;
   readonly html?: boolean;
+  readonly resume?: boolean;
   readonly junit?: string;
   readonly summary?: string;
   /** Notebooks that run at a time. */
@@ -131,6 +132,7 @@ function limitsOf(options: RunCommandOptions): Partial<RunOptions> {
     ...(options.timeout === undefined ? {} : { timeoutMs: options.timeout * 1000 }),
     ...(options.cellTimeout === undefined ? {} : { cellTimeoutMs: options.cellTimeout * 1000 }),
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    ...(options.resume ? { resume: true } : {}),
     ...(options.from === undefined ? {} : { from: options.from }),
     ...(options.until === undefined ? {} : { until: options.until }),
   };

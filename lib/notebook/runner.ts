@@ -8,6 +8,7 @@ import { TunebookError } from '../types';
 import { KernelClient, KernelDeadError } from './kernel-client';
 import { OutputCollector, savedOutputs } from './cell-outputs';
 import { defaultMaxOutputBytes, watchCell } from './cell-watch';
+import { planResume } from './resume';
 import {
   cellSource,
   cellTags,
@@ -42,6 +43,11 @@ export interface RunOptions {
   readonly from?: number;
   /** Number of the last cell to run. */
   readonly until?: number;
+  /**
+   * Goes on from the failed cell of the run that `output` holds: done cells that nothing below needs are left out.
+   * The notebook finds TUNEBOOK_RESUME=1 in its environment, so that a trainer can go on from its checkpoint.
+   */
+  readonly resume?: boolean;
   readonly env?: Record<string, string>;
   readonly kernelArgv?: readonly string[];
   /** First abort: the running cell is interrupted (a training run stops cleanly), then the run ends. */
@@ -253,7 +259,7 @@ function recordFailure(run: Run, cell: NotebookCell, result: CellResult): void {
   outputs.push({ output_type: 'error', ename: result.status, evalue: message, traceback: [message] });
 }
 
-async function runCells(run: Run, kernel: KernelClient): Promise<void> {
+async function runCells(run: Run, kernel: KernelClient, skip?: ReadonlySet<NotebookCell>): Promise<void> {
   const { from = 1, until = Infinity } = run.options;
   const all = run.notebook.cells;
   const chosen = all.filter((cell, i) => {
@@ -267,6 +273,10 @@ async function runCells(run: Run, kernel: KernelClient): Promise<void> {
     const number = i + 1;
     if (run.options.interrupt?.aborted) run.stop ??= { status: 'interrupted', message: 'interrupted' };
     if (run.stop) return;
+    if (skip?.has(cell)) {
+      run.results.push({ number, title: cellTitle(cellSource(cell)), status: 'ok', durationMs: 0 });
+      continue;
+    }
     run.emit({ type: 'cell-start', number, of: chosen.length, source: cellSource(cell) });
     const result = await runCell(run, kernel, cell, number);
     run.results.push(result);
@@ -318,17 +328,24 @@ export async function runNotebook(options: RunOptions): Promise<RunResult> {
     options.parametersAsText === true,
   );
   const notebook = injectParameters(prepare(source), values);
-  for (const cell of notebook.cells) cell.id ??= makeCell('code', '').id;
+  const plan = options.resume ? planResume(readNotebook(options.output), notebook) : null;
+  plan?.notes.forEach((text) => options.onEvent?.({ type: 'note', text }));
   const folder = path.resolve(options.outputFolder ?? path.dirname(options.output));
   fs.mkdirSync(folder, { recursive: true });
   const run = new Run(options, notebook, {
     notebook: path.basename(file),
     parameters: values,
+    partial: options.from !== undefined || options.until !== undefined,
     startedAt: new Date().toISOString(),
   });
   const kernel = await KernelClient.start({
     cwd: options.cwd ?? path.dirname(path.resolve(file)),
-    env: { TUNEBOOK_OUTPUT: folder, TUNEBOOK_RUN: '1', ...options.env },
+    env: {
+      TUNEBOOK_OUTPUT: folder,
+      TUNEBOOK_RUN: '1',
+      ...(plan ? { TUNEBOOK_RESUME: '1' } : {}),
+      ...options.env,
+    },
     ...(options.kernelArgv ? { argv: options.kernelArgv } : {}),
   });
   notebook.metadata.language_info = kernel.info.language_info;
@@ -348,7 +365,7 @@ export async function runNotebook(options: RunOptions): Promise<RunResult> {
     run.save();
     await kernel.execute('', { silent: true }).done; // loads the compiler: no cell's time
     run.startMs = Date.now();
-    await runCells(run, kernel);
+    await runCells(run, kernel, plan?.skip);
   } catch (error) {
     if (!(error instanceof KernelDeadError)) throw error;
     run.stop ??= { status: 'kernel-died', message: error.message };
