@@ -8,6 +8,7 @@ import vm from 'node:vm';
 import type * as TypeScript from '@tslab/typescript-for-tslab';
 import type { Converter, IsCompleteResult } from 'tslab/dist/converter';
 import type { ConsoleInterface, ConverterSet, Executor } from 'tslab/dist/executor';
+import { mendShorthand } from './shorthand';
 import { chainLookups, readSourceMap, type Place, type SourceLookup } from './source-map';
 
 const packageRoot = path.resolve(__dirname, '..', '..', '..');
@@ -106,7 +107,7 @@ export function prepareTslab(console: ConsoleInterface, hooks: RunHooks): Prepar
   const lookups = new Map<string, SourceLookup>();
 
   // tslab compiles in two stages (TypeScript to JavaScript modules to CommonJS); both get a map.
-  const patched: Record<string, unknown> = { ...ts };
+  const patched: Record<string, unknown> = { ...ts, ...mendShorthand(ts) };
   patched.createWatchCompilerHost = (
     files: string[],
     options: TypeScript.CompilerOptions,

@@ -12,8 +12,13 @@ import { createPretrainedTokenizer } from './pretrained-tokenizer.js';
 import { hasTokenizer, readTokenizerFiles } from './tokenizer-files.js';
 import type { PretrainedTokenizer, TokenizerOptions } from './types.js';
 
-/** Tokenizers that come with the project, in data/tokenizers. */
-const BUILT_IN = ['gpt2', 'mistral'];
+/** Tokenizers that come with the project, by name: their folder in data/tokenizers. Built-in models share them. */
+const BUILT_IN = new Map([
+  ['gpt2', 'gpt2'],
+  ['gpt2-mini', 'gpt2'],
+  ['mistral', 'mistral'],
+  ['mistral-mini', 'mistral'],
+]);
 
 const optionsSchema = z.strictObject({
   revision: z
@@ -65,7 +70,8 @@ async function fromPretrained(
 
 async function findFolder(name: string, options: TokenizerOptions): Promise<string> {
   if (await hasTokenizer(name)) return name;
-  if (BUILT_IN.includes(name)) return join(builtInRoot(), name);
+  const builtIn = BUILT_IN.get(name);
+  if (builtIn !== undefined) return join(builtInRoot(), builtIn);
   // A folder without a tokenizer is the caller's mistake, not a name to look for on the hub.
   if ((await isFolder(name)) || !isHubId(name)) return name;
   return hubFolder(name, options);

@@ -1,0 +1,46 @@
+/**
+ * Mends stock tslab's `{ name }`: where `name` is a variable of an earlier cell, tslab leaves the bare name, which
+ * is not defined, because TypeScript calls the symbol at that place the property and not the variable.
+ */
+import type * as TypeScript from '@tslab/typescript-for-tslab';
+
+/** Replacements for the functions of the TypeScript module that tslab's converter is loaded with. */
+export function mendShorthand(ts: typeof TypeScript): Record<string, unknown> {
+  const mended = new WeakSet<TypeScript.TypeChecker>();
+  const mend = (checker: TypeScript.TypeChecker): TypeScript.TypeChecker => {
+    if (mended.has(checker)) return checker;
+    mended.add(checker);
+    const symbolAt = checker.getSymbolAtLocation.bind(checker);
+    checker.getSymbolAtLocation = (node) =>
+      node.parent && ts.isShorthandPropertyAssignment(node.parent) && node.parent.name === node
+        ? checker.getShorthandAssignmentValueSymbol(node.parent)
+        : symbolAt(node);
+    return checker;
+  };
+  const visitEachChild = ts.visitEachChild as (
+    node: TypeScript.Node,
+    visitor: TypeScript.Visitor,
+    ...rest: unknown[]
+  ) => TypeScript.Node;
+  return {
+    createWatchProgram: (host: WatchHost, ...rest: unknown[]) => {
+      const created = host.afterProgramCreate;
+      host.afterProgramCreate = (builder) => {
+        const program = builder.getProgram();
+        const getTypeChecker = program.getTypeChecker.bind(program);
+        program.getTypeChecker = () => mend(getTypeChecker());
+        created?.call(host, builder);
+      };
+      return (ts.createWatchProgram as unknown as (...all: unknown[]) => unknown)(host, ...rest);
+    },
+    visitEachChild: (node: TypeScript.Node, visitor: TypeScript.Visitor, ...rest: unknown[]) => {
+      if (!ts.isShorthandPropertyAssignment(node)) return visitEachChild(node, visitor, ...rest);
+      const value = visitor(node.name) as TypeScript.Expression;
+      if (value === node.name) return node;
+      return ts.factory.createPropertyAssignment(ts.factory.createIdentifier(node.name.text), value);
+    },
+  };
+}
+
+type WatchHost =
+  TypeScript.WatchCompilerHostOfFilesAndCompilerOptions<TypeScript.EmitAndSemanticDiagnosticsBuilderProgram>;
