@@ -133,8 +133,10 @@ async function readyStep(model: CausalLM, cache: KeyValueCache): Promise<ReadySt
     head: model.feed(architecture.head),
   };
   const into: Record<string, Float32Array> = { logits: new Float32Array(rows * architecture.vocabSize) };
-  const steps = Array.from({ length: architecture.layers }, (_, layer) => {
-    const inputs = { ...model.layerFeeds(layer), ...pastFeeds(cache.layer(layer)) };
+  const weights: Record<string, HostTensor>[] = [];
+  for (let layer = 0; layer < architecture.layers; layer++) weights.push(await model.layerFeeds(layer));
+  const steps = weights.map((layerWeights, layer) => {
+    const inputs = { ...layerWeights, ...pastFeeds(cache.layer(layer)) };
     for (const [name, feed] of Object.entries(inputs)) feeds[layerName(layer, name)] = feed;
     const key = (into[layerName(layer, 'key')] = new Float32Array(rows * heads * headSize));
     const value = (into[layerName(layer, 'value')] = new Float32Array(rows * heads * headSize));
