@@ -103,6 +103,7 @@ export class EagerEngine implements Engine {
 function asTensor(name: string, spec: Signature[string], feed: HostTensor | undefined): Tensor {
   const { data, shape } = checkedFeed(name, spec, feed);
   // A copy: backends may keep the array that they are given, and ours are written again in later steps.
+  if (spec.dtype === 'uint8') return tf.tensor(Int32Array.from(data), [...shape], 'int32');
   return tf.tensor(data.slice(), [...shape], spec.dtype);
 }
 
