@@ -27,7 +27,8 @@ async function changed(
   return folder;
 }
 
-const load = (folder: string): Promise<CausalLM> => AutoModelForCausalLM.fromPretrained(folder, { engine: { threads: 1 } });
+const load = (folder: string): Promise<CausalLM> =>
+  AutoModelForCausalLM.fromPretrained(folder, { engine: { threads: 1 } });
 
 /** Loads the folder and compares every weight with the golden model's, bit by bit. */
 async function assertGolden(folder: string): Promise<void> {

@@ -13,13 +13,17 @@ describe('gpt2 on engines in a process of their own', () => {
   // Started at once, so that the software driver compiles its shaders while the suites above run.
   const onWebGpu =
     'env' in webGpu ? runSuite({ provider: 'webgpu' }, 'compiled:webgpu', webGpu.env) : undefined;
-  it('compiled:webgpu', { skip: 'reason' in webGpu && webGpu.reason }, async () => assertPassed(await onWebGpu));
+  it('compiled:webgpu', { skip: 'reason' in webGpu && webGpu.reason }, async () =>
+    assertPassed(await onWebGpu),
+  );
 
   const native = process.env.TUNEBOOK_TFJS_NODE;
   const missing = 'no native TensorFlow: set TUNEBOOK_TFJS_NODE to the folder of @tensorflow/tfjs-node';
   it('eager:tensorflow', { skip: native === undefined && missing }, async () =>
     assertPassed(
-      await runSuite({ kind: 'eager', backend: 'tensorflow' }, 'eager:tensorflow', { TF_CPP_MIN_LOG_LEVEL: '3' }),
+      await runSuite({ kind: 'eager', backend: 'tensorflow' }, 'eager:tensorflow', {
+        TF_CPP_MIN_LOG_LEVEL: '3',
+      }),
     ),
   );
 });
@@ -44,7 +48,10 @@ function runSuite(options: object, name: string, env: Record<string, string>): P
       ['--test-reporter=tap', ...program],
       { env: { ...inherited, ...env }, timeout: 240_000 },
       (error, stdout, stderr) =>
-        resolve({ code: error === null ? 0 : (error.code ?? error.signal ?? 1), output: `${stdout}\n${stderr}` }),
+        resolve({
+          code: error === null ? 0 : (error.code ?? error.signal ?? 1),
+          output: `${stdout}\n${stderr}`,
+        }),
     );
   });
 }
