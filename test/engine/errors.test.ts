@@ -84,6 +84,7 @@ describe('engine errors', () => {
       'input without influence': [{ wrt: ['x', 'z'] }, /'z'/, /Leave it out of wrt/],
       'input that does not exist': [{ wrt: ['x', 'q'] }, /wrt of float32 inputs \(x, z\), got q/],
       'integer input': [{ wrt: ['n'] }, /got n/],
+      'a name that the backward half takes': [{ signature: { x, upstream: x } }, /'upstream'\. Rename/],
       'no input at all': [{ wrt: [] }, /got none/],
       'output that does not exist': [{ output: 'q' }, /'q', got only y, k/],
       'integer output': [{ output: 'k' }, /'k', got type int32/],
