@@ -37,6 +37,8 @@ type StoredLayer = z.infer<typeof layerSchema>;
 type Manifest = z.infer<typeof manifestSchema>;
 
 export class OffloadFolder {
+  private readonly checked = new Set<number>();
+
   private constructor(
     readonly folder: string,
     private readonly manifest: Manifest,
@@ -80,10 +82,11 @@ export class OffloadFolder {
   /** Whether a layer is here whole; one whose bytes have changed is forgotten, and will be written again. */
   async holds(layer: number): Promise<boolean> {
     const known = this.manifest.layers[layer];
-    if (known === undefined) return false;
+    if (known === undefined || this.checked.has(layer)) return known !== undefined;
     const bytes = await fs.readFile(this.file(layer)).catch(() => undefined);
     const isWhole = bytes !== undefined && sha256(bytes) === known.sha256;
-    if (!isWhole) delete this.manifest.layers[layer];
+    if (isWhole) this.checked.add(layer);
+    else delete this.manifest.layers[layer];
     return isWhole;
   }
 
