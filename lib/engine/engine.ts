@@ -9,7 +9,7 @@ import { EagerEngine } from './eager';
 import type { Feeds } from './host-arrays';
 import type { Signature, TensorFunction, VjpRequest } from './functions';
 import { GraphSession, PROVIDERS } from './session';
-import type { Provider } from './session';
+import type { Provider, SessionOptions } from './session';
 import { traceFunction, traceVjp, UPSTREAM } from './trace';
 import type { Value } from './graph';
 
@@ -63,6 +63,11 @@ export interface EngineOptions {
   backend?: 'cpu' | 'wasm' | 'tensorflow';
   /** CPU threads; default 0: one per core. */
   threads?: number;
+  /**
+   * Keep the memory of intermediate values from one run to the next; default true. False takes less than half at
+   * large sizes and some time.
+   */
+  memoryArena?: boolean;
 }
 
 const optionsSchema = z.strictObject({
@@ -70,6 +75,7 @@ const optionsSchema = z.strictObject({
   provider: z.enum(PROVIDERS).default('cpu'),
   backend: z.enum(['cpu', 'wasm', 'tensorflow']).default('cpu'),
   threads: z.int().min(0).default(0),
+  memoryArena: z.boolean().default(true),
 });
 
 /**
@@ -86,8 +92,9 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
   if (!parsed.success) {
     throw new TunebookError(`createEngine: ${z.prettifyError(parsed.error)}`);
   }
-  const { kind, provider, backend, threads } = parsed.data;
-  return kind === 'eager' ? EagerEngine.create(backend, threads) : new CompiledEngine(provider, threads);
+  const { kind, provider, backend, threads, memoryArena } = parsed.data;
+  if (kind === 'eager') return EagerEngine.create(backend, threads);
+  return new CompiledEngine({ provider, threads, memoryArena });
 }
 
 class CompiledEngine implements Engine {
@@ -99,11 +106,8 @@ class CompiledEngine implements Engine {
   >();
   private readonly sessions: GraphSession[] = [];
 
-  constructor(
-    private readonly provider: Provider,
-    private readonly threads: number,
-  ) {
-    this.name = `compiled:${provider}`;
+  constructor(private readonly options: SessionOptions) {
+    this.name = `compiled:${options.provider}`;
   }
 
   compile(fn: TensorFunction, signature: Signature): Promise<CompiledFunction> {
@@ -131,12 +135,13 @@ class CompiledEngine implements Engine {
   }
 
   private get target(): { contributedOps: boolean } {
-    return { contributedOps: this.provider === 'cpu' || this.provider === 'cuda' };
+    const { provider } = this.options;
+    return { contributedOps: provider === 'cpu' || provider === 'cuda' };
   }
 
   private async session(graph: () => Parameters<typeof GraphSession.create>[0]): Promise<GraphSession> {
     const started = performance.now();
-    const session = await GraphSession.create(graph(), { provider: this.provider, threads: this.threads });
+    const session = await GraphSession.create(graph(), this.options);
     this.compileMs += performance.now() - started;
     this.sessions.push(session);
     return session;

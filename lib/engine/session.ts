@@ -17,6 +17,8 @@ export interface SessionOptions {
   readonly provider: Provider;
   /** CPU threads inside one operator; 0 lets ONNX Runtime choose one per core. */
   readonly threads: number;
+  /** Whether the CPU's memory for intermediate values is kept between runs. */
+  readonly memoryArena: boolean;
 }
 
 // What goes wrong is thrown; ONNX Runtime would print it as well.
@@ -44,6 +46,7 @@ export class GraphSession {
         graphOptimizationLevel: 'all',
         intraOpNumThreads: options.threads,
         interOpNumThreads: 1,
+        enableCpuMemArena: options.memoryArena,
         // 4: fatal. Errors are thrown, and warnings of nodes placed on the CPU are expected.
         logSeverityLevel: 4,
       });

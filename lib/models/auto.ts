@@ -65,7 +65,10 @@ export const AutoModelForCausalLM = {
         quantization: quantizationOf(folder, config, quantizationConfig),
         keepStored: dtype === 'auto',
       });
-      return new CausalLM(architecture, await createEngine(engine), parameters, frozen);
+      // A model that is larger than memory leaves none to keep between runs.
+      const isLarge = frozen !== undefined && frozen.resident(architecture.layers - 1) === undefined;
+      const created = await createEngine({ memoryArena: !isLarge, ...engine });
+      return new CausalLM(architecture, created, parameters, frozen);
     } finally {
       await checkpoint.close();
     }

@@ -7,6 +7,7 @@ export { attentionBias, positionIds } from './attention-bias';
 export { CausalLM } from './causal-lm';
 export type { ForwardInputs, ForwardOutput, LayerCache } from './causal-lm';
 export { signatureOf } from './causal-lm';
+export type { FrozenLayer, FrozenLayers, FrozenTensor } from './frozen-layers';
 export { gpt2 } from './gpt2';
 export type { Gpt2Config } from './gpt2';
 export { mistral } from './mistral';

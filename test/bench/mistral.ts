@@ -1,0 +1,190 @@
+/**
+ * One decoder layer of Mistral-7B at its real size on random 4-bit weights: what a token costs forward and
+ * backward, against the float32 product's peak measured in the same run.
+ */
+import { randomFillSync } from 'node:crypto';
+import { createEngine, linear } from '../../lib/engine';
+import type { Engine } from '../../lib/engine';
+import {
+  allocateGradients,
+  CausalLM,
+  forwardBackward,
+  getPeftModel,
+  LoraConfig,
+  mistral,
+} from '../../lib/models';
+import type { FrozenLayer } from '../../lib/models';
+import { ResidentLayers } from '../../lib/models/frozen-layers';
+import { allocateParameters } from '../../lib/models/parameters';
+import { BitsAndBytesConfig, dynamicCodeBook, fourBitCodeBook } from '../../lib/quantization';
+import type { QuantizedTensor } from '../../lib/quantization';
+import type { Batch } from '../../lib/types';
+
+export interface MistralBenchOptions {
+  /** Rows of the batch; default 2. */
+  batchSize?: number;
+  /** Tokens of each row; default 192. */
+  sequenceLength?: number;
+  /** Times that each measurement is repeated; the best counts. Default 3. */
+  repeats?: number;
+}
+
+/** Times are the best of the repeats; other programs on the machine make them longer. */
+export interface MistralBench {
+  /** Tokens in the batch. */
+  readonly tokens: number;
+  /** Weights of the layer's linear maps. */
+  readonly linearWeights: number;
+  /** Forward pass of the layer, 4-bit weights read by the product itself. */
+  readonly forwardMs: number;
+  readonly forwardTokensPerSecond: number;
+  /** Training step of the layer: forward, recomputation, gradients of its input and of LoRA on q and v. */
+  readonly trainingMs: number;
+  readonly trainingTokensPerSecond: number;
+  /** One token forward, batch 1. */
+  readonly singleTokenMs: number;
+  /** Float32 product of the layer's largest matrix at this number of tokens, 1e9 operations per second. */
+  readonly peakGflops: number;
+  /** 2 x linear weights x tokens for each of forward, recomputation and input gradient, over time, over the peak. */
+  readonly shareOfPeak: number;
+  /** Bytes that the layer's weights occupy in 4 bits with double quantization. */
+  readonly packedBytes: number;
+  /** Most memory that the process has had, in bytes. */
+  readonly peakMemoryBytes: number;
+}
+
+export async function benchMistral(options: MistralBenchOptions = {}): Promise<MistralBench> {
+  const { batchSize = 2, sequenceLength = 192, repeats = 3 } = options;
+  const tokens = batchSize * sequenceLength;
+  const engine = await createEngine();
+  // A trained embedding, here of 64 rows, makes the layer pass its input's gradient on, as all but the first layer do.
+  const lora = { r: 8, loraAlpha: 16, loraDropout: 0.05, modulesToSave: ['embed_tokens'] };
+  const model = getPeftModel(layerModel(engine), new LoraConfig(lora));
+  try {
+    const linearWeights = model.architecture.modules.reduce((sum, m) => sum + m.inSize * m.outSize, 0);
+    const batch = randomBatch(batchSize, sequenceLength);
+    const forwardMs = await best(repeats, () => model.hidden(batch, batch.inputIds));
+    const gradients = allocateGradients(model.trainableParameters());
+    const trainingMs = await best(repeats, (step) =>
+      forwardBackward(model, gradients, {
+        batch,
+        lossScale: 1 / tokens,
+        accumulate: false,
+        gradientCheckpointing: true,
+        dropout: { seed: 1, step },
+      }),
+    );
+    const single = randomBatch(1, 1);
+    const singleTokenMs = await best(repeats, () => model.hidden(single, single.inputIds));
+    const peakGflops = await productGflops(engine, tokens, repeats);
+    return {
+      tokens,
+      linearWeights,
+      forwardMs,
+      forwardTokensPerSecond: (1000 * tokens) / forwardMs,
+      trainingMs,
+      trainingTokensPerSecond: (1000 * tokens) / trainingMs,
+      singleTokenMs,
+      peakGflops,
+      shareOfPeak: (3 * 2 * linearWeights * tokens) / (trainingMs * 1e6) / peakGflops,
+      packedBytes: packedBytes(model),
+      peakMemoryBytes: process.resourceUsage().maxRSS * 1024,
+    };
+  } finally {
+    await model.dispose();
+  }
+}
+
+/** Mistral-7B with one layer and a vocabulary of 64, weights random, linear ones in NF4 with double quantization. */
+function layerModel(engine: Engine): CausalLM {
+  const architecture = mistral({
+    num_hidden_layers: 1,
+    vocab_size: 64,
+    rms_norm_eps: 1e-5,
+    sliding_window: 4096,
+  });
+  const layer: FrozenLayer = new Map(
+    architecture.modules.map(({ name, inSize, outSize }) => [name, randomWeight(outSize, inSize)]),
+  );
+  const linearNames = new Set([...layer.keys()].map((name) => `layers.0.${name}.weight`));
+  const parameters = allocateParameters(architecture.parameters.filter(({ name }) => !linearNames.has(name)));
+  for (const { name, data } of parameters.byName.values()) {
+    for (let i = 0; i < data.length; i++) data[i] = name.includes('norm') ? 1 : 0.02 * Math.sin(i * 12.9898);
+  }
+  const quantization = new BitsAndBytesConfig({
+    loadIn4bit: true,
+    bnb4bitQuantType: 'nf4',
+    bnb4bitUseDoubleQuant: true,
+  });
+  return new CausalLM(architecture, engine, parameters, new ResidentLayers([layer], quantization));
+}
+
+function randomWeight(outSize: number, inSize: number): QuantizedTensor {
+  const size = outSize * inSize;
+  const blocks = size / 64;
+  return {
+    quantType: 'nf4',
+    shape: [outSize, inSize],
+    blockSize: 64,
+    packed: randomBytes(size / 2),
+    codeBook: fourBitCodeBook('nf4'),
+    scales: {
+      codes: randomBytes(blocks),
+      absmax: new Float32Array(Math.ceil(blocks / 256)).fill(0.01),
+      codeBook: dynamicCodeBook(),
+      blockSize: 256,
+      offset: 0.04,
+    },
+    originalDtype: 'bfloat16',
+  };
+}
+
+function randomBytes(length: number): Uint8Array {
+  return randomFillSync(new Uint8Array(length));
+}
+
+function randomBatch(batchSize: number, sequenceLength: number): Batch {
+  const ids = Int32Array.from({ length: batchSize * sequenceLength }, (_, i) => (i * 37) % 64);
+  return {
+    shape: [batchSize, sequenceLength],
+    inputIds: ids,
+    attentionMask: new Int32Array(ids.length).fill(1),
+    labels: ids,
+  };
+}
+
+/** The layer's largest product alone. */
+async function productGflops(engine: Engine, tokens: number, repeats: number): Promise<number> {
+  const [inSize, outSize] = [4096, 14336];
+  const shapes = { x: [tokens, inSize], weight: [outSize, inSize] };
+  const product = await engine.compile(
+    ({ x, weight }) => ({ y: linear(x, weight, undefined, { transposeWeight: true }) }),
+    { x: { shape: shapes.x, dtype: 'float32' }, weight: { shape: shapes.weight, dtype: 'float32' } },
+  );
+  const feeds = {
+    x: { data: new Float32Array(tokens * inSize).fill(0.5), shape: shapes.x },
+    weight: { data: new Float32Array(outSize * inSize).fill(0.1), shape: shapes.weight },
+  };
+  const milliseconds = await best(repeats, () => product.run(feeds));
+  return (2 * tokens * inSize * outSize) / (milliseconds * 1e6);
+}
+
+function packedBytes(model: CausalLM): number {
+  const tensors = [...(model.frozen?.resident(0)?.values() ?? [])];
+  return tensors.reduce((total, tensor) => {
+    if (!('packed' in tensor) || tensor.scales instanceof Float32Array)
+      throw new Error('expected nested scales');
+    return total + tensor.packed.length + tensor.scales.codes.length + tensor.scales.absmax.byteLength + 4;
+  }, 0);
+}
+
+async function best(repeats: number, run: (repeat: number) => Promise<unknown>): Promise<number> {
+  await run(0); // compiles
+  let fastest = Infinity;
+  for (let repeat = 1; repeat <= repeats; repeat++) {
+    const started = performance.now();
+    await run(repeat);
+    fastest = Math.min(fastest, performance.now() - started);
+  }
+  return fastest;
+}
