@@ -93,6 +93,19 @@ export async function listCheckpoints(outputDir: string): Promise<{ folder: stri
     .sort((a, b) => a.step - b.step);
 }
 
+/**
+ * Makes room for a new run: checkpoints of an earlier one move to `replaced/`, whose own content goes. So a run
+ * never takes another's checkpoint for its newest, and the last run before it can still be had.
+ */
+export async function setAsideCheckpoints(outputDir: string): Promise<void> {
+  const earlier = await listCheckpoints(outputDir);
+  if (earlier.length === 0) return;
+  const aside = path.join(outputDir, 'replaced');
+  await fs.rm(aside, { recursive: true, force: true });
+  await fs.mkdir(aside);
+  for (const { folder } of earlier) await fs.rename(folder, path.join(aside, path.basename(folder)));
+}
+
 /** What is wrong with a checkpoint, or nothing. */
 export async function checkpointFault(folder: string): Promise<string | undefined> {
   let sums: Record<string, unknown>;

@@ -20,6 +20,11 @@ export interface ElementwiseRule {
    * Outputs: parameter and the slots.
    */
   readonly update: (inputs: NamedTensors) => NamedTensors;
+  /**
+   * Slots that the update reads in more than one place: their new values take a detour through another buffer,
+   * because written in place they could be there before the last reader.
+   */
+  readonly readTwice?: readonly string[];
   /** The scalars of step t = 1, 2, ...; `scale` is the factor that clipping puts on every gradient. */
   readonly scalars: (t: number, learningRate: number, scale: number) => Record<string, number>;
 }
@@ -53,8 +58,12 @@ export function createFlatOptimizer(rule: ElementwiseRule, setup: OptimizerSetup
           for (const [name, data] of Object.entries(arrays)) feeds[name] = { data, shape };
           feeds.gradient = { data: gradients.flat.subarray(range.offset + start, range.offset + end), shape };
           const compiled = await engine.compile(update, signature(feeds));
-          // In place: each output is the last reader of the input whose memory it takes.
-          await compiled.run(feeds, { into: arrays });
+          // In place: each output is the only reader of the input whose memory it takes, or comes after the others.
+          const detours = Object.fromEntries(
+            (rule.readTwice ?? []).map((name) => [name, new Float32Array(end - start)]),
+          );
+          await compiled.run(feeds, { into: { ...arrays, ...detours } });
+          for (const [name, values] of Object.entries(detours)) arrays[name].set(values);
         }
       }
     },

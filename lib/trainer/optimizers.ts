@@ -84,6 +84,7 @@ function lion({ beta1, beta2 }: OptimizerOptions): ElementwiseRule {
   return {
     name: 'lion',
     slots: ['exp_avg'],
+    readTwice: ['exp_avg'],
     scalars: (_t, learningRate, scale) => ({
       stepSize: -learningRate,
       directionShare: (1 - beta1) * scale,

@@ -17,6 +17,7 @@ import {
   newestWhole,
   readTrainerCheckpoint,
   rotateCheckpoints,
+  setAsideCheckpoints,
   writeTrainerCheckpoint,
 } from './checkpoints';
 import { evaluateLoss } from './evaluate';
@@ -316,7 +317,7 @@ export class Trainer {
   private savedStep = -1;
 
   private async resume(optimizer: Optimizer, from: string | boolean): Promise<void> {
-    if (from === false) return;
+    if (from === false) return setAsideCheckpoints(this.values.outputDir);
     const { model, state } = this;
     const folder = from === true ? await newestWhole(this.values.outputDir, console.warn) : from;
     if (folder === undefined) return;
