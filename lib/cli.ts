@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** The `tunebook` command. Each subcommand lives in its room; this file only reads the command line. */
 import { Command, InvalidArgumentError } from 'commander';
+import { addDatasetCommands } from './dataset-command';
 import { checkNotebook, type CheckOptions } from './notebook/check';
 import { installKernel, listKernels, uninstallKernel, type KernelPlace } from './notebook/kernelspec';
 import { repairFile } from './notebook/repair';
@@ -134,6 +135,8 @@ places(kernel.command('list').description('list the kernels that Jupyter finds')
       );
   },
 );
+
+addDatasetCommands(program);
 
 program.parseAsync().catch((error: unknown) => {
   if (error instanceof Error && 'exitCode' in error) return; // commander has said it

@@ -5,12 +5,12 @@
  * H heads, D head size, V vocabulary.
  */
 
-/** Element types that the engine computes with. */
-export type EngineDtype = 'float32' | 'int32';
+/** Element types that the engine takes: it computes with the first two, and bytes hold packed weights. */
+export type EngineDtype = 'float32' | 'int32' | 'uint8';
 
 /** A dense row-major array on the host. `data.length` is the product of `shape`. */
 export interface HostTensor {
-  readonly data: Float32Array | Int32Array;
+  readonly data: Float32Array | Int32Array | Uint8Array;
   readonly shape: readonly number[];
 }
 

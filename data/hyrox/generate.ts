@@ -1,9 +1,9 @@
 /**
  * Makes the built-in sample: 2,400 athletes who never raced, with the columns and the statistics of the real
- * result file (`calibration.json`), and the records that the published label maker makes of them.
+ * result file (`calibration.json`), and the records that the two label makers make of them.
  *
- * `node .build/data/hyrox/generate.js` writes `hyrox-sample.csv` and `hyrox-sample.jsonl` beside this file;
- * the same seed gives the same bytes. How: correlated normals (a Gaussian copula) give each segment its rank,
+ * `node .build/data/hyrox/generate.js` writes `hyrox-sample.csv` and its labels, `hyrox-sample.jsonl` (as published)
+ * and `hyrox-sample-corrected.jsonl`, beside this file; the same seed gives the same bytes. How: correlated normals (a Gaussian copula) give each segment its rank,
  * the stratum's quantiles give its seconds, and a last affine step makes mean and spread those of the stratum.
  * Sums are sums, as in the real file, and its flaws are here too: two missing age groups, two athletes twice,
  * two stations of zero seconds.
@@ -218,16 +218,33 @@ const LEVEL_SCORES: readonly number[] = QUANTILE_LEVELS.map((level) => {
   return (low + high) / 2;
 });
 
-/** Writes both files. */
+/** The label files and how they are made of the table: as published, and corrected with one wording for each fact. */
+const LABEL_FILES = [
+  { name: 'hyrox-sample.jsonl', mode: 'asPublished' },
+  { name: 'hyrox-sample-corrected.jsonl', mode: 'corrected' },
+] as const;
+
+/**
+ * Writes both label files of a table.
+ *
+ * @returns their paths
+ */
+export async function writeLabels(csv: string, folder: string): Promise<string[]> {
+  const written: string[] = [];
+  for (const { name, mode } of LABEL_FILES) {
+    const output = path.join(folder, name);
+    await buildDataset({ input: csv, output, mode, answers: 'plain' });
+    written.push(output);
+  }
+  return written;
+}
+
+/** Writes all three files. */
 async function main(): Promise<void> {
   const csv = path.join(SAMPLE_FOLDER, 'hyrox-sample.csv');
   fs.writeFileSync(csv, generateSample(loadCalibration()));
-  const built = await buildDataset({
-    input: csv,
-    output: path.join(SAMPLE_FOLDER, 'hyrox-sample.jsonl'),
-    mode: 'asPublished',
-  });
-  console.log(`generate: ${csv}, ${built.output} (${built.records} records)`);
+  const labels = await writeLabels(csv, SAMPLE_FOLDER);
+  console.log(`generate: ${[csv, ...labels].join(', ')}`);
 }
 
 if (require.main === module) void main();

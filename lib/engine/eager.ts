@@ -3,6 +3,7 @@
  * compiled functions are tested against, and what a person debugs in.
  */
 import { createRequire } from 'node:module';
+import path from 'node:path';
 import { TunebookError } from '../types';
 import type { HostTensor } from '../types';
 import type { CompiledFunction, CompiledVjp, Engine } from './engine';
@@ -103,6 +104,7 @@ export class EagerEngine implements Engine {
 function asTensor(name: string, spec: Signature[string], feed: HostTensor | undefined): Tensor {
   const { data, shape } = checkedFeed(name, spec, feed);
   // A copy: backends may keep the array that they are given, and ours are written again in later steps.
+  if (spec.dtype === 'uint8') return tf.tensor(Int32Array.from(data), [...shape], 'int32');
   return tf.tensor(data.slice(), [...shape], spec.dtype);
 }
 
@@ -112,15 +114,25 @@ function asHostArray(dtype: string, data: ArrayLike<number>): Float32Array | Int
   return data instanceof Float32Array ? data : Float32Array.from(data);
 }
 
-/** TensorFlow's own library, where @tensorflow/tfjs-node-gpu or tfjs-node is installed with its binary. */
+/**
+ * TensorFlow's own library, where @tensorflow/tfjs-node-gpu or tfjs-node is installed with its binary: here, in
+ * the user's project, or in the folder that TUNEBOOK_TFJS_NODE names. TensorFlow.js keeps its engine and its
+ * kernels on the global object, so the backend arrives in ours even where the package brings a copy of its own.
+ */
 function loadNative(): void {
   if (tf.findBackend('tensorflow') !== null) return;
   const failures: string[] = [];
-  const places = [process.env.TUNEBOOK_TFJS_NODE, '@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node'];
-  for (const place of places) {
-    if (place === undefined) continue;
+  const installed = ['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node'];
+  const fromProject = createRequire(path.join(process.cwd(), 'package.json'));
+  const places: [NodeRequire, string][] = [
+    ...installed.map((name): [NodeRequire, string] => [createRequire(__filename), name]),
+    ...installed.map((name): [NodeRequire, string] => [fromProject, name]),
+  ];
+  const named = process.env.TUNEBOOK_TFJS_NODE;
+  if (named !== undefined) places.unshift([fromProject, path.resolve(named)]);
+  for (const [load, place] of places) {
     try {
-      createRequire(__filename)(place);
+      load(place);
       if (tf.findBackend('tensorflow') !== null) return;
       failures.push(`${place} brought no native backend`);
     } catch (error) {
@@ -129,7 +141,7 @@ function loadNative(): void {
   }
   throw new TunebookError(
     `createEngine: expected @tensorflow/tfjs-node-gpu or @tensorflow/tfjs-node for backend 'tensorflow', got none ` +
-      `that loads (${failures.join('; ')}). Run 'npm install @tensorflow/tfjs-node-gpu' (Linux, CUDA 11, Node < 23), ` +
-      `or use the compiled engine, which needs neither.`,
+      `that loads (${[...new Set(failures)].join('; ')}). Run 'npm install @tensorflow/tfjs-node-gpu' (Linux, ` +
+      `CUDA 11, Node < 23), or use the compiled engine, which needs neither.`,
   );
 }

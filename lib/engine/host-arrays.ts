@@ -5,7 +5,7 @@
 import { TunebookError } from '../types';
 import type { HostTensor } from '../types';
 
-/** Inputs by name. */
+/** Inputs by name: float32, int32, and bytes where a function takes packed weights. */
 export type Feeds = Readonly<Record<string, HostTensor>>;
 
 /** @throws TunebookError where `feed` is missing, or not of the shape and type that the function was made for. */
@@ -37,5 +37,6 @@ export function checkedFeed(
 function dtypeOf(data: unknown): string {
   if (data instanceof Float32Array) return 'float32';
   if (data instanceof Int32Array) return 'int32';
+  if (data instanceof Uint8Array) return 'uint8';
   return data === null || data === undefined ? String(data) : data.constructor.name;
 }

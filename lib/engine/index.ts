@@ -13,6 +13,8 @@ export { layerNorm, plainLayerNorm, plainRmsNorm, rmsNorm } from './ops/norm';
 export { activation, ACTIVATIONS, plainActivation } from './ops/activation';
 export type { ActivationName } from './ops/activation';
 export { attention, MASKED, mergeHeads, splitHeads } from './ops/attention';
+export { linear4bit } from './ops/linear-4bit';
+export type { PackedWeight } from './ops/linear-4bit';
 export { plainRotary, rotary, rotaryTables } from './ops/rotary';
 export type { RotaryTables } from './ops/rotary';
 export { dropoutMask } from './ops/dropout';

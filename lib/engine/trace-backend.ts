@@ -4,6 +4,7 @@
  */
 import type { DataType, TensorInfo } from '@tensorflow/tfjs-core';
 import { TunebookError } from '../types';
+import type { EngineDtype } from '../types';
 import { GraphBuilder } from './graph';
 import type { Attribute, GraphDtype, Value } from './graph';
 import { tf } from './tf';
@@ -95,7 +96,7 @@ export class TraceBackend extends tf.KernelBackend {
 
   // --- what kernels use -----------------------------------------------------------------------------
 
-  input(name: string, shape: readonly number[], dtype: 'float32' | 'int32'): Tensor {
+  input(name: string, shape: readonly number[], dtype: EngineDtype): Tensor {
     const info = this.tensor(this.builder.input(name, shape, dtype));
     return tf.engine().makeTensorFromTensorInfo(info);
   }

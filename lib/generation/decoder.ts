@@ -1,13 +1,12 @@
 /**
- * Logits of the next token, for a batch of rows that grow by one token a step: with a key-value cache, where a
- * step is one compiled function over all layers, or without, where every step runs the whole rows again.
+ * Logits of the next token, for a batch of rows that grow by one token a step: with a key-value cache, or
+ * without, where every step runs the whole rows again.
  */
-import { linear, tf } from '../engine';
-import type { CompiledFunction, NamedTensors, TensorFunction } from '../engine';
-import { signatureOf } from '../models';
-import type { Architecture, CausalLM, LayerCache } from '../models';
+import type { CausalLM, LayerCache } from '../models';
 import type { HostTensor } from '../types';
 import { KeyValueCache, roomFor } from './key-value-cache';
+import { stepRunner } from './step';
+import type { StepRunner } from './step';
 
 export interface Decoder {
   /** @returns logits of each row's next token, float32 [B, V]; the caller may write on them. */
@@ -54,7 +53,7 @@ const SPARE_SLOTS = 64;
 /** Keeps keys and values; a step computes one token per row. */
 export class CachedDecoder implements Decoder {
   private cache: KeyValueCache | undefined;
-  private ready: ReadyStep | undefined;
+  private runStep: StepRunner | undefined;
 
   /** @param longest most tokens that a row will hold */
   constructor(
@@ -79,18 +78,15 @@ export class CachedDecoder implements Decoder {
       cache = cache.resized([...tokens.keys()], this.capacityFor(cache.longest + 1));
       this.replaceCache(cache);
     }
-    this.ready ??= await readyStep(this.model, cache);
-    const { compiled, feeds, into, steps } = this.ready;
+    this.runStep ??= await stepRunner(this.model, cache);
     const ids = Int32Array.from(tokens, (token) => token ?? 0);
     const positions = Int32Array.from(tokens, (token, row) => (token === null ? 0 : cache.lengths[row]));
-    const x = this.model.embed(ids, positions, [tokens.length, 1]);
-    const shared = this.model.architecture.positionFeeds(positions, [tokens.length, 1]);
-    await compiled.run({ ...feeds, ...shared, x }, { into });
+    const { logits, layers } = await this.runStep(ids, positions);
     cache.append(
-      steps,
+      layers,
       tokens.map((token) => token !== null),
     );
-    return into.logits;
+    return logits;
   }
 
   keep(rows: readonly number[]): void {
@@ -100,7 +96,7 @@ export class CachedDecoder implements Decoder {
 
   private replaceCache(cache: KeyValueCache): void {
     this.cache = cache;
-    this.ready = undefined;
+    this.runStep = undefined;
   }
 
   private capacityFor(length: number): number {
@@ -111,88 +107,6 @@ export class CachedDecoder implements Decoder {
     if (this.cache === undefined) throw new Error('internal: a decoder must start before it steps');
     return this.cache;
   }
-}
-
-/** A compiled step with everything that stays the same from one token to the next. */
-interface ReadyStep {
-  readonly compiled: CompiledFunction;
-  /** All inputs but x and those that depend on its positions. */
-  readonly feeds: Record<string, HostTensor>;
-  /** Buffers of the outputs. */
-  readonly into: Record<string, Float32Array>;
-  /** The same buffers by layer. */
-  readonly steps: readonly { key: Float32Array; value: Float32Array }[];
-}
-
-async function readyStep(model: CausalLM, cache: KeyValueCache): Promise<ReadyStep> {
-  const { architecture } = model;
-  const { rows, heads, headSize } = cache.shape;
-  const feeds: Record<string, HostTensor> = {
-    bias: cache.bias,
-    ...model.finalNormFeeds(),
-    head: model.feed(architecture.head),
-  };
-  const into: Record<string, Float32Array> = { logits: new Float32Array(rows * architecture.vocabSize) };
-  const steps = Array.from({ length: architecture.layers }, (_, layer) => {
-    const inputs = { ...model.layerFeeds(layer), ...pastFeeds(cache.layer(layer)) };
-    for (const [name, feed] of Object.entries(inputs)) feeds[layerName(layer, name)] = feed;
-    const key = (into[layerName(layer, 'key')] = new Float32Array(rows * heads * headSize));
-    const value = (into[layerName(layer, 'value')] = new Float32Array(rows * heads * headSize));
-    return { key, value };
-  });
-  const x = { data: new Float32Array(rows * architecture.width), shape: [rows, 1, architecture.width] };
-  const shared = architecture.positionFeeds(new Int32Array(rows), [rows, 1]);
-  const compiled = await model.engine.compile(
-    stepFunction(architecture),
-    signatureOf({ ...feeds, ...shared, x }),
-  );
-  return { compiled, feeds, into, steps };
-}
-
-function pastFeeds({ key, value }: LayerCache): Record<string, HostTensor> {
-  return { 'past.key': key, 'past.value': value };
-}
-
-/** Inputs and outputs of one layer inside the function of all layers. */
-function layerName(layer: number, name: string): string {
-  return `${layer}:${name}`;
-}
-
-const stepFunctions = new WeakMap<Architecture, TensorFunction>();
-
-/**
- * One token through all layers, the last normalization and the head. One session instead of one per layer:
- * reading the weights is nearly all that a token costs, and nothing waits between layers.
- */
-function stepFunction(architecture: Architecture): TensorFunction {
-  const known = stepFunctions.get(architecture);
-  if (known !== undefined) return known;
-  const fn = (inputs: NamedTensors): NamedTensors => {
-    const outputs: NamedTensors = {};
-    let x = inputs.x;
-    for (let layer = 0; layer < architecture.layers; layer++) {
-      const { y, key, value } = architecture.block({ ...inputs, ...inputsOf(layer, inputs), x });
-      outputs[layerName(layer, 'key')] = key;
-      outputs[layerName(layer, 'value')] = value;
-      x = y;
-    }
-    // Rows as a matrix, so that the logits need no reshaping, which would copy them.
-    const last = tf.reshape(x, [-1, architecture.width]);
-    const { y } = architecture.finalNorm({ ...inputs, x: last });
-    outputs.logits = linear(y, inputs.head, undefined, { transposeWeight: true });
-    return outputs;
-  };
-  stepFunctions.set(architecture, fn);
-  return fn;
-}
-
-function inputsOf(layer: number, inputs: NamedTensors): NamedTensors {
-  const prefix = layerName(layer, '');
-  return Object.fromEntries(
-    Object.entries(inputs)
-      .filter(([name]) => name.startsWith(prefix))
-      .map(([name, tensor]) => [name.slice(prefix.length), tensor]),
-  );
 }
 
 /** Runs whole rows, padded on the right where nothing can see it: positions then start at 0 in every row. */

@@ -83,7 +83,7 @@ export class KeyValueCache {
 
   /**
    * Adds one token to the rows that `live` names.
-   * @param steps each layer's key and value of the step, float32 [B, H, 1, D]
+   * @param steps keys and values of the step by layer, float32 [B, H, 1, D] each
    */
   append(steps: readonly { key: Float32Array; value: Float32Array }[], live: readonly boolean[]): void {
     const { rows, heads, capacity, headSize } = this.shape;

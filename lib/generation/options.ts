@@ -117,7 +117,7 @@ export function generationPlan(model: CausalLM, options: GenerateOptions): Gener
   prompts.forEach((prompt, row) => checkPrompt(prompt, row, { maxPositions, vocabSize }));
   if (rest.stopStrings.length > 0 && rest.tokenizer === undefined) {
     throw new TunebookError(
-      'generate: expected a tokenizer with stopStrings, got none. Pass the model’s own.',
+      "generate: expected a tokenizer with stopStrings, got none. Pass the model's own.",
     );
   }
   const endTokens = listOf(

@@ -8,91 +8,145 @@ import { TunebookError } from '../types';
 import { writeFileAtomic } from './atomic-write';
 import type { CausalLM } from './causal-lm';
 import { matchStateDict, openCheckpoint, writeCheckpoint } from './checkpoint';
-import { LoraAdapter, LoraConfig } from './lora';
+import { LoraAdapter } from './lora';
+import { LoraConfig } from './lora-config';
 
+const empty = z.record(z.string(), z.never()).nullish();
 const fileSchema = z.looseObject({
   peft_type: z.literal('LORA'),
   r: z.int().positive(),
   lora_alpha: z.number().positive(),
   lora_dropout: z.number().default(0),
-  target_modules: z.union([z.string(), z.array(z.string())]),
-  use_dora: z.literal(false).default(false),
-  use_rslora: z.literal(false).default(false),
-  bias: z.literal('none').default('none'),
+  target_modules: z.union([z.string(), z.array(z.string()).nonempty()]),
+  layers_to_transform: z.union([z.int(), z.array(z.int())]).nullish(),
+  modules_to_save: z.array(z.string()).nullish(),
+  bias: z.enum(['none', 'all', 'lora_only']).default('none'),
+  use_dora: z.boolean().default(false),
+  use_rslora: z.boolean().default(false),
+  // Variants that compute something else: to pass over them would give wrong answers.
+  rank_pattern: empty,
+  alpha_pattern: empty,
+  target_parameters: z.array(z.never()).nullish(),
+  exclude_modules: z.null().optional(),
+  lora_bias: z.literal(false).optional(),
+  use_qalora: z.literal(false).optional(),
+  use_bdlora: z.union([z.null(), z.literal(false)]).optional(),
+  layer_replication: z.null().optional(),
+  trainable_token_indices: z.null().optional(),
+  alora_invocation_tokens: z.null().optional(),
 });
 
-/** 'h.0.attn.c_attn.lora_A' -> PEFT's 'base_model.model.transformer.h.0.attn.c_attn.lora_A.weight' */
-function storedName(model: CausalLM, name: string): string {
-  return `base_model.model.${model.architecture.prefix}${name}.weight`;
-}
-
-/** Writes the model's adapter, which PEFT loads. @throws TunebookError where the model has none. */
+/** Writes the model's adapter in use, which PEFT loads. @throws TunebookError where the model has none. */
 export async function saveAdapter(model: CausalLM, folder: string, baseModel = ''): Promise<string[]> {
   const { adapter } = model;
   if (adapter === undefined)
-    throw new TunebookError('saveAdapter: expected a model with a LoRA adapter, got none on it.');
+    throw new TunebookError('saveAdapter: expected a model with a LoRA adapter in use, got none on it.');
   const sources = [...adapter.parameters.byName.values()].map(({ name, shape, data }) => ({
-    name: storedName(model, name),
+    name: adapter.storedName(name),
     shape,
     values: data,
   }));
   const { files } = await writeCheckpoint(folder, sources, { baseName: 'adapter_model' });
-  const config = {
-    base_model_name_or_path: baseModel,
-    bias: 'none',
-    fan_in_fan_out: adapter.modules.every((module) => module.conv1d),
-    inference_mode: true,
-    init_lora_weights: true,
-    lora_alpha: adapter.config.loraAlpha,
-    lora_dropout: adapter.config.loraDropout,
-    modules_to_save: null,
-    peft_type: 'LORA',
-    r: adapter.config.r,
-    target_modules: adapter.modules.map((module) => module.name.split('.').at(-1)),
-    task_type: 'CAUSAL_LM',
-    use_dora: false,
-    use_rslora: false,
-  };
-  await writeFileAtomic(path.join(folder, 'adapter_config.json'), `${JSON.stringify(config, null, 2)}\n`);
+  const text = JSON.stringify(configFile(model, adapter, baseModel), null, 2);
+  await writeFileAtomic(path.join(folder, 'adapter_config.json'), `${text}\n`);
   return ['adapter_config.json', ...files];
 }
 
+function configFile(model: CausalLM, adapter: LoraAdapter, baseModel: string): Record<string, unknown> {
+  const { config } = adapter;
+  const modules = Array.from({ length: model.architecture.layers }, (_, layer) =>
+    adapter.modulesOf(layer),
+  ).flat();
+  const names = [...new Set(modules.map((module) => module.name))];
+  return {
+    base_model_name_or_path: baseModel,
+    bias: config.bias,
+    fan_in_fan_out: modules.every((module) => module.conv1d),
+    inference_mode: true,
+    init_lora_weights: true,
+    layers_to_transform: config.layersToTransform ?? null,
+    lora_alpha: config.loraAlpha,
+    lora_dropout: config.loraDropout,
+    modules_to_save: config.modulesToSave.length > 0 ? config.modulesToSave : null,
+    peft_type: 'LORA',
+    r: config.r,
+    target_modules: typeof config.targetModules === 'string' ? config.targetModules : names,
+    task_type: 'CAUSAL_LM',
+    use_dora: config.useDora,
+    use_rslora: config.useRslora,
+  };
+}
+
 /**
- * Puts a saved adapter on the model.
+ * Puts a saved adapter on the model, in use at once.
  * @throws TunebookError where the adapter was made for another model; every wrong tensor is listed
  */
-export async function loadAdapter(model: CausalLM, folder: string): Promise<CausalLM> {
-  const file = path.join(folder, 'adapter_config.json');
+export async function loadAdapter(
+  model: CausalLM,
+  folder: string,
+  adapterName = 'default',
+): Promise<CausalLM> {
+  const config = await readConfig(path.join(folder, 'adapter_config.json'));
+  const adapter = adapterFor(model, config, folder);
+  const checkpoint = await openCheckpoint(folder, { baseName: 'adapter_model' });
+  try {
+    const names = new Map<string, string>();
+    for (const stored of checkpoint.names) {
+      // PEFT before 0.15 saved the biases of adapted modules without this part.
+      names.set(stored.replace('.base_layer.bias', '.bias'), stored);
+    }
+    const plain = (own: string): string => adapter.storedName(own).replace('.base_layer.bias', '.bias');
+    const parameters = [...adapter.parameters.byName.values()];
+    matchStateDict(
+      new Map(parameters.map(({ name, shape }) => [plain(name), shape])),
+      new Map([...names].map(([name, stored]) => [name, checkpoint.info(stored).shape])),
+      { where: `${folder} (adapter of ${model.architecture.modelType})` },
+    );
+    for (const { name, data } of parameters) {
+      await checkpoint.readInto(names.get(plain(name)) ?? plain(name), data);
+    }
+  } finally {
+    await checkpoint.close();
+  }
+  model.addAdapter(adapterName, adapter);
+  return model;
+}
+
+function adapterFor(model: CausalLM, config: LoraConfig, folder: string): LoraAdapter {
+  try {
+    return new LoraAdapter(config, model.architecture, model);
+  } catch (cause) {
+    if (!(cause instanceof TunebookError)) throw cause;
+    throw new TunebookError(`${folder}: the adapter was made for another base model. ${cause.message}`, {
+      cause,
+    });
+  }
+}
+
+async function readConfig(file: string): Promise<LoraConfig> {
   const text = await fs.readFile(file, 'utf8').catch((cause: unknown) => {
     throw new TunebookError(`${file}: expected a PEFT adapter's configuration, got no readable file.`, {
       cause,
     });
   });
   const parsed = fileSchema.safeParse(parseJson(file, text));
-  if (!parsed.success) throw new TunebookError(`${file}: ${z.prettifyError(parsed.error)}`);
-  const { r, lora_alpha: loraAlpha, lora_dropout: loraDropout, target_modules: targets } = parsed.data;
-  const targetModules = typeof targets === 'string' ? [targets] : targets;
-  if (targetModules.length === 0) throw new TunebookError(`${file}: expected target_modules, got none.`);
-  const [first, ...rest] = targetModules;
-  const adapter = new LoraAdapter(
-    new LoraConfig({ r, loraAlpha, loraDropout, targetModules: [first, ...rest] }),
-    model.architecture,
-  );
-  const checkpoint = await openCheckpoint(folder, { baseName: 'adapter_model' });
-  try {
-    const parameters = [...adapter.parameters.byName.values()];
-    matchStateDict(
-      new Map(parameters.map((parameter) => [storedName(model, parameter.name), parameter.shape])),
-      new Map(checkpoint.names.map((name) => [name, checkpoint.info(name).shape])),
-      { where: folder },
+  if (!parsed.success) {
+    throw new TunebookError(
+      `${file}: expected a LoRA adapter of a kind that tunebook computes.\n${z.prettifyError(parsed.error)}`,
     );
-    for (const parameter of parameters)
-      await checkpoint.readInto(storedName(model, parameter.name), parameter.data);
-  } finally {
-    await checkpoint.close();
   }
-  model.setAdapter(adapter);
-  return model;
+  const c = parsed.data;
+  return new LoraConfig({
+    r: c.r,
+    loraAlpha: c.lora_alpha,
+    loraDropout: c.lora_dropout,
+    targetModules: c.target_modules,
+    ...(c.layers_to_transform === null ? {} : { layersToTransform: c.layers_to_transform }),
+    bias: c.bias,
+    modulesToSave: c.modules_to_save ?? [],
+    useRslora: c.use_rslora,
+    useDora: c.use_dora,
+  });
 }
 
 function parseJson(file: string, text: string): unknown {

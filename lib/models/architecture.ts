@@ -2,7 +2,7 @@
  * What the runtime (`causal-lm.ts`, `training.ts`) needs to know of a model family. One file per family
  * describes it: `gpt2.ts`, ...
  */
-import { linear, tf } from '../engine';
+import { linear, linear4bit, tf } from '../engine';
 import type { NamedTensors, Tensor, TensorFunction } from '../engine';
 import type { HostTensor } from '../types';
 
@@ -78,24 +78,60 @@ export interface Architecture {
 
 /**
  * A linear module of a block with whatever is attached to it: its bias, and a LoRA adapter where its inputs
- * are present (Hu et al. 2021): y = W x + b + scale * B A dropout(x).
+ * are present (Hu et al. 2021): y = W x + b + scale * B A dropout(x), or its weight-decomposed form.
  */
 export function moduleLinear(
   inputs: NamedTensors,
   module: string,
   x: Tensor,
-  options: { conv1d: boolean },
+  options: { conv1d: boolean; outSize: number },
 ): Tensor {
-  const y = linear(x, inputs[`${module}.weight`], inputs[`${module}.bias`], {
-    transposeWeight: !options.conv1d,
-  });
+  const y = baseLinear(inputs, module, x, { ...options, bias: inputs[`${module}.bias`] });
   const [down, up] = [inputs[`${module}.lora_A`], inputs[`${module}.lora_B`]];
   if (down === undefined || up === undefined) return y;
   const mask = inputs[`dropout.${module}`];
   const source = mask === undefined ? x : tf.mul(x, mask);
   const low = linear(source, down, undefined, { transposeWeight: true });
-  const delta = linear(low, up, undefined, { transposeWeight: true });
-  return tf.add(y, tf.mul(delta, inputs[`${module}.lora_scale`]));
+  const scale = inputs[`${module}.lora_scale`];
+  const delta = tf.mul(linear(low, up, undefined, { transposeWeight: true }), scale);
+  const magnitude = inputs[`${module}.lora_magnitude_vector`];
+  if (magnitude === undefined) return tf.add(y, delta);
+  // DoRA (Liu et al. 2024, section 4.3): W' = m (W + s B A) / |W + s B A| by rows, the length taken as given.
+  const [fixedUp, fixedDown] = [inputs[`${module}.fixed_B`], inputs[`${module}.fixed_A`]];
+  const change = tf.mul(tf.matMul(fixedUp as tf.Tensor2D, fixedDown as tf.Tensor2D), scale); // [out, in]
+  const { weight, transposed } = floatWeight(inputs, module, options.conv1d);
+  const sum = tf.add(transposed ? weight : tf.transpose(weight), change);
+  const ratio = tf.div(magnitude, tf.sqrt(tf.sum(tf.square(sum), 1))); // [out]
+  const plain = linear(source, weight, undefined, { transposeWeight: transposed });
+  return tf.add(y, tf.add(tf.mul(tf.sub(ratio, 1), plain), tf.mul(ratio, delta)));
+}
+
+/** The frozen (or fully trained) part of a module: its weight may come in 4 bits, restored, or as it is. */
+function baseLinear(
+  inputs: NamedTensors,
+  module: string,
+  x: Tensor,
+  options: { conv1d: boolean; outSize: number; bias: Tensor | undefined },
+): Tensor {
+  const absmax = inputs[`${module}.weight.absmax`];
+  for (const quantType of ['nf4', 'fp4'] as const) {
+    const codes = inputs[`${module}.weight.${quantType}`];
+    if (codes === undefined) continue;
+    return linear4bit(x, { codes, absmax, quantType, outSize: options.outSize }, options.bias);
+  }
+  const { weight, transposed } = floatWeight(inputs, module, options.conv1d);
+  return linear(x, weight, options.bias, { transposeWeight: transposed });
+}
+
+/** Restored weights are [out, in] whatever the family; `transposed` says that x has to meet the transpose. */
+function floatWeight(
+  inputs: NamedTensors,
+  module: string,
+  conv1d: boolean,
+): { weight: Tensor; transposed: boolean } {
+  const restored = inputs[`${module}.weight.restored`];
+  if (restored !== undefined) return { weight: restored, transposed: true };
+  return { weight: inputs[`${module}.weight`], transposed: !conv1d };
 }
 
 /** `tensor` times its dropout mask, where one is given. */

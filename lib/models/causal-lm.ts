@@ -6,10 +6,14 @@ import { linear } from '../engine';
 import type { Engine, NamedTensors, Signature, TensorFunction } from '../engine';
 import { TunebookError } from '../types';
 import type { HostTensor } from '../types';
-import type { Architecture } from './architecture';
+import { AdapterSet } from './adapter-set';
+import type { Architecture, LinearModule } from './architecture';
 import { attentionBias, positionIds } from './attention-bias';
 import type { MaskedBatch } from './attention-bias';
+import { canStayPacked, overwrite, packedFeeds, restore, RestoreBuffers, transposed } from './frozen-layers';
+import type { FrozenLayers, FrozenTensor } from './frozen-layers';
 import type { LoraAdapter } from './lora';
+import { summaryLine } from './parameter-counts';
 import { asTensor, sizeOf } from './parameters';
 import type { Parameter, ParameterSet } from './parameters';
 import { meanLoss } from './loss';
@@ -37,32 +41,109 @@ export interface LayerCache {
 }
 
 export class CausalLM {
-  /** The adapter in use, where the model has one. */
-  adapter: LoraAdapter | undefined;
+  private readonly adapters = new AdapterSet(() => (this.feedsByLayer = []));
+  private readonly restored = new RestoreBuffers();
   private disposed = false;
 
+  /** @param frozen weights of linear modules that are not among the parameters, where the model has such */
   constructor(
     readonly architecture: Architecture,
     readonly engine: Engine,
     readonly parameters: ParameterSet,
+    readonly frozen?: FrozenLayers,
   ) {}
 
   /** config.json's content. */
   get config(): Record<string, unknown> {
-    return this.architecture.toJson();
+    const quantization = this.frozen?.quantization?.toJson();
+    const config = this.architecture.toJson();
+    delete config.quantization_config;
+    return quantization === undefined ? config : { ...config, quantization_config: quantization };
+  }
+
+  /** Whether weights are kept in 4 or 8 bits. */
+  get isQuantized(): boolean {
+    return this.frozen?.quantization !== undefined;
+  }
+
+  // --- adapters ---------------------------------------------------------------------------------------
+
+  /** The adapter in use, where the model has one. */
+  get adapter(): LoraAdapter | undefined {
+    return this.adapters.active;
+  }
+
+  /** Names of the adapters on the model. */
+  get adapterNames(): string[] {
+    return this.adapters.names;
+  }
+
+  /** Name of the adapter in use. */
+  get activeAdapter(): string | undefined {
+    return this.adapters.inUse;
+  }
+
+  /** Puts an adapter on, in use at once; one of the same name is replaced. */
+  addAdapter(name: string, adapter: LoraAdapter): void {
+    this.adapters.add(name, adapter);
+  }
+
+  /** Uses another of the adapters on the model. @throws TunebookError where none has that name */
+  setAdapter(name: string): void {
+    this.adapters.use(name);
+  }
+
+  /** Goes on without adapter; `enableAdapters` turns it on again. */
+  disableAdapters(): void {
+    this.adapters.setEnabled(false);
+  }
+
+  enableAdapters(): void {
+    this.adapters.setEnabled(true);
+  }
+
+  /** Takes an adapter off. @throws TunebookError where none has that name */
+  deleteAdapter(name: string): void {
+    this.adapters.delete(name);
+  }
+
+  /** Takes all adapters off. */
+  removeAdapters(): void {
+    this.adapters.clear();
   }
 
   /** Number of parameters; a tied head counts once. */
   numParameters(options: { onlyTrainable?: boolean } = {}): number {
-    const adapted = this.adapter?.parameters.flat.length ?? 0;
-    const base = this.parameters.flat.length;
-    if (options.onlyTrainable) return this.adapter === undefined ? base : adapted;
-    return base + adapted;
+    if (!options.onlyTrainable) {
+      return this.parameters.flat.length + (this.frozen?.count ?? 0) + this.adapters.addedCount;
+    }
+    if (this.adapter !== undefined) return this.adapter.parameters.flat.length;
+    return this.frozen === undefined && this.adapterNames.length === 0 ? this.parameters.flat.length : 0;
   }
 
-  /** What an optimizer may change: the adapter's parameters where there is one, all of the model's otherwise. */
+  /** Prints what PEFT prints: 'trainable params: 1,536 || all params: 44,864 || trainable%: 3.4237'. */
+  printTrainableParameters(): void {
+    console.log(summaryLine(this.numParameters({ onlyTrainable: true }), this.numParameters()));
+  }
+
+  /**
+   * What an optimizer may change: the adapter's parameters where there is one, all of the model's otherwise.
+   * @throws TunebookError where there is nothing to train: frozen weights without an adapter in use
+   */
   trainableParameters(): Parameter[] {
-    return [...(this.adapter?.parameters ?? this.parameters).byName.values()];
+    if (this.adapter !== undefined) return [...this.adapter.parameters.byName.values()];
+    if (this.adapterNames.length > 0) {
+      throw new TunebookError(
+        `model: expected an adapter in use, got ${this.adapterNames.join(', ')} turned off. Use enableAdapters().`,
+      );
+    }
+    if (this.frozen !== undefined) {
+      throw new TunebookError(
+        `model: expected an adapter on frozen weights${this.isQuantized ? ', which are quantized' : ''}, got none. ` +
+          'Put one on it with getPeftModel(model, new LoraConfig({ ... })).',
+      );
+    }
+    return [...this.parameters.byName.values()];
   }
 
   /**
@@ -107,7 +188,8 @@ export class CausalLM {
     feeds: Record<string, HostTensor>,
     withCache: boolean,
   ): Promise<Record<string, HostTensor>> {
-    const all = { ...feeds, ...this.layerFeeds(layer) };
+    const all = { ...feeds, ...(await this.layerFeeds(layer)) };
+    if (layer + 1 < this.architecture.layers) this.frozen?.readAhead(layer + 1);
     const fn = withCache ? this.architecture.block : this.architecture.trainingBlock;
     const block = await this.engine.compile(fn, signatureOf(all));
     return block.run(all);
@@ -140,25 +222,65 @@ export class CausalLM {
     return { data, shape: [...shape, width] };
   }
 
-  /** The layer's own parameters under their names inside the layer, its adapter's included. */
-  layerFeeds(layer: number): Record<string, HostTensor> {
-    const known = this.feedsByLayer[layer];
-    if (known !== undefined) return known;
-    const prefix = this.architecture.layerPrefix(layer);
-    const feeds: Record<string, HostTensor> = {};
-    for (const parameter of this.parameters.byName.values()) {
-      if (parameter.name.startsWith(prefix)) feeds[parameter.name.slice(prefix.length)] = asTensor(parameter);
+  /**
+   * The layer's inputs under their names inside the layer, its adapter's included. Good until the next call:
+   * restored weights share buffers.
+   * @param form 'packed': weights may stay in 4 bits, for a function without gradient. 'float32': restored.
+   */
+  async layerFeeds(
+    layer: number,
+    form: 'packed' | 'float32' = 'packed',
+  ): Promise<Record<string, HostTensor>> {
+    const own = (this.feedsByLayer[layer] ??= this.ownFeeds(layer));
+    if (this.frozen === undefined) return own;
+    const weights = new Map(await this.frozen.layer(layer));
+    const feeds = { ...own };
+    if (form === 'packed' && this.engine.name === 'compiled:cpu' && this.adapter?.config.useDora !== true) {
+      for (const [name, tensor] of weights) {
+        if (!canStayPacked(tensor)) continue;
+        Object.assign(feeds, packedFeeds(name, tensor));
+        weights.delete(name);
+      }
     }
-    Object.assign(feeds, this.adapter?.layerFeeds(layer));
-    this.feedsByLayer[layer] = feeds;
-    return feeds;
+    return Object.assign(feeds, this.restored.feeds(weights));
   }
   private feedsByLayer: Record<string, HostTensor>[] = [];
 
-  /** Puts an adapter on, or takes it off. */
-  setAdapter(adapter: LoraAdapter | undefined): void {
-    this.adapter = adapter;
-    this.feedsByLayer = [];
+  private ownFeeds(layer: number): Record<string, HostTensor> {
+    const prefix = this.architecture.layerPrefix(layer);
+    const feeds: Record<string, HostTensor> = {};
+    for (const name of this.parameters.byName.keys()) {
+      if (name.startsWith(prefix)) feeds[name.slice(prefix.length)] = this.feed(name);
+    }
+    return Object.assign(feeds, this.adapter?.layerFeeds(layer));
+  }
+
+  /** Values of a linear module's weight, rows [out, in]. @throws TunebookError where the layer is on disk */
+  linearWeight(layer: number, module: LinearModule): Float32Array {
+    const frozen = this.residentWeight(layer, module);
+    if (frozen !== undefined) return restore(frozen, new Float32Array(module.inSize * module.outSize));
+    const { data } = this.parameter(`${this.architecture.layerPrefix(layer)}${module.name}.weight`);
+    return module.conv1d ? transposed(data, module.inSize, module.outSize) : data.slice();
+  }
+
+  /** Changes a linear module's weight for good. @param change gets rows [out, in] */
+  changeLinearWeight(layer: number, module: LinearModule, change: (weight: Float32Array) => void): void {
+    const weight = this.linearWeight(layer, module);
+    change(weight);
+    const frozen = this.residentWeight(layer, module);
+    if (frozen !== undefined) return overwrite(frozen, weight);
+    const { data } = this.parameter(`${this.architecture.layerPrefix(layer)}${module.name}.weight`);
+    data.set(module.conv1d ? transposed(weight, module.outSize, module.inSize) : weight);
+  }
+
+  private residentWeight(layer: number, module: LinearModule): FrozenTensor | undefined {
+    if (this.frozen === undefined) return undefined;
+    const resident = this.frozen.resident(layer);
+    if (resident !== undefined) return resident.get(module.name);
+    throw new TunebookError(
+      `model: expected layer ${layer} in memory, but it is on disk. Raise maxMemory, or do this on a machine that ` +
+        'holds the model (merging and DoRA need every weight).',
+    );
   }
 
   finalNormFeeds(): Record<string, HostTensor> {
@@ -166,7 +288,7 @@ export class CausalLM {
   }
 
   parameter(name: string): Parameter {
-    const parameter = this.parameters.byName.get(name);
+    const parameter = this.adapter?.copyOf(name) ?? this.parameters.byName.get(name);
     if (parameter === undefined) throw new Error(`internal: no parameter ${name}`);
     return parameter;
   }
@@ -179,7 +301,7 @@ export class CausalLM {
   async dispose(): Promise<void> {
     if (this.disposed) return;
     this.disposed = true;
-    await this.engine.dispose();
+    await Promise.all([this.engine.dispose(), this.frozen?.dispose()]);
   }
 
   private assertAlive(): void {
@@ -233,7 +355,7 @@ export class CausalLM {
 export function signatureOf(feeds: Readonly<Record<string, HostTensor>>): Signature {
   return Object.fromEntries(
     Object.entries(feeds).map(([name, { data, shape }]) => {
-      const dtype = data instanceof Float32Array ? ('float32' as const) : ('int32' as const);
+      const dtype = data instanceof Float32Array ? 'float32' : data instanceof Uint8Array ? 'uint8' : 'int32';
       if (data.length !== sizeOf(shape)) throw new Error(`internal: ${name} does not fill [${shape}]`);
       return [name, { shape, dtype }];
     }),

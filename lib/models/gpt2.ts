@@ -52,11 +52,12 @@ export function gpt2(config: Gpt2Config): Architecture {
     { name: 'mlp.c_fc', inSize: width, outSize: inner, conv1d: true },
     { name: 'mlp.c_proj', inSize: inner, outSize: width, conv1d: true },
   ];
+  const outSizes = Object.fromEntries(modules.map(({ name, outSize }) => [name, outSize]));
 
   const block = (inputs: NamedTensors): NamedTensors => {
     const epsilon = c.layer_norm_epsilon;
     const linear = (module: string, input: tf.Tensor): tf.Tensor =>
-      moduleLinear(inputs, module, input, { conv1d: true });
+      moduleLinear(inputs, module, input, { conv1d: true, outSize: outSizes[module] });
     const { x, bias } = inputs; // [B, T, C], [B, 1, T, S + T]
     const normed = layerNorm(x, inputs['ln_1.weight'], inputs['ln_1.bias'], epsilon);
     const [query, key, value] = tf

@@ -1,86 +1,58 @@
 /**
- * LoRA adapters (Hu et al. 2021): frozen weights plus a trained product of two thin matrices, with
- * PEFT's names and defaults.
+ * LoRA adapters (Hu et al. 2021, arXiv:2106.09685): frozen weights plus a trained product of two thin
+ * matrices, with PEFT's names.
  */
-import { z } from 'zod';
-import { TunebookError } from '../types';
 import type { HostTensor } from '../types';
-import type { Architecture, LinearModule, ParameterSpec } from './architecture';
-import type { CausalLM } from './causal-lm';
+import { storedName } from './architecture';
+import type { Architecture, LinearModule } from './architecture';
+import { countOf, planLora } from './lora-targets';
+import type { LoraConfig } from './lora-config';
 import { allocateParameters, asTensor, fillNormal } from './parameters';
 import type { Parameter, ParameterSet } from './parameters';
 
-const configSchema = z.strictObject({
-  r: z.int().positive().default(8),
-  loraAlpha: z.number().positive().default(8),
-  loraDropout: z.number().min(0).lt(1).default(0),
-  /** Module names ('c_attn' matches 'attn.c_attn'); default: the attention input projection of the family. */
-  targetModules: z.array(z.string()).nonempty().optional(),
-  seed: z.int().default(0),
-});
-
-/** Options of a LoRA adapter, named as PEFT's. */
-export type LoraOptions = z.input<typeof configSchema>;
-
-/**
- * What to adapt and how strongly.
- * @throws TunebookError that lists every option that cannot be used.
- */
-export class LoraConfig {
-  /** Rank of the update. */
-  readonly r: number;
-  /** The update is scaled by loraAlpha / r. */
-  readonly loraAlpha: number;
-  readonly loraDropout: number;
-  readonly targetModules: readonly string[] | undefined;
-  /** Seed of the first matrix's fill; the second starts at zero. */
-  readonly seed: number;
-
-  constructor(options: LoraOptions = {}) {
-    const parsed = configSchema.safeParse(options);
-    if (!parsed.success) throw new TunebookError(`LoraConfig: ${z.prettifyError(parsed.error)}`);
-    ({ r: this.r, loraAlpha: this.loraAlpha, loraDropout: this.loraDropout } = parsed.data);
-    this.targetModules = parsed.data.targetModules;
-    this.seed = parsed.data.seed;
-  }
+/** What an adapter takes over from the base that it is made for. */
+export interface LoraBase {
+  /** A parameter that the base holds in float32. */
+  parameter(name: string): Parameter;
+  /** Values of a linear module's weight as [out, in] rows, whatever form the base keeps it in. */
+  linearWeight(layer: number, module: LinearModule): Float32Array;
 }
 
-const DEFAULT_TARGETS: Record<string, readonly string[]> = {
-  gpt2: ['c_attn'],
-  mistral: ['q_proj', 'v_proj'],
-};
-
 export class LoraAdapter {
+  /** What is trained: the adapter's own matrices and its copies of parameters of the base. */
   readonly parameters: ParameterSet;
-  readonly modules: readonly LinearModule[];
+  /** Numbers that the adapter adds to the base. */
+  readonly addedCount: number;
+  /** The factor on the product of the two matrices. */
   readonly scale: number;
+  private readonly modules: readonly (readonly LinearModule[])[];
+  private readonly copies: ReadonlySet<string>;
 
+  /** @throws TunebookError where the configuration names what the base does not have. */
   constructor(
     readonly config: LoraConfig,
     private readonly architecture: Architecture,
+    base: LoraBase,
   ) {
-    this.modules = targets(config, architecture);
-    this.scale = config.loraAlpha / config.r;
-    const specs: ParameterSpec[] = [];
-    for (let layer = 0; layer < architecture.layers; layer++) {
-      for (const module of this.modules) {
-        const path = architecture.layerPrefix(layer) + module.name;
-        // PEFT's fill: Kaiming-uniform A in spirit, zero B, so that a new adapter changes nothing.
-        const std = 1 / Math.sqrt(3 * module.inSize);
-        specs.push({ name: `${path}.lora_A`, shape: [config.r, module.inSize], decay: true, init: { std } });
-        specs.push({
-          name: `${path}.lora_B`,
-          shape: [module.outSize, config.r],
-          decay: true,
-          init: { value: 0 },
-        });
-      }
-    }
-    this.parameters = allocateParameters(specs);
-    specs.forEach((spec, i) => {
-      const data = this.get(spec.name).data;
+    const plan = planLora(config, architecture);
+    this.modules = plan.modules;
+    this.copies = new Set(plan.copies.map(({ name }) => name));
+    this.addedCount = countOf(plan.specs) + plan.addedCopies;
+    this.scale = config.scale;
+    const sources = plan.copies.map(({ name }) => base.parameter(name));
+    this.parameters = allocateParameters([...plan.specs, ...plan.copies]);
+    plan.specs.forEach((spec, i) => {
+      const { data } = this.get(spec.name);
       if ('std' in spec.init) fillNormal(data, spec.init.std, config.seed * 7919 + i);
+      else data.fill(spec.init.value);
     });
+    for (const { name, data } of sources) this.get(name).data.set(data);
+    if (config.useDora) this.measureMagnitudes(base);
+  }
+
+  /** Adapted modules of a layer. */
+  modulesOf(layer: number): readonly LinearModule[] {
+    return this.modules[layer];
   }
 
   get(name: string): Parameter {
@@ -89,60 +61,80 @@ export class LoraAdapter {
     return parameter;
   }
 
+  /** The adapter's copy of a parameter of the base, where it trains one. */
+  copyOf(name: string): Parameter | undefined {
+    return this.copies.has(name) ? this.get(name) : undefined;
+  }
+
+  get copiedNames(): readonly string[] {
+    return [...this.copies];
+  }
+
   /** The adapter's inputs of one block. */
   layerFeeds(layer: number): Record<string, HostTensor> {
+    const prefix = this.architecture.layerPrefix(layer);
     const feeds: Record<string, HostTensor> = {};
-    for (const module of this.modules) {
-      const path = this.architecture.layerPrefix(layer) + module.name;
-      feeds[`${module.name}.lora_A`] = asTensor(this.get(`${path}.lora_A`));
-      feeds[`${module.name}.lora_B`] = asTensor(this.get(`${path}.lora_B`));
-      feeds[`${module.name}.lora_scale`] = { data: Float32Array.of(this.scale), shape: [1] };
+    for (const { name } of this.modulesOf(layer)) {
+      const part = (suffix: string): HostTensor => asTensor(this.get(`${prefix}${name}.${suffix}`));
+      feeds[`${name}.lora_A`] = part('lora_A');
+      feeds[`${name}.lora_B`] = part('lora_B');
+      feeds[`${name}.lora_scale`] = { data: Float32Array.of(this.scale), shape: [1] };
+      if (!this.config.useDora) continue;
+      feeds[`${name}.lora_magnitude_vector`] = part('lora_magnitude_vector');
+      // The same arrays under names that no gradient is asked of: DoRA treats the length of the weights as given.
+      feeds[`${name}.fixed_A`] = part('lora_A');
+      feeds[`${name}.fixed_B`] = part('lora_B');
     }
     return feeds;
   }
 
+  /** Name of a parameter in PEFT's adapter_model.safetensors. */
+  storedName(name: string): string {
+    const stored = `base_model.model.${storedName(this.architecture, name)}`;
+    if (/\.lora_[AB]$/.test(name)) return `${stored}.weight`;
+    const owner = name.slice(0, -'.bias'.length);
+    const isAdapted = name.endsWith('.bias') && this.parameters.byName.has(`${owner}.lora_A`);
+    return isAdapted ? `${stored.slice(0, -'.bias'.length)}.base_layer.bias` : stored;
+  }
+
   /**
-   * Adds the scaled products to the base weights, in place.
-   * W += scale * (B A), transposed where the weight is [in, out].
+   * A module's weight with the adapter's part added, in place.
+   * @param weight rows [out, in]
    */
-  mergeInto(model: CausalLM): void {
-    for (let layer = 0; layer < this.architecture.layers; layer++) {
-      for (const module of this.modules) {
-        const path = this.architecture.layerPrefix(layer) + module.name;
-        const [A, B] = [this.get(`${path}.lora_A`).data, this.get(`${path}.lora_B`).data];
-        const weight = model.parameter(`${path}.weight`).data;
-        const [r, inSize, outSize] = [this.config.r, module.inSize, module.outSize];
-        for (let o = 0; o < outSize; o++) {
-          for (let i = 0; i < inSize; i++) {
-            let sum = 0;
-            for (let k = 0; k < r; k++) sum += B[o * r + k] * A[k * inSize + i];
-            weight[module.conv1d ? i * outSize + o : o * inSize + i] += this.scale * sum;
-          }
-        }
+  addTo(weight: Float32Array, layer: number, { name, inSize, outSize }: LinearModule): void {
+    const path = this.architecture.layerPrefix(layer) + name;
+    const [A, B] = [this.get(`${path}.lora_A`).data, this.get(`${path}.lora_B`).data];
+    const { r } = this.config;
+    const magnitudes = this.config.useDora ? this.get(`${path}.lora_magnitude_vector`).data : undefined;
+    for (let o = 0; o < outSize; o++) {
+      const row = weight.subarray(o * inSize, (o + 1) * inSize);
+      for (let k = 0; k < r; k++) {
+        const factor = this.scale * B[o * r + k];
+        for (let i = 0; i < inSize; i++) row[i] += factor * A[k * inSize + i];
       }
+      if (magnitudes === undefined) continue;
+      const ratio = magnitudes[o] / lengthOf(row);
+      for (let i = 0; i < inSize; i++) row[i] *= ratio;
     }
   }
-}
 
-/** @throws TunebookError that lists the model's modules where a target matches none. */
-function targets(config: LoraConfig, architecture: Architecture): LinearModule[] {
-  const wanted = config.targetModules ?? DEFAULT_TARGETS[architecture.modelType];
-  const matches = (module: LinearModule, target: string): boolean =>
-    module.name === target || module.name.endsWith(`.${target}`);
-  const unmatched = wanted.filter(
-    (target) => !architecture.modules.some((module) => matches(module, target)),
-  );
-  if (unmatched.length > 0) {
-    throw new TunebookError(
-      `LoraConfig.targetModules: expected modules of ${architecture.modelType} ` +
-        `(${architecture.modules.map((m) => m.name).join(', ')}), got ${unmatched.join(', ')}.`,
-    );
+  /** DoRA starts from the length of each output's weights, so that a new adapter changes nothing. */
+  private measureMagnitudes(base: LoraBase): void {
+    this.modules.forEach((modules, layer) => {
+      for (const module of modules) {
+        const weight = base.linearWeight(layer, module);
+        const path = this.architecture.layerPrefix(layer) + module.name;
+        const magnitudes = this.get(`${path}.lora_magnitude_vector`).data;
+        for (let o = 0; o < module.outSize; o++) {
+          magnitudes[o] = lengthOf(weight.subarray(o * module.inSize, (o + 1) * module.inSize));
+        }
+      }
+    });
   }
-  return architecture.modules.filter((module) => wanted.some((target) => matches(module, target)));
 }
 
-/** Freezes the model and puts a new adapter on it; the same model object is returned. */
-export function getPeftModel(model: CausalLM, config: LoraConfig): CausalLM {
-  model.setAdapter(new LoraAdapter(config, model.architecture));
-  return model;
+function lengthOf(row: Float32Array): number {
+  let sum = 0;
+  for (const value of row) sum += value * value;
+  return Math.sqrt(sum);
 }

@@ -85,10 +85,11 @@ export function mistral(config: MistralConfig): Architecture {
     linearModule('mlp.up_proj', width, inner),
     linearModule('mlp.down_proj', inner, width),
   ];
+  const outSizes = Object.fromEntries(modules.map(({ name, outSize }) => [name, outSize]));
 
   const block = (inputs: NamedTensors): NamedTensors => {
     const linear = (module: string, input: tf.Tensor): tf.Tensor =>
-      moduleLinear(inputs, module, input, { conv1d: false });
+      moduleLinear(inputs, module, input, { conv1d: false, outSize: outSizes[module] });
     const tables = { cos: inputs['rotary.cos'], sin: inputs['rotary.sin'] }; // [B, 1, T, D / 2]
     const { x, bias } = inputs; // [B, T, C], [B, 1, T, S + T]
     const normed = rmsNorm(x, inputs['input_layernorm.weight'], c.rms_norm_eps);

@@ -67,32 +67,30 @@ export async function forwardBackward(
   const shared = { bias, ...architecture.positionFeeds(positions, batch.shape) };
   const trainsEmbedding = gradients.byName.has(architecture.tokenEmbedding);
 
+  const wantsX = (layer: number): boolean => layer > firstTrained || trainsEmbedding;
+
   let x = model.embed(batch.inputIds, positions, batch.shape);
   const embeddingMask = siteMask(dropout, -1, 0, B * T * architecture.width, architecture.embeddingDropout);
   if (embeddingMask !== undefined) x = { data: multiplied(x.data, embeddingMask), shape: x.shape };
 
-  const layers: {
-    feeds: Record<string, HostTensor>;
-    vjp: CompiledVjp;
-    residuals: Residuals;
-    names: string[];
-  }[] = [];
+  // Below the first layer that is trained nothing needs a gradient.
+  const firstTrained = trainsEmbedding ? 0 : firstTrainedLayer(model, gradients);
+  const inputs: HostTensor[] = [];
+  const kept = new Map<number, LayerPass>();
   for (let layer = 0; layer < architecture.layers; layer++) {
-    const parameters = model.layerFeeds(layer);
-    const feeds = { x, ...shared, ...parameters, ...layerMasks(model, layer, request) };
-    const prefix = architecture.layerPrefix(layer);
-    const names = Object.keys(parameters).filter((name) => gradients.byName.has(prefix + name));
-    const vjp = await model.engine.compileVjp({
-      fn: architecture.trainingBlock,
-      signature: signatureOf(feeds),
-      wrt: layer > 0 || trainsEmbedding ? ['x', ...names] : names,
-      output: 'y',
-      remat: request.gradientCheckpointing,
-      accumulate: request.accumulate ? names : [],
-    });
-    const { outputs, residuals } = await vjp.forward(feeds);
-    layers.push({ feeds, vjp, residuals, names });
+    inputs[layer] = x;
+    if (layer < firstTrained || (request.gradientCheckpointing && model.frozen !== undefined)) {
+      // Frozen weights may stay in 4 bits here; the backward pass restores them and computes the layer again.
+      const masks = layerMasks(model, layer, request);
+      x = (await model.runBlock(layer, { x, ...shared, ...masks }, false)).y;
+      continue;
+    }
+    const pass = await layerPass({ model, gradients, request, layer, x, shared, wantsX: wantsX(layer) });
+    const { outputs, residuals } = await pass.vjp.forward(pass.feeds);
     x = outputs.y;
+    // Restored weights do not outlive their layer, nor do other inputs where everything is computed again.
+    const isKept = model.frozen === undefined && !request.gradientCheckpointing;
+    kept.set(layer, { ...pass, residuals, feeds: isKept ? pass.feeds : {} });
   }
 
   const head = await headLoss(model, x, batch, {
@@ -101,19 +99,34 @@ export async function forwardBackward(
     accumulate: request.accumulate,
   });
   let upstream = head.dX ?? { data: new Float32Array(x.data.length), shape: x.shape };
-  for (let layer = architecture.layers - 1; layer >= 0; layer--) {
-    const { feeds, vjp, residuals, names } = layers[layer];
+  for (let layer = architecture.layers - 1; layer >= firstTrained; layer--) {
+    const before = kept.get(layer);
+    kept.delete(layer);
+    const isWhole = before !== undefined && 'x' in before.feeds;
+    const pass = isWhole
+      ? before
+      : await layerPass({
+          model,
+          gradients,
+          request,
+          layer,
+          x: inputs[layer],
+          shared,
+          wantsX: wantsX(layer),
+        });
+    if (layer > firstTrained) model.frozen?.readAhead(layer - 1);
+    inputs.pop();
     const prefix = architecture.layerPrefix(layer);
     const into: Record<string, Float32Array> = {};
     const sums: Record<string, HostTensor> = {};
-    for (const name of names) {
+    for (const name of pass.names) {
       const buffer = gradients.byName.get(prefix + name);
       if (buffer === undefined) throw new Error(`internal: no gradient buffer for ${prefix}${name}`);
       into[`d_${name}`] = buffer;
-      if (request.accumulate) sums[`acc_${name}`] = { data: buffer, shape: feeds[name].shape };
+      if (request.accumulate) sums[`acc_${name}`] = { data: buffer, shape: pass.feeds[name].shape };
     }
-    const results = await vjp.backward({ ...feeds, ...sums }, residuals, upstream, { into });
-    layers.pop();
+    const residuals = before?.residuals ?? {};
+    const results = await pass.vjp.backward({ ...pass.feeds, ...sums }, residuals, upstream, { into });
     if (results.d_x !== undefined) upstream = results.d_x;
   }
   if (trainsEmbedding) {
@@ -124,6 +137,50 @@ export async function forwardBackward(
     embeddingGradients(model, gradients, { batch, positions, dX, accumulate: request.accumulate });
   }
   return head.loss;
+}
+
+/** One layer's way forward and back. */
+interface LayerPass {
+  readonly feeds: Record<string, HostTensor>;
+  readonly vjp: CompiledVjp;
+  readonly residuals: Residuals;
+  /** Inputs of the layer whose gradients are wanted. */
+  readonly names: readonly string[];
+}
+
+async function layerPass(asked: {
+  model: CausalLM;
+  gradients: Gradients;
+  request: BackwardRequest;
+  layer: number;
+  x: HostTensor;
+  shared: Record<string, HostTensor>;
+  wantsX: boolean;
+}): Promise<LayerPass> {
+  const { model, gradients, request, layer, x, shared } = asked;
+  const { architecture } = model;
+  const parameters = await model.layerFeeds(layer, 'float32');
+  const feeds = { x, ...shared, ...parameters, ...layerMasks(model, layer, request) };
+  const prefix = architecture.layerPrefix(layer);
+  const names = Object.keys(parameters).filter((name) => gradients.byName.has(prefix + name));
+  const vjp = await model.engine.compileVjp({
+    fn: architecture.trainingBlock,
+    signature: signatureOf(feeds),
+    wrt: asked.wantsX ? ['x', ...names] : names,
+    output: 'y',
+    remat: request.gradientCheckpointing,
+    accumulate: request.accumulate ? names : [],
+  });
+  return { feeds, vjp, residuals: {}, names };
+}
+
+function firstTrainedLayer(model: CausalLM, gradients: Gradients): number {
+  const { layers, layerPrefix } = model.architecture;
+  const names = [...gradients.byName.keys()];
+  for (let layer = 0; layer < layers; layer++) {
+    if (names.some((name) => name.startsWith(layerPrefix(layer)))) return layer;
+  }
+  return layers;
 }
 
 /** The rows (positions in [B * T]) that predict a label, and the labels. */
@@ -257,7 +314,7 @@ function layerMasks(model: CausalLM, layer: number, request: BackwardRequest): R
   const { architecture, adapter } = model;
   const [B, T] = request.batch.shape;
   const sites = architecture.dropoutSites.map((site) => ({ ...site, shape: site.shape(B, T) }));
-  for (const module of adapter?.modules ?? []) {
+  for (const module of adapter?.modulesOf(layer) ?? []) {
     sites.push({ name: module.name, rate: adapter?.config.loraDropout ?? 0, shape: [B, T, module.inSize] });
   }
   const masks: Record<string, HostTensor> = {};

@@ -12,6 +12,7 @@ import {
   openCheckpoint,
   saveAdapter,
   savePretrained,
+  storedName,
   writeFileAtomic,
   writeSafetensors,
 } from '../models';
@@ -186,13 +187,9 @@ export async function loadWeights(model: CausalLM, folder: string): Promise<void
   const checkpoint = await openCheckpoint(folder, {
     baseName: adapter === undefined ? 'model' : 'adapter_model',
   });
-  const { prefix } = model.architecture;
   try {
     for (const parameter of model.trainableParameters()) {
-      const name =
-        adapter === undefined
-          ? prefix + parameter.name
-          : `base_model.model.${prefix}${parameter.name}.weight`;
+      const name = adapter?.storedName(parameter.name) ?? storedName(model.architecture, parameter.name);
       await checkpoint.readInto(name, parameter.data);
     }
   } finally {

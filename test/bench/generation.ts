@@ -1,6 +1,6 @@
 /**
  * Batch-1 generation against the machine: a token must read every weight once, so memory bandwidth, measured
- * through the same engine in the same run, bounds tokens per second.
+ * through the same engine between the tokens, bounds tokens per second.
  */
 import { linear } from '../../lib/engine';
 import type { TensorFunction } from '../../lib/engine';
@@ -12,52 +12,53 @@ export interface GenerationBenchOptions {
   model: CausalLM;
   /** Default 16. */
   promptTokens?: number;
-  /** Tokens per round; default 24. */
+  /** Default 96. */
   newTokens?: number;
-  /** Rounds of bandwidth and generation in turn, of which the best of each counts; default 10. */
-  rounds?: number;
 }
 
+/** Batch 1, greedy, float32. Times are medians: other programs disturb tokens and readings alike. */
 export interface GenerationBench {
-  /** Of the best round, prefill not included; batch 1, greedy, float32. */
+  /** 1000 / tokenMs. */
   readonly tokensPerSecond: number;
-  /** Median time of a token over all rounds. */
-  readonly medianTokenMs: number;
-  /** Time to the first token of a prompt, functions already compiled; best round. */
+  /** One token: all layers, head and choice. */
+  readonly tokenMs: number;
+  /** The fastest token. */
+  readonly bestTokenMs: number;
+  /** From the call to the first token, functions already compiled. */
   readonly firstTokenMs: number;
   /** Bytes of weights that one token reads. */
   readonly weightBytes: number;
-  /** Fastest reading of a matrix, a vector times it, through the engine; 1e9 bytes per second. */
+  /** Reading of all parameters, a vector times one matrix, through the engine; 1e9 bytes per second. */
   readonly bandwidthGBs: number;
-  /** tokensPerSecond * weightBytes / bandwidth: 1 is what reading the weights allows. */
+  /** What reading the weights takes over what a token takes: 1 is the bound. */
   readonly shareOfBandwidth: number;
   /** Making the functions of prefill and step. */
   readonly compileMs: number;
 }
 
+/** Tokens between two readings. */
+const TOKENS_PER_READING = 3;
+
 export async function benchGeneration(options: GenerationBenchOptions): Promise<GenerationBench> {
-  const { model, promptTokens = 16, newTokens = 24, rounds = 10 } = options;
+  const { model, promptTokens = 16, newTokens = 96 } = options;
   const compiledBefore = model.engine.compileMs;
-  await timedGeneration(model, promptTokens, newTokens);
+  const nothing = async (): Promise<void> => {};
+  await timedGeneration(model, { promptTokens, newTokens, between: nothing });
   const compileMs = model.engine.compileMs - compiledBefore;
-  let [bandwidthGBs, tokensPerSecond, firstTokenMs] = [0, 0, Infinity];
-  const all: number[] = [];
-  for (let round = 0; round < rounds; round++) {
-    bandwidthGBs = Math.max(bandwidthGBs, await readingGBs(model));
-    const { firstMs, stepsMs } = await timedGeneration(model, promptTokens, newTokens);
-    const totalMs = stepsMs.reduce((sum, ms) => sum + ms, 0);
-    tokensPerSecond = Math.max(tokensPerSecond, (1000 * stepsMs.length) / totalMs);
-    firstTokenMs = Math.min(firstTokenMs, firstMs);
-    all.push(...stepsMs);
-  }
+
+  const reading = await readingOf(model);
+  const times = await timedGeneration(model, { promptTokens, newTokens, between: reading.run });
+  const tokenMs = median(times.stepsMs);
+  const bandwidthGBs = reading.bytes / reading.ms() / 1e6;
   const weightBytes = 4 * weightsPerToken(model);
   return {
-    tokensPerSecond,
-    medianTokenMs: all.sort((a, b) => a - b)[Math.floor(all.length / 2)],
-    firstTokenMs,
+    tokensPerSecond: 1000 / tokenMs,
+    tokenMs,
+    bestTokenMs: Math.min(...times.stepsMs),
+    firstTokenMs: times.firstMs,
     weightBytes,
     bandwidthGBs,
-    shareOfBandwidth: (tokensPerSecond * weightBytes) / (bandwidthGBs * 1e9),
+    shareOfBandwidth: weightBytes / (bandwidthGBs * 1e6) / tokenMs,
     compileMs,
   };
 }
@@ -71,19 +72,20 @@ function weightsPerToken({ architecture, parameters }: CausalLM): number {
   return count;
 }
 
+/** Times each token, and calls `between` after every few of them. */
 async function timedGeneration(
   model: CausalLM,
-  promptTokens: number,
-  newTokens: number,
+  options: { promptTokens: number; newTokens: number; between: () => Promise<void> },
 ): Promise<{ firstMs: number; stepsMs: number[] }> {
+  const { promptTokens, newTokens, between } = options;
   const prompt = Array.from({ length: promptTokens }, (_, t) => (t * 7919) % model.architecture.vocabSize);
   const times: number[] = [];
   let before = performance.now();
   const stream = streamGenerate(model, { inputIds: [prompt], maxNewTokens: newTokens, eosTokenId: null });
-  for await (const event of stream) {
-    const now = performance.now();
-    times[event.index] = now - before;
-    before = now;
+  for await (const { index } of stream) {
+    times.push(performance.now() - before);
+    if (index % TOKENS_PER_READING === 0) await between();
+    before = performance.now();
   }
   return { firstMs: times[0], stepsMs: times.slice(1) };
 }
@@ -91,24 +93,40 @@ async function timedGeneration(
 const byRows: TensorFunction = ({ x, w }) => ({ y: linear(x, w, undefined, { transposeWeight: true }) });
 const byColumns: TensorFunction = ({ x, w }) => ({ y: linear(x, w) });
 
-/** The head's weights, read as [V, C] and as [C, V]: the faster of the two, best of eight. */
-async function readingGBs(model: CausalLM): Promise<number> {
-  const { data, shape } = model.feed(model.architecture.head);
-  const [V, C] = shape;
-  const x = { data: new Float32Array(C).fill(1), shape: [1, C] };
-  const y = new Float32Array(V);
-  let bestMs = Infinity;
-  for (const [fn, wShape] of [
-    [byRows, [V, C]],
-    [byColumns, [C, V]],
+/**
+ * A vector times all parameters as one matrix, by rows and by columns, of which the faster counts. As large as
+ * what a token reads, since caches make smaller matrices look faster than memory is.
+ */
+async function readingOf(
+  model: CausalLM,
+): Promise<{ bytes: number; run: () => Promise<void>; ms: () => number }> {
+  const { width } = model.architecture;
+  const rows = Math.floor(model.parameters.flat.length / width);
+  const data = model.parameters.flat.subarray(0, rows * width);
+  const x = { data: new Float32Array(width).fill(1), shape: [1, width] };
+  const y = new Float32Array(rows);
+  const ways: { run: () => Promise<unknown>; times: number[] }[] = [];
+  for (const [fn, shape] of [
+    [byRows, [rows, width]],
+    [byColumns, [width, rows]],
   ] as const) {
-    const feeds = { x, w: { data, shape: wShape } };
+    const feeds = { x, w: { data, shape } };
     const compiled = await model.engine.compile(fn, signatureOf(feeds));
-    for (let run = 0; run < 8; run++) {
-      const started = performance.now();
-      await compiled.run(feeds, { into: { y } });
-      bestMs = Math.min(bestMs, performance.now() - started);
-    }
+    ways.push({ run: () => compiled.run(feeds, { into: { y } }), times: [] });
   }
-  return (4 * data.length) / bestMs / 1e6;
+  return {
+    bytes: 4 * data.length,
+    run: async () => {
+      for (const { run, times } of ways) {
+        const started = performance.now();
+        await run();
+        times.push(performance.now() - started);
+      }
+    },
+    ms: () => Math.min(...ways.map(({ times }) => median(times))),
+  };
+}
+
+function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 }

@@ -1,5 +1,6 @@
 /** What the engine refuses, and in which words: each message names the thing and says what to do. */
 import assert from 'node:assert/strict';
+import { createRequire } from 'node:module';
 import { after, before, describe, it } from 'node:test';
 import { createEngine, layerNorm, linear, rmsNorm, tf } from '../../lib/engine';
 import type { Engine, EngineOptions, NamedTensors, TensorFunction, VjpRequest } from '../../lib/engine';
@@ -147,6 +148,11 @@ describe('engine errors', () => {
       it(title, () => refused(createEngine(options as EngineOptions), /createEngine/, part));
     }
 
+    it('the native backend where it is not installed', { skip: nativePackage() }, async () => {
+      const places = [/tfjs-node-gpu/, /npm install @tensorflow\/tfjs-node-gpu/, /compiled engine/];
+      await refused(createEngine({ kind: 'eager', backend: 'tensorflow' }), ...places);
+    });
+
     it("a provider that this system's ONNX Runtime does not have", async () => {
       const provider = process.platform === 'darwin' ? 'cuda' : 'coreml';
       const other = await createEngine({ provider });
@@ -154,6 +160,16 @@ describe('engine errors', () => {
     });
   });
 });
+
+/** Why the message about a missing package cannot be tested: it is not missing. */
+function nativePackage(): string | false {
+  if (process.env.TUNEBOOK_TFJS_NODE !== undefined) return 'TUNEBOOK_TFJS_NODE names one';
+  try {
+    return `installed: ${createRequire(__filename).resolve('@tensorflow/tfjs-node-gpu')}`;
+  } catch {
+    return false;
+  }
+}
 
 function ones(shape: number[]): { data: Float32Array; shape: number[] } {
   const data: Float32Array = new Float32Array(shape.reduce((product, size) => product * size, 1)).fill(1);

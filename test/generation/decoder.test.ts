@@ -67,6 +67,9 @@ test('a cache keeps each row’s keys in place when it is resized', () => {
   const tensor = { data, shape: [rows, heads, slots, headSize] };
   const cache = KeyValueCache.from([{ key: tensor, value: tensor }], [4, 1, 3], { capacity: 5 });
   const smaller = cache.resized([2, 0], 6);
+  const step = [{ key: new Float32Array(12), value: new Float32Array(12) }];
+  cache.append(step, [false, true, false]); // only the row that goes on grows
+  assert.deepEqual(cache.lengths, [4, 2, 3]);
   assert.deepEqual(smaller.lengths, [3, 4]);
   const { key } = smaller.layer(0);
   assert.deepEqual(key.shape, [2, 2, 6, 2]);

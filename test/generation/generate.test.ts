@@ -157,6 +157,11 @@ test('end-of-sequence tokens end a row, are part of it, and padding follows', as
     ...expected[0],
     ...Array<number>(longest - expected[0].length).fill(90),
   ]);
+  // The end comes as token ends[0] + 1, so one fewer may be asked for without changing it.
+  const least = { ...BATCH, inputIds: [golden.prompts[0]], eosTokenId, minNewTokens: ends[0] };
+  assert.deepEqual((await model.generate(least)).newTokens[0], expected[0]);
+  const more = await model.generate({ ...least, minNewTokens: ends[0] + 1 });
+  assert.notEqual(more.newTokens[0][ends[0]], expected[0][ends[0]]);
   // Not before minNewTokens: the row then continues with another token in its place.
   const later = await model.generate({ ...BATCH, eosTokenId, padTokenId: 90, minNewTokens: 10 });
   assert.ok(later.newTokens.every((row) => row.length >= 10));

@@ -1,0 +1,139 @@
+/**
+ * One token per row on top of a key-value cache. Where all weights are plain float32 in memory, all layers and
+ * the head are one compiled function; where layers are quantized or on disk, they run one after the other, so
+ * that only one of them needs be restored at a time.
+ */
+import { linear, tf } from '../engine';
+import type { NamedTensors, TensorFunction } from '../engine';
+import { signatureOf } from '../models';
+import type { Architecture, CausalLM, LayerCache } from '../models';
+import type { HostTensor } from '../types';
+import type { KeyValueCache } from './key-value-cache';
+
+export interface StepResult {
+  /** float32 [B, V] */
+  readonly logits: Float32Array;
+  /** Keys and values of the step's tokens, float32 [B, H, 1, D] each. */
+  readonly layers: readonly LayerStep[];
+}
+
+export interface LayerStep {
+  readonly key: Float32Array;
+  readonly value: Float32Array;
+}
+
+/** Runs a step: a token and its position per row. Results may be written again by the next step. */
+export type StepRunner = (ids: Int32Array, positions: Int32Array) => Promise<StepResult>;
+
+/** A runner for this cache, which it reads but does not fill. */
+export async function stepRunner(model: CausalLM, cache: KeyValueCache): Promise<StepRunner> {
+  return model.frozen === undefined ? wholeStep(model, cache) : layeredStep(model, cache);
+}
+
+/**
+ * One session instead of one per layer: reading the weights is nearly all that a token costs, and nothing waits
+ * between layers.
+ */
+async function wholeStep(model: CausalLM, cache: KeyValueCache): Promise<StepRunner> {
+  const { architecture } = model;
+  const { rows, heads, headSize } = cache.shape;
+  const feeds: Record<string, HostTensor> = {
+    [scoped(SHARED, 'bias')]: cache.bias,
+    ...model.finalNormFeeds(),
+    head: model.feed(architecture.head),
+  };
+  const into: Record<string, Float32Array> = { logits: new Float32Array(rows * architecture.vocabSize) };
+  const layers: LayerStep[] = [];
+  for (let layer = 0; layer < architecture.layers; layer++) {
+    const inputs = { ...(await model.layerFeeds(layer)), ...pastFeeds(cache.layer(layer)) };
+    Object.assign(feeds, scopedFeeds(layer, inputs));
+    const key = (into[scoped(layer, 'key')] = new Float32Array(rows * heads * headSize));
+    const value = (into[scoped(layer, 'value')] = new Float32Array(rows * heads * headSize));
+    layers.push({ key, value });
+  }
+  const tokenFeeds = (ids: Int32Array, positions: Int32Array): Record<string, HostTensor> => ({
+    ...scopedFeeds(SHARED, architecture.positionFeeds(positions, [rows, 1])),
+    x: model.embed(ids, positions, [rows, 1]),
+  });
+  const none = new Int32Array(rows);
+  const compiled = await model.engine.compile(
+    wholeFunction(architecture),
+    signatureOf({ ...feeds, ...tokenFeeds(none, none) }),
+  );
+  return async (ids, positions) => {
+    await compiled.run({ ...feeds, ...tokenFeeds(ids, positions) }, { into });
+    return { logits: into.logits, layers };
+  };
+}
+
+function layeredStep(model: CausalLM, cache: KeyValueCache): StepRunner {
+  const { architecture } = model;
+  const shape: [number, number] = [cache.shape.rows, 1];
+  return async (ids, positions) => {
+    const shared = { bias: cache.bias, ...architecture.positionFeeds(positions, shape) };
+    let x = model.embed(ids, positions, shape);
+    const layers: LayerStep[] = [];
+    for (let layer = 0; layer < architecture.layers; layer++) {
+      const feeds = { x, ...shared, ...pastFeeds(cache.layer(layer)) };
+      const { y, key, value } = await model.runBlock(layer, feeds, true);
+      layers.push({ key: key.data as Float32Array, value: value.data as Float32Array });
+      x = y;
+    }
+    const { data } = await model.logits(x);
+    return { logits: data as Float32Array, layers };
+  };
+}
+
+function pastFeeds({ key, value }: LayerCache): Record<string, HostTensor> {
+  return { 'past.key': key, 'past.value': value };
+}
+
+/** What all layers get alike. */
+const SHARED = 'shared';
+
+/** Name of a layer's input or output inside the function of all layers. */
+function scoped(scope: number | typeof SHARED, name: string): string {
+  return `${scope}:${name}`;
+}
+
+function scopedFeeds(
+  scope: number | typeof SHARED,
+  feeds: Readonly<Record<string, HostTensor>>,
+): Record<string, HostTensor> {
+  return Object.fromEntries(Object.entries(feeds).map(([name, feed]) => [scoped(scope, name), feed]));
+}
+
+const wholeFunctions = new WeakMap<Architecture, TensorFunction>();
+
+/** All layers, the last normalization and the head; the same function for the same architecture. */
+function wholeFunction(architecture: Architecture): TensorFunction {
+  const known = wholeFunctions.get(architecture);
+  if (known !== undefined) return known;
+  const fn = (inputs: NamedTensors): NamedTensors => {
+    const outputs: NamedTensors = {};
+    const shared = inputsOf(SHARED, inputs);
+    let x = inputs.x;
+    for (let layer = 0; layer < architecture.layers; layer++) {
+      const { y, key, value } = architecture.block({ ...inputsOf(layer, inputs), ...shared, x });
+      outputs[scoped(layer, 'key')] = key;
+      outputs[scoped(layer, 'value')] = value;
+      x = y;
+    }
+    // Rows as a matrix, so that the logits need no reshaping, which would copy them.
+    const last = tf.reshape(x, [-1, architecture.width]);
+    const { y } = architecture.finalNorm({ ...inputs, x: last });
+    outputs.logits = linear(y, inputs.head, undefined, { transposeWeight: true });
+    return outputs;
+  };
+  wholeFunctions.set(architecture, fn);
+  return fn;
+}
+
+function inputsOf(scope: number | typeof SHARED, inputs: NamedTensors): NamedTensors {
+  const prefix = scoped(scope, '');
+  return Object.fromEntries(
+    Object.entries(inputs)
+      .filter(([name]) => name.startsWith(prefix))
+      .map(([name, tensor]) => [name.slice(prefix.length), tensor]),
+  );
+}

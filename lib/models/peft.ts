@@ -1,0 +1,65 @@
+/**
+ * Adapters on models, by PEFT's names: putting new ones and saved ones on, several side by side, merging.
+ */
+import { TunebookError } from '../types';
+import { loadAdapter } from './adapter-files';
+import type { CausalLM } from './causal-lm';
+import { LoraAdapter } from './lora';
+import type { LoraConfig } from './lora-config';
+
+export interface PeftModelOptions {
+  /** Name of the adapter on the model; 'default' where left out. */
+  adapterName?: string;
+}
+
+/**
+ * Freezes the model and puts a new adapter on it, in use at once; the same model object is returned. An adapter
+ * of the same name is replaced, others stay.
+ * @throws TunebookError where the configuration names what the model does not have
+ */
+export function getPeftModel(model: CausalLM, config: LoraConfig, options: PeftModelOptions = {}): CausalLM {
+  model.addAdapter(options.adapterName ?? 'default', new LoraAdapter(config, model.architecture, model));
+  return model;
+}
+
+/** Models with saved adapters, as PEFT's class of that name. */
+export const PeftModel = {
+  /**
+   * Puts a saved adapter on the model, in use at once; the same model object is returned.
+   * @param folder what `saveAdapter` or PEFT's `save_pretrained` wrote
+   * @throws TunebookError where the adapter was made for another model; every wrong tensor is listed
+   */
+  fromPretrained(model: CausalLM, folder: string, options: PeftModelOptions = {}): Promise<CausalLM> {
+    return loadAdapter(model, folder, options.adapterName);
+  },
+};
+
+/**
+ * Adds the adapter in use to the weights for good and takes all adapters off: W += scale * B A.
+ * @throws TunebookError where there is no adapter in use, or the base is quantized
+ */
+export function mergeAndUnload(model: CausalLM): CausalLM {
+  const { adapter, architecture } = model;
+  if (adapter === undefined) {
+    throw new TunebookError(
+      'mergeAndUnload: expected an adapter in use on the model, got none. Load one (PeftModel.fromPretrained) or ' +
+        'turn it on (setAdapter).',
+    );
+  }
+  if (model.isQuantized) {
+    throw new TunebookError(
+      'mergeAndUnload: expected weights in 16 or 32 bits, got quantized ones. Quantizing the sum again would round ' +
+        "most of the adapter's small changes away. Load the base without quantizationConfig, put the adapter on it " +
+        'and merge there; or keep base and adapter apart.',
+    );
+  }
+  for (let layer = 0; layer < architecture.layers; layer++) {
+    for (const module of adapter.modulesOf(layer)) {
+      model.changeLinearWeight(layer, module, (weight) => adapter.addTo(weight, layer, module));
+    }
+  }
+  const copies = adapter.copiedNames.map((name) => adapter.get(name));
+  model.removeAdapters();
+  for (const { name, data } of copies) model.parameter(name).data.set(data);
+  return model;
+}
