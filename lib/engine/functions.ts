@@ -28,6 +28,9 @@ export interface VjpRequest {
   readonly accumulate?: readonly string[];
 }
 
+/** Inputs that the backward half adds to the function's own. */
+const RESERVED = /^(upstream|acc_.*|residual_\d+)$/;
+
 /** @throws TunebookError where `wrt` or `accumulate` name what has no gradient. */
 export function checkVjpRequest(request: VjpRequest): void {
   const { signature, wrt, accumulate = [] } = request;
@@ -40,6 +43,12 @@ export function checkVjpRequest(request: VjpRequest): void {
         `got ${wrong.join(', ') || 'none'}.`,
     );
   };
+  const taken = Object.keys(signature).find((name) => RESERVED.test(name));
+  if (taken !== undefined) {
+    throw new TunebookError(
+      `engine.compileVjp: expected inputs other than upstream, acc_* and residual_*, got '${taken}'. Rename it.`,
+    );
+  }
   refuse('wrt', floats, wrt);
   if (accumulate.length > 0) refuse('accumulate', wrt, accumulate);
 }

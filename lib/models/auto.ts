@@ -5,18 +5,20 @@ import { promises as fs } from 'node:fs';
 import path from 'node:path';
 import { createEngine } from '../engine';
 import type { Engine, EngineOptions } from '../engine';
+import { BitsAndBytesConfig } from '../quantization';
 import { TunebookError } from '../types';
-import { storedName } from './architecture';
 import type { Architecture, ParameterSpec } from './architecture';
 import { writeFileAtomic } from './atomic-write';
 import { CausalLM } from './causal-lm';
-import { matchStateDict, openCheckpoint, writeCheckpoint } from './checkpoint';
-import type { Checkpoint } from './checkpoint';
+import { openCheckpoint, writeCheckpoint } from './checkpoint';
 import { gpt2 } from './gpt2';
 import { mistral } from './mistral';
 import { resolveModelFolder } from './hub';
 import type { ResolveModelOptions } from './hub';
+import { loadWeights } from './load-weights';
+import type { PlacementOptions } from './load-weights';
 import { allocateParameters, fillNormal } from './parameters';
+import { weightSources } from './weight-sources';
 
 const FAMILIES: Record<string, (config: Record<string, unknown>) => Architecture> = {
   gpt2,
@@ -24,9 +26,16 @@ const FAMILIES: Record<string, (config: Record<string, unknown>) => Architecture
   llama: mistral,
 };
 
-export interface FromPretrainedOptions extends ResolveModelOptions {
+export interface FromPretrainedOptions extends ResolveModelOptions, PlacementOptions {
   /** Where the model computes; default: compiled, on the CPU. */
   engine?: EngineOptions;
+  /** Quantizes linear weights as they are read; such weights are frozen and trained through adapters. */
+  quantizationConfig?: BitsAndBytesConfig;
+  /**
+   * 'float32' (default) for training whole models; 'auto' keeps the blocks' linear weights frozen in the type that
+   * they are stored in, half the size where that is 16 bits, for adapters and generation.
+   */
+  dtype?: 'float32' | 'auto';
 }
 
 export interface SavePretrainedOptions {
@@ -44,18 +53,19 @@ export const AutoModelForCausalLM = {
    * @throws TunebookError where files are missing, damaged or of another model; every wrong tensor is listed
    */
   async fromPretrained(idOrFolder: string, options: FromPretrainedOptions = {}): Promise<CausalLM> {
-    const { engine: engineOptions, ...hub } = options;
+    const { engine, quantizationConfig, dtype, deviceMap, maxMemory, offloadFolder, onPlan, ...hub } =
+      options;
     const folder = await resolveModelFolder(idOrFolder, hub);
-    const architecture = architectureOf(await readConfig(folder));
+    const config = await readConfig(folder);
+    const architecture = architectureOf(config);
     const checkpoint = await openCheckpoint(folder);
     try {
-      const names = storedNames(architecture, checkpoint);
-      const parameters = allocateParameters(architecture.parameters);
-      for (const stored of checkpoint.names) {
-        const parameter = parameters.byName.get(names.get(stored) ?? '');
-        if (parameter !== undefined) await checkpoint.readInto(stored, parameter.data);
-      }
-      return new CausalLM(architecture, await createEngine(engineOptions), parameters);
+      const { parameters, frozen } = await loadWeights({
+        ...{ architecture, checkpoint, deviceMap, maxMemory, offloadFolder, onPlan },
+        quantization: quantizationOf(folder, config, quantizationConfig),
+        keepStored: dtype === 'auto',
+      });
+      return new CausalLM(architecture, await createEngine(engine), parameters, frozen);
     } finally {
       await checkpoint.close();
     }
@@ -105,12 +115,7 @@ export async function savePretrained(
   folder: string,
   options: SavePretrainedOptions = {},
 ): Promise<string[]> {
-  const { architecture, parameters } = model;
-  const sources = architecture.parameters.map(({ name, shape }) => {
-    const parameter = parameters.byName.get(name);
-    if (parameter === undefined) throw new Error(`internal: no parameter ${name}`);
-    return { name: storedName(architecture, name), shape, values: parameter.data };
-  });
+  const sources = await weightSources(model);
   const { files } = await writeCheckpoint(folder, sources, options);
   const torchDtype = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' }[options.dtype ?? 'F32'];
   const config = { ...model.config, dtype: torchDtype };
@@ -140,23 +145,23 @@ async function readConfig(folder: string): Promise<Record<string, unknown>> {
   );
 }
 
-/**
- * Our name of each stored tensor. Checkpoints come with and without the family's prefix, with buffers that
- * are not weights, and with a copy of a tied head.
- */
-function storedNames(architecture: Architecture, checkpoint: Checkpoint): Map<string, string> {
-  const { prefix } = architecture;
-  const names = new Map<string, string>();
-  const found = new Map<string, readonly number[]>();
-  const tiedHead = architecture.head === architecture.tokenEmbedding;
-  for (const stored of checkpoint.names) {
-    const name = stored.startsWith(prefix) ? stored.slice(prefix.length) : stored;
-    if (/\.attn\.(masked_)?bias$|rotary_emb\.inv_freq$/.test(name) || (tiedHead && name === 'lm_head.weight'))
-      continue;
-    names.set(stored, name);
-    found.set(name, checkpoint.info(stored).shape);
+/** What a checkpoint says of its own quantization counts; another one cannot be asked of it. */
+function quantizationOf(
+  folder: string,
+  config: Record<string, unknown>,
+  asked: BitsAndBytesConfig | undefined,
+): BitsAndBytesConfig | undefined {
+  if (config.quantization_config === undefined || config.quantization_config === null) return asked;
+  const stored = BitsAndBytesConfig.fromJson(config.quantization_config);
+  const kind = (c: BitsAndBytesConfig): string =>
+    c.loadIn8bit
+      ? 'int8'
+      : `${c.bnb4bitQuantType}${c.bnb4bitUseDoubleQuant ? ' with double quantization' : ''}`;
+  if (asked !== undefined && kind(asked) !== kind(stored)) {
+    throw new TunebookError(
+      `${folder}: its weights are quantized already (${kind(stored)}) and cannot be quantized otherwise ` +
+        `(${kind(asked)}). Leave quantizationConfig out, or load the 16-bit model.`,
+    );
   }
-  const expected = new Map(architecture.parameters.map((spec) => [spec.name, spec.shape]));
-  matchStateDict(expected, found, { where: checkpoint.folder });
-  return names;
+  return stored;
 }

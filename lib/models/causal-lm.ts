@@ -274,12 +274,19 @@ export class CausalLM {
   }
 
   private residentWeight(layer: number, module: LinearModule): FrozenTensor | undefined {
-    if (this.frozen === undefined) return undefined;
-    const resident = this.frozen.resident(layer);
-    if (resident !== undefined) return resident.get(module.name);
+    this.requireInMemory([layer]);
+    return this.frozen?.resident(layer)?.get(module.name);
+  }
+
+  /** @throws TunebookError where one of the layers is on disk */
+  requireInMemory(layers: readonly number[]): void {
+    const onDisk = layers.filter(
+      (layer) => this.frozen !== undefined && this.frozen.resident(layer) === undefined,
+    );
+    if (onDisk.length === 0) return;
     throw new TunebookError(
-      `model: expected layer ${layer} in memory, but it is on disk. Raise maxMemory, or do this on a machine that ` +
-        'holds the model (merging and DoRA need every weight).',
+      `model: expected every layer in memory, but layer ${onDisk.join(', ')} is on disk. Raise maxMemory, or do this ` +
+        'on a machine that holds the model (merging and DoRA need every weight).',
     );
   }
 

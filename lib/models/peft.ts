@@ -53,7 +53,10 @@ export function mergeAndUnload(model: CausalLM): CausalLM {
         'and merge there; or keep base and adapter apart.',
     );
   }
-  for (let layer = 0; layer < architecture.layers; layer++) {
+  const layers = Array.from({ length: architecture.layers }, (_, layer) => layer);
+  // Asked before the first weight changes: a model merged in part would be worth nothing.
+  model.requireInMemory(layers.filter((layer) => adapter.modulesOf(layer).length > 0));
+  for (const layer of layers) {
     for (const module of adapter.modulesOf(layer)) {
       model.changeLinearWeight(layer, module, (weight) => adapter.addTo(weight, layer, module));
     }

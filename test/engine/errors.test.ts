@@ -4,6 +4,8 @@ import { createRequire } from 'node:module';
 import { after, before, describe, it } from 'node:test';
 import { createEngine, layerNorm, linear, rmsNorm, tf } from '../../lib/engine';
 import type { Engine, EngineOptions, NamedTensors, TensorFunction, VjpRequest } from '../../lib/engine';
+import { cast } from '../../lib/engine/kernels/elementwise';
+import { lower } from '../../lib/engine/kernels/registry';
 import { TunebookError } from '../../lib/types';
 
 const x = { shape: [2, 3], dtype: 'float32' } as const;
@@ -84,6 +86,7 @@ describe('engine errors', () => {
       'input without influence': [{ wrt: ['x', 'z'] }, /'z'/, /Leave it out of wrt/],
       'input that does not exist': [{ wrt: ['x', 'q'] }, /wrt of float32 inputs \(x, z\), got q/],
       'integer input': [{ wrt: ['n'] }, /got n/],
+      'a name that the backward half takes': [{ signature: { x, upstream: x } }, /'upstream'\. Rename/],
       'no input at all': [{ wrt: [] }, /got none/],
       'output that does not exist': [{ output: 'q' }, /'q', got only y, k/],
       'integer output': [{ output: 'k' }, /'k', got type int32/],
@@ -125,6 +128,24 @@ describe('engine errors', () => {
     const fn = await engine.compile(square, { x });
     const into = { y: new Float32Array(5) };
     await refused(fn.run({ x: ones([2, 3]) }, { into }), /6 elements, got an array of 5/);
+  });
+
+  it('an operator whose recorded shape is not what ONNX Runtime makes', async () => {
+    // How many elements are not zero is known at run time only; the recorded form claims two.
+    lower('TestCountsWrong', ({ b, inputs }) =>
+      cast(b, b.emit('NonZero', [b.value(inputs.x)], { shape: [1, 2], dtype: 'int64' }), 'int32'),
+    );
+    const fn: TensorFunction = (i) => ({
+      y: tf.engine().runKernel('TestCountsWrong', { x: i.x }) as tf.Tensor,
+    });
+    const places = await engine.compile(fn, { x: { shape: [4], dtype: 'float32' } });
+    const run = (...values: number[]): Promise<unknown> =>
+      places.run({ x: { data: Float32Array.from(values), shape: [4] } });
+    await run(0, 1, 0, 1);
+    await assert.rejects(
+      run(1, 1, 0, 1),
+      /internal: output y was recorded as int32 \[1,2\].*made int32 \[1,3\]/,
+    );
   });
 
   it('a function of an engine that was disposed', async () => {

@@ -1,7 +1,15 @@
 /** Cases of the kernels of our own, each beside its plain form. */
-import { plainActivation, plainLayerNorm, plainLinear, plainRmsNorm, plainRotary } from '../../lib/engine';
+import { fourBitCodeBook } from '../../lib/quantization';
+import {
+  plainActivation,
+  plainLayerNorm,
+  plainLinear,
+  plainRmsNorm,
+  plainRotary,
+  tf,
+} from '../../lib/engine';
 import type { NamedTensors, Tensor } from '../../lib/engine';
-import { f, given } from './kernel-case';
+import { f, given, positive } from './kernel-case';
 import type { KernelCase, KernelCases } from './kernel-case';
 
 const linear = ({ x, weight, bias }: NamedTensors, attrs: Record<string, unknown>): Tensor =>
@@ -11,6 +19,16 @@ const layerNorm = ({ x, gain, bias }: NamedTensors, attrs: Record<string, unknow
 const rmsNorm = ({ x, gain }: NamedTensors, attrs: Record<string, unknown>): Tensor =>
   plainRmsNorm(x, gain, Number(attrs.epsilon));
 const turn = ({ x, cos, sin }: NamedTensors): Tensor => plainRotary(x, { cos, sin });
+/** Weights restored value by value: the high nibble first, blocks along the rows of [out, in]. */
+const fourBit = ({ x, codes, absmax }: NamedTensors, attrs: Record<string, unknown>): Tensor => {
+  const high = tf.floorDiv(codes, tf.scalar(16, 'int32'));
+  const low = tf.mod(codes, tf.scalar(16, 'int32'));
+  const places = tf.reshape(tf.stack([high, low], -1), [-1]);
+  const values = tf.gather(tf.tensor1d(fourBitCodeBook(attrs.quantType as 'nf4' | 'fp4')), places.toInt());
+  const scaled = tf.mul(tf.reshape(values, [absmax.size, -1]), tf.expandDims(absmax, 1));
+  const weight = tf.reshape(scaled, [Number(attrs.outSize), -1]);
+  return plainLinear(x, weight, undefined, { transposeWeight: true });
+};
 const activations = (name: 'gelu' | 'gelu_new'): KernelCase[] =>
   [f(2, 3, 4), f(), given([-12, -5, -1, -1e-4, 0, 1e-4, 1, 5, 12])].map((x) => ({
     inputs: { x },
@@ -37,6 +55,18 @@ export const fusedCases: KernelCases = {
     { inputs: { x: f(2, 3, 4, 6), cos: f(2, 1, 4, 3), sin: f(2, 1, 4, 3) }, wrt: ['x'], reference: turn },
     { inputs: { x: f(1, 1, 1, 2), cos: f(1, 1, 1, 1), sin: f(1, 1, 1, 1) }, wrt: ['x'], reference: turn },
   ],
+  TunebookLinear4bit: (['nf4', 'fp4'] as const).flatMap((quantType) => [
+    {
+      inputs: { x: f(3, 128), codes: { shape: [64 * 5], dtype: 'uint8' }, absmax: positive(2 * 5) },
+      attrs: { quantType, outSize: 5 },
+      reference: fourBit,
+    },
+    {
+      inputs: { x: f(2, 2, 64), codes: { shape: [32 * 64], dtype: 'uint8' }, absmax: positive(64) },
+      attrs: { quantType, outSize: 64 },
+      reference: fourBit,
+    },
+  ]),
   TunebookGelu: activations('gelu'),
   TunebookGeluTanh: activations('gelu_new'),
 };

@@ -9,8 +9,8 @@ import type { HostTensor } from '../../lib/types';
 export interface InputSpec {
   readonly shape: readonly number[];
   /** Default 'float32'. Booleans are fed as int32 and compared with zero inside the function. */
-  readonly dtype?: 'float32' | 'int32' | 'bool';
-  /** Default 'normal' for float32, 'integers' (-5 to 5) for int32, 0 or 1 for bool; or the values themselves. */
+  readonly dtype?: 'float32' | 'int32' | 'bool' | 'uint8';
+  /** Default 'normal' for float32, 'integers' (-5 to 5) for int32, 0 to 255 for uint8, 0 or 1 for bool; or the values themselves. */
   readonly values?: 'normal' | 'positive' | 'integers' | readonly number[];
   /** Part of the function instead of an input: lowerings simplify constants. */
   readonly constant?: boolean;
@@ -50,6 +50,8 @@ export const given = (
   dtype,
 });
 
+const ARRAYS = { float32: Float32Array, int32: Int32Array, uint8: Uint8Array };
+
 export interface BuiltCase {
   readonly signature: Signature;
   readonly feeds: Record<string, HostTensor>;
@@ -78,9 +80,9 @@ export function buildCase(test: KernelCase, seed: number): BuiltCase {
       constants[name] = filled;
       continue;
     }
-    const fed = dtype === 'float32' ? 'float32' : 'int32';
+    const fed = dtype === 'bool' ? 'int32' : dtype;
     signature[name] = { shape, dtype: fed };
-    feeds[name] = { data: fed === 'float32' ? Float32Array.from(filled) : Int32Array.from(filled), shape };
+    feeds[name] = { data: ARRAYS[fed].from(filled), shape };
   }
   return {
     signature,
@@ -94,7 +96,7 @@ export function buildCase(test: KernelCase, seed: number): BuiltCase {
       Object.fromEntries(
         specs.map(({ name, key, shape, dtype = 'float32' }) => {
           const known = constants[name];
-          if (known !== undefined) return [key, tf.tensor(known, [...shape], dtype)];
+          if (known !== undefined && dtype !== 'uint8') return [key, tf.tensor(known, [...shape], dtype)];
           return [key, dtype === 'bool' ? tf.cast(tensors[name], 'bool') : tensors[name]];
         }),
       ),
@@ -122,12 +124,13 @@ export function normal(shape: readonly number[], seed: number): HostTensor {
 
 function fill(
   values: InputSpec['values'],
-  dtype: 'float32' | 'int32' | 'bool',
+  dtype: 'float32' | 'int32' | 'bool' | 'uint8',
   length: number,
   random: () => number,
 ): number[] {
   return Array.from({ length }, () => {
     if (dtype === 'bool') return random() < 0.5 ? 0 : 1;
+    if (dtype === 'uint8') return Math.floor(random() * 256);
     if (values === 'positive') return dtype === 'int32' ? 1 + Math.floor(random() * 5) : 0.2 + 2 * random();
     if (dtype === 'int32' || values === 'integers') return Math.floor(random() * 11) - 5;
     return (random() + random() + random() + random() - 2) * 1.7;

@@ -1,0 +1,124 @@
+/**
+ * Loads the weights of a checkpoint to where the plan puts them: float32 parameters, frozen layers in memory,
+ * frozen layers on disk. Nothing is read before the plan stands.
+ */
+import { createHash } from 'node:crypto';
+import { promises as fs } from 'node:fs';
+import path from 'node:path';
+import type { BitsAndBytesConfig } from '../quantization';
+import type { Architecture } from './architecture';
+import type { Checkpoint } from './checkpoint';
+import { CheckpointWeights } from './checkpoint-weights';
+import { devicePlanTable, planDevices } from './device-map';
+import type { DevicePlan, MemorySize } from './device-map';
+import { ResidentLayers } from './frozen-layers';
+import type { FrozenLayer, FrozenLayers } from './frozen-layers';
+import { OffloadedLayers, OffloadFolder } from './offload-folder';
+import { sizeOf } from './parameters';
+import type { ParameterSet } from './parameters';
+
+export interface PlacementOptions {
+  /** 'auto': fill memory, then disk, and print the plan. By default everything is in memory. */
+  deviceMap?: 'auto';
+  /** Most memory for weights: bytes, '3GB' (10^9) or '3GiB' (2^30); default: what is left, less a tenth. */
+  maxMemory?: MemorySize | { readonly cpu: MemorySize };
+  /** Where layers go that memory does not hold; found again by the next load. */
+  offloadFolder?: string;
+  /** Receives the plan's table; default: console.log. */
+  onPlan?: (table: string, plan: DevicePlan) => void;
+}
+
+export interface LoadWeightsRequest extends PlacementOptions {
+  readonly architecture: Architecture;
+  readonly checkpoint: Checkpoint;
+  readonly quantization: BitsAndBytesConfig | undefined;
+  /** Keep linear weights frozen in the type that they are stored in. */
+  readonly keepStored: boolean;
+}
+
+export interface LoadedWeights {
+  readonly parameters: ParameterSet;
+  readonly frozen: FrozenLayers | undefined;
+}
+
+/** @throws TunebookError where tensors do not fit the model, or the model does not fit the machine */
+export async function loadWeights(request: LoadWeightsRequest): Promise<LoadedWeights> {
+  const { architecture, checkpoint, deviceMap } = request;
+  const isPlaced = deviceMap === 'auto';
+  const weights = new CheckpointWeights(architecture, checkpoint, {
+    quantization: request.quantization,
+    keepStored: request.keepStored || isPlaced,
+  });
+  const { layers } = architecture;
+  const isFrozen = Array.from({ length: layers }, (_, layer) => weights.frozenModules(layer).length).some(
+    (n) => n > 0,
+  );
+  const plan = isPlaced ? planFor(request, weights) : undefined;
+  if (plan !== undefined) (request.onPlan ?? console.log)(devicePlanTable(plan), plan);
+  const diskLayers = plan?.diskLayers ?? new Set<number>();
+  const offload =
+    diskLayers.size > 0 && request.offloadFolder !== undefined
+      ? await openFolder(request, weights, { folder: request.offloadFolder, diskLayers })
+      : undefined;
+
+  const parameters = await weights.parameters();
+  if (!isFrozen) return { parameters, frozen: undefined };
+  const inMemory = new Map<number, FrozenLayer>();
+  for (let layer = 0; layer < layers; layer++) {
+    if (offload === undefined || !diskLayers.has(layer)) inMemory.set(layer, await weights.layer(layer));
+    else if (!(await offload.holds(layer))) await offload.write(layer, await weights.layer(layer));
+  }
+  const { quantization } = weights;
+  const frozen =
+    offload === undefined
+      ? new ResidentLayers([...inMemory.values()], quantization)
+      : new OffloadedLayers(offload, inMemory, { layers, quantization });
+  return { parameters, frozen };
+}
+
+function planFor(request: LoadWeightsRequest, weights: CheckpointWeights): DevicePlan {
+  const { architecture, maxMemory, offloadFolder } = request;
+  const { layers, prefix } = architecture;
+  const frozen = new Set<string>();
+  const layerParts = Array.from({ length: layers }, (_, layer) => {
+    for (const { name } of weights.frozenModules(layer))
+      frozen.add(`${architecture.layerPrefix(layer)}${name}.weight`);
+    return {
+      module: `${prefix}${architecture.layerPrefix(layer).slice(0, -1)}`,
+      bytes: weights.layerBytes(layer),
+    };
+  });
+  const fixed = new Map<string, number>();
+  for (const { name, shape } of architecture.parameters) {
+    if (frozen.has(name)) continue;
+    const isInLayer = layerParts.some((_, layer) => name.startsWith(architecture.layerPrefix(layer)));
+    const owner = isInLayer ? 'norms and biases of layers' : name.slice(0, name.lastIndexOf('.'));
+    fixed.set(owner, (fixed.get(owner) ?? 0) + 4 * sizeOf(shape));
+  }
+  const fixedParts = [...fixed].map(([module, bytes]) => ({ module, bytes }));
+  return planDevices({ fixed: fixedParts, layers: layerParts, maxMemory, offloadFolder });
+}
+
+async function openFolder(
+  request: LoadWeightsRequest,
+  weights: CheckpointWeights,
+  { folder, diskLayers }: { folder: string; diskLayers: ReadonlySet<number> },
+): Promise<OffloadFolder> {
+  const layerBytes = new Map([...diskLayers].map((layer) => [layer, weights.layerBytes(layer)]));
+  const model = await fingerprint(request, weights.quantization);
+  return OffloadFolder.open(folder, model, layerBytes);
+}
+
+/** Tells models apart without reading them: configuration, quantization, and the files' sizes and dates. */
+async function fingerprint(
+  { architecture, checkpoint }: LoadWeightsRequest,
+  quantization: BitsAndBytesConfig | undefined,
+): Promise<string> {
+  const hash = createHash('sha256');
+  hash.update(JSON.stringify([architecture.toJson(), quantization?.toJson() ?? null]));
+  for (const file of checkpoint.files) {
+    const { size, mtimeMs } = await fs.stat(path.join(checkpoint.folder, file));
+    hash.update(`${file} ${size} ${mtimeMs}\n`);
+  }
+  return hash.digest('hex');
+}
