@@ -15,6 +15,10 @@ export function writeOnnx(graph: Graph): Uint8Array {
   const names = new Map<Value, string>();
   const initializers: onnx.ITensorProto[] = [];
   for (const [name, value] of graph.inputs) names.set(value, name);
+  // A computed value that is an output is written straight to its place.
+  for (const [name, value] of graph.outputs) {
+    if (value.producer !== undefined && !names.has(value)) names.set(value, outputName(name));
+  }
 
   const nameOf = (value: Value): string => {
     const known = names.get(value);
@@ -34,6 +38,7 @@ export function writeOnnx(graph: Graph): Uint8Array {
   }));
   // A graph output may be an input, a constant or another output as well: give each a node of its own.
   for (const [name, value] of graph.outputs) {
+    if (names.get(value) === outputName(name)) continue;
     nodes.push({
       opType: 'Identity',
       domain: '',
