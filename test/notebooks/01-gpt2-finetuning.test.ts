@@ -1,0 +1,74 @@
+/**
+ * Notebook 01 run without a person on a short setting, full and LoRA: what it writes is there, valid, and
+ * says what happened; the notebook itself passes its check.
+ */
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { after, test } from 'node:test';
+import { AutoModelForCausalLM, loadAdapter } from '../../lib/models';
+import { checkNotebook } from '../../lib/notebook/check';
+import { readNotebook, validateNotebook } from '../../lib/notebook/nbformat';
+import { runNotebook } from '../../lib/notebook/runner';
+
+const root = path.resolve(__dirname, '..', '..', '..');
+const notebook = path.join(root, 'notebooks', '01-gpt2-finetuning.ipynb');
+const temporary = fs.mkdtempSync(path.join(os.tmpdir(), 'tunebook-nb01-'));
+after(() => fs.rmSync(temporary, { recursive: true, force: true }));
+
+test('the committed notebook passes its check', () => {
+  assert.deepEqual(checkNotebook(notebook), []);
+});
+
+for (const method of ['full', 'lora'] as const) {
+  test(`notebook 01 runs, ${method}`, { timeout: 240_000 }, async () => {
+    const folder = path.join(temporary, method);
+    const output = path.join(folder, 'run.ipynb');
+    const result = await runNotebook({
+      notebook,
+      output,
+      parameters: { method, maxSteps: 6, evalRecords: 4, maxRecords: 160, batchSize: 4 },
+    });
+    assert.equal(result.status, 'ok', result.message);
+    const executed = readNotebook(output);
+    assert.deepEqual(validateNotebook(executed), []);
+    const outputs = executed.cells.flatMap((cell) => cell.outputs ?? []) as {
+      data?: Record<string, unknown>;
+    }[];
+    const pictures = outputs.filter((one) => one.data?.['image/svg+xml'] !== undefined);
+    assert.ok(pictures.length >= 3, `expected three static figures, got ${pictures.length}`);
+
+    const metrics = JSON.parse(fs.readFileSync(path.join(folder, 'metrics.json'), 'utf8')) as {
+      trainable: number;
+      before: { eval_loss: number };
+      after: { eval_loss: number; count: number };
+    };
+    assert.ok(metrics.after.eval_loss < metrics.before.eval_loss);
+    assert.equal(metrics.after.count, 4);
+    const state = JSON.parse(fs.readFileSync(path.join(folder, 'trainer_state.json'), 'utf8')) as {
+      global_step: number;
+    };
+    assert.equal(state.global_step, 6);
+    for (const file of [
+      'samples.json',
+      'samples.html',
+      'samples.md',
+      'figures/loss.svg',
+      'splits/train.jsonl',
+    ]) {
+      assert.ok(fs.statSync(path.join(folder, file)).size > 100, file);
+    }
+    const saved = path.join(folder, 'model');
+    if (method === 'full') {
+      const model = await AutoModelForCausalLM.fromPretrained(saved);
+      assert.equal(model.numParameters(), metrics.trainable);
+      await model.dispose();
+    } else {
+      const base = await AutoModelForCausalLM.fromPretrained('gpt2-mini');
+      const model = await loadAdapter(base, saved);
+      assert.equal(model.numParameters({ onlyTrainable: true }), metrics.trainable);
+      await base.dispose();
+    }
+  });
+}
