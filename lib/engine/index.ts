@@ -19,5 +19,5 @@ export { plainRotary, rotary, rotaryTables } from './ops/rotary';
 export type { RotaryTables } from './ops/rotary';
 export { dropoutMask } from './ops/dropout';
 export type { DropoutKey } from './ops/dropout';
-export { linearCrossEntropy, plainLinearCrossEntropy } from './ops/cross-entropy';
-export type { LinearCrossEntropyRequest, LinearCrossEntropyResult } from './ops/cross-entropy';
+export { linearCrossEntropy, plainLinearCrossEntropy, rowTable, TILE } from './ops/cross-entropy';
+export type { LinearCrossEntropyRequest, LinearCrossEntropyResult, RowTable } from './ops/cross-entropy';

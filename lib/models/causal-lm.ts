@@ -2,37 +2,31 @@
  * A language model at work: parameters on the host, layer after layer through the engine. Training lives
  * in `training.ts`, generation in lib/generation, loading and saving in `auto.ts`.
  */
-import { linear } from '../engine';
-import type { Engine, NamedTensors, Signature, TensorFunction } from '../engine';
+import { linear, rowTable, TILE } from '../engine';
+import type { Engine, NamedTensors, RowTable, Signature, TensorFunction } from '../engine';
 import { TunebookError } from '../types';
 import type { HostTensor } from '../types';
 import { AdapterSet } from './adapter-set';
 import type { Architecture, LinearModule } from './architecture';
 import { attentionBias, positionIds } from './attention-bias';
 import type { MaskedBatch } from './attention-bias';
-import { canStayPacked, overwrite, packedFeeds, restore, RestoreBuffers, transposed } from './frozen-layers';
+import { checkedInputs, checkIds } from './forward-inputs';
+import type { ForwardInputs, ForwardOutput } from './forward-inputs';
+import {
+  canStayPacked,
+  overwrite,
+  packedFeeds,
+  restore,
+  RestoreBuffers,
+  storedTable,
+  transposed,
+} from './frozen-layers';
 import type { FrozenLayers, FrozenTensor } from './frozen-layers';
 import type { LoraAdapter } from './lora';
 import { summaryLine } from './parameter-counts';
 import { asTensor, sizeOf } from './parameters';
 import type { Parameter, ParameterSet } from './parameters';
 import { meanLoss } from './loss';
-
-export interface ForwardInputs {
-  /** Token ids, B rows of T. */
-  inputIds: readonly (readonly number[])[];
-  /** 1 for real tokens, 0 for padding; default all 1. */
-  attentionMask?: readonly (readonly number[])[];
-  /** Token ids, not shifted; -100 is ignored. */
-  labels?: readonly (readonly number[])[];
-}
-
-export interface ForwardOutput {
-  /** Mean negative log-likelihood over the labelled tokens, in nats. */
-  loss?: number;
-  /** float32 [B, T, V] */
-  logits: { data: Float32Array; shape: number[] };
-}
 
 /** Keys and values of one layer, float32 [B, KV, S, D] each. */
 export interface LayerCache {
@@ -151,7 +145,7 @@ export class CausalLM {
    * @throws TunebookError for ragged rows, ids outside the vocabulary or a context that is too long.
    */
   async forward(inputs: ForwardInputs): Promise<ForwardOutput> {
-    const { shape, ids, mask, labels } = this.checked(inputs);
+    const { shape, ids, mask, labels } = checkedInputs(this.architecture, inputs);
     const x = await this.hidden({ shape, attentionMask: mask }, ids);
     const logits = await this.logits(x);
     const data = logits.data as Float32Array;
@@ -197,9 +191,26 @@ export class CausalLM {
 
   /** float32 [..., C] -> [..., V] */
   async logits(x: HostTensor): Promise<HostTensor> {
-    const feeds = { x, ...this.finalNormFeeds(), head: this.feed(this.architecture.head) };
-    const head = await this.engine.compile(this.headFunction, signatureOf(feeds));
-    return (await head.run(feeds)).logits;
+    const head = this.table(this.architecture.head);
+    if ('data' in head) return this.someLogits(x, head);
+    // A head of 16 bits is restored some rows at a time.
+    const [V, width] = head.shape;
+    const count = sizeOf(x.shape) / width;
+    const data = new Float32Array(count * V);
+    for (let start = 0; start < V; start += TILE) {
+      const end = Math.min(V, start + TILE);
+      const part = await this.someLogits(x, { data: head.rows(start, end), shape: [end - start, width] });
+      for (let i = 0; i < count; i++) {
+        data.set(part.data.subarray(i * (end - start), (i + 1) * (end - start)), i * V + start);
+      }
+    }
+    return { data, shape: [...x.shape.slice(0, -1), V] };
+  }
+
+  private async someLogits(x: HostTensor, head: HostTensor): Promise<HostTensor> {
+    const feeds = { x, ...this.finalNormFeeds(), head };
+    const compiled = await this.engine.compile(this.headFunction, signatureOf(feeds));
+    return (await compiled.run(feeds)).logits;
   }
 
   private readonly headFunction: TensorFunction = (inputs: NamedTensors) => {
@@ -207,14 +218,20 @@ export class CausalLM {
     return { logits: linear(y, inputs.head, undefined, { transposeWeight: true }) };
   };
 
+  /** Token embedding or head: in float32, or as 16 bits that are restored by rows. */
+  table(name: string): HostTensor | RowTable {
+    const stored = this.adapter?.copyOf(name) === undefined ? this.frozen?.tables?.get(name) : undefined;
+    return stored === undefined ? this.feed(name) : storedTable(stored);
+  }
+
   /** Token plus position embeddings, float32 [B, T, C]. */
   embed(ids: Int32Array, positions: Int32Array, shape: readonly [number, number]): HostTensor {
     const { width, tokenEmbedding, positionEmbedding } = this.architecture;
-    const tokens = this.parameter(tokenEmbedding).data;
+    const tokens = rowTable(this.table(tokenEmbedding));
     const places = positionEmbedding === undefined ? undefined : this.parameter(positionEmbedding).data;
     const data = new Float32Array(ids.length * width);
     for (let i = 0; i < ids.length; i++) {
-      data.set(tokens.subarray(ids[i] * width, (ids[i] + 1) * width), i * width);
+      data.set(tokens.rows(ids[i], ids[i] + 1), i * width);
       if (places === undefined) continue;
       const from = positions[i] * width;
       for (let c = 0; c < width; c++) data[i * width + c] += places[from + c];
@@ -295,9 +312,25 @@ export class CausalLM {
   }
 
   parameter(name: string): Parameter {
-    const parameter = this.adapter?.copyOf(name) ?? this.parameters.byName.get(name);
+    const parameter =
+      this.adapter?.copyOf(name) ?? this.parameters.byName.get(name) ?? this.restoredTable(name);
     if (parameter === undefined) throw new Error(`internal: no parameter ${name}`);
     return parameter;
+  }
+
+  /** A copy in float32 of a table of 16 bits. */
+  private restoredTable(name: string): Parameter | undefined {
+    const stored = this.frozen?.tables?.get(name);
+    if (stored === undefined) return undefined;
+    const data = restore(stored, new Float32Array(sizeOf(stored.shape)));
+    return { name, shape: stored.shape, decay: true, data };
+  }
+
+  /** Changes a parameter for good, in whatever type it is kept. */
+  setParameter(name: string, values: Float32Array): void {
+    const stored = this.frozen?.tables?.get(name);
+    if (stored === undefined) this.parameter(name).data.set(values);
+    else overwrite(stored, values);
   }
 
   feed(name: string): HostTensor {
@@ -315,46 +348,9 @@ export class CausalLM {
     if (this.disposed) throw new TunebookError('model: expected a model in use, got one after dispose().');
   }
 
-  private checked(inputs: ForwardInputs): {
-    shape: [number, number];
-    ids: Int32Array;
-    mask?: Int32Array;
-    labels?: Int32Array;
-  } {
-    const [B, T] = [inputs.inputIds.length, inputs.inputIds[0]?.length ?? 0];
-    if (B === 0 || T === 0)
-      throw new TunebookError('model.forward: expected inputIds of at least one token, got none.');
-    const flat = (name: string, rows: readonly (readonly number[])[] | undefined): Int32Array | undefined => {
-      if (rows === undefined) return undefined;
-      if (rows.length !== B || rows.some((row) => row.length !== T)) {
-        throw new TunebookError(
-          `model.forward: expected ${name} of ${B} rows of ${T} tokens, got rows of ` +
-            `${rows.map((row) => row.length).join(', ')}. Pad rows to one length, with attentionMask 0 on padding.`,
-        );
-      }
-      return Int32Array.from(rows.flat());
-    };
-    const ids = flat('inputIds', inputs.inputIds) ?? new Int32Array();
-    this.checkIds(ids, T);
-    const [mask, labels] = [flat('attentionMask', inputs.attentionMask), flat('labels', inputs.labels)];
-    return { shape: [B, T], ids, mask, labels };
-  }
-
   /** @throws TunebookError where an id is outside the vocabulary or T is over the model's context. */
   checkIds(ids: Int32Array, T: number): void {
-    const { vocabSize, maxPositions } = this.architecture;
-    if (T > maxPositions) {
-      throw new TunebookError(
-        `model: expected at most ${maxPositions} tokens in a row, got ${T}. Truncate the records (maxLength), ` +
-          `or use a model with a longer context.`,
-      );
-    }
-    const wrong = ids.find((id) => id < 0 || id >= vocabSize);
-    if (wrong !== undefined) {
-      throw new TunebookError(
-        `model: expected token ids from 0 to ${vocabSize - 1}, got ${wrong}. The tokenizer does not fit this model.`,
-      );
-    }
+    checkIds(this.architecture, ids, T);
   }
 }
 

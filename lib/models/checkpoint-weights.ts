@@ -71,7 +71,7 @@ export class CheckpointWeights {
 
   /** Everything that is not frozen, in float32. */
   async parameters(): Promise<ParameterSet> {
-    const frozen = new Set<string>();
+    const frozen = new Set(this.tableNames());
     for (let layer = 0; layer < this.architecture.layers; layer++) {
       for (const module of this.frozenModules(layer)) frozen.add(this.ownWeight(layer, module));
     }
@@ -82,6 +82,31 @@ export class CheckpointWeights {
       await this.checkpoint.readInto(this.storedTensor(name), data);
     }
     return parameters;
+  }
+
+  /** Token embedding and head, where a model of frozen weights stores them in 16 bits. */
+  async tables(): Promise<Map<string, StoredWeight>> {
+    const tables = new Map<string, StoredWeight>();
+    for (const name of this.tableNames()) {
+      const stored = this.storedTensor(name);
+      const { dtype, shape } = this.checkpoint.info(stored);
+      const bytes = await this.checkpoint.readBytes(stored);
+      tables.set(name, { dtype: dtype as StoredWeight['dtype'], shape, bytes });
+    }
+    return tables;
+  }
+
+  /** Bytes of each number of a parameter that is not in `frozenModules`. */
+  parameterBytes(name: string): number {
+    return this.tableNames().includes(name) ? 2 : 4;
+  }
+
+  private tableNames(): string[] {
+    const { tokenEmbedding, head } = this.architecture;
+    if (this.frozenModules(0).length === 0) return [];
+    return [...new Set([tokenEmbedding, head])].filter(
+      (name) => WIDTHS[this.checkpoint.info(this.storedTensor(name)).dtype] === 2,
+    );
   }
 
   /** The frozen weights of a layer, read now; nothing larger than the largest of them is in memory besides. */

@@ -2,6 +2,7 @@
  * Weights of linear modules that are never trained, kept small: quantized, or in the 16 bits that they were
  * stored in. A layer's values exist in float32 only while it computes.
  */
+import type { RowTable } from '../engine';
 import type { HostTensor } from '../types';
 import { blockScales, dequantize, tensorSize } from '../quantization';
 import type { BitsAndBytesConfig, QuantizedTensor } from '../quantization';
@@ -28,8 +29,10 @@ export type FrozenLayer = ReadonlyMap<string, FrozenTensor>;
 
 /** Where frozen weights come from: memory, or a folder. */
 export interface FrozenLayers {
-  /** Number of weights in all layers. */
+  /** Number of weights in all layers and tables. */
   readonly count: number;
+  /** Token embedding and head by name, where they stay in the 16 bits that they were stored in. */
+  readonly tables?: ReadonlyMap<string, StoredWeight>;
   /** How they are quantized; undefined where they are not. */
   readonly quantization: BitsAndBytesConfig | undefined;
   /** One layer's weights; those of an offloaded layer live until a later one is asked for. */
@@ -73,9 +76,10 @@ export class ResidentLayers implements FrozenLayers {
   constructor(
     private readonly layers: readonly FrozenLayer[],
     readonly quantization: BitsAndBytesConfig | undefined,
+    readonly tables: ReadonlyMap<string, StoredWeight> = new Map(),
   ) {
-    const sizes = layers.flatMap((layer) => [...layer.values()].map(tensorSize));
-    this.count = sizes.reduce((total, size) => total + size, 0);
+    const tensors = [...layers.flatMap((layer) => [...layer.values()]), ...tables.values()];
+    this.count = tensors.reduce((total, tensor) => total + tensorSize(tensor), 0);
   }
   async layer(layer: number): Promise<FrozenLayer> {
     return this.layers[layer];
@@ -140,4 +144,20 @@ export function transposed(data: Float32Array, rows: number, columns: number): F
     }
   }
   return out;
+}
+
+/** A table of 16 bits that is restored by rows, into one buffer. */
+export function storedTable(tensor: StoredWeight): RowTable {
+  const width = tensor.shape[1];
+  const rowBytes = tensor.bytes.length / tensor.shape[0];
+  let buffer: Float32Array = new Float32Array(0);
+  return {
+    shape: tensor.shape,
+    rows: (start, end) => {
+      const size = (end - start) * width;
+      if (buffer.length < size) buffer = new Float32Array(size);
+      const part = { ...tensor, bytes: tensor.bytes.subarray(start * rowBytes, end * rowBytes) };
+      return restore(part, buffer.subarray(0, size));
+    },
+  };
 }

@@ -5,7 +5,8 @@ export type { Architecture, DropoutSite, LinearModule, ParameterSpec } from './a
 export { storedName } from './architecture';
 export { attentionBias, positionIds } from './attention-bias';
 export { CausalLM } from './causal-lm';
-export type { ForwardInputs, ForwardOutput, LayerCache } from './causal-lm';
+export type { LayerCache } from './causal-lm';
+export type { ForwardInputs, ForwardOutput } from './forward-inputs';
 export { signatureOf } from './causal-lm';
 export type { FrozenLayer, FrozenLayers, FrozenTensor } from './frozen-layers';
 export { gpt2 } from './gpt2';

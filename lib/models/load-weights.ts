@@ -69,10 +69,11 @@ export async function loadWeights(request: LoadWeightsRequest): Promise<LoadedWe
     else if (!(await offload.holds(layer))) await offload.write(layer, await weights.layer(layer));
   }
   const { quantization } = weights;
+  const tables = await weights.tables();
   const frozen =
     offload === undefined
-      ? new ResidentLayers([...inMemory.values()], quantization)
-      : new OffloadedLayers(offload, inMemory, { layers, quantization });
+      ? new ResidentLayers([...inMemory.values()], quantization, tables)
+      : new OffloadedLayers(offload, inMemory, { layers, quantization, tables });
   return { parameters, frozen };
 }
 
@@ -93,7 +94,7 @@ function planFor(request: LoadWeightsRequest, weights: CheckpointWeights): Devic
     if (frozen.has(name)) continue;
     const isInLayer = layerParts.some((_, layer) => name.startsWith(architecture.layerPrefix(layer)));
     const owner = isInLayer ? 'norms and biases of layers' : name.slice(0, name.lastIndexOf('.'));
-    fixed.set(owner, (fixed.get(owner) ?? 0) + 4 * sizeOf(shape));
+    fixed.set(owner, (fixed.get(owner) ?? 0) + weights.parameterBytes(name) * sizeOf(shape));
   }
   const fixedParts = [...fixed].map(([module, bytes]) => ({ module, bytes }));
   return planDevices({ fixed: fixedParts, layers: layerParts, maxMemory, offloadFolder });

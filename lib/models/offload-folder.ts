@@ -136,9 +136,14 @@ export class OffloadedLayers implements FrozenLayers {
   constructor(
     private readonly offload: OffloadFolder,
     private readonly inMemory: ReadonlyMap<number, FrozenLayer>,
-    options: { layers: number; quantization: BitsAndBytesConfig | undefined },
+    options: {
+      layers: number;
+      quantization: BitsAndBytesConfig | undefined;
+      tables: ReadonlyMap<string, StoredWeight>;
+    },
   ) {
     this.quantization = options.quantization;
+    this.tables = options.tables;
     const onDisk = Array.from({ length: options.layers }, (_, layer) => layer).filter(
       (l) => !inMemory.has(l),
     );
@@ -146,11 +151,13 @@ export class OffloadedLayers implements FrozenLayers {
     this.buffers = [new Uint8Array(largest), new Uint8Array(largest)];
     const sizes = [
       ...onDisk.flatMap((layer) => offload.layer(layer).tensors.map(tensorSize)),
+      ...[...options.tables.values()].map(tensorSize),
       ...[...inMemory.values()].flatMap((layer) => [...layer.values()].map(tensorSize)),
     ];
     this.count = sizes.reduce((total, size) => total + size, 0);
   }
   readonly quantization: BitsAndBytesConfig | undefined;
+  readonly tables: ReadonlyMap<string, StoredWeight>;
 
   resident(layer: number): FrozenLayer | undefined {
     return this.inMemory.get(layer);

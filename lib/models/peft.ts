@@ -63,6 +63,6 @@ export function mergeAndUnload(model: CausalLM): CausalLM {
   }
   const copies = adapter.copiedNames.map((name) => adapter.get(name));
   model.removeAdapters();
-  for (const { name, data } of copies) model.parameter(name).data.set(data);
+  for (const { name, data } of copies) model.setParameter(name, data);
   return model;
 }

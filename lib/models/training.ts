@@ -237,7 +237,7 @@ async function headLoss(
   paddedLabels.set(labels);
 
   const normFeeds = { x: { data: chosen, shape: [R, width] }, ...model.finalNormFeeds() };
-  const weight = model.feed(architecture.head);
+  const weight = model.table(architecture.head);
   const { gradients, accumulate = false } = request;
   if (gradients === undefined) {
     const norm = await engine.compile(architecture.finalNorm, signatureOf(normFeeds));

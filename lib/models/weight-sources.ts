@@ -8,18 +8,21 @@ import type { LinearModule } from './architecture';
 import type { CausalLM } from './causal-lm';
 import { isQuantized, restore, transposed } from './frozen-layers';
 import type { FrozenTensor } from './frozen-layers';
+import { sizeOf } from './parameters';
 import type { TensorSource } from './safetensors';
 
 /** All tensors of the base model, each one's values asked for when it is written. */
 export async function weightSources(model: CausalLM): Promise<TensorSource[]> {
   const { architecture, frozen } = model;
-  const sources: TensorSource[] = architecture.parameters.flatMap(({ name, shape }) => {
+  const sources: TensorSource[] = architecture.parameters.flatMap(({ name, shape }): TensorSource[] => {
     const parameter = model.parameters.byName.get(name);
     if (parameter !== undefined) {
       return [{ name: storedName(architecture, name), shape, values: parameter.data }];
     }
-    if (frozen === undefined) throw new Error(`internal: no parameter ${name}`);
-    return [];
+    const table = frozen?.tables?.get(name);
+    if (table === undefined) return [];
+    const values = (): Float32Array => restore(table, new Float32Array(sizeOf(shape)));
+    return [{ name: storedName(architecture, name), shape, values }];
   });
   if (frozen === undefined) return sources;
   for (let layer = 0; layer < architecture.layers; layer++) {

@@ -303,3 +303,52 @@ describe('linear4bit', () => {
     assert.notDeepEqual(await logitsOf(plain), wanted);
   });
 });
+
+describe('token embedding and head of 16 bits beside frozen weights', () => {
+  for (const tied of [false, true]) {
+    it(`give what float32 gives, tied ${tied}`, async (t) => {
+      const sizes = { hidden_size: 64, intermediate_size: 128, num_hidden_layers: 2, num_attention_heads: 4 };
+      const config = { model_type: 'llama', vocab_size: 9000, tie_word_embeddings: tied, ...sizes };
+      const [folder, again] = [await temporaryFolder(t), await temporaryFolder(t)];
+      const made = await AutoModelForCausalLM.fromConfig({ ...config, initializer_range: 0.2 });
+      await savePretrained(made, folder, { dtype: 'F16' });
+      const half = await AutoModelForCausalLM.fromPretrained(folder, { quantizationConfig: nf4 });
+      const full = await AutoModelForCausalLM.fromPretrained(folder);
+      await savePretrained(half, again, { dtype: 'F16' });
+      const saved = await AutoModelForCausalLM.fromPretrained(again);
+      t.after(() => Promise.all([made, half, full, saved].map((model) => model.dispose())));
+      assert.equal(half.numParameters(), made.numParameters());
+      assert.equal(half.parameters.byName.has('embed_tokens.weight'), false);
+      for (const module of full.architecture.modules) {
+        for (const layer of [0, 1]) {
+          full.changeLinearWeight(layer, module, (weight) => {
+            weight.set(dequantize(quantize(weight, nf4.quantizeOptions([module.outSize, module.inSize]))));
+          });
+        }
+      }
+      // Two tiles of the head: its first 8,192 rows, and the others.
+      const inputs = {
+        inputIds: [[1, 8999, 17, 8191, 8192, 4000]],
+        labels: [[-100, 8999, 17, 8191, 8192, 4000]],
+      };
+      const wanted = await full.forward(inputs);
+      for (const model of [half, saved]) {
+        const got = await model.forward(inputs);
+        assertClose(got.logits.data, wanted.logits.data, { absolute: 1e-3, relative: 1e-4 }, 'logits');
+        assert.deepEqual(got.logits.shape, wanted.logits.shape);
+        assert.ok(Math.abs((got.loss ?? NaN) - (wanted.loss ?? NaN)) < 1e-3);
+      }
+      const gradients = [];
+      for (const model of [half, full]) {
+        getPeftModel(model, new LoraConfig({ r: 2, modulesToSave: tied ? [] : ['embed_tokens', 'lm_head'] }));
+        const buffers = allocateGradients(model.trainableParameters());
+        const wide = goldenBatch({ ...inputs, attentionMask: [Array<number>(6).fill(1)] });
+        const request = { batch: wide, lossScale: 0.2, accumulate: false, gradientCheckpointing: true };
+        await forwardBackward(model, buffers, request);
+        gradients.push(buffers.flat);
+      }
+      assertClose(gradients[0], gradients[1], { absolute: 1e-4, relative: 1e-3 }, 'gradients');
+      assert.ok(gradients[0].some((value) => Math.abs(value) > 1e-2));
+    });
+  }
+});

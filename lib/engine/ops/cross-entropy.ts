@@ -11,13 +11,21 @@ import type { Engine } from '../engine';
 import { tf } from '../tf';
 import type { NamedTensors, Tensor } from '../tf';
 
-const TILE = 8192;
+/** Rows of the head that are worked on at a time. */
+export const TILE = 8192;
 
-export interface LinearCrossEntropyRequest {
+/** A matrix [V, C] that is read some rows at a time, for instance because it is kept in 16 bits. */
+export interface RowTable {
+  readonly shape: readonly number[];
+  /** Rows from `start` up to `end`, float32, row-major; good until the next call. */
+  rows(start: number, end: number): Float32Array;
+}
+
+export interface LinearCrossEntropyRequest<Weight extends HostTensor | RowTable = HostTensor> {
   /** Hidden states, float32 [R, C]. */
   readonly x: HostTensor;
   /** Head, float32 [V, C] (the token embedding where it is tied). */
-  readonly weight: HostTensor;
+  readonly weight: Weight;
   /** Token to predict for each row, int32 [R]. */
   readonly labels: Int32Array;
   /** Weight of each row in the loss, float32 [R]; 0 leaves a row out. */
@@ -41,9 +49,10 @@ export interface LinearCrossEntropyResult {
 /** Loss, and gradients where asked for. Tested against `plainLinearCrossEntropy`. */
 export async function linearCrossEntropy(
   engine: Engine,
-  request: LinearCrossEntropyRequest,
+  request: LinearCrossEntropyRequest<HostTensor | RowTable>,
 ): Promise<LinearCrossEntropyResult> {
-  const { x, weight, labels, rowWeights, gradients } = request;
+  const { x, labels, rowWeights, gradients } = request;
+  const weight = rowTable(request.weight);
   const [R, C] = x.shape;
   const [V] = weight.shape;
   const tiles = Array.from({ length: Math.ceil(V / TILE) }, (_, i) => [
@@ -51,7 +60,7 @@ export async function linearCrossEntropy(
     Math.min(V, (i + 1) * TILE),
   ]);
   const weightTile = (start: number, end: number): HostTensor => ({
-    data: (weight.data as Float32Array).subarray(start * C, end * C),
+    data: weight.rows(start, end),
     shape: [end - start, C],
   });
 
@@ -71,7 +80,7 @@ export async function linearCrossEntropy(
   let loss = 0;
   for (let row = 0; row < R; row++) {
     if (rowWeights[row] === 0) continue;
-    loss += rowWeights[row] * (logSums[row] - rowDot(x, row, weight, labels[row], C));
+    loss += rowWeights[row] * (logSums[row] - rowDot(x, row, weight.rows(labels[row], labels[row] + 1)));
   }
   if (gradients === undefined) return { loss };
 
@@ -113,8 +122,9 @@ export async function linearCrossEntropy(
   for (let row = 0; row < R; row++) {
     if (rowWeights[row] === 0) continue;
     const [from, to] = [row * C, labels[row] * C];
+    const head = weight.rows(labels[row], labels[row] + 1);
     for (let c = 0; c < C; c++) {
-      dX[from + c] -= rowWeights[row] * (weight.data as Float32Array)[to + c];
+      dX[from + c] -= rowWeights[row] * head[c];
       if (gradients.weight) gradients.weight[to + c] -= rowWeights[row] * x.data[from + c];
     }
   }
@@ -186,8 +196,16 @@ function logSumExp(tileSums: readonly Float32Array[], rows: number): Float64Arra
   return total;
 }
 
-function rowDot(x: HostTensor, row: number, weight: HostTensor, label: number, width: number): number {
+function rowDot(x: HostTensor, row: number, head: Float32Array): number {
   let sum = 0;
-  for (let c = 0; c < width; c++) sum += x.data[row * width + c] * weight.data[label * width + c];
+  for (let c = 0; c < head.length; c++) sum += x.data[row * head.length + c] * head[c];
   return sum;
+}
+
+/** Any matrix as one that is read by rows. */
+export function rowTable(weight: HostTensor | RowTable): RowTable {
+  if ('rows' in weight) return weight;
+  const { data, shape } = weight;
+  const width = shape[1];
+  return { shape, rows: (start, end) => (data as Float32Array).subarray(start * width, end * width) };
 }
