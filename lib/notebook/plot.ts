@@ -21,14 +21,19 @@ function scriptJson(value: unknown): string {
 
 /**
  * The interactive form: a page piece that finds plotly.js on the notebook server (node_modules of any folder above
- * the notebook), draws, and hides the static image that follows. Without plotly.js the image stays.
+ * the notebook), draws, and hides the static image beside it. Without plotly.js the image stays.
+ * @param image where the static image stands: in the output that follows, or in the one before
  */
-export function interactiveHtml(figure: Figure, size: FigureSize = {}): string {
+export function interactiveHtml(
+  figure: Figure,
+  size: FigureSize = {},
+  image: 'after' | 'before' = 'after',
+): string {
   const { data, layout } = styledFigure(figure, size);
   const id = `tunebook-${randomBytes(6).toString('hex')}`;
   return `<div id="${id}"></div><script>(function(){
 var e=document.getElementById("${id}"),f=${scriptJson({ data, layout })},w=window;
-function hide(n){var c=e.closest(".output_area,.jp-OutputArea-child"),s=c&&c.nextElementSibling;
+function hide(n){var c=e.closest(".output_area,.jp-OutputArea-child"),s=c&&c.${image === 'after' ? 'nextElementSibling' : 'previousElementSibling'};
 if(s&&s.querySelector("svg,img"))s.style.display="none";else if(n)setTimeout(hide,500,n-1)}
 function draw(p){p.newPlot(e,f.data,f.layout,{responsive:true}).then(function(){hide(10)})}
 if(w.Plotly)return draw(w.Plotly);
@@ -122,7 +127,7 @@ export function livePlot(options: LivePlotOptions = {}): LivePlot {
       await draw(figure);
       // The interactive form goes below: it must not stand in an output that is updated without it.
       if (isInNotebook())
-        show({ 'text/html': interactiveHtml(figure, size), 'text/plain': figureText(figure) });
+        show({ 'text/html': interactiveHtml(figure, size, 'before'), 'text/plain': figureText(figure) });
     },
   };
 }

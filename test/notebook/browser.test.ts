@@ -1,0 +1,194 @@
+/**
+ * Notebook 01 as a person meets it: Debian's Jupyter in a real browser, with the kernel that `tunebook kernel
+ * install` registers. And Debian's nbconvert, which runs notebooks without a person.
+ */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { readNotebook } from '../../lib/notebook/nbformat';
+import {
+  browserMissing,
+  installKernelInto,
+  JupyterBrowser,
+  jupyterEnvironment,
+  nbconvertProgram,
+} from './jupyter-browser';
+import { sleep } from './kernel-session';
+import { Workplace } from './make-notebook';
+
+const root = path.join(__dirname, '..', '..', '..');
+const trainingCell = 18;
+const samplesCell = 22;
+
+/** A short setting: what the parameters' cell and the training cell say, and what they say here. */
+const short: [string, string][] = [
+  ['maxRecords: number | null = null', 'maxRecords: number | null = 100'],
+  ['maxSteps: number = 300', 'maxSteps: number = 40'],
+  ['batchSize: number = 16', 'batchSize: number = 1'],
+  ['evalRecords: number = 160', 'evalRecords: number = 2'],
+  ['loggingSteps: 10', 'loggingSteps: 1'],
+  ['evalSteps: Math.max(10,', 'evalSteps: Math.max(40,'],
+  ['maxNewTokens: 96', 'maxNewTokens: 12'],
+];
+
+/** A project's folder as a user has it: notebooks/, node_modules/, and the short form of notebook 01. */
+function makeProject(place: Workplace): string {
+  const project = place.file('project');
+  fs.mkdirSync(path.join(project, 'notebooks'), { recursive: true });
+  fs.symlinkSync(path.join(root, 'node_modules'), path.join(project, 'node_modules'), 'dir');
+  let text = fs.readFileSync(path.join(root, 'notebooks', '01-gpt2-finetuning.ipynb'), 'utf8');
+  for (const [from, to] of short) {
+    assert.ok(text.includes(from), `notebook 01 no longer says ${from}`);
+    text = text.replaceAll(from, to);
+  }
+  fs.writeFileSync(path.join(project, 'notebooks', '01.ipynb'), text);
+  return project;
+}
+
+const skip =
+  browserMissing ||
+  (fs.existsSync(path.join(root, 'data', 'models', 'gpt2-mini'))
+    ? false
+    : 'data/models/gpt2-mini is missing');
+
+describe('notebook 01 in a browser', { skip, timeout: 240_000 }, () => {
+  const place = new Workplace();
+  let jupyter: JupyterBrowser;
+  const cell = (index: number): ReturnType<JupyterBrowser['cell']> => jupyter.cell(index);
+  const output = (index: number): Promise<string> => cell(index).locator('.output').innerText();
+  /** Waits until a cell has run, and says its number. */
+  const ran = async (index: number): Promise<string> => {
+    const prompt = cell(index).locator('.input_prompt', { hasText: /\[\d+\]/ });
+    await prompt.waitFor({ timeout: 120_000 });
+    return prompt.innerText();
+  };
+
+  before(async () => {
+    const project = makeProject(place);
+    const prefix = place.file('prefix');
+    assert.match(installKernelInto(prefix), /share.jupyter.kernels.tunebook/);
+    const env = { ...jupyterEnvironment(prefix), TUNEBOOK_OUTPUT: place.file('results') };
+    jupyter = await JupyterBrowser.open(project, 'notebooks/01.ipynb', env);
+  });
+  after(async () => {
+    await jupyter.stop();
+    place.remove();
+  });
+
+  it('runs the cells before training; the interactive figures draw and stand for their images', async () => {
+    await cell(trainingCell).locator('.CodeMirror').click();
+    await jupyter.menu('Cell', '#run_all_cells_above');
+    await ran(trainingCell - 1);
+    const figure = cell(8).locator('.js-plotly-plot');
+    await figure.locator('.bars path').first().waitFor();
+    assert.equal(await figure.count(), 1);
+    assert.equal(await figure.locator('.bars path').count(), 3);
+    await cell(8).locator('.output_svg svg').waitFor({ state: 'hidden' });
+    assert.match(await output(6), /2397 records loaded/);
+    assert.equal(await jupyter.page.locator('.output_error').count(), 0);
+  });
+
+  it('knows the types of the library: completion and hover', async () => {
+    await jupyter.page.evaluate(
+      'IPython.notebook.select(6); IPython.notebook.insert_cell_below("code"); IPython.notebook.select(7); IPython.notebook.edit_mode()',
+    );
+    const { keyboard } = jupyter.page;
+    await keyboard.type('new tb.TrainingArg');
+    await keyboard.press('Tab');
+    const editor = cell(7).locator('.CodeMirror-code');
+    await editor.getByText('TrainingArguments').waitFor();
+    await keyboard.type('; tb.barFig');
+    await keyboard.press('Tab');
+    await editor.getByText('barFigure').waitFor();
+    await keyboard.press('Shift+Tab');
+    const hover = jupyter.page.locator('#tooltip .tooltiptext');
+    await hover.getByText('titles: ').waitFor();
+    assert.match(await hover.innerText(), /barFigure\(bars: .*Record<string, number>.*titles: .*\): .*Figure/s);
+    await keyboard.press('Escape');
+    await jupyter.page.evaluate('IPython.notebook.delete_cell(7)');
+  });
+
+  it('shows the loss while it falls; an interrupt keeps it, the next run goes on to the end', async () => {
+    await cell(trainingCell).locator('.CodeMirror').click();
+    await jupyter.page.keyboard.press('Control+Enter');
+    const live = cell(trainingCell).locator('.output_svg svg');
+    const bar = cell(trainingCell).locator('progress');
+    const seen = new Set<string>();
+    for (let i = 0; i < 600 && seen.size < 3; i++) {
+      if ((await live.count()) > 0) seen.add(await live.first().innerHTML());
+      await sleep(100);
+    }
+    assert.equal(seen.size, 3, 'expected the figure to change');
+    assert.ok(Number(await bar.getAttribute('value')) > 0);
+    const shot = place.file('training.png');
+    await jupyter.page.screenshot({ path: shot });
+    assert.ok(fs.statSync(shot).size > 10_000);
+
+    await jupyter.page.locator('button[data-jupyter-action="jupyter-notebook:interrupt-kernel"]').click();
+    const first = await ran(trainingCell);
+    const stopped = /interrupt\w* after (\d+) steps/.exec(await output(trainingCell));
+    assert.ok(stopped, await output(trainingCell));
+    assert.ok(Number(stopped[1]) < 40);
+
+    await cell(trainingCell).locator('.CodeMirror').click();
+    await jupyter.menu('Cell', '#run_all_cells_below');
+    await ran(26);
+    assert.notEqual(await ran(trainingCell), first);
+    assert.match(await output(trainingCell), /after 40 steps/);
+    const figure = cell(trainingCell).locator('.js-plotly-plot');
+    await figure.locator('.scatterlayer .trace').first().waitFor();
+    await live.waitFor({ state: 'hidden' });
+    const steps = (await figure.evaluate('(node) => node.data[0].x')) as number[];
+    assert.deepEqual([steps[0], steps.at(-1)], [1, 40]);
+    assert.ok(steps.includes(Number(stopped[1])), 'expected the steps before the interrupt in the figure');
+    assert.equal(await cell(samplesCell).locator('td', { hasText: '✗' }).count(), 2);
+    assert.equal(await jupyter.page.locator('.output_error').count(), 0);
+  });
+});
+
+describe('nbconvert', { skip: nbconvertProgram === null && 'it is not installed', timeout: 60_000 }, () => {
+  const place = new Workplace();
+  after(() => place.remove());
+
+  /** Runs `jupyter nbconvert --execute` on cells. */
+  const execute = (name: string, sources: readonly string[], flags: readonly string[] = []): string => {
+    const prefix = place.file('prefix');
+    installKernelInto(prefix);
+    const file = place.write(`${name}.ipynb`, sources);
+    const args = ['--to', 'notebook', '--execute', ...flags, '--output', `${name}-out.ipynb`, file];
+    execFileSync(nbconvertProgram ?? '', args, {
+      env: { ...jupyterEnvironment(prefix) },
+      cwd: place.folder,
+      stdio: 'pipe',
+    });
+    return place.file(`${name}-out.ipynb`);
+  };
+
+  it('runs cells, keeps order and display updates, and loses no output', () => {
+    const file = execute('good', [
+      'for (let i = 0; i < 5000; i++) console.log("line", i);\n6 * 7',
+      'import { displayHandle } from "tunebook";\nconst handle = displayHandle();\n' +
+        'for (const text of ["first", "last"]) { handle.update({ "text/plain": text }); await new Promise((r) => setTimeout(r, 20)); }',
+    ]);
+    const [first, second] = readNotebook(file).cells;
+    const lines = Array.from({ length: 5000 }, (_, i) => `line ${i}\n`).join('');
+    const [stream, result] = first.outputs ?? [];
+    assert.equal([stream.text].flat().join(''), lines);
+    assert.deepEqual(result.data, { 'text/plain': '42' });
+    assert.deepEqual(
+      second.outputs?.map(({ data }) => data),
+      [{ 'text/plain': 'last' }],
+    );
+  });
+
+  it('hears of an error with name and value, and goes on where it is told to', () => {
+    const sources = ['throw new RangeError("too far");', 'console.log("after")'];
+    assert.throws(() => execute('bad', sources), /RangeError: too far/);
+    const [bad, good] = readNotebook(execute('allowed', sources, ['--allow-errors'])).cells;
+    assert.equal(bad.outputs?.[0].ename, 'RangeError');
+    assert.equal(bad.outputs?.[0].evalue, 'too far');
+    assert.equal([good.outputs?.[0].text].flat().join(''), 'after\n');
+  });
+});
