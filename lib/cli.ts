@@ -3,6 +3,7 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { addDatasetCommands } from './dataset-command';
 import { checkNotebook, type CheckOptions } from './notebook/check';
+import { doctorCommand } from './notebook/doctor';
 import { installKernel, listKernels, uninstallKernel, type KernelPlace } from './notebook/kernelspec';
 import { repairFile } from './notebook/repair';
 import {
@@ -135,6 +136,14 @@ places(kernel.command('list').description('list the kernels that Jupyter finds')
       );
   },
 );
+
+program
+  .command('doctor')
+  .description('say what of this machine can be used, what is missing, and what to type to get it')
+  .option('--json', 'as JSON')
+  .action((options: { json?: boolean }) => {
+    process.exitCode = doctorCommand(options);
+  });
 
 addDatasetCommands(program);
 
