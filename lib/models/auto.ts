@@ -60,6 +60,8 @@ export const AutoModelForCausalLM = {
     const architecture = architectureOf(config);
     const checkpoint = await openCheckpoint(folder);
     try {
+      // Shards that tunebook wrote carry checksums; those of others are taken as they are.
+      await checkpoint.verify();
       const { parameters, frozen } = await loadWeights({
         ...{ architecture, checkpoint, deviceMap, maxMemory, offloadFolder, onPlan },
         quantization: quantizationOf(folder, config, quantizationConfig),

@@ -54,7 +54,7 @@ export async function loadWeights(request: LoadWeightsRequest): Promise<LoadedWe
     (n) => n > 0,
   );
   const plan = isPlaced ? planFor(request, weights) : undefined;
-  if (plan !== undefined) (request.onPlan ?? console.log)(devicePlanTable(plan), plan);
+  if (plan !== undefined) (request.onPlan ?? printTable)(devicePlanTable(plan), plan);
   const diskLayers = plan?.diskLayers ?? new Set<number>();
   const offload =
     diskLayers.size > 0 && request.offloadFolder !== undefined
@@ -122,4 +122,8 @@ async function fingerprint(
     hash.update(`${file} ${size} ${mtimeMs}\n`);
   }
   return hash.digest('hex');
+}
+
+function printTable(table: string): void {
+  console.log(table);
 }

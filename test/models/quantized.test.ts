@@ -228,6 +228,19 @@ describe('quantized models refuse', () => {
     );
   });
 
+  it('a shard whose bytes changed since the index was written', async (t) => {
+    const folder = await temporaryFolder(t);
+    const model = await AutoModelForCausalLM.fromPretrained(path.join(FOLDER, 'model-nf4'));
+    t.after(() => model.dispose());
+    await savePretrained(model, folder, { maxShardSizeBytes: 20_000 });
+    await (await AutoModelForCausalLM.fromPretrained(folder)).dispose();
+    const shard = (await fs.readdir(folder)).filter((name) => name.endsWith('.safetensors')).sort()[0];
+    const bytes = await fs.readFile(path.join(folder, shard));
+    bytes[bytes.length - 1] ^= 1;
+    await fs.writeFile(path.join(folder, shard), bytes);
+    await assert.rejects(AutoModelForCausalLM.fromPretrained(folder), isError(shard, 'SHA-256'));
+  });
+
   it('a configuration that does not say how they are quantized', async (t) => {
     const folder = await temporaryFolder(t);
     await fs.cp(path.join(FOLDER, 'model-nf4'), folder, { recursive: true });
