@@ -18,6 +18,7 @@ import {
   savePretrained,
 } from '../../lib/models';
 import type { CausalLM, SafetensorsFile } from '../../lib/models';
+import { Trainer, TrainingArguments } from '../../lib/trainer';
 import { BitsAndBytesConfig, blockScales, dequantize, quantize } from '../../lib/quantization';
 import { TunebookError } from '../../lib/types';
 import { assertClose } from '../engine/assert-close';
@@ -207,6 +208,35 @@ describe('other ways to keep weights', () => {
     assertClose(losses[0], losses[1], { absolute: 1e-4, relative: 0 }, 'losses');
     assert.ok(losses[0][3] < losses[0][0] - 0.05, 'training moves the loss');
   });
+});
+
+it('a run of LoRA on 4 bits with DoRA and dropout is resumed exactly', async (t) => {
+  const outputDir = await temporaryFolder(t);
+  const trainDataset = golden.inputIds.map((inputIds, i) => ({ inputIds, labels: golden.labels[i] }));
+  const run = async (folder: string, resumeFromCheckpoint?: string): Promise<Float32Array> => {
+    const model = await AutoModelForCausalLM.fromPretrained(path.join(FOLDER, 'model-nf4'));
+    t.after(() => model.dispose());
+    const lora = { r: 2, loraDropout: 0.2, useDora: true, modulesToSave: ['lm_head'] };
+    getPeftModel(model, new LoraConfig(lora));
+    const args = new TrainingArguments({
+      outputDir: path.join(outputDir, folder),
+      maxSteps: 4,
+      saveSteps: 2,
+      saveStrategy: 'steps',
+      perDeviceTrainBatchSize: 2,
+      gradientAccumulationSteps: 2,
+      learningRate: 1e-2,
+    });
+    const trainer = new Trainer({ model, args, trainDataset, callbacks: [] });
+    await trainer.train(resumeFromCheckpoint === undefined ? {} : { resumeFromCheckpoint });
+    return logitsOf(model);
+  };
+  const whole = await run('run');
+  const resumed = await run('run', path.join(outputDir, 'run', 'checkpoint-2'));
+  assert.deepEqual(resumed, whole);
+  const untrained = await AutoModelForCausalLM.fromPretrained(path.join(FOLDER, 'model-nf4'));
+  t.after(() => untrained.dispose());
+  assert.notDeepEqual(whole, await logitsOf(untrained));
 });
 
 describe('quantized models refuse', () => {
