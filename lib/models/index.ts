@@ -1,4 +1,6 @@
 /** The models' door: language models, LoRA, checkpoints and the hub. */
+import './methods';
+
 export { architectureOf, AutoModelForCausalLM, countParameters, savePretrained } from './auto';
 export type { FromPretrainedOptions, SavePretrainedOptions } from './auto';
 export type { Architecture, DropoutSite, LinearModule, ParameterSpec } from './architecture';

@@ -17,7 +17,6 @@ import {
   openSafetensors,
   PeftModel,
   saveAdapter,
-  savePretrained,
   trainableSummary,
 } from '../../lib/models';
 import type { CausalLM, LoraOptions, SafetensorsFile } from '../../lib/models';
@@ -201,7 +200,10 @@ describe('adapters', () => {
     const model = await loadAdapter(await loadBase('gpt2'), path.join(GOLDEN, 'lora/gpt2-several'));
     const apart = await logitsOf(model);
     const folder = await temporaryFolder(t);
-    await savePretrained(mergeAndUnload(model), folder, { dtype: 'BF16' });
+    const adapterFolder = await temporaryFolder(t);
+    assert.ok((await model.savePretrained(adapterFolder)).includes('adapter_config.json'));
+    const merging = model.mergeAndUnload();
+    assert.ok((await merging.savePretrained(folder, { dtype: 'BF16' })).includes('config.json'));
     const merged = await AutoModelForCausalLM.fromPretrained(folder);
     t.after(() => Promise.all([model.dispose(), merged.dispose()]));
     assertClose(await logitsOf(merged), apart, { absolute: 0.2, relative: 0 }, 'logits');
