@@ -101,6 +101,7 @@ export class CellRunner {
     if (ok && !cell.thrown) {
       return { status: 'ok', execution_count: cell.number, payload: [], user_expressions: {} };
     }
+    if (!ok) this.tslab.keepDefined();
     const report = this.#report(cell, code);
     this.#channel.publish(request, 'error', { ...report });
     return { status: 'error', execution_count: cell.number, ...report };

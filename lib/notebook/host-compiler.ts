@@ -8,6 +8,7 @@ import vm from 'node:vm';
 import type * as TypeScript from '@tslab/typescript-for-tslab';
 import type { Converter, IsCompleteResult } from 'tslab/dist/converter';
 import type { ConsoleInterface, ConverterSet, Executor } from 'tslab/dist/executor';
+import { KeptDeclarations } from './kept-declarations';
 import { mendShorthand } from './shorthand';
 import { chainLookups, readSourceMap, type Place, type SourceLookup } from './source-map';
 
@@ -35,6 +36,8 @@ export interface PreparedTslab {
   readonly typescriptVersion: string;
   /** From a place in the code that ran as cell `n` (zero-based) to the cell's own line. */
   locate(cell: number, generated: Place): Place | null;
+  /** The cell that was compiled last has failed: what it had defined until then stays. */
+  keepDefined(): void;
 }
 
 interface Insertion {
@@ -45,20 +48,31 @@ interface Insertion {
 
 const inlineMap = /\/\/# sourceMappingURL=data:application\/json[^,]*,([A-Za-z0-9+/=]+)\s*$/;
 
+interface WrappedCode {
+  readonly code: string;
+  readonly insertions: Insertion[];
+  /** Whether the cell itself awaits; tslab overlooks `for await`. */
+  readonly awaits: boolean;
+}
+
 /** Wraps what is awaited in calls of the helpers, without moving a line. */
-function wrapAwaits(ts: typeof TypeScript, code: string): { code: string; insertions: Insertion[] } {
-  if (!/\bawait\b/.test(code)) return { code, insertions: [] };
+function wrapAwaits(ts: typeof TypeScript, code: string): WrappedCode {
+  if (!/\bawait\b/.test(code)) return { code, insertions: [], awaits: false };
   const file = ts.createSourceFile('cell.js', code, ts.ScriptTarget.Latest, true, ts.ScriptKind.JS);
   const edits: { at: number; text: string }[] = [];
   const wrap = (node: TypeScript.Node, helper: string): void => {
     edits.push({ at: node.getStart(file), text: `${helper}(` }, { at: node.end, text: ')' });
   };
-  const visit = (node: TypeScript.Node): void => {
+  let awaits = false;
+  const visit = (node: TypeScript.Node, inFunction: boolean): void => {
+    const loop = ts.isForOfStatement(node) && node.awaitModifier !== undefined;
     if (ts.isAwaitExpression(node)) wrap(node.expression, awaitHelper);
-    if (ts.isForOfStatement(node) && node.awaitModifier) wrap(node.expression, iterateHelper);
-    ts.forEachChild(node, visit);
+    if (loop) wrap(node.expression, iterateHelper);
+    awaits ||= !inFunction && (loop || ts.isAwaitExpression(node));
+    const inside = inFunction || ts.isFunctionLike(node);
+    ts.forEachChild(node, (child) => visit(child, inside));
   };
-  visit(file);
+  visit(file, false);
   edits.sort((a, b) => a.at - b.at);
   const insertions: Insertion[] = [];
   const shiftOfLine = new Map<number, number>();
@@ -72,7 +86,7 @@ function wrapAwaits(ts: typeof TypeScript, code: string): { code: string; insert
     out += code.slice(from, at) + text;
     from = at;
   }
-  return { code: out + code.slice(from), insertions };
+  return { code: out + code.slice(from), insertions, awaits };
 }
 
 function undoInsertions(place: Place, insertions: readonly Insertion[]): Place {
@@ -80,6 +94,14 @@ function undoInsertions(place: Place, insertions: readonly Insertion[]): Place {
   for (const insertion of [...insertions].reverse())
     if (insertion.line === place.line && insertion.column < column) column -= insertion.length;
   return { line: place.line, column };
+}
+
+/**
+ * tslab exports a cell's names with a line at its end, and writes those that start with `__` as TypeScript keeps
+ * them inside: with one underscore more.
+ */
+function mendUnderscores(text: string | undefined): string | undefined {
+  return text?.replace(/\nexport \{[^{}]*\}$/, (line) => line.replace(/([{ ])_(__)/g, '$1$2'));
 }
 
 /** Lets `import 'tunebook'` (and its types) be found where the notebook's folder has no such package. */
@@ -111,13 +133,18 @@ export function prepareTslab(console: ConsoleInterface, hooks: RunHooks): Prepar
   patched.createWatchCompilerHost = (
     files: string[],
     options: TypeScript.CompilerOptions,
+    system: TypeScript.System,
     ...rest: unknown[]
-  ): unknown =>
-    (ts.createWatchCompilerHost as unknown as (...all: unknown[]) => unknown)(
+  ): unknown => {
+    const readFile = system.readFile.bind(system);
+    system.readFile = (...place) => mendUnderscores(readFile(...place));
+    return (ts.createWatchCompilerHost as unknown as (...all: unknown[]) => unknown)(
       files,
       { ...options, inlineSourceMap: true, ...(Object.keys(paths).length > 0 ? { paths } : {}) },
+      system,
       ...rest,
     );
+  };
   patched.transpileModule = (
     input: string,
     options: TypeScript.TranspileOptions,
@@ -151,20 +178,29 @@ export function prepareTslab(console: ConsoleInterface, hooks: RunHooks): Prepar
 
   const cells = new Map<number, SourceLookup>();
   const node = createConverter({ isJS: false, isBrowser: false });
-  const convert = node.convert.bind(node);
+  const kept = new KeptDeclarations(
+    ts,
+    () => (globalThis as unknown as { __tslab__: { exports: Record<string, unknown> } }).__tslab__.exports,
+  );
+  const { convert, inspect, complete } = node;
+  node.inspect = (previous, ...rest) => inspect(kept.current(previous), ...rest);
+  node.complete = (previous, ...rest) => complete(kept.current(previous), ...rest);
   node.convert = (previous, source) => {
-    const result = convert(previous, source);
-    if (result.output === undefined) return result;
-    const lookup = lookups.get(result.output);
+    const before = kept.current(previous);
+    const result = convert(before, source);
+    const { output, declOutput = '' } = result;
+    kept.begin(previous, output === undefined ? null : { before, after: declOutput, output });
+    if (output === undefined) return result;
+    const lookup = lookups.get(output);
     lookups.clear();
-    const { code, insertions } = wrapAwaits(ts, result.output);
+    const { code, insertions, awaits } = wrapAwaits(ts, output);
     if (lookup) {
       cells.set(hooks.cellNumber(), (generated) => {
         const place = lookup(undoInsertions(generated, insertions));
         return place && place.line > 0 ? { line: place.line - 1, column: place.column } : null; // "export {};"
       });
     }
-    return { ...result, output: code };
+    return { ...result, output: code, hasToplevelAwait: awaits };
   };
   const executor = createExecutor(process.cwd(), lazyBrowser(node, createConverter), console);
   nameCells(hooks);
@@ -175,6 +211,7 @@ export function prepareTslab(console: ConsoleInterface, hooks: RunHooks): Prepar
     jupyter,
     typescriptVersion: ts.version,
     locate: (cell, generated) => cells.get(cell)?.(generated) ?? null,
+    keepDefined: () => kept.failed(),
   };
 }
 

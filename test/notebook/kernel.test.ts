@@ -174,6 +174,45 @@ describe('kernel', { timeout: 60_000 }, () => {
     assert.equal(reply.evalue, 'in a timer');
   });
 
+  it('runs a cell whose only await is a loop', async () => {
+    const { text } = await session.run(
+      'async function* two() { yield 1; yield 2; }\nfor await (const n of two()) console.log(n);\nconst afterLoop = 3;',
+    );
+    assert.equal(text, '1\n2\n');
+    assert.equal((await session.run('console.log(afterLoop)')).text, '3\n');
+    const { reply } = await session.run(
+      'async function* never() { await new Promise(() => {}); yield 1; }\nfor await (const n of never()) console.log(n);',
+      [200],
+    );
+    assert.equal(reply.ename, 'KeyboardInterrupt');
+  });
+
+  it('knows names that start with underscores', async () => {
+    const cell = 'const _a = 1, __b = 2, ___c = 3; function __f(n: number): number { return 2 * n; }';
+    assert.equal((await session.run(cell)).status, 'ok');
+    assert.equal((await session.run('console.log(_a, __b, ___c, __f(__b))')).text, '1 2 3 4\n');
+  });
+
+  for (const [name, pause] of [
+    ['', ''],
+    [' after an await', 'await null; '],
+  ]) {
+    it(`keeps what a failed cell had defined${name}, and what the others had`, async () => {
+      await session.run('const kept = "old", lost = "old"; interface Shape { side: number }');
+      const failed = await session.run(
+        `${pause}import * as os from "node:os"; const kept = 1, early: Shape = { side: 7 }; function twice(n: number) { return 2 * n; }
+        if (early.side > 5) throw new RangeError("stop"); const lost = 2; const late = 8; class Never {}`,
+      );
+      assert.equal(failed.reply.ename, 'RangeError');
+      const next = await session.run(
+        'const text: string = lost; console.log(kept + 1, early.side, twice(2), text, typeof os.cpus);',
+      );
+      assert.equal(next.text, '2 7 4 old function\n');
+      const { reply } = await session.run('console.log(late, Never);');
+      assert.match(String(reply.evalue), /Cannot find name 'late'[^]*Cannot find name 'Never'/);
+    });
+  }
+
   it('completes and inspects, counting code points', async () => {
     await session.run('const wonderful = { alpha: 1, beta: "x" };');
     const code = '"😀"; wonderful.al';
