@@ -23,6 +23,7 @@ if (files.length === 0) {
 const result = spawnSync(
   process.execPath,
   ['--test', '--test-concurrency=2', '--test-reporter=spec', ...files],
-  { cwd: root, stdio: 'inherit' },
+  // Two files run at a time, so one thread each: more would wait for each other.
+  { cwd: root, stdio: 'inherit', env: { TUNEBOOK_THREADS: '1', ...process.env } },
 );
 process.exit(result.status ?? 1);

@@ -61,7 +61,7 @@ export interface EngineOptions {
   provider?: Provider;
   /** TensorFlow.js backend for eager functions; default 'cpu'. */
   backend?: 'cpu' | 'wasm' | 'tensorflow';
-  /** CPU threads; default 0: one per core. */
+  /** CPU threads; default: TUNEBOOK_THREADS from the environment, else 0: one per core. */
   threads?: number;
   /**
    * Keep the memory of intermediate values from one run to the next; default true. False takes less than half at
@@ -74,7 +74,10 @@ const optionsSchema = z.strictObject({
   kind: z.enum(['compiled', 'eager']).default('compiled'),
   provider: z.enum(PROVIDERS).default('cpu'),
   backend: z.enum(['cpu', 'wasm', 'tensorflow']).default('cpu'),
-  threads: z.int().min(0).default(0),
+  threads: z
+    .int()
+    .min(0)
+    .default(() => Number(process.env.TUNEBOOK_THREADS ?? 0)),
   memoryArena: z.boolean().default(true),
 });
 

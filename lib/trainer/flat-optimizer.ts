@@ -6,8 +6,9 @@ import type { NamedTensors, Signature, TensorFunction } from '../engine';
 import type { HostTensor } from '../types';
 import type { Optimizer, OptimizerSetup } from './optimizer-types';
 
-// Small enough that a chunk's intermediates stay in the second-level cache, large enough to hide call overhead.
-const CHUNK = 1 << 16;
+// Small enough that a chunk's arrays stay in the processor's cache, large enough to hide call overhead: the
+// fastest of 2^14 to 2^20 on a machine with 1 MB of second-level cache per core.
+const CHUNK = 1 << 17;
 
 /** An optimizer as a pure function. */
 export interface ElementwiseRule {

@@ -66,12 +66,14 @@ export async function linearCrossEntropy(
 
   const softmaxes: HostTensor[] = [];
   const tileSums: Float32Array[] = [];
-  for (const [start, end] of tiles) {
+  for (const [index, [start, end]] of tiles.entries()) {
     const forward = await engine.compile(gradients ? tileForward : tileForwardSums, {
       x: { shape: [R, C], dtype: 'float32' },
       weight: { shape: [end - start, C], dtype: 'float32' },
     });
-    const { softmax, logSum } = await forward.run({ x, weight: weightTile(start, end) });
+    const into: Record<string, Float32Array> = {};
+    if (gradients) into.softmax = softmaxBuffer(engine, index, R * (end - start));
+    const { softmax, logSum } = await forward.run({ x, weight: weightTile(start, end) }, { into });
     if (gradients) softmaxes.push(softmax);
     tileSums.push(logSum.data as Float32Array);
   }
@@ -129,6 +131,16 @@ export async function linearCrossEntropy(
     }
   }
   return { loss, dX };
+}
+
+/** The softmax of each tile, kept from step to step: new memory of that size costs more than what is put in it. */
+const softmaxBuffers = new WeakMap<Engine, Float32Array[]>();
+
+function softmaxBuffer(engine: Engine, tile: number, length: number): Float32Array {
+  const buffers = softmaxBuffers.get(engine) ?? [];
+  softmaxBuffers.set(engine, buffers);
+  if (buffers[tile] === undefined || buffers[tile].length < length) buffers[tile] = new Float32Array(length);
+  return buffers[tile].subarray(0, length);
 }
 
 /**
