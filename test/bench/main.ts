@@ -1,9 +1,10 @@
 /**
- * `npm run bench -- gpt2|dataset [--json]`: speeds as ratios inside one run, and peak memory. Never part of the
+ * `npm run bench -- gpt2|mistral|dataset [--json]`: speeds as ratios inside one run, and peak memory. Never part of the
  * tests, whose machine may be busy.
  */
 import { benchDataset } from './dataset';
 import { benchGpt2 } from './gpt2';
+import { benchMistral } from './mistral';
 
 type Row = [name: string, value: string];
 
@@ -26,15 +27,15 @@ async function main(): Promise<void> {
       ['compile time', `${result.compileMs.toFixed(0)} ms`],
       ['peak memory of full fine-tuning', `${(result.peakBytes / 1e9).toFixed(2)} GB`],
     ]);
-  } else if (which === 'dataset') {
-    const result = await benchDataset();
+  } else if (which === 'dataset' || which === 'mistral') {
+    const result: object = which === 'dataset' ? await benchDataset() : await benchMistral();
     print(
       json,
       result,
       Object.entries(result).map(([name, value]): Row => [name, String(value)]),
     );
   } else {
-    console.error(`bench: expected gpt2 or dataset, got ${which}.`);
+    console.error(`bench: expected gpt2, mistral or dataset, got ${which}.`);
     process.exit(2);
   }
 }
