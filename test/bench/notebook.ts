@@ -1,0 +1,83 @@
+/**
+ * What a notebook costs before it computes anything: the kernel's start, the first `import ... from 'tunebook'` with
+ * its type-check, and a cell's overhead afterwards. To reach: an import under 2 s, a cell under 150 ms.
+ */
+import path from 'node:path';
+import { KernelClient } from '../../lib/notebook/kernel-client';
+
+/** Figures of one kernel. */
+export interface NotebookBench {
+  /** From the start of the process to its first answer. */
+  startSeconds: number;
+  /** The first cell of all: TypeScript's start. */
+  firstCellSeconds: number;
+  /** The cell with `import * as tb from 'tunebook'`, compiling included. */
+  importSeconds: number;
+  /** Median of small cells that use the library, each different. */
+  cellMs: number;
+  /** The slowest of them. */
+  slowestCellMs: number;
+  /** Completion after `tb.`, median. */
+  completionMs: number;
+  /** Both limits held. */
+  reached: boolean;
+}
+
+const LIMIT_IMPORT_SECONDS = 2;
+const LIMIT_CELL_MS = 150;
+
+const median = (values: readonly number[]): number =>
+  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
+
+/** Starts a kernel and measures it. */
+export async function benchNotebook(cells: number = 20): Promise<NotebookBench> {
+  const root = path.join(__dirname, '..', '..', '..');
+  const timed = async (task: () => Promise<unknown>): Promise<number> => {
+    const start = performance.now();
+    await task();
+    return performance.now() - start;
+  };
+  let kernel: KernelClient | undefined;
+  const startMs = await timed(async () => {
+    kernel = await KernelClient.start({ cwd: path.join(root, 'notebooks') });
+  });
+  if (!kernel) throw new Error('bench notebook: no kernel');
+  const client = kernel;
+  try {
+    const run = async (code: string): Promise<void> => {
+      const { content } = await client.execute(code).done;
+      if (content.status !== 'ok')
+        throw new Error(`bench notebook: ${code}: ${JSON.stringify(content.evalue)}`);
+    };
+    const firstMs = await timed(() => run('const first: number = 1;'));
+    const importMs = await timed(() => run("import * as tb from 'tunebook';"));
+    const cellTimes: number[] = [];
+    const completionTimes: number[] = [];
+    for (let i = 0; i < cells; i++) {
+      cellTimes.push(
+        await timed(() => run(`const note${i}: string = tb.escapeHtml('${i}'); note${i}.length;`)),
+      );
+      const code = `tb.Train // ${i}`;
+      completionTimes.push(
+        await timed(
+          () => client.request('shell', 'complete_request', { code, cursor_pos: 'tb.Train'.length }).done,
+        ),
+      );
+    }
+    const importSeconds = importMs / 1000;
+    const cellMs = median(cellTimes);
+    return {
+      startSeconds: startMs / 1000,
+      firstCellSeconds: firstMs / 1000,
+      importSeconds,
+      cellMs,
+      slowestCellMs: Math.max(...cellTimes),
+      completionMs: median(completionTimes),
+      reached: importSeconds < LIMIT_IMPORT_SECONDS && cellMs < LIMIT_CELL_MS,
+    };
+  } finally {
+    await client.shutdown();
+  }
+}
+
+if (require.main === module) void benchNotebook().then((figures) => console.log(figures));
