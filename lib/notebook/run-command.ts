@@ -44,9 +44,9 @@ export function readAssignments(texts: readonly string[]): Record<string, string
 
 /** Where a run of a notebook writes: the folder of its results, and the executed notebook. */
 export function outputPlaces(notebook: string, output?: string): { folder: string; file: string } {
-  const name = path.basename(output ?? notebook, '.ipynb');
-  const folder = path.join('outputs', name);
-  return { folder, file: output ?? path.join(folder, path.basename(notebook)) };
+  if (output !== undefined) return { folder: path.dirname(output), file: output };
+  const folder = path.join('outputs', path.basename(notebook, '.ipynb'));
+  return { folder, file: path.join(folder, path.basename(notebook)) };
 }
 
 /** Every file below a folder, with its size in bytes, sorted by path. */
