@@ -28,7 +28,7 @@ for (const method of ['full', 'lora'] as const) {
     const result = await runNotebook({
       notebook,
       output,
-      parameters: { method, maxSteps: 6, evalRecords: 4, maxRecords: 160, batchSize: 4 },
+      parameters: { method, maxSteps: 12, evalRecords: 4, maxRecords: 160, batchSize: 8 },
     });
     assert.equal(result.status, 'ok', result.message);
     const executed = readNotebook(output);
@@ -49,7 +49,7 @@ for (const method of ['full', 'lora'] as const) {
     const state = JSON.parse(fs.readFileSync(path.join(folder, 'trainer_state.json'), 'utf8')) as {
       global_step: number;
     };
-    assert.equal(state.global_step, 6);
+    assert.equal(state.global_step, 12);
     for (const file of [
       'samples.json',
       'samples.html',
