@@ -55,15 +55,15 @@ export function progressBar(options: ProgressOptions): ProgressBar {
     const time = ended
       ? `took ${clockTime(elapsedMs)}`
       : `${clockTime(elapsedMs)}${done > 0 ? `, ${clockTime((elapsedMs / done) * (total - done))} left` : ''}`;
-    const facts = [`${done}/${total}`, done > 0 ? speed : '', time, note]
-      .filter((fact) => fact !== '')
-      .join(' · ');
+    const parts = [`${done}/${total}`, done > 0 ? speed : '', time, note].filter((fact) => fact !== '');
+    const facts = parts.join(' · ');
+    const unbroken = parts.map((fact) => fact.replaceAll(' ', '\u00a0')).join(' · ');
     const head = label === '' ? '' : `${label} `;
     handle.update({
       'text/html':
         `<div style="font-family:monospace;white-space:pre-wrap">${escapeHtml(head)}` +
         `<progress value="${share}" max="1" style="width:16em;vertical-align:middle"></progress> ` +
-        `${Math.floor(share * 100)} % · ${escapeHtml(facts)}</div>`,
+        `${Math.floor(share * 100)} % · ${escapeHtml(unbroken)}</div>`,
       'text/plain': `${head}${'█'.repeat(filled)}${'░'.repeat(width - filled)} ${Math.floor(share * 100)} % · ${facts}`,
     });
   };

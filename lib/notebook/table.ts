@@ -162,7 +162,35 @@ export function diffWords(expected: string, actual: string): DiffPart[] {
       add('missing', a[i++]);
     } else add('extra', b[j++]);
   }
-  return parts;
+  return joinChanges(parts);
+}
+
+/** Changes with nothing but blanks between them become one: whole phrases read better than pairs of words. */
+function joinChanges(parts: readonly DiffPart[]): DiffPart[] {
+  const out: DiffPart[] = [];
+  for (let from = 0; from < parts.length;) {
+    let end = from;
+    let until = from; // behind the last change of this run
+    for (; end < parts.length; end++) {
+      const { kind, text } = parts[end];
+      if (kind !== 'same') until = end + 1;
+      else if (end === from || text.trim() !== '') break;
+    }
+    if (until === from) {
+      out.push(parts[from++]);
+      continue;
+    }
+    const run = parts.slice(from, until);
+    for (const kind of ['missing', 'extra'] as const) {
+      const text = run
+        .filter((part) => part.kind === kind || part.kind === 'same')
+        .map((part) => part.text)
+        .join('');
+      if (text !== '') out.push({ kind, text });
+    }
+    from = until;
+  }
+  return out;
 }
 
 const marks = {

@@ -79,6 +79,15 @@ describe('differences', () => {
     assert.equal(join('extra'), 'fast, c');
   });
 
+  it('are shown as phrases where only blanks are common', () => {
+    assert.deepEqual(diffWords('You ran close to plan.', 'You beat the plan.'), [
+      { kind: 'same', text: 'You ' },
+      { kind: 'missing', text: 'ran close to' },
+      { kind: 'extra', text: 'beat the' },
+      { kind: 'same', text: ' plan.' },
+    ]);
+  });
+
   it('are marked in samples, which are escaped', () => {
     const { html, text } = renderSamples([
       { question: '<q>', truth: 'a b', answer: 'a c' },
