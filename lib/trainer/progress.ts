@@ -25,6 +25,14 @@ export function progressText(
   return parts.join('  ');
 }
 
+/** What to say where a run ended early. */
+export function howToGoOn(run: { stopped: string; globalStep: number; checkpoint?: string }): string {
+  return (
+    `Training stopped (${run.stopped}) after step ${run.globalStep}; ${run.checkpoint} is whole. ` +
+    `Go on with train({ resumeFromCheckpoint: true }).`
+  );
+}
+
 export function consoleProgress(stream: NodeJS.WriteStream = process.stdout): TrainerCallback {
   const live = stream.isTTY === true;
   let loss: number | undefined;

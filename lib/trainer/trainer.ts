@@ -27,7 +27,7 @@ import { watchInterrupts } from './interrupts';
 import { createOptimizer } from './optimizers';
 import type { Optimizer } from './optimizer-types';
 import { epochSteps, plannedRate, stepsPerEpoch, totalSteps } from './plan';
-import { consoleProgress } from './progress';
+import { consoleProgress, howToGoOn } from './progress';
 import { initialState, stateToJson } from './state';
 import type {
   CallbackContext,
@@ -165,6 +165,7 @@ export class Trainer {
       const output = this.output({ stopped, clock, steps: this.state.globalStep - firstStep, firstToken });
       await this.saveState();
       await this.call('onTrainEnd', {});
+      if (!finished) console.log(howToGoOn(output));
       return output;
     } finally {
       interrupts.stop();
