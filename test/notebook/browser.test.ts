@@ -28,7 +28,7 @@ const short: [RegExp, string][] = [
   [/(?<=maxSteps: number = )\d+/, '40'],
   [/(?<=batchSize: number = )\d+/, '1'],
   [/(?<=evalRecords: number = )\d+/, '2'],
-  [/Math\.ceil\(maxSteps \/ 5\)/g, 'maxSteps'], // one evaluation, one checkpoint
+  [/Math\.ceil\(maxSteps \/ \d\)/g, 'maxSteps'], // one evaluation, one checkpoint
   [/(?<=maxNewTokens: )\d+/g, '12'],
 ];
 
