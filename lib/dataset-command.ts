@@ -1,6 +1,6 @@
 /** `tunebook dataset build`: any table of results to a label file, with a report of all that was found in it. */
 import { InvalidArgumentError, Option, type Command } from 'commander';
-import { writeFileAtomic } from './dataset';
+import { writeFileAtomic } from './files';
 import { renderTable } from './notebook';
 import { buildDataset, type BuildResult, type Handling, type ProblemKind } from './dataset/hyrox';
 

@@ -13,15 +13,26 @@ const lib = path.join(root, 'lib');
 
 /** What each room may import; lib/types.ts is open to all. */
 const ALLOWED: Record<string, readonly string[]> = {
+  files: [],
   engine: [],
   quantization: [],
-  tokenizer: [],
-  dataset: ['tokenizer'],
-  models: ['engine', 'quantization'],
-  trainer: ['models', 'engine', 'dataset'],
-  generation: ['models', 'engine', 'tokenizer'],
-  eval: ['generation', 'dataset'],
-  notebook: ['engine', 'quantization', 'tokenizer', 'dataset', 'models', 'trainer', 'generation', 'eval'],
+  tokenizer: ['files'],
+  dataset: ['files', 'tokenizer'],
+  models: ['files', 'engine', 'quantization'],
+  trainer: ['files', 'models', 'engine', 'dataset'],
+  generation: ['files', 'models', 'engine', 'tokenizer'],
+  eval: ['files', 'generation', 'dataset'],
+  notebook: [
+    'files',
+    'engine',
+    'quantization',
+    'tokenizer',
+    'dataset',
+    'models',
+    'trainer',
+    'generation',
+    'eval',
+  ],
 };
 
 const sources = fs

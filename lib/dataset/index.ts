@@ -2,7 +2,6 @@
  * The dataset room's door: files to records, records to prompts, prompts to token ids, ids to batches.
  * Where it stands: after `tokenizer`, before `trainer`. The domain has its own door, `hyrox/`.
  */
-export { writeFileAtomic } from './atomic-file.js';
 export { batchOrder } from './batch-order.js';
 export { bucketLengths, createDataCollator } from './collator.js';
 export { encodePrompt, encodeRecords } from './encode.js';

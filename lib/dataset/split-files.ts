@@ -7,7 +7,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { TunebookError } from '../types.js';
-import { writeFileAtomic } from './atomic-file.js';
+import { writeFileAtomic } from '../files/index.js';
 import { loadRecords } from './records.js';
 import { SPLIT_DEFAULTS } from './splits.js';
 import type { DataRecord, SplitFile, SplitManifest, SplitOptions, Splits } from './types.js';

@@ -2,7 +2,7 @@
  * The table of question, truth and answer, for people (HTML, Markdown) and for programs (JSON).
  */
 import { join } from 'node:path';
-import { writeFileAtomic } from '../dataset/index.js';
+import { writeFileAtomic } from '../files/index.js';
 import { extentOf, figuresOf, markOf, type ReportContent } from './report-content.js';
 import { htmlReport } from './report-html.js';
 import type { GenerationEvaluation, ReportOptions } from './types.js';

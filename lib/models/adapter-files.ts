@@ -5,7 +5,7 @@ import { promises as fs } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
 import { TunebookError } from '../types';
-import { writeFileAtomic } from './atomic-write';
+import { writeFileAtomic } from '../files';
 import type { CausalLM } from './causal-lm';
 import { matchStateDict, openCheckpoint, writeCheckpoint } from './checkpoint';
 import { LoraAdapter } from './lora';

@@ -8,7 +8,7 @@ import type { Engine, EngineOptions } from '../engine';
 import { BitsAndBytesConfig } from '../quantization';
 import { TunebookError } from '../types';
 import type { Architecture, ParameterSpec } from './architecture';
-import { writeFileAtomic } from './atomic-write';
+import { writeFileAtomic } from '../files';
 import { CausalLM } from './causal-lm';
 import { openCheckpoint, writeCheckpoint } from './checkpoint';
 import { gpt2 } from './gpt2';

@@ -5,7 +5,7 @@
 import { promises as fs } from 'node:fs';
 import path from 'node:path';
 import { TunebookError } from '../types';
-import { requireFreeSpace, stageFile, type StagedFile } from './atomic-write';
+import { requireFreeSpace, stageFile, type StagedFile } from '../files';
 import { dtypeSizeBytes, elementCount } from './safetensors-format';
 import { stageSafetensors, type TensorSource, type WriteSafetensorsOptions } from './safetensors-write';
 

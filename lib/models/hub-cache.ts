@@ -5,7 +5,7 @@
 import { promises as fs } from 'node:fs';
 import path from 'node:path';
 import { TunebookError } from '../types';
-import { writeFileAtomic } from './atomic-write';
+import { writeFileAtomic } from '../files';
 import { findCheckpointFiles } from './checkpoint-layout';
 import { downloadBlob, type DownloadPolicy, type HubFile } from './hub-download';
 import type { HubRequest } from './hub-errors';

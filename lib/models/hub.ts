@@ -7,7 +7,7 @@ import { promises as fs, readFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { TunebookError } from '../types';
-import { requireFreeSpace } from './atomic-write';
+import { requireFreeSpace } from '../files';
 import { noCheckpoint, requireInnerFile } from './checkpoint-layout';
 import { cachedSnapshot, COMMIT, fetchFile, isFolder, missingBytes, writeRef } from './hub-cache';
 import type { HubFile } from './hub-download';

@@ -35,4 +35,3 @@ export { matchStateDict, openCheckpoint, writeCheckpoint } from './checkpoint';
 export type { Checkpoint } from './checkpoint';
 export { resolveModelFolder } from './hub';
 export type { ResolveModelOptions } from './hub';
-export { requireFreeSpace, writeFileAtomic } from './atomic-write';

@@ -10,7 +10,7 @@ import { z } from 'zod';
 import type { BitsAndBytesConfig, QuantizedTensor } from '../quantization';
 import { tensorSize } from '../quantization';
 import { TunebookError } from '../types';
-import { requireFreeSpace, writeFileAtomic } from './atomic-write';
+import { requireFreeSpace, writeFileAtomic } from '../files';
 import { isQuantized } from './frozen-layers';
 import type { FrozenLayer, FrozenLayers, FrozenTensor, StoredWeight } from './frozen-layers';
 

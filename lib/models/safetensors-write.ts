@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import path from 'node:path';
 import { TunebookError } from '../types';
-import { requireFreeSpace, stageFile, type ByteSink, type StagedFile } from './atomic-write';
+import { requireFreeSpace, stageFile, type ByteSink, type StagedFile } from '../files';
 import { float32ToBfloat16, float32ToFloat16 } from './safetensors-convert';
 import {
   dtypeSizeBytes,

@@ -3,7 +3,7 @@
  */
 import { join } from 'node:path';
 import { TunebookError } from '../types.js';
-import { writeWhole } from './atomic-write.js';
+import { writeFileAtomic } from '../files/index.js';
 import { isJsonObject, messageOf, type JsonObject } from './json.js';
 import { vocabularyOf, type TokenizerFiles } from './tokenizer-files.js';
 import { transformersLibrary, type LibraryTokenizer } from './transformers-js.js';
@@ -225,7 +225,7 @@ class LoadedTokenizer implements PretrainedTokenizer {
     const paths: string[] = [];
     for (const [file, text] of contents) {
       const path = join(folder, file);
-      await writeWhole(path, `${text}\n`);
+      await writeFileAtomic(path, `${text}\n`);
       paths.push(path);
     }
     return paths;

@@ -13,9 +13,9 @@ import {
   saveAdapter,
   savePretrained,
   storedName,
-  writeFileAtomic,
   writeSafetensors,
 } from '../models';
+import { writeFileAtomic } from '../files';
 import type { CausalLM } from '../models';
 import { TunebookError } from '../types';
 import type { Optimizer } from './optimizer-types';

@@ -12,7 +12,6 @@ import {
   saveSplits,
   splitRecords,
   trainTestSplit,
-  writeFileAtomic,
 } from '../../lib/dataset/index.js';
 
 const golden = path.resolve(__dirname, '..', '..', '..', 'test', 'golden', 'dataset');
@@ -159,31 +158,5 @@ describe('splits on disk', () => {
       await assert.rejects(loadSplits(folder), { name: 'TunebookError', message: /splits\.json/ });
     }
     await assert.rejects(loadSplits(path.join(scratch, 'nowhere')), /splits\.json: cannot be read/);
-  });
-});
-
-describe('writeFileAtomic', () => {
-  it('makes folders, replaces what was there, and leaves nothing beside it', async () => {
-    const file = path.join(scratch, 'a', 'b', 'c.txt');
-    await writeFileAtomic(file, 'one');
-    await writeFileAtomic(file, Buffer.from('two'));
-    assert.equal(fs.readFileSync(file, 'utf8'), 'two');
-    assert.deepEqual(fs.readdirSync(path.dirname(file)), ['c.txt']);
-  });
-
-  it('says what failed, and leaves what was there', async () => {
-    const folder = path.join(scratch, 'taken');
-    fs.mkdirSync(path.join(folder, 'inner'), { recursive: true });
-    await assert.rejects(writeFileAtomic(folder, 'x'), {
-      name: 'TunebookError',
-      message: /taken: could not be written/,
-    });
-    assert.deepEqual(fs.readdirSync(folder), ['inner']);
-    assert.ok(!fs.readdirSync(scratch).some((name) => name.endsWith('.tmp')));
-    // No folder can be made inside a device.
-    await assert.rejects(writeFileAtomic('/dev/null/x', 'x'), {
-      name: 'TunebookError',
-      message: /Nothing was changed/,
-    });
   });
 });

@@ -1,6 +1,7 @@
 /**
  * Files that appear whole or not at all: written beside their place under a temporary name, flushed to
- * the disk, and renamed. Everything that models, adapters and checkpoints save goes through here.
+ * the disk, and renamed. Data sets, tokenizers, models, adapters, checkpoints and reports are saved through
+ * here; notebooks, which are saved synchronously while a cell runs, have their own in `notebook`.
  */
 import { promises as fs } from 'node:fs';
 import path from 'node:path';
@@ -83,7 +84,7 @@ export async function stageFile(
 /**
  * Writes a whole file, or leaves its place as it was.
  *
- * @param filePath The final place; its folder must exist.
+ * @param filePath The final place; its folder is made where it is missing.
  * @param content The whole content, or a function that hands it to a sink piece by piece.
  * @throws {TunebookError} If the disk is full, the folder is missing or not writable.
  */
@@ -96,6 +97,9 @@ export async function writeFileAtomic(
       ? content
       : (sink: ByteSink): Promise<void> =>
           sink(typeof content === 'string' ? Buffer.from(content, 'utf8') : content);
+  await fs.mkdir(path.dirname(filePath), { recursive: true }).catch((error: unknown) => {
+    throw explainWriteError(error, filePath, 0);
+  });
   const staged = await stageFile(filePath, write);
   await staged.commit();
 }
@@ -162,7 +166,15 @@ function explainWriteError(error: unknown, filePath: string, writtenBytes: numbe
         `${filePath}: this folder cannot be written to (${code}). ${kept} Choose another folder or mend its permissions.`,
         { cause: error },
       );
+    case undefined:
+      return error; // not the file system's: the writer's own
     default:
-      return error;
+      return new TunebookError(`${filePath}: could not be written (${messageOf(error)}). ${kept}`, {
+        cause: error,
+      });
   }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
