@@ -18,4 +18,5 @@ export type {
   TrainerState,
 } from './state';
 export { Trainer } from './trainer';
-export type { TrainerOptions, TrainOptions, TrainOutput } from './trainer';
+export type { TrainOutput } from './run-output';
+export type { TrainerOptions, TrainOptions } from './trainer';

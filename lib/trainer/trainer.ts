@@ -7,12 +7,14 @@ import path from 'node:path';
 import { createDataCollator } from '../dataset';
 import type { DataCollator } from '../dataset';
 import { writeFileAtomic } from '../files';
-import { allocateGradients, countLabels, forwardBackward } from '../models';
+import { allocateGradients } from '../models';
 import type { CausalLM, Gradients } from '../models';
 import { TunebookError } from '../types';
-import type { Batch, EncodedExample } from '../types';
+import type { EncodedExample } from '../types';
 import { TrainingArguments } from './arguments';
 import type { TrainingValues } from './arguments';
+import { isBest, rememberBest } from './best-model';
+import { CallbackList } from './callbacks';
 import {
   loadWeights,
   newestWhole,
@@ -22,23 +24,18 @@ import {
   writeTrainerCheckpoint,
 } from './checkpoints';
 import { evaluateLoss } from './evaluate';
-import { gradientNorm } from './gradient-norm';
 import { runIdentity } from './identity';
 import { watchInterrupts } from './interrupts';
 import { createOptimizer } from './optimizers';
 import type { Optimizer } from './optimizer-types';
-import { epochSteps, plannedRate, stepsPerEpoch, totalSteps } from './plan';
+import { epochSteps, stepsPerEpoch, totalSteps } from './plan';
 import { consoleProgress, howToGoOn } from './progress';
+import { runOutput } from './run-output';
+import type { TrainOutput } from './run-output';
 import { initialState, stateToJson } from './state';
-import type {
-  CallbackContext,
-  LogEntry,
-  Progress,
-  TrainerCallback,
-  TrainerControl,
-  TrainerState,
-} from './state';
+import type { LogEntry, Progress, TrainerCallback, TrainerControl, TrainerState } from './state';
 import { StepClock } from './step-clock';
+import { NotFinite, notFinite, trainingStep } from './training-step';
 
 export interface TrainerOptions {
   model: CausalLM;
@@ -56,19 +53,14 @@ export interface TrainOptions {
   resumeFromCheckpoint?: string | boolean;
 }
 
-export interface TrainOutput {
-  globalStep: number;
-  /** Mean loss over the run's steps. */
-  trainingLoss: number;
-  /** As Hugging Face names them: train_runtime (seconds), train_steps_per_second, train_tokens_per_second, ... */
-  metrics: Record<string, number>;
-  /** Why the run ended: all steps done, asked to stop, or out of time. */
-  stopped: 'finished' | 'interrupted' | 'time limit' | 'callback';
-  /** The last checkpoint written by this call. */
-  checkpoint?: string;
+/** What a run works with, made anew by each call of `train`. */
+interface RunTools {
+  readonly gradients: Gradients;
+  readonly optimizer: Optimizer;
+  readonly clock: StepClock;
+  /** What a resumed run has to agree on; made once, since it reads the whole data. */
+  readonly identity: Readonly<Record<string, unknown>>;
 }
-
-type Hook = Exclude<keyof TrainerCallback, undefined>;
 
 export class Trainer {
   readonly model: CausalLM;
@@ -78,7 +70,7 @@ export class Trainer {
   private readonly trainDataset: readonly EncodedExample[];
   private readonly evalDataset: readonly EncodedExample[] | undefined;
   private readonly collate: DataCollator;
-  private readonly callbacks: readonly TrainerCallback[];
+  private readonly callbacks: CallbackList;
   private readonly control: TrainerControl = {
     shouldTrainingStop: false,
     shouldSave: false,
@@ -104,8 +96,12 @@ export class Trainer {
     this.evalDataset = evalDataset;
     const maxLength = model.architecture.maxPositions;
     this.collate = options.dataCollator ?? createDataCollator({ padTokenId: 0, maxLength });
-    this.callbacks = options.callbacks ?? [consoleProgress()];
     this.state = this.freshState();
+    this.callbacks = new CallbackList(options.callbacks ?? [consoleProgress()], () => ({
+      args: this.values,
+      state: this.state,
+      control: this.control,
+    }));
   }
 
   /**
@@ -133,39 +129,45 @@ export class Trainer {
     this.control.shouldTrainingStop = false;
     this.checkpoint = undefined;
     this.savedStep = -1;
-    await this.resume(optimizer, options.resumeFromCheckpoint ?? false);
+    const identity = runIdentity(values, model, this.trainDataset);
+    await this.resume({ optimizer, identity }, options.resumeFromCheckpoint ?? false);
 
     const clock = new StepClock(this.state.maxSteps - this.state.globalStep, values.maxTimeMs);
+    const run: RunTools = { gradients, optimizer, clock, identity };
     const firstToken = this.state.numInputTokensSeen;
     const firstStep = this.state.globalStep;
     const interrupts = watchInterrupts(() => {
       this.control.shouldTrainingStop = true;
     });
     try {
-      await this.call('onTrainBegin', {});
+      await this.callbacks.call('onTrainBegin', {});
       const perEpoch = stepsPerEpoch(values, this.trainDataset.length);
       while (this.state.globalStep < this.state.maxSteps && !this.control.shouldTrainingStop) {
         const epoch = Math.floor(this.state.globalStep / perEpoch);
-        await this.call('onEpochBegin', {});
+        await this.callbacks.call('onEpochBegin', {});
         const steps = epochSteps(values, this.trainDataset, epoch);
         for (let inEpoch = this.state.globalStep % perEpoch; inEpoch < perEpoch; inEpoch++) {
-          await this.step(steps[inEpoch], { gradients, optimizer, clock });
+          await this.step(steps[inEpoch], run);
           this.state.epoch = epoch + (inEpoch + 1) / perEpoch;
-          const epochEnds = inEpoch === perEpoch - 1;
-          await this.afterStep({ epochEnds, optimizer, clock });
+          await this.afterStep(inEpoch === perEpoch - 1, run);
           if (this.state.globalStep >= this.state.maxSteps || this.control.shouldTrainingStop) break;
         }
-        await this.call('onEpochEnd', {});
+        await this.callbacks.call('onEpochEnd', {});
       }
       const stopped = this.reason(interrupts.received(), clock);
       const finished = stopped === 'finished';
-      if (!finished || values.saveStrategy !== 'no') await this.saveOnce(optimizer);
+      if (!finished || values.saveStrategy !== 'no') await this.saveOnce(run);
       if (finished && values.loadBestModelAtEnd && this.state.bestModelCheckpoint !== null) {
         await loadWeights(model, this.state.bestModelCheckpoint);
       }
-      const output = this.output({ stopped, clock, steps: this.state.globalStep - firstStep, firstToken });
+      const output = runOutput({
+        ...{ values, stopped, state: this.state, checkpoint: this.checkpoint },
+        elapsedMs: clock.progress().elapsedMs,
+        steps: this.state.globalStep - firstStep,
+        tokens: this.state.numInputTokensSeen - firstToken,
+      });
       await this.saveState();
-      await this.call('onTrainEnd', {});
+      await this.callbacks.call('onTrainEnd', {});
       if (!finished) console.log(howToGoOn(output));
       return output;
     } finally {
@@ -185,7 +187,7 @@ export class Trainer {
       dataset: dataset ?? [],
       collate: this.collate,
       batchSize: this.values.perDeviceEvalBatchSize,
-      onBatch: (done, total) => this.call('onPredictionStep', { done, total }),
+      onBatch: (done, total) => this.callbacks.call('onPredictionStep', { done, total }),
     });
   }
 
@@ -197,64 +199,49 @@ export class Trainer {
 
   // --- one step ---------------------------------------------------------------------------------------
 
-  private async step(
-    group: readonly (readonly number[])[],
-    tools: { gradients: Gradients; optimizer: Optimizer; clock: StepClock },
-  ): Promise<void> {
-    const { values, model, state } = this;
-    await this.call('onStepBegin', {});
-    const batches = group.map((indices) => this.collate(indices.map((i) => this.trainDataset[i])));
-    // Known before the first backward pass, so that a step's loss is the same in one piece or in many.
-    const labels = batches.reduce((total, batch) => total + countLabels(batch), 0);
-    let loss = 0;
-    for (const [micro, batch] of batches.entries()) {
-      loss += await forwardBackward(model, tools.gradients, {
-        batch,
-        lossScale: 1 / Math.max(1, labels),
-        accumulate: micro > 0,
-        gradientCheckpointing: values.gradientCheckpointing,
-        dropout: values.dropout
-          ? { seed: values.seed, step: state.globalStep * values.gradientAccumulationSteps + micro }
-          : undefined,
+  private async step(group: readonly (readonly number[])[], run: RunTools): Promise<void> {
+    const { values, model, state, callbacks } = this;
+    const result = await trainingStep({
+      ...{ model, values, callbacks, group },
+      gradients: run.gradients,
+      optimizer: run.optimizer,
+      dataset: this.trainDataset,
+      collate: this.collate,
+      step: state.globalStep,
+      maxSteps: state.maxSteps,
+    }).catch((error: unknown) => {
+      if (!(error instanceof NotFinite)) throw error;
+      const { learningRate } = values;
+      throw notFinite(error, {
+        step: state.globalStep + 1,
+        group,
+        learningRate,
+        checkpoint: this.checkpoint,
       });
-      if (!Number.isFinite(loss)) throw this.notFinite('loss', loss, group);
-      if (micro < batches.length - 1) await this.call('onSubstepEnd', {});
-    }
-    await this.call('onPreOptimizerStep', {});
-    const norm = await gradientNorm(model.engine, tools.gradients.flat);
-    if (!Number.isFinite(norm)) throw this.notFinite('gradient norm', norm, group);
-    const clip = values.maxGradNorm > 0 ? Math.min(1, values.maxGradNorm / (norm + 1e-6)) : 1;
-    this.lastRate = plannedRate(values, state.globalStep, state.maxSteps);
-    await tools.optimizer.step(this.lastRate, clip);
-    await this.call('onOptimizerStep', {});
-
-    const tokens = batches.reduce((total, batch) => total + realTokens(batch), 0);
+    });
     state.globalStep++;
-    state.numInputTokensSeen += tokens;
-    state.lossSinceLog += loss;
+    state.numInputTokensSeen += result.tokens;
+    state.lossSinceLog += result.loss;
     state.stepsSinceLog++;
-    state.totalLoss += loss;
-    this.lastNorm = norm;
-    tools.clock.tick(tokens);
+    state.totalLoss += result.loss;
+    this.lastRate = result.learningRate;
+    this.lastNorm = result.gradientNorm;
+    run.clock.tick(result.tokens);
   }
   private lastRate = 0;
   private lastNorm = 0;
 
-  private async afterStep(now: {
-    epochEnds: boolean;
-    optimizer: Optimizer;
-    clock: StepClock;
-  }): Promise<void> {
+  private async afterStep(epochEnds: boolean, run: RunTools): Promise<void> {
     const { values, state, control } = this;
-    const progress = now.clock.progress();
+    const progress = run.clock.progress();
     const last = state.globalStep >= state.maxSteps;
     const due = (strategy: TrainingValues['saveStrategy'], steps: number): boolean =>
-      strategy === 'steps' ? state.globalStep % steps === 0 : strategy === 'epoch' && (now.epochEnds || last);
+      strategy === 'steps' ? state.globalStep % steps === 0 : strategy === 'epoch' && (epochEnds || last);
     control.shouldLog = due(values.loggingStrategy, values.loggingSteps) || state.globalStep === 1;
     control.shouldEvaluate = due(values.evalStrategy, values.evalSteps ?? values.loggingSteps);
     control.shouldSave = due(values.saveStrategy, values.saveSteps);
-    if (now.clock.timeIsUp()) control.shouldTrainingStop = true;
-    await this.call('onStepEnd', { progress });
+    if (run.clock.timeIsUp()) control.shouldTrainingStop = true;
+    await this.callbacks.call('onStepEnd', { progress });
 
     if (control.shouldLog && state.stepsSinceLog > 0) {
       const loss = state.lossSinceLog / state.stepsSinceLog;
@@ -264,75 +251,56 @@ export class Trainer {
     if (control.shouldEvaluate) {
       const metrics = await this.evaluate();
       await this.log(metrics, progress);
-      await this.call('onEvaluate', { metrics });
-      this.rememberBest(metrics);
+      await this.callbacks.call('onEvaluate', { metrics });
+      rememberBest(values, state, metrics);
     }
-    if (control.shouldSave || (control.shouldEvaluate && this.isBest() && values.loadBestModelAtEnd)) {
-      await this.save(now.optimizer);
+    if (control.shouldSave || (control.shouldEvaluate && isBest(state) && values.loadBestModelAtEnd)) {
+      await this.save(run);
     }
   }
 
   private async log(numbers: Record<string, number>, progress: Progress): Promise<void> {
     const entry: LogEntry = { step: this.state.globalStep, epoch: this.state.epoch, ...numbers };
     this.state.logHistory.push(entry);
-    await this.call('onLog', { entry, progress });
+    await this.callbacks.call('onLog', { entry, progress });
   }
 
-  private rememberBest(metrics: Readonly<Record<string, number>>): void {
-    const { metricForBestModel: name, greaterIsBetter = !name.endsWith('loss') } = this.values;
-    const metric = metrics[name];
-    if (metric === undefined) {
-      throw new TunebookError(
-        `metricForBestModel: expected one of ${Object.keys(metrics).join(', ')}, got '${name}'.`,
-      );
-    }
-    const best = this.state.bestMetric;
-    if (best !== null && !(greaterIsBetter ? metric > best : metric < best)) return;
-    this.state.bestMetric = metric;
-    this.state.bestModelCheckpoint = path.join(this.values.outputDir, `checkpoint-${this.state.globalStep}`);
-  }
-
-  private isBest(): boolean {
-    return this.state.bestModelCheckpoint?.endsWith(`checkpoint-${this.state.globalStep}`) ?? false;
-  }
-
-  private async save(optimizer: Optimizer): Promise<void> {
+  private async save({ optimizer, identity }: RunTools): Promise<void> {
     const { values, model, state } = this;
     const folder = await writeTrainerCheckpoint(values.outputDir, {
       model,
       optimizer,
       state,
-      identity: this.identity(),
+      identity,
     });
     this.checkpoint = folder;
     this.savedStep = state.globalStep;
     if (values.saveTotalLimit !== undefined) {
       await rotateCheckpoints(values.outputDir, values.saveTotalLimit, state.bestModelCheckpoint);
     }
-    await this.call('onSave', { folder });
+    await this.callbacks.call('onSave', { folder });
   }
 
   /** Saves unless the last step has been saved already. */
-  private async saveOnce(optimizer: Optimizer): Promise<void> {
-    if (this.savedStep !== this.state.globalStep) await this.save(optimizer);
+  private async saveOnce(run: RunTools): Promise<void> {
+    if (this.savedStep !== this.state.globalStep) await this.save(run);
   }
   private savedStep = -1;
 
-  private async resume(optimizer: Optimizer, from: string | boolean): Promise<void> {
+  private async resume(
+    { optimizer, identity }: Pick<RunTools, 'optimizer' | 'identity'>,
+    from: string | boolean,
+  ): Promise<void> {
     if (from === false) return setAsideCheckpoints(this.values.outputDir);
     const { model, state } = this;
     const folder = from === true ? await newestWhole(this.values.outputDir, console.warn) : from;
     if (folder === undefined) return;
-    await readTrainerCheckpoint(folder, { model, optimizer, state, identity: this.identity() });
+    await readTrainerCheckpoint(folder, { model, optimizer, state, identity });
     this.checkpoint = folder;
     this.savedStep = state.globalStep;
   }
 
   // --- small questions -----------------------------------------------------------------------------------
-
-  private identity(): Record<string, unknown> {
-    return runIdentity(this.values, this.model, this.trainDataset);
-  }
 
   private freshState(): TrainerState {
     const perEpoch = stepsPerEpoch(this.values, this.trainDataset.length);
@@ -345,56 +313,4 @@ export class Trainer {
     if (signal !== undefined) return 'interrupted';
     return clock.timeIsUp() ? 'time limit' : 'callback';
   }
-
-  private output(run: {
-    stopped: TrainOutput['stopped'];
-    clock: StepClock;
-    steps: number;
-    firstToken: number;
-  }): TrainOutput {
-    const { state, values } = this;
-    const seconds = run.clock.progress().elapsedMs / 1000;
-    const trainingLoss = state.totalLoss / Math.max(1, state.globalStep);
-    const samples = run.steps * values.perDeviceTrainBatchSize * values.gradientAccumulationSteps;
-    return {
-      globalStep: state.globalStep,
-      trainingLoss,
-      stopped: run.stopped,
-      checkpoint: this.checkpoint,
-      metrics: {
-        train_runtime: seconds,
-        train_samples_per_second: samples / seconds,
-        train_steps_per_second: run.steps / seconds,
-        train_tokens_per_second: (state.numInputTokensSeen - run.firstToken) / seconds,
-        train_loss: trainingLoss,
-        epoch: state.epoch,
-      },
-    };
-  }
-
-  private notFinite(what: string, value: number, group: readonly (readonly number[])[]): TunebookError {
-    const kept =
-      this.checkpoint === undefined
-        ? 'There is no checkpoint yet.'
-        : `The last checkpoint is ${this.checkpoint}.`;
-    return new TunebookError(
-      `trainer: expected a finite ${what}, got ${value} at step ${this.state.globalStep + 1} (training examples ` +
-        `${group.flat().join(', ')}). ${kept} Lower learningRate (now ${this.values.learningRate}), clip harder ` +
-        `(maxGradNorm), or look at these examples; then go on with resumeFromCheckpoint.`,
-    );
-  }
-
-  private async call(hook: Hook, extra: object): Promise<void> {
-    const context = { args: this.values, state: this.state, control: this.control, ...extra };
-    for (const callback of this.callbacks) {
-      await (callback[hook] as ((context: CallbackContext) => void | Promise<void>) | undefined)?.call(
-        callback,
-        context,
-      );
-    }
-  }
-}
-
-function realTokens(batch: Batch): number {
-  return batch.attentionMask.reduce((total, real) => total + real, 0);
 }

@@ -1,0 +1,24 @@
+/**
+ * The list of a run's callbacks: each hook is called on all of them in order, and awaited.
+ */
+import type { CallbackContext, TrainerCallback } from './state';
+
+type Hook = keyof TrainerCallback;
+/** What a hook is told beside the context that all of them get. */
+type Extra<H extends Hook> = Omit<Parameters<NonNullable<TrainerCallback[H]>>[0], keyof CallbackContext>;
+
+export class CallbackList {
+  /** @param context is asked at every call, since a new run has a new state */
+  constructor(
+    private readonly callbacks: readonly TrainerCallback[],
+    private readonly context: () => CallbackContext,
+  ) {}
+
+  async call<H extends Hook>(hook: H, extra: Extra<H>): Promise<void> {
+    const context = { ...this.context(), ...extra };
+    for (const callback of this.callbacks) {
+      const method = callback[hook] as ((context: CallbackContext) => void | Promise<void>) | undefined;
+      await method?.call(callback, context);
+    }
+  }
+}
