@@ -27,7 +27,7 @@ export {
 } from './corrected.js';
 export { raceLabels, type LabelTable } from './label-table.js';
 export { checkRaces } from './check.js';
-export { peerScores, type PeerScores } from './peers.js';
+export { peerScores, type PeerOptions, type PeerScores } from './peers.js';
 export { expectTotals, type Expectation, type ExpectOptions } from './expect.js';
 export {
   chooseGroups,

@@ -8,7 +8,10 @@ import {
   SEGMENTS,
   checkRaces,
   expectTotals,
+  fitLinear,
+  fitQuality,
   labelCorrected,
+  pearson,
   peerScores,
   raceLabels,
   readContext,
@@ -39,39 +42,106 @@ function small(a: number[], b: number[], group: string[]): LabelTable {
 
 describe('peerScores', () => {
   it('compares within the group, by hand', () => {
-    const { z, behind, levels } = peerScores(small([1, 3, 10, 20], [5, 5, 5, 5], ['x', 'x', 'y', 'y']), 2);
+    const { z, behind, levels } = peerScores(small([1, 3, 10, 20], [5, 5, 5, 5], ['x', 'x', 'y', 'y']), {
+      minPeers: 2,
+    });
     assert.deepEqual([...z.a], [-1, 1, -1, 1]);
     assert.deepEqual([...behind.a], [-1, 1, -5, 5]);
     assert.deepEqual([...z.b], [0, 0, 0, 0]);
     assert.deepEqual(levels, { allGroups: 4, firstGroup: 0, everyone: 0 });
   });
 
+  it('scores rows that do not count as peers by those that do', () => {
+    const seen = Uint8Array.from([1, 1, 0, 0]);
+    const { z, sd } = peerScores(small([1, 3, 4, 20], [5, 5, 5, 5], ['x', 'x', 'x', 'y']), {
+      minPeers: 2,
+      seen,
+    });
+    assert.deepEqual([...z.a], [-1, 1, 2, 18]);
+    assert.deepEqual([...sd.a], [1, 1, 1, 1]);
+  });
+
   it('gives small groups more peers, and leaves large ones alone', () => {
-    const { behind, levels } = peerScores(small([1, 3, 20], [5, 5, 5], ['x', 'x', 'y']), 2);
+    const { behind, levels } = peerScores(small([1, 3, 20], [5, 5, 5], ['x', 'x', 'y']), { minPeers: 2 });
     assert.deepEqual([...behind.a], [-1, 1, 12]);
     assert.deepEqual(levels, { allGroups: 2, firstGroup: 0, everyone: 1 });
   });
 });
 
 describe('expectTotals', () => {
-  it("does not see the athlete's own segment: a slow one raises the residual, whichever it is", () => {
-    const at = 700;
-    const before = table.target[at] - expectTotals(table).predicted[at];
+  it('counts in full what is lost in a segment that was already the weaker half of the race', () => {
+    const before = expectTotals(table).predicted;
+    const rows = [3, 700, 1500, 2300];
+    let tried = 0;
     for (const name of SEGMENTS) {
       const slow = { ...table, segments: { ...table.segments }, target: table.target.slice() };
       slow.segments[name] = table.segments[name].slice();
-      slow.segments[name][at] += 100;
-      slow.target[at] += 100;
-      const risen = slow.target[at] - expectTotals(slow).predicted[at] - before;
-      // It also makes the athlete look less able in the other half, so less than 100 is left; a model with all
-      // segments as features would explain all of it and leave nothing.
-      assert.ok(risen > 10 && risen < 90, `${name}: residual rose by ${risen}`);
+      for (const at of rows) {
+        slow.segments[name][at] += 100;
+        slow.target[at] += 100;
+      }
+      const after = expectTotals(slow).predicted;
+      for (const at of rows) {
+        const { z } = rich.peers;
+        const own = SEGMENTS.map((other) => z[other][at]).sort((a, b) => a - b);
+        if (z[name][at] < own[7]) continue;
+        // Four athletes of 2,395 move the models of the other folds by a trace; the leaking model would follow by 100.
+        assert.ok(Math.abs(after[at] - before[at]) < 3, `${name} of ${at}: ${after[at] - before[at]}`);
+        tried++;
+      }
+    }
+    assert.ok(tried >= 8, String(tried));
+  });
+
+  it('leaves a residual that finish time, gender and age do not explain, and that does not follow the expectation', () => {
+    const age = table.groups.age.map((text) => Number(text.slice(0, 2)));
+    const rows = [...table.target].map((total, i) => [
+      total,
+      Number(table.groups.gender[i]),
+      age[i],
+      age[i] ** 2,
+    ]);
+    const explained = (y: ArrayLike<number>): number => {
+      const model = fitLinear(rows, y);
+      return fitQuality(
+        y,
+        rows.map((row) => model.predict(row)),
+      ).r2;
+    };
+    // Two halves of the race that predict one another leave a residual which is explained to 0.998.
+    assert.ok(explained(rich.residual) < 0.2, String(explained(rich.residual)));
+    assert.ok(Math.abs(pearson(rich.residual, rich.predicted)) < 0.02);
+    // Fast and slow athletes alike have good and bad races: all verdicts occur in each quarter of the finish times.
+    const order = [...table.target.keys()].sort((a, b) => table.target[a] - table.target[b]);
+    const quarter = Math.floor(table.size / 4);
+    for (let q = 0; q < 4; q++) {
+      for (const verdict of ['slower', 'close', 'outperformed']) {
+        const own = order.slice(q * quarter, (q + 1) * quarter).filter((i) => rich.verdicts[i] === verdict);
+        assert.ok(own.length > 0.05 * quarter, `${verdict} in quarter ${q}: ${own.length} of ${quarter}`);
+      }
     }
   });
 
   it('is good but not exact, unlike the leaking model', () => {
     const { quality } = expectTotals(table);
-    assert.ok(quality.r2 > 0.85 && quality.r2 < 0.99, `R2 ${quality.r2}`);
+    assert.ok(quality.r2 > 0.85 && quality.r2 < 0.92, `R2 ${quality.r2}`);
+  });
+
+  it('knows the groups alone where there is only one segment', () => {
+    const random = [5, 3, 8, 1, 9, 2, 7, 4, 6, 5];
+    const times = Array.from({ length: 60 }, (_, i) => random[i % 10] + (i < 30 ? 0 : 100));
+    const one: LabelTable = {
+      ...small(
+        times,
+        times,
+        times.map((_, i) => (i < 30 ? 'x' : 'y')),
+      ),
+      segments: { a: Float64Array.from(times) },
+      target: Float64Array.from(times),
+    };
+    const { predicted } = expectTotals(one);
+    for (let i = 0; i < 60; i++)
+      assert.ok(Math.abs(predicted[i] - (i < 30 ? 5 : 105)) < 2, String(predicted[i]));
   });
 
   it('works with boosted trees too', () => {
@@ -251,6 +321,6 @@ describe('labelCorrected on the real file', { skip: missingRealData('hyrox_data_
     const { records, figures } = labelCorrected(raceLabels(checked));
     assert.equal(records.length, 5253);
     assert.equal(figures.determined, 1);
-    assert.ok(figures.expectation.r2 > 0.9 && figures.expectation.r2 < 0.98, String(figures.expectation.r2));
+    assert.ok(figures.expectation.r2 > 0.86 && figures.expectation.r2 < 0.91, String(figures.expectation.r2));
   });
 });
