@@ -21,6 +21,7 @@ const schema = z.strictObject({
   gradientAccumulationSteps: z.int().positive().default(1),
   /** Keep only layer inputs and compute the rest again: less memory, a third more time. */
   gradientCheckpointing: z.boolean().default(false),
+  /** 'adamw_8bit' keeps a quarter of AdamW's state, 'adafactor' next to none. */
   optim: z.enum(OPTIMIZERS).default('adamw'),
   learningRate: z.number().min(0).default(5e-5),
   weightDecay: z.number().min(0).default(0),

@@ -2,12 +2,15 @@
  * The optimizers, by the names of Hugging Face's `optim` argument.
  */
 import { tf } from '../engine';
+import { createAdafactor } from './adafactor';
+import type { AdafactorOptions } from './adafactor';
+import { createAdamW8bit } from './adamw-8bit';
 import { createFlatOptimizer } from './flat-optimizer';
 import type { ElementwiseRule } from './flat-optimizer';
 import type { Optimizer, OptimizerSetup } from './optimizer-types';
 
-export type OptimizerName = 'adamw' | 'sgd' | 'lion';
-export const OPTIMIZERS: readonly OptimizerName[] = ['adamw', 'sgd', 'lion'];
+export type OptimizerName = 'adamw' | 'adamw_8bit' | 'sgd' | 'lion' | 'adafactor';
+export const OPTIMIZERS: readonly OptimizerName[] = ['adamw', 'adamw_8bit', 'sgd', 'lion', 'adafactor'];
 
 export interface OptimizerOptions extends OptimizerSetup {
   readonly name: OptimizerName;
@@ -19,21 +22,29 @@ export interface OptimizerOptions extends OptimizerSetup {
   readonly epsilon: number;
   /** SGD: share of the last update that is kept. */
   readonly momentum: number;
+  /** 8-bit AdamW: names of parameters whose state stays in float32 whatever their size: the embeddings'. */
+  readonly fullPrecision?: ReadonlySet<string>;
+  readonly adafactor?: AdafactorOptions;
 }
 
 export function createOptimizer(options: OptimizerOptions): Optimizer {
-  return createFlatOptimizer(rule(options), options);
-}
-
-function rule(options: OptimizerOptions): ElementwiseRule {
   switch (options.name) {
     case 'adamw':
-      return adamW(options);
+      return createFlatOptimizer(adamW(options), options);
+    case 'adamw_8bit':
+      return createAdamW8bit(options, options);
     case 'sgd':
-      return sgd(options);
+      return createFlatOptimizer(sgd(options), options);
     case 'lion':
-      return lion(options);
+      return createFlatOptimizer(lion(options), options);
+    case 'adafactor':
+      return createAdafactor(options, options.adafactor);
   }
+}
+
+/** Bytes that an optimizer keeps from step to step, all parameters together. */
+export function optimizerStateBytes(optimizer: Optimizer): number {
+  return [...optimizer.state.values()].reduce((total, { byteLength }) => total + byteLength, 0);
 }
 
 /**

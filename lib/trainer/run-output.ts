@@ -25,6 +25,8 @@ export function runOutput(run: {
   /** Steps and tokens of this call, those before a resume not counted. */
   steps: number;
   tokens: number;
+  /** What the optimizer keeps from step to step. */
+  optimizerBytes: number;
 }): TrainOutput {
   const { state, values } = run;
   const seconds = run.elapsedMs / 1000;
@@ -41,6 +43,7 @@ export function runOutput(run: {
       train_steps_per_second: run.steps / seconds,
       train_tokens_per_second: run.tokens / seconds,
       train_loss: trainingLoss,
+      optimizer_state_bytes: run.optimizerBytes,
       epoch: state.epoch,
     },
   };

@@ -26,10 +26,11 @@ import {
 import { evaluateLoss } from './evaluate';
 import { runIdentity } from './identity';
 import { watchInterrupts } from './interrupts';
-import { createOptimizer } from './optimizers';
+import { optimizerStateBytes } from './optimizers';
 import type { Optimizer } from './optimizer-types';
 import { epochSteps, stepsPerEpoch, totalSteps } from './plan';
 import { consoleProgress, howToGoOn } from './progress';
+import { runOptimizer } from './run-optimizer';
 import { runOutput } from './run-output';
 import type { TrainOutput } from './run-output';
 import { initialState, stateToJson } from './state';
@@ -112,19 +113,8 @@ export class Trainer {
   async train(options: TrainOptions = {}): Promise<TrainOutput> {
     const { values, model } = this;
     await fs.mkdir(values.outputDir, { recursive: true });
-    const parameters = model.trainableParameters();
-    const gradients = allocateGradients(parameters);
-    const optimizer = createOptimizer({
-      name: values.optim,
-      engine: model.engine,
-      parameters,
-      gradients,
-      weightDecay: values.weightDecay,
-      beta1: values.adamBeta1,
-      beta2: values.adamBeta2,
-      epsilon: values.adamEpsilon,
-      momentum: values.momentum,
-    });
+    const gradients = allocateGradients(model.trainableParameters());
+    const optimizer = runOptimizer(values, model, gradients);
     this.state = this.freshState();
     this.control.shouldTrainingStop = false;
     this.checkpoint = undefined;
@@ -165,6 +155,7 @@ export class Trainer {
         elapsedMs: clock.progress().elapsedMs,
         steps: this.state.globalStep - firstStep,
         tokens: this.state.numInputTokensSeen - firstToken,
+        optimizerBytes: optimizerStateBytes(optimizer),
       });
       await this.saveState();
       await this.callbacks.call('onTrainEnd', {});

@@ -1,0 +1,113 @@
+/**
+ * The arguments that choose and set an optimizer, each in a run of its own; and every optimizer through a stop,
+ * a checkpoint and a resume.
+ */
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { after, test } from 'node:test';
+import { OPTIMIZERS } from '../../lib/trainer';
+import type { TrainerCallback, TrainingOptions } from '../../lib/trainer';
+import { run, smallModel } from './small-model';
+import type { Run } from './small-model';
+
+const temporary = fs.mkdtempSync(path.join(os.tmpdir(), 'tunebook-optimizers-'));
+after(() => fs.rmSync(temporary, { recursive: true, force: true }));
+let folders = 0;
+const folder = (): string => path.join(temporary, `run-${folders++}`);
+const short = (options: Partial<TrainingOptions>): Promise<Run> =>
+  run({ maxSteps: 3, outputDir: folder(), ...options });
+
+const rates = { adamw: 3e-3, adamw_8bit: 3e-3, sgd: 0.1, lion: 1e-3, adafactor: 1e-2 } as const;
+for (const optim of OPTIMIZERS) {
+  test(`${optim} lowers the loss`, async () => {
+    const options = { optim, learningRate: rates[optim], perDeviceTrainBatchSize: 11, maxSteps: 6 };
+    const { losses } = await short(options);
+    assert.ok(losses[5] < 0.95 * losses[0], losses.join(' '));
+  });
+
+  test(`${optim}: stopped, saved and resumed, it is the run never stopped, bit for bit`, async () => {
+    const options = { optim, maxSteps: 6, weightDecay: 0.1, momentum: 0.9, dropout: true } as const;
+    const straight = await run({ ...options, outputDir: folder() });
+    const outputDir = folder();
+    const stop: TrainerCallback = {
+      onStepEnd: ({ state, control }) => void (control.shouldTrainingStop = state.globalStep === 3),
+    };
+    await run({ ...options, outputDir }, { callbacks: [stop] });
+    const resumed = await run({ ...options, outputDir }, { resume: true });
+    assert.deepEqual(resumed.weights, straight.weights);
+    assert.deepEqual(resumed.losses, straight.losses);
+    const count = straight.weights.length;
+    assert.equal(straight.metrics.optimizer_state_bytes > 6 * count, optim === 'adamw');
+  });
+}
+
+test('8-bit AdamW keeps the embeddings in float32, and everything small', async () => {
+  const model = await smallModel();
+  const { metrics } = await run({ maxSteps: 1, optim: 'adamw_8bit', outputDir: folder() }, { model });
+  const eightBit = model
+    .trainableParameters()
+    .filter(({ name, data }) => !/^w[tp]e/.test(name) && data.length >= 4096)
+    .reduce((total, { data }) => total + data.length, 0);
+  assert.ok(eightBit > 8000);
+  const others = model.trainableParameters().reduce((total, { data }) => total + data.length, 0) - eightBit;
+  assert.equal(metrics.optimizer_state_bytes, eightBit * (2 + 8 / 256) + others * 8);
+});
+
+test('weight decay shrinks matrices and leaves biases and gains as they are', async () => {
+  const model = await smallModel();
+  const names = model.trainableParameters().map(({ name, data }) => ({ name, data, before: data.slice() }));
+  for (const { name, data, before } of names) if (/bias$|ln_/.test(name)) before.set(data.fill(0.5));
+  // Without a label nothing has a gradient, so decay is all that moves a weight.
+  const blank = [{ inputIds: [1, 2, 3], labels: [-100, -100, -100] }];
+  const options = { maxSteps: 1, weightDecay: 0.5, learningRate: 0.1, outputDir: folder() };
+  await run(options, { model, data: blank });
+  for (const { name, data, before } of names) {
+    const factor = /bias$|ln_/.test(name) ? 1 : 1 - 0.1 * 0.5;
+    data.forEach((x, i) => assert.ok(Math.abs(x - factor * before[i]) < 1e-6, `${name}[${i}]`));
+  }
+});
+
+const changes: [string, Partial<TrainingOptions>, Partial<TrainingOptions>][] = [
+  ['adamBeta1', {}, { adamBeta1: 0.5 }],
+  ['adamBeta2', {}, { adamBeta2: 0.5 }],
+  ['adamEpsilon', {}, { adamEpsilon: 0.1 }],
+  ['momentum', { optim: 'sgd' }, { optim: 'sgd', momentum: 0.9 }],
+  ['learningRate', {}, { learningRate: 2e-3 }],
+];
+for (const [name, before, now] of changes) {
+  test(`${name} changes the second step, and so the third loss, not the first`, async () => {
+    const [plain, changed] = [await short(before), await short(now)];
+    assert.equal(changed.losses[0], plain.losses[0]);
+    assert.notEqual(changed.losses[2], plain.losses[2]);
+  });
+}
+
+test('a larger adamEpsilon makes smaller steps, momentum larger ones', async () => {
+  const start = (await smallModel()).trainableParameters().flatMap(({ data }) => [...data]);
+  const way = async (options: Partial<TrainingOptions>): Promise<number> =>
+    Math.hypot(...(await short(options)).weights.map((x, i) => x - start[i]));
+  assert.ok((await way({ adamEpsilon: 0.1 })) < 0.5 * (await way({})));
+  assert.ok((await way({ optim: 'sgd', momentum: 0.9 })) > 1.3 * (await way({ optim: 'sgd' })));
+});
+
+test('maxGradNorm clips by the norm: the direction stays, the length is the limit', async () => {
+  const start = (await smallModel()).trainableParameters().flatMap(({ data }) => [...data]);
+  const moved = async (maxGradNorm: number): Promise<number[]> => {
+    const options = { optim: 'sgd', maxSteps: 1, learningRate: 1, maxGradNorm } as const;
+    return (await short(options)).weights.map((x, i) => x - start[i]);
+  };
+  const [free, clipped] = [await moved(0), await moved(0.01)];
+  const length = Math.hypot(...free);
+  assert.ok(length > 0.1, 'expected a gradient to clip');
+  assert.ok(Math.abs(Math.hypot(...clipped) - 0.01) < 1e-4);
+  free.forEach((x, i) => assert.ok(Math.abs(clipped[i] - (x * 0.01) / length) < 1e-6));
+});
+
+test('the log has the norm before clipping', async () => {
+  const norms = async (maxGradNorm: number): Promise<number> =>
+    (await short({ maxSteps: 1, maxGradNorm })).trainer.state.logHistory[0].grad_norm;
+  assert.equal(await norms(0.01), await norms(0));
+  assert.ok((await norms(0)) > 0.1);
+});
