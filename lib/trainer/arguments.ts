@@ -4,7 +4,8 @@
 import { z } from 'zod';
 import { TunebookError } from '../types';
 import { OPTIMIZERS } from './optimizers';
-import { SCHEDULES } from './schedules';
+import { SCHEDULE_SETTINGS, SCHEDULES } from './schedules';
+import type { ScheduleSettings } from './schedules';
 
 const STRATEGIES = ['no', 'steps', 'epoch'] as const;
 
@@ -33,6 +34,16 @@ const schema = z.strictObject({
   /** Largest global norm of the gradients; 0: no clipping. */
   maxGradNorm: z.number().min(0).default(1),
   lrSchedulerType: z.enum(SCHEDULES).default('linear'),
+  /** Settings of the schedule: numCycles, minLrRate, lrEnd and power, timescale. */
+  lrSchedulerKwargs: z
+    .strictObject({
+      numCycles: z.int().positive().optional(),
+      minLrRate: z.number().min(0).max(1).optional(),
+      lrEnd: z.number().min(0).optional(),
+      power: z.number().positive().optional(),
+      timescale: z.number().positive().optional(),
+    })
+    .default({}),
   /** Steps of warm-up; wins over warmupRatio. */
   warmupSteps: z.int().min(0).default(0),
   /** Share of all steps that warm up, rounded up. */
@@ -89,6 +100,7 @@ function contradictions(a: TrainingValues): string[] {
   const problems: string[] = [];
   if (a.maxSteps === 0 || a.maxSteps < -1)
     problems.push(`maxSteps: expected a positive number or -1, got ${a.maxSteps}.`);
+  problems.push(...scheduleContradictions(a));
   if (a.loadBestModelAtEnd) {
     if (a.evalStrategy === 'no')
       problems.push(`loadBestModelAtEnd: expected evalStrategy 'steps' or 'epoch', got 'no'.`);
@@ -103,5 +115,24 @@ function contradictions(a: TrainingValues): string[] {
       );
     }
   }
+  return problems;
+}
+
+function scheduleContradictions({
+  lrSchedulerType: name,
+  lrSchedulerKwargs,
+  learningRate,
+}: TrainingValues): string[] {
+  const known = SCHEDULE_SETTINGS[name] ?? [];
+  const problems = Object.entries(lrSchedulerKwargs)
+    .filter(([key, value]) => value !== undefined && !known.includes(key as keyof ScheduleSettings))
+    .map(
+      ([key]) => `lrSchedulerKwargs: expected nothing but [${known.join(', ')}] for '${name}', got ${key}.`,
+    );
+  const { lrEnd = 1e-7 } = lrSchedulerKwargs;
+  if (name === 'polynomial' && lrEnd >= learningRate)
+    problems.push(
+      `lrSchedulerKwargs.lrEnd: expected less than learningRate, got ${lrEnd} and ${learningRate}.`,
+    );
   return problems;
 }

@@ -10,7 +10,7 @@ export type { OptimizerName, OptimizerOptions } from './optimizers';
 export type { Optimizer } from './optimizer-types';
 export { consoleProgress, formatDuration, progressText } from './progress';
 export { learningRateAt, SCHEDULES } from './schedules';
-export type { ScheduleName, ScheduleOptions } from './schedules';
+export type { ScheduleName, ScheduleOptions, ScheduleSettings } from './schedules';
 export type {
   CallbackContext,
   LogEntry,

@@ -49,7 +49,7 @@ export function epochSteps(
 
 /** Learning rate of the step after `step` steps. */
 export function plannedRate(values: TrainingValues, step: number, steps: number): number {
-  const { learningRate, lrSchedulerType: name, warmupRatio } = values;
+  const { learningRate, lrSchedulerType: name, lrSchedulerKwargs: settings, warmupRatio } = values;
   const warmupSteps = values.warmupSteps > 0 ? values.warmupSteps : Math.ceil(steps * warmupRatio);
-  return learningRateAt({ name, learningRate, warmupSteps, totalSteps: steps }, step);
+  return learningRateAt({ name, learningRate, warmupSteps, totalSteps: steps, ...settings }, step);
 }

@@ -8,6 +8,7 @@ export type ScheduleName =
   | 'linear'
   | 'cosine'
   | 'cosine_with_restarts'
+  | 'cosine_with_min_lr'
   | 'polynomial'
   | 'inverse_sqrt';
 export const SCHEDULES: readonly ScheduleName[] = [
@@ -16,23 +17,39 @@ export const SCHEDULES: readonly ScheduleName[] = [
   'linear',
   'cosine',
   'cosine_with_restarts',
+  'cosine_with_min_lr',
   'polynomial',
   'inverse_sqrt',
 ];
 
-export interface ScheduleOptions {
-  readonly name: ScheduleName;
-  readonly learningRate: number;
-  readonly warmupSteps: number;
-  readonly totalSteps: number;
+/** What belongs to one schedule alone. */
+export interface ScheduleSettings {
   /** cosine_with_restarts: number of hard restarts; default 1. */
   readonly numCycles?: number;
+  /** cosine_with_min_lr: the last rate, as a share of the first; default 0. */
+  readonly minLrRate?: number;
   /** polynomial: the last rate; default 1e-7. */
   readonly lrEnd?: number;
   /** polynomial: exponent; default 1 (linear). */
   readonly power?: number;
   /** inverse_sqrt: steps after which the rate has fallen by sqrt(2); default the warm-up, or 10,000 without one. */
   readonly timescale?: number;
+}
+
+/** The settings that each schedule has. */
+export const SCHEDULE_SETTINGS: Readonly<Partial<Record<ScheduleName, readonly (keyof ScheduleSettings)[]>>> =
+  {
+    cosine_with_restarts: ['numCycles'],
+    cosine_with_min_lr: ['minLrRate'],
+    polynomial: ['lrEnd', 'power'],
+    inverse_sqrt: ['timescale'],
+  };
+
+export interface ScheduleOptions extends ScheduleSettings {
+  readonly name: ScheduleName;
+  readonly learningRate: number;
+  readonly warmupSteps: number;
+  readonly totalSteps: number;
 }
 
 /** The rate of optimizer step `step` = 0, 1, ... */
@@ -54,6 +71,10 @@ export function learningRateAt(options: ScheduleOptions, step: number): number {
         learningRate *
         Math.max(0, 0.5 * (1 + Math.cos(Math.PI * (((options.numCycles ?? 1) * progress) % 1))))
       );
+    case 'cosine_with_min_lr': {
+      const { minLrRate: least = 0 } = options;
+      return learningRate * Math.max(0, least + (1 - least) * 0.5 * (1 + Math.cos(Math.PI * progress)));
+    }
     case 'polynomial': {
       const { lrEnd = 1e-7, power = 1 } = options;
       return progress > 1 ? lrEnd : (learningRate - lrEnd) * (1 - progress) ** power + lrEnd;

@@ -92,7 +92,6 @@ for (const engineOptions of engines) {
 
 for (const schedule of golden.schedules) {
   const { name, learningRate, warmupSteps, trainingSteps, options, rates } = schedule;
-  if ((name as string) === 'cosine_with_min_lr') continue;
   test(`schedule ${name}, warm-up ${warmupSteps} ${JSON.stringify(options)}, as transformers`, () => {
     rates.forEach((rate, step) => {
       const ours = learningRateAt(
@@ -105,6 +104,7 @@ for (const schedule of golden.schedules) {
           lrEnd: options.lr_end,
           power: options.power,
           timescale: options.timescale,
+          minLrRate: options.min_lr_rate,
         },
         step,
       );
