@@ -3,11 +3,13 @@
  * and none of it from the label files. `node .build/data/corpus/generate.js 20` prints twenty documents.
  *
  * A fine-tune has to read signed seconds and tell which side of three minutes they lie on, and to read standard
- * scores. So a good part of the documents is about numbers: size, sign, limits, minutes, differences, order.
+ * scores. So a good part of the documents is about numbers: size, sign, limits, ranges, minutes, differences, order,
+ * and whole records with questions about them.
  */
 import { seededRandom, type SeededRandom } from '../../lib/dataset/hyrox/random.js';
 import { layoutDocument } from './layouts.js';
 import { numberDocument } from './numbers.js';
+import { recordDocument } from './records.js';
 import { scoreDocument } from './scores.js';
 import { storyDocument } from './stories.js';
 
@@ -20,10 +22,11 @@ export interface CorpusOptions {
 
 /** Kinds of documents and their shares. */
 const SHARES: readonly (readonly [number, (random: SeededRandom) => string])[] = [
-  [0.35, numberDocument],
-  [0.3, layoutDocument],
-  [0.15, scoreDocument],
-  [0.2, storyDocument],
+  [0.25, numberDocument],
+  [0.18, layoutDocument],
+  [0.3, recordDocument],
+  [0.13, scoreDocument],
+  [0.14, storyDocument],
 ];
 
 /** Documents one by one, about 120 words each; no end-of-text marks in them. */

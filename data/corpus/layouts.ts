@@ -5,8 +5,7 @@
 import type { SeededRandom } from '../../lib/dataset/hyrox/random.js';
 import { formatMinutes, formatTime } from '../../lib/dataset/hyrox/time.js';
 import { saySide, sideOf } from './numbers.js';
-import { score } from './scores.js';
-import { AGE_GROUPS, SEGMENT_NAMES, SPOKEN, capital, duration, finish, gap, limit } from './words.js';
+import { AGE_GROUPS, SEGMENT_NAMES, SPOKEN, capital, duration, finish, gap, limit, score } from './words.js';
 
 interface Task {
   instruction: string;

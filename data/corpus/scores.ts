@@ -4,14 +4,8 @@
 import { RACE_ORDER } from '../../lib/dataset/hyrox/columns.js';
 import type { SeededRandom } from '../../lib/dataset/hyrox/random.js';
 import { formatMinutes } from '../../lib/dataset/hyrox/time.js';
-import { SEGMENT_NAMES, SPOKEN, sentenceList } from './words.js';
-
-/** A standard score with sign and one digit: '+0.8', '-1.2', '0.0'. */
-export function score(value: number): string {
-  const text = value.toFixed(1);
-  if (Number(text) === 0) return '0.0';
-  return value > 0 ? `+${text}` : text;
-}
+import { filterLine, rangeLine } from './records.js';
+import { CITIES, NAMES, SEGMENT_NAMES, SPOKEN, score, sentenceList } from './words.js';
 
 /** Scores of all or some segments, one digit. */
 function drawScores(random: SeededRandom): { name: string; value: number }[] {
@@ -90,7 +84,14 @@ function splits(random: SeededRandom): string {
     .join('\n');
 }
 
-const LINES = [above, above, above, extremes, meaning, names, names, ladder];
+/** Anything with scores, against a bound. */
+function filtered(random: SeededRandom): string {
+  const from = random.pick([NAMES, CITIES, SEGMENT_NAMES]);
+  const kept = from === SEGMENT_NAMES ? from : random.shuffle(from).slice(0, random.integer(3, 10));
+  return filterLine(kept, random);
+}
+
+const LINES = [above, above, filtered, filtered, rangeLine, extremes, meaning, names, ladder];
 
 /** A document of a few lines or blocks. */
 export function scoreDocument(random: SeededRandom): string {

@@ -92,6 +92,13 @@ export function signed(value: number, random: SeededRandom): string {
   return value > 0 && random.next() < 0.25 ? `+${value}` : String(value);
 }
 
+/** A standard score with sign and one digit: '+0.8', '-1.2', '0.0'. */
+export function score(value: number): string {
+  const text = value.toFixed(1);
+  if (Number(text) === 0) return '0.0';
+  return value > 0 ? `+${text}` : text;
+}
+
 /** A finish time in seconds. */
 export function finish(random: SeededRandom): number {
   return Math.max(3050, Math.min(8999, Math.round(Math.exp(8.55 + 0.18 * random.normal()))));

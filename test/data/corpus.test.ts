@@ -31,17 +31,26 @@ describe('raceCorpus', () => {
     assert.ok(new Set(documents).size > 0.97 * documents.length, `${new Set(documents).size} distinct`);
   });
 
-  it("holds none of the label maker's sentences", () => {
+  it("holds none of the label maker's sentences, and no row of the samples", () => {
     const sentences = new Set<string>();
-    const lines = fs
-      .readFileSync(path.join(SAMPLE_FOLDER, 'hyrox-sample.jsonl'), 'utf8')
-      .trimEnd()
-      .split('\n');
+    let shared = 0;
+    const lines = ['hyrox-sample.jsonl', 'hyrox-sample-corrected.jsonl'].flatMap((file) =>
+      fs.readFileSync(path.join(SAMPLE_FOLDER, file), 'utf8').trimEnd().split('\n'),
+    );
+    assert.equal(lines.length, 2397 + 2395);
+    const totals = new Set(text.match(/total_time: \d+, predicted: \d+, residual: -?\d+/g));
     for (const line of lines) {
-      const record = JSON.parse(line) as { input: string; response: string };
+      const record = JSON.parse(line) as { input: string; context: string; response: string };
+      const [scores] = /z: .*/.exec(record.context) ?? [];
+      if (scores !== undefined) assert.ok(!text.includes(scores), scores);
+      const [numbers = ''] = /total_time: \d+, predicted: \d+, residual: -?\d+/.exec(record.context) ?? [];
+      assert.ok(numbers !== '');
+      shared += totals.has(numbers) ? 1 : 0;
       sentences.add(record.input);
       for (const sentence of record.response.split(/(?<=[.!]) /)) sentences.add(sentence);
     }
+    // Of some fifty million possible triples of numbers a few coincide.
+    assert.ok(shared <= 10, `${shared} triples of the samples`);
     assert.ok(sentences.size > 100);
     for (const sentence of sentences) assert.ok(!text.includes(sentence), sentence);
     for (const start of [
@@ -93,6 +102,39 @@ describe('raceCorpus', () => {
       300,
       ([n, said]) => Number(n) < -180 === (said === 'Yes'),
     );
+  });
+
+  it('says the right side of a range', () => {
+    const inside = (n: string, low: string, high: string): boolean =>
+      Number(n) >= Number(low) && Number(n) <= Number(high);
+    everyMatch(
+      /^(-?\d+) is (below|inside|above) (-?\d+) to (\d+)\.$/gm,
+      50,
+      ([n, place, low, high]) =>
+        place === (Number(n) < Number(low) ? 'below' : Number(n) > Number(high) ? 'above' : 'inside'),
+    );
+    everyMatch(
+      /residual: (-?\d+), usual: (-?\d+) to (\d+), .*\n\n### Response:\n(Below the range|Faster than usual|Above the range|Slow for once|Inside the range|As usual)/g,
+      500,
+      ([n, low, high, said]) => /^(In|As)/.test(said) === inside(n, low, high),
+    );
+  });
+
+  it('lists the parts of a record that are above the mark, and only them', () => {
+    everyMatch(/z: (.*)\n\n### Response:\n(?:.*\. )?To work on: (.*)\.$/gm, 300, ([scores, list]) => {
+      const values = new Map(
+        scores.split(', ').map((part) => {
+          const [, name, value] = /^(.*) ([+-]?\d\.\d)/.exec(part) ?? [];
+          return [name, Number(value)] as const;
+        }),
+      );
+      const names = list.split(', ');
+      const least = Math.min(...names.map((name) => values.get(name) ?? NaN));
+      const missed = [...values].filter(([name, value]) => value >= least && !names.includes(name));
+      return least > 0 && missed.length === 0;
+    });
+    const lines = text.match(/; above \+\d\.\d: .*$/gm) ?? [];
+    assert.ok(lines.some((line) => line.endsWith(': none')) && lines.length > 500, String(lines.length));
   });
 
   it('lists the right segments above a mark', () => {
