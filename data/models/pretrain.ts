@@ -1,14 +1,18 @@
 /**
- * Makes data/models/gpt2-mini: GPT-2's architecture and tokenizer at a size that ships with the project,
- * pre-trained on the text that data/corpus generates. Seeded; about twenty minutes on two quiet cores:
+ * Makes data/models/gpt2-mini and data/models/mistral-mini: the architectures and tokenizers of the real models at
+ * a size that ships with the project, pre-trained on the text that data/corpus generates. Seeded; about twenty
+ * minutes each on two quiet cores:
  *
- *   npm run build && node .build/data/models/pretrain.js
+ *   npm run build && node .build/data/models/pretrain.js [gpt2-mini | mistral-mini] [--steps 1600] [--rest 120]
+ *     [--threads 2] [--out FOLDER]
  *
- * Phase 1 trains on the tokens that occur in the text alone (a few thousand of 50,257), which makes the head
- * ten times cheaper; phase 2 goes on with the whole vocabulary, so that tokens never seen become unlikely.
+ * Phase 1 trains on the tokens that occur in the text alone (a few thousand of the vocabulary), which makes the
+ * head ten times cheaper; phase 2 (`--rest`) goes on with the whole vocabulary, so that tokens never seen become
+ * unlikely. A run that was interrupted goes on from its checkpoint.
  */
 import path from 'node:path';
 import { promises as fs } from 'node:fs';
+import { parseArgs } from 'node:util';
 import { packExamples } from '../../lib/dataset';
 import { AutoModelForCausalLM, savePretrained } from '../../lib/models';
 import type { CausalLM } from '../../lib/models';
@@ -17,44 +21,66 @@ import { Trainer, TrainingArguments } from '../../lib/trainer';
 import type { EncodedExample } from '../../lib/types';
 import { raceCorpus } from '../corpus/generate';
 
-const WIDTH = 96;
-const CONFIG = {
-  model_type: 'gpt2',
-  vocab_size: 50257,
-  n_positions: 512,
-  n_embd: WIDTH,
-  n_layer: 6,
-  n_head: 6,
-  resid_pdrop: 0,
-  embd_pdrop: 0,
-  attn_pdrop: 0,
-  bos_token_id: 50256,
-  eos_token_id: 50256,
+const CONFIGS: Record<string, { vocab_size: number } & Record<string, unknown>> = {
+  'gpt2-mini': {
+    model_type: 'gpt2',
+    vocab_size: 50257,
+    n_positions: 512,
+    n_embd: 96,
+    n_layer: 6,
+    n_head: 6,
+    resid_pdrop: 0,
+    embd_pdrop: 0,
+    attn_pdrop: 0,
+    bos_token_id: 50256,
+    eos_token_id: 50256,
+  },
+  // Widths are multiples of 64, the block size of 4-bit weights; four query heads share a key, as in the real one.
+  'mistral-mini': {
+    model_type: 'mistral',
+    vocab_size: 32000,
+    hidden_size: 128,
+    intermediate_size: 384,
+    num_hidden_layers: 6,
+    num_attention_heads: 8,
+    num_key_value_heads: 2,
+    max_position_embeddings: 2048,
+    sliding_window: 512,
+    rms_norm_eps: 1e-5,
+    rope_theta: 10000,
+    tie_word_embeddings: true,
+    bos_token_id: 1,
+    eos_token_id: 2,
+  },
 };
 const SEED = 20260;
-const BLOCK = 256;
-const BATCH = 16;
+/** Tokens of a row, packed with documents, and rows of a step. Mistral's tokenizer makes a third more of a text. */
+const BATCHES: Record<string, { length: number; rows: number }> = {
+  'gpt2-mini': { length: 256, rows: 16 },
+  'mistral-mini': { length: 384, rows: 10 },
+};
 
 async function main(): Promise<void> {
-  const [phase1Steps, phase2Steps, threads] = [1600, 120, 0].map((fallback, i) =>
-    Number(process.argv[2 + i] ?? fallback),
-  );
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      steps: { type: 'string', default: '1600' },
+      rest: { type: 'string', default: '120' },
+      threads: { type: 'string', default: '0' },
+      out: { type: 'string' },
+    },
+  });
+  const [name = 'gpt2-mini'] = positionals;
+  const [config, batch] = [CONFIGS[name], BATCHES[name]];
+  if (config === undefined) throw new Error(`expected ${Object.keys(CONFIGS).join(' or ')}, got ${name}`);
+  const [steps, rest, threads] = [values.steps, values.rest, values.threads].map(Number);
   const root = path.resolve(__dirname, '..', '..', '..');
-  const work = path.join(root, 'outputs', 'pretraining');
-  const tokenizer = await AutoTokenizer.fromPretrained('gpt2');
-  const eos = tokenizer.eosTokenId ?? 0;
+  const work = path.join(root, 'outputs', 'pretraining', name);
 
-  const wantedTokens = (phase1Steps + phase2Steps) * BATCH * BLOCK;
-  const documents: EncodedExample[] = [];
-  let tokens = 0;
-  for (const text of raceCorpus({ seed: SEED, documents: Math.ceil(wantedTokens / 100) })) {
-    const inputIds = [eos, ...tokenizer.encode(text), eos].slice(0, BLOCK);
-    documents.push({ inputIds, labels: inputIds });
-    tokens += inputIds.length;
-    if (tokens > wantedTokens) break;
-  }
+  const wantedTokens = (steps + rest) * batch.rows * batch.length;
+  const documents = await encodedCorpus(name, { tokens: wantedTokens, length: batch.length });
   const held = documents.splice(0, 200);
-  console.log(`${documents.length} documents, ${tokens} tokens`);
+  console.log(`${name}: ${documents.length} documents`);
 
   const used = [...new Set([...documents, ...held].flatMap((d) => d.inputIds as number[]))].sort(
     (a, b) => a - b,
@@ -65,32 +91,35 @@ async function main(): Promise<void> {
     return { inputIds, labels: inputIds };
   };
   console.log(`phase 1: ${used.length} tokens of the vocabulary`);
-  const cut = Math.round((documents.length * phase1Steps) / (phase1Steps + phase2Steps));
+  const cut = Math.round((documents.length * steps) / (steps + rest));
   const small = await AutoModelForCausalLM.fromConfig(
-    { ...CONFIG, vocab_size: used.length },
+    { ...config, vocab_size: used.length },
     { seed: SEED, engine: { threads } },
   );
   await train(small, documents.slice(0, cut).map(recode), held.map(recode), {
-    steps: phase1Steps,
+    ...batch,
+    steps,
     learningRate: 3e-3,
     outputDir: path.join(work, 'phase-1'),
   });
 
-  const model = await AutoModelForCausalLM.fromConfig(CONFIG, { seed: SEED, engine: { threads } });
-  for (const [name, parameter] of model.parameters.byName) {
-    const source = small.parameter(name).data;
-    if (name !== 'wte.weight') parameter.data.set(source);
+  const model = await AutoModelForCausalLM.fromConfig(config, { seed: SEED, engine: { threads } });
+  const { tokenEmbedding, width } = model.architecture;
+  for (const [parameterName, parameter] of model.parameters.byName) {
+    const source = small.parameter(parameterName).data;
+    if (parameterName !== tokenEmbedding) parameter.data.set(source);
     else
       for (const [id, row] of compact)
-        parameter.data.set(source.subarray(row * WIDTH, (row + 1) * WIDTH), id * WIDTH);
+        parameter.data.set(source.subarray(row * width, (row + 1) * width), id * width);
   }
   await train(model, documents.slice(cut), held, {
-    steps: phase2Steps,
+    ...batch,
+    steps: rest,
     learningRate: 1e-3,
     outputDir: path.join(work, 'phase-2'),
   });
 
-  const folder = path.join(root, 'data', 'models', 'gpt2-mini');
+  const folder = path.resolve(values.out ?? path.join(root, 'data', 'models', name));
   await savePretrained(model, folder, { dtype: 'F16' });
   for (const file of ['tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json']) {
     await fs.rm(path.join(folder, file), { force: true });
@@ -98,19 +127,40 @@ async function main(): Promise<void> {
   console.log(`wrote ${folder}`);
 }
 
+/** Documents between the tokenizer's marks, cut to `length` tokens, until there are `tokens` of them. */
+async function encodedCorpus(
+  name: string,
+  wanted: { tokens: number; length: number },
+): Promise<EncodedExample[]> {
+  const tokenizer = await AutoTokenizer.fromPretrained(name);
+  const end = tokenizer.eosTokenId ?? 0;
+  const begin = tokenizer.bosTokenId ?? end;
+  const documents: EncodedExample[] = [];
+  let tokens = 0;
+  for (const text of raceCorpus({ seed: SEED, documents: Math.ceil(wanted.tokens / 100) })) {
+    const body = tokenizer.encode(text, { addSpecialTokens: false });
+    const inputIds = [begin, ...body, end].slice(0, wanted.length);
+    documents.push({ inputIds, labels: inputIds });
+    tokens += inputIds.length;
+    if (tokens > wanted.tokens) break;
+  }
+  return documents;
+}
+
 async function train(
   model: CausalLM,
   documents: readonly EncodedExample[],
   held: readonly EncodedExample[],
-  options: { steps: number; learningRate: number; outputDir: string },
+  options: { rows: number; length: number; steps: number; learningRate: number; outputDir: string },
 ): Promise<void> {
+  const { rows, length } = options;
   const trainer = new Trainer({
     model,
     args: new TrainingArguments({
       outputDir: options.outputDir,
       maxSteps: options.steps,
-      perDeviceTrainBatchSize: BATCH,
-      perDeviceEvalBatchSize: BATCH,
+      perDeviceTrainBatchSize: rows,
+      perDeviceEvalBatchSize: rows,
       learningRate: options.learningRate,
       lrSchedulerType: 'cosine',
       warmupRatio: 0.03,
@@ -123,8 +173,8 @@ async function train(
       saveTotalLimit: 1,
       seed: SEED,
     }),
-    trainDataset: packExamples(documents, { maxLength: BLOCK }),
-    evalDataset: packExamples(held, { maxLength: BLOCK }),
+    trainDataset: packExamples(documents, { maxLength: length }),
+    evalDataset: packExamples(held, { maxLength: length }),
   });
   await trainer.train({ resumeFromCheckpoint: true });
   console.log(await trainer.evaluate());
