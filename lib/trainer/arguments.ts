@@ -58,8 +58,15 @@ const schema = z.strictObject({
   /** Checkpoints to keep; the best one is never deleted. Default: all. */
   saveTotalLimit: z.int().positive().optional(),
   loadBestModelAtEnd: z.boolean().default(false),
-  /** A key of the evaluation's metrics; default 'eval_loss'. */
-  metricForBestModel: z.string().default('eval_loss'),
+  /** Stop after so many evaluations in a row that were no better than the best one. Default: never. */
+  earlyStoppingPatience: z.int().positive().optional(),
+  /** How much better than the best one an evaluation has to be to count as better for earlyStoppingPatience. */
+  earlyStoppingThreshold: z.number().min(0).default(0),
+  /**
+   * A key of the evaluation's metrics, 'eval_' may be left out; default 'eval_loss'. Of several evaluation sets one
+   * has to be named: 'eval_<name>_loss'.
+   */
+  metricForBestModel: z.string().optional(),
   /** Default: false for a loss, true otherwise. */
   greaterIsBetter: z.boolean().optional(),
   /** Batches of like lengths: less padding. */
@@ -70,6 +77,15 @@ const schema = z.strictObject({
   seed: z.int().min(0).default(42),
   /** Stop cleanly after so many milliseconds: the step in progress is finished and a checkpoint written. */
   maxTimeMs: z.number().positive().optional(),
+  /** Evaluate when a time limit or a signal ends the run early; the figures go to TrainOutput.metrics. */
+  evalOnStop: z.boolean().default(false),
+  /**
+   * Where memory does not suffice, put each batch through the model in halves, quarters and so on. The optimizer's
+   * steps stay those of the batch size asked for (Hugging Face's become smaller).
+   */
+  autoFindBatchSize: z.boolean().default(false),
+  /** Check before the first step that everything works that the run needs, and what the run will take. */
+  preflight: z.boolean().default(true),
   /** Apply the model's dropout while training. */
   dropout: z.boolean().default(true),
 });
@@ -101,6 +117,10 @@ function contradictions(a: TrainingValues): string[] {
   if (a.maxSteps === 0 || a.maxSteps < -1)
     problems.push(`maxSteps: expected a positive number or -1, got ${a.maxSteps}.`);
   problems.push(...scheduleContradictions(a));
+  if (a.earlyStoppingPatience !== undefined && a.evalStrategy === 'no')
+    problems.push(`earlyStoppingPatience: expected evalStrategy 'steps' or 'epoch', got 'no'.`);
+  if (a.earlyStoppingThreshold > 0 && a.earlyStoppingPatience === undefined)
+    problems.push(`earlyStoppingThreshold: expected earlyStoppingPatience with it, got none.`);
   if (a.loadBestModelAtEnd) {
     if (a.evalStrategy === 'no')
       problems.push(`loadBestModelAtEnd: expected evalStrategy 'steps' or 'epoch', got 'no'.`);

@@ -14,6 +14,11 @@ export class CallbackList {
     private readonly context: () => CallbackContext,
   ) {}
 
+  /** From the trainer's constructor, which cannot wait. */
+  initEnd(): void {
+    for (const callback of this.callbacks) callback.onInitEnd?.(this.context());
+  }
+
   async call<H extends Hook>(hook: H, extra: Extra<H>): Promise<void> {
     const context = { ...this.context(), ...extra };
     for (const callback of this.callbacks) {

@@ -1,7 +1,8 @@
 /** The trainer's door. */
 export { TrainingArguments } from './arguments';
 export type { TrainingOptions, TrainingValues } from './arguments';
-export { checkpointFault, listCheckpoints, newestWhole } from './checkpoints';
+export { checkpointFault, listCheckpoints, newestWhole } from './checkpoint-folders';
+export type { EvaluationData, Prediction } from './evaluate';
 export { gradientNorm } from './gradient-norm';
 export type { AdafactorOptions } from './adafactor';
 export { dynamicMap } from './blockwise-state';
@@ -21,4 +22,5 @@ export type {
 } from './state';
 export { Trainer } from './trainer';
 export type { TrainOutput } from './run-output';
-export type { TrainerOptions, TrainOptions } from './trainer';
+export type { TrainerOptions } from './trainer-options';
+export type { TrainOptions } from './resume';

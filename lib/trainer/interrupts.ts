@@ -11,7 +11,8 @@ export interface InterruptWatch {
 export function watchInterrupts(onFirst: (signal: NodeJS.Signals) => void): InterruptWatch {
   let received: NodeJS.Signals | undefined;
   const handler = (signal: NodeJS.Signals): void => {
-    if (received !== undefined) process.exit(130);
+    if (received !== undefined && !isInKernel()) process.exit(signal === 'SIGTERM' ? 143 : 130);
+    if (received !== undefined) return;
     received = signal;
     onFirst(signal);
   };
@@ -24,4 +25,9 @@ export function watchInterrupts(onFirst: (signal: NodeJS.Signals) => void): Inte
       process.off('SIGTERM', handler);
     },
   };
+}
+
+/** A notebook's kernel ends the cell by itself the second time, and holds what other cells have made. */
+function isInKernel(): boolean {
+  return Symbol.for('tunebook.kernel') in globalThis;
 }

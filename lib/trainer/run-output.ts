@@ -10,8 +10,8 @@ export interface TrainOutput {
   trainingLoss: number;
   /** As Hugging Face names them: train_runtime (seconds), train_steps_per_second, train_tokens_per_second, ... */
   metrics: Record<string, number>;
-  /** Why the run ended: all steps done, asked to stop, or out of time. */
-  stopped: 'finished' | 'interrupted' | 'time limit' | 'callback';
+  /** Why the run ended: all steps done, nothing gained for long, asked to stop, or out of time. */
+  stopped: 'finished' | 'early stopping' | 'interrupted' | 'time limit' | 'callback';
   /** The last checkpoint written by this call. */
   checkpoint?: string;
 }
@@ -27,6 +27,8 @@ export function runOutput(run: {
   tokens: number;
   /** What the optimizer keeps from step to step. */
   optimizerBytes: number;
+  /** Figures of an evaluation at an early end. */
+  evaluation: Readonly<Record<string, number>>;
 }): TrainOutput {
   const { state, values } = run;
   const seconds = run.elapsedMs / 1000;
@@ -45,6 +47,7 @@ export function runOutput(run: {
       train_loss: trainingLoss,
       optimizer_state_bytes: run.optimizerBytes,
       epoch: state.epoch,
+      ...run.evaluation,
     },
   };
 }

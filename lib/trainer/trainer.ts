@@ -2,7 +2,6 @@
  * The trainer: examples to batches, batches to gradients, gradients to better weights, with logs, evaluations
  * and checkpoints along the way. `train()` reads top-down.
  */
-import { promises as fs } from 'node:fs';
 import path from 'node:path';
 import { createDataCollator } from '../dataset';
 import type { DataCollator } from '../dataset';
@@ -13,17 +12,12 @@ import { TunebookError } from '../types';
 import type { EncodedExample } from '../types';
 import { TrainingArguments } from './arguments';
 import type { TrainingValues } from './arguments';
-import { isBest, rememberBest } from './best-model';
+import { isBest, patienceIsOver, rememberBest } from './best-model';
 import { CallbackList } from './callbacks';
-import {
-  loadWeights,
-  newestWhole,
-  readTrainerCheckpoint,
-  rotateCheckpoints,
-  setAsideCheckpoints,
-  writeTrainerCheckpoint,
-} from './checkpoints';
-import { evaluateLoss } from './evaluate';
+import { rotateCheckpoints } from './checkpoint-folders';
+import { loadWeights, writeTrainerCheckpoint } from './checkpoints';
+import { evaluateLoss, evaluationSets, predictTokens } from './evaluate';
+import type { EvaluationData, Prediction } from './evaluate';
 import { runIdentity } from './identity';
 import { watchInterrupts } from './interrupts';
 import { optimizerStateBytes } from './optimizers';
@@ -31,28 +25,16 @@ import type { Optimizer } from './optimizer-types';
 import { epochSteps, stepsPerEpoch, totalSteps } from './plan';
 import { consoleProgress, howToGoOn } from './progress';
 import { runOptimizer } from './run-optimizer';
+import { makeOutputFolder, resumeRun } from './resume';
+import type { TrainOptions } from './resume';
 import { runOutput } from './run-output';
 import type { TrainOutput } from './run-output';
 import { initialState, stateToJson } from './state';
-import type { LogEntry, Progress, TrainerCallback, TrainerControl, TrainerState } from './state';
+import type { LogEntry, Progress, TrainerControl, TrainerState } from './state';
 import { StepClock } from './step-clock';
+import { missing } from './trainer-options';
+import type { TrainerOptions } from './trainer-options';
 import { NotFinite, notFinite, trainingStep } from './training-step';
-
-export interface TrainerOptions {
-  model: CausalLM;
-  args: TrainingArguments;
-  trainDataset: readonly EncodedExample[];
-  evalDataset?: readonly EncodedExample[];
-  /** Default: pads with token 0 to bucket lengths up to the model's context; padding never has a label. */
-  dataCollator?: DataCollator;
-  /** Default: progress on the terminal. */
-  callbacks?: readonly TrainerCallback[];
-}
-
-export interface TrainOptions {
-  /** A checkpoint folder, or true for the newest whole one of outputDir (starts anew where there is none). */
-  resumeFromCheckpoint?: string | boolean;
-}
 
 /** What a run works with, made anew by each call of `train`. */
 interface RunTools {
@@ -67,29 +49,25 @@ export class Trainer {
   readonly model: CausalLM;
   readonly args: TrainingArguments;
   state: TrainerState;
-  private readonly values: TrainingValues;
-  private readonly trainDataset: readonly EncodedExample[];
-  private readonly evalDataset: readonly EncodedExample[] | undefined;
+  readonly values: TrainingValues;
+  readonly trainDataset: readonly EncodedExample[];
+  readonly evalDataset: EvaluationData | undefined;
   private readonly collate: DataCollator;
   private readonly callbacks: CallbackList;
   private readonly control: TrainerControl = {
     shouldTrainingStop: false,
+    shouldEpochStop: false,
     shouldSave: false,
     shouldEvaluate: false,
     shouldLog: false,
   };
   private checkpoint: string | undefined;
 
-  /** @throws TunebookError for an empty dataset, or an evaluation that is asked for without data. */
+  /** @throws TunebookError that lists what is missing: examples, evaluation data, a metric's name */
   constructor(options: TrainerOptions) {
     const { model, args, trainDataset, evalDataset } = options;
-    if (trainDataset.length === 0)
-      throw new TunebookError('Trainer: expected examples in trainDataset, got none.');
-    if (args.values.evalStrategy !== 'no' && !evalDataset?.length) {
-      throw new TunebookError(
-        `Trainer: expected an evalDataset for evalStrategy '${args.values.evalStrategy}', got none.`,
-      );
-    }
+    const problems = missing(args.values, trainDataset, evalDataset);
+    if (problems.length > 0) throw new TunebookError(`Trainer: ${problems.join('\n')}`);
     this.model = model;
     this.args = args;
     this.values = args.values;
@@ -103,80 +81,124 @@ export class Trainer {
       state: this.state,
       control: this.control,
     }));
+    this.callbacks.initEnd();
   }
 
   /**
    * Trains until all steps are done, time is up, or a stop is asked for (Ctrl-C, SIGTERM, a callback). Whatever
    * ends it early leaves a checkpoint to go on from.
-   * @throws TunebookError for a loss that is not finite; the last checkpoint stays
+   * @throws TunebookError for a loss that is not finite, a full disk, too little memory; the last checkpoint stays
    */
   async train(options: TrainOptions = {}): Promise<TrainOutput> {
-    const { values, model } = this;
-    await fs.mkdir(values.outputDir, { recursive: true });
-    const gradients = allocateGradients(model.trainableParameters());
-    const optimizer = runOptimizer(values, model, gradients);
+    if (this.running !== undefined) {
+      if (!this.control.shouldTrainingStop)
+        throw new TunebookError('train: expected no run in progress, got one. Wait for it, or interrupt it.');
+      // A cell that was interrupted twice left a run that is about to end.
+      await this.running.catch(() => undefined);
+    }
+    const running = this.run(options).finally(() => (this.running = undefined));
+    this.running = running;
+    return running;
+  }
+  private running: Promise<TrainOutput> | undefined;
+
+  private async run(options: TrainOptions): Promise<TrainOutput> {
+    const { values, model, control } = this;
     this.state = this.freshState();
-    this.control.shouldTrainingStop = false;
+    control.shouldTrainingStop = false;
     this.checkpoint = undefined;
     this.savedStep = -1;
-    const identity = runIdentity(values, model, this.trainDataset);
-    await this.resume({ optimizer, identity }, options.resumeFromCheckpoint ?? false);
-
-    const clock = new StepClock(this.state.maxSteps - this.state.globalStep, values.maxTimeMs);
-    const run: RunTools = { gradients, optimizer, clock, identity };
-    const firstToken = this.state.numInputTokensSeen;
-    const firstStep = this.state.globalStep;
-    const interrupts = watchInterrupts(() => {
-      this.control.shouldTrainingStop = true;
-    });
+    const interrupts = watchInterrupts(() => (control.shouldTrainingStop = true));
     try {
+      await makeOutputFolder(values.outputDir);
+      const gradients = allocateGradients(model.trainableParameters());
+      const optimizer = runOptimizer(values, model, gradients);
+      const identity = await runIdentity(this);
+      const content = { model, optimizer, state: this.state, identity };
+      this.checkpoint = await resumeRun(values.outputDir, content, options);
+      if (this.checkpoint !== undefined) this.savedStep = this.state.globalStep;
+
+      const { state } = this;
+      const clock = new StepClock(state.maxSteps - state.globalStep, values.maxTimeMs);
+      const run: RunTools = { gradients, optimizer, clock, identity };
+      const [firstStep, firstToken] = [state.globalStep, state.numInputTokensSeen];
       await this.callbacks.call('onTrainBegin', {});
-      const perEpoch = stepsPerEpoch(values, this.trainDataset.length);
-      while (this.state.globalStep < this.state.maxSteps && !this.control.shouldTrainingStop) {
-        const epoch = Math.floor(this.state.globalStep / perEpoch);
-        await this.callbacks.call('onEpochBegin', {});
-        const steps = epochSteps(values, this.trainDataset, epoch);
-        for (let inEpoch = this.state.globalStep % perEpoch; inEpoch < perEpoch; inEpoch++) {
-          await this.step(steps[inEpoch], run);
-          this.state.epoch = epoch + (inEpoch + 1) / perEpoch;
-          await this.afterStep(inEpoch === perEpoch - 1, run);
-          if (this.state.globalStep >= this.state.maxSteps || this.control.shouldTrainingStop) break;
-        }
-        await this.callbacks.call('onEpochEnd', {});
-      }
+      await this.epochs(run);
+
       const stopped = this.reason(interrupts.received(), clock);
-      const finished = stopped === 'finished';
-      if (!finished || values.saveStrategy !== 'no') await this.saveOnce(run);
-      if (finished && values.loadBestModelAtEnd && this.state.bestModelCheckpoint !== null) {
-        await loadWeights(model, this.state.bestModelCheckpoint);
-      }
+      const cutShort = stopped === 'interrupted' || stopped === 'time limit';
+      // Not part of the run's record: a run that goes on from here is the run that never stopped.
+      const evaluation = cutShort && values.evalOnStop ? await this.evaluate() : {};
+      if (stopped !== 'finished' || values.saveStrategy !== 'no') await this.saveOnce(run);
+      if (!cutShort && values.loadBestModelAtEnd && state.bestModelCheckpoint !== null)
+        await loadWeights(model, state.bestModelCheckpoint);
       const output = runOutput({
-        ...{ values, stopped, state: this.state, checkpoint: this.checkpoint },
+        ...{ values, stopped, state, evaluation, checkpoint: this.checkpoint },
         elapsedMs: clock.progress().elapsedMs,
-        steps: this.state.globalStep - firstStep,
-        tokens: this.state.numInputTokensSeen - firstToken,
+        steps: state.globalStep - firstStep,
+        tokens: state.numInputTokensSeen - firstToken,
         optimizerBytes: optimizerStateBytes(optimizer),
       });
       await this.saveState();
       await this.callbacks.call('onTrainEnd', {});
-      if (!finished) console.log(howToGoOn(output));
+      if (cutShort || stopped === 'callback') console.log(howToGoOn(output));
       return output;
     } finally {
       interrupts.stop();
     }
   }
 
+  private async epochs(run: RunTools): Promise<void> {
+    const { values, state, control } = this;
+    if (patienceIsOver(values, state)) control.shouldTrainingStop = true;
+    const perEpoch = stepsPerEpoch(values, this.trainDataset.length);
+    while (state.globalStep < state.maxSteps && !control.shouldTrainingStop) {
+      if (state.stepInEpoch >= perEpoch) [state.epochsDone, state.stepInEpoch] = [state.epochsDone + 1, 0];
+      if (state.epochsDone >= state.numTrainEpochs) break; // passes were ended early
+      control.shouldEpochStop = false;
+      await this.callbacks.call('onEpochBegin', {});
+      const steps = epochSteps(values, this.trainDataset, state.epochsDone);
+      while (state.stepInEpoch < perEpoch) {
+        await this.step(steps[state.stepInEpoch], run);
+        state.stepInEpoch++;
+        state.epoch = state.epochsDone + state.stepInEpoch / perEpoch;
+        await this.afterStep(perEpoch, run);
+        if (state.globalStep >= state.maxSteps || control.shouldTrainingStop) break;
+      }
+      await this.callbacks.call('onEpochEnd', {});
+    }
+  }
+
   /**
    * Mean loss over the labelled tokens of a dataset (default: evalDataset), in nats, and what it took.
-   * @returns eval_loss, eval_perplexity, eval_runtime (seconds), eval_samples_per_second
+   * @returns eval_loss, eval_perplexity, eval_runtime (seconds), eval_samples_per_second; of several sets
+   *   eval_<name>_loss and so on
    */
-  async evaluate(
-    dataset: readonly EncodedExample[] | undefined = this.evalDataset,
-  ): Promise<Record<string, number>> {
+  async evaluate(data: EvaluationData | undefined = this.evalDataset): Promise<Record<string, number>> {
+    const metrics: Record<string, number> = {};
+    const sets = evaluationSets(data ?? []);
+    for (const { prefix, examples } of sets) Object.assign(metrics, await this.measure(prefix, examples));
+    return metrics;
+  }
+
+  /**
+   * The most likely token at each position of a dataset.
+   * @returns predictions, labels, and the metrics test_loss, test_perplexity, test_token_accuracy, test_runtime,
+   *   test_samples_per_second
+   */
+  async predict(
+    dataset: readonly EncodedExample[],
+  ): Promise<Prediction & { metrics: Record<string, number> }> {
+    const metrics = await this.measure('test', dataset);
+    const { accuracy, ...prediction } = await predictTokens(this.model, dataset);
+    metrics.test_token_accuracy = accuracy;
+    await this.callbacks.call('onPredict', { metrics });
+    return { ...prediction, metrics };
+  }
+
+  private measure(prefix: string, dataset: readonly EncodedExample[]): Promise<Record<string, number>> {
     return evaluateLoss({
-      model: this.model,
-      dataset: dataset ?? [],
-      collate: this.collate,
+      ...{ model: this.model, dataset, prefix, collate: this.collate },
       batchSize: this.values.perDeviceEvalBatchSize,
       onBatch: (done, total) => this.callbacks.call('onPredictionStep', { done, total }),
     });
@@ -200,39 +222,38 @@ export class Trainer {
       collate: this.collate,
       step: state.globalStep,
       maxSteps: state.maxSteps,
+      microBatchSize: state.microBatchSize,
     }).catch((error: unknown) => {
       if (!(error instanceof NotFinite)) throw error;
-      const { learningRate } = values;
-      throw notFinite(error, {
-        step: state.globalStep + 1,
-        group,
-        learningRate,
-        checkpoint: this.checkpoint,
-      });
+      throw this.notFinite(error, group);
     });
     state.globalStep++;
     state.numInputTokensSeen += result.tokens;
     state.lossSinceLog += result.loss;
     state.stepsSinceLog++;
     state.totalLoss += result.loss;
+    state.microBatchSize = result.microBatchSize;
+    this.lastGroup = group;
     this.lastRate = result.learningRate;
     this.lastNorm = result.gradientNorm;
     run.clock.tick(result.tokens);
   }
   private lastRate = 0;
   private lastNorm = 0;
+  private lastGroup: readonly (readonly number[])[] = [];
 
-  private async afterStep(epochEnds: boolean, run: RunTools): Promise<void> {
+  private async afterStep(perEpoch: number, run: RunTools): Promise<void> {
     const { values, state, control } = this;
     const progress = run.clock.progress();
-    const last = state.globalStep >= state.maxSteps;
+    const epochEnds = state.stepInEpoch >= perEpoch || state.globalStep >= state.maxSteps;
     const due = (strategy: TrainingValues['saveStrategy'], steps: number): boolean =>
-      strategy === 'steps' ? state.globalStep % steps === 0 : strategy === 'epoch' && (epochEnds || last);
+      strategy === 'steps' ? state.globalStep % steps === 0 : strategy === 'epoch' && epochEnds;
     control.shouldLog = due(values.loggingStrategy, values.loggingSteps) || state.globalStep === 1;
     control.shouldEvaluate = due(values.evalStrategy, values.evalSteps ?? values.loggingSteps);
     control.shouldSave = due(values.saveStrategy, values.saveSteps);
     if (run.clock.timeIsUp()) control.shouldTrainingStop = true;
     await this.callbacks.call('onStepEnd', { progress });
+    if (control.shouldEpochStop) state.stepInEpoch = perEpoch;
 
     if (control.shouldLog && state.stepsSinceLog > 0) {
       const loss = state.lossSinceLog / state.stepsSinceLog;
@@ -240,10 +261,15 @@ export class Trainer {
       await this.log({ loss, grad_norm: this.lastNorm, learning_rate: this.lastRate }, progress);
     }
     if (control.shouldEvaluate) {
-      const metrics = await this.evaluate();
-      await this.log(metrics, progress);
+      const metrics: Record<string, number> = {};
+      for (const { prefix, examples } of evaluationSets(this.evalDataset)) {
+        const own = await this.measure(prefix, examples);
+        await this.log(own, progress);
+        Object.assign(metrics, own);
+      }
       await this.callbacks.call('onEvaluate', { metrics });
       rememberBest(values, state, metrics);
+      if (patienceIsOver(values, state)) control.shouldTrainingStop = true;
     }
     if (control.shouldSave || (control.shouldEvaluate && isBest(state) && values.loadBestModelAtEnd)) {
       await this.save(run);
@@ -258,18 +284,46 @@ export class Trainer {
 
   private async save({ optimizer, identity }: RunTools): Promise<void> {
     const { values, model, state } = this;
-    const folder = await writeTrainerCheckpoint(values.outputDir, {
-      model,
-      optimizer,
-      state,
-      identity,
+    this.requireFiniteWeights();
+    const folder = path.join(values.outputDir, `checkpoint-${state.globalStep}`);
+    await writeTrainerCheckpoint(folder, { model, optimizer, state, identity }).catch((cause: unknown) => {
+      const message = cause instanceof Error ? cause.message : String(cause);
+      throw new TunebookError(
+        `trainer: checkpoint-${state.globalStep} could not be written. ${message}\n${this.lastCheckpoint()} ` +
+          'The model in memory has all steps: save it elsewhere (savePretrained, saveAdapter), or make room and go ' +
+          'on with train({ resumeFromCheckpoint: true }).',
+        { cause },
+      );
     });
     this.checkpoint = folder;
     this.savedStep = state.globalStep;
     if (values.saveTotalLimit !== undefined) {
-      await rotateCheckpoints(values.outputDir, values.saveTotalLimit, state.bestModelCheckpoint);
+      const best = state.bestModelCheckpoint === null ? [] : [state.bestModelCheckpoint];
+      await rotateCheckpoints(values.outputDir, values.saveTotalLimit, [folder, ...best]);
     }
     await this.callbacks.call('onSave', { folder });
+  }
+
+  /** An update may overflow after a loss that was finite: such weights must not take a good checkpoint's place. */
+  private requireFiniteWeights(): void {
+    for (const { data } of this.model.trainableParameters()) {
+      for (let i = 0; i < data.length; i++) {
+        if (data[i] - data[i] !== 0) throw this.notFinite(new NotFinite('weights', data[i]), this.lastGroup);
+      }
+    }
+  }
+
+  private notFinite(fault: NotFinite, group: readonly (readonly number[])[]): TunebookError {
+    // Of the step in progress, or of the one that is done, whose update it was.
+    const step = this.state.globalStep + (fault.what === 'weights' ? 0 : 1);
+    const { learningRate } = this.values;
+    return notFinite(fault, { step, group, learningRate, kept: this.lastCheckpoint() });
+  }
+
+  private lastCheckpoint(): string {
+    return this.checkpoint === undefined
+      ? 'There is no checkpoint yet.'
+      : `The last checkpoint is ${this.checkpoint}.`;
   }
 
   /** Saves unless the last step has been saved already. */
@@ -278,29 +332,19 @@ export class Trainer {
   }
   private savedStep = -1;
 
-  private async resume(
-    { optimizer, identity }: Pick<RunTools, 'optimizer' | 'identity'>,
-    from: string | boolean,
-  ): Promise<void> {
-    if (from === false) return setAsideCheckpoints(this.values.outputDir);
-    const { model, state } = this;
-    const folder = from === true ? await newestWhole(this.values.outputDir, console.warn) : from;
-    if (folder === undefined) return;
-    await readTrainerCheckpoint(folder, { model, optimizer, state, identity });
-    this.checkpoint = folder;
-    this.savedStep = state.globalStep;
-  }
-
   // --- small questions -----------------------------------------------------------------------------------
 
   private freshState(): TrainerState {
     const perEpoch = stepsPerEpoch(this.values, this.trainDataset.length);
-    const steps = totalSteps(this.values, this.trainDataset.length);
-    return initialState(steps, Math.ceil(steps / perEpoch));
+    const maxSteps = totalSteps(this.values, this.trainDataset.length);
+    const microBatchSize = this.values.perDeviceTrainBatchSize;
+    return initialState({ maxSteps, numTrainEpochs: Math.ceil(maxSteps / perEpoch), microBatchSize });
   }
 
   private reason(signal: NodeJS.Signals | undefined, clock: StepClock): TrainOutput['stopped'] {
-    if (this.state.globalStep >= this.state.maxSteps) return 'finished';
+    const { state, control } = this;
+    if (state.globalStep >= state.maxSteps || !control.shouldTrainingStop) return 'finished';
+    if (patienceIsOver(this.values, state)) return 'early stopping';
     if (signal !== undefined) return 'interrupted';
     return clock.timeIsUp() ? 'time limit' : 'callback';
   }

@@ -1,0 +1,44 @@
+/**
+ * What a trainer is made from, and what of it is missing.
+ */
+import type { DataCollator } from '../dataset';
+import type { CausalLM } from '../models';
+import type { EncodedExample } from '../types';
+import type { TrainingArguments, TrainingValues } from './arguments';
+import { needsBest } from './best-model';
+import { evaluationSets } from './evaluate';
+import type { EvaluationData } from './evaluate';
+import type { TrainerCallback } from './state';
+
+export interface TrainerOptions {
+  model: CausalLM;
+  args: TrainingArguments;
+  trainDataset: readonly EncodedExample[];
+  /** One set, or several by name: their metrics are called eval_<name>_loss and so on. */
+  evalDataset?: EvaluationData;
+  /** Default: pads with token 0 to bucket lengths up to the model's context; padding never has a label. */
+  dataCollator?: DataCollator;
+  /** Default: progress on the terminal. */
+  callbacks?: readonly TrainerCallback[];
+}
+
+/** What keeps a trainer from being made, one sentence each. */
+export function missing(
+  values: TrainingValues,
+  trainDataset: readonly EncodedExample[],
+  evalDataset: EvaluationData | undefined,
+): string[] {
+  const problems: string[] = [];
+  if (trainDataset.length === 0) problems.push('expected examples in trainDataset, got none.');
+  const sets = evaluationSets(evalDataset);
+  if (values.evalStrategy !== 'no' && sets.length === 0)
+    problems.push(`expected an evalDataset for evalStrategy '${values.evalStrategy}', got none.`);
+  if (values.evalOnStop && sets.length === 0)
+    problems.push('expected an evalDataset for evalOnStop, got none.');
+  for (const { prefix, examples } of sets)
+    if (examples.length === 0) problems.push(`expected examples in evalDataset (${prefix}), got none.`);
+  const names = sets.map(({ prefix }) => `${prefix}_loss`);
+  if (needsBest(values) && values.metricForBestModel === undefined && !names.includes('eval_loss'))
+    problems.push(`expected metricForBestModel to name one of ${names.join(', ')}, got none.`);
+  return problems;
+}
