@@ -26,13 +26,18 @@ export class OutputCollector {
   readonly #cells = new Map<string, NotebookCell>();
   readonly #sizes = new Map<NotebookCell, number>();
   readonly #clearNext = new Set<NotebookCell>();
+  /** The cell that put out more than `limitBytes`, null for none. */
+  flooding: NotebookCell | null = null;
+
+  /** @param limitBytes what a cell may put out; a tenth more is kept, the rest is dropped */
+  constructor(readonly limitBytes: number = Infinity) {}
 
   /** From now on, what belongs to `requestId` goes to `cell`. */
   assign(requestId: string, cell: NotebookCell): void {
     this.#cells.set(requestId, cell);
   }
 
-  /** Bytes (of text) that a cell has put out, updates included. */
+  /** Bytes (of text) that a cell has put out; updates replace and are not counted. */
   size(cell: NotebookCell): number {
     return this.#sizes.get(cell) ?? 0;
   }
@@ -51,6 +56,7 @@ export class OutputCollector {
       this.#update(content);
       return cell;
     }
+    if (this.size(cell) > 1.1 * this.limitBytes && type !== 'error') return null;
     const output = this.#output(type, content);
     if (!output) return null;
     if (this.#clearNext.delete(cell)) outputs.length = 0;
@@ -64,16 +70,17 @@ export class OutputCollector {
     return cell;
   }
 
-  /** Puts text that came past the kernel (a child process, native code) to a cell. */
-  addText(cell: NotebookCell, name: 'stdout' | 'stderr', text: string): void {
+  /** Puts text that came past the kernel (a child process, native code) to a cell; null where it is dropped. */
+  addText(cell: NotebookCell, name: 'stdout' | 'stderr', text: string): NotebookCell | null {
     const id = 'raw';
     this.#cells.set(id, cell);
-    this.take({ type: 'stream', content: { name, text }, metadata: {}, parentId: id });
+    return this.take({ type: 'stream', content: { name, text }, metadata: {}, parentId: id });
   }
 
   #grow(cell: NotebookCell, content: Record<string, unknown>): void {
     const text = typeof content.text === 'string' ? content.text.length : JSON.stringify(content).length;
     this.#sizes.set(cell, this.size(cell) + text);
+    if (this.size(cell) > this.limitBytes) this.flooding ??= cell;
   }
 
   #update(content: Record<string, unknown>): void {

@@ -53,8 +53,8 @@ export interface WatchedCell {
   readonly done: Promise<unknown>;
   readonly options: RunOptions;
   readonly runStartMs: number;
-  /** Bytes that the cell has put out. */
-  outputBytes(): number;
+  /** Who has put out more than `maxOutputBytes`: this cell, or by a timer an earlier one; null: nobody. */
+  flooding(): string | null;
   /** Records why the cell is stopped; the first reason counts. */
   stop(why: StopReason): void;
   stopped(): boolean;
@@ -82,9 +82,10 @@ export function watchCell(cell: WatchedCell): () => void {
   let asking = false;
   let missed = 0;
   const check = setInterval(() => {
-    if (cell.outputBytes() > maxOutputBytes) {
+    const flooding = cell.flooding();
+    if (flooding !== null) {
       const size = Math.round(maxOutputBytes / 2 ** 20);
-      stop({ status: 'too-much-output', message: `the cell put out more than ${size} MiB` });
+      stop({ status: 'too-much-output', message: `${flooding} put out more than ${size} MiB` });
     }
     if (asking) return;
     asking = true;

@@ -1,6 +1,7 @@
 /** `tunebook check`: what is wrong with a notebook file, before a reader, GitHub or a run finds out. */
 import fs from 'node:fs';
 import { checkCellTypes, missingDependencies } from './check-types';
+import { isTypescript, notebookLanguage } from './language';
 import { cellSource, joinText, validateNotebook, type Notebook, type NotebookCell } from './nbformat';
 import { parameterCellIndex, readParameterCell } from './parameters';
 
@@ -20,7 +21,12 @@ export interface CheckFinding {
   readonly message: string;
 }
 
-const scripted = /<script\b|\son\w+\s*=|javascript:|<iframe\b/i;
+/** Markup that runs something, or takes the reader elsewhere. */
+const scripted =
+  /<script\b|<[^>]*[\s"'/]on\w+\s*=|(?:href|src|action|data)\s*=\s*["']?\s*javascript:|<(?:iframe|object|embed|base)\b|<meta\b[^>]*http-equiv/i;
+
+/** Outputs whose text readers take as markup. */
+const markup = /html|svg|markdown/;
 
 function outputFindings(cell: NotebookCell, where: string, options: CheckOptions): CheckFinding[] {
   const outputs = cell.outputs ?? [];
@@ -41,7 +47,7 @@ function outputFindings(cell: NotebookCell, where: string, options: CheckOptions
   if (options.untrusted)
     for (const data of bundles)
       for (const [mime, value] of Object.entries(data))
-        if (/javascript/.test(mime) || (/html|svg/.test(mime) && scripted.test(text(value))))
+        if (/javascript|ecmascript/.test(mime) || (markup.test(mime) && scripted.test(text(value))))
           findings.push({ where, message: `has an output of ${mime} with a script` });
   return findings;
 }
@@ -57,18 +63,33 @@ function parameterFindings(notebook: Notebook): CheckFinding[] {
     }));
 }
 
-/** Checks a notebook file. @returns what is wrong, nothing for a good notebook */
-export function checkNotebook(file: string, options: CheckOptions = {}): CheckFinding[] {
-  let notebook: Notebook;
-  try {
-    notebook = JSON.parse(fs.readFileSync(file, 'utf8')) as Notebook;
-  } catch (error) {
-    return [{ where: 'file', message: `cannot be read as JSON: ${(error as Error).message}` }];
-  }
-  const problems = validateNotebook(notebook).map((problem): CheckFinding => {
+function structureFindings(notebook: unknown): CheckFinding[] {
+  return validateNotebook(notebook).map((problem): CheckFinding => {
     const at = problem.indexOf(': ');
     return { where: problem.slice(0, at), message: problem.slice(at + 2) };
   });
+}
+
+/** Checks a notebook file. @returns what is wrong, nothing for a good notebook */
+export function checkNotebook(file: string, options: CheckOptions = {}): CheckFinding[] {
+  let notebook: Notebook;
+  let text: string;
+  try {
+    text = fs.readFileSync(file, 'utf8');
+  } catch (error) {
+    return [{ where: 'file', message: `cannot be read (${(error as NodeJS.ErrnoException).code})` }];
+  }
+  const marked = text.startsWith('\uFEFF');
+  try {
+    notebook = JSON.parse(marked ? text.slice(1) : text) as Notebook;
+  } catch (error) {
+    const message = `cannot be read as JSON: ${(error as Error).message}; \`tunebook repair\` may mend it`;
+    return [{ where: 'file', message }];
+  }
+  const problems: CheckFinding[] = marked
+    ? [{ where: 'file', message: 'starts with a byte order mark; Jupyter cannot read it' }]
+    : [];
+  problems.push(...structureFindings(notebook));
   if (notebook?.nbformat !== 4 || !Array.isArray(notebook.cells)) return problems;
   const cells = notebook.cells.filter(
     (cell) => cell?.cell_type === 'code' && cell.metadata && cell.source !== undefined,
@@ -76,7 +97,14 @@ export function checkNotebook(file: string, options: CheckOptions = {}): CheckFi
   if (cells.length < notebook.cells.filter((cell) => cell?.cell_type === 'code').length) return problems;
   notebook.cells.forEach((cell, i) => {
     if (cell.cell_type === 'code') problems.push(...outputFindings(cell, `cell ${i + 1}`, options));
+    else if (options.untrusted && scripted.test(joinText(cell.source ?? '')))
+      problems.push({ where: `cell ${i + 1}`, message: 'has a script in its text' });
   });
+  const language = notebookLanguage(notebook);
+  if (!isTypescript(language)) {
+    problems.push({ where: 'metadata', message: `the notebook is in ${language}, not in TypeScript` });
+    return problems;
+  }
   problems.push(...parameterFindings(notebook));
   problems.push(
     ...missingDependencies(notebook, file).map((name) => ({

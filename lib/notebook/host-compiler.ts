@@ -13,6 +13,7 @@ import { mendShorthand } from './shorthand';
 import { chainLookups, readSourceMap, type Place, type SourceLookup } from './source-map';
 
 const packageRoot = path.resolve(__dirname, '..', '..', '..');
+const packageTypes = path.resolve(__dirname, '..', 'index.d.ts');
 
 /** Names that compiled cells use; put on globalThis by `host-cells`. */
 export const awaitHelper = '__tunebookAwait';
@@ -38,6 +39,11 @@ export interface PreparedTslab {
   locate(cell: number, generated: Place): Place | null;
   /** The cell that was compiled last has failed: what it had defined until then stays. */
   keepDefined(): void;
+  /**
+   * Compiles an empty cell ahead of the first real one: the checker's start is then nobody's time. With `library`
+   * the package's declarations are read too, and stay read. To be called before any cell.
+   */
+  warmUp(library: boolean): void;
 }
 
 interface Insertion {
@@ -129,7 +135,15 @@ export function prepareTslab(console: ConsoleInterface, hooks: RunHooks): Prepar
   const lookups = new Map<string, SourceLookup>();
 
   // tslab compiles in two stages (TypeScript to JavaScript modules to CommonJS); both get a map.
-  const patched: Record<string, unknown> = { ...ts, ...mendShorthand(ts) };
+  const mended = mendShorthand(ts);
+  const patched: Record<string, unknown> = { ...ts, ...mended };
+  let watched: { updateRootFileNames(files: string[]): void } | null = null;
+  let rootFiles: string[] = [];
+  patched.createWatchProgram = (...all: unknown[]): unknown => {
+    const program = (mended.createWatchProgram as (...rest: unknown[]) => unknown)(...all);
+    watched ??= program as typeof watched; // node's; the browser's comes later
+    return program;
+  };
   patched.createWatchCompilerHost = (
     files: string[],
     options: TypeScript.CompilerOptions,
@@ -138,6 +152,7 @@ export function prepareTslab(console: ConsoleInterface, hooks: RunHooks): Prepar
   ): unknown => {
     const readFile = system.readFile.bind(system);
     system.readFile = (...place) => mendUnderscores(readFile(...place));
+    if (rootFiles.length === 0) rootFiles = files;
     return (ts.createWatchCompilerHost as unknown as (...all: unknown[]) => unknown)(
       files,
       { ...options, inlineSourceMap: true, ...(Object.keys(paths).length > 0 ? { paths } : {}) },
@@ -212,6 +227,10 @@ export function prepareTslab(console: ConsoleInterface, hooks: RunHooks): Prepar
     typescriptVersion: ts.version,
     locate: (cell, generated) => cells.get(cell)?.(generated) ?? null,
     keepDefined: () => kept.failed(),
+    warmUp: (library) => {
+      if (library) watched?.updateRootFileNames([...rootFiles, packageTypes]);
+      convert('', '1');
+    },
   };
 }
 

@@ -27,12 +27,41 @@ export interface TextEdit {
   readonly text: string;
 }
 
-/** Reads JSON; with `tolerant`, commas before a closing bracket are let pass and their places recorded. */
-export function parseJsonText(text: string, tolerant?: TextEdit[]): JsonNode {
+/** JSON is not as it should be; `at` says where. */
+export class JsonTextError extends TunebookError {
+  override name = 'JsonTextError';
+  constructor(
+    readonly at: number,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+/** Reads values one after the other; `at` is the place of the next. */
+export interface JsonReader {
+  at: number;
+  /** Passes over blanks. */
+  blank(): void;
+  value(): JsonNode;
+  /** A key and the colon after it. */
+  key(): { key: string; start: number };
+}
+
+/** What Python's json and careless programs write, and JSON does not know. */
+const foreign = /(?:NaN|-?Infinity|undefined|None|True|False)\b/y;
+const foreignValues: Record<string, string> = { True: 'true', False: 'false' };
+
+/**
+ * A reader of JSON. With `tolerant`, what is meant is read though it is wrong, and the edits that mend it are
+ * recorded: commas before a closing bracket, NaN, line ends and other control characters inside of strings.
+ */
+export function readJson(text: string, tolerant?: TextEdit[]): JsonReader {
   let at = 0;
   const fail = (expected: string): never => {
     const line = text.slice(0, at).split('\n').length;
-    throw new TunebookError(
+    throw new JsonTextError(
+      at,
       `line ${line}: expected ${expected}, got ${JSON.stringify(text.slice(at, at + 20))}`,
     );
   };
@@ -43,10 +72,37 @@ export function parseJsonText(text: string, tolerant?: TextEdit[]): JsonNode {
     const match = /"(?:[^"\\\u0000-\u001f]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null/y;
     match.lastIndex = at;
     const found = match.exec(text);
-    if (!found) return fail('a value');
     const start = at;
+    if (!found) return tolerant ? mended(tolerant) : fail('a value');
     at = match.lastIndex;
     return { start, end: at, value: JSON.parse(found[0]) as unknown };
+  };
+  const mended = (edits: TextEdit[]): JsonNode => {
+    const start = at;
+    foreign.lastIndex = at;
+    const word = foreign.exec(text)?.[0];
+    if (word !== undefined) {
+      at = foreign.lastIndex;
+      const mend = foreignValues[word] ?? 'null';
+      edits.push({ start, end: at, text: mend });
+      return { start, end: at, value: JSON.parse(mend) as unknown };
+    }
+    const loose = /"(?:[^"\\]|\\.)*"(?=\s*[,:\]}])/y;
+    loose.lastIndex = at;
+    const found = loose.exec(text);
+    if (!found) return fail('a value');
+    at = loose.lastIndex;
+    const value = found[0].replace(/[\u0000-\u001f]/g, (character, offset: number) => {
+      const mend = JSON.stringify(character).slice(1, -1);
+      edits.push({ start: start + offset, end: start + offset + 1, text: mend });
+      return mend;
+    });
+    try {
+      return { start, end: at, value: JSON.parse(value) as unknown };
+    } catch {
+      at = start;
+      return fail('a value');
+    }
   };
   const list = <T>(close: string, item: () => T): { items: T[]; start: number } => {
     const start = at++;
@@ -74,20 +130,41 @@ export function parseJsonText(text: string, tolerant?: TextEdit[]): JsonNode {
       return { start, end: at, elements: items };
     }
     if (text[at] !== '{') return scalar();
-    const { items, start } = list('}', (): JsonMember => {
-      blank();
-      const key = scalar();
-      if (typeof key.value !== 'string') return fail('a key');
-      blank();
-      if (text[at] !== ':') return fail('":"');
-      at++;
-      return { key: key.value, start: key.start, node: value() };
-    });
+    const { items, start } = list('}', (): JsonMember => ({ ...key(), node: value() }));
     return { start, end: at, members: items };
   };
-  const root = value();
-  blank();
-  if (at < text.length) fail('the end of the file');
+  const key = (): { key: string; start: number } => {
+    blank();
+    const name = scalar();
+    if (typeof name.value !== 'string') return fail('a key');
+    blank();
+    if (text[at] !== ':') return fail('":"');
+    at++;
+    return { key: name.value, start: name.start };
+  };
+  return {
+    get at() {
+      return at;
+    },
+    set at(place) {
+      at = place;
+    },
+    blank,
+    key,
+    value,
+  };
+}
+
+/** Reads one JSON value and nothing else. @throws JsonTextError */
+export function parseJsonText(text: string, tolerant?: TextEdit[]): JsonNode {
+  const reader = readJson(text, tolerant);
+  const root = reader.value();
+  reader.blank();
+  if (reader.at < text.length)
+    throw new JsonTextError(
+      reader.at,
+      `line ${text.slice(0, reader.at).split('\n').length}: expected the end of the file`,
+    );
   return root;
 }
 
@@ -104,14 +181,22 @@ export function applyEdits(text: string, edits: readonly TextEdit[]): string {
   return out;
 }
 
-/** The edit that takes a member out of an object, with the comma that goes with them. */
-export function removeMember(object: JsonNode, key: string): TextEdit | null {
+/** The edits that take members out of an object, with the commas that go with them; they never overlap. */
+export function removeMembers(object: JsonNode, keys: readonly string[]): TextEdit[] {
   const members = object.members ?? [];
-  const i = members.findIndex((member) => member.key === key);
-  if (i < 0) return null;
-  if (i + 1 < members.length) return { start: members[i].start, end: members[i + 1].start, text: '' };
-  const start = i > 0 ? members[i - 1].node.end : members[i].start;
-  return { start, end: members[i].node.end, text: '' };
+  const edits: TextEdit[] = [];
+  for (let i = 0; i < members.length; i++) {
+    if (!keys.includes(members[i].key)) continue;
+    const first = i;
+    while (i + 1 < members.length && keys.includes(members[i + 1].key)) i++;
+    if (i + 1 < members.length)
+      edits.push({ start: members[first].start, end: members[i + 1].start, text: '' });
+    else {
+      const start = first > 0 ? members[first - 1].node.end : members[first].start;
+      edits.push({ start, end: members[i].node.end, text: '' });
+    }
+  }
+  return edits;
 }
 
 /** The edit that puts a member first in an object, in the object's own layout. */

@@ -61,6 +61,17 @@ const cells = new CellRunner({
   setSynchronous: (on) => Atomics.store(state, slot.phase, on ? phase.synchronous : phase.asynchronous),
 });
 
+// --- before the first cell: the compiler gets ready, and the library's types where nobody waits ---
+
+let asked = false;
+setImmediate(() => {
+  if (asked) return;
+  cells.tslab.warmUp(false);
+  setTimeout(() => {
+    if (!asked) cells.tslab.warmUp(true);
+  }, 100);
+});
+
 // --- output: everything written goes to the cell that it comes from ---
 
 function writeTo(name: 'stdout' | 'stderr'): typeof process.stdout.write {
@@ -218,6 +229,7 @@ process.exit = (code?: number | string | null): never => {
 wire.on('message', (message: ToMain) => {
   switch (message.kind) {
     case 'request':
+      asked = true;
       answer(message)
         .catch((error: unknown): MessageContent => ({ status: 'error', ...cells.reportOf(error) }))
         .then((content) => post({ kind: 'reply', request: message.id, content }))

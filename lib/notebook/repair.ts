@@ -2,27 +2,13 @@
  * Mends notebook files: what GitHub or Jupyter refuses is put right, every other byte stays as it was.
  * nbformat 3 is converted, which rewrites the file.
  */
-import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import { TunebookError } from '../types';
-import {
-  applyEdits,
-  insertMember,
-  memberOf,
-  parseJsonText,
-  removeMember,
-  type JsonNode,
-  type TextEdit,
-} from './json-text';
-import {
-  formatNotebook,
-  splitText,
-  validateNotebook,
-  writeFileAtomic,
-  type CellOutput,
-  type Notebook,
-  type NotebookCell,
-} from './nbformat';
+import { applyEdits, memberOf, parseJsonText, type TextEdit } from './json-text';
+import { formatNotebook, validateNotebook, writeFileAtomic, type Notebook } from './nbformat';
+import { cellEdits, headEdits, outputEdits, widgetEdits } from './structure-repairs';
+import { conflictLines, recoverTruncated } from './truncated';
+import { upgradeNotebook } from './upgrade-notebook';
 
 /** What a repair did. */
 export interface RepairResult {
@@ -31,165 +17,6 @@ export interface RepairResult {
   readonly mended: readonly string[];
   /** What is still wrong. */
   readonly left: readonly string[];
-}
-
-const widgetView = 'application/vnd.jupyter.widget-view+json';
-
-/** An id that depends on the place and the content only: the same file gives the same repair. */
-function idFor(seed: string, taken: Set<string>): string {
-  for (let i = 0; ; i++) {
-    const id = createHash('sha256').update(`${seed}#${i}`).digest('hex').slice(0, 8);
-    if (taken.has(id)) continue;
-    taken.add(id);
-    return id;
-  }
-}
-
-function widgetEdits(_text: string, root: JsonNode, mended: string[]): TextEdit[] {
-  const metadata = memberOf(root, 'metadata')?.node;
-  const widgets = memberOf(metadata, 'widgets')?.node;
-  if (!metadata || !widgets) return [];
-  const fine =
-    widgets.members?.every(({ node }) => memberOf(node, 'state')?.node.members !== undefined) ?? false;
-  if (fine) return [];
-  const edits = [removeMember(metadata, 'widgets')];
-  mended.push('metadata.widgets without state removed');
-  for (const cell of memberOf(root, 'cells')?.node.elements ?? [])
-    for (const output of memberOf(cell, 'outputs')?.node.elements ?? []) {
-      const data = memberOf(output, 'data')?.node;
-      if (data && memberOf(data, widgetView)) edits.push(removeMember(data, widgetView));
-    }
-  return edits.filter((edit) => edit !== null);
-}
-
-function cellEdits(text: string, root: JsonNode, mended: string[]): TextEdit[] {
-  const edits: TextEdit[] = [];
-  const minor = Number(memberOf(root, 'nbformat_minor')?.node.value ?? 0);
-  const cells = memberOf(root, 'cells')?.node.elements ?? [];
-  const taken = new Set(cells.map((cell) => String(memberOf(cell, 'id')?.node.value ?? '')));
-  const seen = new Set<string>();
-  for (const [i, cell] of cells.entries()) {
-    const id = memberOf(cell, 'id')?.node;
-    const seed = `${i}:${text.slice(cell.start, cell.end)}`;
-    if (id && minor < 5) {
-      const edit = removeMember(cell, 'id');
-      if (edit) edits.push(edit);
-      mended.push(`cell ${i + 1}: id removed (nbformat 4.${minor} has none)`);
-    } else if (!id && minor >= 5) {
-      edits.push(insertMember(text, cell, 'id', JSON.stringify(idFor(seed, taken))));
-      mended.push(`cell ${i + 1}: id added`);
-    } else if (id && (seen.has(String(id.value)) || !/^[\w-]{1,64}$/.test(String(id.value)))) {
-      edits.push({ start: id.start, end: id.end, text: JSON.stringify(idFor(seed, taken)) });
-      mended.push(`cell ${i + 1}: id ${JSON.stringify(id.value)} replaced`);
-    }
-    if (id) seen.add(String(id.value));
-    const type = memberOf(cell, 'cell_type')?.node.value;
-    const wanted: [string, string][] = [['metadata', '{}']];
-    if (type === 'code') wanted.push(['outputs', '[]'], ['execution_count', 'null']);
-    for (const [key, json] of wanted) {
-      if (memberOf(cell, key)) continue;
-      edits.push(insertMember(text, cell, key, json));
-      mended.push(`cell ${i + 1}: ${key} added`);
-    }
-    for (const key of type === 'code' ? [] : ['outputs', 'execution_count']) {
-      const edit = removeMember(cell, key);
-      if (!edit) continue;
-      edits.push(edit);
-      mended.push(`cell ${i + 1}: ${key} removed`);
-    }
-  }
-  return edits;
-}
-
-interface OldCell extends Record<string, unknown> {
-  readonly cell_type?: unknown;
-}
-
-const oldMimes: Record<string, string> = {
-  text: 'text/plain',
-  html: 'text/html',
-  svg: 'image/svg+xml',
-  png: 'image/png',
-  jpeg: 'image/jpeg',
-  latex: 'text/latex',
-  json: 'application/json',
-  javascript: 'application/javascript',
-};
-
-function upgradeOutput(output: Record<string, unknown>): CellOutput {
-  const lines = (value: unknown): string[] =>
-    splitText(Array.isArray(value) ? value.join('') : String(value ?? ''));
-  switch (output.output_type) {
-    case 'stream':
-      return {
-        output_type: 'stream',
-        name: output.stream === 'stderr' ? 'stderr' : 'stdout',
-        text: lines(output.text),
-      };
-    case 'pyerr':
-      return {
-        output_type: 'error',
-        ename: String(output.ename),
-        evalue: String(output.evalue),
-        traceback: (output.traceback as string[] | undefined) ?? [],
-      };
-    default: {
-      const data: Record<string, unknown> = {};
-      for (const [key, mime] of Object.entries(oldMimes))
-        if (key in output)
-          data[mime] = mime.startsWith('image/p') || mime === 'image/jpeg' ? output[key] : lines(output[key]);
-      return output.output_type === 'pyout'
-        ? {
-            output_type: 'execute_result',
-            execution_count: Number(output.prompt_number ?? 0),
-            data,
-            metadata: {},
-          }
-        : { output_type: 'display_data', data, metadata: {} };
-    }
-  }
-}
-
-/** Converts a notebook of nbformat 3 (worksheets) to 4.5. */
-export function upgradeNotebook(old: Record<string, unknown>): Notebook {
-  const worksheets = (old.worksheets ?? []) as { cells?: OldCell[] }[];
-  const taken = new Set<string>();
-  const cells = worksheets
-    .flatMap(({ cells: list = [] }) => list)
-    .map((cell, i): NotebookCell => {
-      const raw = cell.cell_type === 'code' ? cell.input : cell.source;
-      const text = Array.isArray(raw) ? raw.join('') : String(raw ?? '');
-      const id = idFor(`${i}:${text}`, taken);
-      const metadata = (cell.metadata ?? {}) as Record<string, unknown>;
-      if (cell.cell_type === 'heading')
-        return {
-          cell_type: 'markdown',
-          id,
-          metadata,
-          source: splitText(`${'#'.repeat(Number(cell.level ?? 1))} ${text}`),
-        };
-      if (cell.cell_type !== 'code')
-        return {
-          cell_type: cell.cell_type === 'raw' ? 'raw' : 'markdown',
-          id,
-          metadata,
-          source: splitText(text),
-        };
-      const outputs = ((cell.outputs ?? []) as Record<string, unknown>[]).map(upgradeOutput);
-      const count = cell.prompt_number;
-      return {
-        cell_type: 'code',
-        id,
-        metadata,
-        source: splitText(text),
-        outputs,
-        execution_count: typeof count === 'number' ? count : null,
-      };
-    });
-  // `name` and `signature` belong to nbformat 3.
-  const kept = Object.entries((old.metadata ?? {}) as Record<string, unknown>);
-  const metadata = Object.fromEntries(kept.filter(([key]) => key !== 'name' && key !== 'signature'));
-  return { cells, metadata, nbformat: 4, nbformat_minor: 5 };
 }
 
 /**
@@ -201,19 +28,19 @@ export function repairText(text: string, normalise = false): RepairResult {
   const mended: string[] = [];
   let current = text.replace(/^\uFEFF/, '');
   if (current !== text) mended.push('byte order mark removed');
-  const commas: TextEdit[] = [];
-  const node = parseJsonText(current, commas);
-  if (commas.length > 0) {
-    current = applyEdits(current, commas);
-    mended.push(`${commas.length} comma(s) before a closing bracket removed`);
-  }
-  const major = memberOf(node, 'nbformat')?.node.value;
+  const conflicts = conflictLines(current);
+  if (conflicts.length > 0)
+    throw new TunebookError(
+      `lines ${conflicts.join(', ')}: git's conflict markers; choose a side first (git checkout --ours or --theirs)`,
+    );
+  current = readable(current, mended);
+  const major = memberOf(parseJsonText(current), 'nbformat')?.node.value;
   if (major === 3) {
     current = formatNotebook(upgradeNotebook(JSON.parse(current) as Record<string, unknown>));
     mended.push('converted from nbformat 3 to 4.5');
   } else if (major !== 4) throw new TunebookError('expected a notebook of nbformat 3 or 4');
   // One kind of edit at a time: their places then never overlap.
-  for (const find of [widgetEdits, cellEdits]) {
+  for (const find of [headEdits, widgetEdits, cellEdits, outputEdits]) {
     const edits = find(current, parseJsonText(current), mended);
     current = mergeInserts(current, edits);
   }
@@ -223,6 +50,35 @@ export function repairText(text: string, normalise = false): RepairResult {
     mended.push('written in the form of nbformat');
   }
   return { text: current, mended, left: validateNotebook(notebook) };
+}
+
+/** The text as JSON: small faults mended, a file that ends too early closed behind what is whole. */
+function readable(text: string, mended: string[]): string {
+  const edits: TextEdit[] = [];
+  try {
+    parseJsonText(text, edits);
+  } catch (error) {
+    const recovered = recoverTruncated(text);
+    if (!recovered) throw error;
+    mended.push(...recovered.lost);
+    return recovered.text;
+  }
+  const count = (found: readonly unknown[], what: string): void => {
+    if (found.length > 0) mended.push(`${found.length} ${what}`);
+  };
+  count(
+    edits.filter((edit) => edit.text === ''),
+    'comma(s) before a closing bracket removed',
+  );
+  count(
+    edits.filter((edit) => edit.text.startsWith('\\')),
+    'control character(s) inside of strings escaped',
+  );
+  count(
+    edits.filter((edit) => /^[a-z]/.test(edit.text)),
+    'value(s) that JSON does not know replaced (NaN and the like)',
+  );
+  return applyEdits(text, edits);
 }
 
 /** Several members put in at the same place follow each other. */

@@ -144,6 +144,15 @@ function writeHtml(output: string): void {
   writeFileAtomic(output.replace(/(?:\.ipynb)?$/, '.html'), page);
 }
 
+/** What cannot be run at all is a result too: it stops no other notebook and stands in the summaries. */
+function refusal(notebook: string, output: string, error: unknown): RunResult {
+  if (!(error instanceof TunebookError)) throw error;
+  const outputFolder = path.dirname(output);
+  const { message } = error;
+  const nothing = { parameters: {}, durationMs: 0, cells: [] };
+  return { status: 'refused', exitStatus: 1, notebook, output, outputFolder, message, ...nothing };
+}
+
 async function runOne(notebook: string, options: RunCommandOptions): Promise<RunResult> {
   const { folder, file } = outputPlaces(notebook, options.output);
   const view = makeRunView(process.stdout, earlierDurations(file));
@@ -163,6 +172,10 @@ async function runOne(notebook: string, options: RunCommandOptions): Promise<Run
     if (options.html) writeHtml(result.output);
     reportEnd(result);
     return result;
+  } catch (error) {
+    const refused = refusal(notebook, file, error);
+    console.error(refused.message);
+    return refused;
   } finally {
     view.close();
     control.off();
@@ -178,20 +191,23 @@ async function runSeveral(notebooks: readonly string[], options: RunCommandOptio
       `run: two notebooks would both write ${doubled.file}; run them one by one with -o`,
     );
   if (options.output !== undefined) throw new TunebookError('run: -o is for one notebook');
-  const parameters = notebooks.map((notebook) => givenParameters(notebook, options));
   const control = onControlC((text) => console.log(text));
   try {
     return await inParallel(notebooks, options.jobs ?? 1, async (notebook, i) => {
-      const result = await runNotebook({
-        ...limitsOf(options),
-        notebook,
-        output: places[i].file,
-        outputFolder: places[i].folder,
-        parameters: parameters[i],
-        interrupt: control.interrupt,
-        kill: control.kill,
-      });
-      if (options.html) writeHtml(result.output);
+      const { file, folder } = places[i];
+      // An async function, so that what is thrown before the run is caught as well.
+      const start = async (): Promise<RunResult> =>
+        runNotebook({
+          ...limitsOf(options),
+          notebook,
+          output: file,
+          outputFolder: folder,
+          parameters: givenParameters(notebook, options),
+          interrupt: control.interrupt,
+          kill: control.kill,
+        });
+      const result = await start().catch((error: unknown) => refusal(notebook, file, error));
+      if (options.html && result.status !== 'refused') writeHtml(result.output);
       console.log(
         `${notebook}: ${result.status} in ${formatDuration(result.durationMs)}, ${result.output}` +
           `${result.message === undefined ? '' : `\n  ${result.message}`}`,

@@ -8,11 +8,12 @@ import { TunebookError } from '../types';
 import { KernelClient, KernelDeadError } from './kernel-client';
 import { OutputCollector, savedOutputs } from './cell-outputs';
 import { defaultMaxOutputBytes, watchCell } from './cell-watch';
+import { anchorCell, cellTitle, executedCopy, failureNote } from './executed-copy';
+import { isTypescript, notebookLanguage } from './language';
 import { planResume } from './resume';
 import {
   cellSource,
   cellTags,
-  makeCell,
   readNotebook,
   writeNotebook,
   type Notebook,
@@ -65,9 +66,9 @@ export type RunEvent =
   | { readonly type: 'cell-end'; readonly number: number; readonly of: number; readonly cell: CellResult }
   | { readonly type: 'note'; readonly text: string };
 
-/** How a cell or a run ended. */
+/** How a cell or a run ended; `refused`: nothing was run (another language, a wrong parameter, no place to write). */
 export type RunStatus =
-  'ok' | 'error' | 'timeout' | 'kernel-died' | 'kernel-hangs' | 'too-much-output' | 'interrupted' | 'skipped';
+  'ok' | 'error' | 'timeout' | 'kernel-died' | 'kernel-hangs' | 'too-much-output' | 'interrupted' | 'refused';
 
 /** What became of one code cell. */
 export interface CellResult {
@@ -97,50 +98,12 @@ export interface RunResult {
   readonly message?: string;
 }
 
-const errorTag = 'tunebook-error';
 const saveEveryMs = 2000;
-/** The first line of code, for lists. */
-export function cellTitle(source: string): string {
-  const lines = source.split('\n').map((line) => line.trim());
-  const title =
-    lines.find((line) => line !== '' && !/^(?:\/\/|\/\*|\*|import\b)/.test(line)) ?? lines[0] ?? '';
-  return title.slice(0, 100);
-}
-
-function checkLanguage(file: string, notebook: Notebook): void {
-  const kernel = notebook.metadata.kernelspec as { language?: unknown; name?: unknown } | undefined;
-  const info = notebook.metadata.language_info as { name?: unknown } | undefined;
-  const language = info?.name ?? kernel?.language ?? 'typescript';
-  if (typeof language !== 'string' || !/^(?:typescript|tslab)$/i.test(language))
-    throw new TunebookError(`${file}: expected a TypeScript notebook, got one in ${String(language)}`);
-}
-
-/** A copy to be filled: nbformat 4.5 with ids, without outputs, notes of an earlier failure left out. */
-function prepare(source: Notebook): Notebook {
-  const cells = source.cells
-    .filter((cell) => !cellTags(cell).includes(errorTag))
-    .map((cell): NotebookCell => {
-      const copy: NotebookCell = { ...cell, metadata: { ...cell.metadata } };
-      copy.id ??= makeCell('code', '').id;
-      if (copy.cell_type === 'code') {
-        copy.outputs = [];
-        copy.execution_count = null;
-      }
-      return copy;
-    });
-  return {
-    ...source,
-    metadata: { ...source.metadata },
-    nbformat_minor: Math.max(5, source.nbformat_minor),
-    cells,
-  };
-}
-
 /** State of a run that its parts share. */
 class Run {
   startMs = Date.now();
   readonly results: CellResult[] = [];
-  readonly collector = new OutputCollector();
+  readonly collector: OutputCollector;
   stop: { status: RunStatus; message: string } | null = null;
   current: NotebookCell | null = null;
   #lastSaveMs = 0;
@@ -152,7 +115,9 @@ class Run {
     readonly options: RunOptions,
     readonly notebook: Notebook,
     readonly record: Record<string, unknown>,
-  ) {}
+  ) {
+    this.collector = new OutputCollector(options.maxOutputBytes ?? defaultMaxOutputBytes);
+  }
 
   emit(event: RunEvent): void {
     this.options.onEvent?.(event);
@@ -171,7 +136,12 @@ class Run {
       ...this.notebook.metadata,
       tunebook: { ...this.record, durationMs: Date.now() - this.startMs, cells: this.results },
     };
-    writeNotebook(this.options.output, { ...this.notebook, metadata, cells: [...this.notes, ...cells] });
+    const { output } = this.options;
+    try {
+      writeNotebook(output, { ...this.notebook, metadata, cells: [...this.notes, ...cells] });
+    } catch (error) {
+      throw new TunebookError(`${output}: cannot be written (${(error as NodeJS.ErrnoException).code})`);
+    }
   }
 
   /** Writes the notebook soon: at once at first, then every two seconds. */
@@ -183,28 +153,10 @@ class Run {
       try {
         this.save();
       } catch (error) {
-        this.emit({ type: 'note', text: `cannot save ${this.options.output}: ${String(error)}` });
+        this.emit({ type: 'note', text: (error as Error).message });
       }
     }, wait);
   }
-}
-
-function anchorCell(): NotebookCell {
-  const cell = makeCell('markdown', '<span id="tunebook-failed-cell">The cell below failed.</span>', [
-    errorTag,
-  ]);
-  return { ...cell, id: 'tunebook-failed-cell' };
-}
-
-function failureNote(result: CellResult): NotebookCell {
-  const text = (result.message ?? result.status).replace(/[&<>]/g, (c) => `&#${c.charCodeAt(0)};`);
-  const note = makeCell(
-    'markdown',
-    `<div style="border:2px solid #c0392b;padding:0.5em">This run failed in ` +
-      `<a href="#tunebook-failed-cell">code cell ${result.number}</a>: <code>${text.split('\n')[0]}</code></div>`,
-    [errorTag],
-  );
-  return { ...note, id: 'tunebook-failure-note' };
 }
 
 async function runCell(
@@ -223,7 +175,10 @@ async function runCell(
     done,
     options: run.options,
     runStartMs: run.startMs,
-    outputBytes: () => run.collector.size(cell),
+    flooding: () => {
+      const { flooding } = run.collector;
+      return flooding && (flooding === cell ? 'the cell' : 'an earlier cell, by a timer,');
+    },
     stop: (why) => (run.stop ??= why),
     stopped: () => run.stop !== null,
   });
@@ -252,7 +207,7 @@ async function runCell(
 /** Puts what happened into the cell where the kernel could not, so that the file tells it. */
 function recordFailure(run: Run, cell: NotebookCell, result: CellResult): void {
   run.failedCell = cell;
-  run.notes = [failureNote(result)];
+  run.notes = [failureNote(result.number, result.message ?? result.status)];
   const outputs = (cell.outputs ??= []);
   if (outputs.some(({ output_type: type }) => type === 'error')) return;
   const message = result.message ?? result.status;
@@ -289,6 +244,19 @@ async function runCells(run: Run, kernel: KernelClient, skip?: ReadonlySet<Noteb
   }
 }
 
+/** What the kernel publishes and what it writes past its sockets goes to cells and to listeners. */
+function collectOutputs(run: Run, kernel: KernelClient): void {
+  kernel.onMessage((message) => {
+    if (!run.collector.take(message)) return;
+    run.saveSoon();
+    run.emit({ type: 'output', kind: message.type, content: message.content });
+  });
+  kernel.onRawOutput((name, text) => {
+    if (!run.current || !run.collector.addText(run.current, name, text)) return;
+    run.emit({ type: 'output', kind: 'stream', content: { name, text } });
+  });
+}
+
 function finish(run: Run, parameters: Record<string, unknown>): RunResult {
   const { notebook, output, outputFolder = path.dirname(output) } = run.options;
   const status = run.stop?.status ?? 'ok';
@@ -310,14 +278,16 @@ function finish(run: Run, parameters: Record<string, unknown>): RunResult {
 }
 
 /**
- * Runs a notebook. Errors of its cells do not throw: the result says how it ended, and the saved notebook shows it.
- * @throws TunebookError for a wrong notebook, an unknown or ill-typed parameter, a kernel that cannot be started:
- *   before any cell runs
+ * Runs a notebook. Errors of its cells do not throw, nor does a kernel that cannot be started: the result says how it
+ * ended, and the saved notebook shows it.
+ * @throws TunebookError for a wrong notebook, an unknown or ill-typed parameter, an output that cannot be written
  */
 export async function runNotebook(options: RunOptions): Promise<RunResult> {
   const file = options.notebook;
   const source = readNotebook(file);
-  checkLanguage(file, source);
+  const language = notebookLanguage(source);
+  if (!isTypescript(language))
+    throw new TunebookError(`${file}: expected a TypeScript notebook, got one in ${language}`);
   if (path.resolve(options.output) === path.resolve(file))
     throw new TunebookError(
       `${file}: the executed notebook would overwrite its source; choose another output`,
@@ -327,42 +297,36 @@ export async function runNotebook(options: RunOptions): Promise<RunResult> {
     options.parameters ?? {},
     options.parametersAsText === true,
   );
-  const notebook = injectParameters(prepare(source), values);
+  const notebook = injectParameters(executedCopy(source), values);
   const plan = options.resume ? planResume(readNotebook(options.output), notebook) : null;
   plan?.notes.forEach((text) => options.onEvent?.({ type: 'note', text }));
   const folder = path.resolve(options.outputFolder ?? path.dirname(options.output));
-  fs.mkdirSync(folder, { recursive: true });
+  try {
+    fs.mkdirSync(folder, { recursive: true });
+  } catch (error) {
+    throw new TunebookError(`${folder}: cannot be made (${(error as NodeJS.ErrnoException).code})`);
+  }
   const run = new Run(options, notebook, {
     notebook: path.basename(file),
     parameters: values,
     partial: options.from !== undefined || options.until !== undefined,
     startedAt: new Date().toISOString(),
   });
-  const kernel = await KernelClient.start({
-    cwd: options.cwd ?? path.dirname(path.resolve(file)),
-    env: {
-      TUNEBOOK_OUTPUT: folder,
-      TUNEBOOK_RUN: '1',
-      ...(plan ? { TUNEBOOK_RESUME: '1' } : {}),
-      ...options.env,
-    },
-    ...(options.kernelArgv ? { argv: options.kernelArgv } : {}),
-  });
-  notebook.metadata.language_info = kernel.info.language_info;
-  kernel.onMessage((message) => {
-    const limit = options.maxOutputBytes ?? defaultMaxOutputBytes;
-    if (run.current && run.collector.size(run.current) > 1.1 * limit && message.type === 'stream') return;
-    if (!run.collector.take(message)) return;
-    run.saveSoon();
-    run.emit({ type: 'output', kind: message.type, content: message.content });
-  });
-  kernel.onRawOutput((name, text) => {
-    if (!run.current) return;
-    run.collector.addText(run.current, name, text);
-    run.emit({ type: 'output', kind: 'stream', content: { name, text } });
-  });
+  run.save();
+  let kernel: KernelClient | null = null;
   try {
-    run.save();
+    kernel = await KernelClient.start({
+      cwd: options.cwd ?? path.dirname(path.resolve(file)),
+      env: {
+        TUNEBOOK_OUTPUT: folder,
+        TUNEBOOK_RUN: '1',
+        ...(plan ? { TUNEBOOK_RESUME: '1' } : {}),
+        ...options.env,
+      },
+      ...(options.kernelArgv ? { argv: options.kernelArgv } : {}),
+    });
+    notebook.metadata.language_info = kernel.info.language_info;
+    collectOutputs(run, kernel);
     await kernel.execute('', { silent: true }).done; // loads the compiler: no cell's time
     run.startMs = Date.now();
     await runCells(run, kernel, plan?.skip);
@@ -370,7 +334,7 @@ export async function runNotebook(options: RunOptions): Promise<RunResult> {
     if (!(error instanceof KernelDeadError)) throw error;
     run.stop ??= { status: 'kernel-died', message: error.message };
   } finally {
-    await kernel.shutdown();
+    await kernel?.shutdown();
     run.save();
   }
   return finish(run, values);

@@ -4,7 +4,8 @@
  */
 import { stripVTControlCharacters } from 'node:util';
 import { foldCarriageReturns } from './cell-outputs';
-import { cellTitle, type CellResult, type RunEvent } from './runner';
+import { cellTitle } from './executed-copy';
+import type { CellResult, RunEvent } from './runner';
 
 /** Where a view writes; `process.stdout` is one. */
 export interface ViewStream {

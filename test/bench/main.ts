@@ -1,10 +1,11 @@
 /**
- * `npm run bench -- gpt2|mistral|dataset [--json]`: speeds as ratios inside one run, and peak memory. Never part of the
+ * `npm run bench -- gpt2|mistral|dataset|notebook [--json]`: speeds as ratios inside one run, and peak memory. Never part of the
  * tests, whose machine may be busy.
  */
 import { benchDataset } from './dataset';
 import { benchGpt2 } from './gpt2';
 import { benchMistral } from './mistral';
+import { benchNotebook } from './notebook';
 
 type Row = [name: string, value: string];
 
@@ -27,6 +28,20 @@ async function main(): Promise<void> {
       ['compile time', `${result.compileMs.toFixed(0)} ms`],
       ['peak memory of full fine-tuning', `${(result.peakBytes / 1e9).toFixed(2)} GB`],
     ]);
+  } else if (which === 'notebook') {
+    const result = await benchNotebook();
+    const seconds = (value: number): string => `${value.toFixed(2)} s`;
+    const ms = (value: number): string => `${value.toFixed(0)} ms`;
+    print(json, result, [
+      ['kernel answers after', seconds(result.startSeconds)],
+      ['its first cell', seconds(result.firstCellSeconds)],
+      ["import from 'tunebook', second cell", seconds(result.importSeconds)],
+      ["import from 'tunebook', first cell of an idle kernel", seconds(result.importFirstSeconds)],
+      ['overhead of a cell, library loaded', ms(result.cellMs)],
+      ['  the slowest of 20', ms(result.slowestCellMs)],
+      ['completion', ms(result.completionMs)],
+      ['limits (2 s, 150 ms) held', String(result.reached)],
+    ]);
   } else if (which === 'dataset' || which === 'mistral') {
     const result: object = which === 'dataset' ? await benchDataset() : await benchMistral();
     print(
@@ -35,7 +50,7 @@ async function main(): Promise<void> {
       Object.entries(result).map(([name, value]): Row => [name, String(value)]),
     );
   } else {
-    console.error(`bench: expected gpt2, mistral or dataset, got ${which}.`);
+    console.error(`bench: expected gpt2, mistral, dataset or notebook, got ${which}.`);
     process.exit(2);
   }
 }

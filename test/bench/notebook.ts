@@ -11,8 +11,10 @@ export interface NotebookBench {
   startSeconds: number;
   /** The first cell of all: TypeScript's start. */
   firstCellSeconds: number;
-  /** The cell with `import * as tb from 'tunebook'`, compiling included. */
+  /** The cell with `import * as tb from 'tunebook'`, compiling included, right after that one: as `tunebook run` goes. */
   importSeconds: number;
+  /** The same as the first cell of a kernel that has idled for two seconds: as a person meets it. */
+  importFirstSeconds: number;
   /** Median of small cells that use the library, each different. */
   cellMs: number;
   /** The slowest of them. */
@@ -29,28 +31,43 @@ const LIMIT_CELL_MS = 150;
 const median = (values: readonly number[]): number =>
   [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 
-/** Starts a kernel and measures it. */
+const notebooks = path.join(__dirname, '..', '..', '..', 'notebooks');
+const importCell = "import * as tb from 'tunebook';";
+
+async function timed(task: () => Promise<unknown>): Promise<number> {
+  const start = performance.now();
+  await task();
+  return performance.now() - start;
+}
+
+async function runCell(client: KernelClient, code: string): Promise<void> {
+  const { content } = await client.execute(code).done;
+  if (content.status !== 'ok') throw new Error(`bench notebook: ${code}: ${JSON.stringify(content.evalue)}`);
+}
+
+async function timeFirstImport(): Promise<number> {
+  const client = await KernelClient.start({ cwd: notebooks });
+  try {
+    await new Promise((resolve) => setTimeout(resolve, 2000));
+    return await timed(() => runCell(client, importCell));
+  } finally {
+    await client.shutdown();
+  }
+}
+
+/** Starts two kernels, one after the other, and measures them. */
 export async function benchNotebook(cells: number = 20): Promise<NotebookBench> {
-  const root = path.join(__dirname, '..', '..', '..');
-  const timed = async (task: () => Promise<unknown>): Promise<number> => {
-    const start = performance.now();
-    await task();
-    return performance.now() - start;
-  };
+  const importFirstSeconds = (await timeFirstImport()) / 1000;
   let kernel: KernelClient | undefined;
   const startMs = await timed(async () => {
-    kernel = await KernelClient.start({ cwd: path.join(root, 'notebooks') });
+    kernel = await KernelClient.start({ cwd: notebooks });
   });
   if (!kernel) throw new Error('bench notebook: no kernel');
   const client = kernel;
   try {
-    const run = async (code: string): Promise<void> => {
-      const { content } = await client.execute(code).done;
-      if (content.status !== 'ok')
-        throw new Error(`bench notebook: ${code}: ${JSON.stringify(content.evalue)}`);
-    };
+    const run = (code: string): Promise<void> => runCell(client, code);
     const firstMs = await timed(() => run('const first: number = 1;'));
-    const importMs = await timed(() => run("import * as tb from 'tunebook';"));
+    const importMs = await timed(() => run(importCell));
     const cellTimes: number[] = [];
     const completionTimes: number[] = [];
     for (let i = 0; i < cells; i++) {
@@ -58,11 +75,8 @@ export async function benchNotebook(cells: number = 20): Promise<NotebookBench> 
         await timed(() => run(`const note${i}: string = tb.escapeHtml('${i}'); note${i}.length;`)),
       );
       const code = `tb.Train // ${i}`;
-      completionTimes.push(
-        await timed(
-          () => client.request('shell', 'complete_request', { code, cursor_pos: 'tb.Train'.length }).done,
-        ),
-      );
+      const request = { code, cursor_pos: 'tb.Train'.length };
+      completionTimes.push(await timed(() => client.request('shell', 'complete_request', request).done));
     }
     const importSeconds = importMs / 1000;
     const cellMs = median(cellTimes);
@@ -70,14 +84,13 @@ export async function benchNotebook(cells: number = 20): Promise<NotebookBench> 
       startSeconds: startMs / 1000,
       firstCellSeconds: firstMs / 1000,
       importSeconds,
+      importFirstSeconds,
       cellMs,
       slowestCellMs: Math.max(...cellTimes),
       completionMs: median(completionTimes),
-      reached: importSeconds < LIMIT_IMPORT_SECONDS && cellMs < LIMIT_CELL_MS,
+      reached: Math.max(importSeconds, importFirstSeconds) < LIMIT_IMPORT_SECONDS && cellMs < LIMIT_CELL_MS,
     };
   } finally {
     await client.shutdown();
   }
 }
-
-if (require.main === module) void benchNotebook().then((figures) => console.log(figures));

@@ -4,7 +4,8 @@
  *
  * The iterations are ml-kmeans'. Rows are [athletes][features].
  */
-import { kmeansGenerator } from 'ml-kmeans';
+import { createRequire } from 'node:module';
+import type * as MlKmeans from 'ml-kmeans';
 import { TunebookError } from '../../types.js';
 import { legacyRandom } from './numpy-random.js';
 import { seededRandom } from './random.js';
@@ -65,13 +66,17 @@ function checkCount(rows: number, k: number): void {
   }
 }
 
+/** Loaded on first use: it would cost every import of the package 70 ms. */
+const steps: typeof MlKmeans.kmeansGenerator = (...args) =>
+  (createRequire(__filename)('ml-kmeans') as typeof MlKmeans).kmeansGenerator(...args);
+
 function lastStep(
   rows: readonly number[][],
   k: number,
   options: { seed: number; maxIterations: number },
 ): { centroids: number[][]; iterations: number } | undefined {
   let last: { centroids: number[][]; iterations: number } | undefined;
-  for (const step of kmeansGenerator(rows as number[][], k, { ...options, tolerance: 1e-6 })) last = step;
+  for (const step of steps(rows as number[][], k, { ...options, tolerance: 1e-6 })) last = step;
   return last;
 }
 
@@ -135,7 +140,7 @@ export function publishedCluster(
   let before = greedyStart(centred, k, seed);
   let labels: number[] = [];
   let iterations = 0;
-  for (const step of kmeansGenerator(centred, k, {
+  for (const step of steps(centred, k, {
     initialization: before,
     tolerance: 0,
     maxIterations: 300,
