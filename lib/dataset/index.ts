@@ -5,7 +5,7 @@
 export { batchOrder } from './batch-order.js';
 export { bucketLengths, createDataCollator } from './collator.js';
 export { encodePrompt, encodeRecords } from './encode.js';
-export { packExamples } from './packing.js';
+export { packExamples, packingPlan } from './packing.js';
 export { createRandom, type Random } from './random.js';
 export { loadRecords } from './records.js';
 export { loadSplits, saveSplits } from './split-files.js';

@@ -15,8 +15,20 @@ const IGNORED = -100;
  */
 export function packExamples(
   examples: readonly EncodedExample[],
-  { maxLength }: { maxLength: number },
+  options: { maxLength: number },
 ): EncodedExample[] {
+  return packingPlan(examples, options).map((bin) => join(bin.flatMap((index) => examples[index] ?? [])));
+}
+
+/**
+ * Which examples `packExamples` puts into which sequence: their numbers, ascending.
+ *
+ * @throws TunebookError as `packExamples`
+ */
+export function packingPlan(
+  examples: readonly EncodedExample[],
+  { maxLength }: { maxLength: number },
+): number[][] {
   const order = examples
     .map((_, index) => index)
     .sort((a, b) => lengthOf(examples, b) - lengthOf(examples, a) || a - b);
@@ -48,7 +60,7 @@ export function packExamples(
     bin.push(index);
     binsByRoom[room - length]?.push(bin);
   }
-  return bins.map((bin) => join(bin.sort((a, b) => a - b).flatMap((index) => examples[index] ?? [])));
+  return bins.map((bin) => bin.sort((a, b) => a - b));
 }
 
 function join(documents: readonly EncodedExample[]): EncodedExample {

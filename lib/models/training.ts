@@ -8,6 +8,8 @@ import type { Batch, HostTensor } from '../types';
 import { attentionBias, positionIds } from './attention-bias';
 import { signatureOf } from './causal-lm';
 import type { CausalLM } from './causal-lm';
+import { withNoise } from './embedding-noise';
+import type { EmbeddingNoise } from './embedding-noise';
 import { IGNORED } from './loss';
 import type { Parameter } from './parameters';
 
@@ -21,6 +23,10 @@ export interface BackwardRequest {
   readonly dropout?: { readonly seed: number; readonly step: number };
   /** Keep only each layer's input and compute the rest again. */
   readonly gradientCheckpointing: boolean;
+  /** Share of each target that is spread over the vocabulary; default 0. */
+  readonly labelSmoothing?: number;
+  /** Noise on the embeddings; absent: none. */
+  readonly noise?: EmbeddingNoise;
 }
 
 /** Gradients of a model's trainable parameters, in one flat array of their order. */
@@ -70,6 +76,7 @@ export async function forwardBackward(
   const wantsX = (layer: number): boolean => layer > firstTrained || trainsEmbedding;
 
   let x = model.embed(batch.inputIds, positions, batch.shape);
+  if (request.noise !== undefined) x = withNoise(x, batch, request.noise);
   const embeddingMask = siteMask(dropout, -1, 0, B * T * architecture.width, architecture.embeddingDropout);
   if (embeddingMask !== undefined) x = { data: multiplied(x.data, embeddingMask), shape: x.shape };
 
@@ -95,6 +102,7 @@ export async function forwardBackward(
 
   const head = await headLoss(model, x, batch, {
     lossScale: request.lossScale,
+    labelSmoothing: request.labelSmoothing,
     gradients,
     accumulate: request.accumulate,
   });
@@ -213,6 +221,7 @@ function rowBucket(rows: number): number {
 
 interface HeadRequest {
   readonly lossScale: number;
+  readonly labelSmoothing?: number;
   readonly gradients?: Gradients;
   readonly accumulate?: boolean;
 }
@@ -264,6 +273,7 @@ async function headLoss(
     weight,
     labels: paddedLabels,
     rowWeights: weights,
+    smoothing: request.labelSmoothing,
     gradients: { weight: gradients.byName.get(architecture.head), accumulate },
   });
   if (dX === undefined) throw new Error('internal: no gradient of the head');

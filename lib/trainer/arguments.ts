@@ -69,8 +69,19 @@ const schema = z.strictObject({
   metricForBestModel: z.string().optional(),
   /** Default: false for a loss, true otherwise. */
   greaterIsBetter: z.boolean().optional(),
+  /**
+   * Share of each target that is spread over the vocabulary, in training; the evaluation's loss stays the plain one,
+   * so that it can be compared between runs.
+   */
+  labelSmoothingFactor: z.number().min(0).lt(1).default(0),
+  /** NEFTune: noise of at most alpha / sqrt(tokens x width) on the embeddings, in training. Default: none. */
+  neftuneNoiseAlpha: z.number().positive().optional(),
   /** Batches of like lengths: less padding. */
   groupByLength: z.boolean().default(false),
+  /** Several examples in one row, each seeing only itself: next to no padding. */
+  packing: z.boolean().default(false),
+  /** Tokens in a packed row; default: the model's context. */
+  maxLength: z.int().positive().optional(),
   /** Leave out the last, smaller batch of an epoch. */
   dataloaderDropLast: z.boolean().default(false),
   /** Seed of data order and dropout. */
@@ -116,6 +127,8 @@ function contradictions(a: TrainingValues): string[] {
   const problems: string[] = [];
   if (a.maxSteps === 0 || a.maxSteps < -1)
     problems.push(`maxSteps: expected a positive number or -1, got ${a.maxSteps}.`);
+  if (a.maxLength !== undefined && !a.packing)
+    problems.push(`maxLength: expected packing with it, got packing false (examples keep their own length).`);
   problems.push(...scheduleContradictions(a));
   if (a.earlyStoppingPatience !== undefined && a.evalStrategy === 'no')
     problems.push(`earlyStoppingPatience: expected evalStrategy 'steps' or 'epoch', got 'no'.`);

@@ -34,6 +34,8 @@ import type { LogEntry, Progress, TrainerControl, TrainerState } from './state';
 import { StepClock } from './step-clock';
 import { missing } from './trainer-options';
 import type { TrainerOptions } from './trainer-options';
+import { trainingRows } from './training-rows';
+import type { TrainingRows } from './training-rows';
 import { NotFinite, notFinite, trainingStep } from './training-step';
 
 /** What a run works with, made anew by each call of `train`. */
@@ -50,7 +52,9 @@ export class Trainer {
   readonly args: TrainingArguments;
   state: TrainerState;
   readonly values: TrainingValues;
+  /** What batches are made of: the examples, or rows of several of them. */
   readonly trainDataset: readonly EncodedExample[];
+  private readonly rows: TrainingRows;
   readonly evalDataset: EvaluationData | undefined;
   private readonly collate: DataCollator;
   private readonly callbacks: CallbackList;
@@ -71,9 +75,10 @@ export class Trainer {
     this.model = model;
     this.args = args;
     this.values = args.values;
-    this.trainDataset = trainDataset;
-    this.evalDataset = evalDataset;
     const maxLength = model.architecture.maxPositions;
+    this.rows = trainingRows(args.values, trainDataset, maxLength);
+    this.trainDataset = this.rows.rows;
+    this.evalDataset = evalDataset;
     this.collate = options.dataCollator ?? createDataCollator({ padTokenId: 0, maxLength });
     this.state = this.freshState();
     this.callbacks = new CallbackList(options.callbacks ?? [consoleProgress()], () => ({
@@ -317,7 +322,8 @@ export class Trainer {
     // Of the step in progress, or of the one that is done, whose update it was.
     const step = this.state.globalStep + (fault.what === 'weights' ? 0 : 1);
     const { learningRate } = this.values;
-    return notFinite(fault, { step, group, learningRate, kept: this.lastCheckpoint() });
+    const examples = group.flat().flatMap((row) => this.rows.examplesOf(row));
+    return notFinite(fault, { step, examples, learningRate, kept: this.lastCheckpoint() });
   }
 
   private lastCheckpoint(): string {

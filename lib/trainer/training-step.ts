@@ -90,6 +90,7 @@ async function stepGradients(
   microBatchSize: number,
 ): Promise<{ loss: number; tokens: number }> {
   const { model, values, gradients, callbacks, step } = request;
+  const { seed, neftuneNoiseAlpha: alpha } = values;
   const pieces = request.group.flatMap((batch) => cut(batch, microBatchSize));
   const batches = pieces.map((indices) => request.collate(indices.map((i) => request.dataset[i])));
   // Known before the first backward pass, so that a step's loss is the same in one piece or in many.
@@ -98,12 +99,15 @@ async function stepGradients(
     values.gradientAccumulationSteps * Math.ceil(values.perDeviceTrainBatchSize / microBatchSize);
   let loss = 0;
   for (const [micro, batch] of batches.entries()) {
+    const random = { seed, step: step * mostPieces + micro };
     loss += await forwardBackward(model, gradients, {
       batch,
       lossScale: 1 / Math.max(1, labels),
       accumulate: micro > 0,
       gradientCheckpointing: values.gradientCheckpointing,
-      dropout: values.dropout ? { seed: values.seed, step: step * mostPieces + micro } : undefined,
+      labelSmoothing: values.labelSmoothingFactor,
+      noise: alpha === undefined ? undefined : { alpha, ...random },
+      dropout: values.dropout ? random : undefined,
     });
     if (!Number.isFinite(loss)) throw new NotFinite('loss', loss);
     if (micro < batches.length - 1) await callbacks.call('onSubstepEnd', {});
@@ -142,7 +146,8 @@ export function notFinite(
   fault: NotFinite,
   at: {
     step: number;
-    group: readonly (readonly number[])[];
+    /** Numbers of the step's examples. */
+    examples: readonly number[];
     learningRate: number;
     /** A sentence about the last checkpoint. */
     kept: string;
@@ -150,7 +155,7 @@ export function notFinite(
 ): TunebookError {
   return new TunebookError(
     `trainer: expected ${fault.what === 'weights' ? 'finite' : 'a finite'} ${fault.what}, got ${fault.value} at step ${at.step} (training examples ` +
-      `${at.group.flat().join(', ')}). ${at.kept} Lower learningRate (now ${at.learningRate}), clip harder ` +
+      `${at.examples.join(', ')}). ${at.kept} Lower learningRate (now ${at.learningRate}), clip harder ` +
       `(maxGradNorm), or look at these examples; then go on with resumeFromCheckpoint.`,
     { cause: fault },
   );

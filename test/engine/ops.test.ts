@@ -47,6 +47,29 @@ describe('operations', () => {
       }
     }
 
+    for (const kind of ['compiled', 'eager'] as const) {
+      for (const V of [11, 9000]) {
+        it(`smoothed labels equal the plain form, V = ${V}, ${kind}`, async () => {
+          const here = kind === 'compiled' ? engine : eager;
+          const request = { ...example(R, C, V), smoothing: 0.3 };
+          const wanted = reference(request);
+          const dWeight = new Float32Array(V * C).fill(0.25);
+          const gradients = { weight: dWeight, accumulate: true };
+          const got = await linearCrossEntropy(here, { ...request, gradients });
+          assertClose([got.loss], [wanted.loss], { absolute: 1e-5, relative: 1e-5 }, 'loss');
+          assert.ok(Math.abs(wanted.loss - reference({ ...request, smoothing: 0 }).loss) > 0.01);
+          const tolerance = { absolute: 2e-6, relative: 1e-4 };
+          assertClose(got.dX ?? [], wanted.dX, tolerance, 'd x');
+          const sum = wanted.dWeight.map((value) => value + 0.25);
+          assertClose(dWeight, sum, tolerance, 'd weight');
+          const frozen = await linearCrossEntropy(here, { ...request, gradients: {} });
+          assertClose(frozen.dX ?? [], wanted.dX, tolerance, 'd x, frozen head');
+          const alone = await linearCrossEntropy(here, request);
+          assertClose([alone.loss], [wanted.loss], { absolute: 1e-5, relative: 1e-5 }, 'loss alone');
+        });
+      }
+    }
+
     it('gives the loss alone where no gradients are asked for', async () => {
       const request = example(R, C, 9000);
       const alone = await linearCrossEntropy(engine, request);
@@ -249,7 +272,13 @@ function reference(request: LinearCrossEntropyRequest): {
   return tf.tidy(() => {
     const [x, weight] = [request.x, request.weight].map(({ data, shape }) => tf.tensor(data, [...shape]));
     const loss = (a: tf.Tensor, b: tf.Tensor): tf.Tensor =>
-      plainLinearCrossEntropy(a, b, tf.tensor(request.labels), tf.tensor(request.rowWeights));
+      plainLinearCrossEntropy(
+        a,
+        b,
+        tf.tensor(request.labels),
+        tf.tensor(request.rowWeights),
+        request.smoothing,
+      );
     const { value, grads } = tf.valueAndGrads(loss as Parameters<typeof tf.valueAndGrads>[0])([x, weight]);
     return {
       loss: value.dataSync()[0],

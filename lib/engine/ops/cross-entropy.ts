@@ -30,6 +30,11 @@ export interface LinearCrossEntropyRequest<Weight extends HostTensor | RowTable 
   readonly labels: Int32Array;
   /** Weight of each row in the loss, float32 [R]; 0 leaves a row out. */
   readonly rowWeights: Float32Array;
+  /**
+   * Label smoothing e in [0, 1), default 0: the target is 1 - e on the label and e spread over the whole
+   * vocabulary (Szegedy et al. 2016), as transformers' LabelSmoother.
+   */
+  readonly smoothing?: number;
   /** Wanted gradients; none: the loss alone. */
   readonly gradients?: {
     /** Receives d weight, float32 [V * C]; leave out where the head is frozen. */
@@ -40,7 +45,7 @@ export interface LinearCrossEntropyRequest<Weight extends HostTensor | RowTable 
 }
 
 export interface LinearCrossEntropyResult {
-  /** Sum over rows of rowWeight * (logsumexp(logits) - logits[label]). */
+  /** Sum over rows of rowWeight * (logsumexp(logits) - (1 - e) logits[label] - e mean(logits)). */
   readonly loss: number;
   /** d x, float32 [R * C], where gradients were asked for. */
   readonly dX?: Float32Array;
@@ -51,7 +56,7 @@ export async function linearCrossEntropy(
   engine: Engine,
   request: LinearCrossEntropyRequest<HostTensor | RowTable>,
 ): Promise<LinearCrossEntropyResult> {
-  const { x, labels, rowWeights, gradients } = request;
+  const { x, labels, rowWeights, gradients, smoothing = 0 } = request;
   const weight = rowTable(request.weight);
   const [R, C] = x.shape;
   const [V] = weight.shape;
@@ -66,6 +71,8 @@ export async function linearCrossEntropy(
 
   const softmaxes: HostTensor[] = [];
   const tileSums: Float32Array[] = [];
+  // The mean row of the head: its product with x is the mean of the logits.
+  const meanRow = new Float64Array(C);
   for (const [index, [start, end]] of tiles.entries()) {
     const forward = await engine.compile(gradients ? tileForward : tileForwardSums, {
       x: { shape: [R, C], dtype: 'float32' },
@@ -73,7 +80,9 @@ export async function linearCrossEntropy(
     });
     const into: Record<string, Float32Array> = {};
     if (gradients) into.softmax = softmaxBuffer(engine, index, R * (end - start));
-    const { softmax, logSum } = await forward.run({ x, weight: weightTile(start, end) }, { into });
+    const tile = weightTile(start, end);
+    const { softmax, logSum } = await forward.run({ x, weight: tile }, { into });
+    if (smoothing > 0) addRows(meanRow, tile.data as Float32Array, 1 / V);
     if (gradients) softmaxes.push(softmax);
     tileSums.push(logSum.data as Float32Array);
   }
@@ -82,7 +91,9 @@ export async function linearCrossEntropy(
   let loss = 0;
   for (let row = 0; row < R; row++) {
     if (rowWeights[row] === 0) continue;
-    loss += rowWeights[row] * (logSums[row] - rowDot(x, row, weight.rows(labels[row], labels[row] + 1)));
+    const chosen = rowDot(x, row, weight.rows(labels[row], labels[row] + 1));
+    const mean = smoothing > 0 ? rowDot(x, row, meanRow) : 0;
+    loss += rowWeights[row] * (logSums[row] - (1 - smoothing) * chosen - smoothing * mean);
   }
   if (gradients === undefined) return { loss };
 
@@ -122,14 +133,17 @@ export async function linearCrossEntropy(
     }
   }
   for (let row = 0; row < R; row++) {
+    const share = rowWeights[row] * (1 - smoothing);
+    const spread = rowWeights[row] * smoothing;
     if (rowWeights[row] === 0) continue;
     const [from, to] = [row * C, labels[row] * C];
     const head = weight.rows(labels[row], labels[row] + 1);
     for (let c = 0; c < C; c++) {
-      dX[from + c] -= rowWeights[row] * head[c];
-      if (gradients.weight) gradients.weight[to + c] -= rowWeights[row] * x.data[from + c];
+      dX[from + c] -= share * head[c] + spread * meanRow[c];
+      if (gradients.weight) gradients.weight[to + c] -= share * x.data[from + c];
     }
   }
+  if (smoothing > 0 && gradients.weight) spreadOverRows(gradients.weight, request, smoothing / V);
   return { loss, dX };
 }
 
@@ -143,22 +157,49 @@ function softmaxBuffer(engine: Engine, tile: number, length: number): Float32Arr
   return buffers[tile].subarray(0, length);
 }
 
+/** Adds `factor` times every row of `rows` to `sum`. */
+function addRows(sum: Float64Array, rows: Float32Array, factor: number): void {
+  const C = sum.length;
+  for (let start = 0; start < rows.length; start += C) {
+    for (let c = 0; c < C; c++) sum[c] += factor * rows[start + c];
+  }
+}
+
+/** Takes what every row of the head gets of smoothed labels from its gradient: `share` of the weighted sum of x. */
+function spreadOverRows(
+  dWeight: Float32Array,
+  { x, rowWeights }: Pick<LinearCrossEntropyRequest, 'x' | 'rowWeights'>,
+  share: number,
+): void {
+  const C = x.shape[1];
+  const sum = new Float64Array(C);
+  rowWeights.forEach((rowWeight, row) =>
+    addRows(sum, (x.data as Float32Array).subarray(row * C, (row + 1) * C), rowWeight * share),
+  );
+  for (let start = 0; start < dWeight.length; start += C) {
+    for (let c = 0; c < C; c++) dWeight[start + c] -= sum[c];
+  }
+}
+
 /**
  * The reference: the same loss as one TensorFlow.js expression.
  * @param x float32 [R, C]
  * @param weight float32 [V, C]
  * @param labels int32 [R]
  * @param rowWeights float32 [R]
+ * @param smoothing as in the request
  */
 export function plainLinearCrossEntropy(
   x: Tensor,
   weight: Tensor,
   labels: Tensor,
   rowWeights: Tensor,
+  smoothing = 0,
 ): Tensor {
   const logProbabilities = tf.logSoftmax(tf.matMul(x as tf.Tensor2D, weight as tf.Tensor2D, false, true));
   const chosen = tf.cast(tf.oneHot(tf.cast(labels, 'int32') as tf.Tensor1D, weight.shape[0]), 'float32');
-  return tf.neg(tf.sum(tf.mul(rowWeights, tf.sum(tf.mul(logProbabilities, chosen), -1))));
+  const target = tf.add(tf.mul(chosen, 1 - smoothing), smoothing / weight.shape[0]);
+  return tf.neg(tf.sum(tf.mul(rowWeights, tf.sum(tf.mul(logProbabilities, target), -1))));
 }
 
 function tileForward({ x, weight }: NamedTensors): NamedTensors {
@@ -208,7 +249,7 @@ function logSumExp(tileSums: readonly Float32Array[], rows: number): Float64Arra
   return total;
 }
 
-function rowDot(x: HostTensor, row: number, head: Float32Array): number {
+function rowDot(x: HostTensor, row: number, head: Float32Array | Float64Array): number {
   let sum = 0;
   for (let c = 0; c < head.length; c++) sum += x.data[row * head.length + c] * head[c];
   return sum;
