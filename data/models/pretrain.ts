@@ -4,11 +4,12 @@
  * minutes each on two quiet cores:
  *
  *   npm run build && node .build/data/models/pretrain.js [gpt2-mini | mistral-mini] [--steps 1600] [--rest 120]
- *     [--threads 2] [--out FOLDER]
+ *     [--threads 2] [--from FOLDER] [--out FOLDER]
  *
  * Phase 1 trains on the tokens that occur in the text alone (a few thousand of the vocabulary), which makes the
  * head ten times cheaper; phase 2 (`--rest`) goes on with the whole vocabulary, so that tokens never seen become
- * unlikely. A run that was interrupted goes on from its checkpoint.
+ * unlikely. A run that was interrupted goes on from its checkpoint. `--from` starts from a model's weights instead of
+ * random ones: that is how a model gets to know what is new in the corpus.
  */
 import path from 'node:path';
 import { promises as fs } from 'node:fs';
@@ -67,6 +68,7 @@ async function main(): Promise<void> {
       steps: { type: 'string', default: '1600' },
       rest: { type: 'string', default: '120' },
       threads: { type: 'string', default: '0' },
+      from: { type: 'string' },
       out: { type: 'string' },
     },
   });
@@ -96,22 +98,25 @@ async function main(): Promise<void> {
     { ...config, vocab_size: used.length },
     { seed: SEED, engine: { threads } },
   );
+  if (values.from !== undefined) {
+    const before = await AutoModelForCausalLM.fromPretrained(path.resolve(values.from));
+    copyWeights(before, small, used);
+    await before.dispose();
+  }
   await train(small, documents.slice(0, cut).map(recode), held.map(recode), {
     ...batch,
     steps,
-    learningRate: 3e-3,
+    learningRate: values.from === undefined ? 3e-3 : 2e-3,
     outputDir: path.join(work, 'phase-1'),
   });
 
   const model = await AutoModelForCausalLM.fromConfig(config, { seed: SEED, engine: { threads } });
-  const { tokenEmbedding, width } = model.architecture;
-  for (const [parameterName, parameter] of model.parameters.byName) {
-    const source = small.parameter(parameterName).data;
-    if (parameterName !== tokenEmbedding) parameter.data.set(source);
-    else
-      for (const [id, row] of compact)
-        parameter.data.set(source.subarray(row * width, (row + 1) * width), id * width);
+  if (values.from !== undefined) {
+    const before = await AutoModelForCausalLM.fromPretrained(path.resolve(values.from));
+    copyWeights(before, model, range(model.architecture.vocabSize));
+    await before.dispose();
   }
+  copyWeights(small, model, range(used.length), used);
   await train(model, documents.slice(cut), held, {
     ...batch,
     steps: rest,
@@ -126,6 +131,23 @@ async function main(): Promise<void> {
   }
   console.log(`wrote ${folder}`);
 }
+
+/** Copies all weights; of the token embedding, row `from[i]` of the source to row `to[i]` of the target. */
+function copyWeights(
+  source: CausalLM,
+  target: CausalLM,
+  from: readonly number[],
+  to: readonly number[] = range(from.length),
+): void {
+  const { tokenEmbedding, width } = target.architecture;
+  for (const [name, { data }] of target.parameters.byName) {
+    const values = source.parameter(name).data;
+    if (name !== tokenEmbedding) data.set(values);
+    else from.forEach((row, i) => data.set(values.subarray(row * width, (row + 1) * width), to[i] * width));
+  }
+}
+
+const range = (count: number): number[] => Array.from({ length: count }, (_, i) => i);
 
 /** Documents between the tokenizer's marks, cut to `length` tokens, until there are `tokens` of them. */
 async function encodedCorpus(
@@ -176,7 +198,8 @@ async function train(
     trainDataset: packExamples(documents, { maxLength: length }),
     evalDataset: packExamples(held, { maxLength: length }),
   });
-  await trainer.train({ resumeFromCheckpoint: true });
+  const { stopped } = await trainer.train({ resumeFromCheckpoint: true });
+  if (stopped !== 'finished') throw new Error(`stopped early (${stopped}); the same command goes on`);
   console.log(await trainer.evaluate());
 }
 

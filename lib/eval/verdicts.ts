@@ -7,10 +7,10 @@ import type { VerdictRule, VerdictScores } from './types.js';
 /** How an answer without a verdict is called in the confusion table. */
 const NONE = 'none';
 
-/** The three verdicts of the race feedback. */
+/** The three verdicts of the race feedback, in every wording of the label makers. */
 export const RACE_VERDICTS: readonly VerdictRule[] = [
-  { label: 'slower', pattern: /\bslower than expected\b/i },
-  { label: 'close', pattern: /\bclose to expected\b/i },
+  { label: 'slower', pattern: /\bslower than (?:expected|predicted)\b/i },
+  { label: 'close', pattern: /\bclose to (?:expected|the prediction|what was expected)\b/i },
   { label: 'outperformed', pattern: /\boutperformed\b/i },
 ];
 

@@ -13,6 +13,7 @@ import {
   supportedNumbers,
   verdictAccuracy,
 } from '../../lib/eval/index.js';
+import { PLAIN_TEMPLATES, RICH_TEMPLATES } from '../../lib/dataset/hyrox/index.js';
 
 const SLOWER = 'You performed slower than expected by more than 3 minutes.';
 const CLOSE = 'You performed close to expected levels.';
@@ -26,6 +27,15 @@ function close(actual: number | null, expected: number): void {
 function improve(...names: string[]): string {
   return `${CLOSE} Compared to your cluster (#4.0), you may want to improve: ${names.join(', ')}.`;
 }
+
+describe('classifyVerdict', () => {
+  for (const [set, templates] of Object.entries({ plain: PLAIN_TEMPLATES, rich: RICH_TEMPLATES })) {
+    it(`knows every wording of the ${set} answers`, () => {
+      for (const label of ['slower', 'close', 'outperformed'] as const)
+        for (const sentence of templates[label]) assert.equal(classifyVerdict(sentence), label, sentence);
+    });
+  }
+});
 
 describe('exactMatch', () => {
   it('counts equal texts, white space aside', () => {

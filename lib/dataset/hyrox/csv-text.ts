@@ -52,6 +52,10 @@ export function openTable(
     log.report('delimiter', 1, '', `columns are separated by ${shown}, not a comma`);
   }
   const header = (parseText(headerLine, file, delimiter)[0] ?? []).map((name) => name.trim());
+  if (encoding === 'utf-8 with BOM' || encoding === 'utf-16le') {
+    const as = encoding === 'utf-16le' ? 'UTF-16' : 'UTF-8';
+    log.report('encoding', 1, header[0] ?? '', `begins with a byte-order mark; read as ${as} without it`);
+  }
   if (encoding === 'windows-1252') {
     const place = firstForeignCell(text, delimiter, header);
     log.report('encoding', place.line, place.column, 'not valid UTF-8; read as Windows-1252 (Latin-1)');

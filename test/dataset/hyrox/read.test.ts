@@ -95,13 +95,18 @@ describe('how the file is written', () => {
     });
   }
 
-  it('takes UTF-8 with a byte-order mark, and UTF-16', () => {
+  it('takes UTF-8 with a byte-order mark, and UTF-16, and says so', () => {
     const marked = load(new Uint8Array([0xef, 0xbb, 0xbf, ...new TextEncoder().encode(csv(five))]));
     assert.equal(marked.report.encoding, 'utf-8 with BOM');
     assert.equal(marked.size, 5);
     const wide = load(new Uint8Array([0xff, 0xfe, ...Buffer.from(csv(five), 'utf16le')]));
     assert.equal(wide.report.encoding, 'utf-16le');
     assert.equal(wide.size, 5);
+    for (const { report } of [marked, wide]) {
+      const [{ kind, row, column, handling }] = report.problems;
+      assert.deepEqual([kind, row, column, handling], ['encoding', 1, 'gender', 'keep']);
+      assert.equal(report.counts.encoding, 1);
+    }
   });
 
   it('takes Latin-1 and says where', () => {
