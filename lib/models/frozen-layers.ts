@@ -35,6 +35,8 @@ export interface FrozenLayers {
   readonly tables?: ReadonlyMap<string, StoredWeight>;
   /** How they are quantized; undefined where they are not. */
   readonly quantization: BitsAndBytesConfig | undefined;
+  /** Where layers lie on disk; undefined where all are in memory. */
+  readonly offloadFolder?: string;
   /** One layer's weights; those of an offloaded layer live until a later one is asked for. */
   layer(layer: number): Promise<FrozenLayer>;
   /** One layer's weights where they are in memory. */

@@ -35,3 +35,5 @@ export { matchStateDict, openCheckpoint, writeCheckpoint } from './checkpoint';
 export type { Checkpoint } from './checkpoint';
 export { resolveModelFolder } from './hub';
 export type { ResolveModelOptions } from './hub';
+export { availableMemory } from './available-memory';
+export { withReloaded } from './reload';

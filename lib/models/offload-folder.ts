@@ -126,6 +126,7 @@ export class OffloadFolder {
 /** Layers of which some are in memory and the others are read when their turn comes. */
 export class OffloadedLayers implements FrozenLayers {
   readonly count: number;
+  readonly offloadFolder: string;
   private readonly buffers: Uint8Array[];
   private readonly handles = new Map<number, FileHandle>();
   private turn = 0;
@@ -142,6 +143,7 @@ export class OffloadedLayers implements FrozenLayers {
       tables: ReadonlyMap<string, StoredWeight>;
     },
   ) {
+    this.offloadFolder = offload.folder;
     this.quantization = options.quantization;
     this.tables = options.tables;
     const onDisk = Array.from({ length: options.layers }, (_, layer) => layer).filter(

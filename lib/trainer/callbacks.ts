@@ -20,6 +20,7 @@ export class CallbackList {
   }
 
   async call<H extends Hook>(hook: H, extra: Extra<H>): Promise<void> {
+    if (this.callbacks.length === 0) return;
     const context = { ...this.context(), ...extra };
     for (const callback of this.callbacks) {
       const method = callback[hook] as ((context: CallbackContext) => void | Promise<void>) | undefined;

@@ -9,7 +9,10 @@ export { dynamicMap } from './blockwise-state';
 export { createOptimizer, OPTIMIZERS, optimizerStateBytes } from './optimizers';
 export type { OptimizerName, OptimizerOptions } from './optimizers';
 export type { Optimizer } from './optimizer-types';
-export { consoleProgress, formatDuration, progressText } from './progress';
+export { preflightRows, preflightText } from './preflight-report';
+export type { PreflightReport } from './preflight-report';
+export { formatDuration } from './duration';
+export { consoleProgress, progressText } from './progress';
 export { learningRateAt, SCHEDULES } from './schedules';
 export type { ScheduleName, ScheduleOptions, ScheduleSettings } from './schedules';
 export type {

@@ -1,15 +1,9 @@
 /**
  * Progress of a run as text: one line that is written over on a terminal, a line per log entry elsewhere.
  */
+import { formatDuration } from './duration';
+import { preflightText } from './preflight-report';
 import type { Progress, TrainerCallback } from './state';
-
-/** 95_000 ms -> '1:35' */
-export function formatDuration(ms: number): string {
-  const seconds = Math.round(ms / 1000);
-  const [h, m, s] = [Math.floor(seconds / 3600), Math.floor((seconds % 3600) / 60), seconds % 60];
-  const pad = (n: number): string => String(n).padStart(2, '0');
-  return h > 0 ? `${h}:${pad(m)}:${pad(s)}` : `${m}:${pad(s)}`;
-}
 
 /** 'step 20/100  loss 1.234  950 tokens/s  0:21 elapsed, 1:35 left' */
 export function progressText(
@@ -37,6 +31,9 @@ export function consoleProgress(stream: NodeJS.WriteStream = process.stdout): Tr
   const live = stream.isTTY === true;
   let loss: number | undefined;
   return {
+    onPreflight({ report }) {
+      stream.write(`${preflightText(report)}\n`);
+    },
     onStepEnd({ state, progress }) {
       if (live) stream.write(`\r\x1b[K${progressText(state, progress, loss)}`);
     },

@@ -3,6 +3,7 @@
  */
 import { z } from 'zod';
 import type { TrainingValues } from './arguments';
+import type { PreflightReport } from './preflight-report';
 
 /** One entry of the log: step and epoch, and what was measured. */
 export type LogEntry = { readonly step: number; readonly epoch: number } & Readonly<Record<string, number>>;
@@ -59,6 +60,8 @@ export interface Progress {
 export interface TrainerCallback {
   /** When the trainer has been made; not awaited. */
   onInitEnd?(context: CallbackContext): void;
+  /** After the checks before a run, where they passed. */
+  onPreflight?(context: CallbackContext & { report: PreflightReport }): void | Promise<void>;
   onTrainBegin?(context: CallbackContext): void | Promise<void>;
   onEpochBegin?(context: CallbackContext): void | Promise<void>;
   onStepBegin?(context: CallbackContext): void | Promise<void>;
@@ -102,12 +105,18 @@ export function initialState(plan: {
 
 const OWN = 'tunebook';
 
+// JSON has no infinity (a perplexity may be): it stands there as null.
+const loggedNumber = z
+  .number()
+  .nullable()
+  .transform((value) => value ?? Infinity);
+
 const stateSchema = z.object({
   best_metric: z.number().nullable(),
   best_model_checkpoint: z.string().nullable(),
   epoch: z.number(),
   global_step: z.int().min(0),
-  log_history: z.array(z.object({ step: z.number(), epoch: z.number() }).catchall(z.number())),
+  log_history: z.array(z.object({ step: z.number(), epoch: z.number() }).catchall(loggedNumber)),
   num_input_tokens_seen: z.number(),
   train_batch_size: z.int().positive(),
   stateful_callbacks: z.object({

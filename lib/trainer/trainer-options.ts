@@ -18,6 +18,11 @@ export interface TrainerOptions {
   evalDataset?: EvaluationData;
   /** Default: pads with token 0 to bucket lengths up to the model's context; padding never has a label. */
   dataCollator?: DataCollator;
+  /**
+   * Writes a short text with the model it is given, for instance with `textGenerator`: the preflight compares what the
+   * model and its saved and loaded copy write.
+   */
+  generate?: (model: CausalLM) => Promise<string>;
   /** Default: progress on the terminal. */
   callbacks?: readonly TrainerCallback[];
 }

@@ -23,6 +23,8 @@ import { watchInterrupts } from './interrupts';
 import { optimizerStateBytes } from './optimizers';
 import type { Optimizer } from './optimizer-types';
 import { epochSteps, stepsPerEpoch, totalSteps } from './plan';
+import { preflight } from './preflight';
+import type { PreflightReport } from './preflight-report';
 import { consoleProgress, howToGoOn } from './progress';
 import { runOptimizer } from './run-optimizer';
 import { makeOutputFolder, resumeRun } from './resume';
@@ -57,6 +59,7 @@ export class Trainer {
   private readonly rows: TrainingRows;
   readonly evalDataset: EvaluationData | undefined;
   private readonly collate: DataCollator;
+  private readonly generate: TrainerOptions['generate'];
   private readonly callbacks: CallbackList;
   private readonly control: TrainerControl = {
     shouldTrainingStop: false,
@@ -80,6 +83,7 @@ export class Trainer {
     this.trainDataset = this.rows.rows;
     this.evalDataset = evalDataset;
     this.collate = options.dataCollator ?? createDataCollator({ padTokenId: 0, maxLength });
+    this.generate = options.generate;
     this.state = this.freshState();
     this.callbacks = new CallbackList(options.callbacks ?? [consoleProgress()], () => ({
       args: this.values,
@@ -124,6 +128,8 @@ export class Trainer {
       if (this.checkpoint !== undefined) this.savedStep = this.state.globalStep;
 
       const { state } = this;
+      if (values.preflight && !this.passed && state.globalStep < state.maxSteps)
+        await this.check({ gradients, optimizer, identity });
       const clock = new StepClock(state.maxSteps - state.globalStep, values.maxTimeMs);
       const run: RunTools = { gradients, optimizer, clock, identity };
       const [firstStep, firstToken] = [state.globalStep, state.numInputTokensSeen];
@@ -152,6 +158,29 @@ export class Trainer {
       interrupts.stop();
     }
   }
+
+  /**
+   * Does everything once that a run needs (a step on the longest batch, a checkpoint written and loaded, folders
+   * written and read), undoes it, and tells what the run will take. `train` begins with it unless `preflight` is off.
+   * @throws TunebookError that lists everything that cannot work, each with what to do
+   */
+  async preflight(): Promise<PreflightReport> {
+    await makeOutputFolder(this.values.outputDir);
+    const gradients = allocateGradients(this.model.trainableParameters());
+    const optimizer = runOptimizer(this.values, this.model, gradients);
+    this.state = this.freshState();
+    return this.check({ gradients, optimizer, identity: await runIdentity(this) });
+  }
+
+  private async check(tools: Omit<RunTools, 'clock'>): Promise<PreflightReport> {
+    const { model, values, trainDataset, evalDataset, collate, state, generate } = this;
+    const request = { model, values, trainDataset, evalDataset, collate, state, generate };
+    const report = await preflight({ ...request, ...tools });
+    this.passed = true;
+    await this.callbacks.call('onPreflight', { report });
+    return report;
+  }
+  private passed = false;
 
   private async epochs(run: RunTools): Promise<void> {
     const { values, state, control } = this;

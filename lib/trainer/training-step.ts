@@ -85,7 +85,7 @@ async function gradientsOrHalf(
 }
 
 /** Gradients of the mean loss over the labelled tokens of all the step's batches. */
-async function stepGradients(
+export async function stepGradients(
   request: StepRequest,
   microBatchSize: number,
 ): Promise<{ loss: number; tokens: number }> {

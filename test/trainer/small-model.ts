@@ -45,7 +45,7 @@ export async function run(
   const model = more.model ?? (await smallModel());
   const args = new TrainingArguments({
     ...{ maxSteps: 4, perDeviceTrainBatchSize: 4, learningRate: 1e-3, lrSchedulerType: 'constant' },
-    ...{ loggingSteps: 1, saveStrategy: 'no', dropout: false },
+    ...{ loggingSteps: 1, saveStrategy: 'no', dropout: false, preflight: false },
     ...options,
   });
   const { data = examples, evalData, callbacks = [], resume = false } = more;

@@ -60,6 +60,7 @@ function makeTrainer(
     lrSchedulerType: 'constant',
     loggingSteps: 1,
     saveStrategy: 'no',
+    preflight: false,
     ...options,
   });
   const { data = examples, evalData, callbacks = [] } = more;

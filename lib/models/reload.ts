@@ -1,0 +1,54 @@
+/**
+ * A saved model loaded again beside the one that it was saved from, to compare the two before hours depend on it.
+ */
+import { promises as fs } from 'node:fs';
+import path from 'node:path';
+import { TunebookError } from '../types';
+import { loadAdapter } from './adapter-files';
+import { architectureOf } from './auto';
+import { CausalLM } from './causal-lm';
+import { openCheckpoint } from './checkpoint';
+import { loadWeights } from './load-weights';
+
+/**
+ * Loads what `savePretrained` or, where the model has an adapter, `saveAdapter` wrote, and hands it out. An adapter
+ * comes on the same base weights, and the model's own is in use again afterwards; a whole model takes its memory
+ * again as long as it is in use.
+ * @throws TunebookError where the folder is not this model's
+ */
+export async function withReloaded<T>(
+  model: CausalLM,
+  folder: string,
+  use: (again: CausalLM) => Promise<T>,
+): Promise<T> {
+  const own = model.activeAdapter;
+  if (own !== undefined) {
+    const name = `reloaded from ${folder}`;
+    try {
+      return await use(await loadAdapter(model, folder, name));
+    } finally {
+      if (model.adapterNames.includes(name)) model.deleteAdapter(name);
+      model.setAdapter(own);
+    }
+  }
+  const config = JSON.parse(await fs.readFile(path.join(folder, 'config.json'), 'utf8')) as Record<
+    string,
+    unknown
+  >;
+  // The stored type may be another one; whatever makes the model must be the same.
+  const saved = architectureOf(config).toJson();
+  const wrong = Object.entries(model.architecture.toJson())
+    .filter(([name, value]) => !/dtype$/.test(name) && JSON.stringify(saved[name]) !== JSON.stringify(value))
+    .map(([name, value]) => `${name}: expected ${JSON.stringify(value)}, got ${JSON.stringify(saved[name])}`);
+  if (wrong.length > 0) throw new TunebookError(`${folder}/config.json: ${wrong.join('; ')}.`);
+  const checkpoint = await openCheckpoint(folder);
+  try {
+    const { architecture, engine } = model;
+    const request = { architecture, checkpoint, quantization: undefined, keepStored: false };
+    const { parameters } = await loadWeights(request);
+    // The same functions on the same engine, so that nothing is compiled twice; it must not be disposed of.
+    return await use(new CausalLM(architecture, engine, parameters));
+  } finally {
+    await checkpoint.close();
+  }
+}

@@ -1,0 +1,97 @@
+/**
+ * What can be known to fail before anything is computed: folders that cannot be written, a disk that is too
+ * small, memory that cannot suffice.
+ */
+import { createHash, randomBytes } from 'node:crypto';
+import { promises as fs } from 'node:fs';
+import path from 'node:path';
+import type { CausalLM } from '../models';
+import type { TrainingValues } from './arguments';
+
+/** Writes and reads a file in a folder. @returns what is wrong, with what to do */
+export async function folderFault(option: string, folder: string): Promise<string | undefined> {
+  const file = path.join(folder, `.preflight-${process.pid}-${randomBytes(4).toString('hex')}`);
+  const bytes = randomBytes(1 << 16);
+  const sum = (data: Uint8Array): string => createHash('sha256').update(data).digest('hex');
+  try {
+    await fs.mkdir(folder, { recursive: true });
+    await fs.writeFile(file, bytes, { flush: true });
+    if (sum(await fs.readFile(file)) !== sum(bytes))
+      return `${option}: ${folder} gives back other bytes than were written. Choose a folder on another disk.`;
+    return undefined;
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    return `${option}: ${folder} cannot be written (${why}). Choose another folder or mend its permissions.`;
+  } finally {
+    await fs.rm(file, { force: true }).catch(() => undefined);
+  }
+}
+
+/** Bytes that users may still write where a folder is; undefined where the file system does not say. */
+export async function freeDisk(folder: string): Promise<number | undefined> {
+  const stats = await fs.statfs(folder).catch(() => undefined);
+  return stats === undefined || stats.blocks === 0 ? undefined : stats.bavail * stats.bsize;
+}
+
+/** Most checkpoints in the output folder at a time, with the one that is being written. */
+export function checkpointsAtATime(values: TrainingValues, checkpoints: number): number {
+  const limit = values.saveTotalLimit ?? Infinity;
+  const best = values.loadBestModelAtEnd && limit === 1 ? 1 : 0;
+  return Math.min(checkpoints, limit + best + 1);
+}
+
+export function diskFault(disk: {
+  folder: string;
+  bytes: number;
+  count: number;
+  free: number | undefined;
+  values: TrainingValues;
+}): string | undefined {
+  const { folder, bytes, count, free } = disk;
+  if (free === undefined || bytes * count <= free) return undefined;
+  const fitting = Math.floor(free / bytes) - 1;
+  const advice =
+    fitting >= 1
+      ? `Set saveTotalLimit: ${fitting}, save more rarely (saveSteps), free some space`
+      : 'Free some space';
+  return (
+    `outputDir: ${folder} has ${free} bytes free, ${count} checkpoints of ${bytes} bytes need ${bytes * count}. ` +
+    `${advice} or choose a folder on another disk.`
+  );
+}
+
+/**
+ * Bytes that a forward and backward pass keeps at the least: what linear layers read and attention's
+ * probabilities, of all layers at a time, or of one with gradient checkpointing. The real need is larger.
+ */
+export function leastActivationBytes(
+  model: CausalLM,
+  [B, T]: readonly [number, number],
+  gradientCheckpointing: boolean,
+): number {
+  const { modules, heads, layers, width } = model.architecture;
+  const linear = modules.reduce((total, module) => total + module.inSize, 0);
+  const layer = 4 * (B * T * linear + B * heads * T * T);
+  return gradientCheckpointing ? layer + 4 * B * T * width * layers : layer * layers;
+}
+
+export function memoryFault(memory: {
+  shape: readonly [number, number];
+  needed: number;
+  available: number;
+  values: TrainingValues;
+}): string | undefined {
+  const { shape, needed, available, values } = memory;
+  if (needed <= available) return undefined;
+  const ways = [
+    ...(values.gradientCheckpointing ? [] : ['gradientCheckpointing: true']),
+    ...(values.autoFindBatchSize || shape[0] === 1 ? [] : ['autoFindBatchSize: true']),
+    ...(shape[0] === 1 ? [] : ['a smaller perDeviceTrainBatchSize with more gradientAccumulationSteps']),
+    'shorter examples',
+    'a LoRA adapter',
+  ];
+  return (
+    `memory: the longest batch (${shape[0]} x ${shape[1]} tokens), its gradients and the optimizer need at least ` +
+    `${needed} bytes more, ${available} are free. Use ${ways.join(', ')}.`
+  );
+}

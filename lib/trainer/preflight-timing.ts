@@ -1,0 +1,80 @@
+/**
+ * How long the batches of a run take: real ones, some of each kind, timed once warm.
+ */
+import type { Forecast, PieceKind } from './run-forecast';
+
+export interface KindTimes {
+  /** Of a batch that is first in its step, milliseconds, one number per round. */
+  readonly first: readonly number[];
+  /** Of a batch that is added to others. */
+  readonly added: readonly number[];
+  /** What the first round took longer than the others: compiling and touching memory. */
+  readonly coldMs: number;
+}
+
+/**
+ * Times kinds in their order until the budget is spent; the first is always timed.
+ * @param compute computes gradients of a group of batches
+ */
+export async function timeKinds(
+  kinds: readonly PieceKind[],
+  budgetMs: number,
+  compute: (group: readonly (readonly number[])[]) => Promise<void>,
+): Promise<Map<PieceKind, KindTimes>> {
+  const started = performance.now();
+  const timed = async (group: readonly (readonly number[])[]): Promise<number> => {
+    const from = performance.now();
+    await compute(group);
+    return performance.now() - from;
+  };
+  const times = new Map<PieceKind, KindTimes>();
+  for (const kind of kinds) {
+    if (times.size > 0 && performance.now() - started > budgetMs) break;
+    const one = [kind.examples];
+    const cold = await timed(one);
+    const first = [await timed(one), await timed(one)];
+    const added: number[] = [];
+    let coldMs = Math.max(0, cold - mean(first));
+    if (kind.added > 0) {
+      const two = [kind.examples, kind.examples];
+      const coldTwo = await timed(two);
+      for (let round = 0; round < 2; round++)
+        added.push(Math.max(0.3 * mean(first), (await timed(two)) - mean(first)));
+      coldMs += Math.max(0, coldTwo - mean(first) - mean(added));
+    }
+    times.set(kind, { first, added, coldMs });
+  }
+  return times;
+}
+
+/** Milliseconds of all batches of the run: expected, and with the fastest and slowest rounds. */
+export function batchesMs(
+  { kinds }: Forecast,
+  times: ReadonlyMap<PieceKind, KindTimes>,
+): { expected: number; low: number; high: number } {
+  const total = { expected: 0, low: 0, high: 0 };
+  const known = [...times];
+  const tokens = known.map(([kind]) => kind.shape[0] * kind.shape[1]);
+  const perToken = (pick: (t: KindTimes) => number): number =>
+    known.reduce((sum, [, t]) => sum + pick(t), 0) / tokens.reduce((a, b) => a + b, 0);
+  const cold = known.reduce((sum, [, t]) => sum + t.coldMs, 0) / known.length;
+  for (const kind of kinds) {
+    const own = times.get(kind);
+    const size = kind.shape[0] * kind.shape[1];
+    const ms = (pick: (rounds: readonly number[]) => number): number => {
+      const of = (t: KindTimes, added: boolean): number =>
+        pick(added && t.added.length > 0 ? t.added : t.first);
+      const each = (added: boolean): number =>
+        own === undefined ? size * perToken((t) => of(t, added)) : of(own, added);
+      return kind.first * each(false) + kind.added * each(true) + (own === undefined ? cold : 0);
+    };
+    total.expected += ms(mean);
+    total.low += ms((rounds) => Math.min(...rounds));
+    total.high += ms((rounds) => Math.max(...rounds));
+  }
+  return total;
+}
+
+export function mean(values: readonly number[]): number {
+  return values.reduce((a, b) => a + b, 0) / values.length;
+}

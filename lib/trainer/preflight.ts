@@ -1,0 +1,245 @@
+/**
+ * The check before the hours: everything that a run will do is done once, small, and undone; what the run will
+ * take is told. The original project lost a trained model because nothing of this had been tried.
+ */
+import { promises as fs } from 'node:fs';
+import path from 'node:path';
+import type { DataCollator } from '../dataset';
+import { availableMemory, withReloaded } from '../models';
+import type { CausalLM, Gradients } from '../models';
+import { TunebookError } from '../types';
+import type { EncodedExample } from '../types';
+import type { TrainingValues } from './arguments';
+import { CallbackList } from './callbacks';
+import { readTrainerCheckpoint, writeTrainerCheckpoint } from './checkpoints';
+import { evaluateLoss, evaluationSets } from './evaluate';
+import type { EvaluationData } from './evaluate';
+import { gradientNorm } from './gradient-norm';
+import type { Optimizer } from './optimizer-types';
+import { plannedRate } from './plan';
+import {
+  checkpointsAtATime,
+  diskFault,
+  folderFault,
+  freeDisk,
+  leastActivationBytes,
+  memoryFault,
+} from './preflight-checks';
+import { timeLimitText } from './preflight-report';
+import type { PreflightReport } from './preflight-report';
+import { batchesMs, mean, timeKinds } from './preflight-timing';
+import { forecast } from './run-forecast';
+import type { Forecast } from './run-forecast';
+import type { TrainerState } from './state';
+import { stepGradients, trainingStep } from './training-step';
+import type { StepRequest } from './training-step';
+
+/** Most time for timing further kinds of batches, in ms. */
+const TIMING_BUDGET_MS = 8000;
+/** Tokens that both models write, and of the prompt that they write after. */
+const GENERATED_TOKENS = 4;
+const PROMPT_TOKENS = 32;
+
+export interface PreflightRequest {
+  readonly model: CausalLM;
+  readonly values: TrainingValues;
+  readonly trainDataset: readonly EncodedExample[];
+  readonly evalDataset: EvaluationData | undefined;
+  readonly collate: DataCollator;
+  readonly gradients: Gradients;
+  readonly optimizer: Optimizer;
+  readonly state: TrainerState;
+  readonly identity: Readonly<Record<string, unknown>>;
+  /** Writes something with a model, for the saved and the loaded one to be compared. */
+  readonly generate?: (model: CausalLM) => Promise<string>;
+}
+
+/**
+ * Leaves weights, optimizer, state and data order as they were.
+ * @throws TunebookError that lists everything that cannot work, each with what to do
+ */
+export async function preflight(request: PreflightRequest): Promise<PreflightReport> {
+  const started = performance.now();
+  const { model, values, state, optimizer } = request;
+  const { outputDir } = values;
+  const availableBytes = availableMemory();
+  let plan = forecast({ ...request, dataset: request.trainDataset });
+  const problems = await staticProblems(request, plan, availableBytes);
+  if (problems.length > 0) throw failed(problems);
+  plan = forecast({ ...request, dataset: request.trainDataset });
+
+  const folder = path.join(outputDir, `preflight-${process.pid}`);
+  const content = { model, optimizer, state, identity: request.identity };
+  try {
+    const saveStarted = performance.now();
+    await writeTrainerCheckpoint(folder, content);
+    const saveMs = performance.now() - saveStarted;
+    const checkpointBytes = await folderBytes(folder);
+    const before = await behaviour(request, model);
+    const again = await withReloaded(model, folder, (reloaded) => behaviour(request, reloaded));
+    problems.push(...differences(before, again));
+    if (problems.length > 0) throw failed(problems);
+
+    const time = await runTimes(request, plan, saveMs);
+    const { microBatchSize } = state;
+    await readTrainerCheckpoint(folder, content);
+    state.microBatchSize = microBatchSize;
+    problems.push(...differences(before, await behaviour(request, model)));
+    if (problems.length > 0) throw failed(problems);
+    const free = await freeDisk(outputDir);
+    const count = checkpointsAtATime(values, plan.checkpoints);
+    const disk = diskFault({
+      ...{ folder: outputDir, bytes: checkpointBytes, count, values },
+      free: free === undefined ? undefined : free + checkpointBytes,
+    });
+    if (disk !== undefined) throw failed([disk]);
+    return {
+      steps: plan.steps,
+      tokens: plan.tokens,
+      timeMs: time.total,
+      stepMs: time.stepMs,
+      peakMemoryBytes: process.resourceUsage().maxRSS * 1024,
+      availableMemoryBytes: availableBytes,
+      checkpointBytes,
+      checkpointsAtATime: count,
+      freeDiskBytes: free,
+      microBatchSize: state.microBatchSize,
+      timeLimit: timeLimitText(values, { expectedMs: time.total.expected, steps: plan.steps }),
+      longestBatch: plan.kinds[0].shape,
+      sample: again.text,
+      preflightMs: performance.now() - started,
+    };
+  } finally {
+    await fs.rm(folder, { recursive: true, force: true }).catch(() => undefined);
+  }
+}
+
+function failed(problems: readonly string[]): TunebookError {
+  return new TunebookError(`preflight: this run cannot work.\n${problems.map((p) => `- ${p}`).join('\n')}`);
+}
+
+/** What fails without anything being computed; finds a batch size that may fit, where that is asked for. */
+async function staticProblems(
+  { model, values, optimizer, gradients, state }: PreflightRequest,
+  plan: Forecast,
+  available: number,
+): Promise<string[]> {
+  const { outputDir } = values;
+  const problems = [await folderFault('outputDir', outputDir)];
+  const offload = model.frozen?.offloadFolder;
+  if (offload !== undefined) problems.push(await folderFault('offloadFolder', offload));
+  const stateBytes = [...optimizer.state.values()].reduce((total, { byteLength }) => total + byteLength, 0);
+  const weightBytes =
+    model.adapter === undefined ? model.parameters.flat.byteLength : gradients.flat.byteLength;
+  problems.push(
+    diskFault({
+      ...{ folder: outputDir, bytes: weightBytes + stateBytes, values },
+      count: checkpointsAtATime(values, plan.checkpoints),
+      free: await freeDisk(outputDir),
+    }),
+  );
+  const [most, T] = plan.kinds[0].shape;
+  let B = most;
+  const needed = (): number =>
+    gradients.flat.byteLength +
+    stateBytes +
+    leastActivationBytes(model, [B, T], values.gradientCheckpointing);
+  while (values.autoFindBatchSize && B > 1 && needed() > available) B = Math.ceil(B / 2);
+  state.microBatchSize = Math.min(state.microBatchSize, B < most ? B : Infinity);
+  problems.push(memoryFault({ shape: [B, T], needed: needed(), available, values }));
+  return problems.filter((problem) => problem !== undefined);
+}
+
+interface Behaviour {
+  readonly logits: Float32Array;
+  readonly tokens: readonly number[];
+  readonly text: string | undefined;
+}
+
+/** What a model makes of the first example: logits, and the tokens that it goes on with. */
+async function behaviour({ trainDataset, generate }: PreflightRequest, model: CausalLM): Promise<Behaviour> {
+  const ids = trainDataset[0].inputIds.slice(0, Math.min(PROMPT_TOKENS, model.architecture.maxPositions));
+  const { logits } = await model.forward({ inputIds: [ids] });
+  const { vocabSize, maxPositions } = model.architecture;
+  const tokens: number[] = [];
+  let row = logits.data.subarray(-vocabSize);
+  while (tokens.length < GENERATED_TOKENS) {
+    tokens.push(row.reduce((best, value, i) => (value > row[best] ? i : best), 0));
+    const next = await model.forward({ inputIds: [[...ids, ...tokens].slice(-maxPositions)] });
+    row = next.logits.data.subarray(-vocabSize);
+  }
+  return { logits: logits.data, tokens, text: await generate?.(model) };
+}
+
+function differences(saved: Behaviour, loaded: Behaviour): string[] {
+  const worst = saved.logits.reduce((most, x, i) => Math.max(most, Math.abs(x - loaded.logits[i])), 0);
+  const advice = 'Nothing trained this way could be used later: please report this with the configuration.';
+  if (!(worst === 0)) return [`checkpoint: it loads back to other logits (by up to ${worst}). ${advice}`];
+  if (saved.tokens.join() !== loaded.tokens.join() || saved.text !== loaded.text)
+    return [`checkpoint: the loaded model writes something else. ${advice}`];
+  return [];
+}
+
+/** Real steps, the longest first, and from them the time of the whole run. */
+async function runTimes(
+  request: PreflightRequest,
+  plan: Forecast,
+  saveMs: number,
+): Promise<{ total: PreflightReport['timeMs']; stepMs: number }> {
+  const { model, values, state, gradients, optimizer } = request;
+  // A user's callbacks are for the run, not for its rehearsal.
+  const silent = new CallbackList([], () => {
+    throw new Error('internal: no callbacks in a preflight');
+  });
+  const step: StepRequest = {
+    ...{ model, values, gradients, optimizer, collate: request.collate, dataset: request.trainDataset },
+    ...{ step: state.globalStep, maxSteps: state.maxSteps, callbacks: silent, group: plan.longestGroup },
+    microBatchSize: state.microBatchSize,
+  };
+  state.microBatchSize = (await trainingStep(step)).microBatchSize;
+  const times = await timeKinds(plan.kinds, TIMING_BUDGET_MS, async (group) => {
+    await stepGradients({ ...step, group }, state.microBatchSize);
+  });
+  const update: number[] = [];
+  const rate = plannedRate(values, state.globalStep, state.maxSteps);
+  for (let round = 0; round < 3; round++) {
+    const from = performance.now();
+    await gradientNorm(model.engine, gradients.flat);
+    await optimizer.step(rate, 0);
+    update.push(performance.now() - from);
+  }
+  const batches = batchesMs(plan, times);
+  const rest = plan.evaluations * (await evaluationMs(request)) + plan.checkpoints * saveMs;
+  const total = {
+    expected: batches.expected + plan.steps * mean(update) + rest,
+    // Machines are never quite as quiet, or as busy, as in a few seconds.
+    low: 0.9 * (batches.low + plan.steps * Math.min(...update) + rest),
+    high: 1.1 * (batches.high + plan.steps * Math.max(...update) + rest),
+  };
+  return { total, stepMs: (batches.expected + plan.steps * mean(update)) / Math.max(1, plan.steps) };
+}
+
+/** Milliseconds of one evaluation, from its longest batch. */
+async function evaluationMs({ model, values, evalDataset, collate }: PreflightRequest): Promise<number> {
+  const examples = evaluationSets(evalDataset).flatMap((set) => set.examples);
+  if (examples.length === 0 || values.evalStrategy === 'no') return 0;
+  const sorted = [...examples].sort((a, b) => b.inputIds.length - a.inputIds.length);
+  const batchSize = values.perDeviceEvalBatchSize;
+  const dataset = sorted.slice(0, batchSize);
+  const padded = (part: readonly EncodedExample[]): number => part.length * collate(part).shape[1];
+  let whole = 0;
+  for (let i = 0; i < sorted.length; i += batchSize) whole += padded(sorted.slice(i, i + batchSize));
+  let seconds = 0;
+  // The first one compiles.
+  for (let round = 0; round < 2; round++) {
+    const metrics = await evaluateLoss({ model, dataset, prefix: 'eval', collate, batchSize });
+    seconds = metrics.eval_runtime;
+  }
+  return (1000 * seconds * whole) / padded(dataset);
+}
+
+async function folderBytes(folder: string): Promise<number> {
+  const names = await fs.readdir(folder);
+  const sizes = await Promise.all(names.map(async (name) => (await fs.stat(path.join(folder, name))).size));
+  return sizes.reduce((a, b) => a + b, 0);
+}
