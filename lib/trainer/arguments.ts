@@ -8,6 +8,7 @@ import { SCHEDULE_SETTINGS, SCHEDULES } from './schedules';
 import type { ScheduleSettings } from './schedules';
 
 const STRATEGIES = ['no', 'steps', 'epoch'] as const;
+const REPORTS = ['jsonl', 'tensorboard', 'html'] as const;
 
 const schema = z.strictObject({
   /** Folder for checkpoints and trainer_state.json. */
@@ -97,6 +98,20 @@ const schema = z.strictObject({
   autoFindBatchSize: z.boolean().default(false),
   /** Check before the first step that everything works that the run needs, and what the run will take. */
   preflight: z.boolean().default(true),
+  /**
+   * Reports to write into loggingDir: 'jsonl' (log.jsonl), 'tensorboard' (event files), 'html' (report.html, opens
+   * offline); 'all' or 'none'. log.jsonl comes with each. A resumed run goes on in them, a new one starts them anew.
+   */
+  reportTo: z
+    .union([z.enum([...REPORTS, 'all', 'none']), z.array(z.enum(REPORTS))])
+    .default('none')
+    .transform((wanted) => {
+      if (wanted === 'none') return [];
+      if (wanted === 'all') return [...REPORTS];
+      return typeof wanted === 'string' ? [wanted] : wanted;
+    }),
+  /** Default: the folder `runs` in outputDir. */
+  loggingDir: z.string().min(1).optional(),
   /** Apply the model's dropout while training. */
   dropout: z.boolean().default(true),
 });

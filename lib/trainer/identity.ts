@@ -20,6 +20,8 @@ const FREE: readonly (keyof TrainingValues)[] = [
   'earlyStoppingPatience',
   'autoFindBatchSize',
   'preflight',
+  'reportTo',
+  'loggingDir',
 ];
 
 /** Values that stand for a large array in a fingerprint. */

@@ -27,6 +27,7 @@ import { preflight } from './preflight';
 import type { PreflightReport } from './preflight-report';
 import { consoleProgress, howToGoOn } from './progress';
 import { runOptimizer } from './run-optimizer';
+import { reports } from './reports';
 import { makeOutputFolder, resumeRun } from './resume';
 import type { TrainOptions } from './resume';
 import { runOutput } from './run-output';
@@ -85,7 +86,8 @@ export class Trainer {
     this.collate = options.dataCollator ?? createDataCollator({ padTokenId: 0, maxLength });
     this.generate = options.generate;
     this.state = this.freshState();
-    this.callbacks = new CallbackList(options.callbacks ?? [consoleProgress()], () => ({
+    const callbacks = [...(options.callbacks ?? [consoleProgress()]), ...reports(this.values)];
+    this.callbacks = new CallbackList(callbacks, () => ({
       args: this.values,
       state: this.state,
       control: this.control,

@@ -1,0 +1,110 @@
+/**
+ * A line figure as SVG text: for reports that open anywhere, with nothing to load.
+ */
+
+export interface LineFigure {
+  readonly title: string;
+  readonly series: readonly {
+    readonly name: string;
+    readonly points: readonly (readonly [number, number])[];
+  }[];
+}
+
+const [WIDTH, HEIGHT] = [640, 300];
+const MARGIN = { left: 70, right: 15, top: 40, bottom: 40 };
+const COLORS = ['#2f86d6', '#e07b28', '#35a15a', '#d6504f', '#8f6fc9'];
+/** More points than this are thinned out: a figure has no more pixels. */
+const MOST_POINTS = 1000;
+
+/** @returns an svg element; points that are not finite are left out */
+export function lineSvg({ title, series }: LineFigure): string {
+  const lines = series.map(({ name, points }) => ({ name, points: thinned(points.filter(isFinitePoint)) }));
+  const all = lines.flatMap(({ points }) => points);
+  const x = axis(
+    all.map(([value]) => value),
+    MARGIN.left,
+    WIDTH - MARGIN.right,
+  );
+  const y = axis(
+    all.map(([, value]) => value),
+    HEIGHT - MARGIN.bottom,
+    MARGIN.top,
+  );
+  const right = WIDTH - MARGIN.right;
+  const grid = [
+    ...y.ticks.map(
+      (tick) =>
+        `<line class="grid" x1="${MARGIN.left}" x2="${right}" y1="${place(y, tick)}" y2="${place(y, tick)}"/>` +
+        `<text class="end" x="${MARGIN.left - 8}" y="${place(y, tick)}" dy="4">${label(tick)}</text>`,
+    ),
+    ...x.ticks.map(
+      (tick) => `<text class="middle" x="${place(x, tick)}" y="${HEIGHT - 20}">${label(tick)}</text>`,
+    ),
+    `<text class="middle" x="${(MARGIN.left + right) / 2}" y="${HEIGHT - 4}">step</text>`,
+  ];
+  const drawn = lines.map(({ name, points }, i) => {
+    const color = COLORS[i % COLORS.length];
+    const path = points.map(([px, py]) => `${place(x, px)},${place(y, py)}`).join(' ');
+    const dots = points
+      .slice(0, points.length > 40 ? 0 : undefined)
+      .map(([px, py]) => `<circle cx="${place(x, px)}" cy="${place(y, py)}" r="2.5" fill="${color}"/>`);
+    const key =
+      lines.length < 2
+        ? ''
+        : `<text x="${MARGIN.left + 8 + i * 130}" y="34" style="fill:${color}">${escaped(name)}</text>`;
+    return `<polyline fill="none" stroke="${color}" stroke-width="1.8" points="${path}"/>${dots.join('')}${key}`;
+  });
+  return (
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${escaped(title)}">` +
+    `<text class="title" x="${MARGIN.left}" y="18">${escaped(title)}</text>${grid.join('')}${drawn.join('')}</svg>`
+  );
+}
+
+/** Text that can stand in HTML. */
+export function escaped(text: string): string {
+  return text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;').replace(/"/g, '&quot;');
+}
+
+interface Axis {
+  readonly low: number;
+  readonly high: number;
+  readonly from: number;
+  readonly to: number;
+  readonly ticks: readonly number[];
+}
+
+/** An axis around the values, with ticks at round numbers; `from` and `to` in pixels. */
+function axis(values: readonly number[], from: number, to: number): Axis {
+  let low = values.reduce((least, value) => Math.min(least, value), Infinity);
+  let high = values.reduce((most, value) => Math.max(most, value), -Infinity);
+  if (values.length === 0) [low, high] = [0, 1];
+  if (low === high)
+    [low, high] = [low - Math.max(Math.abs(low) / 2, 1e-12), high + Math.max(Math.abs(high) / 2, 1e-12)];
+  const rough = (high - low) / 5;
+  const decade = 10 ** Math.floor(Math.log10(rough));
+  const step = decade * ([1, 2, 5].find((factor) => factor * decade >= rough) ?? 10);
+  const count = Math.floor(high / step + 1e-9) - Math.ceil(low / step - 1e-9) + 1;
+  const ticks = Array.from({ length: count }, (_, i) => (Math.ceil(low / step - 1e-9) + i) * step);
+  return { low, high, from, to, ticks };
+}
+
+function place({ low, high, from, to }: Axis, value: number): string {
+  return (from + ((to - from) * (value - low)) / (high - low)).toFixed(1);
+}
+
+function label(value: number): string {
+  if (value === 0) return '0';
+  const size = Math.abs(value);
+  return size >= 1e5 || size < 1e-3
+    ? value.toExponential().replace(/(\.\d{2})\d*e/, '$1e')
+    : String(Number(value.toPrecision(6)));
+}
+
+function thinned<T>(points: readonly T[]): readonly T[] {
+  const stride = Math.ceil(points.length / MOST_POINTS);
+  return points.filter((_, i) => i % stride === 0 || i === points.length - 1);
+}
+
+function isFinitePoint([x, y]: readonly [number, number]): boolean {
+  return Number.isFinite(x) && Number.isFinite(y);
+}
