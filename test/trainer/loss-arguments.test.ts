@@ -149,7 +149,7 @@ async function batchesOf(options: Partial<TrainingOptions>): Promise<Batch[]> {
   };
   const args = new TrainingArguments({
     ...{ outputDir: folder(), learningRate: 0, numTrainEpochs: 1, perDeviceTrainBatchSize: 3 },
-    ...{ saveStrategy: 'no', loggingStrategy: 'no' },
+    ...{ saveStrategy: 'no', loggingStrategy: 'no', preflight: false },
     ...options,
   });
   const model = await smallModel({ n_embd: 4, n_head: 1, n_inner: 4 });
