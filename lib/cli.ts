@@ -2,6 +2,7 @@
 /** The `tunebook` command. Each subcommand lives in its room; this file only reads the command line. */
 import { Command, InvalidArgumentError } from 'commander';
 import { addDatasetCommands } from './dataset-command';
+import { addGenerateCommand } from './generate-command';
 import { checkNotebook, type CheckOptions } from './notebook/check';
 import { doctorCommand } from './notebook/doctor';
 import { installKernel, listKernels, uninstallKernel, type KernelPlace } from './notebook/kernelspec';
@@ -146,6 +147,7 @@ program
   });
 
 addDatasetCommands(program);
+addGenerateCommand(program, count);
 
 program.parseAsync().catch((error: unknown) => {
   if (error instanceof Error && 'exitCode' in error) return; // commander has said it

@@ -38,3 +38,5 @@ export * from './trainer';
 export * from './generation';
 export * from './eval';
 export * from './notebook';
+export { generateAnswers } from './generate-command';
+export type { GenerateCommandOptions, GenerateCommandResult } from './generate-command';

@@ -2,6 +2,7 @@
  * Linear map whose weight stays in 4 bits: ONNX Runtime reads codes and block scales itself. Only where its
  * contributed CPU operators are; elsewhere, and for gradients, weights are restored first.
  */
+import type { Value } from '../graph';
 import { lower, requireShapes, sizeOf } from '../kernels/registry';
 import { reshape } from '../kernels/elementwise';
 import { tf } from '../tf';
@@ -37,6 +38,13 @@ export function linear4bit(x: Tensor, weight: PackedWeight, bias?: Tensor): Tens
 const KERNEL = 'TunebookLinear4bit';
 /** ONNX Runtime's numbers of the code books. */
 const QUANT_TYPES = { fp4: 0, nf4: 1 };
+/**
+ * The operator restores its whole weight to float32 with each call, 235 MB for Mistral-7B's largest, and memory of
+ * that size is new each time. So it gets the weight in pieces: for few rows, where restoring is nearly all that a
+ * product costs, of a size (bytes in float32) that the processor's cache keeps; else of one that is used again.
+ */
+const [CACHED, BOUNDED] = [2 << 20, 16 << 20];
+const FEW_ROWS = 32;
 
 lower<{ quantType: 'nf4' | 'fp4'; outSize: number }>(KERNEL, ({ b, inputs, attrs }) => {
   const [x, codes, absmax] = [b.value(inputs.x), b.value(inputs.codes), b.value(inputs.absmax)];
@@ -50,17 +58,42 @@ lower<{ quantType: 'nf4' | 'fp4'; outSize: number }>(KERNEL, ({ b, inputs, attrs
     absmax.shape,
   );
   const rows = sizeOf(x.shape) / inSize;
-  const product = b.emit('MatMulBnb4', [reshape(b, x, [rows, inSize]), codes, absmax], {
-    shape: [rows, attrs.outSize],
-    dtype: 'float32',
-    domain: 'com.microsoft',
-    attributes: {
-      K: inSize,
-      N: attrs.outSize,
-      block_size: blockSize,
-      quant_type: QUANT_TYPES[attrs.quantType],
-      transB: 1,
-    },
-  });
+  const matrix = reshape(b, x, [rows, inSize]);
+  const step = Math.max(16, Math.floor((rows <= FEW_ROWS ? CACHED : BOUNDED) / (4 * inSize)));
+  const pieces: Value[] = [];
+  for (let start = 0; start < attrs.outSize; start += step) {
+    const outs = Math.min(step, attrs.outSize - start);
+    const part = (value: Value, perOut: number): Value => {
+      if (outs === attrs.outSize) return value;
+      const [from, to] = [start * perOut, (start + outs) * perOut];
+      return b.emit('Slice', [value, b.int64([from]), b.int64([to])], {
+        shape: [to - from],
+        dtype: value.dtype,
+      });
+    };
+    const inputs = [matrix, part(codes, inSize / 2), part(absmax, inSize / blockSize)];
+    pieces.push(
+      b.emit('MatMulBnb4', inputs, {
+        shape: [rows, outs],
+        dtype: 'float32',
+        domain: 'com.microsoft',
+        attributes: {
+          K: inSize,
+          N: outs,
+          block_size: blockSize,
+          quant_type: QUANT_TYPES[attrs.quantType],
+          transB: 1,
+        },
+      }),
+    );
+  }
+  const product =
+    pieces.length === 1
+      ? pieces[0]
+      : b.emit('Concat', pieces, {
+          shape: [rows, attrs.outSize],
+          dtype: 'float32',
+          attributes: { axis: 1 },
+        });
   return reshape(b, product, [...x.shape.slice(0, -1), attrs.outSize]);
 });
