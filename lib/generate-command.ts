@@ -6,7 +6,7 @@ import { promises as fs } from 'node:fs';
 import path from 'node:path';
 import { Option, type Command } from 'commander';
 import { textGenerator } from './generation';
-import { AutoModelForCausalLM, loadAdapter } from './models';
+import { AutoModelForCausalLM, loadAdapter, peakMemoryBytes } from './models';
 import { BitsAndBytesConfig } from './quantization';
 import { AutoTokenizer } from './tokenizer';
 import { TunebookError } from './types';
@@ -65,7 +65,7 @@ export async function generateAnswers(
       answers,
       loadMs: Math.round(loaded - started),
       generateMs: Math.round(performance.now() - loaded),
-      peakMemoryBytes: process.resourceUsage().maxRSS * 1024,
+      peakMemoryBytes: peakMemoryBytes(),
     };
   } finally {
     await model.dispose();

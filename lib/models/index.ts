@@ -6,6 +6,7 @@ export type { FromPretrainedOptions, SavePretrainedOptions } from './auto';
 export type { Architecture, DropoutSite, LinearModule, ParameterSpec } from './architecture';
 export { storedName } from './architecture';
 export { attentionBias, positionIds } from './attention-bias';
+export { peakMemoryBytes } from './available-memory';
 export { CausalLM } from './causal-lm';
 export type { LayerCache } from './causal-lm';
 export type { ForwardInputs, ForwardOutput } from './forward-inputs';
