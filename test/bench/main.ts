@@ -1,18 +1,29 @@
 /**
- * `npm run bench -- gpt2|mistral|dataset|notebook [--json]`: speeds as ratios inside one run, and peak memory. Never part of the
- * tests, whose machine may be busy.
+ * `npm run bench -- gpt2|mistral|mistral-layer|dataset|notebook [--json]`: speeds as ratios inside one run, and peak
+ * memory. Never part of the tests, whose machine may be busy. `mistral` takes `--layers N --folder F --rows R --tokens T
+ * --steps S`.
  */
+import { parseArgs } from 'node:util';
 import { benchDataset } from './dataset';
 import { benchGpt2 } from './gpt2';
 import { benchMistral } from './mistral';
+import { benchWholeMistral } from './mistral-whole';
+import type { WholeBench } from './mistral-whole';
 import { benchNotebook } from './notebook';
 
 type Row = [name: string, value: string];
 
 async function main(): Promise<void> {
-  const args = process.argv.slice(2);
-  const json = args.includes('--json');
-  const [which = 'gpt2'] = args.filter((arg) => !arg.startsWith('--'));
+  const text = { type: 'string' } as const;
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      json: { type: 'boolean', default: false },
+      ...{ layers: text, folder: text, rows: text, tokens: text, steps: text },
+    },
+  });
+  const { json } = values;
+  const [which = 'gpt2'] = positionals;
   if (which === 'gpt2') {
     const result = await benchGpt2();
     print(json, result, [
@@ -42,7 +53,19 @@ async function main(): Promise<void> {
       ['completion', ms(result.completionMs)],
       ['limits (2 s, 150 ms) held', String(result.reached)],
     ]);
-  } else if (which === 'dataset' || which === 'mistral') {
+  } else if (which === 'mistral') {
+    const number = (given: string | undefined): number | undefined =>
+      given === undefined ? undefined : Number(given);
+    const { folder, layers, rows, tokens, steps } = values;
+    const sizes = {
+      layers: number(layers),
+      rows: number(rows),
+      tokens: number(tokens),
+      steps: number(steps),
+    };
+    const result = await benchWholeMistral({ folder, ...sizes });
+    print(json, result, wholeRows(result));
+  } else if (which === 'dataset' || which === 'mistral-layer') {
     const result: object = which === 'dataset' ? await benchDataset() : await benchMistral();
     print(
       json,
@@ -50,9 +73,38 @@ async function main(): Promise<void> {
       Object.entries(result).map(([name, value]): Row => [name, String(value)]),
     );
   } else {
-    console.error(`bench: expected gpt2, mistral, dataset or notebook, got ${which}.`);
+    console.error(`bench: expected gpt2, mistral, mistral-layer, dataset or notebook, got ${which}.`);
     process.exit(2);
   }
+}
+
+function wholeRows(result: WholeBench): Row[] {
+  const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(2)} GB`;
+  const phase = (name: string, values: WholeBench['inMemory']): Row[] => [
+    [`${name}: loading`, `${values.loadSeconds.toFixed(0)} s, peak ${gigabytes(values.loadPeakBytes)}`],
+    ['  planned in memory', `${values.memoryBytes} bytes`],
+    ['  planned on disk', `${values.diskBytes} bytes`],
+    ['  process once loaded', gigabytes(values.loadedBytes)],
+    ['  LoRA step', `${values.stepSeconds.toFixed(1)} s, peak ${gigabytes(values.peakBytes)}`],
+    ['  share of the GEMM peak', `${percent(values.shareOfPeak)} of ${values.peakGflops.toFixed(0)} GFLOP/s`],
+  ];
+  const { fresh } = result;
+  return [
+    ['layers, tokens of a step', `${result.layers}, ${result.tokens}`],
+    ['parameters', `${result.parameters}; ${result.trainable}`],
+    [
+      '16-bit checkpoint',
+      `${gigabytes(result.checkpointBytes)}, written in ${result.writeSeconds.toFixed(0)} s`,
+    ],
+    ...phase('in memory', result.inMemory),
+    ...phase('layers on disk', result.offloaded),
+    ['  step over that in memory', result.offloadedOverInMemory.toFixed(2)],
+    [
+      'fresh process',
+      `loaded in ${(fresh.loadMs / 1000).toFixed(0)} s, prompt and 8 tokens in ${(fresh.generateMs / 1000).toFixed(1)} s, ` +
+        `peak ${gigabytes(fresh.peakMemoryBytes)}`,
+    ],
+  ];
 }
 
 function print(json: boolean, result: object, rows: readonly Row[]): void {

@@ -12,6 +12,7 @@ import {
   getPeftModel,
   LoraConfig,
   mistral,
+  peakMemoryBytes,
 } from '../../lib/models';
 import type { FrozenLayer } from '../../lib/models';
 import { ResidentLayers } from '../../lib/models/frozen-layers';
@@ -88,7 +89,7 @@ export async function benchMistral(options: MistralBenchOptions = {}): Promise<M
       peakGflops,
       shareOfPeak: (3 * 2 * linearWeights * tokens) / (trainingMs * 1e6) / peakGflops,
       packedBytes: packedBytes(model),
-      peakMemoryBytes: process.resourceUsage().maxRSS * 1024,
+      peakMemoryBytes: peakMemoryBytes(),
     };
   } finally {
     await model.dispose();
@@ -153,8 +154,8 @@ function randomBatch(batchSize: number, sequenceLength: number): Batch {
   };
 }
 
-/** The layer's largest product alone. */
-async function productGflops(engine: Engine, tokens: number, repeats: number): Promise<number> {
+/** The largest product of a layer alone, 1e9 operations per second. */
+export async function productGflops(engine: Engine, tokens: number, repeats: number): Promise<number> {
   const [inSize, outSize] = [4096, 14336];
   const shapes = { x: [tokens, inSize], weight: [outSize, inSize] };
   const product = await engine.compile(
