@@ -72,13 +72,15 @@ export async function newestWhole(
 
 /**
  * Ends what a crash interrupted: a draft that is whole, with no whole checkpoint of its name, takes its name;
- * every other one goes.
+ * every other one goes, and so does what a preflight left.
  */
 export async function settleDrafts(outputDir: string): Promise<void> {
   const names = await fs.readdir(outputDir).catch(() => [] as string[]);
-  for (const name of names.filter((n) => /^checkpoint-\d+\.draft$/.test(n))) {
+  for (const name of names) {
     const draft = path.join(outputDir, name);
     const folder = draft.slice(0, -DRAFT.length);
+    if (/^\.?preflight-\d+/.test(name)) await fs.rm(draft, { recursive: true, force: true });
+    if (!/^checkpoint-\d+\.draft$/.test(name)) continue;
     if ((await checkpointFault(draft)) === undefined && (await checkpointFault(folder)) !== undefined) {
       await fs.rm(folder, { recursive: true, force: true });
       await fs.rename(draft, folder);
