@@ -1,0 +1,125 @@
+/**
+ * How runs end early, as real processes: signals, a second Ctrl-C, a time limit, a full disk, too little memory.
+ */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { after, test } from 'node:test';
+import { checkpointFault, listCheckpoints, newestWhole } from '../../lib/trainer';
+import type { TrainOutput } from '../../lib/trainer';
+import { startChild } from './child-process';
+import type { ChildEnd } from './child-process';
+import { crashOptions } from './child-run';
+
+const temporary = fs.mkdtempSync(path.join(os.tmpdir(), 'tunebook-stop-'));
+after(() => fs.rmSync(temporary, { recursive: true, force: true }));
+let folders = 0;
+const folder = (): string => path.join(temporary, `run-${folders++}`);
+
+const outcome = ({ output }: ChildEnd): TrainOutput =>
+  JSON.parse(/^outcome (.*)$/m.exec(output)?.[1] ?? 'null') as TrainOutput;
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  test(`${signal}: the step is finished, the model evaluated, a checkpoint written, and how to go on said`, async () => {
+    const options = { ...crashOptions(folder()), saveStrategy: 'no' as const, evalOnStop: true };
+    let sent = false;
+    const end = await startChild({ kind: 'full', options, resume: false }, (what, kill) => {
+      if (what !== 'onSubstepEnd' || sent) return;
+      sent = true;
+      kill(signal);
+    });
+    const result = outcome(end);
+    assert.equal(end.code, 0, end.output);
+    assert.equal(result.stopped, 'interrupted');
+    assert.ok(result.globalStep >= 1 && result.globalStep <= 3, `stopped at ${result.globalStep}`);
+    assert.ok(result.metrics.eval_loss > 0);
+    assert.equal(await checkpointFault(result.checkpoint ?? ''), undefined);
+    assert.match(end.output, /Training stopped \(interrupted\).*resumeFromCheckpoint: true/);
+    const again = await startChild({ kind: 'full', options, resume: true });
+    assert.equal(outcome(again).globalStep, 24);
+  });
+}
+
+test('a second Ctrl-C ends the process at once and leaves the last checkpoint whole', async () => {
+  const options = { ...crashOptions(folder()), saveSteps: 1, maxSteps: 5000 };
+  let saves = 0;
+  const end = await startChild({ kind: 'full', options, resume: false }, (what, kill) => {
+    if (what === 'onSave') saves++;
+    // The first one inside a step, the second one while its checkpoint is written.
+    if (saves >= 2 && (what === 'onSubstepEnd' || what === 'onStepEnd')) kill('SIGINT');
+  });
+  assert.equal(end.code, 130, end.output);
+  assert.doesNotMatch(end.output, /^outcome/m);
+  const newest = await newestWhole(options.outputDir, () => assert.fail('a damaged checkpoint'));
+  assert.ok(newest !== undefined);
+});
+
+test('a time limit ends cleanly, and the evaluation at the stop does not change what follows', async () => {
+  const run = async (evalOnStop: boolean): Promise<string> => {
+    const options = { ...crashOptions(folder()), evalOnStop };
+    const first = outcome(
+      await startChild({ kind: 'full', options: { ...options, maxTimeMs: 1 }, resume: false }),
+    );
+    assert.deepEqual([first.stopped, first.globalStep], ['time limit', 1]);
+    assert.equal('eval_loss' in first.metrics, evalOnStop);
+    const second = await startChild({ kind: 'full', options, resume: true });
+    assert.equal(outcome(second).stopped, 'finished', second.output);
+    return fs
+      .readFileSync(path.join(options.outputDir, 'checkpoint-24', 'model.safetensors'))
+      .toString('base64');
+  };
+  assert.equal(await run(true), await run(false));
+});
+
+test('a file that cannot grow further during a checkpoint: the run stops, the last checkpoint is kept', async () => {
+  const options = { ...crashOptions(folder()), optim: 'adamw' as const };
+  // Weights fit below the limit, the optimizer's two moments do not.
+  const probe = await startChild({ kind: 'full', options: { ...options, maxSteps: 2 }, resume: false });
+  assert.equal(outcome(probe).globalStep, 2);
+  const blocks =
+    Math.ceil(fs.statSync(path.join(options.outputDir, 'checkpoint-2', 'model.safetensors')).size / 512) + 8;
+  const end = await startChild(
+    { kind: 'full', options: { ...options, maxSteps: 2 }, resume: false },
+    undefined,
+    `trap '' XFSZ; ulimit -f ${blocks}; exec "$@"`,
+  );
+  assert.equal(end.code, 1);
+  assert.match(end.output, /failed trainer: checkpoint-2 could not be written.*There is no checkpoint yet/s);
+  assert.deepEqual(await listCheckpoints(options.outputDir), []);
+  assert.deepEqual(fs.readdirSync(options.outputDir).sort(), ['replaced', 'trainer_state.json']);
+  // The one that was there before is still whole.
+  assert.equal(await checkpointFault(path.join(options.outputDir, 'replaced', 'checkpoint-2')), undefined);
+});
+
+const canMount = process.platform === 'linux' && process.getuid?.() === 0;
+
+test(
+  'a full disk during a checkpoint',
+  { skip: canMount ? false : 'needs a root user to make a small disk' },
+  async () => {
+    const disk = folder();
+    fs.mkdirSync(disk);
+    // Two checkpoints of some 190 kB fit, the third does not.
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=500k', 'tmpfs', disk]);
+    try {
+      const options = { ...crashOptions(path.join(disk, 'run')), saveTotalLimit: undefined };
+      const end = await startChild({ kind: 'full', options, resume: false });
+      assert.equal(end.code, 1);
+      assert.match(
+        end.output,
+        /failed trainer: checkpoint-\d+ could not be written.*(disk is full|expected room).*The last checkpoint is .*checkpoint-\d+\./s,
+      );
+      const kept = await listCheckpoints(options.outputDir);
+      assert.ok(kept.length >= 1);
+      for (const { folder: checkpoint } of kept) assert.equal(await checkpointFault(checkpoint), undefined);
+      assert.deepEqual(
+        fs.readdirSync(options.outputDir).filter((name) => name.endsWith('.draft')),
+        [],
+      );
+    } finally {
+      execFileSync('umount', [disk]);
+    }
+  },
+);
