@@ -5,6 +5,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import type * as TypeScript from 'typescript';
+import { usingAdvice } from './error-report';
 import { loadTypescript } from './load-typescript';
 import { cellSource, cellTags, type Notebook } from './nbformat';
 
@@ -84,7 +85,7 @@ function cellModules(notebook: Notebook): CellModule[] {
     for (const [name, kind] of own) known.set(name, { module, kind });
     modules.push({
       cell: i + 1,
-      text: `${head.join(' ')}\n${source}\nexport { ${[...own.keys()].join(', ')} };`,
+      text: `${head.join(' ')}\n${source.replace(/^export (?=(?:async|const|let|function|class|abstract|interface|type|enum)\b)/gm, '       ')}\nexport { ${[...own.keys()].join(', ')} };`,
     });
   }
   return modules;
@@ -133,14 +134,29 @@ export function checkCellTypes(notebook: Notebook, file: string): TypeFinding[] 
   return [...modules].flatMap(([name, { cell }]) => {
     const source = program.getSourceFile(name);
     if (!source) return [];
-    return [...program.getSyntacticDiagnostics(source), ...program.getSemanticDiagnostics(source)].map(
+    const using = usingLines(ts, source).map((line): TypeFinding => ({ cell, line, message: usingAdvice }));
+    const found = [...program.getSyntacticDiagnostics(source), ...program.getSemanticDiagnostics(source)].map(
       ({ start, messageText }): TypeFinding => ({
         cell,
         line: source.getLineAndCharacterOfPosition(start ?? 0).line,
         message: ts.flattenDiagnosticMessageText(messageText, ' '),
       }),
     );
+    return [...using, ...found];
   });
+}
+
+/** Lines with `using`, which this compiler knows and the kernel's does not. */
+function usingLines(ts: typeof TypeScript, source: TypeScript.SourceFile): number[] {
+  const lines: number[] = [];
+  const visit = (node: TypeScript.Node): void => {
+    const kind = ts.isVariableDeclarationList(node) ? node.flags & ts.NodeFlags.BlockScoped : 0;
+    if (kind === ts.NodeFlags.Using || kind === ts.NodeFlags.AwaitUsing)
+      lines.push(source.getLineAndCharacterOfPosition(node.getStart(source)).line);
+    ts.forEachChild(node, visit);
+  };
+  visit(source);
+  return lines;
 }
 
 /** Packages that the cells import and the nearest package.json does not name. */

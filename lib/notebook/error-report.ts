@@ -50,7 +50,7 @@ function frameText(source: string, line: number, column: number): string[] {
 
 function stackLines(error: Error, cells: CellSources): { frames: string[]; first: [number, Place] | null } {
   let first: [number, Place] | null = null;
-  const frames = (error.stack ?? '')
+  const frames = (typeof error.stack === 'string' ? error.stack : '')
     .split('\n')
     .filter(
       (line) =>
@@ -96,8 +96,17 @@ function traceError(error: Error, cells: CellSources, depth = 0): string[] {
   return out;
 }
 
-/** The report of a thrown value, an Error or not. */
+/** The report of a thrown value, an Error or not; whatever it does when it is looked at. */
 export function reportThrown(thrown: unknown, cells: CellSources): ErrorReport {
+  try {
+    return describeThrown(thrown, cells);
+  } catch {
+    const evalue = `a ${typeof thrown} was thrown that cannot be shown`;
+    return { ename: 'ThrownValue', evalue, traceback: [`${red('ThrownValue')}: ${evalue}`] };
+  }
+}
+
+function describeThrown(thrown: unknown, cells: CellSources): ErrorReport {
   const code = (thrown as { code?: unknown } | null | undefined)?.code;
   if (code === 'ERR_SCRIPT_EXECUTION_INTERRUPTED') return reportThrown(new KeyboardInterrupt(), cells);
   if (!(thrown instanceof Error)) {
@@ -112,14 +121,26 @@ export function reportThrown(thrown: unknown, cells: CellSources): ErrorReport {
     };
   }
   return {
-    ename: thrown.name,
-    evalue: stripVTControlCharacters(thrown.message),
+    ename: String(thrown.name),
+    evalue: stripVTControlCharacters(String(thrown.message)),
     traceback: traceError(thrown, cells),
   };
 }
 
+/** What the kernel's TypeScript says of `using`, which is newer than it, is three riddles. */
+function explain(findings: readonly Finding[]): readonly Finding[] {
+  const using = findings.find(({ message }) => message === "Cannot find name 'using'.");
+  if (!using) return findings;
+  return [{ ...using, message: usingAdvice }, ...findings.filter(({ line }) => line !== using.line)];
+}
+
+/** Said by the kernel and by `tunebook check`. */
+export const usingAdvice =
+  "the kernel's TypeScript 5.0.4 does not know `using`; write `const` and `try { } finally { }`";
+
 /** The report of a cell that does not compile: each finding with its line. */
-export function reportFindings(findings: readonly Finding[], source: string): ErrorReport {
+export function reportFindings(all: readonly Finding[], source: string): ErrorReport {
+  const findings = explain(all);
   const at = (finding: Finding): string =>
     `${finding.file ? `${finding.file}, ` : ''}line ${finding.line + 1}:${finding.column + 1}`;
   return {

@@ -2,6 +2,9 @@
  * Runs cells on the kernel's main thread: what stock tslab prints as text becomes `error`, `execute_result` and
  * `stream` messages of the cell that it belongs to, also when it comes from a timer after the cell's end.
  */
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { inspect } from 'node:util';
 import { CellContext } from './cell-context';
 import {
@@ -11,7 +14,7 @@ import {
   type ErrorReport,
   type Finding,
 } from './error-report';
-import { awaitHelper, iterateHelper, prepareTslab, type PreparedTslab } from './host-compiler';
+import { awaitHelper, iterateHelper, metaHelper, prepareTslab, type PreparedTslab } from './host-compiler';
 import type { MessageContent } from './wire';
 
 /** Where the cells' messages go. */
@@ -245,6 +248,17 @@ export class CellRunner {
         }),
       };
     };
-    Object.assign(globalThis, { [awaitHelper]: guard, [iterateHelper]: iterate });
+    // A cell is no file: it counts as one in the folder that it runs in.
+    const here = path.join(process.cwd(), 'notebook.ts');
+    const meta = {
+      url: pathToFileURL(here).href,
+      dirname: process.cwd(),
+      filename: here,
+      resolve: (id: string) => {
+        const found = createRequire(here).resolve(id);
+        return path.isAbsolute(found) ? pathToFileURL(found).href : `node:${found.replace(/^node:/, '')}`;
+      },
+    };
+    Object.assign(globalThis, { [awaitHelper]: guard, [iterateHelper]: iterate, [metaHelper]: meta });
   }
 }

@@ -18,6 +18,7 @@ const packageTypes = path.resolve(__dirname, '..', 'index.d.ts');
 /** Names that compiled cells use; put on globalThis by `host-cells`. */
 export const awaitHelper = '__tunebookAwait';
 export const iterateHelper = '__tunebookIterate';
+export const metaHelper = '__tunebookMeta';
 
 /** Where cell code that is about to run is reported: before the first statement, and at the first await. */
 export interface RunHooks {
@@ -61,11 +62,11 @@ interface WrappedCode {
   readonly awaits: boolean;
 }
 
-/** Wraps what is awaited in calls of the helpers, without moving a line. */
+/** Wraps what is awaited in calls of the helpers, and gives `import.meta` to CommonJS, without moving a line. */
 function wrapAwaits(ts: typeof TypeScript, code: string): WrappedCode {
-  if (!/\bawait\b/.test(code)) return { code, insertions: [], awaits: false };
+  if (!/\bawait\b|\bimport\.meta\b/.test(code)) return { code, insertions: [], awaits: false };
   const file = ts.createSourceFile('cell.js', code, ts.ScriptTarget.Latest, true, ts.ScriptKind.JS);
-  const edits: { at: number; text: string }[] = [];
+  const edits: { at: number; text: string; instead?: number }[] = [];
   const wrap = (node: TypeScript.Node, helper: string): void => {
     edits.push({ at: node.getStart(file), text: `${helper}(` }, { at: node.end, text: ')' });
   };
@@ -74,6 +75,8 @@ function wrapAwaits(ts: typeof TypeScript, code: string): WrappedCode {
     const loop = ts.isForOfStatement(node) && node.awaitModifier !== undefined;
     if (ts.isAwaitExpression(node)) wrap(node.expression, awaitHelper);
     if (loop) wrap(node.expression, iterateHelper);
+    if (ts.isMetaProperty(node) && node.keywordToken === ts.SyntaxKind.ImportKeyword)
+      edits.push({ at: node.getStart(file), text: metaHelper, instead: node.end });
     awaits ||= !inFunction && (loop || ts.isAwaitExpression(node));
     const inside = inFunction || ts.isFunctionLike(node);
     ts.forEachChild(node, (child) => visit(child, inside));
@@ -84,13 +87,14 @@ function wrapAwaits(ts: typeof TypeScript, code: string): WrappedCode {
   const shiftOfLine = new Map<number, number>();
   let out = '';
   let from = 0;
-  for (const { at, text } of edits) {
+  for (const { at, text, instead = at } of edits) {
     const { line, character } = file.getLineAndCharacterOfPosition(at);
     const shift = shiftOfLine.get(line) ?? 0;
-    insertions.push({ line, column: character + shift, length: text.length });
-    shiftOfLine.set(line, shift + text.length);
+    const length = text.length - (instead - at);
+    insertions.push({ line, column: character + shift, length });
+    shiftOfLine.set(line, shift + length);
     out += code.slice(from, at) + text;
-    from = at;
+    from = instead;
   }
   return { code: out + code.slice(from), insertions, awaits };
 }
@@ -108,6 +112,24 @@ function undoInsertions(place: Place, insertions: readonly Insertion[]): Place {
  */
 function mendUnderscores(text: string | undefined): string | undefined {
   return text?.replace(/\nexport \{[^{}]*\}$/, (line) => line.replace(/([{ ])_(__)/g, '$1$2'));
+}
+
+/**
+ * Cells that were written for a file say `export`; a cell's names are known to the later ones anyway, and tslab
+ * refuses a second export. The word is blanked, so that every place stays.
+ */
+function blankExports(ts: typeof TypeScript, source: string): string {
+  if (!/\bexport\b/.test(source)) return source;
+  const file = ts.createSourceFile('cell.ts', source, ts.ScriptTarget.Latest, true);
+  let out = source;
+  for (const statement of file.statements) {
+    const modifiers = ts.canHaveModifiers(statement) ? (ts.getModifiers(statement) ?? []) : [];
+    const word = modifiers.find(({ kind }) => kind === ts.SyntaxKind.ExportKeyword);
+    if (!word || modifiers.some(({ kind }) => kind === ts.SyntaxKind.DefaultKeyword)) continue;
+    const at = word.getStart(file);
+    out = out.slice(0, at) + ' '.repeat(word.end - at) + out.slice(word.end);
+  }
+  return out;
 }
 
 /** Lets `import 'tunebook'` (and its types) be found where the notebook's folder has no such package. */
@@ -202,7 +224,7 @@ export function prepareTslab(console: ConsoleInterface, hooks: RunHooks): Prepar
   node.complete = (previous, ...rest) => complete(kept.current(previous), ...rest);
   node.convert = (previous, source) => {
     const before = kept.current(previous);
-    const result = convert(before, source);
+    const result = convert(before, blankExports(ts, source));
     const { output, declOutput = '' } = result;
     kept.begin(previous, output === undefined ? null : { before, after: declOutput, output });
     if (output === undefined) return result;

@@ -17,7 +17,7 @@ import {
   type ToMain,
   type ToWire,
 } from './host-protocol';
-import type { ConnectionInfo, MessageContent } from './wire';
+import { unsafeConnection, type ConnectionInfo, type MessageContent } from './wire';
 
 const connectionFile = process.argv[2];
 if (!connectionFile) {
@@ -25,6 +25,11 @@ if (!connectionFile) {
   process.exit(2);
 }
 const connection = JSON.parse(fs.readFileSync(connectionFile, 'utf8')) as ConnectionInfo;
+const unsafe = unsafeConnection(connection);
+if (unsafe !== null) {
+  process.stderr.write(`kernel: ${connectionFile}: ${unsafe}\n`);
+  process.exit(2);
+}
 const shared = new SharedArrayBuffer(4 * slotCount);
 const state = new Int32Array(shared);
 

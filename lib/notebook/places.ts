@@ -4,6 +4,7 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
+import { TunebookError } from '../types';
 
 // This file runs from .build/lib/notebook.
 const packageRoot = path.resolve(__dirname, '..', '..', '..');
@@ -14,8 +15,17 @@ export function projectPath(file: string): string {
   return path.isAbsolute(file) || fs.existsSync(here) ? here : path.join(packageRoot, file);
 }
 
-/** The folder for a run's results, made if missing: what the runner chose, else outputs/`name`. */
+/**
+ * The folder for a run's results, made if missing: what the runner chose, else outputs/`name`.
+ * @throws TunebookError for a name that leads out of outputs/
+ */
 export function runFolder(name: string): string {
+  if (
+    name === '' ||
+    path.isAbsolute(name) ||
+    name.split(/[\\/]/).some((part) => part === '..' || part === '.')
+  )
+    throw new TunebookError(`runFolder: expected a name below outputs/, got ${JSON.stringify(name)}`);
   const folder = process.env.TUNEBOOK_OUTPUT ?? path.join(packageRoot, 'outputs', name);
   fs.mkdirSync(folder, { recursive: true });
   return path.resolve(folder);

@@ -60,6 +60,18 @@ export function pointName(point: Readonly<Record<string, string>>): string {
     .slice(0, 120);
 }
 
+/** The points' folder names; where two would be the same, the later ones get a number. */
+export function pointNames(points: readonly Readonly<Record<string, string>>[]): string[] {
+  const taken = new Set<string>();
+  return points.map((point) => {
+    const name = pointName(point);
+    let free = name;
+    for (let i = 2; taken.has(free.toLowerCase()); i++) free = `${name}~${i}`; // folders may ignore case
+    taken.add(free.toLowerCase());
+    return free;
+  });
+}
+
 /** The numbers of a JSON value by their path. */
 export function flatNumbers(value: unknown, prefix = ''): Record<string, number> {
   if (typeof value === 'number') return { [prefix]: value };
@@ -138,8 +150,9 @@ export async function sweepNotebook(options: SweepOptions): Promise<SweepRun[]> 
     );
   const declared = notebookParameters(readNotebook(options.notebook));
   const values = points.map((point) => checkParameters(declared, { ...options.parameters, ...point }, true));
-  const runs = await inParallel(points, options.jobs ?? 1, async (point, i): Promise<SweepRun> => {
-    const name = pointName(point);
+  const names = pointNames(points);
+  const runs = await inParallel(points, options.jobs ?? 1, async (_point, i): Promise<SweepRun> => {
+    const name = names[i];
     const folder = path.join(options.folder, name);
     const parameters: GivenParameters = values[i];
     const result = await runNotebook({

@@ -42,10 +42,22 @@ export interface ConnectionInfo {
   readonly kernel_name?: string;
 }
 
+/**
+ * Why a kernel must not listen there, null when it may: whoever reaches its ports runs code as this user, so it
+ * listens to this machine only, and to signed messages only.
+ */
+export function unsafeConnection({ ip, transport, key, signature_scheme }: ConnectionInfo): string | null {
+  if (transport !== 'ipc' && !/^(?:127(?:\.\d{1,3}){3}|localhost|::1|\[::1\])$/.test(ip))
+    return `expected an address of this machine only, such as 127.0.0.1, got ip ${JSON.stringify(ip)}`;
+  if (typeof key !== 'string' || key === '') return 'expected a key to sign messages with, got none';
+  if (signature_scheme !== 'hmac-sha256')
+    return `expected signature_scheme hmac-sha256, got ${JSON.stringify(signature_scheme)}`;
+  return null;
+}
+
 const delimiter = Buffer.from('<IDS|MSG>');
 
 function sign(key: string, frames: readonly (string | Buffer)[]): string {
-  if (key === '') return '';
   const hash = createHmac('sha256', key);
   for (const frame of frames) hash.update(frame);
   return hash.digest('hex');
@@ -63,7 +75,7 @@ export function makeHeader(msgType: string, session: string): MessageHeader {
   };
 }
 
-/** The frames of a message, signed with `key` (HMAC-SHA256; an empty key leaves it unsigned). */
+/** The frames of a message, signed with `key` (HMAC-SHA256). */
 export function encodeMessage(
   key: string,
   message: Omit<WireMessage, 'identities'> & { readonly identities?: readonly (Buffer | string)[] },

@@ -96,6 +96,20 @@ describe('check', { timeout: 60_000 }, () => {
     assert.match(found[1].message, /implicitly has an 'any' type/);
   });
 
+  it('sees exports as the kernel does, and says what the kernel does not know', () => {
+    const notebook = makeNotebook([
+      'export const side = 2;\nexport function twice(n: number) { return 2 * n; }',
+      'const area: number = twice(side);\nexport const text: string = area;',
+      '{\n  await using file = { async [Symbol.asyncDispose]() {} };\n}',
+    ]);
+    const found = checkCellTypes(notebook, path.join(root, 'notebooks', 'x.ipynb'));
+    expect(
+      found.slice(0, 2).map(({ cell, line, message }) => `${cell}:${line} ${message}`),
+      /^2:2 Type 'number' is not assignable/,
+      /^3:2 the kernel's TypeScript 5\.0\.4 does not know `using`/,
+    );
+  });
+
   it("passes the project's own notebooks", () => {
     const folder = path.join(root, 'notebooks');
     for (const name of fs.readdirSync(folder).filter((file) => file.endsWith('.ipynb')))

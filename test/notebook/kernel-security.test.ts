@@ -1,0 +1,119 @@
+/** Who may talk to a kernel: its owner, on this machine, with signed messages. And ports that are taken. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import fs from 'node:fs';
+import net from 'node:net';
+import path from 'node:path';
+import { after, describe, it } from 'node:test';
+import { Dealer } from 'zeromq';
+import { KernelClient } from '../../lib/notebook/kernel-client';
+import { encodeMessage, makeHeader, unsafeConnection, type ConnectionInfo } from '../../lib/notebook/wire';
+import { isRunning, Session, sleep } from './kernel-session';
+import { Workplace } from './make-notebook';
+
+const host = path.join(__dirname, '..', '..', 'lib', 'notebook', 'kernel-host.js');
+
+describe('the security of a kernel', { timeout: 60_000 }, () => {
+  const place = new Workplace();
+  after(() => place.remove());
+  /** Runs the kernel's program on a connection until it ends. */
+  const runHost = (connection: object): Promise<{ code: number | null; pid: number; said: string }> => {
+    fs.writeFileSync(place.file('c.json'), JSON.stringify(connection));
+    return new Promise((resolve) => {
+      const child = spawn(process.execPath, [host, place.file('c.json')], {
+        stdio: ['ignore', 'ignore', 'pipe'],
+      });
+      let said = '';
+      child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text));
+      child.once('close', (code) => resolve({ code, pid: child.pid ?? -1, said }));
+    });
+  };
+  const ports = { shell_port: 1, iopub_port: 2, stdin_port: 3, control_port: 4, hb_port: 5 };
+  const good: ConnectionInfo = {
+    ip: '127.0.0.1',
+    transport: 'tcp',
+    key: 'k',
+    signature_scheme: 'hmac-sha256',
+    ...ports,
+  };
+
+  it('refuses addresses that others can reach, a missing key and other signatures', async () => {
+    assert.equal(unsafeConnection(good), null);
+    for (const ip of ['127.8.9.1', 'localhost', '::1']) assert.equal(unsafeConnection({ ...good, ip }), null);
+    for (const ip of ['0.0.0.0', '192.168.0.1', '*', '127.0.0.1.evil.org', ''])
+      assert.match(String(unsafeConnection({ ...good, ip })), /address of this machine only/);
+    assert.match(String(unsafeConnection({ ...good, key: '' })), /key to sign messages/);
+    assert.match(String(unsafeConnection({ ...good, signature_scheme: 'none' })), /hmac-sha256/);
+    const { code, said } = await runHost({ ...good, ip: '0.0.0.0' });
+    assert.equal(code, 2);
+    assert.match(said, /c\.json: expected an address of this machine only/);
+  });
+
+  it('keeps its connection file to its owner, and removes it at the end', async () => {
+    const session = await Session.start(place.folder);
+    const { text } = await session.run('console.log(process.argv[2]);');
+    const file = text.trim();
+    assert.equal(fs.statSync(file).mode & 0o777, 0o600);
+    assert.equal(fs.statSync(path.dirname(file)).mode & 0o777, 0o700);
+    const connection = JSON.parse(fs.readFileSync(file, 'utf8')) as ConnectionInfo;
+    assert.equal(connection.ip, '127.0.0.1');
+    assert.match(connection.key, /^[0-9a-f]{64}$/);
+
+    // A message over the wire that is signed with another key, and one that is not signed, run nothing.
+    const made = place.file('made');
+    const code = `require('fs').writeFileSync(${JSON.stringify(made)}, 'x')`;
+    const request = {
+      header: makeHeader('execute_request', 's'),
+      parent: {},
+      metadata: {},
+      content: { code, silent: false },
+    };
+    const socket = new Dealer({ linger: 0 });
+    socket.connect(`tcp://127.0.0.1:${connection.shell_port}`);
+    const forged = encodeMessage('another key', request);
+    await socket.send(forged);
+    await socket.send([forged[0], '', ...forged.slice(2)]);
+    await socket.send(['rubbish']);
+    const { text: alive } = await session.run('console.log("alive");');
+    await sleep(100);
+    assert.equal(alive, 'alive\n');
+    assert.equal(fs.existsSync(made), false);
+    await socket.send(encodeMessage(connection.key, request));
+    for (let i = 0; i < 50 && !fs.existsSync(made); i++) await sleep(50);
+    assert.ok(fs.existsSync(made), 'the same with the key runs');
+    socket.close();
+    await session.kernel.shutdown();
+    assert.equal(fs.existsSync(path.dirname(file)), false);
+  });
+
+  it('says when a port is in use and ends; the client tries again with other ports', async () => {
+    const server = net.createServer();
+    const port = await new Promise<number>((resolve) =>
+      server.listen(0, '127.0.0.1', () => resolve((server.address() as net.AddressInfo).port)),
+    );
+    const taken = await runHost({
+      ...good,
+      ...Object.fromEntries(Object.keys(ports).map((name) => [name, port])),
+    });
+    assert.match(taken.said, /kernel: cannot listen: .*[Aa]ddress/);
+    assert.equal(isRunning(taken.pid), false);
+
+    // The first start finds its port taken, the second does not.
+    const marker = place.file('tried');
+    const script = `const fs = require('fs'), file = process.argv[1];
+      if (!fs.existsSync(${JSON.stringify(marker)})) {
+        fs.writeFileSync(${JSON.stringify(marker)}, '');
+        fs.writeFileSync(file, JSON.stringify({ ...JSON.parse(fs.readFileSync(file, 'utf8')), shell_port: ${port} }));
+      }
+      process.argv[2] = file; require(${JSON.stringify(host)});`;
+    const kernel = await KernelClient.start({
+      cwd: place.folder,
+      argv: [process.execPath, '-e', script, '{connection_file}'],
+    });
+    assert.ok(fs.existsSync(marker));
+    const { content } = await kernel.execute('1').done;
+    assert.equal(content.status, 'ok');
+    await kernel.shutdown();
+    server.close();
+  });
+});
