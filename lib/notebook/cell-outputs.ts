@@ -16,7 +16,16 @@ function bundle(data: unknown): MimeBundle {
 
 /** What a terminal shows of `text`: the rest of a line that a carriage return has overwritten is dropped. */
 export function foldCarriageReturns(text: string): string {
-  return text.replace(/\r+\n/g, '\n').replace(/[^\n]*\r(?=[^\n])/g, '');
+  if (!text.includes('\r')) return text;
+  // By lines: a pattern over the whole text would take quadratic time on a line without end.
+  return text
+    .replace(/\r+\n/g, '\n')
+    .split('\n')
+    .map((line) => {
+      const end = line.endsWith('\r') ? line.length - 1 : line.length;
+      return end === 0 ? line : line.slice(line.lastIndexOf('\r', end - 1) + 1);
+    })
+    .join('\n');
 }
 
 /** The outputs of all cells of one run, by the request that ran them. */

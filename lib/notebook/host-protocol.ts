@@ -47,6 +47,8 @@ export type ToWire =
       readonly request: number;
       readonly type: string;
       readonly content: MessageContent;
+      /** What it counts as of `maxBytesInFlight`. */
+      readonly sizeBytes?: number;
     }
   | {
       readonly kind: 'stream';

@@ -276,7 +276,12 @@ parentPort?.on('message', (message: ToWire) => {
       return addToStream(message.request, message.name, message.text);
     case 'publish':
       flushStream();
-      return publish(requests.get(message.request) ?? null, message.type, message.content);
+      return publish(
+        requests.get(message.request) ?? null,
+        message.type,
+        message.content,
+        message.sizeBytes ?? 0,
+      );
     case 'reply':
       if (answering?.id === message.request) {
         const { resolve } = answering;

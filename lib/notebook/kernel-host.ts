@@ -79,6 +79,12 @@ setImmediate(() => {
 
 // --- output: everything written goes to the cell that it comes from ---
 
+/** Counts what is about to be posted; waits while the wire thread has too much of it. */
+function hold(sizeBytes: number): void {
+  const waiting = Atomics.add(state, slot.bytesInFlight, sizeBytes) + sizeBytes;
+  if (waiting > maxBytesInFlight) Atomics.wait(state, slot.bytesInFlight, waiting, 1000);
+}
+
 function writeTo(name: 'stdout' | 'stderr'): typeof process.stdout.write {
   const decoder = new StringDecoder('utf8');
   return (chunk: string | Uint8Array, second?: unknown, third?: unknown): boolean => {
@@ -87,8 +93,7 @@ function writeTo(name: 'stdout' | 'stderr'): typeof process.stdout.write {
       // Only in whole steps of 64 KiB: a message is never larger than the wire's patience.
       for (let from = 0; from < text.length; from += 65536) {
         const part = text.slice(from, from + 65536);
-        const waiting = Atomics.add(state, slot.bytesInFlight, part.length) + part.length;
-        if (waiting > maxBytesInFlight) Atomics.wait(state, slot.bytesInFlight, waiting, 1000);
+        hold(part.length);
         post({ kind: 'stream', request: cells.currentRequest, name, text: part });
       }
     }
@@ -100,13 +105,21 @@ function writeTo(name: 'stdout' | 'stderr'): typeof process.stdout.write {
 process.stdout.write = writeTo('stdout');
 process.stderr.write = writeTo('stderr');
 
+/** About how much a display weighs: most are one long text. */
+function weigh(content: MessageContent): number {
+  const values = Object.values((content.data ?? {}) as Record<string, unknown>);
+  const sizes = values.map(
+    (value) => (typeof value === 'string' ? value : (JSON.stringify(value) ?? '')).length,
+  );
+  return sizes.reduce((sum, size) => sum + size, 500);
+}
+
 function display(data: unknown, update: boolean): void {
-  post({
-    kind: 'publish',
-    request: cells.currentRequest,
-    type: update ? 'update_display_data' : 'display_data',
-    content: data as MessageContent,
-  });
+  const content = data as MessageContent;
+  const sizeBytes = weigh(content);
+  hold(sizeBytes);
+  const type = update ? 'update_display_data' : 'display_data';
+  post({ kind: 'publish', request: cells.currentRequest, type, content, sizeBytes });
 }
 cells.tslab.jupyter.lastWriteDisplayData = display;
 
