@@ -22,6 +22,7 @@ export interface AdamW8bitOptions {
 export function createAdamW8bit(setup: OptimizerSetup, options: AdamW8bitOptions): Optimizer {
   const { parameters, gradients, weightDecay } = setup;
   const { beta1, beta2, epsilon, fullPrecision } = options;
+  const { flat } = gradients;
   const isSmall = ({ name, data }: Parameter): boolean =>
     data.length < SMALLEST || (fullPrecision?.has(name) ?? false);
   const state = new Map<string, Float32Array | Uint8Array>();
@@ -41,6 +42,7 @@ export function createAdamW8bit(setup: OptimizerSetup, options: AdamW8bitOptions
     step(learningRate, gradientScale) {
       const t = ++this.stepCount;
       const correction = Math.sqrt(1 - beta2 ** t);
+      const shift = correction * epsilon;
       const stepSize = (learningRate * correction) / (1 - beta1 ** t);
       let offset = 0;
       for (const [index, { data, decay }] of parameters.entries()) {
@@ -50,10 +52,10 @@ export function createAdamW8bit(setup: OptimizerSetup, options: AdamW8bitOptions
           means[index].load(start, end, mean);
           squares[index].load(start, end, square);
           for (let i = start; i < end; i++) {
-            const slope = gradients.flat[offset + i] * gradientScale;
+            const slope = flat[offset + i] * gradientScale;
             const m = (mean[i - start] = beta1 * mean[i - start] + (1 - beta1) * slope);
             const v = (square[i - start] = beta2 * square[i - start] + (1 - beta2) * slope * slope);
-            data[i] = data[i] * keep - (stepSize * m) / (Math.sqrt(v) + correction * epsilon);
+            data[i] = data[i] * keep - (stepSize * m) / (Math.sqrt(v) + shift);
           }
           means[index].store(start, end, mean);
           squares[index].store(start, end, square);

@@ -50,17 +50,22 @@ export function plainMoment(data: Float32Array): MomentStore {
  */
 export function blockwiseMoment(map: CodeMap, codes: Uint8Array, scales: Float32Array): MomentStore {
   const quotients = new Float32Array(BLOCK);
+  const { values: code } = map;
   return {
     load(start, end, out) {
       const scale = scales[start / BLOCK];
-      for (let i = start; i < end; i++) out[i - start] = map.values[codes[i]] * scale;
+      for (let i = start; i < end; i++) out[i - start] = code[codes[i]] * scale;
     },
     store(start, end, values) {
       const length = end - start;
       let largest = 0;
-      for (let i = 0; i < length; i++) largest = Math.max(largest, Math.abs(values[i]));
+      for (let i = 0; i < length; i++) {
+        const size = Math.abs(values[i]);
+        if (size > largest) largest = size;
+      }
       scales[start / BLOCK] = largest;
-      for (let i = 0; i < length; i++) quotients[i] = largest === 0 ? 0 : values[i] / largest;
+      const divisor = largest === 0 ? 1 : largest;
+      for (let i = 0; i < length; i++) quotients[i] = values[i] / divisor;
       map.encode(quotients, codes.subarray(start, end));
     },
   };

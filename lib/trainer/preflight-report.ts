@@ -15,6 +15,9 @@ export interface PreflightReport {
   readonly stepMs: number;
   /** Largest resident size of the process, bytes. */
   readonly peakMemoryBytes: number;
+  /** What the optimizer keeps from step to step, bytes. */
+  readonly optimizerStateBytes: number;
+  readonly trainableParameters: number;
   /** Memory that the process could still take before the check, bytes. */
   readonly availableMemoryBytes: number;
   readonly checkpointBytes: number;
@@ -45,6 +48,11 @@ export function preflightRows(report: PreflightReport): [name: string, value: st
       `${formatDuration(timeMs.expected)} (${formatDuration(timeMs.low)} to ${formatDuration(timeMs.high)})`,
     ],
     ['peak memory', `${size(report.peakMemoryBytes)}, ${size(report.availableMemoryBytes)} were free`],
+    [
+      'optimizer state',
+      `${size(report.optimizerStateBytes)}, ` +
+        `${(report.optimizerStateBytes / report.trainableParameters).toFixed(2)} bytes a parameter`,
+    ],
     [
       'disk for checkpoints',
       `${report.checkpointsAtATime} x ${size(report.checkpointBytes)}` +

@@ -25,6 +25,7 @@ import {
   leastActivationBytes,
   memoryFault,
 } from './preflight-checks';
+import { optimizerStateBytes } from './optimizers';
 import { timeLimitText } from './preflight-report';
 import type { PreflightReport } from './preflight-report';
 import { batchesMs, mean, timeKinds } from './preflight-timing';
@@ -99,6 +100,8 @@ export async function preflight(request: PreflightRequest): Promise<PreflightRep
       timeMs: time.total,
       stepMs: time.stepMs,
       peakMemoryBytes: process.resourceUsage().maxRSS * 1024,
+      optimizerStateBytes: optimizerStateBytes(optimizer),
+      trainableParameters: request.gradients.flat.length,
       availableMemoryBytes: availableBytes,
       checkpointBytes,
       checkpointsAtATime: count,
@@ -128,7 +131,7 @@ async function staticProblems(
   const problems = [await folderFault('outputDir', outputDir)];
   const offload = model.frozen?.offloadFolder;
   if (offload !== undefined) problems.push(await folderFault('offloadFolder', offload));
-  const stateBytes = [...optimizer.state.values()].reduce((total, { byteLength }) => total + byteLength, 0);
+  const stateBytes = optimizerStateBytes(optimizer);
   const weightBytes =
     model.adapter === undefined ? model.parameters.flat.byteLength : gradients.flat.byteLength;
   problems.push(

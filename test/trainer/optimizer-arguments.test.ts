@@ -7,9 +7,9 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
-import { OPTIMIZERS } from '../../lib/trainer';
+import { OPTIMIZERS, preflightRows, Trainer, TrainingArguments } from '../../lib/trainer';
 import type { TrainerCallback, TrainingOptions } from '../../lib/trainer';
-import { run, smallModel } from './small-model';
+import { examples, run, smallModel } from './small-model';
 import type { Run } from './small-model';
 
 const temporary = fs.mkdtempSync(path.join(os.tmpdir(), 'tunebook-optimizers-'));
@@ -53,6 +53,19 @@ test('8-bit AdamW keeps the embeddings in float32, and everything small', async 
   assert.ok(eightBit > 8000);
   const others = model.trainableParameters().reduce((total, { data }) => total + data.length, 0) - eightBit;
   assert.equal(metrics.optimizer_state_bytes, eightBit * (2 + 8 / 256) + others * 8);
+});
+
+test('the preflight tells what each optimizer keeps', async () => {
+  const kept = async (optim: TrainingOptions['optim']): Promise<string> => {
+    const args = new TrainingArguments({ optim, outputDir: folder(), maxSteps: 1 });
+    const model = await smallModel({ n_embd: 64, n_inner: 256 });
+    const trainer = new Trainer({ model, args, trainDataset: examples, callbacks: [] });
+    return new Map(preflightRows(await trainer.preflight())).get('optimizer state') ?? '';
+  };
+  assert.match(await kept('adamw'), /8\.00 bytes a parameter/);
+  // Linear weights in 8 bits, the rest (embeddings, biases, gains) in float32.
+  assert.match(await kept('adamw_8bit'), /2\.[5-9]\d bytes a parameter/);
+  assert.match(await kept('adafactor'), /0\.\d\d bytes a parameter/);
 });
 
 test('weight decay shrinks matrices and leaves biases and gains as they are', async () => {
