@@ -7,6 +7,8 @@ import { nodesFor } from './graph';
 import type { Attribute, ConstantData, Graph, GraphDtype, Value } from './graph';
 
 const ELEMENT_TYPE: Record<GraphDtype, number> = { float32: 1, uint8: 2, int32: 6, int64: 7, bool: 9 };
+/** The first output of every graph, a sequence, for which there is no JavaScript type: see `GraphSession.run`. */
+export const STOPPER = 'stopper';
 const OPSET = 18;
 const IR_VERSION = 8;
 
@@ -56,10 +58,16 @@ export function writeOnnx(graph: Graph): Uint8Array {
     ],
     graph: {
       name: 'tunebook',
-      node: nodes,
-      initializer: initializers,
+      node: [...nodes, { opType: 'SequenceConstruct', domain: '', input: ['c'], output: [STOPPER] }],
+      initializer: [...initializers, { name: 'c', dataType: ELEMENT_TYPE.float32, dims: [], floatData: [0] }],
       input: [...graph.inputs].map(([name, value]) => valueInfo(name, value)),
-      output: [...graph.outputs].map(([name, value]) => valueInfo(outputName(name), value)),
+      output: [
+        {
+          name: STOPPER,
+          type: { sequenceType: { elemType: { tensorType: { elemType: ELEMENT_TYPE.float32 } } } },
+        },
+        ...[...graph.outputs].map(([name, value]) => valueInfo(outputName(name), value)),
+      ],
     },
   }).finish();
 }

@@ -144,7 +144,7 @@ describe('engine errors', () => {
     await run(0, 1, 0, 1);
     await assert.rejects(
       run(1, 1, 0, 1),
-      /internal: output y was recorded as int32 \[1,2\].*made int32 \[1,3\]/,
+      /out\.y.* has shape \{1,2\} but the computed output shape for this run is \{1,3\}/,
     );
   });
 
