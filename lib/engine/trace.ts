@@ -153,14 +153,26 @@ function onTraceBackend<Result>(target: TraceTarget, record: () => Result): Resu
   tf.setBackend(TRACE_BACKEND);
   backend.begin(target);
   tf.engine().startScope('trace');
+  const random = Math.random;
+  Math.random = refuseRandom;
   try {
     return record();
   } catch (error) {
     throw explained(error);
   } finally {
+    Math.random = random;
     tf.engine().endScope();
     tf.setBackend(before);
   }
+}
+
+/** Stands in for Math.random, where TensorFlow.js's random operations without a seed get theirs. */
+function refuseRandom(): never {
+  throw new TunebookError(
+    'engine.compile: expected a function without random operations, got one (tf.randomNormal, tf.dropout, ' +
+      'Math.random ...): its numbers would be the same in every run. Feed them as an input, as dropoutMask does, or ' +
+      'give the operation a seed if the same numbers are wanted.',
+  );
 }
 
 function explained(error: unknown): unknown {

@@ -124,6 +124,18 @@ describe('engine errors', () => {
     });
   }
 
+  it('a random operation inside a traced function', async () => {
+    for (const draw of [(): tf.Tensor => tf.randomNormal([2, 3]), (): tf.Tensor => tf.randomUniform([2, 3])]) {
+      const fn: TensorFunction = (i) => ({ y: tf.add(i.x, draw()) });
+      await refused(engine.compile(fn, { x }), /without random operations/, /Feed them as an input/);
+      await refused(
+        engine.compileVjp({ fn, signature: { x }, wrt: ['x'], output: 'y' }),
+        /without random operations/,
+      );
+    }
+    assert.ok(Math.random() < 1); // as it was before
+  });
+
   it('an output buffer of the wrong size', async () => {
     const fn = await engine.compile(square, { x });
     const into = { y: new Float32Array(5) };
