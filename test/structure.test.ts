@@ -42,7 +42,7 @@ const sources = fs
 
 function importsOf(file: string): string[] {
   const text = fs.readFileSync(path.join(lib, file), 'utf8');
-  return [...text.matchAll(/(?:from|import\(|require\()\s*'(\.[^']*)'/g)].map(([, target]) =>
+  return [...text.matchAll(/(?:from|import\(?|require\()\s*'(\.[^']*)'/g)].map(([, target]) =>
     path.posix.normalize(path.posix.join(path.posix.dirname(file), target)).replace(/\.js$/, ''),
   );
 }
