@@ -284,7 +284,8 @@ export class Trainer {
     const epochEnds = state.stepInEpoch >= perEpoch || state.globalStep >= state.maxSteps;
     const due = (strategy: TrainingValues['saveStrategy'], steps: number): boolean =>
       strategy === 'steps' ? state.globalStep % steps === 0 : strategy === 'epoch' && epochEnds;
-    control.shouldLog = due(values.loggingStrategy, values.loggingSteps) || state.globalStep === 1;
+    const isFirst = state.globalStep === 1 && values.loggingStrategy !== 'no';
+    control.shouldLog = isFirst || due(values.loggingStrategy, values.loggingSteps);
     control.shouldEvaluate = due(values.evalStrategy, values.evalSteps ?? values.loggingSteps);
     control.shouldSave = due(values.saveStrategy, values.saveSteps);
     if (run.clock.timeIsUp()) control.shouldTrainingStop = true;

@@ -154,6 +154,10 @@ test('a run killed after its checkpoint loses the entries that came after, and a
   assert.throws(() => readEvents(file));
   const resumed = await run(options, { ...data, resume: true });
   assert.equal(lines(outputDir).filter(({ step }) => step === 5).length, 1);
+  assert.ok(
+    lines(outputDir).every(({ memory_bytes: memory }) => memory > 0),
+    'what was measured before the stop is kept',
+  );
   assertReports(outputDir, resumed.trainer.state.logHistory);
 });
 
