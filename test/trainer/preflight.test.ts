@@ -1,0 +1,172 @@
+/**
+ * The check before a run: what it finds, what it says, and that it leaves everything as it was.
+ */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { after, test } from 'node:test';
+import { AutoModelForCausalLM, getPeftModel, LoraConfig } from '../../lib/models';
+import type { CausalLM } from '../../lib/models';
+import { preflightText, Trainer, TrainingArguments } from '../../lib/trainer';
+import type { PreflightReport, TrainerCallback, TrainingOptions } from '../../lib/trainer';
+import type { EncodedExample } from '../../lib/types';
+import { crashOptions } from './child-run';
+import { examples, smallModel } from './small-model';
+
+const temporary = fs.mkdtempSync(path.join(os.tmpdir(), 'tunebook-preflight-'));
+after(() => fs.rmSync(temporary, { recursive: true, force: true }));
+let folders = 0;
+const folder = (): string => path.join(temporary, `run-${folders++}`);
+
+async function make(
+  options: Partial<TrainingOptions>,
+  more: {
+    model?: CausalLM;
+    data?: readonly EncodedExample[];
+    callbacks?: TrainerCallback[];
+    generate?: (model: CausalLM) => Promise<string>;
+  } = {},
+): Promise<Trainer> {
+  const { model = await smallModel(), data = examples, callbacks = [], generate } = more;
+  const args = new TrainingArguments({ ...crashOptions(folder()), preflight: true, ...options });
+  return new Trainer({
+    ...{ model, args, callbacks, generate },
+    trainDataset: data,
+    evalDataset: examples.slice(0, 4),
+  });
+}
+
+/** What a run leaves behind: weights, and the bytes of its checkpoint's optimizer state and log. */
+async function leftBy(trainer: Trainer): Promise<unknown> {
+  const { checkpoint = '' } = await trainer.train();
+  const state = trainer.state.logHistory.map((entry) => ({
+    ...entry,
+    eval_runtime: 0,
+    eval_samples_per_second: 0,
+  }));
+  return {
+    weights: trainer.model.trainableParameters().map(({ data }) => data.slice()),
+    optimizer: fs.readFileSync(path.join(checkpoint, 'optimizer.safetensors')),
+    files: fs.readdirSync(trainer.args.values.outputDir).sort(),
+    state,
+  };
+}
+
+for (const kind of ['full', 'LoRA'] as const) {
+  for (const optim of kind === 'full'
+    ? (['adamw', 'adamw_8bit', 'adafactor'] as const)
+    : (['adamw'] as const)) {
+    test(`a run is the same with and without preflight: ${kind}, ${optim}`, async () => {
+      const model = async (): Promise<CausalLM> => {
+        const base = await smallModel();
+        return kind === 'full'
+          ? base
+          : getPeftModel(base, new LoraConfig({ r: 2, loraDropout: 0.2, seed: 5 }));
+      };
+      const options = { optim, maxSteps: 6 };
+      const [without, checked] = [
+        await make({ ...options, preflight: false }, { model: await model() }),
+        await make(options, { model: await model() }),
+      ];
+      assert.deepEqual(await leftBy(checked), await leftBy(without));
+    });
+  }
+}
+
+test('a preflight by itself changes nothing, and train does not repeat it', async () => {
+  const reports: PreflightReport[] = [];
+  const trainer = await make({}, { callbacks: [{ onPreflight: ({ report }) => void reports.push(report) }] });
+  const before = trainer.model.parameters.flat.slice();
+  await trainer.preflight();
+  assert.deepEqual(trainer.model.parameters.flat, before);
+  await trainer.train();
+  assert.equal(reports.length, 1);
+});
+
+test('the table: steps and tokens as the run then has them, time, memory, disk, time limit, a sample', async () => {
+  const generate = async (): Promise<string> => 'well run';
+  const trainer = await make({ maxTimeMs: 60_000 }, { generate });
+  const report = await trainer.preflight();
+  await trainer.train();
+  assert.equal(report.steps, 24);
+  assert.equal(report.tokens, trainer.state.numInputTokensSeen);
+  assert.ok(report.timeMs.low <= report.timeMs.expected && report.timeMs.expected <= report.timeMs.high);
+  assert.equal(report.checkpointsAtATime, 3);
+  const { outputDir } = trainer.args.values;
+  const checkpoint = path.join(outputDir, 'checkpoint-24');
+  const size = fs
+    .readdirSync(checkpoint)
+    .reduce((sum, name) => sum + fs.statSync(path.join(checkpoint, name)).size, 0);
+  assert.ok(Math.abs(report.checkpointBytes - size) < 0.05 * size);
+  const text = preflightText(report);
+  for (const part of [
+    '24 of',
+    'tokens',
+    'peak memory',
+    'disk for checkpoints',
+    '1:00, after the expected end',
+    ': well run',
+  ])
+    assert.ok(text.includes(part), `expected ${part} in\n${text}`);
+});
+
+test('at a time limit that is too short it says where the run will stop', async () => {
+  const report = await (await make({ maxSteps: 100_000, maxTimeMs: 5000, saveSteps: 1000 })).preflight();
+  assert.match(report.timeLimit, /^0:05, after about \d+ of 100000 steps: .*a checkpoint written.*goes on$/);
+});
+
+test('folders that cannot be written, no memory: refused together, in seconds, before anything is computed', async () => {
+  const readOnly = process.getuid?.() === 0 ? '/proc/self' : folder();
+  if (readOnly !== '/proc/self') fs.mkdirSync(readOnly, { mode: 0o555 });
+  const model = await AutoModelForCausalLM.fromConfig({
+    ...{ model_type: 'gpt2', vocab_size: 53, n_positions: 65536, n_embd: 8, n_layer: 8, n_head: 8 },
+  });
+  const inputIds = Array.from({ length: 65536 }, (_, i) => i % 53);
+  const long = { inputIds, labels: inputIds };
+  const options = { outputDir: readOnly, perDeviceTrainBatchSize: 8, gradientAccumulationSteps: 1 };
+  const trainer = await make(options, { model, data: Array.from({ length: 8 }, () => long) });
+  const started = performance.now();
+  await assert.rejects(
+    trainer.train(),
+    /this run cannot work[\s\S]*outputDir: .* cannot be written[\s\S]*memory: the longest batch \(8 x 65536 tokens\)[\s\S]*gradientCheckpointing: true, autoFindBatchSize: true/,
+  );
+  assert.ok(performance.now() - started < 30_000);
+});
+
+test('a checkpoint that does not load back to the same logits stops the run', async () => {
+  const trainer = await make({});
+  const { model } = trainer;
+  // A weight that is written under a name that loading does not take its values from.
+  const { architecture } = model;
+  const parameter = model.parameter('h.0.mlp.c_fc.bias');
+  const turned = { ...parameter, data: parameter.data.slice().fill(3) };
+  (model.parameters.byName as Map<string, typeof parameter>).set(parameter.name, turned);
+  const real = model.feed.bind(model);
+  model.feed = (name) =>
+    name === parameter.name ? { data: parameter.data, shape: parameter.shape } : real(name);
+  assert.ok(architecture.parameters.length > 0);
+  await assert.rejects(trainer.train(), /checkpoint: it loads back to other logits \(by up to /);
+});
+
+const canMount = process.platform === 'linux' && process.getuid?.() === 0;
+
+test(
+  'a disk without room for the checkpoints, with what to set',
+  { skip: canMount ? false : 'needs a root user to make a small disk' },
+  async () => {
+    const disk = folder();
+    fs.mkdirSync(disk);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', disk]);
+    try {
+      const trainer = await make({ outputDir: path.join(disk, 'run'), saveTotalLimit: undefined });
+      await assert.rejects(
+        trainer.train(),
+        /outputDir: .* bytes free, 13 checkpoints of \d+ bytes need \d+\. Set saveTotalLimit: \d/,
+      );
+    } finally {
+      execFileSync('umount', [disk]);
+    }
+  },
+);
