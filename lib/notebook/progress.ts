@@ -6,6 +6,8 @@ import { displayHandle, escapeHtml } from './display';
 export interface ProgressOptions {
   /** Number of units that are all of the work. */
   readonly total: number;
+  /** Units that were done before the bar began; speed and time left count from there. Default 0. */
+  readonly start?: number;
   /** What is done. */
   readonly label?: string;
   /** Name of a unit, for the speed: `step` gives `3.2 steps/s`. Default `step`. */
@@ -37,25 +39,25 @@ const width = 24;
  * @throws TunebookError when `total` is not a number above 0
  */
 export function progressBar(options: ProgressOptions): ProgressBar {
-  const { total, label = '', unit = 'step', throttleMs = 200 } = options;
+  const { total, start = 0, label = '', unit = 'step', throttleMs = 200 } = options;
   if (!(total > 0 && Number.isFinite(total)))
     throw new TunebookError(`progressBar: expected a total above 0, got ${total}`);
   const handle = displayHandle();
   const startMs = Date.now();
   let lastMs = -Infinity;
-  let lastDone = 0;
+  let lastDone = start;
 
   const draw = (done: number, note: string, ended: boolean): void => {
     const elapsedMs = Date.now() - startMs;
     const share = Math.min(1, Math.max(0, done / total));
     const filled = Math.round(share * width);
-    const rate = elapsedMs > 0 ? (done / elapsedMs) * 1000 : 0;
+    const rate = elapsedMs > 0 ? ((done - start) / elapsedMs) * 1000 : 0;
     const speed =
       rate >= 1 || rate === 0 ? `${rate.toFixed(1)} ${unit}s/s` : `${(1 / rate).toFixed(1)} s/${unit}`;
     const time = ended
       ? `took ${clockTime(elapsedMs)}`
-      : `${clockTime(elapsedMs)}${done > 0 ? `, ${clockTime((elapsedMs / done) * (total - done))} left` : ''}`;
-    const parts = [`${done}/${total}`, done > 0 ? speed : '', time, note].filter((fact) => fact !== '');
+      : `${clockTime(elapsedMs)}${done > start ? `, ${clockTime((elapsedMs / (done - start)) * (total - done))} left` : ''}`;
+    const parts = [`${done}/${total}`, done > start ? speed : '', time, note].filter((fact) => fact !== '');
     const facts = parts.join(' · ');
     const unbroken = parts.map((fact) => fact.replaceAll(' ', '\u00a0')).join(' · ');
     const head = label === '' ? '' : `${label} `;
@@ -67,7 +69,7 @@ export function progressBar(options: ProgressOptions): ProgressBar {
       'text/plain': `${head}${'█'.repeat(filled)}${'░'.repeat(width - filled)} ${Math.floor(share * 100)} % · ${facts}`,
     });
   };
-  draw(0, '', false);
+  draw(start, '', false);
   return {
     update(done, note = '') {
       lastDone = done;

@@ -2,6 +2,7 @@
  * A training run as a person watches it: a progress bar and a loss figure that update in place in Jupyter,
  * plain text elsewhere. A callback for the trainer.
  */
+import { preflightRows } from '../trainer';
 import type { LogEntry, TrainerCallback } from '../trainer';
 import type { Figure } from './figure';
 import { lineFigure } from './figure';
@@ -9,6 +10,7 @@ import { livePlot } from './plot';
 import type { LivePlot } from './plot';
 import { progressBar } from './progress';
 import type { ProgressBar } from './progress';
+import { showTable } from './table';
 
 /** The training and evaluation loss over the steps of a run's log. */
 export function lossFigure(history: readonly LogEntry[], title = 'Loss'): Figure {
@@ -31,8 +33,12 @@ export function trainingView(title = 'Training'): TrainerCallback {
   let figure: LivePlot | undefined;
   let note = '';
   return {
+    onPreflight({ report }) {
+      const rows = preflightRows(report).map(([what, value]) => ({ what, value }));
+      showTable(rows, { caption: `Preflight passed: what this run will take` });
+    },
     onTrainBegin({ state }) {
-      bar = progressBar({ total: state.maxSteps, label: title });
+      bar = progressBar({ total: state.maxSteps, start: state.globalStep, label: title });
       figure = livePlot();
       note = '';
     },

@@ -10,6 +10,8 @@ export interface KindTimes {
   readonly added: readonly number[];
   /** What the first round took longer than the others: compiling and touching memory. */
   readonly coldMs: number;
+  /** Memory that the first round took for good: compiled functions and their buffers, bytes. */
+  readonly coldBytes: number;
 }
 
 /**
@@ -30,6 +32,7 @@ export async function timeKinds(
   const times = new Map<PieceKind, KindTimes>();
   for (const kind of kinds) {
     if (times.size > 0 && performance.now() - started > budgetMs) break;
+    const rss = process.memoryUsage.rss();
     const one = [kind.examples];
     const cold = await timed(one);
     const first = [await timed(one), await timed(one)];
@@ -42,7 +45,8 @@ export async function timeKinds(
         added.push(Math.max(0.3 * mean(first), (await timed(two)) - mean(first)));
       coldMs += Math.max(0, coldTwo - mean(first) - mean(added));
     }
-    times.set(kind, { first, added, coldMs });
+    const coldBytes = Math.max(0, process.memoryUsage.rss() - rss);
+    times.set(kind, { first, added, coldMs, coldBytes });
   }
   return times;
 }
@@ -73,6 +77,14 @@ export function batchesMs(
     total.high += ms((rounds) => Math.max(...rounds));
   }
   return total;
+}
+
+/** Memory that the kinds which were not timed will take, as those that were did, bytes. */
+export function untimedBytes({ kinds }: Forecast, times: ReadonlyMap<PieceKind, KindTimes>): number {
+  const size = (list: readonly PieceKind[]): number =>
+    list.reduce((total, { shape }) => total + shape[0] * shape[1], 0);
+  const bytes = [...times.values()].reduce((total, { coldBytes }) => total + coldBytes, 0);
+  return (bytes / size([...times.keys()])) * size(kinds.filter((kind) => !times.has(kind)));
 }
 
 export function mean(values: readonly number[]): number {

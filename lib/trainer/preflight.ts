@@ -5,7 +5,7 @@
 import { promises as fs } from 'node:fs';
 import path from 'node:path';
 import type { DataCollator } from '../dataset';
-import { availableMemory, withReloaded } from '../models';
+import { availableMemory, peakMemoryBytes, withReloaded } from '../models';
 import type { CausalLM, Gradients } from '../models';
 import { TunebookError } from '../types';
 import type { EncodedExample } from '../types';
@@ -28,7 +28,7 @@ import {
 import { optimizerStateBytes } from './optimizers';
 import { timeLimitText } from './preflight-report';
 import type { PreflightReport } from './preflight-report';
-import { batchesMs, mean, timeKinds } from './preflight-timing';
+import { batchesMs, mean, timeKinds, untimedBytes } from './preflight-timing';
 import { forecast } from './run-forecast';
 import type { Forecast } from './run-forecast';
 import type { TrainerState } from './state';
@@ -99,7 +99,7 @@ export async function preflight(request: PreflightRequest): Promise<PreflightRep
       tokens: plan.tokens,
       timeMs: time.total,
       stepMs: time.stepMs,
-      peakMemoryBytes: process.resourceUsage().maxRSS * 1024,
+      peakMemoryBytes: peakMemoryBytes() + time.moreBytes,
       optimizerStateBytes: optimizerStateBytes(optimizer),
       trainableParameters: request.gradients.flat.length,
       availableMemoryBytes: availableBytes,
@@ -188,7 +188,7 @@ async function runTimes(
   request: PreflightRequest,
   plan: Forecast,
   saveMs: number,
-): Promise<{ total: PreflightReport['timeMs']; stepMs: number }> {
+): Promise<{ total: PreflightReport['timeMs']; stepMs: number; moreBytes: number }> {
   const { model, values, state, gradients, optimizer } = request;
   // A user's callbacks are for the run, not for its rehearsal.
   const silent = new CallbackList([], () => {
@@ -212,33 +212,52 @@ async function runTimes(
     update.push(performance.now() - from);
   }
   const batches = batchesMs(plan, times);
-  const rest = plan.evaluations * (await evaluationMs(request)) + plan.checkpoints * saveMs;
+  const evaluation = await evaluationCost(request);
+  const rest = plan.evaluations * evaluation.ms + evaluation.coldMs + plan.checkpoints * saveMs;
   const total = {
     expected: batches.expected + plan.steps * mean(update) + rest,
     // Machines are never quite as quiet, or as busy, as in a few seconds.
     low: 0.9 * (batches.low + plan.steps * Math.min(...update) + rest),
     high: 1.1 * (batches.high + plan.steps * Math.max(...update) + rest),
   };
-  return { total, stepMs: (batches.expected + plan.steps * mean(update)) / Math.max(1, plan.steps) };
+  const stepMs = (batches.expected + plan.steps * mean(update)) / Math.max(1, plan.steps);
+  return { total, stepMs, moreBytes: untimedBytes(plan, times) + evaluation.moreBytes };
 }
 
-/** Milliseconds of one evaluation, from its longest batch. */
-async function evaluationMs({ model, values, evalDataset, collate }: PreflightRequest): Promise<number> {
+/** What evaluations take, from their longest batch: time of one, and what other shapes cost the first time. */
+async function evaluationCost({
+  model,
+  values,
+  evalDataset,
+  collate,
+}: PreflightRequest): Promise<{ ms: number; coldMs: number; moreBytes: number }> {
   const examples = evaluationSets(evalDataset).flatMap((set) => set.examples);
-  if (examples.length === 0 || values.evalStrategy === 'no') return 0;
+  if (examples.length === 0 || values.evalStrategy === 'no') return { ms: 0, coldMs: 0, moreBytes: 0 };
   const sorted = [...examples].sort((a, b) => b.inputIds.length - a.inputIds.length);
   const batchSize = values.perDeviceEvalBatchSize;
   const dataset = sorted.slice(0, batchSize);
-  const padded = (part: readonly EncodedExample[]): number => part.length * collate(part).shape[1];
+  const shapes = new Map<string, number>();
   let whole = 0;
-  for (let i = 0; i < sorted.length; i += batchSize) whole += padded(sorted.slice(i, i + batchSize));
-  let seconds = 0;
-  // The first one compiles.
-  for (let round = 0; round < 2; round++) {
-    const metrics = await evaluateLoss({ model, dataset, prefix: 'eval', collate, batchSize });
-    seconds = metrics.eval_runtime;
+  for (let i = 0; i < sorted.length; i += batchSize) {
+    const { shape } = collate(sorted.slice(i, i + batchSize));
+    whole += shape[0] * shape[1];
+    shapes.set(shape.join('x'), shape[0] * shape[1]);
   }
-  return (1000 * seconds * whole) / padded(dataset);
+  const rss = process.memoryUsage.rss();
+  const rounds: number[] = [];
+  for (let round = 0; round < 3; round++) {
+    const { eval_runtime } = await evaluateLoss({ model, dataset, prefix: 'eval', collate, batchSize });
+    rounds.push(1000 * eval_runtime);
+  }
+  const bytes = Math.max(0, process.memoryUsage.rss() - rss);
+  const longest = dataset.length * collate(dataset).shape[1];
+  const others = [...shapes.values()].reduce((a, b) => a + b, 0) / longest - 1;
+  const [cold, ...warm] = rounds;
+  return {
+    ms: (mean(warm) * whole) / longest,
+    coldMs: Math.max(0, cold - mean(warm)) * (shapes.size - 1),
+    moreBytes: bytes * others,
+  };
 }
 
 async function folderBytes(folder: string): Promise<number> {

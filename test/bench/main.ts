@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- gpt2|mistral|mistral-layer|dataset|notebook [--json]`: speeds as ratios inside one run, and peak
+ * `npm run bench -- gpt2|mistral|mistral-layer|dataset|notebook|preflight [--json]`: speeds as ratios inside one run, and peak
  * memory. Never part of the tests, whose machine may be busy. `mistral` takes `--layers N --folder F --rows R --tokens T
  * --steps S`.
  */
@@ -10,6 +10,7 @@ import { benchMistral } from './mistral';
 import { benchWholeMistral } from './mistral-whole';
 import type { WholeBench } from './mistral-whole';
 import { benchNotebook } from './notebook';
+import { benchPreflight } from './preflight';
 
 type Row = [name: string, value: string];
 
@@ -23,7 +24,7 @@ async function main(): Promise<void> {
     },
   });
   const { json } = values;
-  const [which = 'gpt2'] = positionals;
+  const [which = 'gpt2', ...numbers] = positionals;
   if (which === 'gpt2') {
     const result = await benchGpt2();
     print(json, result, [
@@ -65,6 +66,24 @@ async function main(): Promise<void> {
     };
     const result = await benchWholeMistral({ folder, ...sizes });
     print(json, result, wholeRows(result));
+  } else if (which === 'preflight') {
+    const results = benchPreflight(numbers.length > 0 ? numbers.map(Number) : undefined);
+    const signed = (share: number): string => `${share >= 0 ? '+' : ''}${percent(share)}`;
+    const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(2)} GB`;
+    const rows = results.flatMap((r): Row[] => [
+      [r.name, `preflight ${r.preflightSeconds.toFixed(1)} s`],
+      [
+        '  time predicted, taken',
+        `${r.predictedSeconds.toFixed(1)} s (${r.lowSeconds.toFixed(1)} to ${r.highSeconds.toFixed(1)}), ` +
+          `${r.actualSeconds.toFixed(1)} s: ${signed(r.timeError)}`,
+      ],
+      [
+        '  peak memory predicted, taken',
+        `${gigabytes(r.predictedBytes)}, ${gigabytes(r.actualBytes)}: ${signed(r.memoryError)} ` +
+          `(without preflight ${gigabytes(r.actualBytesWithout)})`,
+      ],
+    ]);
+    print(json, results, rows);
   } else if (which === 'dataset' || which === 'mistral-layer') {
     const result: object = which === 'dataset' ? await benchDataset() : await benchMistral();
     print(
@@ -73,7 +92,9 @@ async function main(): Promise<void> {
       Object.entries(result).map(([name, value]): Row => [name, String(value)]),
     );
   } else {
-    console.error(`bench: expected gpt2, mistral, mistral-layer, dataset or notebook, got ${which}.`);
+    console.error(
+      `bench: expected gpt2, mistral, mistral-layer, dataset, notebook or preflight, got ${which}.`,
+    );
     process.exit(2);
   }
 }

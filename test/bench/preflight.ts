@@ -1,0 +1,139 @@
+/**
+ * Bench of the preflight: what it says that a run will take, beside what the run then takes. Each configuration runs
+ * in processes of its own: one with the preflight, whose run is timed, and one without, whose memory is measured.
+ */
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { encodeRecords, instructionTemplate, loadRecords } from '../../lib/dataset';
+import { AutoModelForCausalLM, getPeftModel, LoraConfig, peakMemoryBytes } from '../../lib/models';
+import type { CausalLM } from '../../lib/models';
+import { AutoTokenizer } from '../../lib/tokenizer';
+import { Trainer, TrainingArguments } from '../../lib/trainer';
+import type { PreflightReport, TrainingOptions } from '../../lib/trainer';
+
+const root = path.resolve(__dirname, '..', '..', '..');
+
+interface Configuration {
+  readonly name: string;
+  readonly model: () => Promise<CausalLM>;
+  readonly options: Partial<TrainingOptions>;
+}
+
+const mini = (): Promise<CausalLM> => AutoModelForCausalLM.fromPretrained('gpt2-mini');
+const lora = { r: 16, targetModules: ['c_attn'] };
+
+const CONFIGURATIONS: readonly Configuration[] = [
+  {
+    name: 'gpt2-mini, all weights, 16 by length, evaluations and checkpoints',
+    model: mini,
+    options: {
+      maxSteps: 30,
+      perDeviceTrainBatchSize: 16,
+      groupByLength: true,
+      evalStrategy: 'steps',
+      evalSteps: 10,
+      saveSteps: 10,
+    },
+  },
+  {
+    name: 'gpt2-mini, LoRA, 8 x 2 accumulated',
+    model: async () => getPeftModel(await mini(), new LoraConfig(lora)),
+    options: { maxSteps: 30, perDeviceTrainBatchSize: 8, gradientAccumulationSteps: 2 },
+  },
+  {
+    name: 'gpt2-mini, all weights, gradient checkpointing, 8-bit AdamW',
+    model: mini,
+    options: { maxSteps: 30, perDeviceTrainBatchSize: 8, gradientCheckpointing: true, optim: 'adamw_8bit' },
+  },
+  {
+    name: 'GPT-2 124M (random weights), LoRA, batch 2',
+    model: async () =>
+      getPeftModel(await AutoModelForCausalLM.fromConfig({ model_type: 'gpt2' }), new LoraConfig(lora)),
+    options: { maxSteps: 12, perDeviceTrainBatchSize: 2 },
+  },
+];
+
+export interface PreflightBench {
+  readonly name: string;
+  readonly preflightSeconds: number;
+  readonly predictedSeconds: number;
+  readonly lowSeconds: number;
+  readonly highSeconds: number;
+  readonly actualSeconds: number;
+  /** Predicted over actual, less one. */
+  readonly timeError: number;
+  readonly predictedBytes: number;
+  /** Peak of the process with and without the preflight. */
+  readonly actualBytes: number;
+  readonly actualBytesWithout: number;
+  readonly memoryError: number;
+}
+
+interface Measured {
+  readonly report?: PreflightReport;
+  readonly seconds: number;
+  readonly peakBytes: number;
+}
+
+/** @param only numbers of the configurations, from 0; default all */
+export function benchPreflight(only?: readonly number[]): PreflightBench[] {
+  return CONFIGURATIONS.flatMap(({ name }, index) => {
+    if (only !== undefined && !only.includes(index)) return [];
+    console.error(name);
+    const [checked, without] = [measure(index, true), measure(index, false)];
+    const { report } = checked;
+    if (report === undefined) throw new Error('internal: no report');
+    const predictedSeconds = report.timeMs.expected / 1000;
+    return {
+      name,
+      preflightSeconds: report.preflightMs / 1000,
+      predictedSeconds,
+      lowSeconds: report.timeMs.low / 1000,
+      highSeconds: report.timeMs.high / 1000,
+      actualSeconds: checked.seconds,
+      timeError: predictedSeconds / checked.seconds - 1,
+      predictedBytes: report.peakMemoryBytes,
+      actualBytes: checked.peakBytes,
+      actualBytesWithout: without.peakBytes,
+      memoryError: report.peakMemoryBytes / checked.peakBytes - 1,
+    };
+  });
+}
+
+function measure(index: number, preflight: boolean): Measured {
+  const { stdout, status } = spawnSync(process.execPath, [__filename, String(index), String(preflight)], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  if (status !== 0) throw new Error(`bench: configuration ${index} ended with ${status}`);
+  return JSON.parse(stdout.slice(stdout.lastIndexOf('\n{') + 1)) as Measured;
+}
+
+async function child(index: number, preflight: boolean): Promise<void> {
+  const { model: make, options } = CONFIGURATIONS[index];
+  const tokenizer = await AutoTokenizer.fromPretrained('gpt2-mini');
+  const { records } = await loadRecords(path.join(root, 'data/hyrox/hyrox-sample.jsonl'), {});
+  const template = instructionTemplate({ system: 'You are a Hyrox coach. Give feedback on the race.' });
+  const { examples } = encodeRecords(records, { tokenizer, template, maxLength: 320, labels: 'response' });
+  const outputDir = fs.mkdtempSync(path.join(os.tmpdir(), 'tunebook-bench-'));
+  let report: PreflightReport | undefined;
+  const trainer = new Trainer({
+    model: await make(),
+    args: new TrainingArguments({ outputDir, learningRate: 1e-4, preflight, ...options }),
+    trainDataset: examples.slice(0, 2000),
+    evalDataset: examples.slice(2000, 2100),
+    callbacks: [{ onPreflight: (context) => void (report = context.report) }],
+  });
+  const { metrics } = await trainer.train();
+  fs.rmSync(outputDir, { recursive: true });
+  const result: Measured = {
+    report,
+    seconds: metrics.train_runtime,
+    peakBytes: peakMemoryBytes(),
+  };
+  console.log(`\n${JSON.stringify(result)}`);
+}
+
+if (require.main === module) void child(Number(process.argv[2]), process.argv[3] === 'true');
