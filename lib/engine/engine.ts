@@ -28,11 +28,12 @@ export type Residuals = Readonly<Record<string, HostTensor>>;
 
 /** A function and its vector-Jacobian product, in two halves. */
 export interface CompiledVjp {
+  /** @returns outputs and residuals; their arrays are good until the backward pass that takes the residuals. */
   forward(
     feeds: Feeds,
     options?: RunOptions,
   ): Promise<{ outputs: Record<string, HostTensor>; residuals: Residuals }>;
-  /** @returns `d_<name>` for each name of `wrt`. Gives the residuals' memory back for the next forward pass. */
+  /** @returns `d_<name>` for each name of `wrt`. Gives the forward pass's memory back for the next one. */
   backward(
     feeds: Feeds,
     residuals: Residuals,
@@ -171,34 +172,37 @@ function splitFunction(
   backward: GraphSession,
   residuals: ReadonlyMap<string, Value>,
 ): CompiledVjp {
-  // Finished backward passes leave their residual buffers here, so that steps allocate nothing.
-  const pool: Record<string, Float32Array>[] = [];
-  const sizes = [...residuals].map(([name, value]) => ({
-    name,
-    length: value.shape.reduce((product, size) => product * size, 1),
-  }));
+  // Finished backward passes leave the arrays of their forward pass here, so that steps allocate nothing.
+  const pool: Record<string, HostTensor['data']>[] = [];
+  const inUse = new WeakMap<Residuals, Record<string, HostTensor['data']>>();
   for (const [name, value] of residuals) {
     if (value.dtype !== 'float32') throw new Error(`internal: residual ${name} is ${value.dtype}`);
   }
   return {
-    residualBytes: sizes.reduce((total, { length }) => total + 4 * length, 0),
+    residualBytes: [...residuals.values()].reduce((total, { shape }) => total + bytesOf(shape), 0),
     async forward(feeds, options) {
-      const buffers =
-        pool.pop() ?? Object.fromEntries(sizes.map((s) => [s.name, new Float32Array(s.length)]));
-      const all = await forward.run(feeds, { ...options?.into, ...buffers });
+      const buffers = pool.pop() ?? forward.newOutputs();
+      const outputs = await forward.run(feeds, { ...buffers, ...options?.into });
       const kept: Record<string, HostTensor> = {};
-      for (const { name } of sizes) {
-        kept[name] = all[name];
-        delete all[name];
+      for (const name of residuals.keys()) {
+        kept[name] = outputs[name];
+        delete outputs[name];
       }
-      return { outputs: all, residuals: kept };
+      inUse.set(kept, buffers);
+      return { outputs, residuals: kept };
     },
     async backward(feeds, kept, upstream, options) {
       const gradients = await backward.run({ ...feeds, ...kept, [UPSTREAM]: upstream }, options?.into);
-      pool.push(Object.fromEntries(sizes.map(({ name }) => [name, kept[name].data as Float32Array])));
+      const buffers = inUse.get(kept);
+      if (buffers !== undefined && inUse.delete(kept)) pool.push(buffers);
       return gradients;
     },
   };
+}
+
+/** Of float32 values. */
+function bytesOf(shape: readonly number[]): number {
+  return shape.reduce((product, size) => product * size, 4);
 }
 
 function signatureKey(signature: Signature): string {

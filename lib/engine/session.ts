@@ -82,7 +82,7 @@ export class GraphSession {
    */
   async run(
     feeds: Feeds,
-    into: Readonly<Record<string, Float32Array>> = {},
+    into: Readonly<Record<string, HostTensor['data']>> = {},
   ): Promise<Record<string, HostTensor>> {
     if (this.released) {
       throw new TunebookError(
@@ -104,6 +104,11 @@ export class GraphSession {
       if (!(error instanceof Error && STOPPED.test(error.message))) throw error;
     }
     return outputs;
+  }
+
+  /** Arrays for all outputs, to be handed to `run`. */
+  newOutputs(): Record<string, HostTensor['data']> {
+    return Object.fromEntries([...this.graph.outputs].map(([name, value]) => [name, newArray(value)]));
   }
 
   async dispose(): Promise<void> {

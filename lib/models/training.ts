@@ -107,6 +107,8 @@ export async function forwardBackward(
     accumulate: request.accumulate,
   });
   let upstream = head.dX ?? { data: new Float32Array(x.data.length), shape: x.shape };
+  // Two arrays take turns as a layer's incoming and outgoing gradient.
+  let spare: HostTensor['data'] = new Float32Array(x.data.length);
   for (let layer = architecture.layers - 1; layer >= firstTrained; layer--) {
     const before = kept.get(layer);
     kept.delete(layer);
@@ -126,6 +128,7 @@ export async function forwardBackward(
     inputs.pop();
     const prefix = architecture.layerPrefix(layer);
     const into: Record<string, Float32Array> = {};
+    if (wantsX(layer)) into.d_x = spare as Float32Array;
     const sums: Record<string, HostTensor> = {};
     for (const name of pass.names) {
       const buffer = gradients.byName.get(prefix + name);
@@ -135,7 +138,7 @@ export async function forwardBackward(
     }
     const residuals = before?.residuals ?? {};
     const results = await pass.vjp.backward({ ...pass.feeds, ...sums }, residuals, upstream, { into });
-    if (results.d_x !== undefined) upstream = results.d_x;
+    if (results.d_x !== undefined) [upstream, spare] = [results.d_x, upstream.data];
   }
   if (trainsEmbedding) {
     const dX =

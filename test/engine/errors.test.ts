@@ -125,7 +125,10 @@ describe('engine errors', () => {
   }
 
   it('a random operation inside a traced function', async () => {
-    for (const draw of [(): tf.Tensor => tf.randomNormal([2, 3]), (): tf.Tensor => tf.randomUniform([2, 3])]) {
+    for (const draw of [
+      (): tf.Tensor => tf.randomNormal([2, 3]),
+      (): tf.Tensor => tf.randomUniform([2, 3]),
+    ]) {
       const fn: TensorFunction = (i) => ({ y: tf.add(i.x, draw()) });
       await refused(engine.compile(fn, { x }), /without random operations/, /Feed them as an input/);
       await refused(

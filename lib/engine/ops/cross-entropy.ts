@@ -12,7 +12,7 @@ import { tf } from '../tf';
 import type { NamedTensors, Tensor } from '../tf';
 
 /** Rows of the head that are worked on at a time. */
-export const TILE = 8192;
+export const TILE = 2048;
 
 /** A matrix [V, C] that is read some rows at a time, for instance because it is kept in 16 bits. */
 export interface RowTable {

@@ -72,10 +72,22 @@ tf.registerGradient({
       x: () => linear(upstream, weight, undefined, { transposeWeight: !transposeWeight }),
       weight: () =>
         transposeWeight ? tf.matMul(rows(), asRows(x), true) : tf.matMul(asRows(x), rows(), true),
-      bias: () => tf.sum(rows(), 0),
+      bias: () => sumRows(upstream),
     };
   },
 });
+
+/**
+ * Sum over all axes but the last: as a product with ones where it is recorded, which ONNX Runtime's threads share
+ * better than a reduction over the first axis.
+ * @param x float32 [..., C]
+ * @returns float32 [C]
+ */
+export function sumRows(x: Tensor): Tensor {
+  const rows = asRows(x);
+  if (!isTracing()) return tf.sum(rows, 0);
+  return tf.reshape(tf.matMul(tf.ones([1, rows.shape[0]]), rows), [rows.shape[1]]);
+}
 
 function asRows(x: Tensor): tf.Tensor2D {
   return tf.reshape(x, [-1, x.shape[x.shape.length - 1]]);

@@ -5,6 +5,7 @@
 import { tf } from '../tf';
 import type { Tensor } from '../tf';
 import { isTracing } from '../trace-backend';
+import { sumRows } from './linear';
 import { lower, requireShapes, sameShape } from '../kernels/registry';
 
 /**
@@ -119,7 +120,3 @@ tf.registerGradient({
     };
   },
 });
-
-function sumRows(x: Tensor): Tensor {
-  return tf.sum(tf.reshape(x, [-1, x.shape[x.shape.length - 1]]), 0);
-}
