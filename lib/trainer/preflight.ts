@@ -37,6 +37,8 @@ import type { StepRequest } from './training-step';
 
 /** Most time for timing further kinds of batches, in ms. */
 const TIMING_BUDGET_MS = 8000;
+/** What a long run holds over a few steps: memory that has been let go and not yet been collected (bench preflight). */
+const GARBAGE_SHARE = 0.08;
 /** Tokens that both models write, and of the prompt that they write after. */
 const GENERATED_TOKENS = 4;
 const PROMPT_TOKENS = 32;
@@ -99,7 +101,7 @@ export async function preflight(request: PreflightRequest): Promise<PreflightRep
       tokens: plan.tokens,
       timeMs: time.total,
       stepMs: time.stepMs,
-      peakMemoryBytes: peakMemoryBytes() + time.moreBytes,
+      peakMemoryBytes: Math.round((1 + GARBAGE_SHARE) * (peakMemoryBytes() + time.moreBytes)),
       optimizerStateBytes: optimizerStateBytes(optimizer),
       trainableParameters: request.gradients.flat.length,
       availableMemoryBytes: availableBytes,
@@ -215,12 +217,12 @@ async function runTimes(
   const evaluation = await evaluationCost(request);
   const rest = plan.evaluations * evaluation.ms + evaluation.coldMs + plan.checkpoints * saveMs;
   const total = {
-    expected: batches.expected + plan.steps * mean(update) + rest,
+    expected: batches.expected + plan.steps * Math.min(...update) + rest,
     // Machines are never quite as quiet, or as busy, as in a few seconds.
-    low: 0.9 * (batches.low + plan.steps * Math.min(...update) + rest),
+    low: 0.85 * (batches.expected + plan.steps * Math.min(...update) + rest),
     high: 1.1 * (batches.high + plan.steps * Math.max(...update) + rest),
   };
-  const stepMs = (batches.expected + plan.steps * mean(update)) / Math.max(1, plan.steps);
+  const stepMs = (batches.expected + plan.steps * Math.min(...update)) / Math.max(1, plan.steps);
   return { total, stepMs, moreBytes: untimedBytes(plan, times) + evaluation.moreBytes };
 }
 
@@ -254,7 +256,7 @@ async function evaluationCost({
   const others = [...shapes.values()].reduce((a, b) => a + b, 0) / longest - 1;
   const [cold, ...warm] = rounds;
   return {
-    ms: (mean(warm) * whole) / longest,
+    ms: (Math.min(...warm) * whole) / longest,
     coldMs: Math.max(0, cold - mean(warm)) * (shapes.size - 1),
     moreBytes: bytes * others,
   };

@@ -29,29 +29,29 @@ const CONFIGURATIONS: readonly Configuration[] = [
     name: 'gpt2-mini, all weights, 16 by length, evaluations and checkpoints',
     model: mini,
     options: {
-      maxSteps: 30,
+      maxSteps: 16,
       perDeviceTrainBatchSize: 16,
       groupByLength: true,
       evalStrategy: 'steps',
-      evalSteps: 10,
-      saveSteps: 10,
+      evalSteps: 8,
+      saveSteps: 8,
     },
   },
   {
     name: 'gpt2-mini, LoRA, 8 x 2 accumulated',
     model: async () => getPeftModel(await mini(), new LoraConfig(lora)),
-    options: { maxSteps: 30, perDeviceTrainBatchSize: 8, gradientAccumulationSteps: 2 },
+    options: { maxSteps: 16, perDeviceTrainBatchSize: 8, gradientAccumulationSteps: 2 },
   },
   {
     name: 'gpt2-mini, all weights, gradient checkpointing, 8-bit AdamW',
     model: mini,
-    options: { maxSteps: 30, perDeviceTrainBatchSize: 8, gradientCheckpointing: true, optim: 'adamw_8bit' },
+    options: { maxSteps: 16, perDeviceTrainBatchSize: 8, gradientCheckpointing: true, optim: 'adamw_8bit' },
   },
   {
     name: 'GPT-2 124M (random weights), LoRA, batch 2',
     model: async () =>
       getPeftModel(await AutoModelForCausalLM.fromConfig({ model_type: 'gpt2' }), new LoraConfig(lora)),
-    options: { maxSteps: 12, perDeviceTrainBatchSize: 2 },
+    options: { maxSteps: 8, perDeviceTrainBatchSize: 2 },
   },
 ];
 
