@@ -1,0 +1,66 @@
+/**
+ * Notebook 02 run without a person on a short setting, in both prompt forms, with layers on disk in one of them:
+ * what it writes is there, and the adapter that it saved is the one that it measured.
+ */
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { after, test } from 'node:test';
+import { AutoModelForCausalLM, loadAdapter } from '../../lib/models';
+import { checkNotebook } from '../../lib/notebook/check';
+import { joinText, readNotebook, validateNotebook } from '../../lib/notebook/nbformat';
+import { runNotebook } from '../../lib/notebook/runner';
+
+const root = path.resolve(__dirname, '..', '..', '..');
+const notebook = path.join(root, 'notebooks', '02-mistral-lora.ipynb');
+const temporary = fs.mkdtempSync(path.join(os.tmpdir(), 'tunebook-nb02-'));
+after(() => fs.rmSync(temporary, { recursive: true, force: true }));
+
+interface Metrics {
+  model: string;
+  trainable: number;
+  layerBytes: number;
+  before: { eval_loss: number };
+  after: { eval_loss: number; count: number };
+  fresh: { peakMemoryBytes: number };
+}
+
+test('the committed notebook passes its check', () => {
+  assert.deepEqual(checkNotebook(notebook), []);
+});
+
+for (const [what, parameters] of [
+  ['instruction prompts', {}],
+  ['chat prompts, layers on disk', { promptForm: 'chat', maxMemory: '8.6MB' }],
+] as const) {
+  test(`notebook 02 runs: ${what}`, { timeout: 240_000 }, async () => {
+    const folder = path.join(temporary, what.split(' ')[0]);
+    const output = path.join(folder, 'run.ipynb');
+    const short = { maxSteps: 6, evalRecords: 4, maxRecords: 120, batchSize: 4 };
+    const result = await runNotebook({ notebook, output, parameters: { ...short, ...parameters } });
+    assert.equal(result.status, 'ok', result.message);
+    const executed = readNotebook(output);
+    assert.deepEqual(validateNotebook(executed), []);
+    const outputs = executed.cells.flatMap((cell) => cell.outputs ?? []);
+    const pictures = outputs.filter((one) => 'data' in one && 'image/svg+xml' in one.data);
+    assert.ok(pictures.length >= 5, `expected five static figures, got ${pictures.length}`);
+    const text = outputs.map((one) => (one.output_type === 'stream' ? joinText(one.text) : '')).join('');
+    assert.match(text, /trainable params: 3,407,872 \|\| all params: 7,245,139,968 \|\| trainable%: 0\.0470/);
+    assert.match(text, /\[INST\] .*\[\/INST\]/s);
+    assert.equal(fs.existsSync(path.join(folder, 'offload')), 'maxMemory' in parameters);
+
+    const metrics = JSON.parse(fs.readFileSync(path.join(folder, 'metrics.json'), 'utf8')) as Metrics;
+    assert.ok(metrics.after.eval_loss < metrics.before.eval_loss);
+    assert.equal(metrics.after.count, 4);
+    assert.ok(metrics.fresh.peakMemoryBytes > 50e6);
+    const written = ['samples.json', 'samples.html', 'figures/loss.svg', 'figures/quantization-error.svg'];
+    for (const file of [...written, 'trainer_state.json', 'prompts.json', 'splits/test.jsonl'])
+      assert.ok(fs.statSync(path.join(folder, file)).size > 100, file);
+
+    const base = await AutoModelForCausalLM.fromPretrained(metrics.model);
+    const model = await loadAdapter(base, path.join(folder, 'adapter'));
+    assert.equal(model.numParameters({ onlyTrainable: true }), metrics.trainable);
+    await base.dispose();
+  });
+}
