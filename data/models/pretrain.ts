@@ -20,6 +20,8 @@ import type { CausalLM } from '../../lib/models';
 import { AutoTokenizer } from '../../lib/tokenizer';
 import { Trainer, TrainingArguments } from '../../lib/trainer';
 import type { EncodedExample } from '../../lib/types';
+import { seededRandom } from '../../lib/dataset/hyrox/random';
+import { coachDocument } from '../corpus/coach';
 import { raceCorpus } from '../corpus/generate';
 
 const CONFIGS: Record<string, { vocab_size: number } & Record<string, unknown>> = {
@@ -60,6 +62,9 @@ const BATCHES: Record<string, { length: number; rows: number }> = {
   'gpt2-mini': { length: 320, rows: 13 },
   'mistral-mini': { length: 512, rows: 4 },
 };
+
+/** One document in so many is a coach's talk: for the base of adapters, which has to know all words beforehand. */
+const COACH_EVERY: Record<string, number> = { 'mistral-mini': 4 };
 
 async function main(): Promise<void> {
   const { values, positionals } = parseArgs({
@@ -159,7 +164,10 @@ async function encodedCorpus(
   const begin = tokenizer.bosTokenId ?? end;
   const documents: EncodedExample[] = [];
   let tokens = 0;
-  for (const text of raceCorpus({ seed: SEED, documents: Math.ceil(wanted.tokens / 100) })) {
+  const coach = seededRandom(SEED + 1);
+  for (const race of raceCorpus({ seed: SEED, documents: Math.ceil(wanted.tokens / 50) })) {
+    const isTalk = documents.length % (COACH_EVERY[name] ?? Infinity) === 1;
+    const text = isTalk ? coachDocument(coach) : race;
     const body = tokenizer.encode(text, { addSpecialTokens: false });
     const inputIds = [begin, ...body, end].slice(0, wanted.length);
     documents.push({ inputIds, labels: inputIds });
