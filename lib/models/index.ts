@@ -28,7 +28,7 @@ export type { DevicePlan, DevicePlanRequest, MemorySize, PlacedModule } from './
 export type { PlacementOptions } from './load-weights';
 export { IGNORED, meanLoss } from './loss';
 export type { Parameter, ParameterSet } from './parameters';
-export { allocateGradients, batchLoss, countLabels, forwardBackward } from './training';
+export { allocateGradients, batchLoss, countLabels, forwardBackward, rowBucket } from './training';
 export type { BackwardRequest, Gradients } from './training';
 export { openSafetensors, readSafetensorsHeader, writeSafetensors } from './safetensors';
 export type { SafetensorsFile, TensorSource } from './safetensors';

@@ -213,7 +213,7 @@ function labelledRows(batch: Batch): { rows: number[]; labels: number[] } {
 }
 
 /** Row counts that compiled heads are made for: powers of two and the numbers halfway between. */
-function rowBucket(rows: number): number {
+export function rowBucket(rows: number): number {
   let size = 16;
   for (;;) {
     if (rows <= size) return size;

@@ -37,12 +37,13 @@ export async function timeKinds(
     const cold = await timed(one);
     const first = [await timed(one), await timed(one)];
     const added: number[] = [];
+    const fastest = Math.min(...first);
     let coldMs = Math.max(0, cold - mean(first));
     if (kind.added > 0) {
       const two = [kind.examples, kind.examples];
       const coldTwo = await timed(two);
       for (let round = 0; round < 2; round++)
-        added.push(Math.max(0.3 * mean(first), (await timed(two)) - mean(first)));
+        added.push(Math.max(0.3 * fastest, (await timed(two)) - fastest));
       coldMs += Math.max(0, coldTwo - mean(first) - mean(added));
     }
     const coldBytes = Math.max(0, process.memoryUsage.rss() - rss);
@@ -72,19 +73,29 @@ export function batchesMs(
         own === undefined ? size * perToken((t) => of(t, added)) : of(own, added);
       return kind.first * each(false) + kind.added * each(true) + (own === undefined ? cold : 0);
     };
-    // The faster round: a run's later steps no longer touch memory for the first time, as the slower one may.
-    total.expected += ms((rounds) => Math.min(...rounds));
+    total.expected += ms(typical);
     total.high += ms((rounds) => Math.max(...rounds));
   }
   return total;
 }
 
-/** Memory that the kinds which were not timed will take, as those that were did, bytes. */
+/**
+ * Memory that shapes which were not timed will take, as those that were did, bytes. Kinds of one shape share all but
+ * the head.
+ */
 export function untimedBytes({ kinds }: Forecast, times: ReadonlyMap<PieceKind, KindTimes>): number {
-  const size = (list: readonly PieceKind[]): number =>
-    list.reduce((total, { shape }) => total + shape[0] * shape[1], 0);
-  const bytes = [...times.values()].reduce((total, { coldBytes }) => total + coldBytes, 0);
-  return (bytes / size([...times.keys()])) * size(kinds.filter((kind) => !times.has(kind)));
+  const tokens = (list: readonly PieceKind[]): Map<string, number> =>
+    new Map(list.map(({ shape }) => [shape.join('x'), shape[0] * shape[1]]));
+  const sum = (numbers: Iterable<number>): number => [...numbers].reduce((a, b) => a + b, 0);
+  const timed = tokens([...times.keys()]);
+  const others = [...tokens(kinds)].filter(([shape]) => !timed.has(shape)).map(([, count]) => count);
+  const bytes = sum([...times.values()].map(({ coldBytes }) => coldBytes));
+  return (bytes / sum(timed.values())) * sum(others);
+}
+
+/** Between the mean and the fastest: a run's later steps no longer touch memory for the first time, as early ones do. */
+export function typical(rounds: readonly number[]): number {
+  return (mean(rounds) + Math.min(...rounds)) / 2;
 }
 
 export function mean(values: readonly number[]): number {

@@ -28,7 +28,7 @@ import {
 import { optimizerStateBytes } from './optimizers';
 import { timeLimitText } from './preflight-report';
 import type { PreflightReport } from './preflight-report';
-import { batchesMs, mean, timeKinds, untimedBytes } from './preflight-timing';
+import { batchesMs, mean, timeKinds, typical, untimedBytes } from './preflight-timing';
 import { forecast } from './run-forecast';
 import type { Forecast } from './run-forecast';
 import type { TrainerState } from './state';
@@ -217,12 +217,12 @@ async function runTimes(
   const evaluation = await evaluationCost(request);
   const rest = plan.evaluations * evaluation.ms + evaluation.coldMs + plan.checkpoints * saveMs;
   const total = {
-    expected: batches.expected + plan.steps * Math.min(...update) + rest,
+    expected: batches.expected + plan.steps * typical(update) + rest,
     // Machines are never quite as quiet, or as busy, as in a few seconds.
-    low: 0.85 * (batches.expected + plan.steps * Math.min(...update) + rest),
+    low: 0.85 * (batches.expected + plan.steps * typical(update) + rest),
     high: 1.1 * (batches.high + plan.steps * Math.max(...update) + rest),
   };
-  const stepMs = (batches.expected + plan.steps * Math.min(...update)) / Math.max(1, plan.steps);
+  const stepMs = (batches.expected + plan.steps * typical(update)) / Math.max(1, plan.steps);
   return { total, stepMs, moreBytes: untimedBytes(plan, times) + evaluation.moreBytes };
 }
 
@@ -256,7 +256,7 @@ async function evaluationCost({
   const others = [...shapes.values()].reduce((a, b) => a + b, 0) / longest - 1;
   const [cold, ...warm] = rounds;
   return {
-    ms: (Math.min(...warm) * whole) / longest,
+    ms: (typical(warm) * whole) / longest,
     coldMs: Math.max(0, cold - mean(warm)) * (shapes.size - 1),
     moreBytes: bytes * others,
   };

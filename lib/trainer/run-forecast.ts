@@ -3,7 +3,7 @@
  * how many evaluations and checkpoints there will be. Nothing is computed here.
  */
 import type { DataCollator } from '../dataset';
-import { countLabels } from '../models';
+import { countLabels, rowBucket } from '../models';
 import type { EncodedExample } from '../types';
 import type { TrainingValues } from './arguments';
 import { epochSteps, stepsPerEpoch } from './plan';
@@ -59,7 +59,7 @@ export function forecast(run: {
     looked++;
     for (const [i, examples] of group.flatMap((batch) => cut(batch, state.microBatchSize)).entries()) {
       const batch = run.collate(examples.map((n) => dataset[n]));
-      const rows = Math.ceil(2 * Math.log2(1 + countLabels(batch)));
+      const rows = rowBucket(countLabels(batch));
       const key = `${batch.shape.join('x')} ${rows}`;
       const kind = kinds.get(key) ?? { shape: batch.shape, examples, first: 0, added: 0 };
       kinds.set(key, kind);
