@@ -2,7 +2,6 @@
  * A training run as a person watches it: a progress bar and a loss figure that update in place in Jupyter,
  * plain text elsewhere. A callback for the trainer.
  */
-import { preflightRows } from '../trainer';
 import type { LogEntry, TrainerCallback } from '../trainer';
 import type { Figure } from './figure';
 import { lineFigure } from './figure';
@@ -33,9 +32,11 @@ export function trainingView(title = 'Training'): TrainerCallback {
   let figure: LivePlot | undefined;
   let note = '';
   return {
-    onPreflight({ report }) {
-      const rows = preflightRows(report).map(([what, value]) => ({ what, value }));
-      showTable(rows, { caption: `Preflight passed: what this run will take` });
+    onPreflight({ rows }) {
+      showTable(
+        rows.map(([what, value]) => ({ what, value })),
+        { caption: `Preflight passed: what this run will take` },
+      );
     },
     onTrainBegin({ state }) {
       bar = progressBar({ total: state.maxSteps, start: state.globalStep, label: title });

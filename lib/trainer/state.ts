@@ -61,7 +61,9 @@ export interface TrainerCallback {
   /** When the trainer has been made; not awaited. */
   onInitEnd?(context: CallbackContext): void;
   /** After the checks before a run, where they passed. */
-  onPreflight?(context: CallbackContext & { report: PreflightReport }): void | Promise<void>;
+  onPreflight?(
+    context: CallbackContext & { report: PreflightReport; rows: readonly [what: string, value: string][] },
+  ): void | Promise<void>;
   onTrainBegin?(context: CallbackContext): void | Promise<void>;
   onEpochBegin?(context: CallbackContext): void | Promise<void>;
   onStepBegin?(context: CallbackContext): void | Promise<void>;

@@ -24,6 +24,7 @@ import { optimizerStateBytes } from './optimizers';
 import type { Optimizer } from './optimizer-types';
 import { epochSteps, stepsPerEpoch, totalSteps } from './plan';
 import { preflight } from './preflight';
+import { preflightRows } from './preflight-report';
 import type { PreflightReport } from './preflight-report';
 import { consoleProgress, howToGoOn } from './progress';
 import { runOptimizer } from './run-optimizer';
@@ -179,7 +180,7 @@ export class Trainer {
     const request = { model, values, trainDataset, evalDataset, collate, state, generate };
     const report = await preflight({ ...request, ...tools });
     this.passed = true;
-    await this.callbacks.call('onPreflight', { report });
+    await this.callbacks.call('onPreflight', { report, rows: preflightRows(report) });
     return report;
   }
   private passed = false;
