@@ -22,11 +22,11 @@ export interface CorpusOptions {
 
 /** Kinds of documents and their shares. */
 const SHARES: readonly (readonly [number, (random: SeededRandom) => string])[] = [
-  [0.25, numberDocument],
-  [0.18, layoutDocument],
-  [0.3, recordDocument],
-  [0.13, scoreDocument],
-  [0.14, storyDocument],
+  [0.16, numberDocument],
+  [0.12, layoutDocument],
+  [0.54, recordDocument],
+  [0.1, scoreDocument],
+  [0.08, storyDocument],
 ];
 
 /** Documents one by one, about 120 words each; no end-of-text marks in them. */

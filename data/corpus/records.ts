@@ -200,7 +200,7 @@ function grouped(random: SeededRandom): Asked {
   };
 }
 
-const ASKED = [feedback, feedback, feedback, listed, listed, ranged, single, grouped];
+const ASKED = [feedback, feedback, feedback, feedback, feedback, listed, listed, ranged, single, grouped];
 
 const ROLES: readonly string[] = [
   'Read the record and answer.',

@@ -4,12 +4,13 @@
  * minutes each on two quiet cores:
  *
  *   npm run build && node .build/data/models/pretrain.js [gpt2-mini | mistral-mini] [--steps 1600] [--rest 120]
- *     [--threads 2] [--from FOLDER] [--out FOLDER]
+ *     [--threads 2] [--from FOLDER] [--responses] [--out FOLDER]
  *
  * Phase 1 trains on the tokens that occur in the text alone (a few thousand of the vocabulary), which makes the
  * head ten times cheaper; phase 2 (`--rest`) goes on with the whole vocabulary, so that tokens never seen become
  * unlikely. A run that was interrupted goes on from its checkpoint. `--from` starts from a model's weights instead of
- * random ones: that is how a model gets to know what is new in the corpus.
+ * random ones: that is how a model gets to know what is new in the corpus. With `--responses` it learns no record that
+ * is asked about, only what follows from it: records are drawn at random.
  */
 import path from 'node:path';
 import { promises as fs } from 'node:fs';
@@ -57,6 +58,7 @@ const CONFIGS: Record<string, { vocab_size: number } & Record<string, unknown>> 
   },
 };
 const SEED = 20260;
+const RESPONSE = '### Response:\n';
 /** Tokens of a row, which hold the longest documents, and rows of a step. Mistral's tokenizer makes a third more of a text. */
 const BATCHES: Record<string, { length: number; rows: number }> = {
   'gpt2-mini': { length: 320, rows: 13 },
@@ -74,6 +76,7 @@ async function main(): Promise<void> {
       rest: { type: 'string', default: '120' },
       threads: { type: 'string', default: '0' },
       from: { type: 'string' },
+      responses: { type: 'boolean', default: false },
       out: { type: 'string' },
     },
   });
@@ -85,7 +88,11 @@ async function main(): Promise<void> {
   const work = path.join(root, 'outputs', 'pretraining', name);
 
   const wantedTokens = (steps + rest) * batch.rows * batch.length;
-  const documents = await encodedCorpus(name, { tokens: wantedTokens, length: batch.length });
+  const documents = await encodedCorpus(name, {
+    tokens: wantedTokens,
+    length: batch.length,
+    responses: values.responses,
+  });
   const held = documents.splice(0, 200);
   console.log(`${name}: ${documents.length} documents`);
 
@@ -94,8 +101,8 @@ async function main(): Promise<void> {
   );
   const compact = new Map(used.map((id, i) => [id, i]));
   const recode = (d: EncodedExample): EncodedExample => {
-    const inputIds = d.inputIds.map((id) => compact.get(id) ?? 0);
-    return { inputIds, labels: inputIds };
+    const small = (id: number): number => compact.get(id) ?? 0;
+    return { inputIds: d.inputIds.map(small), labels: d.labels.map((id) => (id < 0 ? id : small(id))) };
   };
   console.log(`phase 1: ${used.length} tokens of the vocabulary`);
   const cut = Math.round((documents.length * steps) / (steps + rest));
@@ -157,7 +164,7 @@ const range = (count: number): number[] => Array.from({ length: count }, (_, i) 
 /** Documents between the tokenizer's marks, cut to `length` tokens, until there are `tokens` of them. */
 async function encodedCorpus(
   name: string,
-  wanted: { tokens: number; length: number },
+  wanted: { tokens: number; length: number; responses: boolean },
 ): Promise<EncodedExample[]> {
   const tokenizer = await AutoTokenizer.fromPretrained(name);
   const end = tokenizer.eosTokenId ?? 0;
@@ -165,12 +172,16 @@ async function encodedCorpus(
   const documents: EncodedExample[] = [];
   let tokens = 0;
   const coach = seededRandom(SEED + 1);
+  const encode = (part: string): number[] => [...tokenizer.encode(part, { addSpecialTokens: false })];
   for (const race of raceCorpus({ seed: SEED, documents: Math.ceil(wanted.tokens / 50) })) {
     const isTalk = documents.length % (COACH_EVERY[name] ?? Infinity) === 1;
     const text = isTalk ? coachDocument(coach) : race;
-    const body = tokenizer.encode(text, { addSpecialTokens: false });
-    const inputIds = [begin, ...body, end].slice(0, wanted.length);
-    documents.push({ inputIds, labels: inputIds });
+    const answerAt = wanted.responses ? text.indexOf(RESPONSE) : -1;
+    const prompt = answerAt < 0 ? '' : text.slice(0, answerAt + RESPONSE.length);
+    const asked = [begin, ...(prompt === '' ? [] : encode(prompt))];
+    const inputIds = [...asked, ...encode(text.slice(prompt.length)), end].slice(0, wanted.length);
+    const labels = inputIds.map((id, i) => (prompt !== '' && i < asked.length ? -100 : id));
+    documents.push({ inputIds, labels });
     tokens += inputIds.length;
     if (tokens > wanted.tokens) break;
   }
