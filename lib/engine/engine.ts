@@ -5,10 +5,11 @@
 import { z } from 'zod';
 import { TunebookError } from '../types';
 import type { HostTensor } from '../types';
+import type { DeviceMemory } from './device-memory';
 import { EagerEngine } from './eager';
 import type { Feeds } from './host-arrays';
 import type { Signature, TensorFunction, VjpRequest } from './functions';
-import { GraphSession, PROVIDERS } from './session';
+import { deviceMemory, GraphSession, PROVIDERS } from './session';
 import type { Provider, SessionOptions } from './session';
 import { traceFunction, traceVjp, UPSTREAM } from './trace';
 import type { Value } from './graph';
@@ -50,6 +51,8 @@ export interface Engine {
   /** Same function object and signature: the same compiled function. */
   compile(fn: TensorFunction, signature: Signature): Promise<CompiledFunction>;
   compileVjp(request: VjpRequest): Promise<CompiledVjp>;
+  /** Memory of its own that keeps arrays from run to run, on a GPU; undefined where runs use the host's. */
+  readonly device?: DeviceMemory;
   /** Milliseconds spent on tracing and on making sessions so far. */
   readonly compileMs: number;
   dispose(): Promise<void>;
@@ -109,9 +112,11 @@ class CompiledEngine implements Engine {
     Map<string, Promise<CompiledFunction | CompiledVjp>>
   >();
   private readonly sessions: GraphSession[] = [];
+  readonly device: DeviceMemory | undefined;
 
   constructor(private readonly options: SessionOptions) {
     this.name = `compiled:${options.provider}`;
+    this.device = deviceMemory(options);
   }
 
   compile(fn: TensorFunction, signature: Signature): Promise<CompiledFunction> {
@@ -130,11 +135,12 @@ class CompiledEngine implements Engine {
       this.compileMs += performance.now() - started;
       const forward = await this.session(() => split.forward);
       const backward = await this.session(() => split.backward);
-      return splitFunction(forward, backward, split.residuals);
+      return splitFunction({ forward, backward, residuals: split.residuals, device: this.device });
     });
   }
 
   async dispose(): Promise<void> {
+    await this.device?.dispose();
     await Promise.all(this.sessions.splice(0).map((session) => session.dispose()));
   }
 
@@ -145,7 +151,7 @@ class CompiledEngine implements Engine {
 
   private async session(graph: () => Parameters<typeof GraphSession.create>[0]): Promise<GraphSession> {
     const started = performance.now();
-    const session = await GraphSession.create(graph(), this.options);
+    const session = await GraphSession.create(graph(), this.options, this.device);
     this.compileMs += performance.now() - started;
     this.sessions.push(session);
     return session;
@@ -167,11 +173,26 @@ class CompiledEngine implements Engine {
   }
 }
 
-function splitFunction(
-  forward: GraphSession,
-  backward: GraphSession,
-  residuals: ReadonlyMap<string, Value>,
-): CompiledVjp {
+function splitFunction({
+  forward,
+  backward,
+  residuals,
+  device,
+}: {
+  forward: GraphSession;
+  backward: GraphSession;
+  residuals: ReadonlyMap<string, Value>;
+  device: DeviceMemory | undefined;
+}): CompiledVjp {
+  const newBuffers = (): Record<string, HostTensor['data']> => {
+    const buffers = forward.newOutputs();
+    // Never read on the host: their arrays there are only names, whose memory nobody touches.
+    device?.keep(
+      [...residuals.keys()].map((name) => buffers[name]),
+      { scratch: true },
+    );
+    return buffers;
+  };
   // Finished backward passes leave the arrays of their forward pass here, so that steps allocate nothing.
   const pool: Record<string, HostTensor['data']>[] = [];
   const inUse = new WeakMap<Residuals, Record<string, HostTensor['data']>>();
@@ -181,7 +202,7 @@ function splitFunction(
   return {
     residualBytes: [...residuals.values()].reduce((total, { shape }) => total + bytesOf(shape), 0),
     async forward(feeds, options) {
-      const buffers = pool.pop() ?? forward.newOutputs();
+      const buffers = pool.pop() ?? newBuffers();
       const outputs = await forward.run(feeds, { ...buffers, ...options?.into });
       const kept: Record<string, HostTensor> = {};
       for (const name of residuals.keys()) {

@@ -1,6 +1,7 @@
 /** The engine's door: TensorFlow.js functions in, fast native execution out. */
 export { createEngine } from './engine';
 export type { CompiledFunction, CompiledVjp, Engine, EngineOptions, Residuals } from './engine';
+export type { DeviceMemory, Traffic } from './device-memory';
 export type { Feeds } from './host-arrays';
 export type { Provider } from './session';
 export { PROVIDERS } from './session';

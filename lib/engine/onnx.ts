@@ -72,6 +72,42 @@ export function writeOnnx(graph: Graph): Uint8Array {
   }).finish();
 }
 
+/**
+ * A model without recorded graph, for arrays of any length: 'identity' gives its input x [n] as y, 'zeros' a y [n]
+ * of zeros, n being its input size (int64 [1]).
+ */
+export function writeMover(dtype: 'float32' | 'int32' | 'uint8', op: 'identity' | 'zeros'): Uint8Array {
+  const vector = (
+    name: string,
+    type: GraphDtype,
+    dim: onnx.TensorShapeProto.IDimension,
+  ): onnx.IValueInfoProto => ({
+    name,
+    type: { tensorType: { elemType: ELEMENT_TYPE[type], shape: { dim: [dim] } } },
+  });
+  const isZeros = op === 'zeros';
+  const zero = {
+    name: 'zero',
+    dataType: ELEMENT_TYPE[dtype],
+    dims: [],
+    rawData: new Uint8Array(dtype === 'uint8' ? 1 : 4),
+  };
+  return onnx.ModelProto.encode({
+    irVersion: IR_VERSION,
+    producerName: 'tunebook',
+    opsetImport: [{ domain: '', version: OPSET }],
+    graph: {
+      name: 'tunebook',
+      node: [
+        { opType: isZeros ? 'Expand' : 'Identity', input: isZeros ? ['zero', 'size'] : ['x'], output: ['y'] },
+      ],
+      initializer: isZeros ? [zero] : [],
+      input: [isZeros ? vector('size', 'int64', { dimValue: 1 }) : vector('x', dtype, { dimParam: 'n' })],
+      output: [vector('y', dtype, { dimParam: 'n' })],
+    },
+  }).finish();
+}
+
 /** An output's name in the file: apart from inputs', since a function may take and return the same name. */
 export function outputName(name: string): string {
   return `out.${name}`;

@@ -4,6 +4,7 @@
 import * as ort from 'onnxruntime-node';
 import { TunebookError } from '../types';
 import type { HostTensor } from '../types';
+import { DeviceMemory } from './device-memory';
 import type { Graph, Value } from './graph';
 import { checkedFeed } from './host-arrays';
 import type { Feeds } from './host-arrays';
@@ -33,9 +34,11 @@ export class GraphSession {
   private constructor(
     private readonly session: ort.InferenceSession,
     private readonly graph: Graph,
+    private readonly device: DeviceMemory | undefined,
   ) {}
 
-  static async create(graph: Graph, options: SessionOptions): Promise<GraphSession> {
+  /** @param device keeps arrays of this session's feeds and outputs, where the provider has memory of its own */
+  static async create(graph: Graph, options: SessionOptions, device?: DeviceMemory): Promise<GraphSession> {
     const available = ort.listSupportedBackends().map((backend) => backend.name);
     if (!available.includes(options.provider)) {
       throw new TunebookError(
@@ -44,16 +47,8 @@ export class GraphSession {
       );
     }
     try {
-      const session = await ort.InferenceSession.create(writeOnnx(graph), {
-        executionProviders: options.provider === 'cpu' ? ['cpu'] : [options.provider, 'cpu'],
-        graphOptimizationLevel: 'all',
-        intraOpNumThreads: options.threads,
-        interOpNumThreads: 1,
-        enableCpuMemArena: options.memoryArena,
-        // 4: fatal. Errors are thrown, and warnings of nodes placed on the CPU are expected.
-        logSeverityLevel: 4,
-      });
-      return new GraphSession(session, graph);
+      const session = await ort.InferenceSession.create(writeOnnx(graph), ortOptions(options));
+      return new GraphSession(session, graph, device);
     } catch (error) {
       throw new TunebookError(
         `engine: provider '${options.provider}' could not load a compiled function: ${messageOf(error)}. ` +
@@ -89,20 +84,23 @@ export class GraphSession {
         'engine.run: expected an engine in use, got a function of one after dispose().',
       );
     }
+    const bound = this.device === undefined ? undefined : await this.device.bind(this.graph, feeds, into);
     const inputs: Record<string, ort.Tensor> = {};
-    for (const [name, value] of this.graph.inputs) inputs[name] = asOrt(name, value, feeds[name]);
+    for (const [name, value] of this.graph.inputs)
+      inputs[name] = bound?.inputs.get(name) ?? asOrt(name, value, feeds[name]);
     const outputs: Record<string, HostTensor> = {};
     const fetches: Record<string, ort.Tensor | null> = { [STOPPER]: null };
     for (const [name, value] of this.graph.outputs) {
       const data = into[name] ?? newArray(value);
       outputs[name] = { data, shape: value.shape };
-      fetches[outputName(name)] = asOrt(name, value, outputs[name]);
+      fetches[outputName(name)] = bound?.outputs.get(name) ?? asOrt(name, value, outputs[name]);
     }
     try {
       await this.session.run(inputs, fetches as Record<string, ort.Tensor>);
     } catch (error) {
       if (!(error instanceof Error && STOPPED.test(error.message))) throw error;
     }
+    bound?.wrote();
     return outputs;
   }
 
@@ -116,6 +114,26 @@ export class GraphSession {
     this.released = true;
     await this.session.release();
   }
+}
+
+/** The memory of a provider that has its own and whose buffers the binding can hand out. */
+export function deviceMemory(options: SessionOptions): DeviceMemory | undefined {
+  if (options.provider !== 'webgpu') return undefined;
+  return new DeviceMemory((model, extra) =>
+    ort.InferenceSession.create(model, { ...ortOptions(options), ...extra }),
+  );
+}
+
+function ortOptions(options: SessionOptions): ort.InferenceSession.SessionOptions {
+  return {
+    executionProviders: options.provider === 'cpu' ? ['cpu'] : [options.provider, 'cpu'],
+    graphOptimizationLevel: 'all',
+    intraOpNumThreads: options.threads,
+    interOpNumThreads: 1,
+    enableCpuMemArena: options.memoryArena,
+    // 4: fatal. Errors are thrown, and warnings of nodes placed on the CPU are expected.
+    logSeverityLevel: 4,
+  };
 }
 
 function asOrt(name: string, value: Value, feed: HostTensor | undefined): ort.Tensor {

@@ -51,17 +51,17 @@ async function wholeStep(model: CausalLM, cache: KeyValueCache): Promise<StepRun
     const value = (into[scoped(layer, 'value')] = new Float32Array(rows * heads * headSize));
     layers.push({ key, value });
   }
-  const tokenFeeds = (ids: Int32Array, positions: Int32Array): Record<string, HostTensor> => ({
+  const tokenFeeds = async (ids: Int32Array, positions: Int32Array): Promise<Record<string, HostTensor>> => ({
     ...scopedFeeds(SHARED, architecture.positionFeeds(positions, [rows, 1])),
-    x: model.embed(ids, positions, [rows, 1]),
+    x: await model.embed(ids, positions, [rows, 1]),
   });
   const none = new Int32Array(rows);
   const compiled = await model.engine.compile(
     wholeFunction(architecture),
-    signatureOf({ ...feeds, ...tokenFeeds(none, none) }),
+    signatureOf({ ...feeds, ...(await tokenFeeds(none, none)) }),
   );
   return async (ids, positions) => {
-    await compiled.run({ ...feeds, ...tokenFeeds(ids, positions) }, { into });
+    await compiled.run({ ...feeds, ...(await tokenFeeds(ids, positions)) }, { into });
     return { logits: into.logits, layers };
   };
 }
@@ -71,7 +71,7 @@ function layeredStep(model: CausalLM, cache: KeyValueCache): StepRunner {
   const shape: [number, number] = [cache.shape.rows, 1];
   return async (ids, positions) => {
     const shared = { bias: cache.bias, ...architecture.positionFeeds(positions, shape) };
-    let x = model.embed(ids, positions, shape);
+    let x = await model.embed(ids, positions, shape);
     const layers: LayerStep[] = [];
     for (let layer = 0; layer < architecture.layers; layer++) {
       const feeds = { x, ...shared, ...pastFeeds(cache.layer(layer)) };

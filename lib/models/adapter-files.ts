@@ -41,6 +41,7 @@ export async function saveAdapter(model: CausalLM, folder: string, baseModel = '
   const { adapter } = model;
   if (adapter === undefined)
     throw new TunebookError('saveAdapter: expected a model with a LoRA adapter in use, got none on it.');
+  await model.engine.device?.settle();
   const sources = [...adapter.parameters.byName.values()].map(({ name, shape, data }) => ({
     name: adapter.storedName(name),
     shape,

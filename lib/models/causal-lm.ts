@@ -10,6 +10,7 @@ import { AdapterSet } from './adapter-set';
 import type { Architecture, LinearModule } from './architecture';
 import { attentionBias, positionIds } from './attention-bias';
 import type { MaskedBatch } from './attention-bias';
+import { deviceEmbed, isOnDevice } from './device-tables';
 import { checkedInputs, checkIds } from './forward-inputs';
 import type { ForwardInputs, ForwardOutput } from './forward-inputs';
 import {
@@ -45,7 +46,14 @@ export class CausalLM {
     readonly engine: Engine,
     readonly parameters: ParameterSet,
     readonly frozen?: FrozenLayers,
-  ) {}
+  ) {
+    this.keep(parameters);
+  }
+
+  /** Parameters stay on the engine's device, where it has one. */
+  private keep({ byName }: ParameterSet): void {
+    this.engine.device?.keep([...byName.values()].map(({ data }) => data));
+  }
 
   /** config.json's content. */
   get config(): Record<string, unknown> {
@@ -79,6 +87,7 @@ export class CausalLM {
 
   /** Puts an adapter on, in use at once; one of the same name is replaced. */
   addAdapter(name: string, adapter: LoraAdapter): void {
+    this.keep(adapter.parameters);
     this.adapters.add(name, adapter);
   }
 
@@ -167,7 +176,7 @@ export class CausalLM {
     const bias = attentionBias(batch, this.architecture.slidingWindow);
     const positions = positionIds(batch);
     const shared = { bias, ...this.architecture.positionFeeds(positions, batch.shape) };
-    let x = this.embed(ids, positions, batch.shape);
+    let x = await this.embed(ids, positions, batch.shape);
     for (let layer = 0; layer < this.architecture.layers; layer++) {
       const { y, key, value } = await this.runBlock(layer, { x, ...shared }, onLayer !== undefined);
       onLayer?.(layer, { key, value });
@@ -225,8 +234,9 @@ export class CausalLM {
   }
 
   /** Token plus position embeddings, float32 [B, T, C]. */
-  embed(ids: Int32Array, positions: Int32Array, shape: readonly [number, number]): HostTensor {
+  async embed(ids: Int32Array, positions: Int32Array, shape: readonly [number, number]): Promise<HostTensor> {
     const { width, tokenEmbedding, positionEmbedding } = this.architecture;
+    if (isOnDevice(this, tokenEmbedding)) return deviceEmbed(this, ids, positions, shape);
     const tokens = rowTable(this.table(tokenEmbedding));
     const places = positionEmbedding === undefined ? undefined : this.parameter(positionEmbedding).data;
     const data = new Float32Array(ids.length * width);
@@ -288,6 +298,7 @@ export class CausalLM {
     if (frozen !== undefined) return overwrite(frozen, weight);
     const { data } = this.parameter(`${this.architecture.layerPrefix(layer)}${module.name}.weight`);
     data.set(module.conv1d ? transposed(weight, module.outSize, module.inSize) : weight);
+    this.engine.device?.forget([data]);
   }
 
   private residentWeight(layer: number, module: LinearModule): FrozenTensor | undefined {
@@ -329,8 +340,10 @@ export class CausalLM {
   /** Changes a parameter for good, in whatever type it is kept. */
   setParameter(name: string, values: Float32Array): void {
     const stored = this.frozen?.tables?.get(name);
-    if (stored === undefined) this.parameter(name).data.set(values);
-    else overwrite(stored, values);
+    if (stored !== undefined) return overwrite(stored, values);
+    const { data } = this.parameter(name);
+    data.set(values);
+    this.engine.device?.forget([data]);
   }
 
   feed(name: string): HostTensor {

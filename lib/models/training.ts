@@ -8,6 +8,7 @@ import type { Batch, HostTensor } from '../types';
 import { attentionBias, positionIds } from './attention-bias';
 import { signatureOf } from './causal-lm';
 import type { CausalLM } from './causal-lm';
+import { deviceEmbeddingGradients, deviceHeadLoss, isOnDevice } from './device-tables';
 import { withNoise } from './embedding-noise';
 import type { EmbeddingNoise } from './embedding-noise';
 import { IGNORED } from './loss';
@@ -75,7 +76,7 @@ export async function forwardBackward(
 
   const wantsX = (layer: number): boolean => layer > firstTrained || trainsEmbedding;
 
-  let x = model.embed(batch.inputIds, positions, batch.shape);
+  let x = await model.embed(batch.inputIds, positions, batch.shape);
   if (request.noise !== undefined) x = withNoise(x, batch, request.noise);
   const embeddingMask = siteMask(dropout, -1, 0, B * T * architecture.width, architecture.embeddingDropout);
   if (embeddingMask !== undefined) x = { data: multiplied(x.data, embeddingMask), shape: x.shape };
@@ -145,7 +146,13 @@ export async function forwardBackward(
       embeddingMask === undefined
         ? (upstream.data as Float32Array)
         : multiplied(upstream.data, embeddingMask);
-    embeddingGradients(model, gradients, { batch, positions, dX, accumulate: request.accumulate });
+    if (isOnDevice(model, architecture.tokenEmbedding)) {
+      const { accumulate } = request;
+      const { inputIds: ids, shape } = batch;
+      const dTables = { data: dX, shape: x.shape };
+      const asked = { ids, positions, shape, upstream: dTables, accumulate };
+      await deviceEmbeddingGradients(model, gradients.byName, asked);
+    } else embeddingGradients(model, gradients, { batch, positions, dX, accumulate: request.accumulate });
   }
   return head.loss;
 }
@@ -248,9 +255,25 @@ async function headLoss(
   const paddedLabels = new Int32Array(R);
   paddedLabels.set(labels);
 
+  const { gradients, accumulate = false } = request;
+  const scattered = (dX: HostTensor): HostTensor => {
+    const full = new Float32Array(x.data.length);
+    rows.forEach((row, r) => {
+      full.set((dX.data as Float32Array).subarray(r * width, (r + 1) * width), row * width);
+    });
+    return { data: full, shape: x.shape };
+  };
+  if (isOnDevice(model, architecture.head)) {
+    const { loss, dX } = await deviceHeadLoss(model, {
+      x: { data: chosen, shape: [R, width] },
+      ...{ labels: paddedLabels, rowWeights: weights, accumulate },
+      smoothing: request.labelSmoothing ?? 0,
+      gradients: gradients?.byName,
+    });
+    return { loss, dX: dX === undefined ? undefined : scattered(dX) };
+  }
   const normFeeds = { x: { data: chosen, shape: [R, width] }, ...model.finalNormFeeds() };
   const weight = model.table(architecture.head);
-  const { gradients, accumulate = false } = request;
   if (gradients === undefined) {
     const norm = await engine.compile(architecture.finalNorm, signatureOf(normFeeds));
     const { y } = await norm.run(normFeeds);
@@ -294,11 +317,7 @@ async function headLoss(
     { data: dX, shape: [R, width] },
     { into },
   );
-  const full = new Float32Array(x.data.length);
-  rows.forEach((row, r) => {
-    full.set((results.d_x.data as Float32Array).subarray(r * width, (r + 1) * width), row * width);
-  });
-  return { loss, dX: { data: full, shape: x.shape } };
+  return { loss, dX: scattered(results.d_x) };
 }
 
 /** Scatters the gradient of the embedding's output to the rows of the tables that it came from. */

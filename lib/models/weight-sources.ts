@@ -14,6 +14,7 @@ import type { TensorSource } from './safetensors';
 /** All tensors of the base model, each one's values asked for when it is written. */
 export async function weightSources(model: CausalLM): Promise<TensorSource[]> {
   const { architecture, frozen } = model;
+  await model.engine.device?.settle();
   const sources: TensorSource[] = architecture.parameters.flatMap(({ name, shape }): TensorSource[] => {
     const parameter = model.parameters.byName.get(name);
     if (parameter !== undefined) {

@@ -2,7 +2,7 @@
  * Optimizers whose update is element by element: one compiled TensorFlow.js function walks through the flat
  * arrays of parameters, gradients and state, in chunks that fit the processor's cache.
  */
-import type { NamedTensors, Signature, TensorFunction } from '../engine';
+import type { Engine, NamedTensors, Signature, TensorFunction } from '../engine';
 import type { HostTensor } from '../types';
 import type { Optimizer, OptimizerSetup } from './optimizer-types';
 
@@ -35,7 +35,13 @@ export function createFlatOptimizer(rule: ElementwiseRule, setup: OptimizerSetup
   const state = new Map(
     rule.slots.map((slot) => [slot, new Float32Array(gradients.flat.length) as Float32Array]),
   );
-  const ranges = contiguousRanges(setup);
+  const pieces = engine.device === undefined ? chunks(setup, state) : wholeParameters(rule, setup, state);
+  // A GPU keeps everything that an update reads and writes; gradients have no reader on the host.
+  for (const { arrays, detours } of pieces) {
+    engine.device?.keep(Object.values(arrays));
+    engine.device?.keep(Object.values(detours ?? {}), { scratch: true });
+  }
+  engine.device?.keep(gradients.byName.values(), { scratch: true });
   const update: TensorFunction = rule.update;
   return {
     name: rule.name,
@@ -46,29 +52,75 @@ export function createFlatOptimizer(rule: ElementwiseRule, setup: OptimizerSetup
       const scalars: Record<string, HostTensor> = {};
       const numbers = rule.scalars(this.stepCount, learningRate, gradientScale);
       for (const [name, value] of Object.entries(numbers)) scalars[name] = scalar(value);
-      for (const range of ranges) {
-        scalars.weightDecay = scalar(range.decay ? weightDecay : 0);
-        scalars.decay = scalar(range.decay ? 1 - learningRate * weightDecay : 1);
-        for (let start = 0; start < range.parameters.length; start += CHUNK) {
-          const end = Math.min(start + CHUNK, range.parameters.length);
-          const arrays: Record<string, Float32Array> = { parameter: range.parameters.subarray(start, end) };
-          for (const [slot, data] of state)
-            arrays[slot] = data.subarray(range.offset + start, range.offset + end);
-          const shape = [end - start];
-          const feeds: Record<string, HostTensor> = { ...scalars };
-          for (const [name, data] of Object.entries(arrays)) feeds[name] = { data, shape };
-          feeds.gradient = { data: gradients.flat.subarray(range.offset + start, range.offset + end), shape };
-          const compiled = await engine.compile(update, signature(feeds));
-          // In place: each output is the only reader of the input whose memory it takes, or comes after the others.
-          const detours = Object.fromEntries(
-            (rule.readTwice ?? []).map((name) => [name, new Float32Array(end - start)]),
-          );
-          await compiled.run(feeds, { into: { ...arrays, ...detours } });
-          for (const [name, values] of Object.entries(detours)) arrays[name].set(values);
+      for (const piece of pieces) {
+        const { arrays, gradient, decay } = piece;
+        scalars.weightDecay = scalar(decay ? weightDecay : 0);
+        scalars.decay = scalar(decay ? 1 - learningRate * weightDecay : 1);
+        const shape = [gradient.length];
+        const feeds: Record<string, HostTensor> = { ...scalars };
+        for (const [name, data] of Object.entries({ ...arrays, gradient })) feeds[name] = { data, shape };
+        const compiled = await engine.compile(update, signature(feeds));
+        // In place: each output is the only reader of the input whose memory it takes, or comes after the others.
+        const detours = piece.detours ?? newDetours(rule, gradient.length);
+        await compiled.run(feeds, { into: { ...arrays, ...detours } });
+        for (const [name, data] of Object.entries(detours)) {
+          if (engine.device === undefined) arrays[name].set(data);
+          else await copyOnDevice(engine, data, arrays[name]);
         }
       }
     },
   };
+}
+
+/** What one run updates: arrays that it reads and writes, and the gradient. */
+interface Piece {
+  readonly arrays: Readonly<Record<string, Float32Array>>;
+  readonly gradient: Float32Array;
+  readonly decay: boolean;
+  /** Buffers for slots that are read twice, where they are kept. */
+  readonly detours?: Readonly<Record<string, Float32Array>>;
+}
+
+function newDetours(rule: ElementwiseRule, length: number): Record<string, Float32Array> {
+  return Object.fromEntries((rule.readTwice ?? []).map((name) => [name, new Float32Array(length)]));
+}
+
+const same: TensorFunction = ({ x }) => ({ y: x });
+
+async function copyOnDevice(engine: Engine, from: Float32Array, to: Float32Array): Promise<void> {
+  const shape = [from.length];
+  const copy = await engine.compile(same, { x: { shape, dtype: 'float32' } });
+  await copy.run({ x: { data: from, shape } }, { into: { y: to } });
+}
+
+function chunks(setup: OptimizerSetup, state: ReadonlyMap<string, Float32Array>): Piece[] {
+  return contiguousRanges(setup).flatMap(({ parameters, offset, decay }) => {
+    const pieces: Piece[] = [];
+    for (let start = 0; start < parameters.length; start += CHUNK) {
+      const end = Math.min(start + CHUNK, parameters.length);
+      const arrays: Record<string, Float32Array> = { parameter: parameters.subarray(start, end) };
+      for (const [slot, data] of state) arrays[slot] = data.subarray(offset + start, offset + end);
+      pieces.push({ arrays, gradient: setup.gradients.flat.subarray(offset + start, offset + end), decay });
+    }
+    return pieces;
+  });
+}
+
+/** Under the very arrays that the model feeds and the backward pass writes: a GPU knows them by their identity. */
+function wholeParameters(
+  rule: ElementwiseRule,
+  setup: OptimizerSetup,
+  state: ReadonlyMap<string, Float32Array>,
+): Piece[] {
+  let offset = 0;
+  return setup.parameters.map(({ name, data, decay }) => {
+    const gradient = setup.gradients.byName.get(name);
+    if (gradient === undefined) throw new Error(`internal: no gradient of ${name}`);
+    const arrays: Record<string, Float32Array> = { parameter: data };
+    for (const [slot, values] of state) arrays[slot] = values.subarray(offset, offset + data.length);
+    offset += data.length;
+    return { arrays, gradient, decay, detours: newDetours(rule, data.length) };
+  });
 }
 
 interface FlatRange {

@@ -32,14 +32,26 @@ export function createOptimizer(options: OptimizerOptions): Optimizer {
     case 'adamw':
       return createFlatOptimizer(adamW(options), options);
     case 'adamw_8bit':
-      return createAdamW8bit(options, options);
+      return onHost(createAdamW8bit(options, options), options);
     case 'sgd':
       return createFlatOptimizer(sgd(options), options);
     case 'lion':
       return createFlatOptimizer(lion(options), options);
     case 'adafactor':
-      return createAdafactor(options, options.adafactor);
+      return onHost(createAdafactor(options, options.adafactor), options);
   }
+}
+
+/** An optimizer that changes the host's arrays: a device has to read them again. */
+function onHost(optimizer: Optimizer, { engine, parameters }: OptimizerSetup): Optimizer {
+  const { device } = engine;
+  if (device === undefined) return optimizer;
+  const step = optimizer.step.bind(optimizer);
+  optimizer.step = async (learningRate, gradientScale) => {
+    await step(learningRate, gradientScale);
+    device.forget(parameters.map(({ data }) => data));
+  };
+  return optimizer;
 }
 
 /** Bytes that an optimizer keeps from step to step, all parameters together. */

@@ -209,7 +209,7 @@ async function runTimes(
   const rate = plannedRate(values, state.globalStep, state.maxSteps);
   for (let round = 0; round < 3; round++) {
     const from = performance.now();
-    await gradientNorm(model.engine, gradients.flat);
+    await gradientNorm(model.engine, gradients);
     await optimizer.step(rate, 0);
     update.push(performance.now() - from);
   }

@@ -159,6 +159,7 @@ export class Trainer {
       return output;
     } finally {
       interrupts.stop();
+      await model.engine.device?.settle();
     }
   }
 
@@ -322,6 +323,7 @@ export class Trainer {
 
   private async save({ optimizer, identity }: RunTools): Promise<void> {
     const { values, model, state } = this;
+    await model.engine.device?.settle();
     this.requireFiniteWeights();
     const folder = path.join(values.outputDir, `checkpoint-${state.globalStep}`);
     await writeTrainerCheckpoint(folder, { model, optimizer, state, identity }).catch((cause: unknown) => {

@@ -56,7 +56,7 @@ export async function trainingStep(request: StepRequest): Promise<StepResult> {
     sums = await gradientsOrHalf(request, microBatchSize);
   }
   await callbacks.call('onPreOptimizerStep', {});
-  const norm = await gradientNorm(model.engine, gradients.flat);
+  const norm = await gradientNorm(model.engine, gradients);
   if (!Number.isFinite(norm)) throw new NotFinite('gradient norm', norm);
   const clip = values.maxGradNorm > 0 ? Math.min(1, values.maxGradNorm / (norm + 1e-6)) : 1;
   const learningRate = plannedRate(values, step, request.maxSteps);

@@ -166,7 +166,7 @@ async function steps(model: CausalLM, rounds: number, peak?: GemmPeak): Promise<
       gradientCheckpointing: false,
     });
     const halfway = performance.now();
-    const norm = await gradientNorm(model.engine, gradients.flat);
+    const norm = await gradientNorm(model.engine, gradients);
     await optimizer.step(1e-5, Math.min(1, 1 / norm));
     if (round < 0) continue;
     whole.push(performance.now() - started);

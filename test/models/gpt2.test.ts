@@ -1,12 +1,13 @@
 /** GPT-2 against Hugging Face on every engine of this machine. Engines that are not here are named as skipped. */
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import { countParameters, gpt2 } from '../../lib/models';
 import { TunebookError } from '../../lib/types';
 import { gpt2Suite } from './gpt2-suite';
 import { findWebGpu } from './vulkan-driver';
+import { assertPassed, runTests } from './webgpu-process';
+import type { Ended } from './webgpu-process';
 
 describe('gpt2 on engines in a process of their own', () => {
   const webGpu = findWebGpu();
@@ -14,7 +15,7 @@ describe('gpt2 on engines in a process of their own', () => {
   const onWebGpu =
     'env' in webGpu ? runSuite({ provider: 'webgpu' }, 'compiled:webgpu', webGpu.env) : undefined;
   it('compiled:webgpu', { skip: 'reason' in webGpu && webGpu.reason }, async () =>
-    assertPassed(await onWebGpu),
+    assertPassed(await onWebGpu, 5),
   );
 
   const native = process.env.TUNEBOOK_TFJS_NODE;
@@ -24,42 +25,19 @@ describe('gpt2 on engines in a process of their own', () => {
       await runSuite({ kind: 'eager', backend: 'tensorflow' }, 'eager:tensorflow', {
         TF_CPP_MIN_LOG_LEVEL: '3',
       }),
+      5,
     ),
   );
 });
 
+/** Runs `gpt2-suite.js` as a program. */
+function runSuite(options: object, name: string, env: Record<string, string>): Promise<Ended> {
+  return runTests([path.join(__dirname, 'gpt2-suite.js'), JSON.stringify(options), name], env);
+}
+
 gpt2Suite({ threads: 1 }, 'compiled:cpu');
 gpt2Suite({ kind: 'eager', backend: 'cpu' }, 'eager:cpu');
 gpt2Suite({ kind: 'eager', backend: 'wasm', threads: 1 }, 'eager:wasm');
-
-interface Ended {
-  readonly code: number | string | null;
-  readonly output: string;
-}
-
-/** Runs `gpt2-suite.js` as a program. */
-function runSuite(options: object, name: string, env: Record<string, string>): Promise<Ended> {
-  const inherited = { ...process.env };
-  delete inherited.NODE_TEST_CONTEXT;
-  const program = [path.join(__dirname, 'gpt2-suite.js'), JSON.stringify(options), name];
-  return new Promise((resolve) => {
-    execFile(
-      process.execPath,
-      ['--test-reporter=tap', ...program],
-      { env: { ...inherited, ...env }, timeout: 240_000 },
-      (error, stdout, stderr) =>
-        resolve({
-          code: error === null ? 0 : (error.code ?? error.signal ?? 1),
-          output: `${stdout}\n${stderr}`,
-        }),
-    );
-  });
-}
-
-function assertPassed(ended: Ended | undefined): void {
-  assert.equal(ended?.code, 0, `ended with ${ended?.code}\n${ended?.output}`);
-  assert.match(ended?.output ?? '', /^# pass 5$/m);
-}
 
 describe('gpt2 configuration', () => {
   it('the published 124M model has 124,439,808 parameters, its head tied', () => {

@@ -1,0 +1,203 @@
+/**
+ * Arrays that a GPU keeps from one run to the next, so that weights, gradients and optimizer state do not travel
+ * with every call. Host arrays stay the names by which everybody knows them: a session asks here for the buffer
+ * behind a feed or an output, and reading on the host needs `settle`, writing on it `forget`.
+ *
+ * ONNX Runtime's binding for Node hands out buffers of the GPU as tensors, takes them as inputs of any session and
+ * writes outputs into them. It cannot read them back by itself (getData of such a tensor ends the process, as of
+ * 1.30): a session whose output is a host array does.
+ */
+import * as ort from 'onnxruntime-node';
+import type { HostTensor } from '../types';
+import type { Graph, Value } from './graph';
+import { checkedFeed } from './host-arrays';
+import type { Feeds } from './host-arrays';
+import { writeMover } from './onnx';
+
+type HostArray = HostTensor['data'];
+
+/** Bytes that went between host and GPU, by runs and by moving arrays that are kept. */
+export interface Traffic {
+  readonly toDevice: number;
+  readonly fromDevice: number;
+  /** Arrays that were uploaded to stay. */
+  readonly uploads: number;
+}
+
+interface Slot {
+  readonly data: HostArray;
+  /** Never read on the host: not brought home. */
+  readonly isScratch: boolean;
+  buffer?: ort.Tensor;
+  /** Which side has the values that count. */
+  newest: 'host' | 'device';
+}
+
+export class DeviceMemory {
+  private counted = { toDevice: 0, fromDevice: 0, uploads: 0 };
+  private slots = new WeakMap<HostArray, Slot>();
+  /** What the device wrote and the host has not seen. */
+  private readonly unseen = new Set<Slot>();
+  private readonly used = new Set<WeakRef<Slot>>();
+  private readonly movers = new Map<string, Promise<ort.InferenceSession>>();
+
+  /** @param create makes a session on the device */
+  constructor(
+    private readonly create: (
+      model: Uint8Array,
+      options: ort.InferenceSession.SessionOptions,
+    ) => Promise<ort.InferenceSession>,
+  ) {}
+
+  get traffic(): Traffic {
+    return { ...this.counted };
+  }
+
+  /**
+   * Keeps these arrays on the device from their next use on. They are known by their identity: another view of the
+   * same memory is another array.
+   * @param options.scratch they are written by the device before it reads them, and never read on the host
+   */
+  keep(arrays: Iterable<HostArray>, options: { scratch?: boolean } = {}): void {
+    for (const data of arrays) {
+      if (data.length === 0 || this.slots.has(data)) continue;
+      this.slots.set(data, { data, isScratch: options.scratch ?? false, newest: 'host' });
+    }
+  }
+
+  /** Brings home what the device has written: afterwards the host's arrays can be read. */
+  async settle(): Promise<void> {
+    for (const slot of this.unseen) {
+      if (slot.buffer === undefined) throw new Error('internal: written without a buffer');
+      const dtype = dtypeOf(slot.data);
+      const mover = await this.mover(dtype, 'cpu');
+      const y = new ort.Tensor(dtype, slot.data, [slot.data.length]);
+      await mover.run({ x: slot.buffer }, { y });
+      this.counted.fromDevice += slot.data.byteLength;
+      this.unseen.delete(slot);
+    }
+  }
+
+  /**
+   * Says that the host has written these arrays (default: all): the device reads them anew at their next use.
+   * Values that only the device has are lost; call `settle` before where they count.
+   */
+  forget(arrays?: Iterable<HostArray>): void {
+    const slots =
+      arrays === undefined
+        ? [...this.used].map((reference) => reference.deref())
+        : [...arrays].map((data) => this.slots.get(data));
+    for (const slot of slots) {
+      if (slot === undefined) continue;
+      slot.newest = 'host';
+      this.unseen.delete(slot);
+    }
+  }
+
+  /** Gives the buffers of these arrays back; they are kept no longer. */
+  release(arrays: Iterable<HostArray>): void {
+    this.forget(arrays);
+    for (const data of arrays) {
+      this.slots.get(data)?.buffer?.dispose();
+      this.slots.delete(data);
+    }
+  }
+
+  /** The tensors of a run's kept inputs and outputs, by name; what travels instead is counted. */
+  async bind(
+    { inputs, outputs }: Graph,
+    feeds: Feeds,
+    into: Readonly<Record<string, HostArray>>,
+  ): Promise<{ inputs: Map<string, ort.Tensor>; outputs: Map<string, ort.Tensor>; wrote: () => void }> {
+    const bound = { inputs: new Map<string, ort.Tensor>(), outputs: new Map<string, ort.Tensor>() };
+    for (const [name, value] of inputs) {
+      const { data } = checkedFeed(name, value, feeds[name]);
+      const slot = this.slots.get(data);
+      if (slot === undefined) this.counted.toDevice += data.byteLength;
+      else bound.inputs.set(name, shaped(await this.current(slot), value));
+    }
+    const written: Slot[] = [];
+    for (const [name, value] of outputs) {
+      const slot = into[name] === undefined ? undefined : this.slots.get(into[name]);
+      if (slot === undefined) {
+        this.counted.fromDevice += bytesOf(value);
+        continue;
+      }
+      slot.buffer ??= await this.allocate(slot);
+      bound.outputs.set(name, shaped(slot.buffer, value));
+      written.push(slot);
+    }
+    const wrote = (): void => {
+      for (const slot of written) {
+        slot.newest = 'device';
+        if (!slot.isScratch) this.unseen.add(slot);
+      }
+    };
+    return { ...bound, wrote };
+  }
+
+  async dispose(): Promise<void> {
+    for (const reference of this.used) reference.deref()?.buffer?.dispose();
+    this.used.clear();
+    this.unseen.clear();
+    this.slots = new WeakMap();
+    const movers = [...this.movers.values()];
+    this.movers.clear();
+    for (const mover of movers) await (await mover).release();
+  }
+
+  /** The slot's buffer with the values that count. */
+  private async current(slot: Slot): Promise<ort.Tensor> {
+    if (slot.buffer !== undefined && slot.newest === 'device') return slot.buffer;
+    const dtype = dtypeOf(slot.data);
+    const x = new ort.Tensor(dtype, slot.data, [slot.data.length]);
+    slot.buffer?.dispose();
+    const { y } = await (await this.mover(dtype, 'gpu-buffer')).run({ x });
+    this.counted.toDevice += slot.data.byteLength;
+    this.counted.uploads++;
+    return this.take(slot, y);
+  }
+
+  /** A buffer of zeros, which do not travel. */
+  private async allocate(slot: Slot): Promise<ort.Tensor> {
+    const size = new ort.Tensor('int64', BigInt64Array.of(BigInt(slot.data.length)), [1]);
+    const { y } = await (await this.mover(dtypeOf(slot.data), 'zeros')).run({ size });
+    return this.take(slot, y);
+  }
+
+  private take(slot: Slot, buffer: ort.Tensor): ort.Tensor {
+    if (slot.buffer === undefined) this.used.add(new WeakRef(slot));
+    slot.buffer = buffer;
+    slot.newest = 'device';
+    return buffer;
+  }
+
+  private mover(
+    dtype: 'float32' | 'int32' | 'uint8',
+    to: 'gpu-buffer' | 'cpu' | 'zeros',
+  ): Promise<ort.InferenceSession> {
+    const key = `${dtype} ${to}`;
+    const known = this.movers.get(key);
+    if (known !== undefined) return known;
+    const made = this.create(writeMover(dtype, to === 'zeros' ? 'zeros' : 'identity'), {
+      preferredOutputLocation: to === 'cpu' ? 'cpu' : 'gpu-buffer',
+    });
+    this.movers.set(key, made);
+    return made;
+  }
+}
+
+/** The same buffer under the shape that a graph gives it. */
+function shaped(buffer: ort.Tensor, { shape }: Value): ort.Tensor {
+  const dataType = buffer.type as ort.Tensor.GpuBufferDataTypes;
+  return ort.Tensor.fromGpuBuffer(buffer.gpuBuffer, { dataType, dims: [...shape] });
+}
+
+function dtypeOf(data: HostArray): 'float32' | 'int32' | 'uint8' {
+  if (data instanceof Float32Array) return 'float32';
+  return data instanceof Int32Array ? 'int32' : 'uint8';
+}
+
+function bytesOf({ dtype, shape }: Value): number {
+  return shape.reduce((product, size) => product * size, dtype === 'uint8' || dtype === 'bool' ? 1 : 4);
+}
