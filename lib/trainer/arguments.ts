@@ -3,9 +3,9 @@
  */
 import { z } from 'zod';
 import { TunebookError } from '../types';
+import { contradictions, valueFaults, withoutFaults } from './argument-faults';
 import { OPTIMIZERS } from './optimizers';
-import { SCHEDULE_SETTINGS, SCHEDULES } from './schedules';
-import type { ScheduleSettings } from './schedules';
+import { SCHEDULES } from './schedules';
 
 const STRATEGIES = ['no', 'steps', 'epoch'] as const;
 const REPORTS = ['jsonl', 'tensorboard', 'html'] as const;
@@ -103,7 +103,9 @@ const schema = z.strictObject({
    * offline); 'all' or 'none'. log.jsonl comes with each. A resumed run goes on in them, a new one starts them anew.
    */
   reportTo: z
-    .union([z.enum([...REPORTS, 'all', 'none']), z.array(z.enum(REPORTS))])
+    .union([z.enum([...REPORTS, 'all', 'none']), z.array(z.enum(REPORTS))], {
+      error: `expected 'all', 'none', ${REPORTS.map((name) => `'${name}'`).join(', ')} or a list of these`,
+    })
     .default('none')
     .transform((wanted) => {
       if (wanted === 'none') return [];
@@ -123,64 +125,25 @@ export type TrainingValues = z.output<typeof schema>;
 
 /**
  * The arguments of a training run.
- * @throws TunebookError that lists everything that is wrong, contradictions included
+ * @throws TunebookError that lists everything that is wrong: values, unknown names and contradictions
  */
 export class TrainingArguments {
   readonly values: Readonly<TrainingValues>;
 
   constructor(options: TrainingOptions) {
     const parsed = schema.safeParse(options);
-    if (!parsed.success) throw new TunebookError(`TrainingArguments: ${z.prettifyError(parsed.error)}`);
-    const problems = contradictions(parsed.data);
-    if (problems.length > 0)
-      throw new TunebookError(`TrainingArguments:\n${problems.map((p) => `- ${p}`).join('\n')}`);
+    const faults = parsed.success ? contradictions(parsed.data) : allFaults(parsed.error, options);
+    if (!parsed.success || faults.length > 0)
+      throw new TunebookError(`TrainingArguments:\n${faults.map((fault) => `- ${fault}`).join('\n')}`);
     this.values = Object.freeze(parsed.data);
   }
 }
 
-function contradictions(a: TrainingValues): string[] {
-  const problems: string[] = [];
-  if (a.maxSteps === 0 || a.maxSteps < -1)
-    problems.push(`maxSteps: expected a positive number or -1, got ${a.maxSteps}.`);
-  if (a.maxLength !== undefined && !a.packing)
-    problems.push(`maxLength: expected packing with it, got packing false (examples keep their own length).`);
-  problems.push(...scheduleContradictions(a));
-  if (a.earlyStoppingPatience !== undefined && a.evalStrategy === 'no')
-    problems.push(`earlyStoppingPatience: expected evalStrategy 'steps' or 'epoch', got 'no'.`);
-  if (a.earlyStoppingThreshold > 0 && a.earlyStoppingPatience === undefined)
-    problems.push(`earlyStoppingThreshold: expected earlyStoppingPatience with it, got none.`);
-  if (a.loadBestModelAtEnd) {
-    if (a.evalStrategy === 'no')
-      problems.push(`loadBestModelAtEnd: expected evalStrategy 'steps' or 'epoch', got 'no'.`);
-    if (a.saveStrategy !== a.evalStrategy) {
-      problems.push(
-        `loadBestModelAtEnd: expected saveStrategy to be evalStrategy, got '${a.saveStrategy}' and '${a.evalStrategy}'.`,
-      );
-    } else if (a.evalStrategy === 'steps' && a.saveSteps % (a.evalSteps ?? a.loggingSteps) !== 0) {
-      problems.push(
-        `loadBestModelAtEnd: expected saveSteps to be a multiple of evalSteps, got ${a.saveSteps} and ` +
-          `${a.evalSteps ?? a.loggingSteps}.`,
-      );
-    }
-  }
-  return problems;
-}
-
-function scheduleContradictions({
-  lrSchedulerType: name,
-  lrSchedulerKwargs,
-  learningRate,
-}: TrainingValues): string[] {
-  const known = SCHEDULE_SETTINGS[name] ?? [];
-  const problems = Object.entries(lrSchedulerKwargs)
-    .filter(([key, value]) => value !== undefined && !known.includes(key as keyof ScheduleSettings))
-    .map(
-      ([key]) => `lrSchedulerKwargs: expected nothing but [${known.join(', ')}] for '${name}', got ${key}.`,
-    );
-  const { lrEnd = 1e-7 } = lrSchedulerKwargs;
-  if (name === 'polynomial' && lrEnd >= learningRate)
-    problems.push(
-      `lrSchedulerKwargs.lrEnd: expected less than learningRate, got ${lrEnd} and ${learningRate}.`,
-    );
-  return problems;
+/** What is wrong by itself, and what contradicts among the rest. */
+function allFaults({ issues }: z.ZodError, options: unknown): string[] {
+  const faults = valueFaults(issues, options);
+  if (typeof options !== 'object' || options === null) return faults;
+  const { rest, wrong } = withoutFaults(issues, options);
+  const others = schema.partial({ outputDir: true }).safeParse(rest);
+  return others.success ? [...faults, ...contradictions(others.data, wrong)] : faults;
 }

@@ -7,7 +7,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
-import { SCHEDULES, TrainingArguments } from '../../lib/trainer';
+import { SCHEDULES } from '../../lib/trainer';
 import type { ScheduleName, TrainingOptions } from '../../lib/trainer';
 import { run, smallModel } from './small-model';
 
@@ -83,16 +83,4 @@ test('the rate of a step is the one that it takes: at rate 0 nothing moves', asy
   assert.deepEqual(first.weights, before);
   const second = await run({ ...warm, maxSteps: 2, outputDir: folder() }, { model, data: one });
   assert.notDeepEqual(second.weights, before);
-});
-
-test('settings that the schedule has not, and a last rate above the first, are refused together', () => {
-  const options = { outputDir: 'x', lrSchedulerType: 'polynomial', learningRate: 1e-5 } as const;
-  assert.throws(
-    () => new TrainingArguments({ ...options, lrSchedulerKwargs: { lrEnd: 1e-4, timescale: 3 } }),
-    /\[lrEnd, power\] for 'polynomial', got timescale[\s\S]*lrEnd: expected less than learningRate/,
-  );
-  assert.throws(
-    () => new TrainingArguments({ ...options, lrSchedulerKwargs: { lastRate: 1 } as never }),
-    /lastRate/,
-  );
 });
