@@ -6,7 +6,33 @@ import { createHash, randomBytes } from 'node:crypto';
 import { promises as fs } from 'node:fs';
 import path from 'node:path';
 import type { CausalLM } from '../models';
+import { TunebookError } from '../types';
 import type { TrainingValues } from './arguments';
+
+/** The error of a run that cannot work. @param problems one sentence each, with what to do */
+export function failed(problems: readonly string[]): TunebookError {
+  return new TunebookError(`preflight: this run cannot work.\n${problems.map((p) => `- ${p}`).join('\n')}`);
+}
+
+/**
+ * Looks at the folder with a model's layers before anything is read from it.
+ * @throws TunebookError where it is gone or cannot be written, with what is wrong with the output folder
+ */
+export async function requireOffloadFolder(run: { model: CausalLM; values: TrainingValues }): Promise<void> {
+  const folder = run.model.frozen?.offloadFolder;
+  if (folder === undefined) return;
+  const stats = await fs.stat(folder).catch(() => undefined);
+  const isFolder = stats?.isDirectory() ?? false;
+  const fault = isFolder
+    ? await folderFault('offloadFolder', folder)
+    : `offloadFolder: expected the folder ${folder} with layers of the model, got ` +
+      (stats === undefined
+        ? 'nothing there. Load the model again: its layers are written anew.'
+        : 'a file of that name. Move it away and load the model again: its layers are written anew.');
+  if (fault === undefined) return;
+  const others = await folderFault('outputDir', run.values.outputDir);
+  throw failed(others === undefined ? [fault] : [others, fault]);
+}
 
 /** Writes and reads a file in a folder. @returns what is wrong, with what to do */
 export async function folderFault(option: string, folder: string): Promise<string | undefined> {
@@ -21,7 +47,11 @@ export async function folderFault(option: string, folder: string): Promise<strin
     return undefined;
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    return `${option}: ${folder} cannot be written (${why}). Choose another folder or mend its permissions.`;
+    const isFull = /^(ENOSPC|EDQUOT|EFBIG)/.test(why);
+    const remedy = isFull
+      ? 'Make room, or choose another folder'
+      : 'Choose another folder or mend its permissions';
+    return `${option}: ${folder} cannot be written (${why}). ${remedy}.`;
   } finally {
     await fs.rm(file, { force: true }).catch(() => undefined);
   }

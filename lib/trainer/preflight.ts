@@ -7,7 +7,6 @@ import path from 'node:path';
 import type { DataCollator } from '../dataset';
 import { availableMemory, peakMemoryBytes, withReloaded } from '../models';
 import type { CausalLM, Gradients } from '../models';
-import { TunebookError } from '../types';
 import type { EncodedExample } from '../types';
 import type { TrainingValues } from './arguments';
 import { CallbackList } from './callbacks';
@@ -20,6 +19,7 @@ import { plannedRate } from './plan';
 import {
   checkpointsAtATime,
   diskFault,
+  failed,
   folderFault,
   freeDisk,
   leastActivationBytes,
@@ -119,10 +119,6 @@ export async function preflight(request: PreflightRequest): Promise<PreflightRep
   }
 }
 
-function failed(problems: readonly string[]): TunebookError {
-  return new TunebookError(`preflight: this run cannot work.\n${problems.map((p) => `- ${p}`).join('\n')}`);
-}
-
 /** What fails without anything being computed; finds a batch size that may fit, where that is asked for. */
 async function staticProblems(
   { model, values, optimizer, gradients, state }: PreflightRequest,
@@ -131,8 +127,6 @@ async function staticProblems(
 ): Promise<string[]> {
   const { outputDir } = values;
   const problems = [await folderFault('outputDir', outputDir)];
-  const offload = model.frozen?.offloadFolder;
-  if (offload !== undefined) problems.push(await folderFault('offloadFolder', offload));
   const stateBytes = optimizerStateBytes(optimizer);
   const weightBytes =
     model.adapter === undefined ? model.parameters.flat.byteLength : gradients.flat.byteLength;

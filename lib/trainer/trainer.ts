@@ -24,6 +24,7 @@ import { optimizerStateBytes } from './optimizers';
 import type { Optimizer } from './optimizer-types';
 import { epochSteps, stepsPerEpoch, totalSteps } from './plan';
 import { preflight } from './preflight';
+import { requireOffloadFolder } from './preflight-checks';
 import { preflightRows } from './preflight-report';
 import type { PreflightReport } from './preflight-report';
 import { consoleProgress, howToGoOn } from './progress';
@@ -125,6 +126,7 @@ export class Trainer {
       await makeOutputFolder(values.outputDir);
       const gradients = allocateGradients(model.trainableParameters());
       const optimizer = runOptimizer(values, model, gradients);
+      if (values.preflight) await requireOffloadFolder(this);
       const identity = await runIdentity(this);
       const content = { model, optimizer, state: this.state, identity };
       this.checkpoint = await resumeRun(values.outputDir, content, options);
@@ -170,6 +172,7 @@ export class Trainer {
    */
   async preflight(): Promise<PreflightReport> {
     await makeOutputFolder(this.values.outputDir);
+    await requireOffloadFolder(this);
     const gradients = allocateGradients(this.model.trainableParameters());
     const optimizer = runOptimizer(this.values, this.model, gradients);
     this.state = this.freshState();

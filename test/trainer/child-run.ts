@@ -6,10 +6,14 @@ import fs from 'node:fs';
 import { getPeftModel, LoraConfig } from '../../lib/models';
 import { Trainer, TrainingArguments } from '../../lib/trainer';
 import type { CallbackContext, TrainerCallback, TrainingOptions } from '../../lib/trainer';
+import { loadOffloaded } from './offloaded-model';
+import type { Offloaded } from './offloaded-model';
 import { examples, smallModel } from './small-model';
 
 export interface ChildRequest {
-  readonly kind: 'full' | 'LoRA';
+  readonly kind: 'full' | 'LoRA' | 'offloaded';
+  /** Where an offloaded model lies. */
+  readonly offloaded?: Offloaded;
   readonly options: TrainingOptions;
   readonly resume: boolean;
   /** Kill -9 this process at its so many-th file operation inside checkpoint writes. */
@@ -39,7 +43,8 @@ export function crashOptions(outputDir: string): TrainingOptions {
 }
 
 export async function childTrainer(request: ChildRequest, callbacks: TrainerCallback[]): Promise<Trainer> {
-  const model = await smallModel();
+  const { offloaded } = request;
+  const model = offloaded === undefined ? await smallModel() : await loadOffloaded(offloaded);
   if (request.kind === 'LoRA') getPeftModel(model, new LoraConfig({ r: 2, loraDropout: 0.3, seed: 5 }));
   return new Trainer({
     ...{ model, args: new TrainingArguments(request.options), callbacks },
