@@ -23,7 +23,7 @@ export { trainableSummary } from './parameter-counts';
 export { getPeftModel, mergeAndUnload, PeftModel } from './peft';
 export type { PeftModelOptions } from './peft';
 export { loadAdapter, saveAdapter } from './adapter-files';
-export { devicePlanTable, planDevices } from './device-map';
+export { devicePlanTable, planDevices, sizeInBytes } from './device-map';
 export type { DevicePlan, DevicePlanRequest, MemorySize, PlacedModule } from './device-map';
 export type { PlacementOptions } from './load-weights';
 export { IGNORED, meanLoss } from './loss';

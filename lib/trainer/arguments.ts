@@ -2,6 +2,7 @@
  * TrainingArguments: everything that decides a run, by the names that Hugging Face users know, checked once.
  */
 import { z } from 'zod';
+import { sizeInBytes } from '../models';
 import { TunebookError } from '../types';
 import { contradictions, valueFaults, withoutFaults } from './argument-faults';
 import { OPTIMIZERS } from './optimizers';
@@ -9,6 +10,8 @@ import { SCHEDULES } from './schedules';
 
 const STRATEGIES = ['no', 'steps', 'epoch'] as const;
 const REPORTS = ['jsonl', 'tensorboard', 'html'] as const;
+
+const MEMORY_SIZE = "expected bytes above 0, as a number or as '3GB' or '3GiB'";
 
 const schema = z.strictObject({
   /** Folder for checkpoints and trainer_state.json. */
@@ -91,6 +94,21 @@ const schema = z.strictObject({
   maxTimeMs: z.number().positive().optional(),
   /** Evaluate when a time limit or a signal ends the run early; the figures go to TrainOutput.metrics. */
   evalOnStop: z.boolean().default(false),
+  /**
+   * Most memory that the process may take, the model included, in bytes or as '8GB' or '8GiB': the preflight refuses a
+   * run that is expected to need more. Default: what the machine and its container have left.
+   */
+  maxMemory: z
+    .union([z.number(), z.string()], { error: MEMORY_SIZE })
+    .transform((size, context) => {
+      try {
+        return sizeInBytes(size);
+      } catch {
+        context.issues.push({ code: 'custom', message: MEMORY_SIZE, input: size });
+        return z.NEVER;
+      }
+    })
+    .optional(),
   /**
    * Where memory does not suffice, put each batch through the model in halves, quarters and so on. The optimizer's
    * steps stay those of the batch size asked for (Hugging Face's become smaller).

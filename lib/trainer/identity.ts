@@ -19,6 +19,7 @@ const FREE: readonly (keyof TrainingValues)[] = [
   'evalOnStop',
   'earlyStoppingPatience',
   'autoFindBatchSize',
+  'maxMemory',
   'preflight',
   'reportTo',
   'loggingDir',

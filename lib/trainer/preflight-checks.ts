@@ -1,6 +1,6 @@
 /**
- * What can be known to fail before anything is computed: folders that cannot be written, a disk that is too
- * small, memory that cannot suffice.
+ * What can be known to fail before anything is computed: folders that cannot be written, a disk that is too small.
+ * `preflight-memory` is about memory.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { promises as fs } from 'node:fs';
@@ -87,41 +87,5 @@ export function diskFault(disk: {
   return (
     `outputDir: ${folder} has ${free} bytes free, ${count} checkpoints of ${bytes} bytes need ${bytes * count}. ` +
     `${advice} or choose a folder on another disk.`
-  );
-}
-
-/**
- * Bytes that a forward and backward pass keeps at the least: what linear layers read and attention's
- * probabilities, of all layers at a time, or of one with gradient checkpointing. The real need is larger.
- */
-export function leastActivationBytes(
-  model: CausalLM,
-  [B, T]: readonly [number, number],
-  gradientCheckpointing: boolean,
-): number {
-  const { modules, heads, layers, width } = model.architecture;
-  const linear = modules.reduce((total, module) => total + module.inSize, 0);
-  const layer = 4 * (B * T * linear + B * heads * T * T);
-  return gradientCheckpointing ? layer + 4 * B * T * width * layers : layer * layers;
-}
-
-export function memoryFault(memory: {
-  shape: readonly [number, number];
-  needed: number;
-  available: number;
-  values: TrainingValues;
-}): string | undefined {
-  const { shape, needed, available, values } = memory;
-  if (needed <= available) return undefined;
-  const ways = [
-    ...(values.gradientCheckpointing ? [] : ['gradientCheckpointing: true']),
-    ...(values.autoFindBatchSize || shape[0] === 1 ? [] : ['autoFindBatchSize: true']),
-    ...(shape[0] === 1 ? [] : ['a smaller perDeviceTrainBatchSize with more gradientAccumulationSteps']),
-    'shorter examples',
-    'a LoRA adapter',
-  ];
-  return (
-    `memory: the longest batch (${shape[0]} x ${shape[1]} tokens), its gradients and the optimizer need at least ` +
-    `${needed} bytes more, ${available} are free. Use ${ways.join(', ')}.`
   );
 }

@@ -5,7 +5,7 @@
 import { promises as fs } from 'node:fs';
 import path from 'node:path';
 import type { DataCollator } from '../dataset';
-import { availableMemory, peakMemoryBytes, withReloaded } from '../models';
+import { forwardBackward, peakMemoryBytes, withReloaded } from '../models';
 import type { CausalLM, Gradients } from '../models';
 import type { EncodedExample } from '../types';
 import type { TrainingValues } from './arguments';
@@ -16,15 +16,16 @@ import type { EvaluationData } from './evaluate';
 import { gradientNorm } from './gradient-norm';
 import type { Optimizer } from './optimizer-types';
 import { plannedRate } from './plan';
+import { checkpointsAtATime, diskFault, failed, folderFault, freeDisk } from './preflight-checks';
 import {
-  checkpointsAtATime,
-  diskFault,
-  failed,
-  folderFault,
-  freeDisk,
+  examplesThatFit,
+  expectedMemoryFault,
   leastActivationBytes,
   memoryFault,
-} from './preflight-checks';
+  memoryRoom,
+  peakOfRun,
+} from './preflight-memory';
+import type { MemoryRoom } from './preflight-memory';
 import { optimizerStateBytes } from './optimizers';
 import { timeLimitText } from './preflight-report';
 import type { PreflightReport } from './preflight-report';
@@ -65,9 +66,9 @@ export async function preflight(request: PreflightRequest): Promise<PreflightRep
   const started = performance.now();
   const { model, values, state, optimizer } = request;
   const { outputDir } = values;
-  const availableBytes = availableMemory();
+  const room = memoryRoom(values);
   let plan = forecast({ ...request, dataset: request.trainDataset });
-  const problems = await staticProblems(request, plan, availableBytes);
+  const problems = await staticProblems(request, plan, room);
   if (problems.length > 0) throw failed(problems);
   plan = forecast({ ...request, dataset: request.trainDataset });
 
@@ -83,6 +84,7 @@ export async function preflight(request: PreflightRequest): Promise<PreflightRep
     problems.push(...differences(before, again));
     if (problems.length > 0) throw failed(problems);
 
+    await approachLongest(request, plan, room);
     const time = await runTimes(request, plan, saveMs);
     const { microBatchSize } = state;
     await readTrainerCheckpoint(folder, content);
@@ -95,16 +97,22 @@ export async function preflight(request: PreflightRequest): Promise<PreflightRep
       ...{ folder: outputDir, bytes: checkpointBytes, count, values },
       free: free === undefined ? undefined : free + checkpointBytes,
     });
-    if (disk !== undefined) throw failed([disk]);
+    const withGarbage = (peak: number): number => Math.round((1 + GARBAGE_SHARE) * (peak + time.moreBytes));
+    const memory = expectedMemoryFault({
+      ...{ model, values, room, shape: inPieces(plan, state) },
+      expectedBytes: withGarbage(peakOfRun(room)),
+    });
+    problems.push(...[disk, memory].filter((problem) => problem !== undefined));
+    if (problems.length > 0) throw failed(problems);
     return {
       steps: plan.steps,
       tokens: plan.tokens,
       timeMs: time.total,
       stepMs: time.stepMs,
-      peakMemoryBytes: Math.round((1 + GARBAGE_SHARE) * (peakMemoryBytes() + time.moreBytes)),
+      peakMemoryBytes: withGarbage(peakMemoryBytes()),
       optimizerStateBytes: optimizerStateBytes(optimizer),
       trainableParameters: request.gradients.flat.length,
-      availableMemoryBytes: availableBytes,
+      availableMemoryBytes: room.availableBytes,
       checkpointBytes,
       checkpointsAtATime: count,
       freeDiskBytes: free,
@@ -123,7 +131,7 @@ export async function preflight(request: PreflightRequest): Promise<PreflightRep
 async function staticProblems(
   { model, values, optimizer, gradients, state }: PreflightRequest,
   plan: Forecast,
-  available: number,
+  room: MemoryRoom,
 ): Promise<string[]> {
   const { outputDir } = values;
   const problems = [await folderFault('outputDir', outputDir)];
@@ -143,10 +151,44 @@ async function staticProblems(
     gradients.flat.byteLength +
     stateBytes +
     leastActivationBytes(model, [B, T], values.gradientCheckpointing);
-  while (values.autoFindBatchSize && B > 1 && needed() > available) B = Math.ceil(B / 2);
+  while (values.autoFindBatchSize && B > 1 && needed() > room.availableBytes) B = Math.ceil(B / 2);
   state.microBatchSize = Math.min(state.microBatchSize, B < most ? B : Infinity);
-  problems.push(memoryFault({ shape: [B, T], needed: needed(), available, values }));
+  problems.push(memoryFault({ shape: [B, T], needed: needed(), room, values, model }));
   return problems.filter((problem) => problem !== undefined);
+}
+
+/** The longest batch as it goes through the model. */
+function inPieces({ kinds }: Forecast, { microBatchSize }: TrainerState): readonly [number, number] {
+  const [B, T] = kinds[0].shape;
+  return [Math.min(B, microBatchSize), T];
+}
+
+/** Where memory may be short, looks at one example before the longest batch. @throws TunebookError */
+async function approachLongest(request: PreflightRequest, plan: Forecast, room: MemoryRoom): Promise<void> {
+  const { model, values, state, gradients, optimizer, collate } = request;
+  const shape = inPieces(plan, state);
+  const examples = plan.kinds[0].examples.map((n) => request.trainDataset[n]);
+  const { fitting, expectedBytes } = await examplesThatFit({
+    ...{ model, values, room, shape, stateBytes: optimizerStateBytes(optimizer) },
+    accumulates: plan.longestGroup.length > 1 || shape[0] < plan.kinds[0].shape[0],
+    longest: examples.reduce((a, b) => (b.inputIds.length > a.inputIds.length ? b : a)),
+    compute: async (example) => {
+      const batch = collate([example]);
+      const { gradientCheckpointing } = values;
+      await forwardBackward(model, gradients, {
+        batch,
+        gradientCheckpointing,
+        lossScale: 1,
+        accumulate: false,
+      });
+    },
+  });
+  if (fitting >= shape[0]) return;
+  if (values.autoFindBatchSize && fitting >= 1) state.microBatchSize = fitting;
+  else {
+    const fault = expectedMemoryFault({ model, values, room, shape, expectedBytes });
+    if (fault !== undefined) throw failed([fault]);
+  }
 }
 
 interface Behaviour {

@@ -150,3 +150,14 @@ test('no options at all', () => {
   for (const options of [undefined, null, 'x', []]) assert.deepEqual(subjects(faults(options)), ['options']);
   assert.deepEqual(subjects(faults({})), ['outputDir']);
 });
+
+test('maxMemory is a size in bytes, or in words', () => {
+  const bytes = (maxMemory: number | string): number | undefined =>
+    new TrainingArguments({ outputDir: 'x', maxMemory }).values.maxMemory;
+  assert.deepEqual([bytes(3e9), bytes('3GB'), bytes('2 GiB')], [3e9, 3e9, 2 ** 31]);
+  for (const maxMemory of ['lots', 0, -1, '3XB', true]) {
+    const [sentence, ...others] = faults({ outputDir: 'x', maxMemory, maxSteps: 0 });
+    assert.match(sentence, /^maxMemory: expected bytes above 0, as a number or as '3GB' or '3GiB', got /);
+    assert.deepEqual(subjects(others), ['maxSteps']);
+  }
+});
