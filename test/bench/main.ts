@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- gpt2|mistral|mistral-layer|dataset|notebook|preflight [--json]`: speeds as ratios inside one run, and peak
+ * `npm run bench -- gpt2|mistral|mistral-layer|dataset|notebook|preflight|resume [--json]`: speeds as ratios inside one run, and peak
  * memory. Never part of the tests, whose machine may be busy. `mistral` takes `--layers N --folder F --rows R --tokens T
  * --steps S`.
  */
@@ -11,6 +11,7 @@ import { benchWholeMistral } from './mistral-whole';
 import type { WholeBench } from './mistral-whole';
 import { benchNotebook } from './notebook';
 import { benchPreflight } from './preflight';
+import { benchResume } from './resume';
 
 type Row = [name: string, value: string];
 
@@ -88,6 +89,17 @@ async function main(): Promise<void> {
       ],
     ]);
     print(json, results, rows);
+  } else if (which === 'resume') {
+    const results = await benchResume();
+    const rows = results.flatMap((r): Row[] => [
+      [
+        `${r.examples} examples, step ${r.step}`,
+        `step ${r.stepInEpoch} of the epoch after ${r.epochsDone} whole ones`,
+      ],
+      ['  finding its batch', `${r.findMs.toFixed(0)} ms`],
+      ['  from train() to it, with the checkpoint read', `${r.resumeMs.toFixed(0)} ms`],
+    ]);
+    print(json, results, rows);
   } else if (which === 'dataset' || which === 'mistral-layer') {
     const result: object = which === 'dataset' ? await benchDataset() : await benchMistral();
     print(
@@ -97,7 +109,7 @@ async function main(): Promise<void> {
     );
   } else {
     console.error(
-      `bench: expected gpt2, mistral, mistral-layer, dataset, notebook or preflight, got ${which}.`,
+      `bench: expected gpt2, mistral, mistral-layer, dataset, notebook, preflight or resume, got ${which}.`,
     );
     process.exit(2);
   }

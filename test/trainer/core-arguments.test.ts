@@ -2,7 +2,6 @@
  * Arguments of the trainer's core: what each of them changes, and what is refused.
  */
 import assert from 'node:assert/strict';
-import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -13,6 +12,7 @@ import type { CausalLM } from '../../lib/models';
 import { checkpointFault, listCheckpoints, Trainer, TrainingArguments } from '../../lib/trainer';
 import type { EvaluationData, TrainerCallback, TrainerControl, TrainingOptions } from '../../lib/trainer';
 import type { EncodedExample } from '../../lib/types';
+import { setFarAlong } from './far-checkpoint';
 import { examples, smallModel } from './small-model';
 
 const temporary = fs.mkdtempSync(path.join(os.tmpdir(), 'tunebook-core-'));
@@ -261,18 +261,8 @@ test('skipping to a late step looks at no batch on the way', async () => {
   const options = { outputDir, maxSteps: 400_000, lrSchedulerType: 'linear' } as const;
   const stop: TrainerCallback = { onStepEnd: ({ control }) => void (control.shouldTrainingStop = true) };
   await (await make(options, { callbacks: [stop] })).train();
-  // The state of a run that is far along, as that run would have written it.
-  const file = path.join(outputDir, 'checkpoint-1', 'trainer_state.json');
-  const state = JSON.parse(fs.readFileSync(file, 'utf8')) as {
-    stateful_callbacks: { tunebook: { attributes: Record<string, number> } };
-  };
-  Object.assign(state, { global_step: 399_997 });
-  Object.assign(state.stateful_callbacks.tunebook.attributes, { epochs_done: 133_332, step_in_epoch: 1 });
-  fs.writeFileSync(file, JSON.stringify(state));
-  const manifest = path.join(outputDir, 'checkpoint-1', 'checksums.json');
-  const sums = JSON.parse(fs.readFileSync(manifest, 'utf8')) as Record<string, string>;
-  sums['trainer_state.json'] = createHash('sha256').update(fs.readFileSync(file)).digest('hex');
-  fs.writeFileSync(manifest, JSON.stringify(sums));
+  const far = { globalStep: 399_997, epochsDone: 133_332, stepInEpoch: 1 };
+  setFarAlong(path.join(outputDir, 'checkpoint-1'), far);
   let collated = 0;
   const plain = createDataCollator({ padTokenId: 0, maxLength: 32 });
   const args = new TrainingArguments({
