@@ -18,6 +18,8 @@ export interface ChildRequest {
   readonly resume: boolean;
   /** Kill -9 this process at its so many-th file operation inside checkpoint writes. */
   readonly killAtFileOperation?: number;
+  /** Ctrl-C in step 3, and again at the so many-th file operation of the checkpoint write that follows. */
+  readonly interruptAtFileOperation?: number;
 }
 
 /** Arguments of the runs that are killed: short epochs, accumulation, running means across checkpoints. */
@@ -65,29 +67,54 @@ function marks(): TrainerCallback {
   return callback;
 }
 
-/** Counts what the run does to files while it saves, and kills the process in the middle of it. */
-function killInSave(at: number): TrainerCallback {
+/** Counts what the run does to files while it saves, and does something in the middle of it. */
+function inSave(
+  at: number,
+  act: () => void,
+  isMeant: (context: CallbackContext) => boolean,
+): TrainerCallback {
   let [isSaving, count] = [false, 0];
   const operations = ['open', 'rename', 'rm', 'mkdir', 'readdir'] as const;
   for (const name of operations) {
     const real = fs.promises[name] as (...args: unknown[]) => Promise<unknown>;
     Object.assign(fs.promises, {
       [name]: (...args: unknown[]) => {
-        if (isSaving && ++count === at) process.kill(process.pid, 'SIGKILL');
+        if (isSaving && ++count === at) act();
         return real(...args);
       },
     });
   }
   return {
-    onStepEnd: ({ control }) => void (isSaving = control.shouldSave),
+    onStepEnd: (context) => void (isSaving = context.control.shouldSave && isMeant(context)),
     onSave: () => void (isSaving = false),
   };
 }
 
+/** What happens to the process while it runs, as asked for. */
+function accidents({ killAtFileOperation, interruptAtFileOperation }: ChildRequest): TrainerCallback[] {
+  const send = (signal: NodeJS.Signals): void => void process.kill(process.pid, signal);
+  if (killAtFileOperation !== undefined)
+    return [
+      inSave(
+        killAtFileOperation,
+        () => send('SIGKILL'),
+        () => true,
+      ),
+    ];
+  if (interruptAtFileOperation === undefined) return [];
+  const again = (): void => {
+    fs.writeSync(1, 'mark again 3\n');
+    send('SIGINT');
+  };
+  return [
+    { onSubstepEnd: ({ state }) => void (state.globalStep === 2 && send('SIGINT')) },
+    inSave(interruptAtFileOperation, again, ({ control }) => control.shouldTrainingStop),
+  ];
+}
+
 async function main(): Promise<void> {
   const request = JSON.parse(process.argv[2]) as ChildRequest;
-  const { killAtFileOperation: at } = request;
-  const callbacks = [marks(), ...(at === undefined ? [] : [killInSave(at)])];
+  const callbacks = [marks(), ...accidents(request)];
   const trainer = await childTrainer(request, callbacks);
   const output = await trainer.train({ resumeFromCheckpoint: request.resume });
   console.log(`outcome ${JSON.stringify(output)}`);

@@ -7,7 +7,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
-import { checkpointFault, listCheckpoints, newestWhole } from '../../lib/trainer';
+import { checkpointFault, listCheckpoints } from '../../lib/trainer';
 import type { TrainOutput } from '../../lib/trainer';
 import { startChild } from './child-process';
 import type { ChildEnd } from './child-process';
@@ -42,19 +42,25 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   });
 }
 
-test('a second Ctrl-C ends the process at once and leaves the last checkpoint whole', async () => {
-  const options = { ...crashOptions(folder()), saveSteps: 1, maxSteps: 5000 };
-  let saves = 0;
-  const end = await startChild({ kind: 'full', options, resume: false }, (what, kill) => {
-    if (what === 'onSave') saves++;
-    // The first one inside a step, the second one while its checkpoint is written.
-    if (saves >= 2 && (what === 'onSubstepEnd' || what === 'onStepEnd')) kill('SIGINT');
+// Operations of a checkpoint write: the first, in the middle, among the last.
+for (const operation of [1, 6, 14, 24]) {
+  test(`a second Ctrl-C, at operation ${operation} of the checkpoint write, ends at once and leaves the last one whole`, async () => {
+    const options = { ...crashOptions(folder()), saveSteps: 1, maxSteps: 5000, saveTotalLimit: undefined };
+    const request = { kind: 'full', options, resume: false, interruptAtFileOperation: operation } as const;
+    let asked = 0;
+    const end = await startChild(request, (what) => {
+      if (what === 'again') asked = performance.now();
+    });
+    assert.ok(asked > 0 && performance.now() - asked < 2000, `${performance.now() - asked} ms`);
+    assert.equal(end.code, 130, end.output);
+    assert.equal(end.lastMark, 'again', 'expected the write not to be finished');
+    assert.doesNotMatch(end.output, /^outcome/m);
+    for (const { folder: checkpoint } of await listCheckpoints(options.outputDir))
+      assert.equal(await checkpointFault(checkpoint), undefined);
+    const steps = (await listCheckpoints(options.outputDir)).map(({ step }) => step);
+    assert.deepEqual(steps.slice(0, 2), [1, 2]);
   });
-  assert.equal(end.code, 130, end.output);
-  assert.doesNotMatch(end.output, /^outcome/m);
-  const newest = await newestWhole(options.outputDir, () => assert.fail('a damaged checkpoint'));
-  assert.ok(newest !== undefined);
-});
+}
 
 test('a time limit ends cleanly, and the evaluation at the stop does not change what follows', async () => {
   const run = async (evalOnStop: boolean): Promise<string> => {
