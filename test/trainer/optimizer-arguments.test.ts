@@ -7,6 +7,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
+import type { CausalLM } from '../../lib/models';
 import { OPTIMIZERS, preflightRows, Trainer, TrainingArguments } from '../../lib/trainer';
 import type { TrainerCallback, TrainingOptions } from '../../lib/trainer';
 import { examples, run, smallModel } from './small-model';
@@ -96,6 +97,45 @@ for (const [name, before, now] of changes) {
     assert.notEqual(changed.losses[2], plain.losses[2]);
   });
 }
+
+test("two steps with all of AdamW's arguments set are those of its formula", async () => {
+  const [learningRate, beta1, beta2, epsilon, weightDecay] = [1e-2, 0.7, 0.6, 1e-2, 0.5];
+  const all = { perDeviceTrainBatchSize: 11, maxGradNorm: 0 };
+  const modelAt = async (weights: readonly number[] | undefined): Promise<CausalLM> => {
+    const model = await smallModel();
+    let at = 0;
+    for (const { data } of weights === undefined ? [] : model.trainableParameters())
+      for (let i = 0; i < data.length; i++) data[i] = weights?.[at++] ?? NaN;
+    return model;
+  };
+  const model = await modelAt(undefined);
+  const start = model.trainableParameters().flatMap(({ data }) => [...data]);
+  const decays = model
+    .trainableParameters()
+    .flatMap(({ name, data }) => Array<boolean>(data.length).fill(!/bias$|ln_/.test(name)));
+  // A step of plain descent with rate 1 goes down by the gradient.
+  const gradientAt = async (weights: readonly number[]): Promise<number[]> => {
+    const options = { ...all, optim: 'sgd', learningRate: 1, maxSteps: 1, outputDir: folder() } as const;
+    const after = await run(options, { model: await modelAt(weights) });
+    return weights.map((x, i) => x - after.weights[i]);
+  };
+  let expected = start;
+  const [mean, square] = [start.map(() => 0), start.map(() => 0)];
+  for (const t of [1, 2]) {
+    const gradient = await gradientAt(expected);
+    expected = expected.map((x, i) => {
+      mean[i] = beta1 * mean[i] + (1 - beta1) * gradient[i];
+      square[i] = beta2 * square[i] + (1 - beta2) * gradient[i] ** 2;
+      const [m, v] = [mean[i] / (1 - beta1 ** t), square[i] / (1 - beta2 ** t)];
+      const kept = decays[i] ? x * (1 - learningRate * weightDecay) : x;
+      return Math.fround(kept - (learningRate * m) / (Math.sqrt(v) + epsilon));
+    });
+  }
+  const adam = { learningRate, weightDecay, adamBeta1: beta1, adamBeta2: beta2, adamEpsilon: epsilon };
+  const { weights } = await short({ ...all, ...adam, maxSteps: 2 });
+  weights.forEach((x, i) => assert.ok(Math.abs(x - expected[i]) < 2e-6, `${i}: ${x}, ${expected[i]}`));
+  assert.ok(Math.hypot(...weights.map((x, i) => x - start[i])) > 0.1);
+});
 
 test('a larger adamEpsilon makes smaller steps, momentum larger ones', async () => {
   const start = (await smallModel()).trainableParameters().flatMap(({ data }) => [...data]);
