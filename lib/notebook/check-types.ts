@@ -5,7 +5,8 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import type * as TypeScript from 'typescript';
-import { usingAdvice } from './error-report';
+import { blankFileWords, declaredNames } from './cell-text';
+import { usingAdvice } from './compiler-advice';
 import { loadTypescript } from './load-typescript';
 import { cellSource, cellTags, type Notebook } from './nbformat';
 
@@ -23,37 +24,6 @@ interface CellModule {
   readonly text: string;
 }
 
-type NameKind = 'variable' | 'other';
-
-/** The names that a cell declares or imports at its top level. */
-function declaredNames(ts: typeof TypeScript, file: TypeScript.SourceFile): Map<string, NameKind> {
-  const names = new Map<string, NameKind>();
-  const bind = (name: TypeScript.BindingName, kind: NameKind): void => {
-    if (ts.isIdentifier(name)) names.set(name.text, kind);
-    else name.elements.forEach((element) => ts.isBindingElement(element) && bind(element.name, kind));
-  };
-  for (const statement of file.statements) {
-    if (ts.isVariableStatement(statement)) {
-      const { declarations, flags } = statement.declarationList;
-      declarations.forEach(({ name }) => bind(name, flags & ts.NodeFlags.Const ? 'other' : 'variable'));
-    } else if (ts.isImportDeclaration(statement)) {
-      const { name, namedBindings } = statement.importClause ?? {};
-      if (name) names.set(name.text, 'other');
-      if (namedBindings && ts.isNamespaceImport(namedBindings)) names.set(namedBindings.name.text, 'other');
-      else namedBindings?.elements.forEach((element) => names.set(element.name.text, 'other'));
-    } else if (
-      (ts.isFunctionDeclaration(statement) ||
-        ts.isClassDeclaration(statement) ||
-        ts.isInterfaceDeclaration(statement) ||
-        ts.isTypeAliasDeclaration(statement) ||
-        ts.isEnumDeclaration(statement)) &&
-      statement.name
-    )
-      names.set(statement.name.text, 'other');
-  }
-  return names;
-}
-
 function usedNames(ts: typeof TypeScript, file: TypeScript.SourceFile): Set<string> {
   const names = new Set<string>();
   const visit = (node: TypeScript.Node): void => {
@@ -67,11 +37,11 @@ function usedNames(ts: typeof TypeScript, file: TypeScript.SourceFile): Set<stri
 /** The cells as modules that import what earlier cells declare; `let` stays assignable, as in the kernel. */
 function cellModules(notebook: Notebook): CellModule[] {
   const ts = loadTypescript();
-  const known = new Map<string, { module: string; kind: NameKind }>();
+  const known = new Map<string, { module: string; kind: 'variable' | 'other' }>();
   const modules: CellModule[] = [];
   for (const [i, cell] of notebook.cells.entries()) {
     if (cell.cell_type !== 'code' || cellTags(cell).includes('skip-type-check')) continue;
-    const source = cellSource(cell);
+    const source = blankFileWords(ts, cellSource(cell));
     const file = ts.createSourceFile('cell.ts', source, ts.ScriptTarget.Latest, true);
     const own = declaredNames(ts, file);
     const head = [...usedNames(ts, file)].flatMap((name) => {
@@ -85,7 +55,7 @@ function cellModules(notebook: Notebook): CellModule[] {
     for (const [name, kind] of own) known.set(name, { module, kind });
     modules.push({
       cell: i + 1,
-      text: `${head.join(' ')}\n${source.replace(/^export (?=(?:async|const|let|function|class|abstract|interface|type|enum)\b)/gm, '       ')}\nexport { ${[...own.keys()].join(', ')} };`,
+      text: `${head.join(' ')}\n${source}\nexport { ${[...own.keys()].join(', ')} };`,
     });
   }
   return modules;
@@ -107,6 +77,7 @@ export function checkCellTypes(notebook: Notebook, file: string): TypeFinding[] 
   const options: TypeScript.CompilerOptions = {
     strict: true,
     noEmit: true,
+    experimentalDecorators: true, // as the kernel compiles them
     target: ts.ScriptTarget.ES2022,
     lib: ['lib.es2022.d.ts'],
     module: ts.ModuleKind.ESNext,

@@ -1,5 +1,6 @@
 /** Turns what a cell threw, or what the compiler found, into the `error` message of the Jupyter protocol. */
 import { inspect, stripVTControlCharacters } from 'node:util';
+import { withAdvice } from './compiler-advice';
 import type { Place } from './source-map';
 
 /** Content of an `error` message; `traceback` may contain ANSI colours. */
@@ -127,20 +128,9 @@ function describeThrown(thrown: unknown, cells: CellSources): ErrorReport {
   };
 }
 
-/** What the kernel's TypeScript says of `using`, which is newer than it, is three riddles. */
-function explain(findings: readonly Finding[]): readonly Finding[] {
-  const using = findings.find(({ message }) => message === "Cannot find name 'using'.");
-  if (!using) return findings;
-  return [{ ...using, message: usingAdvice }, ...findings.filter(({ line }) => line !== using.line)];
-}
-
-/** Said by the kernel and by `tunebook check`. */
-export const usingAdvice =
-  "the kernel's TypeScript 5.0.4 does not know `using`; write `const` and `try { } finally { }`";
-
 /** The report of a cell that does not compile: each finding with its line. */
 export function reportFindings(all: readonly Finding[], source: string): ErrorReport {
-  const findings = explain(all);
+  const findings = withAdvice(all, source);
   const at = (finding: Finding): string =>
     `${finding.file ? `${finding.file}, ` : ''}line ${finding.line + 1}:${finding.column + 1}`;
   return {

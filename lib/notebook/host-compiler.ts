@@ -8,7 +8,10 @@ import vm from 'node:vm';
 import type * as TypeScript from '@tslab/typescript-for-tslab';
 import type { Converter, IsCompleteResult } from 'tslab/dist/converter';
 import type { ConsoleInterface, ConverterSet, Executor } from 'tslab/dist/executor';
+import type * as NewTypeScript from 'typescript';
+import { blankFileWords, declaredNames, keptNamespaces } from './cell-text';
 import { KeptDeclarations } from './kept-declarations';
+import { LiveVariables, liveHelper, sharingLine } from './live-variables';
 import { mendShorthand } from './shorthand';
 import { chainLookups, readSourceMap, type Place, type SourceLookup } from './source-map';
 
@@ -62,10 +65,18 @@ interface WrappedCode {
   readonly awaits: boolean;
 }
 
+/** Without this, `await (x)` outside of a function would be read as a call of a function named await. */
+function asModule(ts: typeof TypeScript): TypeScript.CreateSourceFileOptions {
+  const setExternalModuleIndicator = (file: TypeScript.SourceFile): void => {
+    Object.assign(file, { externalModuleIndicator: true });
+  };
+  return { languageVersion: ts.ScriptTarget.Latest, setExternalModuleIndicator };
+}
+
 /** Wraps what is awaited in calls of the helpers, and gives `import.meta` to CommonJS, without moving a line. */
 function wrapAwaits(ts: typeof TypeScript, code: string): WrappedCode {
   if (!/\bawait\b|\bimport\.meta\b/.test(code)) return { code, insertions: [], awaits: false };
-  const file = ts.createSourceFile('cell.js', code, ts.ScriptTarget.Latest, true, ts.ScriptKind.JS);
+  const file = ts.createSourceFile('cell.js', code, asModule(ts), true, ts.ScriptKind.JS);
   const edits: { at: number; text: string; instead?: number }[] = [];
   const wrap = (node: TypeScript.Node, helper: string): void => {
     edits.push({ at: node.getStart(file), text: `${helper}(` }, { at: node.end, text: ')' });
@@ -79,7 +90,8 @@ function wrapAwaits(ts: typeof TypeScript, code: string): WrappedCode {
       edits.push({ at: node.getStart(file), text: metaHelper, instead: node.end });
     awaits ||= !inFunction && (loop || ts.isAwaitExpression(node));
     const inside = inFunction || ts.isFunctionLike(node);
-    ts.forEachChild(node, (child) => visit(child, inside));
+    // A computed name belongs to what is around the function.
+    ts.forEachChild(node, (child) => visit(child, ts.isComputedPropertyName(child) ? inFunction : inside));
   };
   visit(file, false);
   edits.sort((a, b) => a.at - b.at);
@@ -108,28 +120,12 @@ function undoInsertions(place: Place, insertions: readonly Insertion[]): Place {
 
 /**
  * tslab exports a cell's names with a line at its end, and writes those that start with `__` as TypeScript keeps
- * them inside: with one underscore more.
+ * them inside: with one underscore more. `__global` is its word for `declare global`, which is no name.
  */
 function mendUnderscores(text: string | undefined): string | undefined {
-  return text?.replace(/\nexport \{[^{}]*\}$/, (line) => line.replace(/([{ ])_(__)/g, '$1$2'));
-}
-
-/**
- * Cells that were written for a file say `export`; a cell's names are known to the later ones anyway, and tslab
- * refuses a second export. The word is blanked, so that every place stays.
- */
-function blankExports(ts: typeof TypeScript, source: string): string {
-  if (!/\bexport\b/.test(source)) return source;
-  const file = ts.createSourceFile('cell.ts', source, ts.ScriptTarget.Latest, true);
-  let out = source;
-  for (const statement of file.statements) {
-    const modifiers = ts.canHaveModifiers(statement) ? (ts.getModifiers(statement) ?? []) : [];
-    const word = modifiers.find(({ kind }) => kind === ts.SyntaxKind.ExportKeyword);
-    if (!word || modifiers.some(({ kind }) => kind === ts.SyntaxKind.DefaultKeyword)) continue;
-    const at = word.getStart(file);
-    out = out.slice(0, at) + ' '.repeat(word.end - at) + out.slice(word.end);
-  }
-  return out;
+  return text?.replace(/\nexport \{[^{}]*\}$/, (line) =>
+    line.replace(/(?<=[{ ])__global(?:, |(?=\}))/, '').replace(/([{ ])_(__)/g, '$1$2'),
+  );
 }
 
 /** Lets `import 'tunebook'` (and its types) be found where the notebook's folder has no such package. */
@@ -153,6 +149,7 @@ export function prepareTslab(console: ConsoleInterface, hooks: RunHooks): Prepar
   const load = createRequire(path.join(tslabFolder, 'dist', 'main.js'));
   const typescriptPath = load.resolve('@tslab/typescript-for-tslab');
   const ts = load(typescriptPath) as typeof TypeScript;
+  const parser = ts as unknown as typeof NewTypeScript; // what it is used for is the same in both
   const paths = resolveOwnPackage();
   const lookups = new Map<string, SourceLookup>();
 
@@ -177,7 +174,12 @@ export function prepareTslab(console: ConsoleInterface, hooks: RunHooks): Prepar
     if (rootFiles.length === 0) rootFiles = files;
     return (ts.createWatchCompilerHost as unknown as (...all: unknown[]) => unknown)(
       files,
-      { ...options, inlineSourceMap: true, ...(Object.keys(paths).length > 0 ? { paths } : {}) },
+      {
+        ...options,
+        inlineSourceMap: true,
+        disableTopLevelAwait: false,
+        ...(Object.keys(paths).length > 0 ? { paths } : {}),
+      },
       system,
       ...rest,
     );
@@ -224,8 +226,11 @@ export function prepareTslab(console: ConsoleInterface, hooks: RunHooks): Prepar
   node.complete = (previous, ...rest) => complete(kept.current(previous), ...rest);
   node.convert = (previous, source) => {
     const before = kept.current(previous);
-    const result = convert(before, blankExports(ts, source));
-    const { output, declOutput = '' } = result;
+    const text = blankFileWords(parser, source);
+    const converted = convert(before, text);
+    const { output } = converted;
+    const declOutput = (converted.declOutput ?? '') + keptNamespaces(parser, before, text);
+    const result = { ...converted, declOutput };
     kept.begin(previous, output === undefined ? null : { before, after: declOutput, output });
     if (output === undefined) return result;
     const lookup = lookups.get(output);
@@ -237,9 +242,16 @@ export function prepareTslab(console: ConsoleInterface, hooks: RunHooks): Prepar
         return place && place.line > 0 ? { line: place.line - 1, column: place.column } : null; // "export {};"
       });
     }
-    return { ...result, output: code, hasToplevelAwait: awaits };
+    live.forget(
+      declaredNames(parser, parser.createSourceFile('cell.ts', text, ts.ScriptTarget.Latest, true)).keys(),
+    );
+    return { ...result, output: code + sharingLine(parser, text), hasToplevelAwait: awaits };
   };
   const executor = createExecutor(process.cwd(), lazyBrowser(node, createConverter), console);
+  const live = new LiveVariables();
+  const shared = globalThis as unknown as { __tslab__: { exports: Record<string, unknown> } };
+  shared.__tslab__ = { ...shared.__tslab__, exports: live.over(shared.__tslab__.exports) };
+  Object.assign(globalThis, { [liveHelper]: live.share.bind(live) });
   nameCells(hooks);
   return {
     executor,

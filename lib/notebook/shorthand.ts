@@ -1,6 +1,7 @@
 /**
- * Mends stock tslab's `{ name }`: where `name` is a variable of an earlier cell, tslab leaves the bare name, which
- * is not defined, because TypeScript calls the symbol at that place the property and not the variable.
+ * Mends how stock tslab writes names of earlier cells into objects. In `{ name }` it leaves the bare name, which is
+ * not defined, because TypeScript calls the symbol at that place the property and not the variable. In
+ * `const { key: name } = earlier` it takes the key for a variable, because the property was declared earlier.
  */
 import type * as TypeScript from '@tslab/typescript-for-tslab';
 
@@ -34,6 +35,14 @@ export function mendShorthand(ts: typeof TypeScript): Record<string, unknown> {
       return (ts.createWatchProgram as unknown as (...all: unknown[]) => unknown)(host, ...rest);
     },
     visitEachChild: (node: TypeScript.Node, visitor: TypeScript.Visitor, ...rest: unknown[]) => {
+      if (ts.isBindingElement(node) && node.propertyName && ts.isIdentifier(node.propertyName))
+        return ts.factory.updateBindingElement(
+          node,
+          node.dotDotDotToken,
+          node.propertyName,
+          visitor(node.name) as TypeScript.BindingName,
+          node.initializer && (visitor(node.initializer) as TypeScript.Expression),
+        );
       if (!ts.isShorthandPropertyAssignment(node)) return visitEachChild(node, visitor, ...rest);
       const value = visitor(node.name) as TypeScript.Expression;
       if (value === node.name) return node;
