@@ -84,17 +84,29 @@ function publish(parent: WireMessage | null, type: string, content: MessageConte
   draining ??= drain();
 }
 
+/** The last send of each socket: one takes one message at a time. */
+const sending = new Map<zmq.Router, Promise<void>>();
+
 async function reply(socket: zmq.Router, request: WireMessage, content: MessageContent): Promise<void> {
   const type = request.header.msg_type.replace(/_request$/, '_reply');
-  await socket.send(
-    encodeMessage(key, {
-      identities: request.identities,
-      header: makeHeader(type, request.header.session),
-      parent: request.header,
-      metadata: {},
-      content,
-    }),
-  );
+  const frames = encodeMessage(key, {
+    identities: request.identities,
+    header: makeHeader(type, request.header.session),
+    parent: request.header,
+    metadata: {},
+    content,
+  });
+  const sent = (sending.get(socket) ?? Promise.resolve())
+    .then(() => socket.send(frames))
+    .catch((error: unknown) => {
+      // Who asked is gone, or the kernel ends: there is nobody to tell but the log.
+      writeSync(
+        2,
+        `kernel: a reply was not sent: ${error instanceof Error ? error.message : String(error)}\n`,
+      );
+    });
+  sending.set(socket, sent);
+  return sent;
 }
 
 // --- streams: many small writes become few messages ---

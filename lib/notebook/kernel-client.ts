@@ -107,6 +107,10 @@ export class KernelClient {
   readonly #connection: ConnectionInfo;
   readonly #session = randomUUID();
   readonly #sockets: { shell: Zmq.Dealer; control: Zmq.Dealer; iopub: Zmq.Subscriber };
+  readonly #sending: Record<Channel, Promise<void>> = {
+    shell: Promise.resolve(),
+    control: Promise.resolve(),
+  };
   readonly #pending = new Map<string, Pending>();
   readonly #listeners = new Set<(message: PublishedMessage) => void>();
   readonly #rawListeners = new Set<(name: 'stdout' | 'stderr', text: string) => void>();
@@ -247,7 +251,13 @@ export class KernelClient {
       }
       this.#pending.set(id, { reply: null, idle: false, needsIdle, resolve, reject });
       const frames = encodeMessage(this.#connection.key, { header, parent: {}, metadata: {}, content });
-      this.#sockets[channel].send(frames).catch(reject);
+      // A socket takes one message at a time; a kernel that dies meanwhile tells of itself.
+      this.#sending[channel] = this.#sending[channel]
+        .then(() => (this.#closed ? undefined : this.#sockets[channel].send(frames)))
+        .catch(async (error: unknown) => {
+          await Promise.race([this.exited, new Promise((wait) => setTimeout(wait, 1000))]);
+          reject(new KernelDeadError(`kernel: it cannot be reached: ${String(error)}`));
+        });
     });
     done.catch(() => undefined); // the caller may have stopped waiting
     return { id, done };

@@ -7,7 +7,13 @@ import path from 'node:path';
 import { after, describe, it } from 'node:test';
 import { Dealer } from 'zeromq';
 import { KernelClient } from '../../lib/notebook/kernel-client';
-import { encodeMessage, makeHeader, unsafeConnection, type ConnectionInfo } from '../../lib/notebook/wire';
+import {
+  decodeMessage,
+  encodeMessage,
+  makeHeader,
+  unsafeConnection,
+  type ConnectionInfo,
+} from '../../lib/notebook/wire';
 import { isRunning, Session, sleep } from './kernel-session';
 import { Workplace } from './make-notebook';
 
@@ -84,6 +90,55 @@ describe('the security of a kernel', { timeout: 60_000 }, () => {
     socket.close();
     await session.kernel.shutdown();
     assert.equal(fs.existsSync(path.dirname(file)), false);
+  });
+
+  it('drops signatures that are wrong in any place or of any length, and answers none of them', async () => {
+    const session = await Session.start(place.folder);
+    const { text } = await session.run('console.log(process.argv[2]);');
+    const connection = JSON.parse(fs.readFileSync(text.trim(), 'utf8')) as ConnectionInfo;
+    const refusals: string[] = [];
+    session.kernel.onRawOutput((name, said) => name === 'stderr' && refusals.push(said));
+    const socket = new Dealer({ linger: 0, receiveTimeout: 10_000 });
+    socket.connect(`tcp://127.0.0.1:${connection.shell_port}`);
+    const ask = (): (string | Buffer)[] =>
+      encodeMessage(connection.key, {
+        header: makeHeader('kernel_info_request', 's'),
+        parent: {},
+        metadata: {},
+        content: {},
+      });
+    const flipped = (signature: string, at: number): string => {
+      const digit = signature[at] === '0' ? '1' : '0';
+      return signature.slice(0, at) + digit + signature.slice(at + 1);
+    };
+    const wrong: ((signature: string) => string | Buffer)[] = [
+      (signature) => flipped(signature, 0),
+      (signature) => flipped(signature, 63),
+      (signature) => signature.slice(0, 63),
+      (signature) => `${signature}0`,
+      (signature) => signature.toUpperCase(),
+      () => '',
+      () => '0',
+      () => 'é'.repeat(32), // as many bytes as a signature has
+      () => Buffer.alloc(1e6, 'a'),
+    ];
+    for (const change of wrong) {
+      const [delimiter, signature, ...parts] = ask();
+      await socket.send([delimiter, change(String(signature)), ...parts]);
+    }
+    const good = ask();
+    await socket.send(good);
+    const answer = decodeMessage(connection.key, await socket.receive());
+    const { msg_id: id } = JSON.parse(String(good[2])) as { msg_id: string };
+    assert.equal(answer.parent.msg_id, id, 'the first and only answer is to the signed message');
+    assert.equal((await session.run('console.log("alive");')).text, 'alive\n');
+    for (let i = 0; i < 40 && refusals.join('').split('message refused').length <= wrong.length; i++)
+      await sleep(50);
+    const lines = refusals.join('').trim().split('\n');
+    assert.equal(lines.length, wrong.length);
+    for (const line of lines) assert.match(line, /message refused: .*the signature does not match/);
+    socket.close();
+    await session.kernel.shutdown();
   });
 
   it('says when a port is in use and ends; the client tries again with other ports', async () => {

@@ -284,6 +284,36 @@ describe('the end of a kernel', { timeout: 60_000 }, () => {
     await assert.rejects(done, /out of memory/);
   });
 
+  it('answers many requests that are sent at once, on each socket and in order', async () => {
+    const session = await Session.start();
+    const cells = Array.from({ length: 40 }, (_, i) => session.kernel.execute(`console.log(${i})`).done);
+    const infos = Array.from(
+      { length: 200 },
+      () => session.kernel.request('control', 'kernel_info_request', {}).done,
+    );
+    for (const { content } of await Promise.all(infos)) assert.equal(content.status, 'ok');
+    const counts = (await Promise.all(cells)).map(({ content }) => content.execution_count);
+    assert.deepEqual(
+      counts,
+      counts.map((_, i) => i + 1),
+    );
+    await session.kernel.shutdown();
+  });
+
+  it('is told by every request that waits, however many are on their way', async () => {
+    const kernel = await KernelClient.start({ cwd: process.cwd() });
+    process.kill(kernel.pid, 'SIGSTOP');
+    // More than a socket queues: the later ones wait to be sent.
+    const waiting = Array.from({ length: 2500 }, () => kernel.execute('1').done);
+    setTimeout(() => process.kill(kernel.pid, 'SIGKILL'), 200);
+    const reasons = (await Promise.allSettled(waiting)).map((result) =>
+      result.status === 'rejected' ? String(result.reason) : 'answered',
+    );
+    assert.deepEqual([...new Set(reasons)].length, 1);
+    assert.match(reasons[0], /it was killed \(SIGKILL\)/);
+    await assert.rejects(kernel.execute('1').done, /it was killed \(SIGKILL\)/);
+  });
+
   it('dies with its parent, children of cells included', async () => {
     const client = path.join(__dirname, '..', '..', 'lib', 'notebook', 'kernel-client.js');
     const script = `require(${JSON.stringify(client)}).KernelClient.start({ cwd: process.cwd() }).then((kernel) => {
