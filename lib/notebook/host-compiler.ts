@@ -11,6 +11,7 @@ import type { ConsoleInterface, ConverterSet, Executor } from 'tslab/dist/execut
 import type * as NewTypeScript from 'typescript';
 import { blankFileWords, declaredNames, keptNamespaces } from './cell-text';
 import { KeptDeclarations } from './kept-declarations';
+import { lightProgram } from './light-program';
 import { LiveVariables, liveHelper, sharingLine } from './live-variables';
 import { mendShorthand } from './shorthand';
 import { chainLookups, readSourceMap, type Place, type SourceLookup } from './source-map';
@@ -167,6 +168,7 @@ export function prepareTslab(console: ConsoleInterface, hooks: RunHooks): Prepar
     files: string[],
     options: TypeScript.CompilerOptions,
     system: TypeScript.System,
+    _createProgram: unknown,
     ...rest: unknown[]
   ): unknown => {
     const readFile = system.readFile.bind(system);
@@ -181,6 +183,7 @@ export function prepareTslab(console: ConsoleInterface, hooks: RunHooks): Prepar
         ...(Object.keys(paths).length > 0 ? { paths } : {}),
       },
       system,
+      lightProgram(ts),
       ...rest,
     );
   };

@@ -1,0 +1,55 @@
+/**
+ * The kernel's compiler without the bookkeeping that stock tslab asks of it: which of the library's hundreds of files
+ * depends on which, worked out anew for every cell, is half of a cell's overhead, and only a cell's own imports of
+ * source files beside the notebook are ever asked for. These are found here by following them.
+ */
+import type * as TypeScript from '@tslab/typescript-for-tslab';
+
+type Builder = TypeScript.BuilderProgram;
+type CreateBuilder = TypeScript.CreateProgram<Builder>;
+
+/** TypeScript's own record of what a file's imports were resolved to; its form differs by version. */
+interface Resolved {
+  readonly resolvedModules?: { forEach(visit: (entry: ResolvedEntry | undefined) => void): void };
+}
+interface ResolvedEntry {
+  readonly resolvedFileName?: string;
+  readonly resolvedModule?: { readonly resolvedFileName: string };
+}
+
+/** The source files (no declarations, nothing of node_modules) that `from` needs, itself first. */
+function sourceDependencies(program: TypeScript.Program, from: TypeScript.SourceFile): string[] {
+  const found = new Set([from.fileName]);
+  for (const name of found) {
+    const file = program.getSourceFile(name);
+    (file as Resolved | undefined)?.resolvedModules?.forEach((entry) => {
+      const target = (entry?.resolvedModule ?? entry)?.resolvedFileName;
+      const source = target === undefined ? undefined : program.getSourceFile(target);
+      if (source && !source.isDeclarationFile) found.add(source.fileName);
+    });
+  }
+  return [...found];
+}
+
+interface Binder {
+  bindSourceFile(file: TypeScript.SourceFile, options: TypeScript.CompilerOptions): void;
+}
+
+/** For `createWatchCompilerHost`: makes programs that know the dependencies of a file only when they are asked. */
+export function lightProgram(ts: typeof TypeScript): CreateBuilder {
+  const create = ts.createAbstractBuilder as CreateBuilder;
+  return (...settings) => {
+    const builder = create(...settings);
+    const getSourceFile = builder.getSourceFile.bind(builder);
+    return Object.assign(builder, {
+      getAllDependencies: (file: TypeScript.SourceFile) => sourceDependencies(builder.getProgram(), file),
+      // tslab reads a cell's names from the file, where the bookkeeping has put them as it went.
+      getSourceFile: (name: string) => {
+        const file = getSourceFile(name);
+        if (file && !file.isDeclarationFile)
+          (ts as unknown as Binder).bindSourceFile(file, builder.getCompilerOptions());
+        return file;
+      },
+    });
+  };
+}
