@@ -65,15 +65,32 @@ export class DeviceMemory {
     }
   }
 
+  /**
+   * Puts values on the device for good.
+   * @returns an array of their type and length that stands for them: its own memory is never touched
+   */
+  async store<A extends HostArray>(values: A): Promise<A> {
+    const name = new (values.constructor as new (length: number) => A)(values.length);
+    const slot: Slot = { data: name, isScratch: true, newest: 'host' };
+    this.slots.set(name, slot);
+    await this.upload(slot, values);
+    return name;
+  }
+
+  /** A copy of the values of an array that is on the device. */
+  async read<A extends HostArray>(kept: A): Promise<A> {
+    const buffer = this.slots.get(kept)?.buffer;
+    if (buffer === undefined) throw new Error('internal: read before the device had it');
+    const values = new (kept.constructor as new (length: number) => A)(kept.length);
+    await this.download(buffer, values);
+    return values;
+  }
+
   /** Brings home what the device has written: afterwards the host's arrays can be read. */
   async settle(): Promise<void> {
     for (const slot of this.unseen) {
       if (slot.buffer === undefined) throw new Error('internal: written without a buffer');
-      const dtype = dtypeOf(slot.data);
-      const mover = await this.mover(dtype, 'cpu');
-      const y = new ort.Tensor(dtype, slot.data, [slot.data.length]);
-      await mover.run({ x: slot.buffer }, { y });
-      this.counted.fromDevice += slot.data.byteLength;
+      await this.download(slot.buffer, slot.data);
       this.unseen.delete(slot);
     }
   }
@@ -88,7 +105,8 @@ export class DeviceMemory {
         ? [...this.used].map((reference) => reference.deref())
         : [...arrays].map((data) => this.slots.get(data));
     for (const slot of slots) {
-      if (slot === undefined) continue;
+      // What only the device has cannot be read anew.
+      if (slot === undefined || slot.isScratch) continue;
       slot.newest = 'host';
       this.unseen.delete(slot);
     }
@@ -149,13 +167,24 @@ export class DeviceMemory {
   /** The slot's buffer with the values that count. */
   private async current(slot: Slot): Promise<ort.Tensor> {
     if (slot.buffer !== undefined && slot.newest === 'device') return slot.buffer;
-    const dtype = dtypeOf(slot.data);
-    const x = new ort.Tensor(dtype, slot.data, [slot.data.length]);
+    return this.upload(slot, slot.data);
+  }
+
+  private async upload(slot: Slot, values: HostArray): Promise<ort.Tensor> {
+    const dtype = dtypeOf(values);
+    const x = new ort.Tensor(dtype, values, [values.length]);
     slot.buffer?.dispose();
     const { y } = await (await this.mover(dtype, 'gpu-buffer')).run({ x });
-    this.counted.toDevice += slot.data.byteLength;
+    this.counted.toDevice += values.byteLength;
     this.counted.uploads++;
     return this.take(slot, y);
+  }
+
+  private async download(buffer: ort.Tensor, into: HostArray): Promise<void> {
+    const dtype = dtypeOf(into);
+    const y = new ort.Tensor(dtype, into, [into.length]);
+    await (await this.mover(dtype, 'cpu')).run({ x: buffer }, { y });
+    this.counted.fromDevice += into.byteLength;
   }
 
   /** A buffer of zeros, which do not travel. */

@@ -14,6 +14,8 @@ export { layerNorm, plainLayerNorm, plainRmsNorm, rmsNorm } from './ops/norm';
 export { activation, ACTIVATIONS, plainActivation } from './ops/activation';
 export type { ActivationName } from './ops/activation';
 export { attention, MASKED, mergeHeads, splitHeads } from './ops/attention';
+export { restoreCoded } from './ops/coded-weight';
+export type { CodedWeight } from './ops/coded-weight';
 export { linear4bit } from './ops/linear-4bit';
 export type { PackedWeight } from './ops/linear-4bit';
 export { plainRotary, rotary, rotaryTables } from './ops/rotary';

@@ -68,7 +68,9 @@ export function traceVjp(request: VjpRequest, target: TraceTarget): SplitGraphs 
         gradients.set(`d_${name}`, b.value(grads[i]));
       }
     });
-    return split({ values, outputs, gradients, upstream: b.value(upstream), remat: request.remat ?? false });
+    const wanted = differentiated.map((tensor) => b.value(tensor));
+    const remat = request.remat ?? false;
+    return split({ values, outputs, gradients, wanted, upstream: b.value(upstream), remat });
   });
 }
 
@@ -79,6 +81,8 @@ function split(traced: {
   values: ReadonlyMap<string, Value>;
   outputs: ReadonlyMap<string, Value>;
   gradients: ReadonlyMap<string, Value>;
+  /** What is differentiated. */
+  wanted: readonly Value[];
   upstream: Value;
   remat: boolean;
 }): SplitGraphs {
@@ -86,13 +90,12 @@ function split(traced: {
   const backwardNodes = nodesFor(traced.gradients.values());
   const fromInputs = new Set<Value>([...traced.values.values(), traced.upstream]);
   const fromUpstream = new Set<Value>([traced.upstream]);
+  const fromWanted = new Set<Value>(traced.wanted);
+  // Weights restored from bytes: kept, they would be as large as if they had never been packed.
+  const fromBytes = new Set<Value>([...traced.values.values()].filter(({ dtype }) => dtype === 'uint8'));
   for (const node of backwardNodes) {
-    const [isVariable, isBackward] = [fromInputs, fromUpstream].map((set) =>
-      node.inputs.some((v) => set.has(v)),
-    );
-    for (const output of node.outputs) {
-      if (isVariable) fromInputs.add(output);
-      if (isBackward) fromUpstream.add(output);
+    for (const set of [fromInputs, fromUpstream, fromWanted, fromBytes]) {
+      if (node.inputs.some((v) => set.has(v))) node.outputs.forEach((output) => set.add(output));
     }
   }
   const residuals = new Map<string, Value>();
@@ -108,6 +111,7 @@ function split(traced: {
       fromUpstream.has(value) ||
       !fromInputs.has(value) ||
       FREE.has(node.op) ||
+      (fromBytes.has(value) && !fromWanted.has(value)) ||
       (value.dtype !== 'float32' && value.dtype !== 'int32');
     if (repeat) node.inputs.forEach(visit);
     else kept.add(value);

@@ -2,7 +2,7 @@
  * What the runtime (`causal-lm.ts`, `training.ts`) needs to know of a model family. One file per family
  * describes it: `gpt2.ts`, ...
  */
-import { linear, linear4bit, tf } from '../engine';
+import { linear, linear4bit, restoreCoded, tf } from '../engine';
 import type { NamedTensors, Tensor, TensorFunction } from '../engine';
 import type { HostTensor } from '../types';
 
@@ -99,7 +99,7 @@ export function moduleLinear(
   // DoRA (Liu et al. 2024, section 4.3): W' = m (W + s B A) / |W + s B A| by rows, the length taken as given.
   const [fixedUp, fixedDown] = [inputs[`${module}.fixed_B`], inputs[`${module}.fixed_A`]];
   const change = tf.mul(tf.matMul(fixedUp as tf.Tensor2D, fixedDown as tf.Tensor2D), scale); // [out, in]
-  const { weight, transposed } = floatWeight(inputs, module, options.conv1d);
+  const { weight, transposed } = floatWeight(inputs, module, options);
   const sum = tf.add(transposed ? weight : tf.transpose(weight), change);
   const ratio = tf.div(magnitude, tf.sqrt(tf.sum(tf.square(sum), 1))); // [out]
   const plain = linear(source, weight, undefined, { transposeWeight: transposed });
@@ -119,16 +119,21 @@ function baseLinear(
     if (codes === undefined) continue;
     return linear4bit(x, { codes, absmax, quantType, outSize: options.outSize }, options.bias);
   }
-  const { weight, transposed } = floatWeight(inputs, module, options.conv1d);
+  const { weight, transposed } = floatWeight(inputs, module, options);
   return linear(x, weight, options.bias, { transposeWeight: transposed });
 }
 
-/** Restored weights are [out, in] whatever the family; `transposed` says that x has to meet the transpose. */
+/** Weights that come as codes or restored are [out, in] whatever the family; `transposed` says that x has to meet the transpose. */
 function floatWeight(
   inputs: NamedTensors,
   module: string,
-  conv1d: boolean,
+  { conv1d, outSize }: { conv1d: boolean; outSize: number },
 ): { weight: Tensor; transposed: boolean } {
+  const [codes, table, scales] = ['codes', 'table', 'scales'].map(
+    (part) => inputs[`${module}.weight.${part}`],
+  );
+  if (codes !== undefined)
+    return { weight: restoreCoded({ codes, table, scales }, outSize), transposed: true };
   const restored = inputs[`${module}.weight.restored`];
   if (restored !== undefined) return { weight: restored, transposed: true };
   return { weight: inputs[`${module}.weight`], transposed: !conv1d };

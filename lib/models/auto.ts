@@ -59,6 +59,8 @@ export const AutoModelForCausalLM = {
     const config = await readConfig(folder);
     const architecture = architectureOf(config);
     const checkpoint = await openCheckpoint(folder);
+    const isForGpu = typeof maxMemory === 'object' && maxMemory.gpu !== undefined;
+    let created = isForGpu ? await createEngine(engine) : undefined;
     try {
       // Shards that tunebook wrote carry checksums; those of others are taken as they are.
       await checkpoint.verify();
@@ -66,11 +68,15 @@ export const AutoModelForCausalLM = {
         ...{ architecture, checkpoint, deviceMap, maxMemory, offloadFolder, onPlan },
         quantization: quantizationOf(folder, config, quantizationConfig),
         keepStored: dtype === 'auto',
+        device: created?.device,
       });
       // A model that is larger than memory leaves none to keep between runs.
       const isLarge = frozen !== undefined && frozen.resident(architecture.layers - 1) === undefined;
-      const created = await createEngine({ memoryArena: !isLarge, ...engine });
+      created ??= await createEngine({ memoryArena: !isLarge, ...engine });
       return new CausalLM(architecture, created, parameters, frozen);
+    } catch (error) {
+      await created?.dispose();
+      throw error;
     } finally {
       await checkpoint.close();
     }

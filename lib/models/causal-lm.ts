@@ -10,6 +10,7 @@ import { AdapterSet } from './adapter-set';
 import type { Architecture, LinearModule } from './architecture';
 import { attentionBias, positionIds } from './attention-bias';
 import type { MaskedBatch } from './attention-bias';
+import { canBeCoded, codedFeeds } from './coded-feeds';
 import { deviceEmbed, isOnDevice } from './device-tables';
 import { checkedInputs, checkIds } from './forward-inputs';
 import type { ForwardInputs, ForwardOutput } from './forward-inputs';
@@ -260,8 +261,19 @@ export class CausalLM {
   ): Promise<Record<string, HostTensor>> {
     const own = (this.feedsByLayer[layer] ??= this.ownFeeds(layer));
     if (this.frozen === undefined) return own;
+    const kept = this.frozen.onDevice?.(layer);
+    if (kept !== undefined) return { ...own, ...kept };
     const weights = new Map(await this.frozen.layer(layer));
     const feeds = { ...own };
+    const { device } = this.engine;
+    if (device !== undefined) {
+      // They travel as codes and are restored there.
+      for (const [name, tensor] of weights) {
+        if (!canBeCoded(tensor)) continue;
+        Object.assign(feeds, codedFeeds(device, name, tensor));
+        weights.delete(name);
+      }
+    }
     if (form === 'packed' && this.engine.name === 'compiled:cpu' && this.adapter?.config.useDora !== true) {
       for (const [name, tensor] of weights) {
         if (!canStayPacked(tensor)) continue;
@@ -313,8 +325,8 @@ export class CausalLM {
     );
     if (onDisk.length === 0) return;
     throw new TunebookError(
-      `model: expected every layer in memory, but layer ${onDisk.join(', ')} is on disk. Raise maxMemory, or do this ` +
-        'on a machine that holds the model (merging and DoRA need every weight).',
+      `model: expected every layer in memory, but layer ${onDisk.join(', ')} is on disk or on the GPU. Raise ` +
+        'maxMemory, or do this on a machine that holds the model (merging and DoRA need every weight).',
     );
   }
 

@@ -15,6 +15,7 @@ import { storedName } from './architecture';
 import type { Architecture, LinearModule } from './architecture';
 import { matchStateDict } from './checkpoint';
 import type { Checkpoint } from './checkpoint';
+import { isWhole } from './coded-feeds';
 import { transposed } from './frozen-layers';
 import type { FrozenLayer, FrozenTensor, StoredWeight } from './frozen-layers';
 import { allocateParameters, sizeOf } from './parameters';
@@ -126,6 +127,20 @@ export class CheckpointWeights {
         return total + quantizedSizeBytes(size, how);
       }
       return total + size * WIDTHS[this.checkpoint.info(this.storedWeight(layer, module)).dtype];
+    }, 0);
+  }
+
+  /** The same on a device: see `placeOnDevice`. */
+  layerDeviceBytes(layer: number): number {
+    return this.frozenModules(layer).reduce((total, { inSize, outSize }) => {
+      const size = inSize * outSize;
+      const how = this.quantization?.quantizeOptions([outSize, inSize]);
+      const coded = how && { quantType: how.quantType, blockSize: how.blockSize ?? 64 };
+      if (how === undefined || coded === undefined || !isWhole(size, coded)) return total + 4 * size;
+      const scales = size / coded.blockSize;
+      // Factors in float32, and what they are made from where that is something else, to be read back.
+      if (coded.quantType === 'int8') return total + size + 8 * scales;
+      return total + size / 2 + (how.doubleQuant === true ? 5 : 4) * scales;
     }, 0);
   }
 

@@ -1,5 +1,5 @@
 /**
- * Where the parts of a model go: memory first, then disk. Planned, printed and checked before anything loads.
+ * Where the parts of a model go: the GPU first, then memory, then disk. Planned, printed and checked before anything loads.
  */
 import { availableMemory } from './available-memory';
 import { TunebookError } from '../types';
@@ -9,13 +9,16 @@ export interface PlacedModule {
   /** As in Hugging Face's device maps: 'model.embed_tokens', 'model.layers.0', ... */
   readonly module: string;
   readonly bytes: number;
-  readonly place: 'memory' | 'disk';
+  readonly place: 'gpu' | 'memory' | 'disk';
 }
 
 export interface DevicePlan {
   readonly modules: readonly PlacedModule[];
+  readonly gpuBytes: number;
   readonly memoryBytes: number;
   readonly diskBytes: number;
+  /** Layers whose weights the GPU keeps, by number. */
+  readonly gpuLayers: ReadonlySet<number>;
   /** Layers on disk, by number. */
   readonly diskLayers: ReadonlySet<number>;
 }
@@ -23,14 +26,36 @@ export interface DevicePlan {
 /** A number of bytes, or text such as '3GB' (10^9) and '3GiB' (2^30). */
 export type MemorySize = number | string;
 
+/**
+ * Most bytes for weights on the GPU and in memory. How much a GPU has cannot be asked: without a number no layer
+ * stays on it. Memory by default: what is left, less a tenth.
+ */
+export interface MaxMemory {
+  readonly gpu?: MemorySize;
+  readonly cpu?: MemorySize;
+}
+
 export interface DevicePlanRequest {
   /** Parts that always stay in memory: embedding, last normalization, head, and what the layers keep in float32. */
   readonly fixed: readonly { readonly module: string; readonly bytes: number }[];
   /** The layers, in order. */
-  readonly layers: readonly { readonly module: string; readonly bytes: number }[];
-  /** Most memory for weights; default: what the machine has left, less a tenth. */
-  readonly maxMemory?: MemorySize | { readonly cpu: MemorySize };
+  readonly layers: readonly LayerPart[];
+  /** What the GPU holds besides layers; absent: the engine has none that keeps anything. */
+  readonly gpu?: {
+    /** Bytes of parameters, which it keeps as well as memory does. */
+    readonly fixedBytes: number;
+    /** Bytes that a layer's weights take while it computes, wherever they come from. */
+    readonly workBytes: number;
+  };
+  readonly maxMemory?: MemorySize | MaxMemory;
   readonly offloadFolder?: string;
+}
+
+export interface LayerPart {
+  readonly module: string;
+  readonly bytes: number;
+  /** Where the GPU keeps them, if that is another number: scales and 16 bits are float32 there. */
+  readonly gpuBytes?: number;
 }
 
 const UNITS: Record<string, number> = {
@@ -55,18 +80,20 @@ export function sizeInBytes(size: MemorySize): number {
 }
 
 /**
- * Fills memory with layers from the first on; the rest goes to disk.
- * @throws TunebookError where disk is needed and no folder is named, or memory does not hold what must stay in it
+ * Fills the GPU with layers from the first on, then memory; the rest goes to disk.
+ * @throws TunebookError where disk is needed and no folder is named, memory does not hold what must stay in it, the
+ *   GPU does not hold a layer, or there is none
  */
 export function planDevices(request: DevicePlanRequest): DevicePlan {
-  const { fixed, layers, maxMemory, offloadFolder } = request;
+  const { fixed, layers, offloadFolder } = request;
+  const maxMemory = typeof request.maxMemory === 'object' ? request.maxMemory : { cpu: request.maxMemory };
+  const gpuLayers = layersOnGpu(request, maxMemory.gpu);
   const limit =
-    maxMemory === undefined
-      ? Math.floor(availableMemory() * 0.9)
-      : sizeInBytes(typeof maxMemory === 'object' ? maxMemory.cpu : maxMemory);
+    maxMemory.cpu === undefined ? Math.floor(availableMemory() * 0.9) : sizeInBytes(maxMemory.cpu);
+  const others = layers.filter((_, layer) => !gpuLayers.has(layer));
   const fixedBytes = sum(fixed);
-  const largest = layers.reduce((most, { bytes }) => Math.max(most, bytes), 0);
-  const total = fixedBytes + sum(layers);
+  const largest = others.reduce((most, { bytes }) => Math.max(most, bytes), 0);
+  const total = fixedBytes + sum(others);
   // Two buffers take turns for layers on disk: one computes while the next is read.
   const buffers = 2 * largest;
   const diskLayers = new Set<number>();
@@ -80,25 +107,57 @@ export function planDevices(request: DevicePlanRequest): DevicePlan {
     }
     let used = fixedBytes + buffers;
     layers.forEach(({ bytes }, layer) => {
+      if (gpuLayers.has(layer)) return;
       if (diskLayers.size > 0 || used + bytes > limit) diskLayers.add(layer);
       else used += bytes;
     });
   }
   const modules = [
     ...fixed.map((part): PlacedModule => ({ ...part, place: 'memory' })),
-    ...layers.map((part, i): PlacedModule => ({ ...part, place: diskLayers.has(i) ? 'disk' : 'memory' })),
+    ...layers.map(({ module, bytes, gpuBytes = bytes }, i): PlacedModule => {
+      if (gpuLayers.has(i)) return { module, bytes: gpuBytes, place: 'gpu' };
+      return { module, bytes, place: diskLayers.has(i) ? 'disk' : 'memory' };
+    }),
   ];
   const bytesAt = (place: PlacedModule['place']): number =>
     sum(modules.filter((part) => part.place === place));
-  const plan = { modules, memoryBytes: bytesAt('memory'), diskBytes: bytesAt('disk'), diskLayers };
+  const plan = {
+    ...{ modules, gpuLayers, diskLayers },
+    ...{ gpuBytes: bytesAt('gpu'), memoryBytes: bytesAt('memory'), diskBytes: bytesAt('disk') },
+  };
   if (plan.diskBytes > 0 && offloadFolder === undefined) {
     throw new TunebookError(
-      `deviceMap: the model needs ${total} bytes and memory has ${limit} for it, so ${plan.diskBytes} bytes ` +
+      `deviceMap: ${gpuLayers.size > 0 ? 'the rest of the model' : 'the model'} needs ${total} bytes and memory has ${limit} for it, so ${plan.diskBytes} bytes ` +
         `(${diskLayers.size} of ${layers.length} layers) have to go to disk, and no folder is named. Add ` +
         `offloadFolder: './offload' to fromPretrained's options, or raise maxMemory.`,
     );
   }
   return plan;
+}
+
+/** As many layers as the GPU holds beside what it works with, from the first on. */
+function layersOnGpu({ layers, gpu }: DevicePlanRequest, asked: MemorySize | undefined): Set<number> {
+  const placed = new Set<number>();
+  if (asked === undefined || asked === 0) return placed;
+  const limit = sizeInBytes(asked);
+  if (gpu === undefined) {
+    throw new TunebookError(
+      `deviceMap: expected an engine with a GPU for maxMemory's gpu (${limit} bytes), got one without. Load with ` +
+        "engine: { provider: 'webgpu' }, or leave gpu out.",
+    );
+  }
+  let used = gpu.fixedBytes + gpu.workBytes;
+  for (const [layer, { bytes, gpuBytes = bytes }] of layers.entries()) {
+    if (used + gpuBytes > limit) break;
+    used += gpuBytes;
+    placed.add(layer);
+  }
+  if (placed.size > 0) return placed;
+  throw new TunebookError(
+    `deviceMap: expected a maxMemory.gpu of at least ${used + (layers[0].gpuBytes ?? layers[0].bytes)} bytes (` +
+      `${gpu.fixedBytes} for parameters, ${gpu.workBytes} to work in, and one layer), got ${limit}. Raise it, or ` +
+      'leave gpu out.',
+  );
 }
 
 /** The plan as a table of text; neighbours of one place and size share a line. */
@@ -115,11 +174,16 @@ export function devicePlanTable(plan: DevicePlan): string {
     count = 0;
   });
   const text = (n: number): string => n.toLocaleString('en-US');
+  const sums: [number, string][] = [
+    [plan.gpuBytes, 'gpu'],
+    [plan.memoryBytes, 'memory'],
+    [plan.diskBytes, 'disk'],
+  ];
+  const totals = sums.filter(([bytes, place]) => bytes > 0 || place === 'memory');
   const all = [
     ['module', 'bytes', 'place'],
     ...rows.map((row) => [row.module, text(row.bytes), row.place]),
-    ['total', text(plan.memoryBytes), 'memory'],
-    ...(plan.diskBytes > 0 ? [['', text(plan.diskBytes), 'disk']] : []),
+    ...totals.map(([bytes, place], i) => [i === 0 ? 'total' : '', text(bytes), place]),
   ];
   const width = (column: number): number => Math.max(...all.map((row) => row[column].length));
   return all

@@ -39,6 +39,8 @@ export interface FrozenLayers {
   readonly offloadFolder?: string;
   /** One layer's weights; those of an offloaded layer live until a later one is asked for. */
   layer(layer: number): Promise<FrozenLayer>;
+  /** The block's inputs of a layer whose weights a GPU keeps; `layer` reads them back. */
+  onDevice?(layer: number): Readonly<Record<string, HostTensor>> | undefined;
   /** One layer's weights where they are in memory. */
   resident(layer: number): FrozenLayer | undefined;
   /** Begins to read a layer that will be asked for next. */
@@ -76,18 +78,21 @@ export class ResidentLayers implements FrozenLayers {
   readonly count: number;
 
   constructor(
-    private readonly layers: readonly FrozenLayer[],
+    private readonly layers: ReadonlyMap<number, FrozenLayer>,
     readonly quantization: BitsAndBytesConfig | undefined,
     readonly tables: ReadonlyMap<string, StoredWeight> = new Map(),
   ) {
-    const tensors = [...layers.flatMap((layer) => [...layer.values()]), ...tables.values()];
+    const inLayers = [...layers.values()].flatMap((layer) => [...layer.values()]);
+    const tensors = [...inLayers, ...tables.values()];
     this.count = tensors.reduce((total, tensor) => total + tensorSize(tensor), 0);
   }
   async layer(layer: number): Promise<FrozenLayer> {
-    return this.layers[layer];
+    return this.resident(layer);
   }
   resident(layer: number): FrozenLayer {
-    return this.layers[layer];
+    const found = this.layers.get(layer);
+    if (found === undefined) throw new Error(`internal: no layer ${layer}`);
+    return found;
   }
   readAhead(): void {}
   async dispose(): Promise<void> {}

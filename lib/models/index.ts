@@ -24,7 +24,7 @@ export { getPeftModel, mergeAndUnload, PeftModel } from './peft';
 export type { PeftModelOptions } from './peft';
 export { loadAdapter, saveAdapter } from './adapter-files';
 export { devicePlanTable, planDevices, sizeInBytes } from './device-map';
-export type { DevicePlan, DevicePlanRequest, MemorySize, PlacedModule } from './device-map';
+export type { DevicePlan, DevicePlanRequest, MaxMemory, MemorySize, PlacedModule } from './device-map';
 export type { PlacementOptions } from './load-weights';
 export { IGNORED, meanLoss } from './loss';
 export type { Parameter, ParameterSet } from './parameters';

@@ -5,12 +5,15 @@
 import { createHash } from 'node:crypto';
 import { promises as fs } from 'node:fs';
 import path from 'node:path';
+import type { DeviceMemory } from '../engine';
 import type { BitsAndBytesConfig } from '../quantization';
 import type { Architecture } from './architecture';
 import type { Checkpoint } from './checkpoint';
-import { CheckpointWeights } from './checkpoint-weights';
+import { CheckpointWeights, restoredBytes } from './checkpoint-weights';
+import { DeviceLayers, placeOnDevice } from './device-layers';
+import type { DeviceLayer } from './device-layers';
 import { devicePlanTable, planDevices } from './device-map';
-import type { DevicePlan, MemorySize } from './device-map';
+import type { DevicePlan, MaxMemory, MemorySize } from './device-map';
 import { ResidentLayers } from './frozen-layers';
 import type { FrozenLayer, FrozenLayers } from './frozen-layers';
 import { OffloadedLayers, OffloadFolder } from './offload-folder';
@@ -18,10 +21,13 @@ import { sizeOf } from './parameters';
 import type { ParameterSet } from './parameters';
 
 export interface PlacementOptions {
-  /** 'auto': fill memory, then disk, and print the plan. By default everything is in memory. */
+  /** 'auto': fill the GPU, then memory, then disk, and print the plan. By default everything is in memory. */
   deviceMap?: 'auto';
-  /** Most memory for weights: bytes, '3GB' (10^9) or '3GiB' (2^30); default: what is left, less a tenth. */
-  maxMemory?: MemorySize | { readonly cpu: MemorySize };
+  /**
+   * Most memory for weights: bytes, '3GB' (10^9) or '3GiB' (2^30); default: what is left, less a tenth. With
+   * `{ gpu, cpu }` the first layers' weights stay on the GPU (provider 'webgpu'); the others travel to it.
+   */
+  maxMemory?: MemorySize | MaxMemory;
   /** Where layers go that memory does not hold; found again by the next load. */
   offloadFolder?: string;
   /** Receives the plan's table; default: console.log. */
@@ -34,6 +40,8 @@ export interface LoadWeightsRequest extends PlacementOptions {
   readonly quantization: BitsAndBytesConfig | undefined;
   /** Keep linear weights frozen in the type that they are stored in. */
   readonly keepStored: boolean;
+  /** Where layers go that the plan places on the GPU. */
+  readonly device?: DeviceMemory;
 }
 
 export interface LoadedWeights {
@@ -64,20 +72,27 @@ export async function loadWeights(request: LoadWeightsRequest): Promise<LoadedWe
   const parameters = await weights.parameters();
   if (!isFrozen) return { parameters, frozen: undefined };
   const inMemory = new Map<number, FrozenLayer>();
+  const placed = new Map<number, DeviceLayer>();
   for (let layer = 0; layer < layers; layer++) {
-    if (offload === undefined || !diskLayers.has(layer)) inMemory.set(layer, await weights.layer(layer));
+    if (plan?.gpuLayers.has(layer) && request.device !== undefined)
+      placed.set(layer, await placeOnDevice(request.device, await weights.layer(layer)));
+    else if (offload === undefined || !diskLayers.has(layer)) inMemory.set(layer, await weights.layer(layer));
     else if (!(await offload.holds(layer))) await offload.write(layer, await weights.layer(layer));
   }
   const { quantization } = weights;
   const tables = await weights.tables();
-  const frozen =
+  const onHost =
     offload === undefined
-      ? new ResidentLayers([...inMemory.values()], quantization, tables)
-      : new OffloadedLayers(offload, inMemory, { layers, quantization, tables });
-  return { parameters, frozen };
+      ? new ResidentLayers(inMemory, quantization, tables)
+      : new OffloadedLayers(offload, inMemory, { onDisk: [...diskLayers], quantization, tables });
+  return { parameters, frozen: placed.size > 0 ? new DeviceLayers(placed, onHost) : onHost };
 }
 
-function planFor(request: LoadWeightsRequest, weights: CheckpointWeights): DevicePlan {
+/** The plan, from the shapes and types of the checkpoint alone. */
+export function planFor(
+  request: Omit<LoadWeightsRequest, 'checkpoint'>,
+  weights: CheckpointWeights,
+): DevicePlan {
   const { architecture, maxMemory, offloadFolder } = request;
   const { layers, prefix } = architecture;
   const frozen = new Set<string>();
@@ -87,6 +102,7 @@ function planFor(request: LoadWeightsRequest, weights: CheckpointWeights): Devic
     return {
       module: `${prefix}${architecture.layerPrefix(layer).slice(0, -1)}`,
       bytes: weights.layerBytes(layer),
+      gpuBytes: weights.layerDeviceBytes(layer),
     };
   });
   const fixed = new Map<string, number>();
@@ -97,7 +113,12 @@ function planFor(request: LoadWeightsRequest, weights: CheckpointWeights): Devic
     fixed.set(owner, (fixed.get(owner) ?? 0) + weights.parameterBytes(name) * sizeOf(shape));
   }
   const fixedParts = [...fixed].map(([module, bytes]) => ({ module, bytes }));
-  return planDevices({ fixed: fixedParts, layers: layerParts, maxMemory, offloadFolder });
+  const kept = architecture.parameters.filter(
+    ({ name }) => !frozen.has(name) && weights.parameterBytes(name) === 4,
+  );
+  const fixedBytes = kept.reduce((total, { shape }) => total + 4 * sizeOf(shape), 0);
+  const gpu = request.device && { fixedBytes, workBytes: restoredBytes(architecture) };
+  return planDevices({ fixed: fixedParts, layers: layerParts, maxMemory, offloadFolder, gpu });
 }
 
 async function openFolder(

@@ -133,12 +133,13 @@ export class OffloadedLayers implements FrozenLayers {
   private current: { layer: number; tensors: FrozenLayer } | undefined;
   private ahead: { layer: number; tensors: Promise<FrozenLayer> } | undefined;
 
-  /** @param inMemory the other layers, by number */
+  /** @param inMemory other layers, by number */
   constructor(
     private readonly offload: OffloadFolder,
     private readonly inMemory: ReadonlyMap<number, FrozenLayer>,
     options: {
-      layers: number;
+      /** Layers that are on disk. */
+      onDisk: readonly number[];
       quantization: BitsAndBytesConfig | undefined;
       tables: ReadonlyMap<string, StoredWeight>;
     },
@@ -146,9 +147,7 @@ export class OffloadedLayers implements FrozenLayers {
     this.offloadFolder = offload.folder;
     this.quantization = options.quantization;
     this.tables = options.tables;
-    const onDisk = Array.from({ length: options.layers }, (_, layer) => layer).filter(
-      (l) => !inMemory.has(l),
-    );
+    const { onDisk } = options;
     const largest = Math.max(...onDisk.map((layer) => offload.layer(layer).bytes));
     this.buffers = [new Uint8Array(largest), new Uint8Array(largest)];
     const sizes = [

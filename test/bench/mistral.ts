@@ -117,7 +117,12 @@ function layerModel(engine: Engine): CausalLM {
     bnb4bitQuantType: 'nf4',
     bnb4bitUseDoubleQuant: true,
   });
-  return new CausalLM(architecture, engine, parameters, new ResidentLayers([layer], quantization));
+  return new CausalLM(
+    architecture,
+    engine,
+    parameters,
+    new ResidentLayers(new Map([[0, layer]]), quantization),
+  );
 }
 
 function randomWeight(outSize: number, inSize: number): QuantizedTensor {

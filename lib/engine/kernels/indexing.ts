@@ -8,7 +8,10 @@ import { cast, reshape } from './elementwise';
 import { lower } from './registry';
 
 lower<{ axis: number; batchDims: number }>('GatherV2', ({ b, inputs, attrs }) => {
-  const [x, indices] = [b.value(inputs.x), b.value(inputs.indices)];
+  const x = b.value(inputs.x);
+  // Bytes are no indices to ONNX.
+  const given = b.value(inputs.indices);
+  const indices = given.dtype === 'uint8' ? cast(b, given, 'int32') : given;
   const [axis] = tf.util.parseAxisParam(attrs.axis, [...x.shape]);
   if (attrs.batchDims) throw new Error('internal: GatherV2 with batchDims has no recorded form');
   const shape = [...x.shape.slice(0, axis), ...indices.shape, ...x.shape.slice(axis + 1)];
