@@ -49,9 +49,19 @@ function frameText(source: string, line: number, column: number): string[] {
   });
 }
 
+/** A member of an error as text, also where its getter throws. */
+function member(error: Error, key: 'name' | 'message' | 'stack'): string {
+  try {
+    const value: unknown = error[key];
+    return typeof value === 'string' ? value : key === 'stack' ? '' : String(value);
+  } catch {
+    return key === 'name' ? 'Error' : key === 'stack' ? '' : '(its message cannot be read)';
+  }
+}
+
 function stackLines(error: Error, cells: CellSources): { frames: string[]; first: [number, Place] | null } {
   let first: [number, Place] | null = null;
-  const frames = (typeof error.stack === 'string' ? error.stack : '')
+  const frames = member(error, 'stack')
     .split('\n')
     .filter(
       (line) =>
@@ -87,7 +97,7 @@ function traceError(error: Error, cells: CellSources, depth = 0): string[] {
       `In[${first[0]}], line ${first[1].line + 1}:`,
       ...frameText(source, first[1].line, first[1].column),
     );
-  out.push(`${red(error.name)}: ${error.message}${describe(error)}`, ...frames);
+  out.push(`${red(member(error, 'name'))}: ${member(error, 'message')}${describe(error)}`, ...frames);
   const causes = error instanceof AggregateError ? (error.errors as unknown[]).slice(0, 5) : [];
   if (error.cause !== undefined) causes.push(error.cause);
   for (const cause of depth < 3 ? causes : []) {
@@ -122,8 +132,8 @@ function describeThrown(thrown: unknown, cells: CellSources): ErrorReport {
     };
   }
   return {
-    ename: String(thrown.name),
-    evalue: stripVTControlCharacters(String(thrown.message)),
+    ename: member(thrown, 'name'),
+    evalue: stripVTControlCharacters(member(thrown, 'message')),
     traceback: traceError(thrown, cells),
   };
 }

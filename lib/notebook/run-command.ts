@@ -9,7 +9,7 @@ import { parametersFromEnvironment, readParameterFile } from './parameter-files'
 import { checkParameters } from './parameters';
 import { inParallel, jsonSummary, junitReport } from './run-summary';
 import { runNotebook, type CellResult, type RunOptions, type RunResult } from './runner';
-import { sweepNotebook } from './sweep';
+import { gridValues, sweepNotebook } from './sweep';
 import { formatDuration, formatSize, makeRunView } from './terminal-view';
 
 /** What the command line gives. */
@@ -242,7 +242,7 @@ export interface SweepCommandOptions extends RunCommandOptions {
 /** Runs a sweep. @returns the exit status: 0 when all runs went well */
 export async function sweepCommand(notebook: string, options: SweepCommandOptions): Promise<number> {
   const grid = Object.fromEntries(
-    Object.entries(readAssignments(options.grid)).map(([name, values]) => [name, values.split(',')]),
+    Object.entries(readAssignments(options.grid)).map(([name, values]) => [name, gridValues(values)]),
   );
   const folder = options.output ?? path.join('outputs', `${path.basename(notebook, '.ipynb')}-sweep`);
   const control = onControlC((text) => console.log(text));

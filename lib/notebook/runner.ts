@@ -99,6 +99,9 @@ export interface RunResult {
 }
 
 const saveEveryMs = 2000;
+/** Saving takes at most this part of the time: a large notebook is written less often. */
+const saveShare = 1 / 10;
+
 /** State of a run that its parts share. */
 class Run {
   startMs = Date.now();
@@ -106,7 +109,7 @@ class Run {
   readonly collector: OutputCollector;
   stop: { status: RunStatus; message: string } | null = null;
   current: NotebookCell | null = null;
-  #lastSaveMs = 0;
+  #nextSaveMs = 0;
   #saveTimer: NodeJS.Timeout | null = null;
   notes: NotebookCell[] = [];
   failedCell: NotebookCell | null = null;
@@ -127,7 +130,7 @@ class Run {
   save(): void {
     if (this.#saveTimer) clearTimeout(this.#saveTimer);
     this.#saveTimer = null;
-    this.#lastSaveMs = Date.now();
+    const start = Date.now();
     const cells = this.notebook.cells.flatMap((cell) => {
       const saved = cell.outputs ? { ...cell, outputs: savedOutputs(cell.outputs) } : cell;
       return cell === this.failedCell ? [anchorCell(), saved] : [saved];
@@ -141,13 +144,15 @@ class Run {
       writeNotebook(output, { ...this.notebook, metadata, cells: [...this.notes, ...cells] });
     } catch (error) {
       throw new TunebookError(`${output}: cannot be written (${(error as NodeJS.ErrnoException).code})`);
+    } finally {
+      this.#nextSaveMs = Date.now() + Math.max(saveEveryMs, (Date.now() - start) / saveShare);
     }
   }
 
   /** Writes the notebook soon: at once at first, then every two seconds. */
   saveSoon(): void {
     if (this.#saveTimer) return;
-    const wait = Math.max(0, this.#lastSaveMs + saveEveryMs - Date.now());
+    const wait = Math.max(0, this.#nextSaveMs - Date.now());
     this.#saveTimer = setTimeout(() => {
       this.#saveTimer = null;
       try {

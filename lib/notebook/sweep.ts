@@ -40,6 +40,25 @@ export interface SweepRun {
   readonly metrics: Readonly<Record<string, number>>;
 }
 
+/** The values of one parameter as a command line gives them: commas in brackets or quotes belong to a value. */
+export function gridValues(text: string): string[] {
+  const values: string[] = [];
+  let value = '';
+  let depth = 0;
+  let quote = '';
+  for (const character of text) {
+    if (quote !== '') quote = character === quote ? '' : quote;
+    else if (depth > 0 && /["']/.test(character)) quote = character;
+    else if (character === '[') depth++;
+    else if (character === ']') depth--;
+    if (character === ',' && depth <= 0 && quote === '') {
+      values.push(value);
+      value = '';
+    } else value += character;
+  }
+  return [...values, value];
+}
+
 /** Every combination of the grid's values, the last name varying fastest. */
 export function gridPoints(grid: Readonly<Record<string, readonly string[]>>): Record<string, string>[] {
   return Object.entries(grid).reduce<Record<string, string>[]>(
@@ -124,7 +143,9 @@ async function writeComparison(options: SweepOptions, runs: readonly SweepRun[])
     columns.map((column) => cellText((row as Record<string, unknown>)[column])),
   );
   const markdown = [columns, columns.map(() => '---'), ...cells]
-    .map((row) => `| ${row.join(' | ')} |`)
+    .map(
+      (row) => `| ${row.map((text) => text.replace(/\|/g, '\\|').replace(/\s*\n\s*/g, ' ')).join(' | ')} |`,
+    )
     .join('\n');
   const file = (name: string): string => path.join(options.folder, name);
   writeFileAtomic(file('sweep.json'), `${JSON.stringify({ notebook: options.notebook, runs }, null, 2)}\n`);

@@ -86,6 +86,30 @@ describe('cells', { timeout: 60_000 }, () => {
       'a object was thrown that cannot be shown',
     ],
     ['const e = new Error("s"); Object.assign(e, { stack: 5 }); throw e', 'Error', 's'],
+    [
+      'const e2 = new Error("t"); Object.defineProperty(e2, "stack", { get() { throw 1 } }); throw e2',
+      'Error',
+      't',
+    ],
+    [
+      'throw { get a() { throw new Error("getter") }, [Symbol.for("nodejs.util.inspect.custom")]() { throw 1 } }',
+      'ThrownValue',
+      'a object was thrown that cannot be shown',
+    ],
+    ['throw { get a() { throw new Error("getter") } }', 'ThrownValue', '{ a: [Getter] }'],
+    [
+      'const e3 = new TypeError("w"); Object.defineProperty(e3, "message", { get() { throw 2 } }); throw e3',
+      'TypeError',
+      '(its message cannot be read)',
+    ],
+    [
+      'const e4 = new Error("y"); Object.defineProperty(e4, "name", { get() { throw 2 } }); throw e4',
+      'Error',
+      'y',
+    ],
+    ['throw new (class extends Error { toJSON() { throw 1 } name = "Quiet" })("v")', 'Quiet', 'v'],
+    ['throw Object.create(null)', 'ThrownValue', '[Object: null prototype] {}'],
+    ['throw function named() {}', 'ThrownValue', '[Function: named]'],
   ];
   for (const [code, name, value] of thrown)
     it(`report: ${code}`, async () => {

@@ -67,5 +67,9 @@ describe('resume', { timeout: 60_000 }, () => {
       /code cell 2 was done, and is now another/,
     );
     await assert.rejects(run('1', { resume: true, output: place.file('none.ipynb') }), /no such notebook/);
+    await run('throw new Error("x");', { until: 6 });
+    await assert.rejects(run('1', { resume: true }), /was of a part of the notebook \(--from, --until\)/);
+    const foreign = place.write('foreign.ipynb', ['1']);
+    await assert.rejects(run('1', { resume: true, output: foreign }), /is of no run of tunebook/);
   });
 });

@@ -149,6 +149,42 @@ bar.text('100 %');`;
     });
   }
 
+  it('has saved each cell before the next one starts, so that a kernel may be killed at any time', async () => {
+    const output = place.file('saved/executed.ipynb');
+    const notebook = place.write('saved.ipynb', [
+      'console.log("one")',
+      'console.log("two")',
+      'console.log("begun"); require("child_process").exec(`sleep 0.3; kill -9 ${process.pid}`); await new Promise(() => {});',
+      'console.log("never")',
+    ]);
+    const onDisk: string[][] = [];
+    const result = await runNotebook({
+      notebook,
+      output,
+      onEvent: ({ type }) => {
+        if (type !== 'cell-start') return;
+        const { cells } = readNotebook(output);
+        onDisk.push(
+          cells.flatMap(({ outputs = [] }) => outputs.map((o) => ('text' in o ? joinText(o.text) : ''))),
+        );
+      },
+    });
+    assert.deepEqual(onDisk, [[], ['one\n'], ['one\n', 'two\n']]);
+    assert.equal(result.status, 'kernel-died');
+    assert.match(
+      String(result.message),
+      /code cell 3 .*it was killed \(SIGKILL\), by the system for lack of memory/,
+    );
+    const { cells } = readNotebook(output);
+    const kinds = cells.map(({ outputs = [] }) =>
+      outputs.map((o) => ('text' in o ? joinText(o.text) : o.output_type)),
+    );
+    assert.deepEqual(
+      kinds.filter((list) => list.length > 0),
+      [['one\n'], ['two\n'], ['begun\n', 'error']],
+    );
+  });
+
   it('notices a kernel that hangs', async () => {
     // A stopped process answers no heartbeat.
     const code = 'process.kill(process.pid, "SIGSTOP"); await new Promise(() => {});';

@@ -8,7 +8,14 @@ import { after, describe, it } from 'node:test';
 import { parametersFromEnvironment, readParameterFile } from '../../lib/notebook/parameter-files';
 import { inParallel, junitReport } from '../../lib/notebook/run-summary';
 import type { RunResult } from '../../lib/notebook/runner';
-import { flatNumbers, gridPoints, pointName, sweepNotebook } from '../../lib/notebook/sweep';
+import {
+  flatNumbers,
+  gridPoints,
+  gridValues,
+  pointName,
+  pointNames,
+  sweepNotebook,
+} from '../../lib/notebook/sweep';
 import { Workplace } from './make-notebook';
 
 const place = new Workplace();
@@ -35,6 +42,30 @@ describe('parameter files', () => {
     assert.throws(() => readParameterFile(place.file('bad.json')), /expected an object/);
     assert.throws(() => readParameterFile(place.file('none.json')), /cannot be read \(ENOENT\)/);
     assert.throws(() => readParameterFile(place.file('python.ipynb')), /cannot be read|expected a \.json/);
+  });
+
+  it('come from the environment, then a file, then the command line: the later ones win', () => {
+    const notebook = place.write('ways.ipynb', [
+      '@parameters\nconst a: number = 1;\nconst b: number = 1;\nconst c: number = 1;\nconst d: string[] = [];',
+      'console.log(a, b, c, d);',
+    ]);
+    fs.writeFileSync(place.file('ways.yaml'), 'b: 3\nc: 3\nd: [x, y]\n');
+    const cli = path.resolve(__dirname, '..', '..', 'lib', 'cli.js');
+    const env = { ...process.env };
+    for (const name of ['a', 'b', 'c', 'other']) env[`TUNEBOOK_PARAM_${name}`] = '2';
+    const run = (...more: string[]): { status: number | null; stdout: string; stderr: string } =>
+      spawnSync(process.execPath, [cli, 'run', notebook, '--params-file', 'ways.yaml', ...more], {
+        cwd: place.folder,
+        encoding: 'utf8',
+        env,
+      });
+    const { status, stdout } = run('-p', 'c=4');
+    assert.equal(status, 0);
+    assert.match(stdout, /2 3 4 \[ 'x', 'y' \]/);
+    env.TUNEBOOK_PARAM_a = 'many';
+    const wrong = run();
+    assert.equal(wrong.status, 1);
+    assert.match(wrong.stderr, /a: expected number, got many/);
   });
 
   it('may be the environment', () => {
@@ -94,6 +125,66 @@ describe('sweep', { timeout: 120_000 }, () => {
     const points = gridPoints({ a: ['1', '2'], b: ['x', '../y'] });
     assert.deepEqual(points.map(pointName), ['a=1,b=x', 'a=1,b=.._y', 'a=2,b=x', 'a=2,b=.._y']);
     assert.deepEqual(flatNumbers({ a: 1, b: { c: 2, d: 'x', e: [3] } }), { a: 1, 'b.c': 2 });
+  });
+
+  it('gives no two points the same folder, whatever their values', () => {
+    const long = 'x'.repeat(300);
+    const values = [
+      'a/b',
+      'a\\\\b',
+      'a b',
+      'A_B',
+      'a_b~2',
+      '..',
+      '.',
+      '',
+      long,
+      `${long}y`,
+      'é',
+      'ß',
+      'a',
+      'a',
+    ];
+    const names = pointNames(gridPoints({ v: values }));
+    assert.equal(new Set(names.map((name) => name.toLowerCase())).size, values.length, names.join('\n'));
+    for (const name of names) {
+      assert.match(name, /^[\w=][\w.,=+~-]*$/);
+      assert.ok(name.length < 130);
+      assert.equal(path.dirname(path.join('/sweep', name)), '/sweep');
+    }
+    assert.deepEqual(names.slice(0, 4), ['v=a_b', 'v=a_b~2', 'v=a_b~3', 'v=A_B~4']);
+    assert.deepEqual(pointNames([{ '.v': '1' }, { '../v': '1' }]), ['_v=1', '__v=1']);
+  });
+
+  it('reads the values of a grid; commas in brackets and quotes belong to a value', () => {
+    assert.deepEqual(gridValues('1,2, 3'), ['1', '2', ' 3']);
+    assert.deepEqual(gridValues('[4, 8],[16],[]'), ['[4, 8]', '[16]', '[]']);
+    assert.deepEqual(gridValues('["a,]b"],c'), ['["a,]b"]', 'c']);
+    assert.deepEqual(gridValues(`it's,5"`), ["it's", '5"']);
+    assert.deepEqual(gridValues(''), ['']);
+  });
+
+  it('runs points with the same folder name in folders of their own, and its table stays one', () => {
+    const notebook = place.write('same.ipynb', [
+      "@parameters\nconst mode: string = 'a';\nconst ranks: number[] = [1];",
+      'import fs from "fs";\nfs.writeFileSync(process.env.TUNEBOOK_OUTPUT + "/metrics.json", JSON.stringify({ length: mode.length + ranks.length }));',
+    ]);
+    const cli = path.resolve(__dirname, '..', '..', 'lib', 'cli.js');
+    const args = ['sweep', notebook, '-g', 'mode=a|b,a/b', '-g', 'ranks=[1,2]', '-o', 'same'];
+    const { status, stderr } = spawnSync(process.execPath, [cli, ...args], {
+      cwd: place.folder,
+      encoding: 'utf8',
+    });
+    assert.equal(status, 0, stderr);
+    const folders = fs.readdirSync(place.file('same'), { withFileTypes: true });
+    assert.deepEqual(
+      folders.filter((entry) => entry.isDirectory()).map(({ name }) => name),
+      ['mode=a_b,ranks=_1,2_', 'mode=a_b,ranks=_1,2_~2'],
+    );
+    const rows = fs.readFileSync(place.file('same/sweep.md'), 'utf8').trim().split('\n');
+    assert.equal(rows.length, 4);
+    assert.match(rows[2], /^\| a\\\|b \| \[1,2\] \| ok \| [\d.]+ \| 5 \|$/);
+    assert.match(rows[3], /^\| a\/b \| \[1,2\] \| ok \|/);
   });
 
   it('runs each point in its folder and compares the metrics; a failing run stops no other', async () => {
