@@ -19,7 +19,7 @@ const ink = '#7d7d7d';
 const grid = 'rgba(127,127,127,0.25)';
 const colorway = [
   '#2f86d6',
-  '#e07b28',
+  '#dc7724',
   '#35a15a',
   '#d6504f',
   '#8f6fc9',
