@@ -8,6 +8,7 @@ import type { DOMWindow, JSDOM as Dom } from 'jsdom';
 import type * as Resvg from '@resvg/resvg-js';
 import { TunebookError } from '../types';
 import { styledFigure, type Figure, type FigureSize } from './figure';
+import { fitTexts, textWidth } from './figure-room';
 import { RasterCanvas } from './raster-canvas';
 import { drawTextAsStrokes } from './stroke-font';
 
@@ -15,19 +16,6 @@ interface Plotly {
   newPlot(element: unknown, data: unknown[], layout: unknown, config?: unknown): Promise<unknown>;
   readonly Snapshot: { toSVG(element: unknown, format: 'svg', scale: number): string };
   purge(element: unknown): void;
-}
-
-/** Width of a text in a common sans-serif face, in units of the font size; averages of groups of letters. */
-export function textWidth(text: string, fontSize: number): number {
-  let width = 0;
-  for (const character of text) {
-    if (/[iljtfI.,:;'|!()[\] ]/.test(character)) width += 0.29;
-    else if (/[mwMW@%—…]/.test(character)) width += 0.87;
-    else if (/[A-Z]/.test(character)) width += 0.68;
-    else if (/[\u2e80-\uffff]/.test(character)) width += 1;
-    else width += 0.55;
-  }
-  return width * fontSize;
 }
 
 function fontSizeOf(element: Element | null): number {
@@ -103,27 +91,10 @@ function loadPlotly(): { window: DOMWindow; plotly: Plotly } {
   return loaded;
 }
 
-/** Room for the labels of categories: a browser measures them as it draws, here they are measured before. */
-function estimatedMargins(figure: Figure): Record<string, unknown> {
-  const longest = (axis: 'x' | 'y'): { width: number; sum: number } => {
-    const labels = new Set<string>();
-    for (const trace of figure.data)
-      for (const value of Array.isArray(trace[axis]) ? (trace[axis] as unknown[]) : [])
-        if (typeof value === 'string' && Number.isNaN(Number(value))) labels.add(value);
-    const widths = [...labels].map((label) => textWidth(label, 12));
-    return { width: Math.max(0, ...widths), sum: widths.reduce((a, b) => a + b + 10, 0) };
-  };
-  const [x, y] = [longest('x'), longest('y')];
-  const rotated = x.sum > 560;
-  return {
-    l: Math.max(70, Math.min(260, y.width + 40)),
-    b: rotated ? Math.min(220, 0.55 * x.width + 60) : 60,
-  };
-}
-
 async function renderSvg(figure: Figure, size: FigureSize): Promise<string> {
   const { window, plotly } = loadPlotly();
-  const { data, layout } = styledFigure(figure, size, estimatedMargins(figure));
+  const fitted = fitTexts(figure, size);
+  const { data, layout } = styledFigure(fitted.figure, fitted.size, fitted.margins);
   // Plotly writes into what it is given: it gets a copy of its own.
   const copy = JSON.parse(JSON.stringify({ data, layout })) as {
     data: unknown[];

@@ -12,7 +12,7 @@ export interface LineFigure {
 
 const [WIDTH, HEIGHT] = [640, 300];
 const MARGIN = { left: 70, right: 15, top: 40, bottom: 40 };
-const COLORS = ['#2f86d6', '#e07b28', '#35a15a', '#d6504f', '#8f6fc9'];
+const COLORS = ['#2f86d6', '#dc7724', '#35a15a', '#d6504f', '#8f6fc9'];
 /** More points than this are thinned out: a figure has no more pixels. */
 const MOST_POINTS = 1000;
 

@@ -6,7 +6,8 @@ import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { inflateSync } from 'node:zlib';
 import { interactiveHtml, figureText, saveFigure } from '../../lib/notebook/plot';
-import { lineFigure, styledFigure, type Figure } from '../../lib/notebook/figure';
+import { barFigure, lineFigure, styledFigure, type Figure } from '../../lib/notebook/figure';
+import { textWidth, wrapText } from '../../lib/notebook/figure-room';
 import { renderFigure } from '../../lib/notebook/render-figure';
 import { clockTime } from '../../lib/notebook/progress';
 import { cellText, diffWords, renderSamples, renderTable } from '../../lib/notebook/table';
@@ -113,6 +114,66 @@ describe('figures', { timeout: 60_000 }, () => {
     // The plot takes most of the frame: a margin measured wrongly would shrink it.
     const clip = /<clipPath id="clip[^"]*xyplot"[^>]*><rect width="([\d.]+)" height="([\d.]+)"/.exec(svg);
     assert.ok(Number(clip?.[1]) > 380 && Number(clip?.[2]) > 170, `${clip?.[1]} x ${clip?.[2]}`);
+  });
+
+  it('cut no text off: long titles and legend entries in lines, many entries in a higher figure, room for names', async () => {
+    const draw = async (figure: Figure): Promise<{ svg: string; height: number; legend: number[] }> => {
+      const svg = await renderFigure(figure, { format: 'svg' });
+      const [, x, y, width, height] = (
+        /<clipPath id="legend[^"]*"><rect width="([\d.]+)" height="([\d.]+)"[^]*<g class="legend"[^>]*translate\(([\d.]+),\s*([\d.]+)\)/.exec(
+          svg,
+        ) ?? []
+      ).map(Number);
+      const total = Number(/^<svg[^>]* height="(\d+)"/.exec(svg)?.[1]);
+      return { svg, height: total, legend: [x, y, width, height] };
+    };
+    const series = (names: string[]): Figure =>
+      lineFigure(
+        names.map((name, i) => ({ name, x: [1, 2], y: [i, i + 1] })),
+        { title: 'T' },
+      );
+    const many = await draw(series(Array.from({ length: 40 }, (_, i) => `run ${i}`)));
+    assert.ok(many.svg.includes('run 39'));
+    const [width, height, left, top] = many.legend;
+    assert.ok(height >= 40 * 19 && top + height <= many.height && left + width <= 720, String(many.legend));
+
+    const long = 'a legend entry that is much longer than any figure can be wide, and then some more of it';
+    const wide = await draw(series([long, 'short']));
+    assert.equal(wide.height, 420);
+    const lines = [...wide.svg.matchAll(/<tspan[^>]*class="line"[^>]*>([^<]*)</g)].map(([, text]) => text);
+    assert.ok(lines.length >= 3);
+    assert.equal(lines.join(' '), long);
+    for (const line of lines) assert.ok(textWidth(line, 12) <= 0.33 * 720, line);
+    assert.ok(wide.legend[2] + wide.legend[0] <= 720 && wide.legend[0] >= 60 + textWidth(lines[0], 12) - 40);
+
+    const titled = await draw({ data: [{ y: [1] }], layout: { title: { text: `${long}; ${long}` } } });
+    const title = [...titled.svg.matchAll(/<tspan[^>]*class="line"[^>]*>([^<]*)</g)].map(([, text]) => text);
+    assert.equal(title.join(' '), `${long}; ${long}`);
+    for (const line of title) assert.ok(textWidth(line, 17) <= 680, line);
+
+    const bars = await draw(
+      barFigure(
+        Object.fromEntries(['aa', 'bb', 'cc', 'dd', 'a very long metric name here'].map((n) => [n, 1])),
+        {
+          title: 'B',
+        },
+      ),
+    );
+    const plotHeight = Number(
+      /<clipPath id="clip[^"]*xyplot"[^>]*><rect[^>]* height="([\d.]+)"/.exec(bars.svg)?.[1],
+    );
+    const room = 420 - 50 - plotHeight;
+    assert.ok(room >= 0.5 * textWidth('a very long metric name here', 12) + 20, `${room}`);
+  });
+
+  it('have lines of words, and of parts of a word that is too long', () => {
+    assert.equal(wrapText('one two three', 1000, 12), 'one two three');
+    assert.equal(wrapText('one two three', 60, 12), 'one two<br>three');
+    assert.equal(wrapText('a<br>b c', 1000, 12), 'a<br>b c');
+    const parts = wrapText('x'.repeat(50), 60, 12).split('<br>');
+    assert.equal(parts.join(''), 'x'.repeat(50));
+    for (const part of parts) assert.ok(textWidth(part, 12) <= 60);
+    assert.equal(wrapText('', 10, 12), '');
   });
 
   it('are drawn as PNG with text on a machine without fonts', async () => {
