@@ -230,7 +230,10 @@ export class CausalLM {
 
   /** Token embedding or head: in float32, or as 16 bits that are restored by rows. */
   table(name: string): HostTensor | RowTable {
-    const stored = this.adapter?.copyOf(name) === undefined ? this.frozen?.tables?.get(name) : undefined;
+    const isOwn = this.adapter?.copyOf(name) === undefined;
+    const kept = isOwn ? this.frozen?.deviceTables?.get(name) : undefined;
+    if (kept !== undefined) return kept;
+    const stored = isOwn ? this.frozen?.tables?.get(name) : undefined;
     return stored === undefined ? this.feed(name) : storedTable(stored);
   }
 
@@ -352,7 +355,10 @@ export class CausalLM {
   /** Changes a parameter for good, in whatever type it is kept. */
   setParameter(name: string, values: Float32Array): void {
     const stored = this.frozen?.tables?.get(name);
-    if (stored !== undefined) return overwrite(stored, values);
+    if (stored !== undefined) {
+      this.frozen?.deviceTables?.delete(name);
+      return overwrite(stored, values);
+    }
     const { data } = this.parameter(name);
     data.set(values);
     this.engine.device?.forget([data]);

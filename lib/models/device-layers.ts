@@ -72,6 +72,12 @@ async function reader(
   });
 }
 
+/** A table of 16 bits as the device keeps it: in float32, beside the host's. */
+export async function copyOnDevice(device: DeviceMemory, table: StoredWeight): Promise<HostTensor> {
+  const data = await device.store(restore(table, new Float32Array(tensorSize(table))));
+  return { data, shape: table.shape };
+}
+
 /** Some layers on the device, the others wherever `others` has them. */
 export class DeviceLayers implements FrozenLayers {
   readonly count: number;
@@ -82,6 +88,7 @@ export class DeviceLayers implements FrozenLayers {
   constructor(
     private readonly placed: ReadonlyMap<number, DeviceLayer>,
     private readonly others: FrozenLayers,
+    readonly deviceTables: Map<string, HostTensor>,
   ) {
     this.count = [...placed.values()].reduce((total, { count }) => total + count, others.count);
     this.quantization = others.quantization;

@@ -40,9 +40,9 @@ export interface DevicePlanRequest {
   readonly fixed: readonly { readonly module: string; readonly bytes: number }[];
   /** The layers, in order. */
   readonly layers: readonly LayerPart[];
-  /** What the GPU holds besides layers; absent: the engine has none that keeps anything. */
+  /** What the GPU holds besides layers' weights; absent: the engine has none that keeps anything. */
   readonly gpu?: {
-    /** Bytes of parameters, which it keeps as well as memory does. */
+    /** Bytes of parameters and head in float32, which it keeps as well as memory does. */
     readonly fixedBytes: number;
     /** Bytes that a layer's weights take while it computes, wherever they come from. */
     readonly workBytes: number;
@@ -112,7 +112,11 @@ export function planDevices(request: DevicePlanRequest): DevicePlan {
       else used += bytes;
     });
   }
+  const copies = gpuLayers.size > 0 ? (request.gpu?.fixedBytes ?? 0) : 0;
   const modules = [
+    ...(copies > 0
+      ? [{ module: 'copies of head and parameters', bytes: copies, place: 'gpu' as const }]
+      : []),
     ...fixed.map((part): PlacedModule => ({ ...part, place: 'memory' })),
     ...layers.map(({ module, bytes, gpuBytes = bytes }, i): PlacedModule => {
       if (gpuLayers.has(i)) return { module, bytes: gpuBytes, place: 'gpu' };
@@ -155,7 +159,7 @@ function layersOnGpu({ layers, gpu }: DevicePlanRequest, asked: MemorySize | und
   if (placed.size > 0) return placed;
   throw new TunebookError(
     `deviceMap: expected a maxMemory.gpu of at least ${used + (layers[0].gpuBytes ?? layers[0].bytes)} bytes (` +
-      `${gpu.fixedBytes} for parameters, ${gpu.workBytes} to work in, and one layer), got ${limit}. Raise it, or ` +
+      `${gpu.fixedBytes} for parameters and head, ${gpu.workBytes} to work in, and one layer), got ${limit}. Raise it, or ` +
       'leave gpu out.',
   );
 }

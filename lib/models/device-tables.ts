@@ -1,7 +1,7 @@
 /**
  * Embedding and head where a GPU keeps their tables: rows are gathered there, the loss over the whole vocabulary is
  * one function, and gradients of a tied table add up there. The tables' host arrays are then behind during a run;
- * elsewhere, and for tables of 16 bits, `CausalLM.embed` and the tiles of `linearCrossEntropy` read the host's.
+ * elsewhere, and for tables of 16 bits without a copy there, `CausalLM.embed` and the tiles of `linearCrossEntropy` read the host's.
  */
 import { linear, tf } from '../engine';
 import type { NamedTensors, TensorFunction } from '../engine';
@@ -10,9 +10,15 @@ import type { Architecture } from './architecture';
 import { signatureOf } from './causal-lm';
 import type { CausalLM } from './causal-lm';
 
-/** Whether the engine has memory of its own and the table is a parameter that it keeps. */
+/** Whether the engine has memory of its own and keeps the table there. */
 export function isOnDevice(model: CausalLM, name: string): boolean {
   return model.engine.device !== undefined && 'data' in model.table(name);
+}
+
+function tableOnDevice(model: CausalLM, name: string): HostTensor {
+  const table = model.table(name);
+  if ('data' in table) return table;
+  throw new Error(`internal: ${name} is not on the device`);
 }
 
 /** Rows of the tables, float32 [B, T, C]. @param ids token ids and their positions, int32 [B * T] */
@@ -93,7 +99,7 @@ export async function deviceHeadLoss(
   const feeds: Record<string, HostTensor> = {
     x,
     ...model.finalNormFeeds(),
-    head: model.feed(architecture.head),
+    head: tableOnDevice(model, architecture.head),
     labels: { data: labels, shape: [R, 1] },
     rowWeights: { data: rowWeights, shape: [R] },
     smoothing: { data: Float32Array.of(request.smoothing), shape: [] },
@@ -131,7 +137,7 @@ function embeddingFeeds(
   { ids, positions, shape }: { ids: Int32Array; positions: Int32Array; shape: readonly [number, number] },
 ): Record<string, HostTensor> {
   const { tokenEmbedding, positionEmbedding } = model.architecture;
-  const tables = { tokens: model.feed(tokenEmbedding), ids: { data: ids, shape } };
+  const tables = { tokens: tableOnDevice(model, tokenEmbedding), ids: { data: ids, shape } };
   if (positionEmbedding === undefined) return tables;
   return { ...tables, places: model.feed(positionEmbedding), positions: { data: positions, shape } };
 }

@@ -33,6 +33,8 @@ export interface FrozenLayers {
   readonly count: number;
   /** Token embedding and head by name, where they stay in the 16 bits that they were stored in. */
   readonly tables?: ReadonlyMap<string, StoredWeight>;
+  /** Copies of tables in float32 that a GPU keeps; one that is deleted travels from then on. */
+  readonly deviceTables?: Map<string, HostTensor>;
   /** How they are quantized; undefined where they are not. */
   readonly quantization: BitsAndBytesConfig | undefined;
   /** Where layers lie on disk; undefined where all are in memory. */

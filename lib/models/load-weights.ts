@@ -7,10 +7,11 @@ import { promises as fs } from 'node:fs';
 import path from 'node:path';
 import type { DeviceMemory } from '../engine';
 import type { BitsAndBytesConfig } from '../quantization';
+import type { HostTensor } from '../types';
 import type { Architecture } from './architecture';
 import type { Checkpoint } from './checkpoint';
 import { CheckpointWeights, restoredBytes } from './checkpoint-weights';
-import { DeviceLayers, placeOnDevice } from './device-layers';
+import { copyOnDevice, DeviceLayers, placeOnDevice } from './device-layers';
 import type { DeviceLayer } from './device-layers';
 import { devicePlanTable, planDevices } from './device-map';
 import type { DevicePlan, MaxMemory, MemorySize } from './device-map';
@@ -85,7 +86,11 @@ export async function loadWeights(request: LoadWeightsRequest): Promise<LoadedWe
     offload === undefined
       ? new ResidentLayers(inMemory, quantization, tables)
       : new OffloadedLayers(offload, inMemory, { onDisk: [...diskLayers], quantization, tables });
-  return { parameters, frozen: placed.size > 0 ? new DeviceLayers(placed, onHost) : onHost };
+  if (request.device === undefined || placed.size === 0) return { parameters, frozen: onHost };
+  const deviceTables = new Map<string, HostTensor>();
+  const head = tables.get(architecture.head);
+  if (head !== undefined) deviceTables.set(architecture.head, await copyOnDevice(request.device, head));
+  return { parameters, frozen: new DeviceLayers(placed, onHost, deviceTables) };
 }
 
 /** The plan, from the shapes and types of the checkpoint alone. */
@@ -113,8 +118,9 @@ export function planFor(
     fixed.set(owner, (fixed.get(owner) ?? 0) + weights.parameterBytes(name) * sizeOf(shape));
   }
   const fixedParts = [...fixed].map(([module, bytes]) => ({ module, bytes }));
+  // The head would travel with every token: it goes first.
   const kept = architecture.parameters.filter(
-    ({ name }) => !frozen.has(name) && weights.parameterBytes(name) === 4,
+    ({ name }) => !frozen.has(name) && (weights.parameterBytes(name) === 4 || name === architecture.head),
   );
   const fixedBytes = kept.reduce((total, { shape }) => total + 4 * sizeOf(shape), 0);
   const gpu = request.device && { fixedBytes, workBytes: restoredBytes(architecture) };

@@ -55,16 +55,18 @@ describe('the plan of Mistral-7B', () => {
   // Codes; per block of 64 a factor in float32, and the byte that it is made from.
   const layer = size / 2 + (size / 64) * 5;
   const norms = 4 * 65 * 4096;
+  // The head, too, would travel otherwise.
+  const fixed = norms + 4 * 32000 * 4096;
 
   it('fills the GPU, then memory, then the disk', () => {
     const { gpuLayers, diskLayers, gpuBytes, memoryBytes, modules } = plan({ gpu: '3GB', cpu: '1500MB' });
-    const onGpu = Math.floor((3e9 - 4 * size - norms) / layer);
-    assert.equal(onGpu, 16);
+    const onGpu = Math.floor((3e9 - 4 * size - fixed) / layer);
+    assert.equal(onGpu, 12);
     assert.deepEqual(
       [...gpuLayers],
-      Array.from({ length: 16 }, (_, i) => i),
+      Array.from({ length: 12 }, (_, i) => i),
     );
-    assert.equal(gpuBytes, 16 * layer);
+    assert.equal(gpuBytes, 12 * layer + fixed);
     // Codes, a byte per block of 64, and per 256 of these a float32, with one more for each of seven weights.
     const inMemory = size / 2 + size / 64 + (4 * size) / 64 / 256 + 7 * 4;
     assert.equal(modules.at(-1)?.bytes, inMemory);
@@ -72,7 +74,7 @@ describe('the plan of Mistral-7B', () => {
     const resident = Math.floor((1.5e9 - tables - norms - 2 * inMemory) / inMemory);
     assert.deepEqual(
       [...diskLayers],
-      Array.from({ length: 16 - resident }, (_, i) => 16 + resident + i),
+      Array.from({ length: 20 - resident }, (_, i) => 12 + resident + i),
     );
     assert.equal(memoryBytes, tables + norms + resident * inMemory);
   });
@@ -81,7 +83,7 @@ describe('the plan of Mistral-7B', () => {
     const lines = devicePlanTable(plan({ gpu: '3GB', cpu: '1500MB' })).split('\n');
     const places = lines.slice(1).map((line) => line.trim().split(/\s+/).slice(-2));
     assert.ok(
-      lines.some((line) => /^model\.layers\.0 \.\.\. model\.layers\.15 +2,017,460,224  gpu$/.test(line)),
+      lines.some((line) => /^model\.layers\.0 \.\.\. model\.layers\.11 +1,513,095,168  gpu$/.test(line)),
     );
     assert.deepEqual(
       places.slice(-3).map(([, place]) => place),
@@ -90,12 +92,12 @@ describe('the plan of Mistral-7B', () => {
   });
 
   it('has float32 on the GPU where weights are not quantized', () => {
-    const { gpuLayers, gpuBytes } = plan({ gpu: 4 * size * 4 + norms, cpu: '100GB' }, false);
-    assert.deepEqual([gpuLayers.size, gpuBytes], [3, 3 * 4 * size]);
+    const { gpuLayers, gpuBytes } = plan({ gpu: 4 * size * 4 + fixed, cpu: '100GB' }, false);
+    assert.deepEqual([gpuLayers.size, gpuBytes], [3, 3 * 4 * size + fixed]);
   });
 
   it('is refused for a GPU that holds no layer, with the least that works', () => {
-    const least = 4 * size + norms + layer;
+    const least = 4 * size + fixed + layer;
     assert.throws(
       () => plan({ gpu: least - 1 }),
       (error: unknown) => error instanceof TunebookError && error.message.includes(`at least ${least} bytes`),
