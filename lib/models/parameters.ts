@@ -10,7 +10,10 @@ export interface Parameter {
   readonly name: string;
   readonly shape: readonly number[];
   readonly decay: boolean;
-  /** float32, row-major: a view of the set's flat array. */
+  /**
+   * float32, row-major: a view of the set's flat array. On an engine with a GPU the values that count may be there:
+   * read after `engine.device.settle()`, and call `engine.device.forget()` after writing.
+   */
   readonly data: Float32Array;
 }
 
