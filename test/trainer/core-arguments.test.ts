@@ -93,6 +93,48 @@ test('several evaluation sets have metrics of their own, and one of them tells t
   await assert.rejects(make(options, { evalData }), /metricForBestModel.*eval_short_loss, eval_long_loss/);
 });
 
+test('evalOnStop: a run that comes to its end, or is stopped by a callback, is not evaluated once more', async () => {
+  const stop: TrainerCallback = { onStepEnd: ({ control }) => void (control.shouldTrainingStop = true) };
+  const limits: [Partial<TrainingOptions>, TrainerCallback[], evaluated: boolean][] = [
+    [{}, [], false],
+    [{}, [stop], false],
+    [{ maxTimeMs: 1 }, [], true],
+  ];
+  for (const [options, callbacks, evaluated] of limits) {
+    const trainer = await make({ ...options, evalOnStop: true }, { evalData: examples, callbacks });
+    const { metrics, stopped } = await trainer.train();
+    assert.equal('eval_loss' in metrics, evaluated, stopped);
+  }
+});
+
+test('loadBestModelAtEnd: at the end, not where the run is cut short and will go on', async () => {
+  const after = async (callbacks: TrainerCallback[]): Promise<{ now: number; history: number[] }> => {
+    // A rate that makes each evaluation worse than the first.
+    const options = {
+      ...evaluating,
+      maxSteps: 3,
+      learningRate: 0.5,
+      saveStrategy: 'steps',
+      saveSteps: 1,
+    } as const;
+    const trainer = await make({ ...options, loadBestModelAtEnd: true }, { evalData: examples, callbacks });
+    await trainer.train();
+    const history = trainer.state.logHistory.flatMap(({ eval_loss: loss = NaN }) => (loss > 0 ? [loss] : []));
+    assert.ok(
+      history.slice(1).every((loss) => loss > 1.01 * history[0]),
+      history.join(' '),
+    );
+    return { now: (await trainer.evaluate()).eval_loss, history };
+  };
+  const whole = await after([]);
+  assert.ok(Math.abs(whole.now - whole.history[0]) < 1e-5);
+  const interrupt: TrainerCallback = {
+    onStepEnd: ({ state }) => void (state.globalStep === 2 && process.kill(process.pid, 'SIGINT')),
+  };
+  const cut = await after([interrupt]);
+  assert.ok(Math.abs(cut.now - (cut.history.at(-1) ?? NaN)) < 1e-5);
+});
+
 test('evaluation data without labels is refused', async () => {
   const unlabelled = examples.map(({ inputIds }) => ({ inputIds, labels: inputIds.map(() => -100) }));
   await assert.rejects((await make({})).evaluate(unlabelled), /expected tokens with labels/);
@@ -147,7 +189,7 @@ test('shouldEpochStop goes on with the next pass, and a resume knows', async () 
   const options = { maxSteps: -1, numTrainEpochs: 3, outputDir: folder(), perDeviceTrainBatchSize: 2 };
   const short: TrainerCallback = {
     onStepEnd: ({ state, control }) =>
-      void (control.shouldEpochStop = state.epochsDone === 0 && state.stepInEpoch === 2),
+      void (control.shouldEpochStop ||= state.epochsDone === 0 && state.stepInEpoch === 2),
   };
   const trainer = await make(options, { callbacks: [short] });
   const output = await trainer.train();
@@ -192,6 +234,23 @@ test('a resume with changes says all of them and stops, or goes on when told to'
     /maxSteps: 2 then, 3 now[\s\S]*learningRate: 0.001 then, 0.0005 now[\s\S]*examples: 11 then, 10 now[\s\S]*data: [\s\S]*ignoreChanges: true/,
   );
   assert.equal((await other.train({ resumeFromCheckpoint: true, ignoreChanges: true })).globalStep, 3);
+});
+
+test('other evaluation data is another run: its best model is', async () => {
+  const options = {
+    ...evaluating,
+    maxSteps: 2,
+    saveStrategy: 'steps',
+    saveSteps: 2,
+    outputDir: folder(),
+  } as const;
+  await (await make(options, { evalData: examples.slice(0, 3) })).train();
+  const other = await make(options, { evalData: examples.slice(0, 4) });
+  await assert.rejects(other.train({ resumeFromCheckpoint: true }), (error: Error) => {
+    assert.match(error.message, /^- evaluation_data: \{"eval":"\w+"\} then, \{"eval":"\w+"\} now$/m);
+    assert.equal(error.message.match(/^- /gm)?.length, 1, error.message);
+    return true;
+  });
 });
 
 test('another base model under the same adapter is noticed', async () => {

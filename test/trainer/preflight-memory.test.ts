@@ -11,6 +11,7 @@ import { availableMemory, getPeftModel, LoraConfig } from '../../lib/models';
 import type { CausalLM } from '../../lib/models';
 import { Trainer, TrainingArguments } from '../../lib/trainer';
 import type { TrainingOptions } from '../../lib/trainer';
+import { examplesThatFit, memoryRoom } from '../../lib/trainer/preflight-memory';
 import { crashOptions } from './child-run';
 import { HUNGRY_TOKENS, runHungry } from './hungry-run';
 import { examples, run, smallModel } from './small-model';
@@ -95,4 +96,45 @@ test('the same run with room passes, and may go on with another limit', async ()
   await run({ ...options, ...stop });
   const second = await run({ ...options, maxMemory: '60GB' }, { resume: true });
   assert.equal(second.trainer.state.globalStep, 4);
+});
+
+test('the look at one example: what it takes, times the batch, and what the optimizer has not touched', async () => {
+  const model = await smallModel();
+  const [T, perToken, most] = [512, 2e5, 6];
+  const inputIds = Array.from({ length: T }, (_, i) => i % 53);
+  const kept: Buffer[] = [];
+  const look = async (
+    room: number,
+    more: { stateBytes?: number; accumulates?: boolean } = {},
+  ): Promise<{ fitting: number; beyond: number }> => {
+    const { values } = new TrainingArguments({ outputDir: 'x', maxMemory: rss() + room });
+    const { fitting, expectedBytes } = await examplesThatFit({
+      ...{
+        model,
+        values,
+        room: memoryRoom(values),
+        shape: [most, T],
+        stateBytes: 0,
+        accumulates: false,
+        ...more,
+      },
+      longest: { inputIds, labels: inputIds },
+      // A step that takes so many bytes a token and lets go of none.
+      compute: async (example) => void kept.push(Buffer.alloc(perToken * example.inputIds.length, 1)),
+    });
+    return { fitting, beyond: expectedBytes - rss() };
+  };
+  const whole = most * T * perToken; // 614 MB
+  const near = (got: number, wanted: number): void =>
+    assert.ok(Math.abs(got / wanted - 1) < 0.15, `${got} instead of ${wanted}`);
+  // Less than ten times the least need is free, so it looks; the model's own least need is 16 MB.
+  const alone = await look(1.5e8);
+  near(alone.beyond, whole);
+  assert.equal(alone.fitting, 0);
+  near((await look(1.5e8, { stateBytes: 4e8 })).beyond, whole + 4e8);
+  near((await look(1.5e8, { accumulates: true })).beyond, 2 * whole);
+  assert.equal(kept.length, 9);
+  // Where there is far more than the least need, nothing is computed.
+  assert.deepEqual((await look(4e9)).fitting, most);
+  assert.equal(kept.length, 9);
 });

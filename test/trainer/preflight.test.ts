@@ -6,6 +6,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
+import { createDataCollator } from '../../lib/dataset';
 import { AutoModelForCausalLM, getPeftModel, LoraConfig } from '../../lib/models';
 import type { CausalLM } from '../../lib/models';
 import { preflightText, Trainer, TrainingArguments } from '../../lib/trainer';
@@ -147,6 +148,53 @@ test('a checkpoint that does not load back to the same logits stops the run', as
     name === parameter.name ? { data: parameter.data, shape: parameter.shape } : real(name);
   assert.ok(architecture.parameters.length > 0);
   await assert.rejects(trainer.train(), /checkpoint: it loads back to other logits \(by up to /);
+});
+
+test('a loaded model that writes something else stops the run', async () => {
+  let calls = 0;
+  const trainer = await make({}, { generate: async () => `answer ${calls++}` });
+  await assert.rejects(trainer.train(), /checkpoint: the loaded model writes something else/);
+  assert.equal(calls, 2);
+});
+
+test('the first step is taken on the longest batch, wherever the run has it', async () => {
+  const long = Array.from({ length: 30 }, (_, t) => (t * 7) % 53);
+  const data = [...examples, { inputIds: long, labels: long }];
+  const plain = createDataCollator({ padTokenId: 0, maxLength: 32, buckets: [8, 16, 24, 32] });
+  const rounds: string[][] = [[]];
+  const args = new TrainingArguments({
+    ...crashOptions(folder()),
+    ...{
+      maxSteps: 3,
+      gradientAccumulationSteps: 1,
+      groupByLength: false,
+      preflight: true,
+      evalStrategy: 'no',
+    },
+  });
+  const trainer = new Trainer({
+    ...{ model: await smallModel(), args, callbacks: [], trainDataset: data },
+    dataCollator: (rows) => {
+      const batch = plain(rows);
+      rounds.at(-1)?.push(batch.shape.join('x'));
+      return batch;
+    },
+    // Called with the model, with its loaded copy, and with the model after the steps.
+    generate: async () => {
+      rounds.push([]);
+      return '';
+    },
+  });
+  // Of all six batches of an epoch the run has three; the longest has to be among them, and not at an end.
+  const report = await trainer.preflight();
+  const [first] = rounds[2];
+  rounds.push([]);
+  await trainer.train();
+  const shapes = rounds.at(-1) ?? [];
+  const tokens = (shape: string): number => Number(shape.split('x')[1]);
+  const longest = shapes.reduce((a, b) => (tokens(b) > tokens(a) ? b : a));
+  assert.equal(longest, shapes[1], `expected the longest in the middle: ${shapes.join(' ')}`);
+  assert.deepEqual([first, report.longestBatch.join('x')], [longest, longest]);
 });
 
 test('a disk without room for the checkpoints, with what to set', async () => {

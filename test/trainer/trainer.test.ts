@@ -289,8 +289,15 @@ test('a loss that is not finite stops the run, names the examples and keeps the 
 });
 
 test('a time limit and a signal each stop cleanly with a checkpoint', async () => {
-  const limited = makeTrainer(await goldenModel(), { maxSteps: 100000, maxTimeMs: 300 });
+  const listeners = [process.listenerCount('SIGINT'), process.listenerCount('SIGTERM')];
+  const ends: number[] = [];
+  const clock: TrainerCallback = { onStepEnd: ({ progress }) => void ends.push(progress.elapsedMs) };
+  const limit = { maxSteps: 100000, maxTimeMs: 300 };
+  const limited = makeTrainer(await goldenModel(), limit, { callbacks: [clock] });
   const output = await limited.train();
+  // The step in progress is finished, and no other begun.
+  assert.ok((ends.at(-1) ?? 0) >= 299.9);
+  assert.ok(ends.slice(0, -1).every((end) => end < 300));
   assert.equal(output.stopped, 'time limit');
   assert.equal(await checkpointFault(output.checkpoint ?? 'none'), undefined);
   const signalled = makeTrainer(
@@ -305,5 +312,5 @@ test('a time limit and a signal each stop cleanly with a checkpoint', async () =
   const stopped = await signalled.train();
   assert.equal(stopped.stopped, 'interrupted');
   assert.equal(await checkpointFault(stopped.checkpoint ?? 'none'), undefined);
-  assert.equal(process.listenerCount('SIGINT'), 0);
+  assert.deepEqual([process.listenerCount('SIGINT'), process.listenerCount('SIGTERM')], listeners);
 });
