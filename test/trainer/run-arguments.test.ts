@@ -65,6 +65,17 @@ for (const [options, wanted] of cases) {
   });
 }
 
+test('an entry of the log is the mean of the steps since the last one', async () => {
+  const losses = async (loggingSteps: number): Promise<number[]> =>
+    (await run({ maxSteps: 7, loggingSteps, outputDir: folder() })).losses;
+  const [each, third] = [await losses(1), await losses(3)];
+  const mean = (steps: readonly number[]): number =>
+    steps.reduce((total, step) => total + each[step - 1], 0) / steps.length;
+  // The first step has an entry of its own.
+  [[1], [2, 3], [4, 5, 6]].forEach((steps, i) => assert.ok(Math.abs(third[i] - mean(steps)) < 1e-9));
+  assert.equal(third.length, 3);
+});
+
 test('metricForBestModel and greaterIsBetter say which checkpoint is the best', async () => {
   const best = async (options: Partial<TrainingOptions>): Promise<string> => {
     const shared = { evalStrategy: 'steps', evalSteps: 2, saveStrategy: 'steps', saveSteps: 2 } as const;
