@@ -42,6 +42,18 @@ describe('kernel', { timeout: 60_000 }, () => {
     assert.ok(messages.length < 60, `${messages.length} messages`);
   });
 
+  it('keeps the order of stdout and stderr, each under its name', async () => {
+    const { messages } = await session.run('console.log("a"); console.error("b"); console.log("c");');
+    assert.deepEqual(
+      messages.flatMap(({ type, content }) => (type === 'stream' ? [[content.name, content.text]] : [])),
+      [
+        ['stdout', 'a\n'],
+        ['stderr', 'b\n'],
+        ['stdout', 'c\n'],
+      ],
+    );
+  });
+
   it('shows output while a loop computes', async () => {
     const { id, done } = session.kernel.execute(
       'console.log("early"); { const end = Date.now() + 700; while (Date.now() < end); }',
@@ -304,7 +316,7 @@ describe('the end of a kernel', { timeout: 60_000 }, () => {
     const kernel = await KernelClient.start({ cwd: process.cwd() });
     process.kill(kernel.pid, 'SIGSTOP');
     // More than a socket queues: the later ones wait to be sent.
-    const waiting = Array.from({ length: 2500 }, () => kernel.execute('1').done);
+    const waiting = Array.from({ length: 2500 }, () => kernel.execute('1'.padEnd(4000)).done);
     setTimeout(() => process.kill(kernel.pid, 'SIGKILL'), 200);
     const reasons = (await Promise.allSettled(waiting)).map((result) =>
       result.status === 'rejected' ? String(result.reason) : 'answered',

@@ -185,6 +185,13 @@ bar.text('100 %');`;
     );
   });
 
+  it('counts the time of the whole run, not of one cell', async () => {
+    const cell = 'await new Promise((r) => setTimeout(r, 700));';
+    const { result } = await run([cell, cell, cell, cell], { timeoutMs: 2000 });
+    assert.equal(result.status, 'timeout');
+    assert.match(String(result.message), /the run took longer than 2 s/);
+  });
+
   it('notices a kernel that hangs', async () => {
     // A stopped process answers no heartbeat.
     const code = 'process.kill(process.pid, "SIGSTOP"); await new Promise(() => {});';
