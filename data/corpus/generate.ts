@@ -10,7 +10,7 @@ import { seededRandom, type SeededRandom } from '../../lib/dataset/hyrox/random.
 import { layoutDocument } from './layouts.js';
 import { numberDocument } from './numbers.js';
 import { recordDocument } from './records.js';
-import { scoreDocument } from './scores.js';
+import { drillDocument, scoreDocument } from './scores.js';
 import { storyDocument } from './stories.js';
 
 export interface CorpusOptions {
@@ -22,11 +22,12 @@ export interface CorpusOptions {
 
 /** Kinds of documents and their shares. */
 const SHARES: readonly (readonly [number, (random: SeededRandom) => string])[] = [
-  [0.16, numberDocument],
-  [0.12, layoutDocument],
-  [0.54, recordDocument],
-  [0.1, scoreDocument],
-  [0.08, storyDocument],
+  [0.08, numberDocument],
+  [0.06, layoutDocument],
+  [0.46, recordDocument],
+  [0.28, drillDocument],
+  [0.07, scoreDocument],
+  [0.05, storyDocument],
 ];
 
 /** Documents one by one, about 120 words each; no end-of-text marks in them. */

@@ -104,7 +104,7 @@ function weak(random: SeededRandom): Omit<Task, 'instruction'> {
   const mark = random.pick([0.5, 0.5, 0.5, 0.3, 1.0]);
   const slow = scores.filter(({ value }) => value > mark);
   const spoken = slow.map(({ name }) => SPOKEN[SEGMENT_NAMES.indexOf(name)][0]);
-  const context = `z: ${scores.map(({ name, value }) => `${name} ${score(value)}`).join(', ')}`;
+  const context = `z: ${scores.map(({ name, value }) => `${score(value)} ${name}`).join(', ')}`;
   return random.next() < 0.7
     ? {
         input: `Which segments are above ${score(mark)}?`,

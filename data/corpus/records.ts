@@ -1,8 +1,8 @@
 /**
- * Whole records with questions about them: a residual against a range, the items of a list above a bound, what costs
- * most, which group. The shapes are those of result records; the values are drawn at random, the words are the
- * corpus's own.
+ * Whole records with questions about them: a residual's score, the items of a list above a bound, what costs most,
+ * which group. The shapes are those of result records; the values are drawn at random, the words are the corpus's own.
  */
+import { scoreOf } from '../../lib/dataset/hyrox/answers.js';
 import type { SeededRandom } from '../../lib/dataset/hyrox/random.js';
 import { saySide, sideOf } from './numbers.js';
 import { AGE_GROUPS, SEGMENT_NAMES, capital, duration, finish, gap, score, sentenceList } from './words.js';
@@ -13,12 +13,18 @@ export type Place = 'below' | 'inside' | 'above';
 /** A made-up athlete's record. */
 export interface DrawnRecord {
   residual: number;
-  range: readonly [number, number];
+  /** Of the residual: beyond 1 and -1 it is out of the ordinary. */
+  score: number;
   /** 'None' where there is none. */
   group: string;
   parts: readonly { name: string; z: number; seconds: number }[];
   /** As the context of a prompt. */
   text: string;
+}
+
+/** Place of a residual by its score. */
+function placeOfScore(score: number): Place {
+  return score <= -1 ? 'below' : score >= 1 ? 'above' : 'inside';
 }
 
 /** Place of a number. */
@@ -44,7 +50,7 @@ function plus(value: number): string {
   return value > 0 ? `+${value}` : String(value);
 }
 
-/** A record with all fields, and scores that go together as those of one athlete do. */
+/** A record with all fields, and scores that go together as those of one athlete do, the worst first. */
 export function drawRecord(random: SeededRandom): DrawnRecord {
   const { range, residual } = drawRange(random);
   const predicted = finish(random);
@@ -57,22 +63,24 @@ export function drawRecord(random: SeededRandom): DrawnRecord {
     return { name, z, seconds };
   });
   const withSeconds = random.next() < 0.35;
+  parts.sort((a, b) => b.z - a.z);
   const list = parts.map(({ name, z, seconds }) =>
-    withSeconds ? `${name} ${score(z)} (${plus(seconds)})` : `${name} ${score(z)}`,
+    withSeconds ? `${score(z)} ${name} (${plus(seconds)})` : `${score(z)} ${name}`,
   );
+  const own = scoreOf(residual, range);
   const text = [
     `gender: ${random.integer(0, 1)}`,
     `age: ${random.pick(AGE_GROUPS)}`,
     `total_time: ${predicted + residual}`,
     `predicted: ${predicted}`,
-    `residual: ${residual}`,
-    `usual: ${range[0]} to ${range[1]}`,
     `cluster: ${group}`,
     `z: ${list.join(', ')}`,
+    `residual: ${residual}`,
+    `score: ${score(own)}`,
   ].join(', ');
   return {
     residual,
-    range,
+    score: own,
     group,
     parts: withSeconds ? parts : parts.map((p) => ({ ...p, seconds: NaN })),
     text,
@@ -116,7 +124,7 @@ function aboveMark(record: DrawnRecord, mark: number): string[] {
 /** Place and list together, the way a short feedback goes. */
 function feedback(random: SeededRandom): Asked {
   const record = drawRecord(random);
-  const said = `${capital(sayPlace(placeOf(record.residual, record.range), random))}.`;
+  const said = `${capital(sayPlace(placeOfScore(record.score), random))}.`;
   const listed = sayList(aboveMark(record, 0.5), random);
   return {
     input: random.pick([
@@ -132,7 +140,7 @@ function feedback(random: SeededRandom): Asked {
 /** The list at a mark that the question names. */
 function listed(random: SeededRandom): Asked {
   const record = drawRecord(random);
-  const mark = random.pick([0.5, 0.5, 0.5, 0.3, 0.8, 1.0]);
+  const mark = random.pick([0.5, 0.5, 0.5, 0.5, 0.3, 1.0]);
   return {
     input: `Which parts are above ${score(mark)}?`,
     context: record.text,
@@ -140,17 +148,14 @@ function listed(random: SeededRandom): Asked {
   };
 }
 
-/** The residual against the range, with the numbers. */
+/** The residual by its score, with the numbers. */
 function ranged(random: SeededRandom): Asked {
   const record = drawRecord(random);
-  const { residual, range } = record;
-  const place = placeOf(residual, range);
+  const { residual } = record;
+  const place = placeOfScore(record.score);
+  const own = score(record.score);
   const why =
-    place === 'above'
-      ? `${residual} > ${range[1]}`
-      : place === 'below'
-        ? `${residual} < ${range[0]}`
-        : `${range[0]} <= ${residual} <= ${range[1]}`;
+    place === 'above' ? `${own} reaches +1.0` : place === 'below' ? `${own} reaches -1.0` : `${own} is small`;
   const said = sayPlace(place, random);
   return {
     input: random.pick(['Is the residual usual?', 'Where does the residual lie?']),
@@ -200,7 +205,7 @@ function grouped(random: SeededRandom): Asked {
   };
 }
 
-const ASKED = [feedback, feedback, feedback, feedback, feedback, listed, listed, ranged, single, grouped];
+const ASKED = [feedback, feedback, feedback, feedback, feedback, listed, listed, ranged, single, grouped, grouped];
 
 const ROLES: readonly string[] = [
   'Read the record and answer.',
@@ -232,13 +237,34 @@ export function rangeLine(random: SeededRandom): string {
   ]);
 }
 
-/** Scores one by one against a bound, then the list: 'Anna +0.8 yes, Ben -0.2 no; above +0.5: Anna'. */
+/** Fields of a record with a residual's score among them, judged at once: 'score: -1.3, cluster: 2: faster than usual'. */
+export function judgedLine(random: SeededRandom): string {
+  const { range, residual } = drawRange(random);
+  const own = scoreOf(residual, range);
+  const fields = [`residual: ${residual}`, `score: ${score(own)}`, `cluster: ${random.integer(0, 8)}`];
+  const shown = fields.slice(random.integer(0, 1), random.integer(2, 3)).join(', ');
+  const said = sayPlace(placeOfScore(own), random);
+  return random.pick([`${shown}: ${said}`, `${shown} -> ${said}`, `${shown}. ${capital(said)}.`]);
+}
+
+/** A list with the worst first, and what of it is above the mark: 'z: +0.9 Anna, +0.2 Ben. Above the mark: Anna.' */
+export function markedLine(names: readonly string[], random: SeededRandom): string {
+  const level = random.normal() * 0.7;
+  const items = random
+    .shuffle(names)
+    .map((name) => ({ name, z: Number((level + random.normal() * 0.75).toFixed(1)) + 0 }))
+    .sort((a, b) => b.z - a.z);
+  const kept = items.filter(({ z }) => z > 0.5).map(({ name }) => name);
+  return `z: ${items.map(({ name, z }) => `${score(z)} ${name}`).join(', ')}. ${sayList(kept, random)}`;
+}
+
+/** Scores one by one against a bound, then the list: '+0.8 Anna yes, -0.2 Ben no; above +0.5: Anna'. */
 export function filterLine(names: readonly string[], random: SeededRandom): string {
   const mark = random.pick([0.5, 0.5, 0.5, 0.3, 1.0]);
   const items = names.map((name) => ({ name, z: Number((random.normal() * 0.9).toFixed(1)) + 0 }));
   const kept = items.filter(({ z }) => z > mark).map(({ name }) => name);
-  const plain = items.map(({ name, z }) => `${name} ${score(z)}`).join(', ');
-  const judged = items.map(({ name, z }) => `${name} ${score(z)} ${z > mark ? 'yes' : 'no'}`).join(', ');
+  const plain = items.map(({ name, z }) => `${score(z)} ${name}`).join(', ');
+  const judged = items.map(({ name, z }) => `${score(z)} ${name} ${z > mark ? 'yes' : 'no'}`).join(', ');
   return random.pick([
     `${judged}; above ${score(mark)}: ${kept.join(', ') || 'none'}`,
     `${plain}; above ${score(mark)}: ${kept.join(', ') || 'none'}`,

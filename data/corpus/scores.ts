@@ -4,7 +4,7 @@
 import { RACE_ORDER } from '../../lib/dataset/hyrox/columns.js';
 import type { SeededRandom } from '../../lib/dataset/hyrox/random.js';
 import { formatMinutes } from '../../lib/dataset/hyrox/time.js';
-import { filterLine, rangeLine } from './records.js';
+import { filterLine, judgedLine, markedLine, rangeLine } from './records.js';
 import { CITIES, NAMES, SEGMENT_NAMES, SPOKEN, score, sentenceList } from './words.js';
 
 /** Scores of all or some segments, one digit. */
@@ -17,7 +17,7 @@ function drawScores(random: SeededRandom): { name: string; value: number }[] {
 function above(random: SeededRandom): string {
   const scores = drawScores(random);
   const mark = random.pick([0.5, 0.5, 0.3, 0.8, 1.0]);
-  const listed = scores.map(({ name, value }) => `${name} ${score(value)}`).join(', ');
+  const listed = scores.map(({ name, value }) => `${score(value)} ${name}`).join(', ');
   const slow = scores.filter(({ value }) => value > mark).map(({ name }) => name);
   const fast = scores.filter(({ value }) => value < -mark).map(({ name }) => name);
   const none = random.pick(['none', 'nothing']);
@@ -92,6 +92,17 @@ function filtered(random: SeededRandom): string {
 }
 
 const LINES = [above, above, filtered, filtered, rangeLine, extremes, meaning, names, ladder];
+
+/** Lines of one kind that a record's answer needs: its residual judged, its list cut at the mark. */
+export function drillDocument(random: SeededRandom): string {
+  if (random.next() < 0.4)
+    return Array.from({ length: random.integer(8, 14) }, () => judgedLine(random)).join('\n');
+  const from = random.pick([NAMES, CITIES, SEGMENT_NAMES, SEGMENT_NAMES, SEGMENT_NAMES]);
+  return Array.from({ length: random.integer(2, 4) }, () => {
+    const count = from === SEGMENT_NAMES ? random.integer(4, 10) : random.integer(3, 10);
+    return markedLine(random.shuffle(from).slice(0, count), random);
+  }).join('\n');
+}
 
 /** A document of a few lines or blocks. */
 export function scoreDocument(random: SeededRandom): string {

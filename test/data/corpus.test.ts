@@ -6,7 +6,7 @@ import path from 'node:path';
 import { raceCorpus } from '../../data/corpus/generate.js';
 import { SAMPLE_FOLDER } from '../../data/hyrox/generate.js';
 
-const documents = [...raceCorpus({ seed: 7, documents: 32000 })];
+const documents = [...raceCorpus({ seed: 7, documents: 48000 })];
 const text = documents.join('\n');
 
 /** Asserts `holds` for every match, and that there are enough matches to mean something. */
@@ -38,12 +38,13 @@ describe('raceCorpus', () => {
       fs.readFileSync(path.join(SAMPLE_FOLDER, file), 'utf8').trimEnd().split('\n'),
     );
     assert.equal(lines.length, 2397 + 2395);
-    const totals = new Set(text.match(/gender: .*? residual: -?\d+/g));
+    const athlete = /gender: .*? (?:residual|cluster): -?\d+/g;
+    const totals = new Set(text.match(athlete));
     for (const line of lines) {
       const record = JSON.parse(line) as { input: string; context: string; response: string };
-      const [scores] = /z: .*/.exec(record.context) ?? [];
+      const [scores] = /z: .*, residual/.exec(record.context) ?? [];
       if (scores !== undefined) assert.ok(!text.includes(scores), scores);
-      const [numbers = ''] = /gender: .*? residual: -?\d+/.exec(record.context) ?? [];
+      const [numbers = ''] = record.context.match(athlete) ?? [];
       assert.ok(numbers !== '');
       shared += totals.has(numbers) ? 1 : 0;
       sentences.add(record.input);
@@ -105,8 +106,6 @@ describe('raceCorpus', () => {
   });
 
   it('says the right side of a range', () => {
-    const inside = (n: string, low: string, high: string): boolean =>
-      Number(n) >= Number(low) && Number(n) <= Number(high);
     everyMatch(
       /^(-?\d+) is (below|inside|above) (-?\d+) to (\d+)\.$/gm,
       50,
@@ -114,17 +113,18 @@ describe('raceCorpus', () => {
         place === (Number(n) < Number(low) ? 'below' : Number(n) > Number(high) ? 'above' : 'inside'),
     );
     everyMatch(
-      /residual: (-?\d+), usual: (-?\d+) to (\d+), .*\n\n### Response:\n(Below the range|Faster than usual|Above the range|Slow for once|Inside the range|As usual)/g,
+      /score: ([+-]?\d+\.\d)\n\n### Response:\n(Below the range|Faster than usual|Above the range|Slow for once|Inside the range|As usual)/g,
       500,
-      ([n, low, high, said]) => /^(In|As)/.test(said) === inside(n, low, high),
+      ([score, said]) =>
+        (Number(score) <= -1 ? /^(Below|Faster)/ : Number(score) >= 1 ? /^(Above|Slow)/ : /^(In|As)/).test(said),
     );
   });
 
   it('lists the parts of a record that are above the mark, and only them', () => {
-    everyMatch(/z: (.*)\n\n### Response:\n(?:.*\. )?To work on: (.*)\.$/gm, 300, ([scores, list]) => {
+    everyMatch(/z: (.*), residual: .*\n\n### Response:\n(?:.*\. )?To work on: (.*)\.$/gm, 300, ([scores, list]) => {
       const values = new Map(
         scores.split(', ').map((part) => {
-          const [, name, value] = /^(.*) ([+-]?\d\.\d)/.exec(part) ?? [];
+          const [, value, name] = /^([+-]?\d\.\d) (.*?)(?: \([+-]?\d+\))?$/.exec(part) ?? [];
           return [name, Number(value)] as const;
         }),
       );
@@ -140,7 +140,7 @@ describe('raceCorpus', () => {
   it('lists the right segments above a mark', () => {
     everyMatch(/^z: (.*)\nabove \+(\d\.\d): (.*)$/gm, 300, ([scores, mark, listed]) => {
       const slow = scores.split(', ').flatMap((part) => {
-        const [, name, value] = /^(.*) ([+-]?\d\.\d)$/.exec(part) ?? [];
+        const [, value, name] = /^([+-]?\d\.\d) (.*)$/.exec(part) ?? [];
         return Number(value) > Number(mark) ? [name] : [];
       });
       return slow.length === 0 ? /^(none|nothing)$/.test(listed) : listed === slow.join(', ');

@@ -18,9 +18,10 @@ export interface ContextFacts {
   predicted: number;
   /** total - predicted. */
   residual: number;
-  /** Residuals from .. to are usual. */
-  usual: readonly [number, number];
+  /** Where the residual lies among the usual ones: see `scoreOf`. */
+  score: number;
   cluster: number;
+  /** Written in this order, which is that of the answer's list. */
   segments: readonly SegmentFact[];
 }
 
@@ -38,29 +39,41 @@ function withSign(value: number, digits: number): string {
   return Number(text) === 0 ? text : `${value < 0 ? '-' : '+'}${text}`;
 }
 
-/** The context as text. */
+/**
+ * A residual as a score, like the segments' ones: 0 in the middle of the usual range, +1 at its upper end and -1 at
+ * its lower one. One digit after the point, those behind it are cut off: the range ends exactly at 1.0.
+ */
+export function scoreOf(residual: number, [low, high]: readonly [number, number]): number {
+  if (high <= low) return 0;
+  return Math.trunc(((2 * residual - low - high) * 10) / (high - low)) / 10 + 0;
+}
+
+/**
+ * The context as text. Scores stand before the names, so that a model which reads from left to right knows a
+ * segment's score when it comes to the name; what the verdict needs stands last, next to the answer, as published.
+ */
 export function writeContext(facts: ContextFacts): string {
   const parts = facts.segments.map(({ name, z, behind }) =>
-    behind === undefined ? `${name} ${withSign(z, 1)}` : `${name} ${withSign(z, 1)} (${withSign(behind, 0)})`,
+    behind === undefined ? `${withSign(z, 1)} ${name}` : `${withSign(z, 1)} ${name} (${withSign(behind, 0)})`,
   );
   return [
     ...facts.groups.map(([name, value]) => `${name}: ${value}`),
     `${facts.targetName}: ${facts.total}`,
     `predicted: ${facts.predicted}`,
-    `residual: ${facts.residual}`,
-    `usual: ${facts.usual[0]} to ${facts.usual[1]}`,
     `cluster: ${facts.cluster}`,
     `z: ${parts.join(', ')}`,
+    `residual: ${facts.residual}`,
+    `score: ${withSign(facts.score, 1)}`,
   ].join(', ');
 }
 
-const FACTS = /residual: (-?\d+), usual: (-?\d+) to (-?\d+), cluster: \d+, z: (.*)$/;
-const SEGMENT = /^(.*) ([+-]?\d+\.\d)(?: \(([+-]?\d+)\))?$/;
+const FACTS = /cluster: \d+, z: (.*), residual: (-?\d+), score: ([+-]?\d+\.\d)$/;
+const SEGMENT = /^([+-]?\d+\.\d) (.*?)(?: \(([+-]?\d+)\))?$/;
 
 /** What an answer needs, read back from a context. */
 export interface AnswerFacts {
   residual: number;
-  usual: readonly [number, number];
+  score: number;
   segments: readonly SegmentFact[];
 }
 
@@ -73,18 +86,18 @@ export function readContext(context: string): AnswerFacts {
   const match = FACTS.exec(context);
   if (!match)
     throw new TunebookError(`readContext: expected a corrected context, got "${context.slice(0, 80)}"`);
-  const segments = match[4].split(', ').map((part) => {
-    const [, name, z, behind] = SEGMENT.exec(part) ?? [];
+  const segments = match[1].split(', ').map((part) => {
+    const [, z, name, behind] = SEGMENT.exec(part) ?? [];
     if (name === undefined)
-      throw new TunebookError(`readContext: expected a segment and its score, got "${part}"`);
+      throw new TunebookError(`readContext: expected a score and its segment, got "${part}"`);
     return { name, z: Number(z), ...(behind === undefined ? {} : { behind: Number(behind) }) };
   });
-  return { residual: Number(match[1]), usual: [Number(match[2]), Number(match[3])], segments };
+  return { residual: Number(match[2]), score: Number(match[3]), segments };
 }
 
-/** Slower above the usual range, outperformed below it. */
-export function verdictOf({ residual, usual }: Pick<AnswerFacts, 'residual' | 'usual'>): Verdict {
-  return residual > usual[1] ? 'slower' : residual < usual[0] ? 'outperformed' : 'close';
+/** Slower from the upper end of the usual range on, outperformed from the lower end on. */
+export function verdictOf({ score }: Pick<AnswerFacts, 'score'>): Verdict {
+  return score >= 1 ? 'slower' : score <= -1 ? 'outperformed' : 'close';
 }
 
 /** Segments whose score is above the mark, in the context's order. */

@@ -6,6 +6,7 @@
  */
 import { TunebookError } from '../../types.js';
 import {
+  scoreOf,
   slowSegments,
   verdictOf,
   writeAnswer,
@@ -59,6 +60,7 @@ export interface CorrectedResult {
 
 export interface CorrectedFigures {
   expectation: FitQuality;
+  /** Residuals between these two are usual; beyond them a verdict is other than close. */
   usual: readonly [number, number];
   /** Share of verdicts. */
   verdicts: Record<Verdict, number>;
@@ -93,12 +95,12 @@ export function labelCorrected(table: LabelTable, options: CorrectedOptions = {}
   const contexts: string[] = [];
   for (let i = 0; i < table.size; i++) {
     const segments = names.map((name): SegmentFact => {
-      const score = Math.round(peers.z[name][i] * 10) / 10;
-      return answers === 'plain'
-        ? { name, z: score }
-        : { name, z: score, behind: Math.round(peers.behind[name][i]) };
+      const z = Math.round(peers.z[name][i] * 10) / 10;
+      return answers === 'plain' ? { name, z } : { name, z, behind: Math.round(peers.behind[name][i]) };
     });
-    const facts = { residual: residual[i], usual, segments };
+    // Slowest first, in the context and so in the list: what there is most to win in is named first.
+    segments.sort((a, b) => b.z - a.z);
+    const facts = { residual: residual[i], score: scoreOf(residual[i], usual), segments };
     const context = writeContext({
       ...facts,
       groups: groups.map(([name, values]) => [name, values[i]]),
@@ -169,7 +171,7 @@ function shares(verdicts: readonly Verdict[]): Record<Verdict, number> {
   return counts;
 }
 
-/** What a context's text says about the answer: the side of the usual range, and the segments above the mark. */
+/** What a context's text says about the answer: the verdict, and the segments above the mark. */
 function contextKey(context: string, mark: number): string {
   const facts = readContext(context);
   return `${verdictOf(facts)} ${slowSegments(facts, mark).map(({ name }) => name)}`;

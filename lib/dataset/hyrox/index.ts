@@ -43,6 +43,7 @@ export { fitLinear, fitQuality, type FitQuality, type LinearModel } from './regr
 export { fitBoosted, type BoostedModel, type BoostingOptions } from './boosting.js';
 export {
   readContext,
+  scoreOf,
   writeAnswer,
   writeContext,
   slowSegments,

@@ -16,6 +16,7 @@ import {
   raceLabels,
   readContext,
   readRaces,
+  scoreOf,
   writeAnswer,
   writeContext,
   type LabelTable,
@@ -164,6 +165,8 @@ describe('labelCorrected', () => {
         else assert.ok(z[name][i] < 0.56, `${name} of ${i} is not listed at ${z[name][i]}`);
       }
       listed += list.length;
+      const scores = list.map((name) => Math.round(z[name][i] * 10));
+      assert.deepEqual(scores, [...scores].sort((a, b) => b - a), 'the slowest first');
     });
     assert.ok(listed > table.size);
   });
@@ -195,7 +198,7 @@ describe('labelCorrected', () => {
     assert.ok(Math.abs(verdicts.slower - 0.2) < 0.01, String(verdicts.slower));
     rich.verdicts.forEach((verdict, i) => {
       const r = rich.residual[i];
-      assert.equal(verdict, r > usual[1] ? 'slower' : r < usual[0] ? 'outperformed' : 'close');
+      assert.equal(verdict, r >= usual[1] ? 'slower' : r <= usual[0] ? 'outperformed' : 'close');
     });
   });
 
@@ -289,7 +292,7 @@ describe('contexts', () => {
       total: 3504,
       predicted: 3679,
       residual: -175,
-      usual: [-180, 170],
+      score: -0.9,
       cluster: 2,
       segments: [
         { name: '1000m Ski', z: 0.8, behind: 15 },
@@ -298,18 +301,30 @@ describe('contexts', () => {
     });
     assert.equal(
       context,
-      'gender: 0, age: 25-29, total_time: 3504, predicted: 3679, residual: -175, usual: -180 to 170, cluster: 2, ' +
-        'z: 1000m Ski +0.8 (+15), roxzone_time 0.0 (0)',
+      'gender: 0, age: 25-29, total_time: 3504, predicted: 3679, cluster: 2, ' +
+        'z: +0.8 1000m Ski (+15), 0.0 roxzone_time (0), residual: -175, score: -0.9',
     );
     assert.deepEqual(readContext(context), {
       residual: -175,
-      usual: [-180, 170],
+      score: -0.9,
       segments: [
         { name: '1000m Ski', z: 0.8, behind: 15 },
         { name: 'roxzone_time', z: 0, behind: 0 },
       ],
     });
     assert.throws(() => readContext('gender: 0, residual: 3'), /expected a corrected context/);
+    assert.throws(
+      () => readContext('cluster: 1, z: 1000m Ski +0.8, residual: 3, score: 0.0'),
+      /expected a score and its segment, got "1000m Ski \+0.8"/,
+    );
+  });
+
+  it('score a residual by the usual range, exactly 1.0 at its ends', () => {
+    const usual = [-239, 208] as const;
+    const scores = [-463, -240, -239, -238, -16, -15, 0, 207, 208, 209, 999].map((r) => scoreOf(r, usual));
+    assert.deepEqual(scores, [-2, -1, -1, -0.9, 0, 0, 0, 0.9, 1, 1, 4.5]);
+    assert.equal(Object.is(scoreOf(-16, usual), 0), true);
+    assert.equal(scoreOf(5, [3, 3]), 0);
   });
 });
 
