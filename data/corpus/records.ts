@@ -205,7 +205,19 @@ function grouped(random: SeededRandom): Asked {
   };
 }
 
-const ASKED = [feedback, feedback, feedback, feedback, feedback, listed, listed, ranged, single, grouped, grouped];
+const ASKED = [
+  feedback,
+  feedback,
+  feedback,
+  feedback,
+  feedback,
+  listed,
+  listed,
+  ranged,
+  single,
+  grouped,
+  grouped,
+];
 
 const ROLES: readonly string[] = [
   'Read the record and answer.',

@@ -116,23 +116,29 @@ describe('raceCorpus', () => {
       /score: ([+-]?\d+\.\d)\n\n### Response:\n(Below the range|Faster than usual|Above the range|Slow for once|Inside the range|As usual)/g,
       500,
       ([score, said]) =>
-        (Number(score) <= -1 ? /^(Below|Faster)/ : Number(score) >= 1 ? /^(Above|Slow)/ : /^(In|As)/).test(said),
+        (Number(score) <= -1 ? /^(Below|Faster)/ : Number(score) >= 1 ? /^(Above|Slow)/ : /^(In|As)/).test(
+          said,
+        ),
     );
   });
 
   it('lists the parts of a record that are above the mark, and only them', () => {
-    everyMatch(/z: (.*), residual: .*\n\n### Response:\n(?:.*\. )?To work on: (.*)\.$/gm, 300, ([scores, list]) => {
-      const values = new Map(
-        scores.split(', ').map((part) => {
-          const [, value, name] = /^([+-]?\d\.\d) (.*?)(?: \([+-]?\d+\))?$/.exec(part) ?? [];
-          return [name, Number(value)] as const;
-        }),
-      );
-      const names = list.split(', ');
-      const least = Math.min(...names.map((name) => values.get(name) ?? NaN));
-      const missed = [...values].filter(([name, value]) => value >= least && !names.includes(name));
-      return least > 0 && missed.length === 0;
-    });
+    everyMatch(
+      /z: (.*), residual: .*\n\n### Response:\n(?:.*\. )?To work on: (.*)\.$/gm,
+      300,
+      ([scores, list]) => {
+        const values = new Map(
+          scores.split(', ').map((part) => {
+            const [, value, name] = /^([+-]?\d\.\d) (.*?)(?: \([+-]?\d+\))?$/.exec(part) ?? [];
+            return [name, Number(value)] as const;
+          }),
+        );
+        const names = list.split(', ');
+        const least = Math.min(...names.map((name) => values.get(name) ?? NaN));
+        const missed = [...values].filter(([name, value]) => value >= least && !names.includes(name));
+        return least > 0 && missed.length === 0;
+      },
+    );
     const lines = text.match(/; above \+\d\.\d: .*$/gm) ?? [];
     assert.ok(lines.some((line) => line.endsWith(': none')) && lines.length > 500, String(lines.length));
   });

@@ -166,7 +166,11 @@ describe('labelCorrected', () => {
       }
       listed += list.length;
       const scores = list.map((name) => Math.round(z[name][i] * 10));
-      assert.deepEqual(scores, [...scores].sort((a, b) => b - a), 'the slowest first');
+      assert.deepEqual(
+        scores,
+        [...scores].sort((a, b) => b - a),
+        'the slowest first',
+      );
     });
     assert.ok(listed > table.size);
   });
