@@ -158,6 +158,7 @@ describe('bad runs', { timeout: 120_000, concurrency: 2 }, () => {
     assert.deepEqual(
       all.map((one) => one.status),
       ['refused', 'ok'],
+      out,
     );
     assert.match(
       fs.readFileSync(place.file('j.xml'), 'utf8'),
