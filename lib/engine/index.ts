@@ -20,7 +20,7 @@ export { linear4bit } from './ops/linear-4bit';
 export type { PackedWeight } from './ops/linear-4bit';
 export { plainRotary, rotary, rotaryTables } from './ops/rotary';
 export type { RotaryTables } from './ops/rotary';
-export { dropoutMask, uniformNoise } from './ops/dropout';
+export { dropoutMask, maskOfKey, packedKey, uniformNoise } from './ops/dropout';
 export type { DropoutKey } from './ops/dropout';
 export { linearCrossEntropy, plainLinearCrossEntropy, rowTable, TILE } from './ops/cross-entropy';
 export type { LinearCrossEntropyRequest, LinearCrossEntropyResult, RowTable } from './ops/cross-entropy';

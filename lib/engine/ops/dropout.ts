@@ -1,8 +1,16 @@
 /**
  * Dropout masks and noise from a counter-based generator: a mask is a pure function of (seed, step, layer, site), so a
  * resumed run draws the same masks, on every engine, and the backward pass draws the forward's again instead
- * of keeping it.
+ * of keeping it. Masks are made on the host, or, where large arrays are dear to move, by the function that needs
+ * them: both forms give the same bits.
  */
+import { lower, sizeOf } from '../kernels/registry';
+import { reshape } from '../kernels/elementwise';
+import type { Value } from '../graph';
+import { tf } from '../tf';
+import type { Tensor } from '../tf';
+import { isTracing } from '../trace-backend';
+import type { TraceBackend } from '../trace-backend';
 
 export interface DropoutKey {
   readonly seed: number;
@@ -14,23 +22,31 @@ export interface DropoutKey {
 }
 
 /**
- * A mask to multiply with: 0 with probability `rate`, else 1 / (1 - rate).
+ * A mask to multiply with: 0 with probability `rate`, else the inverse of the share that stays.
  * @param length number of elements
- * @param rate in [0, 1)
+ * @param rate in [0, 1), taken to the next 1 / 65536
  * @returns float32 [length]
  */
 export function dropoutMask(key: DropoutKey, length: number, rate: number): Float32Array {
-  const mask = new Float32Array(length);
-  const kept = 1 / (1 - rate);
-  // One 32-bit draw makes two 16-bit decisions; the rate is exact to 1 / 65536.
-  const threshold = Math.round(rate * 65536);
-  const stream = streamOf(key);
-  for (let i = 0; i < length; i += 2) {
-    const bits = mix(stream ^ Math.imul(i + 1, 0x9e3779b1));
-    mask[i] = (bits & 0xffff) < threshold ? 0 : kept;
-    if (i + 1 < length) mask[i + 1] = bits >>> 16 < threshold ? 0 : kept;
-  }
-  return mask;
+  return drawnMask(packedKey(key, rate), length);
+}
+
+/**
+ * What a function needs to draw a mask itself.
+ * @returns int32 [2], to be fed to `maskOfKey`
+ */
+export function packedKey(key: DropoutKey, rate: number): Int32Array {
+  return Int32Array.of(streamOf(key), Math.min(Math.round(rate * 65536), 65535));
+}
+
+/**
+ * The mask of `dropoutMask`, drawn inside a function.
+ * @param key int32 [2], of `packedKey`
+ * @returns float32 of the given shape; nothing has a gradient
+ */
+export function maskOfKey(key: Tensor, shape: readonly number[]): Tensor {
+  if (isTracing()) return tf.engine().runKernel(KERNEL, { key }, { shape: [...shape] }) as Tensor;
+  return tf.tensor(drawnMask(key.dataSync() as Int32Array, sizeOf(shape)), [...shape]);
 }
 
 /**
@@ -42,19 +58,89 @@ export function uniformNoise(key: DropoutKey, length: number): Float32Array {
   const noise = new Float32Array(length);
   for (let i = 0; i < length; i++) {
     // 24 bits, as many as a float32 holds exactly.
-    noise[i] = ((mix(stream ^ Math.imul(i + 1, 0x9e3779b1)) >>> 8) + 0.5) / (1 << 23) - 1;
+    noise[i] = ((draw(stream, i) >>> 8) + 0.5) / (1 << 23) - 1;
   }
   return noise;
 }
 
-function streamOf(key: DropoutKey): number {
-  return mix(mix(mix(mix(key.seed) ^ key.step) ^ key.layer) ^ key.site);
+/** One 32-bit draw makes two 16-bit decisions, each by a comparison of signed numbers. */
+function drawnMask([stream, dropped]: Int32Array, length: number): Float32Array {
+  const mask = new Float32Array(length);
+  const kept = 65536 / (65536 - dropped);
+  const limit = (dropped - 32768) * 65536;
+  for (let i = 0; i < length; i += 2) {
+    const bits = draw(stream, i >> 1);
+    mask[i] = bits << 16 < limit ? 0 : kept;
+    if (i + 1 < length) mask[i + 1] = bits < limit ? 0 : kept;
+  }
+  return mask;
 }
 
-/** The 32-bit finalizer of MurmurHash3 (Appleby, public domain constants): every input bit moves every output bit. */
+function streamOf(key: DropoutKey): number {
+  return mix(mix(mix(mix(key.seed) + key.step) + key.layer) + key.site);
+}
+
+/** Draw number i of a stream, 32 bits. */
+function draw(stream: number, i: number): number {
+  return mix(stream + Math.imul(i + 1, GOLDEN));
+}
+
+/** 2^32 divided by the golden ratio: neighbours are far from each other. */
+const GOLDEN = 0x9e3779b1;
+const ROUNDS = 3;
+
+/**
+ * Every input bit moves every output bit: x (2 x + 1), the one-to-one map of RC6 (Rivest et al. 1998) whose upper bits
+ * depend on all of x, and its halves changing places, three times. It needs no more than products, sums and quotients
+ * of whole numbers, which every hardware has.
+ */
 function mix(x: number): number {
   let h = x | 0;
-  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
-  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
-  return (h ^ (h >>> 16)) >>> 0;
+  for (let round = 0; round < ROUNDS; round++) {
+    h = Math.imul(h, (2 * h + 1) | 0);
+    h = ((h << 16) + ((h / 65536) | 0)) | 0;
+  }
+  return h;
+}
+
+const KERNEL = 'TunebookDropoutMask';
+
+lower<{ shape: number[] }>(KERNEL, ({ b, inputs, attrs }) => {
+  const key = b.value(inputs.key);
+  const length = sizeOf(attrs.shape);
+  const draws = Math.ceil(length / 2);
+  const calculate = (op: string, x: Value, y: Value, dtype: 'int32' | 'float32' = 'int32'): Value =>
+    b.emit(op, [x, y], { shape: x.shape.length >= y.shape.length ? x.shape : y.shape, dtype });
+  const whole = (value: number): Value => b.scalar(value, 'int32');
+  const [stream, dropped] = [0, 1].map((at) =>
+    b.emit('Gather', [key, whole(at)], { shape: [], dtype: 'int32', attributes: { axis: 0 } }),
+  );
+
+  const counters = Int32Array.from({ length: draws }, (_, i) => Math.imul(i + 1, GOLDEN));
+  let h = calculate('Add', b.hostConstant(counters, [draws], 'int32'), stream);
+  for (let round = 0; round < ROUNDS; round++) {
+    h = calculate('Mul', h, calculate('Add', calculate('Add', h, h), whole(1)));
+    h = calculate('Add', calculate('Mul', h, whole(65536)), calculate('Div', h, whole(65536)));
+  }
+
+  const limit = calculate('Mul', calculate('Sub', dropped, whole(32768)), whole(65536));
+  const left = b.emit('Cast', [calculate('Sub', whole(65536), dropped)], {
+    shape: [],
+    dtype: 'float32',
+    attributes: { to: 1 },
+  });
+  const kept = calculate('Div', b.scalar(65536), left, 'float32');
+  const decisions = [calculate('Mul', h, whole(65536)), h].map((bits) =>
+    reshape(b, decided(b, { bits, limit, kept }), [draws, 1]),
+  );
+  const pairs = b.emit('Concat', decisions, { shape: [draws, 2], dtype: 'float32', attributes: { axis: 1 } });
+  if (length === 2 * draws) return reshape(b, pairs, attrs.shape);
+  const flat = reshape(b, pairs, [2 * draws]);
+  const cut = b.emit('Slice', [flat, b.int64([0]), b.int64([length])], { shape: [length], dtype: 'float32' });
+  return reshape(b, cut, attrs.shape);
+});
+
+function decided(b: TraceBackend, { bits, limit, kept }: { bits: Value; limit: Value; kept: Value }): Value {
+  const isDropped = b.emit('Less', [bits, limit], { shape: bits.shape, dtype: 'bool' });
+  return b.emit('Where', [isDropped, b.scalar(0), kept], { shape: bits.shape, dtype: 'float32' });
 }
