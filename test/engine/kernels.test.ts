@@ -1,13 +1,15 @@
 /**
  * Every kernel of the tracing backend, compiled and run by ONNX Runtime, against TensorFlow.js's cpu backend:
  * values, and gradients wherever TensorFlow.js registers one.
- *
- * Other hardware: TUNEBOOK_TEST_PROVIDER=webgpu node .build/test/engine/kernels.test.js
+ * The same on WebGPU, where it can start, in a process of its own. Other hardware:
+ * TUNEBOOK_TEST_PROVIDER=cuda node .build/test/engine/kernels.test.js
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { createEngine, loweredKernels } from '../../lib/engine';
 import type { Engine, Provider } from '../../lib/engine';
+import { findWebGpu } from '../models/vulkan-driver';
+import { assertPassed, runTests } from '../models/webgpu-process';
 import { compareKernel, describeInputs } from './compare-kernel';
 import { elementwiseCases } from './elementwise-cases';
 import { fusedCases } from './fused-cases';
@@ -49,3 +51,13 @@ describe(`kernels, compiled for ${provider}, against TensorFlow.js on the cpu`, 
     });
   }
 });
+
+const webGpu = findWebGpu();
+if (provider === 'cpu') {
+  it('kernels, compiled for webgpu', { skip: 'reason' in webGpu && webGpu.reason }, async () => {
+    if ('reason' in webGpu) return;
+    const ended = await runTests([__filename], { ...webGpu.env, TUNEBOOK_TEST_PROVIDER: 'webgpu' });
+    const lists = Object.values(cases);
+    assertPassed(ended, 1 + lists.length + lists.reduce((total, list) => total + list.length, 0));
+  });
+}

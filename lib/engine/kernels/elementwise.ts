@@ -69,10 +69,15 @@ lower('Mod', ({ b, inputs }) => {
 for (const [kernel, op] of [
   ['Maximum', 'Max'],
   ['Minimum', 'Min'],
-  ['Pow', 'Pow'],
 ] as const) {
   lower(kernel, ({ b, inputs }) => binary(b, op, b.value(inputs.a), b.value(inputs.b)));
 }
+lower('Pow', ({ b, inputs }) => {
+  const [x, y] = [b.value(inputs.a), b.value(inputs.b)];
+  const shape = broadcastShape(x.shape, y.shape);
+  // ONNX Runtime's WebGPU fails on exponents that are broadcast (as of 1.30), but for single numbers.
+  return binary(b, 'Pow', x, y.shape.length === 0 ? y : expand(b, y, shape));
+});
 lower('SquaredDifference', ({ b, inputs }) => {
   const difference = binary(b, 'Sub', b.value(inputs.a), b.value(inputs.b));
   return binary(b, 'Mul', difference, difference);
