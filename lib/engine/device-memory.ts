@@ -12,9 +12,12 @@ import type { HostTensor } from '../types';
 import type { Graph, Value } from './graph';
 import { checkedFeed } from './host-arrays';
 import type { Feeds } from './host-arrays';
-import { writeMover } from './onnx';
+import { outputName, writeMover, writeSlicer } from './onnx';
 
 type HostArray = HostTensor['data'];
+
+/** Bytes of an array that travels with others. */
+const SMALL = 1 << 20;
 
 /** Bytes that went between host and GPU, by runs and by moving arrays that are kept. */
 export interface Traffic {
@@ -40,6 +43,8 @@ export class DeviceMemory {
   private readonly unseen = new Set<Slot>();
   private readonly used = new Set<WeakRef<Slot>>();
   private readonly movers = new Map<string, Promise<ort.InferenceSession>>();
+  /** Borrowed arrays that were given back, by length. */
+  private readonly spare = new Map<number, Float32Array[]>();
 
   /** @param create makes a session on the device */
   constructor(
@@ -48,6 +53,12 @@ export class DeviceMemory {
       options: ort.InferenceSession.SessionOptions,
     ) => Promise<ort.InferenceSession>,
   ) {}
+
+  /** Bytes of the arrays that are on the device; what runs use in between is not counted. */
+  get heldBytes(): number {
+    return this.held;
+  }
+  private held = 0;
 
   get traffic(): Traffic {
     return { ...this.counted };
@@ -63,6 +74,40 @@ export class DeviceMemory {
       if (data.length === 0 || this.slots.has(data)) continue;
       this.slots.set(data, { data, isScratch: options.scratch ?? false, newest: 'host' });
     }
+  }
+
+  /**
+   * An array for values that go from one run to another there: the device writes it before it reads it, and the host
+   * never does.
+   */
+  borrow(length: number): Float32Array {
+    const known = this.spare.get(length)?.pop();
+    if (known !== undefined) return known;
+    const data = new Float32Array(length);
+    this.keep([data], { scratch: true });
+    return data;
+  }
+
+  /** Gives a borrowed array back for others to write on. */
+  giveBack(data: Float32Array): void {
+    const spare = this.spare.get(data.length);
+    if (spare === undefined) this.spare.set(data.length, [data]);
+    else spare.push(data);
+  }
+
+  /**
+   * Puts what the host has written on kept arrays on the device, the small ones of a type in one go: a transfer has
+   * its price, whatever its size. Without this each goes up by itself when it is used.
+   */
+  async send(arrays: Iterable<HostArray>): Promise<void> {
+    const groups = new Map<string, Slot[]>();
+    for (const data of arrays) {
+      const slot = this.slots.get(data);
+      if (slot === undefined || this.isCurrent(slot) || data.byteLength > SMALL) continue;
+      const dtype = dtypeOf(data);
+      groups.set(dtype, [...(groups.get(dtype) ?? []), slot]);
+    }
+    for (const slots of groups.values()) if (slots.length > 1) await this.uploadTogether(slots);
   }
 
   /**
@@ -116,8 +161,11 @@ export class DeviceMemory {
   release(arrays: Iterable<HostArray>): void {
     this.forget(arrays);
     for (const data of arrays) {
-      this.slots.get(data)?.buffer?.dispose();
+      const buffer = this.slots.get(data)?.buffer;
       this.slots.delete(data);
+      if (buffer === undefined) continue;
+      buffer.dispose();
+      this.held -= data.byteLength;
     }
   }
 
@@ -158,6 +206,8 @@ export class DeviceMemory {
     for (const reference of this.used) reference.deref()?.buffer?.dispose();
     this.used.clear();
     this.unseen.clear();
+    this.spare.clear();
+    this.held = 0;
     this.slots = new WeakMap();
     const movers = [...this.movers.values()];
     this.movers.clear();
@@ -166,8 +216,34 @@ export class DeviceMemory {
 
   /** The slot's buffer with the values that count. */
   private async current(slot: Slot): Promise<ort.Tensor> {
-    if (slot.buffer !== undefined && slot.newest === 'device') return slot.buffer;
-    return this.upload(slot, slot.data);
+    return this.isCurrent(slot) ? slot.buffer : this.upload(slot, slot.data);
+  }
+
+  private isCurrent(slot: Slot): slot is Slot & { buffer: ort.Tensor } {
+    return slot.buffer !== undefined && slot.newest === 'device';
+  }
+
+  private async uploadTogether(slots: readonly Slot[]): Promise<void> {
+    const lengths = slots.map(({ data }) => data.length);
+    const dtype = dtypeOf(slots[0].data);
+    const joined = new (slots[0].data.constructor as new (length: number) => HostArray)(
+      lengths.reduce((total, length) => total + length, 0),
+    );
+    let offset = 0;
+    for (const { data } of slots) {
+      joined.set(data, offset);
+      offset += data.length;
+    }
+    const key = `${dtype} ${lengths.join()}`;
+    const slicer = await this.session(key, () => writeSlicer(dtype, lengths), 'gpu-buffer');
+    const names = lengths.map((_, i) => outputName(`y${i}`));
+    const parts = await slicer.run({ x: new ort.Tensor(dtype, joined, [joined.length]) }, names);
+    for (const [i, slot] of slots.entries()) {
+      slot.buffer?.dispose();
+      this.take(slot, parts[names[i]]);
+    }
+    this.counted.toDevice += joined.byteLength;
+    this.counted.uploads++;
   }
 
   private async upload(slot: Slot, values: HostArray): Promise<ort.Tensor> {
@@ -195,7 +271,10 @@ export class DeviceMemory {
   }
 
   private take(slot: Slot, buffer: ort.Tensor): ort.Tensor {
-    if (slot.buffer === undefined) this.used.add(new WeakRef(slot));
+    if (slot.buffer === undefined) {
+      this.used.add(new WeakRef(slot));
+      this.held += slot.data.byteLength;
+    }
     slot.buffer = buffer;
     slot.newest = 'device';
     return buffer;
@@ -205,12 +284,18 @@ export class DeviceMemory {
     dtype: 'float32' | 'int32' | 'uint8',
     to: 'gpu-buffer' | 'cpu' | 'zeros',
   ): Promise<ort.InferenceSession> {
-    const key = `${dtype} ${to}`;
+    const model = (): Uint8Array => writeMover(dtype, to === 'zeros' ? 'zeros' : 'identity');
+    return this.session(`${dtype} ${to}`, model, to === 'cpu' ? 'cpu' : 'gpu-buffer');
+  }
+
+  private session(
+    key: string,
+    model: () => Uint8Array,
+    preferredOutputLocation: 'cpu' | 'gpu-buffer',
+  ): Promise<ort.InferenceSession> {
     const known = this.movers.get(key);
     if (known !== undefined) return known;
-    const made = this.create(writeMover(dtype, to === 'zeros' ? 'zeros' : 'identity'), {
-      preferredOutputLocation: to === 'cpu' ? 'cpu' : 'gpu-buffer',
-    });
+    const made = this.create(model(), { preferredOutputLocation });
     this.movers.set(key, made);
     return made;
   }

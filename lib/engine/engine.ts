@@ -127,15 +127,17 @@ class CompiledEngine implements Engine {
   }
 
   compileVjp(request: VjpRequest): Promise<CompiledVjp> {
-    const { fn, signature, wrt, output, remat, accumulate } = request;
-    const key = `vjp ${wrt.join()} ${output} ${remat ?? false} ${accumulate?.join() ?? ''} ${signatureKey(signature)}`;
+    const { fn, signature, wrt, output, remat = false, accumulate, outputsStay = false } = request;
+    const key = `vjp ${wrt.join()} ${output} ${remat} ${outputsStay} ${accumulate?.join() ?? ''} ${signatureKey(signature)}`;
     return this.cached(fn, key, async () => {
       const started = performance.now();
       const split = traceVjp(request, this.target);
       this.compileMs += performance.now() - started;
       const forward = await this.session(() => split.forward);
       const backward = await this.session(() => split.backward);
-      return splitFunction({ forward, backward, residuals: split.residuals, device: this.device });
+      return splitFunction({
+        ...{ forward, backward, residuals: split.residuals, outputsStay, device: this.device },
+      });
     });
   }
 
@@ -177,18 +179,21 @@ function splitFunction({
   forward,
   backward,
   residuals,
+  outputsStay,
   device,
 }: {
   forward: GraphSession;
   backward: GraphSession;
   residuals: ReadonlyMap<string, Value>;
+  outputsStay: boolean;
   device: DeviceMemory | undefined;
 }): CompiledVjp {
   const newBuffers = (): Record<string, HostTensor['data']> => {
     const buffers = forward.newOutputs();
     // Never read on the host: their arrays there are only names, whose memory nobody touches.
+    const staying = outputsStay ? Object.keys(buffers) : [...residuals.keys()];
     device?.keep(
-      [...residuals.keys()].map((name) => buffers[name]),
+      staying.map((name) => buffers[name]),
       { scratch: true },
     );
     return buffers;

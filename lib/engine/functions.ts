@@ -24,6 +24,11 @@ export interface VjpRequest {
   readonly output: string;
   /** Keep no residuals; the backward graph computes the forward pass again (gradient checkpointing). */
   readonly remat?: boolean;
+  /**
+   * Leave the forward pass's outputs on the engine's device, where it has one, for other functions there to read: their
+   * arrays on the host are then only names (see `DeviceMemory.read`).
+   */
+  readonly outputsStay?: boolean;
   /** Inputs of wrt whose gradients are added to an extra input `acc_<name>` of the backward pass. */
   readonly accumulate?: readonly string[];
 }
@@ -94,4 +99,19 @@ function describe(entries: readonly [string, unknown][], results: unknown): stri
   if (results instanceof tf.Tensor) return 'a tensor without a name';
   const wrong = entries.filter(([, value]) => !(value instanceof tf.Tensor)).map(([name]) => name);
   return wrong.length > 0 ? `something else in ${wrong.join(', ')}` : 'none';
+}
+
+/** The same result for the same key: a function that is made once is compiled once. */
+export function memoized<Key, Result>(make: (key: Key) => Result): (key: Key) => Result {
+  const byObject = new WeakMap<object, Result>();
+  const byValue = new Map<Key, Result>();
+  return (key) => {
+    const isObject = typeof key === 'object' && key !== null;
+    const known = isObject ? byObject.get(key) : byValue.get(key);
+    if (known !== undefined) return known;
+    const made = make(key);
+    if (isObject) byObject.set(key, made);
+    else byValue.set(key, made);
+    return made;
+  };
 }

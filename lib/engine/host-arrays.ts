@@ -4,6 +4,7 @@
  */
 import { TunebookError } from '../types';
 import type { HostTensor } from '../types';
+import type { Signature } from './functions';
 
 /** Inputs by name: float32, int32, and bytes where a function takes packed weights. */
 export type Feeds = Readonly<Record<string, HostTensor>>;
@@ -32,6 +33,18 @@ export function checkedFeed(
     );
   }
   return feed;
+}
+
+/** The signature that feeds have. */
+export function signatureOf(feeds: Feeds): Signature {
+  return Object.fromEntries(
+    Object.entries(feeds).map(([name, { data, shape }]) => {
+      const dtype = data instanceof Float32Array ? 'float32' : data instanceof Uint8Array ? 'uint8' : 'int32';
+      const size = shape.reduce((product, length) => product * length, 1);
+      if (data.length !== size) throw new Error(`internal: ${name} does not fill [${shape}]`);
+      return [name, { shape, dtype }];
+    }),
+  );
 }
 
 function dtypeOf(data: unknown): string {

@@ -3,7 +3,7 @@
  * Format: https://github.com/onnx/onnx/blob/main/docs/IR.md
  */
 import { onnx } from 'onnx-proto';
-import { nodesFor } from './graph';
+import { GraphBuilder, nodesFor } from './graph';
 import type { Attribute, ConstantData, Graph, GraphDtype, Value } from './graph';
 
 const ELEMENT_TYPE: Record<GraphDtype, number> = { float32: 1, uint8: 2, int32: 6, int64: 7, bool: 9 };
@@ -106,6 +106,22 @@ export function writeMover(dtype: 'float32' | 'int32' | 'uint8', op: 'identity' 
       output: [vector('y', dtype, { dimParam: 'n' })],
     },
   }).finish();
+}
+
+/** A model that cuts x [n] into y0, y1, ... of the given lengths, which make up n. */
+export function writeSlicer(dtype: 'float32' | 'int32' | 'uint8', lengths: readonly number[]): Uint8Array {
+  const builder = new GraphBuilder();
+  const bounds = [0];
+  for (const length of lengths) bounds.push(bounds[bounds.length - 1] + length);
+  const x = builder.input('x', [bounds[bounds.length - 1]], dtype);
+  const places = bounds.map((at) => builder.constant(BigInt64Array.of(BigInt(at)), [1], 'int64'));
+  const outputs = lengths.map((length, i): [string, Value] => {
+    const [y] = builder.node('Slice', [x, places[i], places[i + 1]], {
+      outputs: [{ shape: [length], dtype }],
+    });
+    return [`y${i}`, y];
+  });
+  return writeOnnx({ inputs: new Map([['x', x]]), outputs: new Map(outputs) });
 }
 
 /** An output's name in the file: apart from inputs', since a function may take and return the same name. */

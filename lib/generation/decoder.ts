@@ -2,7 +2,8 @@
  * Logits of the next token, for a batch of rows that grow by one token a step: with a key-value cache, or
  * without, where every step runs the whole rows again.
  */
-import type { CausalLM, LayerCache } from '../models';
+import { Workspace } from '../models';
+import type { CausalLM } from '../models';
 import type { HostTensor } from '../types';
 import { KeyValueCache, roomFor } from './key-value-cache';
 import { stepRunner } from './step';
@@ -17,7 +18,9 @@ export interface Decoder {
    */
   step(tokens: readonly (number | null)[]): Promise<Float32Array>;
   /** Goes on with these rows, in this order. */
-  keep(rows: readonly number[]): void;
+  keep(rows: readonly number[]): void | Promise<void>;
+  /** Gives its memory back; nothing may be asked of it afterwards. */
+  end?(): void;
 }
 
 /** Computes every row anew each step: the reference that the cache is tested against. */
@@ -32,7 +35,8 @@ export class UncachedDecoder implements Decoder {
   }
 
   async start(): Promise<Float32Array> {
-    return lastLogits(this.model, this.rows, await wholeRows(this.model, this.rows));
+    const { shape, ids, attentionMask } = paddedRows(this.model, this.rows);
+    return lastLogits(this.model, this.rows, await this.model.hidden({ shape, attentionMask }, ids));
   }
 
   step(tokens: readonly (number | null)[]): Promise<Float32Array> {
@@ -50,6 +54,11 @@ export class UncachedDecoder implements Decoder {
 /** Slots that a cache is given beyond what it holds, at least, so that it seldom grows. */
 const SPARE_SLOTS = 64;
 
+/** @param longest most tokens that a row will hold */
+export function capacityFor(length: number, longest: number): number {
+  return roomFor(Math.min(longest, length + SPARE_SLOTS));
+}
+
 /** Keeps keys and values; a step computes one token per row. */
 export class CachedDecoder implements Decoder {
   private cache: KeyValueCache | undefined;
@@ -63,8 +72,9 @@ export class CachedDecoder implements Decoder {
   ) {}
 
   async start(): Promise<Float32Array> {
-    const layers: LayerCache[] = [];
-    const hidden = await wholeRows(this.model, this.prompts, (layer, cache) => (layers[layer] = cache));
+    const { shape, ids, attentionMask } = paddedRows(this.model, this.prompts);
+    const room = new Workspace(undefined);
+    const { hidden, layers } = await this.model.hiddenWithCache({ shape, attentionMask }, ids, room);
     const lengths = this.prompts.map((prompt) => prompt.length);
     const { slidingWindow } = this.model.architecture;
     const capacity = this.capacityFor(Math.max(...lengths));
@@ -100,7 +110,7 @@ export class CachedDecoder implements Decoder {
   }
 
   private capacityFor(length: number): number {
-    return roomFor(Math.min(this.longest, length + SPARE_SLOTS));
+    return capacityFor(length, this.longest);
   }
 
   private started(): KeyValueCache {
@@ -109,12 +119,11 @@ export class CachedDecoder implements Decoder {
   }
 }
 
-/** Runs whole rows, padded on the right where nothing can see it: positions then start at 0 in every row. */
-async function wholeRows(
+/** Whole rows, padded on the right where nothing can see it: positions then start at 0 in every row. */
+export function paddedRows(
   model: CausalLM,
   rows: readonly (readonly number[])[],
-  onLayer?: (layer: number, cache: LayerCache) => void,
-): Promise<HostTensor> {
+): { shape: [number, number]; ids: Int32Array; attentionMask: Int32Array } {
   const longest = Math.max(...rows.map((row) => row.length));
   const T = Math.min(roomFor(longest), model.architecture.maxPositions);
   const ids = new Int32Array(rows.length * T);
@@ -123,7 +132,7 @@ async function wholeRows(
     ids.set(row, b * T);
     attentionMask.fill(1, b * T, b * T + row.length);
   });
-  return model.hidden({ shape: [rows.length, T], attentionMask }, ids, onLayer);
+  return { shape: [rows.length, T], ids, attentionMask };
 }
 
 /** Logits after each row's last token, float32 [B, V]. @param hidden float32 [B, T, C] */

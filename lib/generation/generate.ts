@@ -4,6 +4,7 @@
 import type { CausalLM } from '../models';
 import { CachedDecoder, UncachedDecoder } from './decoder';
 import type { Decoder } from './decoder';
+import { DeviceDecoder } from './device-decoder';
 import { candidates, draw, forbid, mostLikely, penalizeRepetition } from './logits';
 import { generationPlan } from './options';
 import type { GenerateOptions, GenerationPlan, TokenEvent } from './options';
@@ -54,6 +55,19 @@ export async function* streamGenerate(
   const { vocabSize } = model.architecture;
 
   plan.signal?.throwIfAborted();
+  try {
+    yield* decoded(rows, decoder, { plan, vocabSize });
+  } finally {
+    decoder.end?.();
+  }
+  return resultOf(rows, plan);
+}
+
+async function* decoded(
+  rows: readonly Row[],
+  decoder: Decoder,
+  { plan, vocabSize }: { plan: GenerationPlan; vocabSize: number },
+): AsyncGenerator<TokenEvent, void, undefined> {
   let lines = rows; // the row behind each line of the logits
   let logits = await decoder.start();
   for (;;) {
@@ -66,21 +80,22 @@ export async function* streamGenerate(
       yield event;
     }
     const kept = linesWorthKeeping(lines);
-    if (kept.length === 0) break;
+    if (kept.length === 0) return;
     if (kept.length < lines.length) {
-      decoder.keep(kept);
+      await decoder.keep(kept);
       lines = kept.map((line) => lines[line]);
     }
     plan.signal?.throwIfAborted();
     const appended = kept.map((line, at) => (lines[at].finishReason === undefined ? tokens[line] : null));
     logits = await decoder.step(appended);
   }
-  return resultOf(rows, plan);
 }
 
 function decoderOf(model: CausalLM, plan: GenerationPlan): Decoder {
   if (!plan.useCache) return new UncachedDecoder(model, plan.prompts);
   const longest = Math.max(...plan.prompts.map((prompt, row) => prompt.length + plan.limits[row]));
+  const { device } = model.engine;
+  if (device !== undefined) return new DeviceDecoder(model, device, { prompts: plan.prompts, longest });
   return new CachedDecoder(model, plan.prompts, longest);
 }
 

@@ -3,9 +3,9 @@
  * the head are one compiled function; where layers are quantized or on disk, they run one after the other, so
  * that only one of them needs be restored at a time.
  */
-import { linear, tf } from '../engine';
+import { linear, memoized, signatureOf, tf } from '../engine';
 import type { NamedTensors, TensorFunction } from '../engine';
-import { signatureOf } from '../models';
+
 import type { Architecture, CausalLM, LayerCache } from '../models';
 import type { HostTensor } from '../types';
 import type { KeyValueCache } from './key-value-cache';
@@ -75,7 +75,7 @@ function layeredStep(model: CausalLM, cache: KeyValueCache): StepRunner {
     const layers: LayerStep[] = [];
     for (let layer = 0; layer < architecture.layers; layer++) {
       const feeds = { x, ...shared, ...pastFeeds(cache.layer(layer)) };
-      const { y, key, value } = await model.runBlock(layer, feeds, true);
+      const { y, key, value } = await model.runBlock(layer, feeds, { fn: architecture.block });
       layers.push({ key: key.data as Float32Array, value: value.data as Float32Array });
       x = y;
     }
@@ -103,31 +103,23 @@ function scopedFeeds(
   return Object.fromEntries(Object.entries(feeds).map(([name, feed]) => [scoped(scope, name), feed]));
 }
 
-const wholeFunctions = new WeakMap<Architecture, TensorFunction>();
-
-/** All layers, the last normalization and the head; the same function for the same architecture. */
-function wholeFunction(architecture: Architecture): TensorFunction {
-  const known = wholeFunctions.get(architecture);
-  if (known !== undefined) return known;
-  const fn = (inputs: NamedTensors): NamedTensors => {
-    const outputs: NamedTensors = {};
-    const shared = inputsOf(SHARED, inputs);
-    let x = inputs.x;
-    for (let layer = 0; layer < architecture.layers; layer++) {
-      const { y, key, value } = architecture.block({ ...inputsOf(layer, inputs), ...shared, x });
-      outputs[scoped(layer, 'key')] = key;
-      outputs[scoped(layer, 'value')] = value;
-      x = y;
-    }
-    // Rows as a matrix, so that the logits need no reshaping, which would copy them.
-    const last = tf.reshape(x, [-1, architecture.width]);
-    const { y } = architecture.finalNorm({ ...inputs, x: last });
-    outputs.logits = linear(y, inputs.head, undefined, { transposeWeight: true });
-    return outputs;
-  };
-  wholeFunctions.set(architecture, fn);
-  return fn;
-}
+/** All layers, the last normalization and the head. */
+const wholeFunction = memoized((architecture: Architecture): TensorFunction => (inputs) => {
+  const outputs: NamedTensors = {};
+  const shared = inputsOf(SHARED, inputs);
+  let x = inputs.x;
+  for (let layer = 0; layer < architecture.layers; layer++) {
+    const { y, key, value } = architecture.block({ ...inputsOf(layer, inputs), ...shared, x });
+    outputs[scoped(layer, 'key')] = key;
+    outputs[scoped(layer, 'value')] = value;
+    x = y;
+  }
+  // Rows as a matrix, so that the logits need no reshaping, which would copy them.
+  const last = tf.reshape(x, [-1, architecture.width]);
+  const { y } = architecture.finalNorm({ ...inputs, x: last });
+  outputs.logits = linear(y, inputs.head, undefined, { transposeWeight: true });
+  return outputs;
+});
 
 function inputsOf(scope: number | typeof SHARED, inputs: NamedTensors): NamedTensors {
   const prefix = scoped(scope, '');

@@ -2,7 +2,7 @@
  * What the runtime (`causal-lm.ts`, `training.ts`) needs to know of a model family. One file per family
  * describes it: `gpt2.ts`, ...
  */
-import { linear, linear4bit, restoreCoded, tf } from '../engine';
+import { dropout, linear, linear4bit, restoreCoded, tf } from '../engine';
 import type { NamedTensors, Tensor, TensorFunction } from '../engine';
 import type { HostTensor } from '../types';
 
@@ -28,7 +28,7 @@ export interface LinearModule {
 
 /** A place where dropout is applied inside a block. */
 export interface DropoutSite {
-  /** The block's input that takes the mask is `dropout.<name>`. */
+  /** The block's input that takes the mask, or the key that it is drawn from, is `dropout.<name>`. */
   readonly name: string;
   readonly rate: number;
   shape(B: number, T: number): number[];
@@ -89,8 +89,7 @@ export function moduleLinear(
   const y = baseLinear(inputs, module, x, { ...options, bias: inputs[`${module}.bias`] });
   const [down, up] = [inputs[`${module}.lora_A`], inputs[`${module}.lora_B`]];
   if (down === undefined || up === undefined) return y;
-  const mask = inputs[`dropout.${module}`];
-  const source = mask === undefined ? x : tf.mul(x, mask);
+  const source = dropped(inputs, module, x);
   const low = linear(source, down, undefined, { transposeWeight: true });
   const scale = inputs[`${module}.lora_scale`];
   const delta = tf.mul(linear(low, up, undefined, { transposeWeight: true }), scale);
@@ -139,10 +138,9 @@ function floatWeight(
   return { weight: inputs[`${module}.weight`], transposed: !conv1d };
 }
 
-/** `tensor` times its dropout mask, where one is given. */
+/** `tensor` after the dropout of a site, where there is one. */
 export function dropped(inputs: NamedTensors, site: string, tensor: Tensor): Tensor {
-  const mask = inputs[`dropout.${site}`];
-  return mask === undefined ? tensor : tf.mul(tensor, mask);
+  return dropout(tensor, inputs[`dropout.${site}`]);
 }
 
 /** Our name of a parameter -> the name that Hugging Face saves it by. */

@@ -2,16 +2,16 @@
  * A language model at work: parameters on the host, layer after layer through the engine. Training lives
  * in `training.ts`, generation in lib/generation, loading and saving in `auto.ts`.
  */
-import { linear, rowTable, TILE } from '../engine';
-import type { Engine, NamedTensors, RowTable, Signature, TensorFunction } from '../engine';
+import { rowTable, signatureOf } from '../engine';
+import type { Engine, RowTable, TensorFunction } from '../engine';
 import { TunebookError } from '../types';
 import type { HostTensor } from '../types';
 import { AdapterSet } from './adapter-set';
 import type { Architecture, LinearModule } from './architecture';
-import { attentionBias, positionIds } from './attention-bias';
 import type { MaskedBatch } from './attention-bias';
 import { canBeCoded, codedFeeds } from './coded-feeds';
-import { deviceEmbed, isOnDevice } from './device-tables';
+import { deviceEmbed } from './device-embedding';
+import { isOnDevice } from './device-head';
 import { checkedInputs, checkIds } from './forward-inputs';
 import type { ForwardInputs, ForwardOutput } from './forward-inputs';
 import {
@@ -28,7 +28,10 @@ import type { LoraAdapter } from './lora';
 import { summaryLine } from './parameter-counts';
 import { asTensor, sizeOf } from './parameters';
 import type { Parameter, ParameterSet } from './parameters';
+import { allLayers, headLogits } from './layers';
 import { meanLoss } from './loss';
+import { withWorkspace } from './workspace';
+import type { Workspace } from './workspace';
 
 /** Keys and values of one layer, float32 [B, KV, S, D] each. */
 export interface LayerCache {
@@ -156,8 +159,9 @@ export class CausalLM {
    */
   async forward(inputs: ForwardInputs): Promise<ForwardOutput> {
     const { shape, ids, mask, labels } = checkedInputs(this.architecture, inputs);
-    const x = await this.hidden({ shape, attentionMask: mask }, ids);
-    const logits = await this.logits(x);
+    const logits = await this.inRoom(async (room) =>
+      this.logits(await this.hidden({ shape, attentionMask: mask }, ids, room)),
+    );
     const data = logits.data as Float32Array;
     const loss =
       labels === undefined ? undefined : meanLoss(data, labels, [...shape, this.architecture.vocabSize]);
@@ -166,67 +170,49 @@ export class CausalLM {
 
   /**
    * Hidden states after the last block, before the last normalization, float32 [B, T, C].
-   * @param onLayer receives each layer's keys and values, for a cache.
+   * @param room where they are left; without it they are on the host.
    */
-  async hidden(
-    batch: MaskedBatch,
-    ids: Int32Array,
-    onLayer?: (layer: number, cache: LayerCache) => void,
-  ): Promise<HostTensor> {
+  async hidden(batch: MaskedBatch, ids: Int32Array, room?: Workspace): Promise<HostTensor> {
     this.assertAlive();
-    const bias = attentionBias(batch, this.architecture.slidingWindow);
-    const positions = positionIds(batch);
-    const shared = { bias, ...this.architecture.positionFeeds(positions, batch.shape) };
-    let x = await this.embed(ids, positions, batch.shape);
-    for (let layer = 0; layer < this.architecture.layers; layer++) {
-      const { y, key, value } = await this.runBlock(layer, { x, ...shared }, onLayer !== undefined);
-      onLayer?.(layer, { key, value });
-      x = y;
-    }
-    return x;
+    if (room !== undefined) return allLayers(this, { batch, ids, room });
+    return this.inRoom(async (own) => own.home(await allLayers(this, { batch, ids, room: own })));
   }
 
-  /** One block on [B, T, C]; with `past.key` and `past.value` among the feeds, one step on top of a cache. */
+  /** Hidden states with the keys and values of each layer, for a cache; all are left in the room. */
+  async hiddenWithCache(
+    batch: MaskedBatch,
+    ids: Int32Array,
+    room: Workspace,
+  ): Promise<{ hidden: HostTensor; layers: LayerCache[] }> {
+    this.assertAlive();
+    const caches: LayerCache[] = [];
+    return { hidden: await allLayers(this, { batch, ids, room, caches }), layers: caches };
+  }
+
+  /**
+   * One block on [B, T, C]; with `past.key` and `past.value` among the feeds, one step on top of a cache.
+   * @param options.fn what the block computes; default: the architecture's, without keys and values
+   */
   async runBlock(
     layer: number,
     feeds: Record<string, HostTensor>,
-    withCache: boolean,
+    options: { fn?: TensorFunction; into?: Record<string, Float32Array> } = {},
   ): Promise<Record<string, HostTensor>> {
+    const { fn = this.architecture.trainingBlock, into } = options;
     const all = { ...feeds, ...(await this.layerFeeds(layer)) };
     if (layer + 1 < this.architecture.layers) this.frozen?.readAhead(layer + 1);
-    const fn = withCache ? this.architecture.block : this.architecture.trainingBlock;
     const block = await this.engine.compile(fn, signatureOf(all));
-    return block.run(all);
+    return block.run(all, { into });
   }
 
-  /** float32 [..., C] -> [..., V] */
-  async logits(x: HostTensor): Promise<HostTensor> {
-    const head = this.table(this.architecture.head);
-    if ('data' in head) return this.someLogits(x, head);
-    // A head of 16 bits is restored some rows at a time.
-    const [V, width] = head.shape;
-    const count = sizeOf(x.shape) / width;
-    const data = new Float32Array(count * V);
-    for (let start = 0; start < V; start += TILE) {
-      const end = Math.min(V, start + TILE);
-      const part = await this.someLogits(x, { data: head.rows(start, end), shape: [end - start, width] });
-      for (let i = 0; i < count; i++) {
-        data.set(part.data.subarray(i * (end - start), (i + 1) * (end - start)), i * V + start);
-      }
-    }
-    return { data, shape: [...x.shape.slice(0, -1), V] };
+  private inRoom<Result>(work: (room: Workspace) => Promise<Result>): Promise<Result> {
+    return withWorkspace(this.engine.device, work);
   }
 
-  private async someLogits(x: HostTensor, head: HostTensor): Promise<HostTensor> {
-    const feeds = { x, ...this.finalNormFeeds(), head };
-    const compiled = await this.engine.compile(this.headFunction, signatureOf(feeds));
-    return (await compiled.run(feeds)).logits;
+  /** float32 [..., C] -> [..., V], on the host */
+  logits(x: HostTensor): Promise<HostTensor> {
+    return headLogits(this, x);
   }
-
-  private readonly headFunction: TensorFunction = (inputs: NamedTensors) => {
-    const { y } = this.architecture.finalNorm(inputs);
-    return { logits: linear(y, inputs.head, undefined, { transposeWeight: true }) };
-  };
 
   /** Token embedding or head: in float32, or as 16 bits that are restored by rows. */
   table(name: string): HostTensor | RowTable {
@@ -237,10 +223,18 @@ export class CausalLM {
     return stored === undefined ? this.feed(name) : storedTable(stored);
   }
 
-  /** Token plus position embeddings, float32 [B, T, C]. */
-  async embed(ids: Int32Array, positions: Int32Array, shape: readonly [number, number]): Promise<HostTensor> {
+  /** Token plus position embeddings, float32 [B, T, C]; with a room, where it leaves outputs. */
+  async embed(
+    ids: Int32Array,
+    positions: Int32Array,
+    shape: readonly [number, number],
+    room?: Workspace,
+  ): Promise<HostTensor> {
     const { width, tokenEmbedding, positionEmbedding } = this.architecture;
-    if (isOnDevice(this, tokenEmbedding)) return deviceEmbed(this, ids, positions, shape);
+    if (isOnDevice(this, tokenEmbedding)) {
+      if (room !== undefined) return deviceEmbed(this, { ids, positions, shape, room });
+      return this.inRoom(async (own) => own.home(await this.embed(ids, positions, shape, own)));
+    }
     const tokens = rowTable(this.table(tokenEmbedding));
     const places = positionEmbedding === undefined ? undefined : this.parameter(positionEmbedding).data;
     const data = new Float32Array(ids.length * width);
@@ -294,7 +288,10 @@ export class CausalLM {
     for (const name of this.parameters.byName.keys()) {
       if (name.startsWith(prefix)) feeds[name.slice(prefix.length)] = this.feed(name);
     }
-    return Object.assign(feeds, this.adapter?.layerFeeds(layer));
+    Object.assign(feeds, this.adapter?.layerFeeds(layer));
+    // An adapter's scale as well: whatever the host hands over with each run would travel with each run.
+    this.engine.device?.keep(Object.values(feeds).map(({ data }) => data));
+    return feeds;
   }
 
   /** Values of a linear module's weight, rows [out, in]. @throws TunebookError where the layer is on disk */
@@ -383,15 +380,4 @@ export class CausalLM {
   checkIds(ids: Int32Array, T: number): void {
     checkIds(this.architecture, ids, T);
   }
-}
-
-/** The signature that feeds have. */
-export function signatureOf(feeds: Readonly<Record<string, HostTensor>>): Signature {
-  return Object.fromEntries(
-    Object.entries(feeds).map(([name, { data, shape }]) => {
-      const dtype = data instanceof Float32Array ? 'float32' : data instanceof Uint8Array ? 'uint8' : 'int32';
-      if (data.length !== sizeOf(shape)) throw new Error(`internal: ${name} does not fill [${shape}]`);
-      return [name, { shape, dtype }];
-    }),
-  );
 }

@@ -3,7 +3,7 @@
  * where L is the length of the sequence and d the width of the model.
  */
 import { uniformNoise } from '../engine';
-import type { Batch, HostTensor } from '../types';
+import type { Batch } from '../types';
 
 export interface EmbeddingNoise {
   readonly alpha: number;
@@ -16,21 +16,22 @@ export interface EmbeddingNoise {
 const SITE = 1;
 
 /**
- * @param x embeddings, float32 [B, T, C]
- * @returns x with noise; L is the number of real tokens of a row, or of a document where documents are packed, so
- * that padding and packing change nothing; padding gets none
+ * @param width of the model, C
+ * @returns what is added to the embeddings, float32 [B * T * C]; L is the number of real tokens of a row, or of a
+ * document where documents are packed, so that padding and packing change nothing; padding gets none
  */
-export function withNoise(x: HostTensor, batch: Batch, { alpha, seed, step }: EmbeddingNoise): HostTensor {
-  const [B, T, C] = x.shape;
-  const noise = uniformNoise({ seed, step, layer: -1, site: SITE }, B * T * C);
+export function embeddingNoise(
+  batch: Batch,
+  width: number,
+  { alpha, seed, step }: EmbeddingNoise,
+): Float32Array {
   const lengths = documentLengths(batch);
-  const data = new Float32Array(noise.length);
-  for (let token = 0; token < B * T; token++) {
-    const length = lengths[token];
-    const largest = length === 0 ? 0 : alpha / Math.sqrt(length * C);
-    for (let i = token * C; i < (token + 1) * C; i++) data[i] = x.data[i] + largest * noise[i];
+  const noise = uniformNoise({ seed, step, layer: -1, site: SITE }, lengths.length * width);
+  for (const [token, length] of lengths.entries()) {
+    const largest = length === 0 ? 0 : alpha / Math.sqrt(length * width);
+    for (let i = token * width; i < (token + 1) * width; i++) noise[i] *= largest;
   }
-  return { data, shape: x.shape };
+  return noise;
 }
 
 /** Tokens of the document that each token belongs to; 0 for padding. */

@@ -68,7 +68,7 @@ export function gpt2(config: Gpt2Config): Architecture {
       key,
       value,
       bias,
-      dropout: inputs['dropout.attn'],
+      mask: inputs['dropout.attn'],
       pastKey: inputs['past.key'],
       pastValue: inputs['past.value'],
     });

@@ -101,7 +101,7 @@ export function mistral(config: MistralConfig): Architecture {
       key,
       value,
       bias,
-      dropout: inputs['dropout.attn'],
+      mask: inputs['dropout.attn'],
       pastKey: inputs['past.key'],
       pastValue: inputs['past.value'],
     });

@@ -2,8 +2,11 @@
  * Optimizers whose update is element by element: one compiled TensorFlow.js function walks through the flat
  * arrays of parameters, gradients and state, in chunks that fit the processor's cache.
  */
-import type { Engine, NamedTensors, Signature, TensorFunction } from '../engine';
+import { signatureOf } from '../engine';
+import type { NamedTensors, TensorFunction } from '../engine';
+
 import type { HostTensor } from '../types';
+import { createDeviceOptimizer } from './device-optimizer';
 import type { Optimizer, OptimizerSetup } from './optimizer-types';
 
 // Small enough that a chunk's arrays stay in the processor's cache, large enough to hide call overhead: the
@@ -32,16 +35,11 @@ export interface ElementwiseRule {
 
 export function createFlatOptimizer(rule: ElementwiseRule, setup: OptimizerSetup): Optimizer {
   const { engine, gradients, weightDecay } = setup;
+  if (engine.device !== undefined) return createDeviceOptimizer(rule, setup, engine.device);
   const state = new Map(
     rule.slots.map((slot) => [slot, new Float32Array(gradients.flat.length) as Float32Array]),
   );
-  const pieces = engine.device === undefined ? chunks(setup, state) : wholeParameters(rule, setup, state);
-  // A GPU keeps everything that an update reads and writes; gradients have no reader on the host.
-  for (const { arrays, detours } of pieces) {
-    engine.device?.keep(Object.values(arrays));
-    engine.device?.keep(Object.values(detours ?? {}), { scratch: true });
-  }
-  engine.device?.keep(gradients.byName.values(), { scratch: true });
+  const pieces = chunks(setup, state);
   const update: TensorFunction = rule.update;
   return {
     name: rule.name,
@@ -52,21 +50,19 @@ export function createFlatOptimizer(rule: ElementwiseRule, setup: OptimizerSetup
       const scalars: Record<string, HostTensor> = {};
       const numbers = rule.scalars(this.stepCount, learningRate, gradientScale);
       for (const [name, value] of Object.entries(numbers)) scalars[name] = scalar(value);
-      for (const piece of pieces) {
-        const { arrays, gradient, decay } = piece;
+      for (const { arrays, gradient, decay } of pieces) {
         scalars.weightDecay = scalar(decay ? weightDecay : 0);
         scalars.decay = scalar(decay ? 1 - learningRate * weightDecay : 1);
         const shape = [gradient.length];
         const feeds: Record<string, HostTensor> = { ...scalars };
         for (const [name, data] of Object.entries({ ...arrays, gradient })) feeds[name] = { data, shape };
-        const compiled = await engine.compile(update, signature(feeds));
+        const compiled = await engine.compile(update, signatureOf(feeds));
         // In place: each output is the only reader of the input whose memory it takes, or comes after the others.
-        const detours = piece.detours ?? newDetours(rule, gradient.length);
+        const detours = Object.fromEntries(
+          (rule.readTwice ?? []).map((name) => [name, new Float32Array(gradient.length)]),
+        );
         await compiled.run(feeds, { into: { ...arrays, ...detours } });
-        for (const [name, data] of Object.entries(detours)) {
-          if (engine.device === undefined) arrays[name].set(data);
-          else await copyOnDevice(engine, data, arrays[name]);
-        }
+        for (const [name, data] of Object.entries(detours)) arrays[name].set(data);
       }
     },
   };
@@ -77,20 +73,6 @@ interface Piece {
   readonly arrays: Readonly<Record<string, Float32Array>>;
   readonly gradient: Float32Array;
   readonly decay: boolean;
-  /** Buffers for slots that are read twice, where they are kept. */
-  readonly detours?: Readonly<Record<string, Float32Array>>;
-}
-
-function newDetours(rule: ElementwiseRule, length: number): Record<string, Float32Array> {
-  return Object.fromEntries((rule.readTwice ?? []).map((name) => [name, new Float32Array(length)]));
-}
-
-const same: TensorFunction = ({ x }) => ({ y: x });
-
-async function copyOnDevice(engine: Engine, from: Float32Array, to: Float32Array): Promise<void> {
-  const shape = [from.length];
-  const copy = await engine.compile(same, { x: { shape, dtype: 'float32' } });
-  await copy.run({ x: { data: from, shape } }, { into: { y: to } });
 }
 
 function chunks(setup: OptimizerSetup, state: ReadonlyMap<string, Float32Array>): Piece[] {
@@ -103,23 +85,6 @@ function chunks(setup: OptimizerSetup, state: ReadonlyMap<string, Float32Array>)
       pieces.push({ arrays, gradient: setup.gradients.flat.subarray(offset + start, offset + end), decay });
     }
     return pieces;
-  });
-}
-
-/** Under the very arrays that the model feeds and the backward pass writes: a GPU knows them by their identity. */
-function wholeParameters(
-  rule: ElementwiseRule,
-  setup: OptimizerSetup,
-  state: ReadonlyMap<string, Float32Array>,
-): Piece[] {
-  let offset = 0;
-  return setup.parameters.map(({ name, data, decay }) => {
-    const gradient = setup.gradients.byName.get(name);
-    if (gradient === undefined) throw new Error(`internal: no gradient of ${name}`);
-    const arrays: Record<string, Float32Array> = { parameter: data };
-    for (const [slot, values] of state) arrays[slot] = values.subarray(offset, offset + data.length);
-    offset += data.length;
-    return { arrays, gradient, decay, detours: newDetours(rule, data.length) };
   });
 }
 
@@ -154,12 +119,6 @@ function contiguousRanges({ parameters }: OptimizerSetup): FlatRange[] {
     offset += data.length;
   }
   return ranges;
-}
-
-function signature(feeds: Readonly<Record<string, HostTensor>>): Signature {
-  return Object.fromEntries(
-    Object.entries(feeds).map(([name, { shape }]) => [name, { shape, dtype: 'float32' }]),
-  );
 }
 
 function scalar(value: number): HostTensor {

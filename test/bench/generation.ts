@@ -2,10 +2,10 @@
  * Batch-1 generation against the machine: a token must read every weight once, so memory bandwidth, measured
  * through the same engine between the tokens, bounds tokens per second.
  */
-import { linear } from '../../lib/engine';
+import { linear, signatureOf } from '../../lib/engine';
 import type { TensorFunction } from '../../lib/engine';
 import { streamGenerate } from '../../lib/generation';
-import { signatureOf } from '../../lib/models';
+
 import type { CausalLM } from '../../lib/models';
 
 export interface GenerationBenchOptions {

@@ -70,14 +70,17 @@ export const fusedCases: KernelCases = {
   ]),
   // The reference draws on the host.
   TunebookDropoutMask: [[3, 4], [7], [2, 3, 5], [1]].flatMap((shape) =>
-    [[123456789, 6554], [-5, 32768], [0, 0], [-2147483648, 65535]].map(
-      (key): KernelCase => ({
-        inputs: { key: given(key, 'int32') },
-        attrs: { shape },
-        tolerance: 0,
-        reference: (inputs) => maskOfKey(inputs.key, shape),
-      }),
-    ),
+    [
+      [123456789, 6554],
+      [-5, 32768],
+      [0, 0],
+      [-2147483648, 65535],
+    ].map((key): KernelCase => ({
+      inputs: { key: given(key, 'int32') },
+      attrs: { shape },
+      tolerance: 0,
+      reference: (inputs) => maskOfKey(inputs.key, shape),
+    })),
   ),
   TunebookGelu: activations('gelu'),
   TunebookGeluTanh: activations('gelu_new'),

@@ -1,9 +1,9 @@
 /** Weights that a function restores from codes: values, the gradient past them, and what is kept for it. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { createEngine, linear, restoreCoded } from '../../lib/engine';
+import { createEngine, linear, restoreCoded, signatureOf } from '../../lib/engine';
 import type { DeviceMemory, TensorFunction } from '../../lib/engine';
-import { signatureOf } from '../../lib/models';
+
 import { canBeCoded, codedFeeds } from '../../lib/models/coded-feeds';
 import { dequantize, quantize } from '../../lib/quantization';
 import { assertClose } from '../engine/assert-close';

@@ -4,6 +4,7 @@
  */
 import { tf } from '../tf';
 import type { Tensor } from '../tf';
+import { dropout } from './dropout';
 
 /** What a forbidden position gets: far below any score, and finite, so that a fully masked row stays finite. */
 export const MASKED = -1e9;
@@ -17,8 +18,8 @@ export interface AttentionInputs {
   readonly value: Tensor;
   /** float32 [B, 1, T, P + S]: 0 where attending is allowed, MASKED elsewhere. */
   readonly bias: Tensor;
-  /** float32 [B, H, T, P + S]: 0 or 1 / (1 - rate), optional dropout of the attention weights. */
-  readonly dropout?: Tensor;
+  /** Mask of the attention weights, float32 [B, H, T, P + S], or its key; optional. */
+  readonly mask?: Tensor;
   /** float32 [B, KV, P, D]: keys and values of earlier tokens, where they are cached. */
   readonly pastKey?: Tensor;
   readonly pastValue?: Tensor;
@@ -26,7 +27,7 @@ export interface AttentionInputs {
 
 /** @returns float32 [B, H, T, D] */
 export function attention(inputs: AttentionInputs): Tensor {
-  const { key, value, bias, dropout, pastKey, pastValue } = inputs;
+  const { key, value, bias, mask, pastKey, pastValue } = inputs;
   const [B, H, T, D] = inputs.query.shape;
   const KV = key.shape[1] ?? H;
   const S = bias.shape[bias.shape.length - 1];
@@ -38,8 +39,7 @@ export function attention(inputs: AttentionInputs): Tensor {
     pastKey === undefined ? scores : tf.concat([tf.matMul(query, pastKey, false, true), scores], -1);
   const perHead = tf.reshape(tf.mul(all, 1 / Math.sqrt(D)), [B, H, T, S]);
   const softened = tf.softmax(tf.add(perHead, bias));
-  const dropped = dropout === undefined ? softened : tf.mul(softened, dropout);
-  const weights = tf.reshape(dropped, [B, KV, (H / KV) * T, S]);
+  const weights = tf.reshape(dropout(softened, mask), [B, KV, (H / KV) * T, S]);
   const joined = (): Tensor => {
     if (pastKey === undefined || pastValue === undefined) return tf.matMul(weights, value);
     const [past, own] = tf.split(weights, [pastKey.shape[2] ?? 0, key.shape[2] ?? 0], -1);

@@ -32,6 +32,15 @@ export function dropoutMask(key: DropoutKey, length: number, rate: number): Floa
 }
 
 /**
+ * `x` with some elements dropped.
+ * @param mask float32 of x's shape, or the key (int32 [2]) that it is drawn from; undefined: x as it is
+ */
+export function dropout(x: Tensor, mask: Tensor | undefined): Tensor {
+  if (mask === undefined) return x;
+  return tf.mul(x, mask.dtype === 'int32' ? maskOfKey(mask, x.shape) : mask);
+}
+
+/**
  * What a function needs to draw a mask itself.
  * @returns int32 [2], to be fed to `maskOfKey`
  */
