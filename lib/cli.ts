@@ -142,8 +142,8 @@ program
   .command('doctor')
   .description('say what of this machine can be used, what is missing, and what to type to get it')
   .option('--json', 'as JSON')
-  .action((options: { json?: boolean }) => {
-    process.exitCode = doctorCommand(options);
+  .action(async (options: { json?: boolean }) => {
+    process.exitCode = await doctorCommand(options);
   });
 
 addDatasetCommands(program);

@@ -23,7 +23,8 @@ if (files.length === 0) {
 const result = spawnSync(
   process.execPath,
   ['--test', '--test-concurrency=2', '--test-reporter=spec', ...files],
-  // Two files run at a time, so one thread each: more would wait for each other.
-  { cwd: root, stdio: 'inherit', env: { TUNEBOOK_THREADS: '1', ...process.env } },
+  // Two files run at a time, so one thread each: more would wait for each other. What the tests compare is the
+  // processor's; those of WebGPU start it themselves.
+  { cwd: root, stdio: 'inherit', env: { TUNEBOOK_THREADS: '1', TUNEBOOK_PROVIDER: 'cpu', ...process.env } },
 );
 process.exit(result.status ?? 1);

@@ -100,14 +100,14 @@ export class DeviceMemory {
    * its price, whatever its size. Without this each goes up by itself when it is used.
    */
   async send(arrays: Iterable<HostArray>): Promise<void> {
-    const groups = new Map<string, Slot[]>();
+    const groups = new Map<'float32' | 'int32', Slot[]>();
     for (const data of arrays) {
       const slot = this.slots.get(data);
       if (slot === undefined || this.isCurrent(slot) || data.byteLength > SMALL) continue;
       const dtype = dtypeOf(data);
-      groups.set(dtype, [...(groups.get(dtype) ?? []), slot]);
+      if (dtype !== 'uint8') groups.set(dtype, [...(groups.get(dtype) ?? []), slot]);
     }
-    for (const slots of groups.values()) if (slots.length > 1) await this.uploadTogether(slots);
+    for (const [dtype, slots] of groups) if (slots.length > 1) await this.uploadTogether(dtype, slots);
   }
 
   /**
@@ -223,9 +223,8 @@ export class DeviceMemory {
     return slot.buffer !== undefined && slot.newest === 'device';
   }
 
-  private async uploadTogether(slots: readonly Slot[]): Promise<void> {
+  private async uploadTogether(dtype: 'float32' | 'int32', slots: readonly Slot[]): Promise<void> {
     const lengths = slots.map(({ data }) => data.length);
-    const dtype = dtypeOf(slots[0].data);
     const joined = new (slots[0].data.constructor as new (length: number) => HostArray)(
       lengths.reduce((total, length) => total + length, 0),
     );

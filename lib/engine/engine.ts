@@ -9,6 +9,7 @@ import type { DeviceMemory } from './device-memory';
 import { EagerEngine } from './eager';
 import type { Feeds } from './host-arrays';
 import type { Signature, TensorFunction, VjpRequest } from './functions';
+import { gpuRace, isGpuWorth } from './gpu-race';
 import { deviceMemory, GraphSession, PROVIDERS } from './session';
 import type { Provider, SessionOptions } from './session';
 import { traceFunction, traceVjp, UPSTREAM } from './trace';
@@ -61,8 +62,11 @@ export interface Engine {
 export interface EngineOptions {
   /** 'compiled' (default) or 'eager'. */
   kind?: 'compiled' | 'eager';
-  /** Hardware for compiled functions; default 'cpu'. */
-  provider?: Provider;
+  /**
+   * Hardware for compiled functions. 'auto': WebGPU where a GPU is there and faster (see `gpuRace`), else 'cpu'.
+   * Default: TUNEBOOK_PROVIDER from the environment, else 'auto'.
+   */
+  provider?: Provider | 'auto';
   /** TensorFlow.js backend for eager functions; default 'cpu'. */
   backend?: 'cpu' | 'wasm' | 'tensorflow';
   /** CPU threads; default: TUNEBOOK_THREADS from the environment, else 0: one per core. */
@@ -76,7 +80,9 @@ export interface EngineOptions {
 
 const optionsSchema = z.strictObject({
   kind: z.enum(['compiled', 'eager']).default('compiled'),
-  provider: z.enum(PROVIDERS).default('cpu'),
+  provider: z
+    .enum([...PROVIDERS, 'auto'])
+    .prefault(() => (process.env.TUNEBOOK_PROVIDER ?? 'auto') as Provider),
   backend: z.enum(['cpu', 'wasm', 'tensorflow']).default('cpu'),
   threads: z
     .int()
@@ -101,7 +107,8 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
   }
   const { kind, provider, backend, threads, memoryArena } = parsed.data;
   if (kind === 'eager') return EagerEngine.create(backend, threads);
-  return new CompiledEngine({ provider, threads, memoryArena });
+  const chosen = provider === 'auto' ? (isGpuWorth(await gpuRace()) ? 'webgpu' : 'cpu') : provider;
+  return new CompiledEngine({ provider: chosen, threads, memoryArena });
 }
 
 class CompiledEngine implements Engine {

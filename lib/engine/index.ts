@@ -4,7 +4,10 @@ export type { CompiledFunction, CompiledVjp, Engine, EngineOptions, Residuals } 
 export type { DeviceMemory, Traffic } from './device-memory';
 export { signatureOf } from './host-arrays';
 export type { Feeds } from './host-arrays';
+export { gpuRace, isGpuWorth, raceText } from './gpu-race';
+export type { GpuRace } from './gpu-race';
 export type { Provider } from './session';
+export { findVulkan } from './vulkan';
 export { PROVIDERS } from './session';
 export type { Signature, TensorFunction, TensorSpec, VjpRequest } from './functions';
 export { memoized } from './functions';

@@ -109,15 +109,22 @@ export function writeMover(dtype: 'float32' | 'int32' | 'uint8', op: 'identity' 
 }
 
 /** A model that cuts x [n] into y0, y1, ... of the given lengths, which make up n. */
-export function writeSlicer(dtype: 'float32' | 'int32' | 'uint8', lengths: readonly number[]): Uint8Array {
+export function writeSlicer(dtype: 'float32' | 'int32', lengths: readonly number[]): Uint8Array {
   const builder = new GraphBuilder();
-  const bounds = [0];
-  for (const length of lengths) bounds.push(bounds[bounds.length - 1] + length);
-  const x = builder.input('x', [bounds[bounds.length - 1]], dtype);
-  const places = bounds.map((at) => builder.constant(BigInt64Array.of(BigInt(at)), [1], 'int64'));
+  const total = lengths.reduce((sum, length) => sum + length, 0);
+  const x = builder.input('x', [total], dtype);
+  let offset = 0;
   const outputs = lengths.map((length, i): [string, Value] => {
-    const [y] = builder.node('Slice', [x, places[i], places[i + 1]], {
+    // Gather, because WebGPU slices no integers (as of 1.30), which would then go through the host.
+    const places = builder.constant(
+      Int32Array.from({ length }, (_, at) => offset + at),
+      [length],
+      'int32',
+    );
+    offset += length;
+    const [y] = builder.node('Gather', [x, places], {
       outputs: [{ shape: [length], dtype }],
+      attributes: { axis: 0 },
     });
     return [`y${i}`, y];
   });

@@ -126,7 +126,7 @@ export function deviceMemory(options: SessionOptions): DeviceMemory | undefined 
 
 function ortOptions(options: SessionOptions): ort.InferenceSession.SessionOptions {
   return {
-    executionProviders: options.provider === 'cpu' ? ['cpu'] : [options.provider, 'cpu'],
+    executionProviders: options.provider === 'cpu' ? ['cpu'] : [onProvider(options.provider), 'cpu'],
     graphOptimizationLevel: 'all',
     intraOpNumThreads: options.threads,
     interOpNumThreads: 1,
@@ -134,6 +134,11 @@ function ortOptions(options: SessionOptions): ort.InferenceSession.SessionOption
     // 4: fatal. Errors are thrown, and warnings of nodes placed on the CPU are expected.
     logSeverityLevel: 4,
   };
+}
+
+function onProvider(provider: Provider): ort.InferenceSession.ExecutionProviderConfig {
+  // By default it keeps no buffer over 160 MB for the next run, and a new one takes longer than many an operation.
+  return provider === 'webgpu' ? { name: 'webgpu', storageBufferCacheMode: 'simple' } : provider;
 }
 
 function asOrt(name: string, value: Value, feed: HostTensor | undefined): ort.Tensor {

@@ -166,8 +166,12 @@ const biasFunction = memoized((capacity: number) =>
 /** The block with keys and values written into the slots that follow those filled: past.key in, all of key out. */
 const cachingBlock = memoized((architecture: Architecture): TensorFunction => ({ lengths, ...inputs }) => {
   const { y, key, value } = architecture.block(inputs);
-  const [past, pastValue] = [inputs['past.key'], inputs['past.value']];
-  const slots = tf.reshape(tf.range(0, past.shape[2] ?? 0, 1, 'int32'), [1, 1, -1, 1]);
-  const next = tf.equal(slots, lengths); // [B, 1, S, 1]
-  return { y, key: tf.where(next, key, past), value: tf.where(next, value, pastValue) };
+  const past = { key: inputs['past.key'], value: inputs['past.value'] };
+  const slots = tf.reshape(tf.range(0, past.key.shape[2] ?? 0, 1, 'int32'), [1, 1, -1, 1]);
+  // By products: WebGPU chooses between broadcast tensors on the host (as of 1.30).
+  const next = tf.cast(tf.equal(slots, lengths), 'float32'); // [B, 1, S, 1]
+  const others = tf.sub(1, next);
+  const written = (old: tf.Tensor, own: tf.Tensor): tf.Tensor =>
+    tf.add(tf.mul(old, others), tf.mul(own, next));
+  return { y, key: written(past.key, key), value: written(past.value, value) };
 });

@@ -5,6 +5,7 @@ import type { Parameter } from './parameters';
 export interface Gradients {
   readonly flat: Float32Array;
   readonly byName: ReadonlyMap<string, Float32Array>;
+  readonly shapes: ReadonlyMap<string, readonly number[]>;
 }
 
 export function allocateGradients(parameters: readonly Parameter[]): Gradients {
@@ -15,5 +16,5 @@ export function allocateGradients(parameters: readonly Parameter[]): Gradients {
     byName.set(parameter.name, flat.subarray(offset, offset + parameter.data.length));
     offset += parameter.data.length;
   }
-  return { flat, byName };
+  return { flat, byName, shapes: new Map(parameters.map(({ name, shape }) => [name, shape])) };
 }

@@ -1,11 +1,12 @@
 /**
  * `tunebook doctor`: what of this machine the library can use, what is missing, and what to type to get it.
- * Each finding is looked up, nothing is installed, downloaded or started.
+ * Nothing is installed or downloaded; only the GPU, where there may be one, is started to see what it is worth.
  */
 import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
+import { findVulkan, gpuRace, raceText } from '../engine';
 import { kernelName, listKernels, type KernelPlace } from './kernelspec';
 
 /** One line of the table. */
@@ -109,34 +110,15 @@ const softwareDriver = '/usr/lib/chromium/vk_swiftshader_icd.json';
 /** WebGPU on Linux goes through Vulkan: its loader must be found, and a driver. */
 function vulkan(env: NodeJS.ProcessEnv): Finding[] {
   if (process.platform !== 'linux') return [];
-  const named = (env.VK_ICD_FILENAMES ?? env.VK_DRIVER_FILES)?.split(':').filter(Boolean);
-  const folders = ['/usr/share/vulkan/icd.d', '/etc/vulkan/icd.d'];
-  const drivers =
-    named ??
-    folders.flatMap((folder) =>
-      fs.existsSync(folder) ? fs.readdirSync(folder).map((file) => path.join(folder, file)) : [],
-    );
-  const present = drivers.filter((file) => fs.existsSync(file));
+  const { drivers, loader } = findVulkan(env);
   const driverAdvice = fs.existsSync(softwareDriver)
     ? `the GPU's driver (apt-get install mesa-vulkan-drivers, or NVIDIA's); to try without one: VK_ICD_FILENAMES=${softwareDriver}`
     : "the GPU's driver (apt-get install mesa-vulkan-drivers, or NVIDIA's)";
-  const places = [
-    ...(env.LD_LIBRARY_PATH ?? '').split(':').filter(Boolean),
-    ...[
-      '/usr/lib',
-      '/usr/lib64',
-      '/usr/local/lib',
-      `/usr/lib/${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu`,
-    ],
-  ];
-  const loader = places
-    .map((place) => path.join(place, 'libvulkan.so.1'))
-    .find((file) => fs.existsSync(file));
   const loaderAdvice = fs.existsSync('/usr/lib/chromium/libvulkan.so.1')
     ? 'apt-get install libvulkan1, or start with LD_LIBRARY_PATH=/usr/lib/chromium'
     : 'apt-get install libvulkan1';
   return [
-    finding('Vulkan driver (WebGPU)', present.length > 0, present.join(', ') || 'none', false, driverAdvice),
+    finding('Vulkan driver (WebGPU)', drivers.length > 0, drivers.join(', ') || 'none', false, driverAdvice),
     finding(
       'Vulkan loader (WebGPU)',
       loader !== undefined,
@@ -145,6 +127,12 @@ function vulkan(env: NodeJS.ProcessEnv): Finding[] {
       loaderAdvice,
     ),
   ];
+}
+
+/** Whether the GPU is faster than the processor, tried out. */
+async function gpu(): Promise<Finding> {
+  const race = await gpuRace();
+  return finding('GPU (WebGPU)', 'gpuMs' in race, raceText(race), false, 'nothing: the processor is used');
 }
 
 /** TensorFlow's own library: its binding is a file that the package's install step fetches. */
@@ -261,8 +249,8 @@ export function findingsText(findings: readonly Finding[]): string {
 }
 
 /** Prints the table. @returns the exit status: 1 where something needed is missing */
-export function doctorCommand(options: { json?: boolean } = {}): number {
-  const findings = examine();
+export async function doctorCommand(options: { json?: boolean } = {}): Promise<number> {
+  const findings = [...examine(), await gpu()];
   console.log(options.json === true ? JSON.stringify(findings, null, 2) : findingsText(findings));
   return findings.some(({ needed, state }) => needed && state === 'missing') ? 1 : 0;
 }

@@ -3,7 +3,7 @@
  * each beside what the machine can do, measured in the same run.
  */
 import { createEngine, tf } from '../../lib/engine';
-import type { CompiledFunction, Engine, NamedTensors } from '../../lib/engine';
+import type { CompiledFunction, Engine, EngineOptions, NamedTensors } from '../../lib/engine';
 import {
   allocateGradients,
   AutoModelForCausalLM,
@@ -18,7 +18,7 @@ import type { Batch, HostTensor } from '../../lib/types';
 import { benchGeneration } from './generation';
 
 const [B, T] = [4, 192];
-const TOKENS = B * T;
+export const TOKENS = B * T;
 
 export interface Gpt2Bench {
   /** float32 2048 x 2048 x 2048 product through the engine, GFLOP/s: best of all, and the median of the rounds'. */
@@ -47,7 +47,7 @@ export async function benchGpt2(
   const peak = await GemmPeak.create();
   note('full fine-tuning steps of the 124M model, products between them');
   const model = await AutoModelForCausalLM.fromConfig({ model_type: 'gpt2' });
-  const full = await steps(model, rounds, peak);
+  const full = await steps(model, rounds, { peak });
   const peakBytes = process.resourceUsage().maxRSS * 1024;
   const { compileMs } = model.engine;
   note('LoRA steps (r 8, c_attn)');
@@ -79,32 +79,44 @@ export async function benchGpt2(
 }
 
 /** The machine's own speed, measured between steps: where it changes with time, it changes for both. */
-class GemmPeak {
+export class GemmPeak {
   private constructor(
     private readonly engine: Engine,
     private readonly product: CompiledFunction,
     private readonly matrix: HostTensor,
+    private readonly settled: () => Promise<void>,
   ) {}
 
-  static async create(size = 2048): Promise<GemmPeak> {
-    const engine = await createEngine();
+  static async create(size = 2048, options: EngineOptions = {}): Promise<GemmPeak> {
+    const engine = await createEngine(options);
     const spec = { shape: [size, size], dtype: 'float32' as const };
     const fn = ({ a, b }: NamedTensors): NamedTensors => ({
       c: tf.matMul(a as tf.Tensor2D, b as tf.Tensor2D),
     });
     const data = Float32Array.from({ length: size * size }, (_, i) => Math.sin(i));
-    return new GemmPeak(engine, await engine.compile(fn, { a: spec, b: spec }), { data, shape: spec.shape });
+    engine.device?.keep([data]);
+    const product = await engine.compile(fn, { a: spec, b: spec });
+    return new GemmPeak(engine, product, { data, shape: spec.shape }, await deviceClock(engine));
   }
 
-  /** @returns GFLOP/s of the best of some products */
+  /** @returns GFLOP/s of the best of some products; on a device, which is not waited for in between, of all of them */
   async measure(products = 6): Promise<number> {
     const [size] = this.matrix.shape;
-    const into = { c: (this.result ??= new Float32Array(size * size)) };
+    const { device } = this.engine;
+    const c = (this.result ??= device?.borrow(size * size) ?? new Float32Array(size * size));
+    const run = (): Promise<unknown> => this.product.run({ a: this.matrix, b: this.matrix }, { into: { c } });
     let best = Infinity;
-    for (let i = 0; i < products; i++) {
+    for (let i = 0; i < (device === undefined ? products : 1); i++) {
       const started = performance.now();
-      await this.product.run({ a: this.matrix, b: this.matrix }, { into });
+      await run();
+      await this.settled();
       best = Math.min(best, performance.now() - started);
+    }
+    if (device !== undefined) {
+      const started = performance.now();
+      for (let i = 0; i < products; i++) await run();
+      await this.settled();
+      best = (performance.now() - started) / products;
     }
     return (2 * size ** 3) / best / 1e6;
   }
@@ -123,7 +135,7 @@ export async function gemmPeak(size = 2048, rounds = 12): Promise<number> {
   return best;
 }
 
-interface StepTimes {
+export interface StepTimes {
   stepMs: number;
   optimizerMs: number;
   stepsMs: number[];
@@ -131,7 +143,12 @@ interface StepTimes {
   peaks: number[];
 }
 
-async function steps(model: CausalLM, rounds: number, peak?: GemmPeak): Promise<StepTimes> {
+/** Optimizer steps on a batch of 4 x 192 tokens. */
+export async function steps(
+  model: CausalLM,
+  rounds: number,
+  { peak, dropout = false }: { peak?: GemmPeak; dropout?: boolean } = {},
+): Promise<StepTimes> {
   const inputIds = Int32Array.from({ length: TOKENS }, (_, i) => (i * 7919) % model.architecture.vocabSize);
   const batch: Batch = {
     shape: [B, T],
@@ -152,6 +169,7 @@ async function steps(model: CausalLM, rounds: number, peak?: GemmPeak): Promise<
     epsilon: 1e-8,
     momentum: 0,
   });
+  const settled = await deviceClock(model.engine);
   const whole: number[] = [];
   const updates: number[] = [];
   const peaks: number[] = [];
@@ -164,10 +182,12 @@ async function steps(model: CausalLM, rounds: number, peak?: GemmPeak): Promise<
       lossScale: 1 / countLabels(batch),
       accumulate: false,
       gradientCheckpointing: false,
+      dropout: dropout ? { seed: 1, step: round } : undefined,
     });
     const halfway = performance.now();
     const norm = await gradientNorm(model.engine, gradients);
     await optimizer.step(1e-5, Math.min(1, 1 / norm));
+    await settled();
     if (round < 0) continue;
     whole.push(performance.now() - started);
     updates.push(performance.now() - halfway);
@@ -176,7 +196,14 @@ async function steps(model: CausalLM, rounds: number, peak?: GemmPeak): Promise<
   return { stepMs: median(whole), optimizerMs: median(updates), stepsMs: whole, peaks };
 }
 
-function median(values: readonly number[]): number {
+/** Waits for what a device has been given to do: it does one thing after the other, and this reads a number last. */
+export async function deviceClock({ device }: Engine): Promise<() => Promise<void>> {
+  if (device === undefined) return async () => {};
+  const number = await device.store(Float32Array.of(0));
+  return async () => void (await device.read(number));
+}
+
+export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.floor(sorted.length / 2)];
 }

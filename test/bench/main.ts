@@ -1,11 +1,13 @@
 /**
- * `npm run bench -- gpt2|mistral|mistral-layer|dataset|notebook|preflight|resume [--json]`: speeds as ratios inside one run, and peak
+ * `npm run bench -- gpt2|gpu|mistral|mistral-layer|dataset|notebook|preflight|resume [--json]`: speeds as ratios inside one run, and peak
  * memory. Never part of the tests, whose machine may be busy. `mistral` takes `--layers N --folder F --rows R --tokens T
- * --steps S`.
+ * --steps S`, `gpu` takes `--provider P --layers N`.
  */
 import { parseArgs } from 'node:util';
 import { benchDataset } from './dataset';
 import { benchGpt2 } from './gpt2';
+import { benchGpu } from './gpu';
+import type { Provider } from '../../lib/engine';
 import { benchMistral } from './mistral';
 import { benchWholeMistral } from './mistral-whole';
 import type { WholeBench } from './mistral-whole';
@@ -21,7 +23,7 @@ async function main(): Promise<void> {
     allowPositionals: true,
     options: {
       json: { type: 'boolean', default: false },
-      ...{ layers: text, folder: text, rows: text, tokens: text, steps: text },
+      ...{ layers: text, folder: text, rows: text, tokens: text, steps: text, provider: text },
     },
   });
   const { json } = values;
@@ -72,6 +74,34 @@ async function main(): Promise<void> {
     };
     const result = await benchWholeMistral({ folder, ...sizes });
     print(json, result, wholeRows(result));
+  } else if (which === 'gpu') {
+    const provider = values.provider as Provider | undefined;
+    const layers = values.layers === undefined ? undefined : Number(values.layers);
+    const result = await benchGpu({ provider, layers });
+    const step = (timed: { stepMs: number; tokensPerSecond: number }): string =>
+      `${timed.stepMs.toFixed(0)} ms, ${timed.tokensPerSecond.toFixed(0)} tokens/s`;
+    const { mistral, tokensPerSecond } = result;
+    print(json, result, [
+      [
+        'float32 GEMM 2048^3, 4096^3',
+        `${result.gemmGflops.map((value) => value.toFixed(0)).join(', ')} GFLOP/s`,
+      ],
+      ['full fine-tuning step of GPT-2, 4 x 192 tokens', step(result.full)],
+      ['  of which clipping and AdamW', `${result.optimizerMs.toFixed(0)} ms`],
+      ['  share of the larger GEMM', percent(result.fullShareOfPeak)],
+      ['  with dropout', step(result.fullWithDropout)],
+      ['LoRA step (r 8, c_attn)', step(result.lora)],
+      [
+        'generation, batch 1 and 16',
+        `${tokensPerSecond.one.toFixed(0)} and ${tokensPerSecond.sixteen.toFixed(0)} tokens/s`,
+      ],
+      [
+        `${mistral.layers} layers of Mistral-7B in NF4`,
+        `on the GPU in ${mistral.loadSeconds.toFixed(1)} s, ${(mistral.heldBytes / 1e9).toFixed(2)} GB`,
+      ],
+      ['  LoRA step, 2 x 192 tokens', `${mistral.stepMs.toFixed(0)} ms`],
+      ['  a token', `${mistral.tokenMs.toFixed(0)} ms`],
+    ]);
   } else if (which === 'preflight') {
     const results = benchPreflight(numbers.length > 0 ? numbers.map(Number) : undefined);
     const signed = (share: number): string => `${share >= 0 ? '+' : ''}${percent(share)}`;
@@ -110,7 +140,7 @@ async function main(): Promise<void> {
     );
   } else {
     console.error(
-      `bench: expected gpt2, mistral, mistral-layer, dataset, notebook, preflight or resume, got ${which}.`,
+      `bench: expected gpt2, gpu, mistral, mistral-layer, dataset, notebook, preflight or resume, got ${which}.`,
     );
     process.exit(2);
   }

@@ -15,6 +15,8 @@ import {
   peakMemoryBytes,
 } from '../../lib/models';
 import type { FrozenLayer } from '../../lib/models';
+import { DeviceLayers, placeOnDevice } from '../../lib/models/device-layers';
+import type { DeviceLayer } from '../../lib/models/device-layers';
 import { ResidentLayers } from '../../lib/models/frozen-layers';
 import { allocateParameters } from '../../lib/models/parameters';
 import { BitsAndBytesConfig, dynamicCodeBook, fourBitCodeBook } from '../../lib/quantization';
@@ -60,7 +62,7 @@ export async function benchMistral(options: MistralBenchOptions = {}): Promise<M
   const engine = await createEngine();
   // A trained embedding, here of 64 rows, makes the layer pass its input's gradient on, as all but the first layer do.
   const lora = { r: 8, loraAlpha: 16, loraDropout: 0.05, modulesToSave: ['embed_tokens'] };
-  const model = getPeftModel(layerModel(engine), new LoraConfig(lora));
+  const model = getPeftModel(await randomMistral(engine, { layers: 1, vocabSize: 64 }), new LoraConfig(lora));
   try {
     const linearWeights = model.architecture.modules.reduce((sum, m) => sum + m.inSize * m.outSize, 0);
     const batch = randomBatch(batchSize, sequenceLength);
@@ -96,33 +98,44 @@ export async function benchMistral(options: MistralBenchOptions = {}): Promise<M
   }
 }
 
-/** Mistral-7B with one layer and a vocabulary of 64, weights random, linear ones in NF4 with double quantization. */
-function layerModel(engine: Engine): CausalLM {
+/** Mistral-7B's layers, weights random, linear ones in NF4 with double quantization: on the engine's device where it has one. */
+export async function randomMistral(
+  engine: Engine,
+  { layers, vocabSize }: { layers: number; vocabSize: number },
+): Promise<CausalLM> {
   const architecture = mistral({
-    num_hidden_layers: 1,
-    vocab_size: 64,
+    num_hidden_layers: layers,
+    vocab_size: vocabSize,
     rms_norm_eps: 1e-5,
     sliding_window: 4096,
   });
-  const layer: FrozenLayer = new Map(
-    architecture.modules.map(({ name, inSize, outSize }) => [name, randomWeight(outSize, inSize)]),
+  const inMemory = new Map<number, FrozenLayer>();
+  const placed = new Map<number, DeviceLayer>();
+  for (let layer = 0; layer < layers; layer++) {
+    const weights: FrozenLayer = new Map(
+      architecture.modules.map(({ name, inSize, outSize }) => [name, randomWeight(outSize, inSize)]),
+    );
+    if (engine.device === undefined) inMemory.set(layer, weights);
+    else placed.set(layer, await placeOnDevice(engine.device, weights));
+  }
+  const linearNames = new Set(
+    Array.from({ length: layers }, (_, layer) =>
+      architecture.modules.map(({ name }) => `layers.${layer}.${name}.weight`),
+    ).flat(),
   );
-  const linearNames = new Set([...layer.keys()].map((name) => `layers.0.${name}.weight`));
   const parameters = allocateParameters(architecture.parameters.filter(({ name }) => !linearNames.has(name)));
   for (const { name, data } of parameters.byName.values()) {
-    for (let i = 0; i < data.length; i++) data[i] = name.includes('norm') ? 1 : 0.02 * Math.sin(i * 12.9898);
+    if (name.includes('norm')) data.fill(1);
+    else for (let i = 0; i < data.length; i++) data[i] = ((i * 7919) % 997) / 25_000 - 0.02;
   }
   const quantization = new BitsAndBytesConfig({
     loadIn4bit: true,
     bnb4bitQuantType: 'nf4',
     bnb4bitUseDoubleQuant: true,
   });
-  return new CausalLM(
-    architecture,
-    engine,
-    parameters,
-    new ResidentLayers(new Map([[0, layer]]), quantization),
-  );
+  const onHost = new ResidentLayers(inMemory, quantization);
+  const frozen = placed.size === 0 ? onHost : new DeviceLayers(placed, onHost, new Map());
+  return new CausalLM(architecture, engine, parameters, frozen);
 }
 
 function randomWeight(outSize: number, inSize: number): QuantizedTensor {

@@ -84,6 +84,36 @@ describe('arrays that are kept', () => {
   });
 });
 
+describe('optimizers on the device', () => {
+  for (const name of ['adamw', 'sgd', 'lion'] as const) {
+    it(`${name}: large and small parameters, decayed and not, as on the CPU`, async () => {
+      // Two that are updated by themselves, and neighbours that are joined.
+      const lengths = [70_000, 12, 300, 80_000, 5, 7, 9];
+      const ended: Float32Array[] = [];
+      for (const provider of ['webgpu', 'cpu'] as const) {
+        const engine = await createEngine({ provider, threads: 1 });
+        const flat = Float32Array.from({ length: 150_333 }, (_, i) => Math.sin(i));
+        let offset = 0;
+        const parameters = lengths.map((length, i) => {
+          const data = flat.subarray(offset, (offset += length));
+          return { name: `p${i}`, shape: [length], decay: i < 3, data };
+        });
+        const gradients = allocateGradients(parameters);
+        gradients.flat.forEach((_, i) => (gradients.flat[i] = Math.cos(3 * i)));
+        const optimizer = createOptimizer({
+          ...{ name, engine, parameters, gradients, weightDecay: 0.1 },
+          ...{ beta1: 0.9, beta2: 0.99, epsilon: 1e-6, momentum: 0.9 },
+        });
+        for (let step = 0; step < 3; step++) await optimizer.step(1e-2, 0.5);
+        await engine.device?.settle();
+        ended.push(Float32Array.from([...flat, ...[...optimizer.state.values()].flatMap((x) => [...x])]));
+        await engine.dispose();
+      }
+      assertClose(ended[0], ended[1], { absolute: 1e-6, relative: 1e-5 }, name);
+    });
+  }
+});
+
 describe('training steps', () => {
   const [B, T] = [2, 12];
   const ids = Int32Array.from({ length: B * T }, (_, i) => (i * 37) % CONFIG.vocab_size);

@@ -147,7 +147,7 @@ test('the gradient norm is the Euclidean norm, over chunk borders too', async ()
   const engine = await createEngine();
   const flat = Float32Array.from({ length: (1 << 20) + 5 }, (_, i) => (i % 7) - 3);
   const expected = Math.sqrt(flat.reduce((sum, x) => sum + x * x, 0));
-  const norm = await gradientNorm(engine, { flat, byName: new Map() });
+  const norm = await gradientNorm(engine, { flat, byName: new Map(), shapes: new Map() });
   assert.ok(Math.abs(norm / expected - 1) < 1e-6, `${norm} instead of ${expected}`);
   await engine.dispose();
 });
