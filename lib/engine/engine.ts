@@ -63,8 +63,8 @@ export interface EngineOptions {
   /** 'compiled' (default) or 'eager'. */
   kind?: 'compiled' | 'eager';
   /**
-   * Hardware for compiled functions. 'auto': WebGPU where a GPU is there and faster (see `gpuRace`), else 'cpu'.
-   * Default: TUNEBOOK_PROVIDER from the environment, else 'auto'.
+   * Hardware for compiled functions. 'auto', the default: what TUNEBOOK_PROVIDER in the environment names, else
+   * WebGPU where a GPU is there and faster (see `gpuRace`), else 'cpu'.
    */
   provider?: Provider | 'auto';
   /** TensorFlow.js backend for eager functions; default 'cpu'. */
@@ -82,7 +82,9 @@ const optionsSchema = z.strictObject({
   kind: z.enum(['compiled', 'eager']).default('compiled'),
   provider: z
     .enum([...PROVIDERS, 'auto'])
-    .prefault(() => (process.env.TUNEBOOK_PROVIDER ?? 'auto') as Provider),
+    .default('auto')
+    .transform((provider) => (provider === 'auto' ? (process.env.TUNEBOOK_PROVIDER ?? 'auto') : provider))
+    .pipe(z.enum([...PROVIDERS, 'auto'])),
   backend: z.enum(['cpu', 'wasm', 'tensorflow']).default('cpu'),
   threads: z
     .int()

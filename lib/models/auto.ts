@@ -73,9 +73,9 @@ export const AutoModelForCausalLM = {
       // A model that is larger than memory leaves none to keep between runs.
       const isLarge = frozen !== undefined && frozen.resident(architecture.layers - 1) === undefined;
       // Frozen weights would travel to a GPU with every pass: it is taken where maxMemory says how much of it.
-      const provider =
-        frozen !== undefined && engine?.provider === undefined ? { provider: 'cpu' as const } : {};
-      created ??= await createEngine({ memoryArena: !isLarge, ...engine, ...provider });
+      const isOpen = (engine?.provider ?? 'auto') === 'auto' && process.env.TUNEBOOK_PROVIDER === undefined;
+      const provider = isOpen && frozen !== undefined ? 'cpu' : engine?.provider;
+      created ??= await createEngine({ memoryArena: !isLarge, ...engine, provider });
       return new CausalLM(architecture, created, parameters, frozen);
     } catch (error) {
       await created?.dispose();
