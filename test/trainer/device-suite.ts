@@ -217,7 +217,7 @@ describe('training steps', () => {
       const before = model.parameters.flat.slice();
       const args = new TrainingArguments({
         ...{ outputDir: path.join(outputDir, provider), maxSteps: 3, learningRate: 1e-3, adamEpsilon: 1e-4 },
-        ...{ perDeviceTrainBatchSize: 2, saveSteps: 2, saveStrategy: 'steps', preflight: false },
+        ...{ perDeviceTrainBatchSize: 2, saveSteps: 2, saveStrategy: 'steps' },
       });
       const row = { inputIds: [...ids.subarray(0, T)], labels: [...ids.subarray(0, T)] };
       const trainer = new Trainer({ model, args, trainDataset: [row, row, row, row] });
