@@ -21,7 +21,7 @@ export class DeviceDecoder implements Decoder {
   /** @param options.longest most tokens that a row will hold */
   constructor(
     private readonly model: CausalLM,
-    private readonly device: DeviceMemory,
+    device: DeviceMemory,
     private readonly options: { readonly prompts: readonly (readonly number[])[]; readonly longest: number },
   ) {
     this.room = new Workspace(device);
@@ -131,7 +131,7 @@ export class DeviceDecoder implements Decoder {
   }
 
   private inRoom<Result>(work: (room: Workspace) => Promise<Result>): Promise<Result> {
-    return withWorkspace(this.device, work);
+    return withWorkspace(this.model, work);
   }
 }
 

@@ -31,7 +31,7 @@ import type { Parameter, ParameterSet } from './parameters';
 import { allLayers, headLogits } from './layers';
 import { meanLoss } from './loss';
 import { withWorkspace } from './workspace';
-import type { Workspace } from './workspace';
+import type { HostPool, Workspace } from './workspace';
 
 /** Keys and values of one layer, float32 [B, KV, S, D] each. */
 export interface LayerCache {
@@ -43,6 +43,8 @@ export class CausalLM {
   private readonly adapters = new AdapterSet(() => (this.feedsByLayer = []));
   private readonly restored = new RestoreBuffers();
   private disposed = false;
+  /** Arrays that passes use one after the other. */
+  readonly hostPool: HostPool = new Map();
 
   /** @param frozen weights of linear modules that are not among the parameters, where the model has such */
   constructor(
@@ -206,7 +208,7 @@ export class CausalLM {
   }
 
   private inRoom<Result>(work: (room: Workspace) => Promise<Result>): Promise<Result> {
-    return withWorkspace(this.engine.device, work);
+    return withWorkspace(this, work);
   }
 
   /** float32 [..., C] -> [..., V], on the host */

@@ -6,7 +6,6 @@ import { dropoutMask, packedKey } from '../engine';
 import type { DropoutKey } from '../engine';
 import type { HostTensor } from '../types';
 import type { CausalLM } from './causal-lm';
-import { sizeOf } from './parameters';
 import type { Workspace } from './workspace';
 
 /** `step` counts micro-batches over the whole run. */
@@ -16,8 +15,10 @@ export type DropoutRequest = Readonly<Pick<DropoutKey, 'seed' | 'step'>>;
 export const EMBEDDING_LAYER = -1;
 
 export interface PassDropout {
-  /** Block inputs `dropout.<site>` of a layer. */
+  /** Block inputs `dropout.<site>` of a layer; `done` when they have been used. */
   layer(layer: number): Record<string, HostTensor>;
+  /** Gives a layer's masks back, which are drawn again where they are asked for again. */
+  done(feeds: Readonly<Record<string, HostTensor>>): void;
   /** Of the embeddings: a mask of this shape, or its key; undefined without dropout. */
   embedding(form: 'mask' | 'key', shape: readonly number[]): HostTensor | undefined;
 }
@@ -28,7 +29,7 @@ export function passDropout(
   [B, T]: readonly [number, number],
   { request, room }: { request: DropoutRequest | undefined; room: Workspace },
 ): PassDropout {
-  if (request === undefined) return { layer: () => ({}), embedding: () => undefined };
+  if (request === undefined) return { layer: () => ({}), done: () => {}, embedding: () => undefined };
   const { architecture, adapter } = model;
   const onDevice = room.device !== undefined;
 
@@ -38,7 +39,7 @@ export function passDropout(
   ): HostTensor => {
     const key = { ...request, layer, site };
     if (form === 'key') return { data: packedKey(key, rate), shape: [2] };
-    return { data: dropoutMask(key, sizeOf(shape), rate), shape };
+    return { data: dropoutMask(key, room.output(shape), rate), shape };
   };
   const ofLayer = (layer: number): Record<string, HostTensor> => {
     const sites = architecture.dropoutSites.map((site) => ({ ...site, shape: site.shape(B, T) }));
@@ -55,8 +56,12 @@ export function passDropout(
   const rate = architecture.embeddingDropout;
   const embedding: PassDropout['embedding'] = (form, shape) =>
     rate === 0 ? undefined : draw(form, { layer: EMBEDDING_LAYER, site: 0, rate, shape });
-  if (!onDevice) return { layer: ofLayer, embedding };
+  const done: PassDropout['done'] = (feeds) => {
+    for (const [name, { data }] of Object.entries(feeds))
+      if (name.startsWith('dropout.')) room.giveBack(data);
+  };
+  if (!onDevice) return { layer: ofLayer, done, embedding };
   // Small enough to be made at once, so that they are sent together and are the same arrays forward and back.
   const keys = Array.from({ length: architecture.layers }, (_, layer) => room.keep(ofLayer(layer)));
-  return { layer: (layer) => keys[layer], embedding };
+  return { layer: (layer) => keys[layer], done: () => {}, embedding };
 }

@@ -35,7 +35,7 @@ export interface BackwardRequest {
 /** @returns the scaled loss of the batch, without gradients or dropout. */
 export async function batchLoss(model: CausalLM, batch: Batch, lossScale: number): Promise<number> {
   model.checkIds(batch.inputIds, batch.shape[1]);
-  return withWorkspace(model.engine.device, async (room) => {
+  return withWorkspace(model, async (room) => {
     const head = headPass(model, { batch, lossScale, room });
     return head.loss(await model.hidden(batch, batch.inputIds, room));
   });
@@ -48,7 +48,7 @@ export async function forwardBackward(
   request: BackwardRequest,
 ): Promise<number> {
   model.checkIds(request.batch.inputIds, request.batch.shape[1]);
-  return withWorkspace(model.engine.device, (room) => wholePass({ model, gradients, request, room }));
+  return withWorkspace(model, (room) => wholePass({ model, gradients, request, room }));
 }
 
 async function wholePass(asked: {
@@ -85,6 +85,7 @@ async function wholePass(asked: {
       // Frozen weights may stay in 4 bits here; the backward pass restores them and computes the layer again.
       const feeds = { x, ...shared, ...dropout.layer(layer) };
       x = (await model.runBlock(layer, feeds, { into: { y: room.output(x.shape) } })).y;
+      dropout.done(feeds);
       continue;
     }
     const before = await pass(layer, x);
@@ -92,6 +93,7 @@ async function wholePass(asked: {
     x = outputs.y;
     // Restored weights do not outlive their layer, nor do other inputs where everything is computed again.
     const isKept = model.frozen === undefined && !request.gradientCheckpointing;
+    if (!isKept) dropout.done(before.feeds);
     kept.set(layer, { ...before, residuals, feeds: isKept ? before.feeds : {} });
   }
 
@@ -110,6 +112,7 @@ async function wholePass(asked: {
     if (wantsX) into.d_x = spare as Float32Array;
     const residuals = before?.residuals ?? {};
     const results = await vjp.backward({ ...feeds, ...sums }, residuals, upstream, { into });
+    dropout.done(feeds);
     if (results.d_x !== undefined) [upstream, spare] = [results.d_x, upstream.data];
   }
   if (trainsEmbedding) await embedding.backward(upstream, gradients, request.accumulate);

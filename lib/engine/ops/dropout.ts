@@ -23,12 +23,12 @@ export interface DropoutKey {
 
 /**
  * A mask to multiply with: 0 with probability `rate`, else the inverse of the share that stays.
- * @param length number of elements
+ * @param into number of elements, or the array that is written
  * @param rate in [0, 1), taken to the next 1 / 65536
  * @returns float32 [length]
  */
-export function dropoutMask(key: DropoutKey, length: number, rate: number): Float32Array {
-  return drawnMask(packedKey(key, rate), length);
+export function dropoutMask(key: DropoutKey, into: number | Float32Array, rate: number): Float32Array {
+  return drawnMask(packedKey(key, rate), typeof into === 'number' ? new Float32Array(into) : into);
 }
 
 /**
@@ -55,7 +55,8 @@ export function packedKey(key: DropoutKey, rate: number): Int32Array {
  */
 export function maskOfKey(key: Tensor, shape: readonly number[]): Tensor {
   if (isTracing()) return tf.engine().runKernel(KERNEL, { key }, { shape: [...shape] }) as Tensor;
-  return tf.tensor(drawnMask(key.dataSync() as Int32Array, sizeOf(shape)), [...shape]);
+  const mask = new Float32Array(sizeOf(shape));
+  return tf.tensor(drawnMask(key.dataSync() as Int32Array, mask), [...shape]);
 }
 
 /**
@@ -72,16 +73,23 @@ export function uniformNoise(key: DropoutKey, length: number): Float32Array {
   return noise;
 }
 
-/** One 32-bit draw makes two 16-bit decisions, each by a comparison of signed numbers. */
-function drawnMask([stream, dropped]: Int32Array, length: number): Float32Array {
-  const mask = new Float32Array(length);
-  const kept = 65536 / (65536 - dropped);
-  const limit = (dropped - 32768) * 65536;
-  for (let i = 0; i < length; i += 2) {
-    const bits = draw(stream, i >> 1);
-    mask[i] = bits << 16 < limit ? 0 : kept;
-    if (i + 1 < length) mask[i + 1] = bits < limit ? 0 : kept;
+/**
+ * One 32-bit draw makes two 16-bit decisions. Without branches, which a processor cannot foresee here: what is kept is
+ * the pattern of its bits, ANDed with the sign of a difference.
+ */
+function drawnMask([stream, dropped]: Int32Array, mask: Float32Array): Float32Array {
+  const { length } = mask;
+  const patterns = new Int32Array(mask.buffer, mask.byteOffset, length);
+  const kept = new Int32Array(Float32Array.of(65536 / (65536 - dropped)).buffer)[0];
+  const decided = (place: number): number => kept & ~(((place ^ 0x8000) - dropped) >> 31);
+  let counter = stream;
+  for (let i = 0; i < length - 1; i += 2) {
+    counter = (counter + GOLDEN) | 0;
+    const bits = mix(counter);
+    patterns[i] = decided(bits & 0xffff);
+    patterns[i + 1] = decided(bits >>> 16);
   }
+  if (length % 2 === 1) patterns[length - 1] = decided(mix(counter + GOLDEN) & 0xffff);
   return mask;
 }
 
@@ -96,20 +104,20 @@ function draw(stream: number, i: number): number {
 
 /** 2^32 divided by the golden ratio: neighbours are far from each other. */
 const GOLDEN = 0x9e3779b1;
-const ROUNDS = 3;
-
 /**
  * Every input bit moves every output bit: x (2 x + 1), the one-to-one map of RC6 (Rivest et al. 1998) whose upper bits
  * depend on all of x, and its halves changing places, three times. It needs no more than products, sums and quotients
  * of whole numbers, which every hardware has.
  */
 function mix(x: number): number {
-  let h = x | 0;
-  for (let round = 0; round < ROUNDS; round++) {
-    h = Math.imul(h, (2 * h + 1) | 0);
-    h = ((h << 16) + ((h / 65536) | 0)) | 0;
-  }
-  return h;
+  return mixOnce(mixOnce(mixOnce(x | 0)));
+}
+const ROUNDS = 3;
+
+function mixOnce(x: number): number {
+  const h = Math.imul(x, ((x << 1) + 1) | 0);
+  // The second term is h / 65536, rounded toward zero.
+  return ((h << 16) + ((h + ((h >> 31) & 0xffff)) >> 16)) | 0;
 }
 
 const KERNEL = 'TunebookDropoutMask';
