@@ -11,6 +11,7 @@ import os from 'node:os';
 import path from 'node:path';
 import type * as Zmq from 'zeromq';
 import { TunebookError } from '../types';
+import { endGroup, endMarked, kernelMark } from './left-processes';
 import {
   decodeMessage,
   encodeMessage,
@@ -69,6 +70,9 @@ interface Pending {
 }
 
 type Channel = 'shell' | 'control';
+
+/** How long what a dead kernel wrote last may take to arrive. */
+const pipePatienceMs = 2000;
 
 const loadZmq = (): typeof Zmq => createRequire(__filename)('zeromq') as typeof Zmq;
 
@@ -139,9 +143,15 @@ export class KernelClient {
         this.#exit ??= { code: null, signal: null, lastWords: error.message };
         resolve(this.#exit);
       });
-      child.once('close', (code, signal) => {
-        this.#exit ??= { code, signal, lastWords };
-        resolve(this.#exit);
+      child.once('exit', (code, signal) => {
+        this.#endProcesses(); // a child that inherited the pipes would keep them open
+        const settle = (): void => {
+          clearTimeout(patience);
+          this.#exit ??= { code, signal, lastWords };
+          resolve(this.#exit);
+        };
+        const patience = setTimeout(settle, pipePatienceMs);
+        child.once('close', settle); // the last words have been read
       });
     });
     void this.exited.then((exit) => {
@@ -199,7 +209,7 @@ export class KernelClient {
     const [command, ...rest] = argv.map((part) => part.replace('{connection_file}', file));
     const child = spawn(command, rest, {
       cwd,
-      env: { ...process.env, ...env },
+      env: { ...process.env, ...env, [kernelMark]: folder },
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: process.platform !== 'win32', // its own process group: Ctrl-C is ours to pass on, kill takes all
       windowsHide: true,
@@ -212,8 +222,8 @@ export class KernelClient {
     // iopub subscriptions take a moment: ask until an idle of one's own request came back.
     while (Date.now() - start < timeoutMs) {
       const { id, done } = this.request('shell', 'kernel_info_request', {});
-      const timer = new Promise<null>((resolve) => setTimeout(resolve, 250, null));
-      const reply = await Promise.race([done, timer]);
+      const pause = new Promise<null>((resolve) => setTimeout(resolve, 250, null));
+      const reply = await Promise.race([done, pause]);
       this.#pending.delete(id);
       if (reply) {
         this.info = reply.content;
@@ -306,27 +316,27 @@ export class KernelClient {
     const asked = this.request('control', 'shutdown_request', { restart: false }, false).done.catch(
       () => null,
     );
-    const patience = new Promise<null>((resolve) => setTimeout(resolve, 3000, null));
+    let timer: NodeJS.Timeout | undefined;
+    const patience = new Promise<null>((resolve) => {
+      timer = setTimeout(resolve, 3000, null);
+    });
     await Promise.race([asked, patience]);
     await Promise.race([this.exited, patience]);
+    clearTimeout(timer); // the program that waits for nothing else may end now
     return this.kill();
   }
 
-  /** Ends the kernel and its process group at once. */
+  /** Ends the kernel and all that it has started at once. */
   async kill(): Promise<KernelExit> {
-    this.#signalGroup('SIGKILL');
+    this.#endProcesses();
     const exit = await this.exited;
     this.#close();
     return exit;
   }
 
-  #signalGroup(signal: NodeJS.Signals): void {
-    try {
-      if (process.platform === 'win32') this.#child.kill(signal);
-      else if (this.pid > 0) process.kill(-this.pid, signal);
-    } catch {
-      // already gone
-    }
+  #endProcesses(): void {
+    if (this.pid > 0) endGroup(this.pid);
+    endMarked(this.#folder);
   }
 
   #raw(name: 'stdout' | 'stderr', text: string): void {
@@ -368,6 +378,8 @@ export class KernelClient {
     if (this.#closed) return;
     this.#closed = true;
     for (const socket of Object.values(this.#sockets)) socket.close();
+    this.#child.stdout?.destroy();
+    this.#child.stderr?.destroy();
     fs.rmSync(this.#folder, { recursive: true, force: true });
   }
 }
