@@ -11,6 +11,7 @@ import os from 'node:os';
 import path from 'node:path';
 import type * as Zmq from 'zeromq';
 import { TunebookError } from '../types';
+import { describeExit, type KernelExit } from './kernel-exit';
 import { endGroup, endMarked, kernelMark } from './left-processes';
 import {
   decodeMessage,
@@ -31,6 +32,8 @@ export interface KernelOptions {
   readonly argv?: readonly string[];
   /** A start that takes longer is given up and tried again, three times in all. Default 10,000 ms. */
   readonly startTimeoutMs?: number;
+  /** Abort: a start that is still waited for is given up. */
+  readonly cancel?: AbortSignal;
 }
 
 /** A message that the kernel published, with the request it belongs to. */
@@ -40,14 +43,6 @@ export interface PublishedMessage {
   readonly metadata: MessageContent;
   /** `msg_id` of the request; '' for none. */
   readonly parentId: string;
-}
-
-/** How a kernel process ended. */
-export interface KernelExit {
-  readonly code: number | null;
-  readonly signal: NodeJS.Signals | null;
-  /** The end of what the process wrote to its own stderr: a heap's last words, for instance. */
-  readonly lastWords: string;
 }
 
 /** The kernel died, could not be started or does not answer. */
@@ -73,6 +68,7 @@ type Channel = 'shell' | 'control';
 
 /** How long what a dead kernel wrote last may take to arrive. */
 const pipePatienceMs = 2000;
+const defaultStartTimeoutMs = 10_000;
 
 const loadZmq = (): typeof Zmq => createRequire(__filename)('zeromq') as typeof Zmq;
 
@@ -173,12 +169,13 @@ export class KernelClient {
    * @throws KernelDeadError when it cannot be started in three tries
    */
   static async start(options: KernelOptions): Promise<KernelClient> {
-    const { startTimeoutMs = 10_000 } = options;
+    const { startTimeoutMs = defaultStartTimeoutMs, cancel } = options;
     let problem = '';
     for (let attempt = 0; attempt < 3; attempt++) {
+      if (cancel?.aborted) throw new KernelDeadError('kernel: its start was given up');
       const kernel = await KernelClient.#spawn(options);
       try {
-        await kernel.#waitUntilReady(startTimeoutMs);
+        await kernel.#waitUntilReady(startTimeoutMs, cancel);
         return kernel;
       } catch (error) {
         problem = error instanceof Error ? error.message : String(error);
@@ -217,12 +214,13 @@ export class KernelClient {
     return new KernelClient(child, folder, connection);
   }
 
-  async #waitUntilReady(timeoutMs: number): Promise<void> {
+  async #waitUntilReady(timeoutMs: number, cancel?: AbortSignal): Promise<void> {
     const start = Date.now();
     // iopub subscriptions take a moment: ask until an idle of one's own request came back.
-    while (Date.now() - start < timeoutMs) {
+    while (Date.now() - start < timeoutMs && !cancel?.aborted) {
       const { id, done } = this.request('shell', 'kernel_info_request', {});
-      const pause = new Promise<null>((resolve) => setTimeout(resolve, 250, null));
+      const waitMs = Math.min(250, start + timeoutMs - Date.now());
+      const pause = new Promise<null>((resolve) => setTimeout(resolve, waitMs, null));
       const reply = await Promise.race([done, pause]);
       this.#pending.delete(id);
       if (reply) {
@@ -382,15 +380,4 @@ export class KernelClient {
     this.#child.stderr?.destroy();
     fs.rmSync(this.#folder, { recursive: true, force: true });
   }
-}
-
-/** How a kernel ended, in words: its exit status, its signal, or that the memory was not enough. */
-export function describeExit({ code, signal, lastWords }: KernelExit): string {
-  if (/heap out of memory|Allocation failed|ENOMEM|bad_alloc/i.test(lastWords))
-    return 'kernel: it ran out of memory (give it more with NODE_OPTIONS=--max-old-space-size=MB, or use less)';
-  if (signal === 'SIGKILL')
-    return 'kernel: it was killed (SIGKILL), by the system for lack of memory or by another program';
-  const how = signal ? `it died of ${signal}` : `it ended with exit status ${code ?? 'unknown'}`;
-  const words = lastWords.trim().split('\n').slice(-3).join('\n');
-  return `kernel: ${how}${words === '' ? '' : `; it last wrote:\n${words}`}`;
 }

@@ -16,6 +16,7 @@ export interface Parameter {
   readonly typeText: string;
   /** The default as it stands in the cell. */
   readonly defaultText: string;
+  readonly defaultValue: ParameterValue;
   /** The comment on its line or above it: meaning and unit. */
   readonly comment: string;
   readonly keyword: 'const' | 'let';
@@ -158,6 +159,7 @@ export function readParameterCell(source: string): ParameterCell {
         type,
         typeText: declaration.type?.getText(file) ?? typeText(type),
         defaultText: declaration.initializer.getText(file),
+        defaultValue: value,
         comment: commentOf(ts, source, statement),
         keyword,
         typed: declaration.type !== undefined,
