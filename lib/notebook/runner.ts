@@ -32,6 +32,8 @@ export interface RunOptions {
   readonly timeoutMs?: number;
   /** For each cell; no limit by default. */
   readonly cellTimeoutMs?: number;
+  /** A cell that is stopped by a limit may take so long before it is interrupted again, then killed. Default 10,000 ms. */
+  readonly stopPatienceMs?: number;
   /** For each of the three tries to start the kernel. Default 10,000 ms. */
   readonly startTimeoutMs?: number;
   /** Writes the notebook with its parameters, and runs nothing. */

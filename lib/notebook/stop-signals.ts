@@ -1,7 +1,7 @@
 /** Ctrl-C and the system's request to end, as a run takes them. */
 
-/** How long a cell may take to stop after SIGTERM; who sent it will not wait for ever. */
-const termPatienceMs = 30_000;
+/** Who sent SIGTERM will not wait for ever. */
+const defaultTermPatienceMs = 30_000;
 
 /** Signals for a run; `off()` gives the process its own handling back. */
 export interface StopSignals {
@@ -15,8 +15,13 @@ export interface StopSignals {
 /**
  * The first Ctrl-C lets the running cell stop cleanly, the second kills the kernel. SIGTERM does the first at once and
  * the second half a minute later.
+ * @param say tells the user
+ * @param termPatienceMs how long a cell may take to stop after SIGTERM
  */
-export function onStopSignals(say: (text: string) => void): StopSignals {
+export function onStopSignals(
+  say: (text: string) => void,
+  termPatienceMs = defaultTermPatienceMs,
+): StopSignals {
   const interrupt = new AbortController();
   const kill = new AbortController();
   let timer: NodeJS.Timeout | undefined;

@@ -117,6 +117,9 @@ describe('parameters', () => {
       ].join('\n'),
     );
     assert.deepEqual(validateNotebook(twice), []);
+    // TypeScript ends a line, and so a string, at these two; JSON does not.
+    const lines = injectParameters(notebook, { model: 'a\u2028b\u2029c' });
+    assert.match(cellSource(lines.cells[2]), /const model: string = "a\\u2028b\\u2029c";$/m);
     assert.throws(() => injectParameters(makeNotebook(['1']), { a: 1 }), /no cell of the notebook is tagged/);
   });
 });

@@ -6,6 +6,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { after, describe, it } from 'node:test';
 import { cellSource, joinText, validateNotebook, type Notebook } from '../../lib/notebook/nbformat';
+import { onStopSignals } from '../../lib/notebook/stop-signals';
 import { isRunning, sleep } from './kernel-session';
 import { Workplace } from './make-notebook';
 
@@ -188,6 +189,51 @@ describe('the command run', { timeout: 120_000 }, () => {
       assert.ok(pid > 0);
       assert.equal(isRunning(pid), false);
     });
+
+  it('SIGTERM kills after a while, Ctrl-C when it comes again; without them nothing happens', async () => {
+    const said: string[] = [];
+    const term = onStopSignals((text) => said.push(text), 5);
+    const killed = new Promise((resolve) => term.kill.addEventListener('abort', resolve));
+    process.emit('SIGTERM', 'SIGTERM');
+    assert.deepEqual([term.interrupt.aborted, term.kill.aborted], [true, false]);
+    await killed;
+    term.off();
+    const hand = onStopSignals((text) => said.push(text), 5);
+    process.emit('SIGINT', 'SIGINT');
+    await sleep(50);
+    assert.deepEqual([hand.interrupt.aborted, hand.kill.aborted], [true, false]);
+    process.emit('SIGINT', 'SIGINT');
+    assert.equal(hand.kill.aborted, true);
+    hand.off();
+    assert.deepEqual(said, [
+      'Interrupted: the running cell may stop cleanly, in 0.005 s at most; Ctrl-C again kills it.',
+      'Interrupted: the running cell may stop cleanly; Ctrl-C again kills it.',
+    ]);
+    assert.deepEqual([process.listenerCount('SIGTERM'), process.listenerCount('SIGINT')], [0, 0]);
+  });
+
+  it('parameters arrive as they are, whatever is in them', () => {
+    const values: Record<string, unknown> = {
+      quotes: `'"\`\${process.exit(9)}\\ */ // <!-- </script>`,
+      lines: 'a\nb\r\u2028c\u0000\ud83d\ude00\n});process.exit(9);({',
+      list: ['"];process.exit(9);["', '__proto__'],
+      number: -1e-300,
+      nothing: null,
+    };
+    place.write('data.ipynb', [
+      `@parameters
+const quotes: string = '';
+const lines: string = '';
+const list: string[] = [];
+const number: number = 0;
+const nothing: string | null = '';`,
+      'import fs from "fs"; fs.writeFileSync(process.env.TUNEBOOK_OUTPUT + "/got.json", JSON.stringify({ quotes, lines, list, number, nothing }));',
+    ]);
+    fs.writeFileSync(place.file('values.json'), JSON.stringify(values));
+    const { status, stderr } = call(['data.ipynb', '--params-file', 'values.json']);
+    assert.equal(status, 0, stderr);
+    assert.deepEqual(JSON.parse(fs.readFileSync(place.file('outputs/data/got.json'), 'utf8')), values);
+  });
 
   it('a reader that has seen enough does not end the run', async () => {
     place.write('long.ipynb', [
