@@ -93,6 +93,12 @@ describe('parameters', () => {
       () => checkParameters(parameters, { epochs: '3' }, false),
       /epochs: expected number, got 3/,
     );
+    // JSON and YAML can say 1e999.
+    for (const value of [Infinity, -Infinity, NaN])
+      assert.throws(
+        () => checkParameters(parameters, { epochs: value }, false),
+        /epochs: expected number, got/,
+      );
     assert.deepEqual(checkParameters(parameters, { epochs: 4, ranks: [1] }, false), {
       epochs: 4,
       ranks: [1],

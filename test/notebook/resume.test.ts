@@ -106,6 +106,7 @@ describe('the plan to resume', () => {
     ['what may change a needed value', ['const a = [1];', 'a.push(2)', 'a'], [1, 2]],
     ['a literal cannot change', ['const a = 1;', 'console.log(a)', 'a'], [1]],
     ['a let can', ['let a = 1;', 'a = 2', 'a'], [1, 2]],
+    ['not a property named like a later variable', ['console.log({ n: 1 })', 'let n = 5;', 'n'], [2]],
     ['destructured names', ['const { x: [y] } = { x: [1] };', 'y'], [1]],
     ['functions, classes and enums', ['function f() {}', 'class C {}', 'enum E {}', 'f(C, E)'], [1, 2, 3]],
     ['imports', ['import fs, { x as y } from "fs";', 'import * as all from "os";', 'all; y'], [1, 2]],

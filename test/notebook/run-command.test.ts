@@ -205,6 +205,11 @@ describe('the command run', { timeout: 120_000 }, () => {
     process.emit('SIGINT', 'SIGINT');
     assert.equal(hand.kill.aborted, true);
     hand.off();
+    const over = onStopSignals(() => undefined, 20);
+    process.emit('SIGTERM', 'SIGTERM');
+    over.off();
+    await sleep(60);
+    assert.equal(over.kill.aborted, false, 'nothing is left that would keep the process alive');
     assert.deepEqual(said, [
       'Interrupted: the running cell may stop cleanly, in 0.005 s at most; Ctrl-C again kills it.',
       'Interrupted: the running cell may stop cleanly; Ctrl-C again kills it.',

@@ -5,7 +5,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, describe, it } from 'node:test';
-import { cellSource, joinText, readNotebook, validateNotebook } from '../../lib/notebook/nbformat';
+import { cellSource, cellTags, joinText, readNotebook, validateNotebook } from '../../lib/notebook/nbformat';
 import { lockOutput } from '../../lib/notebook/output-lock';
 import { fillTemplate, listFiles, outputPlaces } from '../../lib/notebook/output-places';
 import { runNotebook } from '../../lib/notebook/runner';
@@ -102,6 +102,30 @@ describe('what an executed notebook says of its run', { timeout: 60_000 }, () =>
       assert.equal(typeof (cell.metadata.tunebook as { durationMs: unknown }).durationMs, 'number');
     await run(3);
     assert.deepEqual([recordOf(output).status, recordOf(output).message], ['error', 'Error: three']);
+  });
+
+  it('run again itself, it has the notes of its own failure only', async () => {
+    const notebook = place.write('again.ipynb', [
+      '@parameters\nconst a: number = 1;',
+      'if (a < 3) throw new Error(`a is ${a}`)',
+    ]);
+    const first = place.file('again/first.ipynb');
+    await runNotebook({ notebook, output: first, parameters: { a: 2 } });
+    const notes = (file: string): string[] =>
+      readNotebook(file)
+        .cells.filter((cell) => cellTags(cell).includes('tunebook-error'))
+        .map(cellSource);
+    assert.deepEqual([notes(first).length, notes(first)[0].includes('a is 2')], [2, true]);
+    for (const [a, count] of [
+      [1, 2],
+      [3, 0],
+    ]) {
+      const output = place.file(`again/${a}.ipynb`);
+      await runNotebook({ notebook: first, output, parameters: { a } });
+      assert.deepEqual(validateNotebook(readNotebook(output)), []);
+      assert.equal(notes(output).length, count);
+      assert.ok(!notes(output).join('').includes('a is 2'));
+    }
   });
 
   it('prepared only: the parameters are in it, and nothing has run', async () => {

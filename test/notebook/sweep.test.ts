@@ -296,6 +296,8 @@ describe('sweep', { timeout: 120_000 }, () => {
     const folder = place.file('points');
     fs.mkdirSync(folder);
     fs.writeFileSync(path.join(folder, 'rate=1'), 'a file');
+    fs.mkdirSync(path.join(folder, 'rate=3'));
+    fs.writeFileSync(path.join(folder, 'rate=3', 'metrics.json'), '{"loss": 9}'); // of another run
     const control = new AbortController();
     const runs = await sweepNotebook({
       notebook,
@@ -307,6 +309,10 @@ describe('sweep', { timeout: 120_000 }, () => {
     assert.deepEqual(
       runs.map(({ status }) => status),
       ['refused', 'ok', 'interrupted', 'interrupted'],
+    );
+    assert.deepEqual(
+      runs.map(({ metrics }) => metrics),
+      [{}, { loss: 2 }, {}, {}],
     );
     assert.match(String(runs[0].message), /rate=1: cannot be made/);
     assert.equal(fs.existsSync(path.join(folder, 'rate=3', 'points.ipynb')), false);
