@@ -7,12 +7,8 @@ import { checkNotebook, type CheckOptions } from './notebook/check';
 import { doctorCommand } from './notebook/doctor';
 import { installKernel, listKernels, uninstallKernel, type KernelPlace } from './notebook/kernelspec';
 import { repairFile } from './notebook/repair';
-import {
-  runCommand,
-  sweepCommand,
-  type RunCommandOptions,
-  type SweepCommandOptions,
-} from './notebook/run-command';
+import { runCommand, WrongCallError, type RunCommandOptions } from './notebook/run-command';
+import { sweepCommand, type SweepCommandOptions } from './notebook/sweep-command';
 import { TunebookError } from './types';
 
 function seconds(text: string): number {
@@ -41,15 +37,24 @@ const program = new Command('tunebook')
 program
   .command('run')
   .description('run a notebook from top to bottom, without Jupyter and without Python')
-  .argument('<notebooks...>', 'the notebooks; they are not changed')
+  .argument('<notebooks...>', 'the notebooks, which are not changed; - for the standard input')
   .option('-p, --param <name=value>', 'set a parameter (repeatable); checked against its type', collect, [])
-  .option('-o, --output <file>', 'the executed notebook (default: outputs/NAME/NAME.ipynb)')
+  .option(
+    '-o, --output <file>',
+    'the executed notebook, {name} for a parameter, - for the standard output (default: outputs/NAME/NAME.ipynb)',
+  )
   .option('--timeout <seconds>', 'limit for the whole run', seconds)
   .option('--cell-timeout <seconds>', 'limit for each cell', seconds)
+  .option(
+    '--start-timeout <seconds>',
+    'limit for each of three tries to start the kernel (default: 10)',
+    seconds,
+  )
   .option('--cwd <folder>', "folder that the code runs in (default: the notebook's)")
   .option('--from <cell>', 'number of the first cell to run, counting all cells', count)
   .option('--until <cell>', 'number of the last cell to run', count)
   .option('--list-params', 'show the parameters with types and defaults, and run nothing')
+  .option('--prepare-only', 'write the notebook with its parameters, and run nothing')
   .option('--params-file <file>', 'parameters from a .json or .yaml file; -p wins')
   .option('--resume', 'go on from the cell where the earlier run failed')
   .option('--html', 'also write the executed notebook as a page that opens offline')
@@ -64,12 +69,22 @@ program
   .command('sweep')
   .description('run a notebook over a grid of parameters and compare the runs')
   .argument('<notebook>')
-  .requiredOption('-g, --grid <name=value,value...>', 'a parameter and its values (repeatable)', collect, [])
+  .option('-g, --grid <name=value,value...>', 'a parameter and its values (repeatable)', collect, [])
+  .option('--grid-file <file>', 'the grid from a .json or .yaml file, a list for each name; -g wins')
   .option('-p, --param <name=value>', 'a parameter of all runs (repeatable)', collect, [])
+  .option('--params-file <file>', 'parameters of all runs from a .json or .yaml file; -p wins')
   .option('-o, --output <folder>', 'folder of the sweep (default: outputs/NAME-sweep)')
   .option('--metric <name>', "the metric to draw, from the runs' metrics.json")
   .option('-j, --jobs <count>', 'runs at a time', count)
   .option('--timeout <seconds>', 'limit for each run', seconds)
+  .option('--cell-timeout <seconds>', 'limit for each cell', seconds)
+  .option(
+    '--start-timeout <seconds>',
+    'limit for each of three tries to start a kernel (default: 10)',
+    seconds,
+  )
+  .option('--cwd <folder>', "folder that the code runs in (default: the notebook's)")
+  .option('--resume', 'keep the runs that went well, go on with the others')
   .action(async (notebook: string, options: SweepCommandOptions) => {
     process.exitCode = await sweepCommand(notebook, options);
   });
@@ -149,8 +164,14 @@ program
 addDatasetCommands(program);
 addGenerateCommand(program, count);
 
+// A reader that has seen enough (`| head`) ends no run.
+for (const stream of [process.stdout, process.stderr])
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
+
 program.parseAsync().catch((error: unknown) => {
   if (error instanceof Error && 'exitCode' in error) return; // commander has said it
-  process.exitCode = 1;
+  process.exitCode = error instanceof WrongCallError ? 2 : 1;
   console.error(error instanceof TunebookError ? error.message : error);
 });

@@ -4,8 +4,10 @@ import type { RunOptions, RunStatus } from './runner';
 
 const checkEveryMs = 500;
 const heartbeatPatienceMs = 5000;
-/** How long an interrupted cell may take to stop before it is interrupted again, and then killed. */
-const stopPatienceMs = 10_000;
+/** Default of `stopPatienceMs`. */
+const defaultStopPatienceMs = 10_000;
+/** How long a cell that was interrupted twice may take, at most. */
+const lastPatienceMs = 2000;
 
 /** What settles first: the promise, or null after a time. */
 async function within<T>(promise: Promise<T>, ms: number): Promise<T | null> {
@@ -24,16 +26,21 @@ async function within<T>(promise: Promise<T>, ms: number): Promise<T | null> {
  * Stops the running cell: asks twice, then kills the kernel. With `patient`, the first request may take as long as
  * it needs (a training run saves its state).
  */
-async function stopCell(kernel: KernelClient, done: Promise<unknown>, patient = false): Promise<void> {
+async function stopCell(
+  kernel: KernelClient,
+  done: Promise<unknown>,
+  patienceMs: number,
+  patient = false,
+): Promise<void> {
   const settled = done.then(
     () => true,
     () => true,
   );
   await kernel.interrupt().catch(() => undefined);
   if (patient) return;
-  if (await within(settled, stopPatienceMs)) return;
+  if (await within(settled, patienceMs)) return;
   await kernel.interrupt().catch(() => undefined);
-  if (await within(settled, 2000)) return;
+  if (await within(settled, Math.min(patienceMs, lastPatienceMs))) return;
   await kernel.kill();
 }
 
@@ -68,7 +75,7 @@ export function watchCell(cell: WatchedCell): () => void {
   const stop = (why: StopReason, patient = false): void => {
     if (cell.stopped()) return;
     cell.stop(why);
-    void stopCell(kernel, done, patient);
+    void stopCell(kernel, done, options.stopPatienceMs ?? defaultStopPatienceMs, patient);
   };
   const limit = (ms: number, message: string): void => {
     const timer = setTimeout(() => stop({ status: 'timeout', message }), Math.max(0, ms));

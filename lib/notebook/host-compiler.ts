@@ -10,6 +10,7 @@ import type { Converter, IsCompleteResult } from 'tslab/dist/converter';
 import type { ConsoleInterface, ConverterSet, Executor } from 'tslab/dist/executor';
 import type * as NewTypeScript from 'typescript';
 import { blankFileWords, declaredNames, keptNamespaces } from './cell-text';
+import { shareTimer } from './compiler-timers';
 import { KeptDeclarations } from './kept-declarations';
 import { lightProgram } from './light-program';
 import { LiveVariables, liveHelper, sharingLine } from './live-variables';
@@ -173,6 +174,7 @@ export function prepareTslab(console: ConsoleInterface, hooks: RunHooks): Prepar
   ): unknown => {
     const readFile = system.readFile.bind(system);
     system.readFile = (...place) => mendUnderscores(readFile(...place));
+    shareTimer(system);
     if (rootFiles.length === 0) rootFiles = files;
     return (ts.createWatchCompilerHost as unknown as (...all: unknown[]) => unknown)(
       files,

@@ -6,6 +6,7 @@ import { writeSync } from 'node:fs';
 import { Session } from 'node:inspector';
 import { parentPort, workerData } from 'node:worker_threads';
 import * as zmq from 'zeromq';
+import { endGroup, endMarked, kernelMark } from './left-processes';
 import { phase, slot, type ToMain, type ToWire } from './host-protocol';
 import {
   decodeMessage,
@@ -352,7 +353,10 @@ async function bindAll(): Promise<void> {
 // A kernel whose parent is gone has nobody to answer.
 const parentPid = process.ppid;
 setInterval(() => {
-  if (process.ppid !== parentPid) process.kill(process.pid, 'SIGKILL');
+  if (process.ppid === parentPid) return;
+  const mark = process.env[kernelMark];
+  if (mark !== undefined) endMarked(mark);
+  endGroup(process.pid);
 }, 1000);
 
 bindAll().catch((error: unknown) => {

@@ -11,6 +11,8 @@ import os from 'node:os';
 import path from 'node:path';
 import type * as Zmq from 'zeromq';
 import { TunebookError } from '../types';
+import { describeExit, type KernelExit } from './kernel-exit';
+import { endGroup, endMarked, kernelMark } from './left-processes';
 import {
   decodeMessage,
   encodeMessage,
@@ -30,6 +32,8 @@ export interface KernelOptions {
   readonly argv?: readonly string[];
   /** A start that takes longer is given up and tried again, three times in all. Default 10,000 ms. */
   readonly startTimeoutMs?: number;
+  /** Abort: a start that is still waited for is given up. */
+  readonly cancel?: AbortSignal;
 }
 
 /** A message that the kernel published, with the request it belongs to. */
@@ -39,14 +43,6 @@ export interface PublishedMessage {
   readonly metadata: MessageContent;
   /** `msg_id` of the request; '' for none. */
   readonly parentId: string;
-}
-
-/** How a kernel process ended. */
-export interface KernelExit {
-  readonly code: number | null;
-  readonly signal: NodeJS.Signals | null;
-  /** The end of what the process wrote to its own stderr: a heap's last words, for instance. */
-  readonly lastWords: string;
 }
 
 /** The kernel died, could not be started or does not answer. */
@@ -69,6 +65,10 @@ interface Pending {
 }
 
 type Channel = 'shell' | 'control';
+
+/** How long what a dead kernel wrote last may take to arrive. */
+const pipePatienceMs = 2000;
+const defaultStartTimeoutMs = 10_000;
 
 const loadZmq = (): typeof Zmq => createRequire(__filename)('zeromq') as typeof Zmq;
 
@@ -139,9 +139,15 @@ export class KernelClient {
         this.#exit ??= { code: null, signal: null, lastWords: error.message };
         resolve(this.#exit);
       });
-      child.once('close', (code, signal) => {
-        this.#exit ??= { code, signal, lastWords };
-        resolve(this.#exit);
+      child.once('exit', (code, signal) => {
+        this.#endProcesses(); // a child that inherited the pipes would keep them open
+        const settle = (): void => {
+          clearTimeout(patience);
+          this.#exit ??= { code, signal, lastWords };
+          resolve(this.#exit);
+        };
+        const patience = setTimeout(settle, pipePatienceMs);
+        child.once('close', settle); // the last words have been read
       });
     });
     void this.exited.then((exit) => {
@@ -163,12 +169,13 @@ export class KernelClient {
    * @throws KernelDeadError when it cannot be started in three tries
    */
   static async start(options: KernelOptions): Promise<KernelClient> {
-    const { startTimeoutMs = 10_000 } = options;
+    const { startTimeoutMs = defaultStartTimeoutMs, cancel } = options;
     let problem = '';
     for (let attempt = 0; attempt < 3; attempt++) {
+      if (cancel?.aborted) throw new KernelDeadError('kernel: its start was given up');
       const kernel = await KernelClient.#spawn(options);
       try {
-        await kernel.#waitUntilReady(startTimeoutMs);
+        await kernel.#waitUntilReady(startTimeoutMs, cancel);
         return kernel;
       } catch (error) {
         problem = error instanceof Error ? error.message : String(error);
@@ -199,7 +206,7 @@ export class KernelClient {
     const [command, ...rest] = argv.map((part) => part.replace('{connection_file}', file));
     const child = spawn(command, rest, {
       cwd,
-      env: { ...process.env, ...env },
+      env: { ...process.env, ...env, [kernelMark]: folder },
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: process.platform !== 'win32', // its own process group: Ctrl-C is ours to pass on, kill takes all
       windowsHide: true,
@@ -207,13 +214,14 @@ export class KernelClient {
     return new KernelClient(child, folder, connection);
   }
 
-  async #waitUntilReady(timeoutMs: number): Promise<void> {
+  async #waitUntilReady(timeoutMs: number, cancel?: AbortSignal): Promise<void> {
     const start = Date.now();
     // iopub subscriptions take a moment: ask until an idle of one's own request came back.
-    while (Date.now() - start < timeoutMs) {
+    while (Date.now() - start < timeoutMs && !cancel?.aborted) {
       const { id, done } = this.request('shell', 'kernel_info_request', {});
-      const timer = new Promise<null>((resolve) => setTimeout(resolve, 250, null));
-      const reply = await Promise.race([done, timer]);
+      const waitMs = Math.min(250, start + timeoutMs - Date.now());
+      const pause = new Promise<null>((resolve) => setTimeout(resolve, waitMs, null));
+      const reply = await Promise.race([done, pause]);
       this.#pending.delete(id);
       if (reply) {
         this.info = reply.content;
@@ -306,27 +314,27 @@ export class KernelClient {
     const asked = this.request('control', 'shutdown_request', { restart: false }, false).done.catch(
       () => null,
     );
-    const patience = new Promise<null>((resolve) => setTimeout(resolve, 3000, null));
+    let timer: NodeJS.Timeout | undefined;
+    const patience = new Promise<null>((resolve) => {
+      timer = setTimeout(resolve, 3000, null);
+    });
     await Promise.race([asked, patience]);
     await Promise.race([this.exited, patience]);
+    clearTimeout(timer); // the program that waits for nothing else may end now
     return this.kill();
   }
 
-  /** Ends the kernel and its process group at once. */
+  /** Ends the kernel and all that it has started at once. */
   async kill(): Promise<KernelExit> {
-    this.#signalGroup('SIGKILL');
+    this.#endProcesses();
     const exit = await this.exited;
     this.#close();
     return exit;
   }
 
-  #signalGroup(signal: NodeJS.Signals): void {
-    try {
-      if (process.platform === 'win32') this.#child.kill(signal);
-      else if (this.pid > 0) process.kill(-this.pid, signal);
-    } catch {
-      // already gone
-    }
+  #endProcesses(): void {
+    if (this.pid > 0) endGroup(this.pid);
+    endMarked(this.#folder);
   }
 
   #raw(name: 'stdout' | 'stderr', text: string): void {
@@ -368,17 +376,8 @@ export class KernelClient {
     if (this.#closed) return;
     this.#closed = true;
     for (const socket of Object.values(this.#sockets)) socket.close();
+    this.#child.stdout?.destroy();
+    this.#child.stderr?.destroy();
     fs.rmSync(this.#folder, { recursive: true, force: true });
   }
-}
-
-/** How a kernel ended, in words: its exit status, its signal, or that the memory was not enough. */
-export function describeExit({ code, signal, lastWords }: KernelExit): string {
-  if (/heap out of memory|Allocation failed|ENOMEM|bad_alloc/i.test(lastWords))
-    return 'kernel: it ran out of memory (give it more with NODE_OPTIONS=--max-old-space-size=MB, or use less)';
-  if (signal === 'SIGKILL')
-    return 'kernel: it was killed (SIGKILL), by the system for lack of memory or by another program';
-  const how = signal ? `it died of ${signal}` : `it ended with exit status ${code ?? 'unknown'}`;
-  const words = lastWords.trim().split('\n').slice(-3).join('\n');
-  return `kernel: ${how}${words === '' ? '' : `; it last wrote:\n${words}`}`;
 }

@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { TunebookError } from '../types';
 import type { GivenParameters } from './parameters';
+import { readYaml } from './yaml-values';
 
 const prefix = 'TUNEBOOK_PARAM_';
 
@@ -14,40 +15,9 @@ export function parametersFromEnvironment(env: NodeJS.ProcessEnv = process.env):
   return values;
 }
 
-/** A YAML scalar or a list in brackets, as JSON knows it. */
-function yamlValue(text: string): unknown {
-  if (text === '' || text === '~' || text === 'null') return null;
-  if (/^".*"$/.test(text)) return JSON.parse(text);
-  if (/^'.*'$/.test(text)) return text.slice(1, -1).replace(/''/g, "'");
-  if (/^\[.*\]$/.test(text)) {
-    const inner = text.slice(1, -1).trim();
-    return inner === '' ? [] : inner.split(',').map((part) => yamlValue(part.trim()));
-  }
-  if (text === 'true' || text === 'false') return text === 'true';
-  const number = Number(text);
-  return /^[+-]?[\d.]/.test(text) && !Number.isNaN(number) ? number : text;
-}
-
-function readYaml(text: string, file: string): GivenParameters {
-  const values: Record<string, unknown> = {};
-  let list: unknown[] | null = null;
-  for (const [i, line] of text.split(/\r?\n/).entries()) {
-    const bare = line.replace(/(?:^|\s)#.*$/, '').trimEnd();
-    if (bare.trim() === '' || bare === '---') continue;
-    const element = /^\s*-\s+(.*)$/.exec(bare);
-    const member = /^([A-Za-z_$][\w$]*):\s*(.*)$/.exec(bare);
-    if (element && list) list.push(yamlValue(element[1]));
-    else if (member) {
-      const [, name, value] = member;
-      list = value === '' ? [] : null;
-      values[name] = list ?? yamlValue(value);
-    } else throw new TunebookError(`${file}:${i + 1}: expected \`name: value\`, got ${line.trim()}`);
-  }
-  return values;
-}
-
 /**
- * Reads a file of parameters by its ending: `.json`, `.yaml` or `.yml` (names with values or lists; nothing nested).
+ * Reads a file of parameters by its ending: `.json`, `.yaml` or `.yml` (names with values or lists; nothing
+ * nested).
  * @throws TunebookError when the file is not of that form
  */
 export function readParameterFile(file: string): GivenParameters {

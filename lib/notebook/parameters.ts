@@ -16,6 +16,7 @@ export interface Parameter {
   readonly typeText: string;
   /** The default as it stands in the cell. */
   readonly defaultText: string;
+  readonly defaultValue: ParameterValue;
   /** The comment on its line or above it: meaning and unit. */
   readonly comment: string;
   readonly keyword: 'const' | 'let';
@@ -158,6 +159,7 @@ export function readParameterCell(source: string): ParameterCell {
         type,
         typeText: declaration.type?.getText(file) ?? typeText(type),
         defaultText: declaration.initializer.getText(file),
+        defaultValue: value,
         comment: commentOf(ts, source, statement),
         keyword,
         typed: declaration.type !== undefined,
@@ -229,6 +231,11 @@ export function checkParameters(
   return values;
 }
 
+/** A value as TypeScript: JSON, but for the two characters that end a line in TypeScript and not in JSON. */
+function literalText(value: ParameterValue): string {
+  return JSON.stringify(value).replace(/[\u2028\u2029]/g, (c) => `\\u${c.charCodeAt(0).toString(16)}`);
+}
+
 /** The source of the cell that overrides parameters; constants computed from them are computed again. */
 export function injectedSource(
   cell: ParameterCell,
@@ -238,7 +245,7 @@ export function injectedSource(
   const lines = cell.parameters
     .filter(({ name }) => changed.has(name))
     .map(
-      ({ keyword, name, typeText: type }) => `${keyword} ${name}: ${type} = ${JSON.stringify(values[name])};`,
+      ({ keyword, name, typeText: type }) => `${keyword} ${name}: ${type} = ${literalText(values[name])};`,
     );
   for (const { name, text, uses } of cell.derived) {
     if (![...uses].some((used) => changed.has(used))) continue;

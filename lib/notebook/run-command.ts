@@ -1,15 +1,15 @@
-/** `tunebook run`: one notebook, its live view, Ctrl-C, and the list of what it wrote. */
-import fs from 'node:fs';
+/** `tunebook run`: one notebook or several, the live view, Ctrl-C, and the list of what was written. */
 import path from 'node:path';
 import { TunebookError } from '../types';
 import { notebookToHtml } from './html-report';
 import { readNotebook, writeFileAtomic } from './nbformat';
-import { describeParameters, notebookParameters } from './parameters';
+import { listFiles, outputPlaces } from './output-places';
+import { checkParameters, describeParameters, notebookParameters, type GivenParameters } from './parameters';
 import { parametersFromEnvironment, readParameterFile } from './parameter-files';
-import { checkParameters } from './parameters';
+import { openPipes } from './run-pipes';
 import { inParallel, jsonSummary, junitReport } from './run-summary';
 import { runNotebook, type CellResult, type RunOptions, type RunResult } from './runner';
-import { gridValues, sweepNotebook } from './sweep';
+import { onStopSignals } from './stop-signals';
 import { formatDuration, formatSize, makeRunView } from './terminal-view';
 
 /** What the command line gives. */
@@ -18,10 +18,12 @@ export interface RunCommandOptions {
   readonly output?: string;
   readonly timeout?: number;
   readonly cellTimeout?: number;
+  readonly startTimeout?: number;
   readonly cwd?: string;
   readonly from?: number;
   readonly until?: number;
   readonly listParams?: boolean;
+  readonly prepareOnly?: boolean;
   readonly paramsFile?: string;
   readonly html?: boolean;
   readonly resume?: boolean;
@@ -31,33 +33,20 @@ export interface RunCommandOptions {
   readonly jobs?: number;
 }
 
-/** Reads `name=value` arguments. */
+/** The command was called in a way that cannot be meant: exit status 2. */
+export class WrongCallError extends TunebookError {
+  override name = 'WrongCallError';
+}
+
+/** Reads `name=value` arguments. @throws WrongCallError for other texts */
 export function readAssignments(texts: readonly string[]): Record<string, string> {
   const values: Record<string, string> = {};
   for (const text of texts) {
     const at = text.indexOf('=');
-    if (at < 1) throw new TunebookError(`-p ${text}: expected name=value`);
+    if (at < 1) throw new WrongCallError(`${text}: expected name=value`);
     values[text.slice(0, at)] = text.slice(at + 1);
   }
   return values;
-}
-
-/** Where a run of a notebook writes: the folder of its results, and the executed notebook. */
-export function outputPlaces(notebook: string, output?: string): { folder: string; file: string } {
-  if (output !== undefined) return { folder: path.dirname(output), file: output };
-  const folder = path.join('outputs', path.basename(notebook, '.ipynb'));
-  return { folder, file: path.join(folder, path.basename(notebook)) };
-}
-
-/** Every file below a folder, with its size in bytes, sorted by path. */
-export function listFiles(folder: string): { file: string; sizeBytes: number }[] {
-  if (!fs.existsSync(folder)) return [];
-  return fs
-    .readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => path.join(entry.parentPath ?? entry.path, entry.name))
-    .sort()
-    .map((file) => ({ file, sizeBytes: fs.statSync(file).size }));
 }
 
 /** How long each cell took in the run that the output file holds, if that went well. */
@@ -71,48 +60,33 @@ function earlierDurations(file: string): number[] {
   }
 }
 
-/** The first Ctrl-C lets the running cell stop cleanly, the second kills the kernel. */
-function onControlC(say: (text: string) => void): { interrupt: AbortSignal; kill: AbortSignal; off(): void } {
-  const interrupt = new AbortController();
-  const kill = new AbortController();
-  const listener = (): void => {
-    if (!interrupt.signal.aborted) {
-      say('Interrupted: the running cell may stop cleanly; Ctrl-C again kills it.');
-      interrupt.abort();
-    } else kill.abort();
-  };
-  process.on('SIGINT', listener);
-  process.on('SIGTERM', listener);
-  return {
-    interrupt: interrupt.signal,
-    kill: kill.signal,
-    off: () => {
-      process.off('SIGINT', listener);
-      process.off('SIGTERM', listener);
-    },
-  };
-}
-
 function reportEnd(result: RunResult): void {
   const files = listFiles(result.outputFolder);
-  if (!files.some(({ file }) => path.resolve(file) === path.resolve(result.output)))
-    files.unshift({ file: result.output, sizeBytes: fs.statSync(result.output).size });
+  const isExecuted = (file: string): boolean => path.resolve(file) === path.resolve(result.output);
+  if (!files.some(({ file }) => isExecuted(file)))
+    files.unshift(...listFiles(path.dirname(result.output)).filter(({ file }) => isExecuted(file)));
   const width = Math.max(...files.map(({ file }) => file.length));
-  console.log('\nWritten:');
-  for (const { file, sizeBytes } of files) {
-    const note = path.resolve(file) === path.resolve(result.output) ? '  (the executed notebook)' : '';
-    console.log(`  ${file.padEnd(width)}  ${formatSize(sizeBytes).padStart(9)}${note}`);
-  }
-  const took = formatDuration(result.durationMs);
-  if (result.status === 'ok') console.log(`\nDone in ${took}.`);
-  else
-    console.error(
-      `\n${result.status}: ${result.message ?? ''}\nAfter ${took}; the notebook is saved as it was then.`,
+  if (files.length > 0) console.log('\nWritten:');
+  for (const { file, sizeBytes } of files)
+    console.log(
+      `  ${file.padEnd(width)}  ${formatSize(sizeBytes).padStart(9)}${isExecuted(file) ? '  (the executed notebook)' : ''}`,
     );
+  if (result.status === 'ok') console.log(`\nDone in ${formatDuration(result.durationMs)}.`);
+  else console.error(`\n${endText(result)}`);
+}
+
+function endText(result: RunResult): string {
+  const took = formatDuration(result.durationMs);
+  const saved = result.status === 'not-saved' ? '' : '; the notebook is saved as it was then';
+  return `${result.status}: ${result.message ?? ''}\nAfter ${took}${saved}.`;
 }
 
 /** Parameters of a notebook from the environment, a file and the command line; the later ones win. */
-function givenParameters(notebook: string, options: RunCommandOptions): Record<string, unknown> {
+export function givenParameters(
+  notebook: string,
+  options: Pick<RunCommandOptions, 'param' | 'paramsFile'>,
+): GivenParameters {
+  const assigned = readAssignments(options.param ?? []);
   const declared = notebookParameters(readNotebook(notebook));
   // The environment may be meant for another notebook: what this one does not have is passed over.
   const fromEnvironment = Object.entries(parametersFromEnvironment()).filter(([name]) =>
@@ -123,16 +97,21 @@ function givenParameters(notebook: string, options: RunCommandOptions): Record<s
     ...(options.paramsFile === undefined
       ? {}
       : checkParameters(declared, readParameterFile(options.paramsFile), false)),
-    ...checkParameters(declared, readAssignments(options.param ?? []), true),
+    ...checkParameters(declared, assigned, true),
   };
 }
 
-function limitsOf(options: RunCommandOptions): Partial<RunOptions> {
+/** What the command line says of a run's limits and place. */
+export function limitsOf(options: RunCommandOptions): Partial<RunOptions> {
+  const ms = (seconds: number | undefined, name: keyof RunOptions): Partial<RunOptions> =>
+    seconds === undefined ? {} : { [name]: seconds * 1000 };
   return {
-    ...(options.timeout === undefined ? {} : { timeoutMs: options.timeout * 1000 }),
-    ...(options.cellTimeout === undefined ? {} : { cellTimeoutMs: options.cellTimeout * 1000 }),
+    ...ms(options.timeout, 'timeoutMs'),
+    ...ms(options.cellTimeout, 'cellTimeoutMs'),
+    ...ms(options.startTimeout, 'startTimeoutMs'),
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     ...(options.resume ? { resume: true } : {}),
+    ...(options.prepareOnly ? { prepareOnly: true } : {}),
     ...(options.from === undefined ? {} : { from: options.from }),
     ...(options.until === undefined ? {} : { until: options.until }),
   };
@@ -141,12 +120,21 @@ function limitsOf(options: RunCommandOptions): Partial<RunOptions> {
 /** Puts a page beside an executed notebook. */
 function writeHtml(output: string): void {
   const page = notebookToHtml(readNotebook(output), path.basename(output, '.ipynb'));
-  writeFileAtomic(output.replace(/(?:\.ipynb)?$/, '.html'), page);
+  writeReport(output.replace(/(?:\.ipynb)?$/, '.html'), page);
+}
+
+/** Writes a file for readers. @throws TunebookError when that is not possible */
+export function writeReport(file: string, content: string): void {
+  try {
+    writeFileAtomic(file, content);
+  } catch (error) {
+    throw new TunebookError(`${file}: cannot be written (${(error as NodeJS.ErrnoException).code})`);
+  }
 }
 
 /** What cannot be run at all is a result too: it stops no other notebook and stands in the summaries. */
 function refusal(notebook: string, output: string, error: unknown): RunResult {
-  if (!(error instanceof TunebookError)) throw error;
+  if (!(error instanceof TunebookError) || error instanceof WrongCallError) throw error;
   const outputFolder = path.dirname(output);
   const { message } = error;
   const nothing = { parameters: {}, durationMs: 0, cells: [] };
@@ -154,31 +142,45 @@ function refusal(notebook: string, output: string, error: unknown): RunResult {
 }
 
 async function runOne(notebook: string, options: RunCommandOptions): Promise<RunResult> {
-  const { folder, file } = outputPlaces(notebook, options.output);
-  const view = makeRunView(process.stdout, earlierDurations(file));
-  const control = onControlC((text) => view.take({ type: 'note', text }));
+  const pipes = openPipes(notebook, options.output);
+  const stream = pipes.toStdout ? process.stderr : process.stdout;
+  let view = makeRunView(stream);
+  const signals = onStopSignals((text) => view.take({ type: 'note', text }));
+  let file = pipes.output ?? outputPlaces(pipes.notebook).file;
   try {
+    const parameters = givenParameters(pipes.notebook, options);
+    const places = outputPlaces(
+      pipes.notebook,
+      pipes.toStdout ? undefined : (pipes.output ?? undefined),
+      parameters,
+    );
+    file = pipes.toStdout ? file : places.file;
+    view.close();
+    view = makeRunView(stream, earlierDurations(file));
     const result = await runNotebook({
+      ...(notebook === '-' ? { cwd: process.cwd() } : {}),
       ...limitsOf(options),
-      notebook,
+      notebook: pipes.notebook,
       output: file,
-      outputFolder: folder,
-      parameters: givenParameters(notebook, options),
-      interrupt: control.interrupt,
-      kill: control.kill,
+      outputFolder: places.folder,
+      parameters,
+      interrupt: signals.interrupt,
+      kill: signals.kill,
       onEvent: (event) => view.take(event),
     });
     view.close();
     if (options.html) writeHtml(result.output);
-    reportEnd(result);
-    return result;
+    if (!pipes.toStdout) reportEnd(result);
+    else if (result.status !== 'ok') console.error(`\n${endText(result)}`);
+    return { ...result, notebook, output: pipes.toStdout ? '-' : result.output };
   } catch (error) {
     const refused = refusal(notebook, file, error);
     console.error(refused.message);
     return refused;
   } finally {
     view.close();
-    control.off();
+    signals.off();
+    pipes.close();
   }
 }
 
@@ -187,11 +189,10 @@ async function runSeveral(notebooks: readonly string[], options: RunCommandOptio
   const places = notebooks.map((notebook) => outputPlaces(notebook));
   const doubled = places.find(({ file }, i) => places.findIndex((other) => other.file === file) !== i);
   if (doubled)
-    throw new TunebookError(
+    throw new WrongCallError(
       `run: two notebooks would both write ${doubled.file}; run them one by one with -o`,
     );
-  if (options.output !== undefined) throw new TunebookError('run: -o is for one notebook');
-  const control = onControlC((text) => console.log(text));
+  const signals = onStopSignals((text) => console.log(text));
   try {
     return await inParallel(notebooks, options.jobs ?? 1, async (notebook, i) => {
       const { file, folder } = places[i];
@@ -203,11 +204,11 @@ async function runSeveral(notebooks: readonly string[], options: RunCommandOptio
           output: file,
           outputFolder: folder,
           parameters: givenParameters(notebook, options),
-          interrupt: control.interrupt,
-          kill: control.kill,
+          interrupt: signals.interrupt,
+          kill: signals.kill,
         });
       const result = await start().catch((error: unknown) => refusal(notebook, file, error));
-      if (options.html && result.status !== 'refused') writeHtml(result.output);
+      if (options.html && result.cells.length > 0) writeHtml(result.output);
       console.log(
         `${notebook}: ${result.status} in ${formatDuration(result.durationMs)}, ${result.output}` +
           `${result.message === undefined ? '' : `\n  ${result.message}`}`,
@@ -215,12 +216,22 @@ async function runSeveral(notebooks: readonly string[], options: RunCommandOptio
       return result;
     });
   } finally {
-    control.off();
+    signals.off();
   }
+}
+
+/** Refuses what cannot be meant, before anything is read or run. */
+function checkCall(notebooks: readonly string[], options: RunCommandOptions): void {
+  readAssignments(options.param ?? []);
+  if (notebooks.length > 1 && (options.output !== undefined || notebooks.includes('-')))
+    throw new WrongCallError('run: -o and - are for one notebook');
+  if (options.output === '-' && (options.html || options.resume))
+    throw new WrongCallError('run: --html and --resume need a file, not the standard output');
 }
 
 /** Runs the command. @returns the exit status: 0 ok, 1 failed, 130 interrupted */
 export async function runCommand(notebooks: readonly string[], options: RunCommandOptions): Promise<number> {
+  checkCall(notebooks, options);
   if (options.listParams) {
     for (const notebook of notebooks)
       console.log(describeParameters(notebookParameters(readNotebook(notebook))));
@@ -228,39 +239,7 @@ export async function runCommand(notebooks: readonly string[], options: RunComma
   }
   const results =
     notebooks.length === 1 ? [await runOne(notebooks[0], options)] : await runSeveral(notebooks, options);
-  if (options.junit !== undefined) writeFileAtomic(options.junit, junitReport(results));
-  if (options.summary !== undefined) writeFileAtomic(options.summary, jsonSummary(results));
+  if (options.junit !== undefined) writeReport(options.junit, junitReport(results));
+  if (options.summary !== undefined) writeReport(options.summary, jsonSummary(results));
   return Math.max(...results.map(({ exitStatus }) => exitStatus));
-}
-
-/** What the command line of `sweep` gives. */
-export interface SweepCommandOptions extends RunCommandOptions {
-  readonly grid: readonly string[];
-  readonly metric?: string;
-}
-
-/** Runs a sweep. @returns the exit status: 0 when all runs went well */
-export async function sweepCommand(notebook: string, options: SweepCommandOptions): Promise<number> {
-  const grid = Object.fromEntries(
-    Object.entries(readAssignments(options.grid)).map(([name, values]) => [name, gridValues(values)]),
-  );
-  const folder = options.output ?? path.join('outputs', `${path.basename(notebook, '.ipynb')}-sweep`);
-  const control = onControlC((text) => console.log(text));
-  try {
-    const runs = await sweepNotebook({
-      notebook,
-      grid,
-      parameters: readAssignments(options.param ?? []),
-      folder,
-      ...(options.jobs === undefined ? {} : { jobs: options.jobs }),
-      ...(options.metric === undefined ? {} : { metric: options.metric }),
-      run: { ...limitsOf(options), interrupt: control.interrupt, kill: control.kill },
-      onRun: (name, result) =>
-        console.log(`${name}: ${result.status} in ${formatDuration(result.durationMs)}`),
-    });
-    console.log(`\n${fs.readFileSync(path.join(folder, 'sweep.md'), 'utf8')}\nWritten: ${folder}`);
-    return runs.every(({ status }) => status === 'ok') ? 0 : 1;
-  } finally {
-    control.off();
-  }
 }

@@ -6,20 +6,16 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { TunebookError } from '../types';
 import { KernelClient, KernelDeadError } from './kernel-client';
-import { OutputCollector, savedOutputs } from './cell-outputs';
-import { defaultMaxOutputBytes, watchCell } from './cell-watch';
-import { anchorCell, cellTitle, executedCopy, failureNote } from './executed-copy';
+import { watchCell } from './cell-watch';
+import { cellTitle, executedCopy, failureNote } from './executed-copy';
+import { namedFiles } from './input-files';
 import { isTypescript, notebookLanguage } from './language';
-import { planResume } from './resume';
-import {
-  cellSource,
-  cellTags,
-  readNotebook,
-  writeNotebook,
-  type Notebook,
-  type NotebookCell,
-} from './nbformat';
+import { lockOutput } from './output-lock';
+import { planResume, readEarlier, type ResumePlan } from './resume';
+import { Run } from './run-state';
+import { cellSource, cellTags, readNotebook, type NotebookCell } from './nbformat';
 import { checkParameters, injectParameters, notebookParameters, type GivenParameters } from './parameters';
+import type { ParameterValue } from './parameter-types';
 
 /** Settings of a run. */
 export interface RunOptions {
@@ -36,11 +32,17 @@ export interface RunOptions {
   readonly timeoutMs?: number;
   /** For each cell; no limit by default. */
   readonly cellTimeoutMs?: number;
+  /** A cell that is stopped by a limit may take so long before it is interrupted again, then killed. Default 10,000 ms. */
+  readonly stopPatienceMs?: number;
+  /** For each of the three tries to start the kernel. Default 10,000 ms. */
+  readonly startTimeoutMs?: number;
+  /** Writes the notebook with its parameters, and runs nothing. */
+  readonly prepareOnly?: boolean;
   /** Folder that the code runs in. Default: the notebook's own. */
   readonly cwd?: string;
   /** A cell that puts out more text than this is stopped. Default 64 MiB. */
   readonly maxOutputBytes?: number;
-  /** Number of the first cell to run, counting all cells from 1; those before are left out. */
+  /** Number of the first cell to run, counting all cells from 1; those before, but for parameters, are left out. */
   readonly from?: number;
   /** Number of the last cell to run. */
   readonly until?: number;
@@ -66,9 +68,20 @@ export type RunEvent =
   | { readonly type: 'cell-end'; readonly number: number; readonly of: number; readonly cell: CellResult }
   | { readonly type: 'note'; readonly text: string };
 
-/** How a cell or a run ended; `refused`: nothing was run (another language, a wrong parameter, no place to write). */
+/**
+ * How a cell or a run ended. `not-saved`: the notebook could no longer be written (a full disk); `refused`: nothing
+ * was run (another language, a wrong parameter, no place to write).
+ */
 export type RunStatus =
-  'ok' | 'error' | 'timeout' | 'kernel-died' | 'kernel-hangs' | 'too-much-output' | 'interrupted' | 'refused';
+  | 'ok'
+  | 'error'
+  | 'timeout'
+  | 'kernel-died'
+  | 'kernel-hangs'
+  | 'too-much-output'
+  | 'interrupted'
+  | 'not-saved'
+  | 'refused';
 
 /** What became of one code cell. */
 export interface CellResult {
@@ -96,72 +109,6 @@ export interface RunResult {
   readonly cells: readonly CellResult[];
   /** For a failure: which cell, and what happened. */
   readonly message?: string;
-}
-
-const saveEveryMs = 2000;
-/** Saving takes at most this part of the time: a large notebook is written less often. */
-const saveShare = 1 / 10;
-
-/** State of a run that its parts share. */
-class Run {
-  startMs = Date.now();
-  readonly results: CellResult[] = [];
-  readonly collector: OutputCollector;
-  stop: { status: RunStatus; message: string } | null = null;
-  current: NotebookCell | null = null;
-  #nextSaveMs = 0;
-  #saveTimer: NodeJS.Timeout | null = null;
-  notes: NotebookCell[] = [];
-  failedCell: NotebookCell | null = null;
-
-  constructor(
-    readonly options: RunOptions,
-    readonly notebook: Notebook,
-    readonly record: Record<string, unknown>,
-  ) {
-    this.collector = new OutputCollector(options.maxOutputBytes ?? defaultMaxOutputBytes);
-  }
-
-  emit(event: RunEvent): void {
-    this.options.onEvent?.(event);
-  }
-
-  /** Writes the notebook as it is now. */
-  save(): void {
-    if (this.#saveTimer) clearTimeout(this.#saveTimer);
-    this.#saveTimer = null;
-    const start = Date.now();
-    const cells = this.notebook.cells.flatMap((cell) => {
-      const saved = cell.outputs ? { ...cell, outputs: savedOutputs(cell.outputs) } : cell;
-      return cell === this.failedCell ? [anchorCell(), saved] : [saved];
-    });
-    const metadata = {
-      ...this.notebook.metadata,
-      tunebook: { ...this.record, durationMs: Date.now() - this.startMs, cells: this.results },
-    };
-    const { output } = this.options;
-    try {
-      writeNotebook(output, { ...this.notebook, metadata, cells: [...this.notes, ...cells] });
-    } catch (error) {
-      throw new TunebookError(`${output}: cannot be written (${(error as NodeJS.ErrnoException).code})`);
-    } finally {
-      this.#nextSaveMs = Date.now() + Math.max(saveEveryMs, (Date.now() - start) / saveShare);
-    }
-  }
-
-  /** Writes the notebook soon: at once at first, then every two seconds. */
-  saveSoon(): void {
-    if (this.#saveTimer) return;
-    const wait = Math.max(0, this.#nextSaveMs - Date.now());
-    this.#saveTimer = setTimeout(() => {
-      this.#saveTimer = null;
-      try {
-        this.save();
-      } catch (error) {
-        this.emit({ type: 'note', text: (error as Error).message });
-      }
-    }, wait);
-  }
 }
 
 async function runCell(
@@ -221,12 +168,15 @@ function recordFailure(run: Run, cell: NotebookCell, result: CellResult): void {
 
 async function runCells(run: Run, kernel: KernelClient, skip?: ReadonlySet<NotebookCell>): Promise<void> {
   const { from = 1, until = Infinity } = run.options;
-  const all = run.notebook.cells;
-  const chosen = all.filter((cell, i) => {
+  let position = 0; // in the source, which has no injected cell
+  const chosen = run.notebook.cells.filter((cell) => {
     const tags = cellTags(cell);
+    const injected = tags.includes('injected-parameters');
+    if (!injected) position++;
     if (cell.cell_type !== 'code' || cellSource(cell).trim() === '' || tags.includes('skip-execution'))
       return false;
-    return (i + 1 >= from && i + 1 <= until) || tags.includes('injected-parameters');
+    // Parameters are what the other cells stand on, from wherever the run begins.
+    return injected || tags.includes('parameters') || (position >= from && position <= until);
   });
   run.emit({ type: 'start', cells: chosen.length });
   for (const [i, cell] of chosen.entries()) {
@@ -244,8 +194,14 @@ async function runCells(run: Run, kernel: KernelClient, skip?: ReadonlySet<Noteb
       run.stop ??= { status: result.status, message: result.message ?? result.status };
       recordFailure(run, cell, result);
     }
-    run.save();
-    run.emit({ type: 'cell-end', number, of: chosen.length, cell: result });
+    let ended = result;
+    run.saveOrStop((message) => {
+      cell.outputs = []; // they may be what does not fit
+      if (result.status === 'ok') ended = { ...result, status: 'not-saved', message };
+      run.results[i] = ended;
+      recordFailure(run, cell, ended);
+    });
+    run.emit({ type: 'cell-end', number, of: chosen.length, cell: ended });
   }
 }
 
@@ -266,9 +222,11 @@ function finish(run: Run, parameters: Record<string, unknown>): RunResult {
   const { notebook, output, outputFolder = path.dirname(output) } = run.options;
   const status = run.stop?.status ?? 'ok';
   const failed = run.results.find((cell) => cell.status !== 'ok');
-  const message = failed
+  const ended = failed
     ? `code cell ${failed.number} (${failed.title}): ${failed.message ?? failed.status}`
     : run.stop?.message;
+  const saved = run.unsaved === null || ended?.includes(run.unsaved);
+  const message = saved ? ended : [ended, run.unsaved].filter(Boolean).join('\n');
   return {
     status,
     exitStatus: status === 'ok' ? 0 : status === 'interrupted' ? 130 : 1,
@@ -282,10 +240,50 @@ function finish(run: Run, parameters: Record<string, unknown>): RunResult {
   };
 }
 
+/** Checks that `from` and `until` leave something to run. */
+function checkPart({ from = 1, until = Infinity, resume }: RunOptions, cells: number): void {
+  if (resume && (from !== 1 || until !== Infinity))
+    throw new TunebookError('run: --resume goes on to the end; expected it without --from and --until');
+  if (from > until) throw new TunebookError(`run: expected --from up to --until, got ${from} and ${until}`);
+  if (from > cells) throw new TunebookError(`run: the notebook has ${cells} cells, got --from ${from}`);
+}
+
+async function runInKernel(run: Run, cwd: string, folder: string, plan: ResumePlan | null): Promise<void> {
+  const { options, notebook } = run;
+  let kernel: KernelClient | null = null;
+  try {
+    kernel = await KernelClient.start({
+      cwd,
+      env: {
+        TUNEBOOK_OUTPUT: folder,
+        TUNEBOOK_RUN: '1',
+        ...(plan ? { TUNEBOOK_RESUME: '1' } : {}),
+        ...options.env,
+      },
+      ...(options.kernelArgv ? { argv: options.kernelArgv } : {}),
+      ...(options.startTimeoutMs === undefined ? {} : { startTimeoutMs: options.startTimeoutMs }),
+      ...(options.interrupt ? { cancel: options.interrupt } : {}),
+    });
+    notebook.metadata.language_info = kernel.info.language_info;
+    collectOutputs(run, kernel);
+    await kernel.execute('', { silent: true }).done; // loads the compiler: no cell's time
+    run.startMs = Date.now();
+    await runCells(run, kernel, plan?.skip);
+  } catch (error) {
+    if (!(error instanceof KernelDeadError)) throw error;
+    run.stop ??= options.interrupt?.aborted
+      ? { status: 'interrupted', message: 'interrupted before the first cell' }
+      : { status: 'kernel-died', message: error.message };
+  } finally {
+    await kernel?.shutdown();
+  }
+}
+
 /**
- * Runs a notebook. Errors of its cells do not throw, nor does a kernel that cannot be started: the result says how it
- * ended, and the saved notebook shows it.
- * @throws TunebookError for a wrong notebook, an unknown or ill-typed parameter, an output that cannot be written
+ * Runs a notebook. Errors of its cells do not throw, nor does a kernel that cannot be started or a disk that is full:
+ * the result says how it ended, and the saved notebook shows it.
+ * @throws TunebookError for a wrong notebook, an unknown or ill-typed parameter, an output that cannot be written or
+ * that another run is writing
  */
 export async function runNotebook(options: RunOptions): Promise<RunResult> {
   const file = options.notebook;
@@ -297,50 +295,46 @@ export async function runNotebook(options: RunOptions): Promise<RunResult> {
     throw new TunebookError(
       `${file}: the executed notebook would overwrite its source; choose another output`,
     );
-  const values = checkParameters(
-    notebookParameters(source),
-    options.parameters ?? {},
-    options.parametersAsText === true,
-  );
+  checkPart(options, source.cells.length);
+  const cwd = options.cwd ?? path.dirname(path.resolve(file));
+  if (!fs.statSync(cwd, { throwIfNoEntry: false })?.isDirectory())
+    throw new TunebookError(`run: the folder ${cwd} does not exist`);
+  const declared = notebookParameters(source);
+  const values = checkParameters(declared, options.parameters ?? {}, options.parametersAsText === true);
+  const defaults: Record<string, ParameterValue> = {};
+  for (const { name, defaultValue } of declared) defaults[name] = defaultValue;
   const notebook = injectParameters(executedCopy(source), values);
-  const plan = options.resume ? planResume(readNotebook(options.output), notebook) : null;
-  plan?.notes.forEach((text) => options.onEvent?.({ type: 'note', text }));
   const folder = path.resolve(options.outputFolder ?? path.dirname(options.output));
   try {
     fs.mkdirSync(folder, { recursive: true });
   } catch (error) {
     throw new TunebookError(`${folder}: cannot be made (${(error as NodeJS.ErrnoException).code})`);
   }
-  const run = new Run(options, notebook, {
+  const startedAt = new Date().toISOString();
+  const run = new Run(options, notebook, () => ({
     notebook: path.basename(file),
     parameters: values,
+    defaults,
+    files: namedFiles({ ...defaults, ...values }, cwd),
     partial: options.from !== undefined || options.until !== undefined,
-    startedAt: new Date().toISOString(),
-  });
-  run.save();
-  let kernel: KernelClient | null = null;
+    startedAt,
+  }));
+  const unlock = lockOutput(options.output);
   try {
-    kernel = await KernelClient.start({
-      cwd: options.cwd ?? path.dirname(path.resolve(file)),
-      env: {
-        TUNEBOOK_OUTPUT: folder,
-        TUNEBOOK_RUN: '1',
-        ...(plan ? { TUNEBOOK_RESUME: '1' } : {}),
-        ...options.env,
-      },
-      ...(options.kernelArgv ? { argv: options.kernelArgv } : {}),
-    });
-    notebook.metadata.language_info = kernel.info.language_info;
-    collectOutputs(run, kernel);
-    await kernel.execute('', { silent: true }).done; // loads the compiler: no cell's time
-    run.startMs = Date.now();
-    await runCells(run, kernel, plan?.skip);
-  } catch (error) {
-    if (!(error instanceof KernelDeadError)) throw error;
-    run.stop ??= { status: 'kernel-died', message: error.message };
-  } finally {
-    await kernel?.shutdown();
+    const plan = options.resume ? planResume(readEarlier(options.output), notebook, values) : null;
+    plan?.notes.forEach((text) => run.emit({ type: 'note', text }));
+    if (options.interrupt?.aborted) {
+      run.stop = { status: 'interrupted', message: 'interrupted before its start' };
+      return finish(run, values);
+    }
+    run.status = options.prepareOnly ? 'prepared' : 'running';
     run.save();
+    if (options.prepareOnly) return finish(run, values);
+    await runInKernel(run, cwd, folder, plan);
+    run.status = run.stop?.status ?? 'ok';
+    run.saveOrStop();
+  } finally {
+    unlock();
   }
   return finish(run, values);
 }

@@ -7,8 +7,10 @@ import { readNotebook, writeFileAtomic } from './nbformat';
 import { checkParameters, notebookParameters, type GivenParameters } from './parameters';
 import type { ParameterValue } from './parameter-types';
 import { saveFigure } from './plot';
+import { safeName } from './output-places';
+import { NothingLeftError, ResumeError } from './resume';
 import { inParallel } from './run-summary';
-import { runNotebook, type RunOptions, type RunResult } from './runner';
+import { runNotebook, type RunOptions, type RunResult, type RunStatus } from './runner';
 import { cellText, renderTable } from './table';
 
 /** Settings of a sweep. */
@@ -16,26 +18,30 @@ export interface SweepOptions {
   readonly notebook: string;
   /** For each swept parameter its values, as texts of a command line. */
   readonly grid: Readonly<Record<string, readonly string[]>>;
-  /** Parameters that all runs share, as texts. */
-  readonly parameters?: Readonly<Record<string, string>>;
+  /** Parameters that all runs share; texts are read by type. */
+  readonly parameters?: GivenParameters;
   /** Folder of the sweep: one folder for each run, and the comparison. */
   readonly folder: string;
   /** Runs at a time. Default 1. */
   readonly jobs?: number;
   /** Metric to draw, a name in the runs' metrics.json. Default: the first that all runs have. */
   readonly metric?: string;
-  readonly run?: Partial<
-    Pick<RunOptions, 'timeoutMs' | 'cellTimeoutMs' | 'cwd' | 'interrupt' | 'kill' | 'kernelArgv'>
-  >;
-  readonly onRun?: (name: string, result: RunResult) => void;
+  /** Keeps the runs of an earlier sweep that went well, and goes on with those that did not. */
+  readonly resume?: boolean;
+  readonly run?: Partial<Omit<RunOptions, 'notebook' | 'output' | 'outputFolder' | 'parameters' | 'resume'>>;
+  readonly onRun?: (run: SweepRun) => void;
 }
 
 /** One run of a sweep. */
 export interface SweepRun {
   readonly name: string;
   readonly parameters: Readonly<Record<string, ParameterValue>>;
-  readonly status: string;
+  readonly status: RunStatus;
   readonly durationMs: number;
+  /** For a failure: which cell, and what happened. */
+  readonly message?: string;
+  /** Whether it is of an earlier sweep. */
+  readonly kept?: boolean;
   /** Numbers of the run's metrics.json; nested ones as `a.b`. */
   readonly metrics: Readonly<Record<string, number>>;
 }
@@ -73,10 +79,7 @@ export function pointName(point: Readonly<Record<string, string>>): string {
   const text = Object.entries(point)
     .map(([name, value]) => `${name}=${value}`)
     .join(',');
-  return text
-    .replace(/[^\w.,=+-]+/g, '_')
-    .replace(/^\.+/, '_')
-    .slice(0, 120);
+  return safeName(text).slice(0, 120);
 }
 
 /** The points' folder names; where two would be the same, the later ones get a number. */
@@ -159,6 +162,50 @@ async function writeComparison(options: SweepOptions, runs: readonly SweepRun[])
     await saveFigure(comparisonFigure(runs, metric, swept), file('sweep.svg'));
 }
 
+/** Runs one point; with `resume` goes on with what an earlier sweep has left of it, or keeps it if it is whole. */
+async function runPoint(
+  options: SweepOptions,
+  name: string,
+  parameters: Readonly<Record<string, ParameterValue>>,
+): Promise<SweepRun> {
+  const folder = path.join(options.folder, name);
+  const output = path.join(folder, path.basename(options.notebook));
+  const run: RunOptions = {
+    ...options.run,
+    notebook: options.notebook,
+    output,
+    outputFolder: folder,
+    parameters,
+  };
+  const point = ({ status, durationMs, message, cells }: Partial<RunResult>): SweepRun => ({
+    name,
+    parameters,
+    status: status ?? 'ok',
+    durationMs: durationMs ?? 0,
+    ...(message === undefined ? {} : { message }),
+    metrics: cells?.length === 0 ? {} : readMetrics(folder),
+  });
+  try {
+    if (options.resume && fs.existsSync(output)) {
+      try {
+        return point(await runNotebook({ ...run, resume: true }));
+      } catch (error) {
+        if (error instanceof NothingLeftError) return { ...point(error.record), kept: true };
+        if (!(error instanceof ResumeError)) throw error; // where it cannot go on, it begins anew
+      }
+    }
+    // Once it has begun, the metrics of an earlier run there are none of this one's.
+    const onEvent: RunOptions['onEvent'] = (event) => {
+      if (event.type === 'start') fs.rmSync(path.join(folder, 'metrics.json'), { force: true });
+      options.run?.onEvent?.(event);
+    };
+    return point(await runNotebook({ ...run, onEvent }));
+  } catch (error) {
+    if (!(error instanceof TunebookError)) throw error;
+    return point({ status: 'refused', message: error.message, cells: [] });
+  }
+}
+
 /**
  * Runs a notebook for each point of a grid and compares the runs. A run that fails does not stop the others.
  * @throws TunebookError for an empty grid, an unknown parameter or an ill-typed value, before anything runs
@@ -170,27 +217,13 @@ export async function sweepNotebook(options: SweepOptions): Promise<SweepRun[]> 
       'sweep: expected at least one parameter with values, such as -g learningRate=1e-4,1e-3',
     );
   const declared = notebookParameters(readNotebook(options.notebook));
-  const values = points.map((point) => checkParameters(declared, { ...options.parameters, ...point }, true));
+  const shared = checkParameters(declared, options.parameters ?? {}, true);
+  const values = points.map((point) => ({ ...shared, ...checkParameters(declared, point, true) }));
   const names = pointNames(points);
   const runs = await inParallel(points, options.jobs ?? 1, async (_point, i): Promise<SweepRun> => {
-    const name = names[i];
-    const folder = path.join(options.folder, name);
-    const parameters: GivenParameters = values[i];
-    const result = await runNotebook({
-      ...options.run,
-      notebook: options.notebook,
-      output: path.join(folder, path.basename(options.notebook)),
-      outputFolder: folder,
-      parameters,
-    });
-    options.onRun?.(name, result);
-    return {
-      name,
-      parameters: values[i],
-      status: result.status,
-      durationMs: result.durationMs,
-      metrics: readMetrics(folder),
-    };
+    const run = await runPoint(options, names[i], values[i]);
+    options.onRun?.(run);
+    return run;
   });
   await writeComparison(options, runs);
   return runs;

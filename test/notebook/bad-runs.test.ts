@@ -84,6 +84,59 @@ describe('bad runs', { timeout: 120_000, concurrency: 2 }, () => {
       assert.ok(Date.now() - start < 60_000);
     });
 
+  const stubborn: [string, string][] = [
+    ['hears the interrupt and goes on', 'process.on("SIGINT", () => {}); await new Promise(() => {});'],
+    ['hears it and computes on', 'process.on("SIGINT", () => {}); for (;;);'],
+    ['waits in native code', 'require("child_process").execSync("sleep 600");'],
+  ];
+  for (const [name, code] of stubborn)
+    it(`a cell over its time that ${name} is ended all the same`, async () => {
+      const { result, output } = await run(['console.log(process.pid)', code, '3'], {
+        cellTimeoutMs: 500,
+        stopPatienceMs: 200,
+      });
+      assert.equal(result.status, 'timeout');
+      assert.match(String(result.message), /^code cell 2 .*: the cell took longer than 0\.5 s$/);
+      const [out] = readNotebook(output).cells.find(({ id }) => id === 'cell-0')?.outputs ?? [];
+      assert.equal(isRunning(Number(out.output_type === 'stream' && joinText(out.text))), false);
+    });
+
+  it('a cell that is interrupted by hand may take its time to stop', async () => {
+    const control = new AbortController();
+    const { result, output } = await run(
+      [
+        `let stop = false; process.once('SIGINT', () => { stop = true; });
+console.log('begun'); while (!stop) await new Promise((r) => setTimeout(r, 20));
+await new Promise((r) => setTimeout(r, 2000)); console.log('checkpoint saved');`,
+      ],
+      {
+        interrupt: control.signal,
+        stopPatienceMs: 100,
+        onEvent: (event) => event.type === 'output' && control.abort(),
+      },
+    );
+    assert.equal(result.status, 'interrupted');
+    const [out] = readNotebook(output).cells.at(-1)?.outputs ?? [];
+    assert.equal(out.output_type === 'stream' && joinText(out.text), 'begun\ncheckpoint saved\n');
+  });
+
+  it('many small outputs are not each a save', async () => {
+    const { renameSync } = fs;
+    let saves = 0;
+    fs.renameSync = (...places) => {
+      saves++;
+      renameSync(...places);
+    };
+    try {
+      await run([
+        'for (let i = 0; i < 200; i++) { console.log(i); await new Promise((r) => setTimeout(r, 10)); }',
+      ]);
+    } finally {
+      fs.renameSync = renameSync;
+    }
+    assert.ok(saves < 60, `${saves} saves`);
+  });
+
   it('10 GB of output by the default limit: little of it is kept, and little memory is taken', async () => {
     const before = process.memoryUsage().rss;
     let most = 0;

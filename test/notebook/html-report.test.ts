@@ -58,4 +58,42 @@ describe('html report', () => {
     assert.doesNotMatch(html, /(?:src|href)="http/);
     assert.ok(!html.includes('gone'));
   });
+
+  const active: [string, string][] = [
+    ['a script', '<b>x</b><script>alert(1)</script>'],
+    ['a script in capitals', '<SCRIPT src=x></SCRIPT>'],
+    ['a frame', '<iframe srcdoc="x"></iframe>'],
+    ['an object', '<object data="x"></object>'],
+    ['an embedded thing', '<embed src="x">'],
+    ['a style sheet from elsewhere', '<link rel=stylesheet href=x>'],
+    ['a handler', '<b onclick = "x()">y</b>'],
+    ['a script as an address', '<a href="javascript:x()">y</a>'],
+  ];
+  for (const [name, markup] of active)
+    it(`leaves out an output with ${name}, and shows its text`, () => {
+      const notebook = makeNotebook(['1']);
+      notebook.cells[0].outputs = [
+        { output_type: 'display_data', data: { 'text/html': markup, 'text/plain': 'plain' }, metadata: {} },
+      ];
+      const html = notebookToHtml(notebook, 't');
+      assert.ok(!html.includes(markup));
+      assert.match(html, /<pre>plain<\/pre>/);
+    });
+
+  it('forbids what might have come through, and keeps a drawing out of the page itself', () => {
+    const notebook = makeNotebook(['1']);
+    const svg = '<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>';
+    notebook.cells[0].outputs = [
+      { output_type: 'display_data', data: { 'image/svg+xml': svg }, metadata: {} },
+    ];
+    const { document } = new JSDOM(notebookToHtml(notebook, 't')).window;
+    const policy = document.querySelector('meta[http-equiv="Content-Security-Policy"]');
+    assert.equal(
+      policy?.getAttribute('content'),
+      "default-src 'none'; img-src data:; style-src 'unsafe-inline'",
+    );
+    assert.equal(document.querySelectorAll('svg, script').length, 0);
+    const [, base64] = document.querySelector('img')?.src.split(',') ?? [];
+    assert.equal(Buffer.from(base64, 'base64').toString(), svg);
+  });
 });

@@ -93,6 +93,12 @@ describe('parameters', () => {
       () => checkParameters(parameters, { epochs: '3' }, false),
       /epochs: expected number, got 3/,
     );
+    // JSON and YAML can say 1e999.
+    for (const value of [Infinity, -Infinity, NaN])
+      assert.throws(
+        () => checkParameters(parameters, { epochs: value }, false),
+        /epochs: expected number, got/,
+      );
     assert.deepEqual(checkParameters(parameters, { epochs: 4, ranks: [1] }, false), {
       epochs: 4,
       ranks: [1],
@@ -117,6 +123,9 @@ describe('parameters', () => {
       ].join('\n'),
     );
     assert.deepEqual(validateNotebook(twice), []);
+    // TypeScript ends a line, and so a string, at these two; JSON does not.
+    const lines = injectParameters(notebook, { model: 'a\u2028b\u2029c' });
+    assert.match(cellSource(lines.cells[2]), /const model: string = "a\\u2028b\\u2029c";$/m);
     assert.throws(() => injectParameters(makeNotebook(['1']), { a: 1 }), /no cell of the notebook is tagged/);
   });
 });

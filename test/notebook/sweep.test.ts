@@ -15,6 +15,7 @@ import {
   pointName,
   pointNames,
   sweepNotebook,
+  type SweepRun,
 } from '../../lib/notebook/sweep';
 import { Workplace } from './make-notebook';
 
@@ -223,6 +224,129 @@ describe('sweep', { timeout: 120_000 }, () => {
     const again = await sweepNotebook({ notebook, grid: { rate: ['1'] }, folder, metric: 'loss' });
     assert.equal(again[0].status, 'ok');
     assert.match(fs.readFileSync(path.join(folder, 'sweep.svg'), 'utf8'), /^<svg[^]*loss/);
+  });
+
+  const metricsOf = (loss: string): string =>
+    `import fs from "fs"; fs.writeFileSync(process.env.TUNEBOOK_OUTPUT + "/metrics.json", JSON.stringify({ loss: ${loss} }));`;
+
+  it('goes on: what went well stays, what failed is gone on with, what has changed begins anew', async () => {
+    const sources = (last: string): string[] => [
+      '@parameters\nconst rate: number = 1;\nconst base: number = 0;',
+      'import fs2 from "fs"; fs2.appendFileSync(process.env.TUNEBOOK_OUTPUT + "/log", "first ");',
+      `if (${last}) throw new Error("diverged");`,
+      metricsOf('rate'),
+    ];
+    const folder = place.file('half');
+    const sweep = async (last: string, more = {}): Promise<SweepRun[]> => {
+      const notebook = place.write('half.ipynb', sources(last));
+      return sweepNotebook({ notebook, grid: { rate: ['1', '2'] }, folder, resume: true, ...more });
+    };
+    const told = (runs: readonly SweepRun[]): unknown[] =>
+      runs.map(({ status, kept, metrics }) => [status, kept === true, metrics]);
+    const log = (name: string): string => fs.readFileSync(path.join(folder, name, 'log'), 'utf8');
+    assert.deepEqual(told(await sweep('rate === 2')), [
+      ['ok', false, { loss: 1 }],
+      ['error', false, {}],
+    ]);
+    const [first] = (await sweep('rate === 2')).map(({ durationMs }) => durationMs);
+    assert.deepEqual([log('rate=1'), log('rate=2')], ['first ', 'first ']);
+    // Another text of a done cell: the first begins anew, the second goes on from where it failed.
+    assert.deepEqual(told(await sweep('rate === 5')), [
+      ['ok', false, { loss: 1 }],
+      ['ok', false, { loss: 2 }],
+    ]);
+    assert.deepEqual([log('rate=1'), log('rate=2')], ['first first ', 'first ']);
+    const whole = await sweep('rate === 5', { grid: { rate: ['1', '2', '3'] } });
+    assert.deepEqual(told(whole), [
+      ['ok', true, { loss: 1 }],
+      ['ok', true, { loss: 2 }],
+      ['ok', false, { loss: 3 }],
+    ]);
+    assert.ok(whole[0].durationMs > 0 && first > 0, 'a run that is kept keeps its time');
+    const rows = fs.readFileSync(path.join(folder, 'sweep.md'), 'utf8').trim().split('\n');
+    assert.equal(rows.length, 5, 'the table has the kept runs too');
+    const other = await sweep('rate === 5', { parameters: { base: 1 } });
+    assert.deepEqual(
+      told(other)
+        .flat()
+        .filter((value) => value === true),
+      [],
+      'other parameters begin anew',
+    );
+  });
+
+  it('without --resume begins anew, and shows no metric of an earlier run', async () => {
+    const folder = place.file('anew');
+    const sweep = (fails: boolean): Promise<SweepRun[]> => {
+      const notebook = place.write('anew.ipynb', [
+        '@parameters\nconst rate: number = 1;',
+        `if (${fails}) throw new Error("now")`,
+        metricsOf('rate'),
+      ]);
+      return sweepNotebook({ notebook, grid: { rate: ['4'] }, folder });
+    };
+    assert.deepEqual((await sweep(false))[0].metrics, { loss: 4 });
+    const [failed] = await sweep(true);
+    assert.deepEqual([failed.status, failed.metrics], ['error', {}]);
+    assert.match(String(failed.message), /^code cell 3 \(.*Error: now$/);
+  });
+
+  it('a point that cannot be written stops no other, and an interrupt starts no more', async () => {
+    const notebook = place.write('points.ipynb', ['@parameters\nconst rate: number = 1;', metricsOf('rate')]);
+    const folder = place.file('points');
+    fs.mkdirSync(folder);
+    fs.writeFileSync(path.join(folder, 'rate=1'), 'a file');
+    fs.mkdirSync(path.join(folder, 'rate=3'));
+    fs.writeFileSync(path.join(folder, 'rate=3', 'metrics.json'), '{"loss": 9}'); // of another run
+    const control = new AbortController();
+    const runs = await sweepNotebook({
+      notebook,
+      grid: { rate: ['1', '2', '3', '4'] },
+      folder,
+      run: { interrupt: control.signal },
+      onRun: ({ name }) => name === 'rate=2' && control.abort(),
+    });
+    assert.deepEqual(
+      runs.map(({ status }) => status),
+      ['refused', 'ok', 'interrupted', 'interrupted'],
+    );
+    assert.deepEqual(
+      runs.map(({ metrics }) => metrics),
+      [{}, { loss: 2 }, {}, {}],
+    );
+    assert.match(String(runs[0].message), /rate=1: cannot be made/);
+    assert.equal(fs.existsSync(path.join(folder, 'rate=3', 'points.ipynb')), false);
+    const { runs: saved } = JSON.parse(fs.readFileSync(path.join(folder, 'sweep.json'), 'utf8')) as {
+      runs: SweepRun[];
+    };
+    assert.deepEqual(saved, JSON.parse(JSON.stringify(runs)));
+  });
+
+  it('takes its grid from a file and from flags, its parameters from everywhere', () => {
+    place.write('ways.ipynb', [
+      "@parameters\nconst a: number = 0;\nconst b: string = '';\nconst c: number = 0;\nconst d: number = 0;",
+      metricsOf('a + c + d'),
+    ]);
+    fs.writeFileSync(place.file('grid.yaml'), 'a: [1, 2]\nb: ["x,y", null]\n');
+    fs.writeFileSync(place.file('shared.json'), '{"c": 10, "d": 5}');
+    const cli = path.resolve(__dirname, '..', '..', 'lib', 'cli.js');
+    const call = (...args: string[]): { status: number | null; stdout: string; stderr: string } =>
+      spawnSync(process.execPath, [cli, 'sweep', 'ways.ipynb', ...args], {
+        cwd: place.folder,
+        encoding: 'utf8',
+        env: { ...process.env, TUNEBOOK_PARAM_c: '3', TUNEBOOK_PARAM_other: '3' },
+      });
+    const args = ['--grid-file', 'grid.yaml', '-g', 'a=7', '--params-file', 'shared.json', '-p', 'd=100'];
+    const { status, stdout, stderr } = call(...args, '-j', '2', '-o', 'ways');
+    assert.equal(status, 0, stderr);
+    assert.match(stdout, /\| 7 \| x,y \| ok \| [\d.]+ \| 117 \|\n\| 7 \| null \| ok \| [\d.]+ \| 117 \|/);
+    const again = call(...args, '-o', 'ways', '--resume');
+    assert.match(again.stdout, /^a=7,b=x,y: ok already, it took .*\na=7,b=null: ok already/);
+    const none = call();
+    assert.deepEqual([none.status, none.stderr.includes('expected a grid')], [2, true]);
+    fs.writeFileSync(place.file('wrong.yaml'), 'a: 1\n');
+    const wrong = call('--grid-file', 'wrong.yaml');
+    assert.deepEqual([wrong.status, wrong.stderr.includes('a: expected a list of values, got 1')], [1, true]);
   });
 
   it('and several notebooks with summaries are commands', () => {

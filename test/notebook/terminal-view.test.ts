@@ -51,6 +51,7 @@ describe('terminal view', () => {
       live.take(start);
       for (let i = 0; i < 9; i++) live.take(text(`line ${i}\n`));
       live.take(text('10 %\r20 %'));
+      live.take(bar('train ██ 2/10'));
       live.take(bar('train ███ 3/10'));
       mock.timers.tick(2000);
       const lines = shown();

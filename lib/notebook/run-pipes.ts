@@ -1,0 +1,36 @@
+/** `-` for a notebook: read from the standard input, written to the standard output. */
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+
+/** Where a run reads and writes. */
+export interface RunPipes {
+  /** The notebook's file; that of the standard input lies in a folder of its own. */
+  readonly notebook: string;
+  /** The executed notebook's file; null: the default place. */
+  readonly output: string | null;
+  /** Whether the executed notebook goes to the standard output, so that nothing else may. */
+  readonly toStdout: boolean;
+  /** Writes to the standard output what belongs there, and removes what was made for it. */
+  close(): void;
+}
+
+/** Prepares what `-` stands for; other names stay as they are. */
+export function openPipes(notebook: string, output: string | undefined): RunPipes {
+  const fromStdin = notebook === '-';
+  const toStdout = output === '-';
+  if (!fromStdin && !toStdout) return { notebook, output: output ?? null, toStdout, close: () => undefined };
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'tunebook-pipe-'));
+  const input = path.join(folder, 'stdin.ipynb');
+  const executed = path.join(folder, 'stdout.ipynb');
+  if (fromStdin) fs.writeFileSync(input, fs.readFileSync(0));
+  return {
+    notebook: fromStdin ? input : notebook,
+    output: toStdout ? executed : (output ?? null),
+    toStdout,
+    close() {
+      if (toStdout && fs.existsSync(executed)) process.stdout.write(fs.readFileSync(executed));
+      fs.rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
