@@ -1,4 +1,4 @@
-/** Parameters from files and from the environment: JSON, flat YAML (`name: value` lines), `TUNEBOOK_PARAM_name`. */
+/** Parameters from files and from the environment: JSON, YAML, `TUNEBOOK_PARAM_name`. */
 import fs from 'node:fs';
 import path from 'node:path';
 import { TunebookError } from '../types';
@@ -16,8 +16,7 @@ export function parametersFromEnvironment(env: NodeJS.ProcessEnv = process.env):
 }
 
 /**
- * Reads a file of parameters by its ending: `.json`, `.yaml` or `.yml` (names with values or lists; nothing
- * nested).
+ * Reads a file of parameters by its ending: `.json`, `.yaml` or `.yml`.
  * @throws TunebookError when the file is not of that form
  */
 export function readParameterFile(file: string): GivenParameters {

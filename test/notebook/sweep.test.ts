@@ -38,7 +38,10 @@ describe('parameter files', () => {
       none: null,
     });
     fs.writeFileSync(place.file('bad.yml'), 'a: 1\n  nested: 2\n');
-    assert.throws(() => readParameterFile(place.file('bad.yml')), /bad\.yml:2: expected `name: value`/);
+    assert.throws(
+      () => readParameterFile(place.file('bad.yml')),
+      /bad\.yml:1: expected YAML: Nested mappings/,
+    );
     fs.writeFileSync(place.file('bad.json'), '[1]');
     assert.throws(() => readParameterFile(place.file('bad.json')), /expected an object/);
     assert.throws(() => readParameterFile(place.file('none.json')), /cannot be read \(ENOENT\)/);
