@@ -23,7 +23,7 @@ const place = new Workplace();
 after(() => place.remove());
 
 describe('parameter files', () => {
-  it('are JSON or flat YAML', () => {
+  it('are JSON or YAML', () => {
     fs.writeFileSync(place.file('p.json'), '{"a": 1, "b": ["x"]}');
     const yaml =
       "# comment\n---\na: 1e-3  # unit\nname: 'it''s'\nlist: [1, 2]\nmore:\n  - x\n  - \"y z\"\nflag: true\nnone: null\n";
