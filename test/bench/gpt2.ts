@@ -31,6 +31,8 @@ export interface Gpt2Bench {
   /** Fastest step against the best of all products. */
   bestStepShareOfPeak: number;
   optimizerMs: number;
+  /** A full step with the model's dropout of 0.1. */
+  dropoutStepMs: number;
   loraStepMs: number;
   loraTokensPerSecond: number;
   compileMs: number;
@@ -50,6 +52,8 @@ export async function benchGpt2(
   const full = await steps(model, rounds, { peak });
   const peakBytes = process.resourceUsage().maxRSS * 1024;
   const { compileMs } = model.engine;
+  note('the same with dropout');
+  const withDropout = await steps(model, Math.ceil(rounds / 2), { dropout: true });
   note('LoRA steps (r 8, c_attn)');
   const lora = await steps(getPeftModel(model, new LoraConfig({ r: 8 })), rounds);
   await model.dispose();
@@ -70,6 +74,7 @@ export async function benchGpt2(
     ),
     bestStepShareOfPeak: flops / Math.min(...full.stepsMs) / 1e6 / gemmGflops,
     optimizerMs: full.optimizerMs,
+    dropoutStepMs: withDropout.stepMs,
     loraStepMs: lora.stepMs,
     loraTokensPerSecond: (TOKENS / lora.stepMs) * 1000,
     compileMs,

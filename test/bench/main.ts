@@ -40,6 +40,7 @@ async function main(): Promise<void> {
       ['  tokens/s', result.fullTokensPerSecond.toFixed(0)],
       ['  share of the GEMM peak beside each step, median', percent(result.fullShareOfPeak)],
       ['  fastest step, share of the best GEMM', percent(result.bestStepShareOfPeak)],
+      ['  with dropout', `${result.dropoutStepMs.toFixed(0)} ms`],
       ['LoRA step (r 8, c_attn)', `${result.loraStepMs.toFixed(0)} ms`],
       ['  tokens/s', result.loraTokensPerSecond.toFixed(0)],
       ['generation, batch 1', `${result.generation.tokensPerSecond.toFixed(1)} tokens/s`],
