@@ -42,8 +42,8 @@ describe('check', { timeout: 60_000 }, () => {
     Object.assign(notebook.cells[1], { outputs: [] });
     expect(
       check(notebook, { executed: true }),
-      /cells\/0\/outputs\/0: must have required property 'text'/,
-      /cells\/1: must NOT have additional properties \("outputs"\)/,
+      /cell 1, output 1: must have required property 'text'/,
+      /cell 2: must NOT have additional properties \("outputs"\)/,
     );
   });
 
@@ -57,11 +57,11 @@ describe('check', { timeout: 60_000 }, () => {
     ];
     expect(
       check(notebook, { untrusted: true }),
-      /cells\/1\/id: "cell-0" is also the id of cells\/0/,
-      /widgets\/.*has no "state"/,
+      /cell 2: id "cell-0" is also that of cell 1/,
+      /widgets: .*has no "state"/,
+      /cell 2: has an output of text\/html with a script/,
       /cell 2: has outputs/,
       /cell 2: shows a figure without a static image/,
-      /cell 2: has an output of text\/html with a script/,
       /cell 1: parameter rate has no declared type; write `rate: number`/,
       /imports: left-pad is no dependency/,
     );
