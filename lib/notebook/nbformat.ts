@@ -122,9 +122,9 @@ function partProblems(part: SchemaPart, value: unknown, where: string): string[]
       ({ keyword, instancePath }) =>
         keyword === 'oneOf' || !choices.some((at) => instancePath.startsWith(at)),
     )
-    .map(({ instancePath, message, params, keyword, schemaPath }) => {
+    .map(({ instancePath, message, params, keyword }) => {
       const place = instancePath.slice(1).replaceAll('~1', '/').replaceAll('~0', '~');
-      const kinds = schemaPath.includes('multiline') ? 'must be a text or a list of texts' : message;
+      const kinds = `must be a text or ${place.endsWith('mode') ? 'an object' : 'a list of texts'}`;
       const extra =
         keyword === 'additionalProperties' ? ` (${JSON.stringify(params.additionalProperty)})` : '';
       return `${where}${place && ' '}${place}: ${keyword === 'oneOf' ? kinds : (message ?? keyword)}${extra}`;

@@ -31,7 +31,7 @@ describe('repair of generated notebooks', { timeout: 120_000 }, () => {
 
   it('gives the good file back, byte for byte; check finds what it mends, and nothing afterwards', () => {
     const met = new Set<string>();
-    for (let seed = 0; seed < 600; seed++) {
+    for (let seed = 0; seed < 1500; seed++) {
       const { good, broken, faults } = makeBroken(seeded(seed));
       if (faults.length === 0) continue;
       const about = `seed ${seed}: ${faults.join(', ')}`;
