@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
+import path from 'node:path';
 import { after, describe, it } from 'node:test';
 import { checkNotebook } from '../../lib/notebook/check';
 import { parseJsonText } from '../../lib/notebook/json-text';
@@ -182,6 +183,41 @@ describe('repair of files', () => {
   it('with thousands of cells take no longer for each than with a few', () => {
     const many = { ...makeNotebook([]), cells: Array.from({ length: 20_000 }, () => ({ cell_type: 'raw' })) };
     assert.equal(repairText(JSON.stringify(many)).mended.length, 60_000); // minutes, were it quadratic
+  });
+});
+
+describe('tunebook check and repair', () => {
+  const place = new Workplace();
+  after(() => place.remove());
+  const cli = path.join(__dirname, '..', '..', 'lib', 'cli.js');
+  const tunebook = (...args: string[]): { status: number | null; stdout: string; stderr: string } =>
+    spawnSync(process.execPath, [cli, ...args], { encoding: 'utf8', cwd: place.folder });
+
+  it('go through all files, whatever one of them is, and say by their status that something is left', () => {
+    const good = place.write('good.ipynb', ['1']);
+    const bytes = fs.readFileSync(good);
+    const old = fs.statSync(good).mtimeMs;
+    fs.writeFileSync(place.file('bad.ipynb'), '{ oops');
+    fs.writeFileSync(place.file('half.ipynb'), bytes.toString().replace('"nbformat": 4,', '"nbformat": 4,,'));
+    const names = ['bad.ipynb', 'none.ipynb', 'half.ipynb', 'good.ipynb'];
+    const found = tunebook('check', '--no-types', ...names);
+    assert.equal(found.status, 1);
+    assert.match(
+      found.stdout,
+      /^bad.ipynb: file: is no JSON: .*\nnone.ipynb: file: cannot be read \(ENOENT\)\nhalf.ipynb: file: is no JSON: line \d+: .*\ngood.ipynb: fine\n$/,
+    );
+    const mended = tunebook('repair', ...names);
+    assert.equal(mended.status, 1);
+    assert.equal(mended.stdout, 'half.ipynb: 1 comma(s) too many removed\ngood.ipynb: nothing to mend\n');
+    assert.match(
+      mended.stderr,
+      /^bad.ipynb: cannot be mended: line 1: .*\nnone.ipynb: cannot be read \(ENOENT\)\n$/,
+    );
+    assert.deepEqual(fs.readFileSync(place.file('half.ipynb')), bytes);
+    assert.equal(fs.statSync(good).mtimeMs, old);
+    assert.equal(tunebook('check', '--no-types', 'half.ipynb', 'good.ipynb').status, 0);
+    assert.equal(tunebook('repair', '--normalise', 'good.ipynb').status, 0);
+    assert.equal(tunebook('check').status, 2);
   });
 });
 
