@@ -88,7 +88,7 @@ export function checkCellTypes(notebook: Notebook, file: string): TypeFinding[] 
     skipLibCheck: true,
     types: ['node'],
     typeRoots: [path.join(packageRoot, 'node_modules', '@types')],
-    paths: { tunebook: [packageRoot] },
+    paths: { tunebook: [packageRoot], tslab: [path.join(packageRoot, 'node_modules', 'tslab')] }, // as in the kernel
   };
   const host = ts.createCompilerHost(options);
   const { getSourceFile, fileExists, readFile } = host;
@@ -109,7 +109,8 @@ export function checkCellTypes(notebook: Notebook, file: string): TypeFinding[] 
     const found = [...program.getSyntacticDiagnostics(source), ...program.getSemanticDiagnostics(source)].map(
       ({ start, messageText }): TypeFinding => ({
         cell,
-        line: source.getLineAndCharacterOfPosition(start ?? 0).line,
+        // What is wrong with a name of an earlier cell is found in our line above the cell's first.
+        line: Math.max(1, source.getLineAndCharacterOfPosition(start ?? 0).line),
         message: ts.flattenDiagnosticMessageText(messageText, ' '),
       }),
     );

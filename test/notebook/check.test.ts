@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { after, describe, it } from 'node:test';
 import { checkNotebook } from '../../lib/notebook/check';
-import { checkCellTypes } from '../../lib/notebook/check-types';
+import { checkCellTypes, missingDependencies } from '../../lib/notebook/check-types';
 import { installKernel, kernelsFolder, listKernels, uninstallKernel } from '../../lib/notebook/kernelspec';
 import { formatNotebook, validateNotebook, type Notebook } from '../../lib/notebook/nbformat';
 import { repairText } from '../../lib/notebook/repair';
@@ -94,6 +94,41 @@ describe('check', { timeout: 60_000 }, () => {
     );
     assert.match(found[0].message, /possibly 'undefined'/);
     assert.match(found[1].message, /implicitly has an 'any' type/);
+  });
+
+  it('finds the modules that the kernel has everywhere, and points at lines that the cell has', () => {
+    const notebook = makeNotebook([
+      'import * as tslab from "tslab";\nimport { Trainer } from "tunebook";\ntslab.display.html(Trainer.name);',
+      'let late;\nlate = 1;',
+      'late.toFixed();',
+    ]);
+    const file = place.write('elsewhere.ipynb', []);
+    const found = checkCellTypes(notebook, file);
+    assert.ok(found.length > 0);
+    for (const { cell, line, message } of found)
+      assert.match(`${cell}:${line} ${message}`, /^3:1 Variable 'late' .*any/);
+    assert.deepEqual(missingDependencies(notebook, file), []);
+  });
+
+  it('wants an image for each figure of a cell', () => {
+    const notebook = makeNotebook(['1']);
+    const show = (data: Record<string, unknown>): void => {
+      notebook.cells[0].outputs?.push({ output_type: 'display_data', data, metadata: {} });
+    };
+    const missing = (): boolean =>
+      check(notebook, { executed: true }).some((text) => text.includes('static image'));
+    const steps: [data: Record<string, unknown>, missing: boolean][] = [
+      [{ 'text/html': ['<script>Plotly', '.newPlot()</script>'] }, true],
+      [{ 'image/svg+xml': ['<svg/>'] }, false],
+      [{ 'application/vnd.plotly.v1+json': { data: [] } }, true],
+      [{ 'text/html': '<table></table>' }, true],
+      [{ 'image/jpeg': 'AA==' }, false],
+      [{ 'application/vnd.plotly.v1+json': {}, 'image/png': 'AA==' }, false],
+    ];
+    for (const [data, expected] of steps) {
+      show(data);
+      assert.equal(missing(), expected, JSON.stringify(data));
+    }
   });
 
   it('sees exports as the kernel does, and says what the kernel does not know', () => {
