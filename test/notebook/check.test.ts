@@ -110,6 +110,48 @@ describe('check', { timeout: 60_000 }, () => {
     assert.deepEqual(missingDependencies(notebook, file), []);
   });
 
+  const files: [name: string, text: string, ...found: RegExp[]][] = [
+    ['empty', '', /^file: is empty$/],
+    ['blank, with a mark', '\uFEFF \r\n', /^file: starts with a byte order mark/, /^file: is empty$/],
+    [
+      'of nbformat 3',
+      '{"nbformat": 3, "worksheets": []}',
+      /^file: is of nbformat 3.*`tunebook repair` converts it$/,
+    ],
+    [
+      'in conflict',
+      '{\n<<<<<<< a\n=======\n>>>>>>> b\n}',
+      /^file: holds git's conflict markers, in lines 2, 3, 4$/,
+    ],
+    [
+      'with a member twice',
+      '{"nbformat": 4, "nbformat_minor": 4, "cells": [],\n "metadata": {}, "cells": []}',
+      /^line 1: "cells" stands twice in one object; readers see only the last$/,
+    ],
+    ['a list', '[]', /^notebook: expected an object$/],
+  ];
+  for (const [name, text, ...found] of files)
+    it(`says of a file that it is ${name}`, () => {
+      fs.writeFileSync(place.file('checked.ipynb'), text);
+      expect(
+        checkNotebook(place.file('checked.ipynb')).map(({ where, message }) => `${where}: ${message}`),
+        ...found,
+      );
+    });
+
+  it('finds a number left by a run without outputs; packages with a scope; cells that are not to be checked', () => {
+    const notebook = makeNotebook([
+      '@skip-type-check\nconst n: number = "no";',
+      'import type { X } from "@scope/name/deep";',
+    ]);
+    notebook.cells[0].execution_count = 3;
+    expect(
+      check(notebook, { types: true }).filter((text) => !text.includes('Cannot find module')),
+      /cell 1: has outputs/,
+      /imports: @scope\/name is no dependency/,
+    );
+  });
+
   it('wants an image for each figure of a cell', () => {
     const notebook = makeNotebook(['1']);
     const show = (data: Record<string, unknown>): void => {

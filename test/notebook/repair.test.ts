@@ -49,6 +49,43 @@ describe('repair of generated notebooks', { timeout: 120_000 }, () => {
     assert.deepEqual([...met].sort(), [...Object.keys(cellFaults), ...Object.keys(fileFaults)].sort());
   });
 
+  it('normalised, keys are sorted, texts are lines, and what belongs to a session is gone', () => {
+    const text =
+      '{"nbformat":4,"nbformat_minor":4,"metadata":{"b":1.50,"a":{"d":[],"c":{}},"orig_nbformat":3,"signature":"s"},' +
+      '"cells":[{"source":"a\\r\\nb\\u2028c","metadata":{"trusted":true},"cell_type":"raw","attachments":{"x":{"image/png":["A","A"]}}}]}';
+    const lines = [
+      '{',
+      ' "cells": [',
+      '  {',
+      '   "attachments": {',
+      '    "x": {',
+      '     "image/png": "AA"',
+      '    }',
+      '   },',
+      '   "cell_type": "raw",',
+      '   "metadata": {},',
+      '   "source": [',
+      '    "a\\r\\n",',
+      '    "b\u2028",',
+      '    "c"',
+      '   ]',
+      '  }',
+      ' ],',
+      ' "metadata": {',
+      '  "a": {',
+      '   "c": {},',
+      '   "d": []',
+      '  },',
+      '  "b": 1.50',
+      ' },',
+      ' "nbformat": 4,',
+      ' "nbformat_minor": 4',
+      '}',
+      '',
+    ];
+    assert.deepEqual(repairText(text, true).text.split('\n'), lines);
+  });
+
   it('normalised, it says the same, whatever the layout was; numbers stay as they are written', () => {
     for (let seed = 0; seed < 100; seed++) {
       const good = makeGood(seeded(seed));

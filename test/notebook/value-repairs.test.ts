@@ -23,6 +23,8 @@ const cell = (change: Part): Part => whole({ cells: [text, { ...code, ...change 
 const output = (change: Part): Part => cell({ outputs: [change] });
 const metadata = (change: Part): Part => whole({ metadata: { keep: 1, ...change } });
 
+const widget = (kind: string): string => `application/vnd.jupyter.widget-${kind}+json`;
+
 /** A fault, the notebook with it, and what it is mended to. */
 const mended: [name: string, broken: unknown, expected: unknown][] = [
   ['source: null', cell({ source: null }), cell({ source: [] })],
@@ -104,6 +106,19 @@ const mended: [name: string, broken: unknown, expected: unknown][] = [
   ['nbformat: missing', whole({ nbformat: undefined }), whole({})],
   ['nbformat_minor: in quotes', whole({ nbformat_minor: '4' }), whole({})],
   ['nbformat_minor: below 0', whole({ nbformat_minor: -1 }), whole({})],
+  [
+    'nbformat_minor: missing, though cells have ids',
+    whole({ cells: [{ ...code, id: 'a' }], nbformat_minor: undefined }),
+    whole({ cells: [{ ...code, id: 'a' }], nbformat_minor: 5 }),
+  ],
+  [
+    'widgets without state, and a view of them',
+    {
+      ...output({ ...shown, data: { [widget('view')]: { model_id: 'a' }, 'text/plain': 'x' } }),
+      metadata: { widgets: { [widget('state')]: {} } },
+    },
+    output({ ...shown, data: { 'text/plain': 'x' } }),
+  ],
   ['members of nobody', whole({ $schema: 'x', extra: 1 }), whole({})],
 ];
 
@@ -143,6 +158,10 @@ const fine: [name: string, notebook: unknown][] = [
   ['no widgets at all', metadata({ widgets: {} })],
   ['keys of JavaScript', metadata({ constructor: 1, toString: {} })],
   ['scrolled: auto', cell({ metadata: { scrolled: 'auto', collapsed: false } })],
+  [
+    'JSON of any kind',
+    output({ ...shown, data: { 'application/vnd.x+json': { a: [1] }, 'application/json': 1 } }),
+  ],
   ['a minor version of the future', whole({ cells: [{ ...code, id: 'a' }], nbformat_minor: 9 })],
 ];
 
@@ -172,6 +191,30 @@ describe('repair of values', { timeout: 60_000 }, () => {
       assert.equal(result.left.length, 1, result.left.join('\n'));
       assert.match(result.left[0], said);
       assert.ok(check(broken).includes(result.left[0]));
+    });
+
+  it('touches nothing in a cell of an unknown kind', () => {
+    const notebook = whole({ cells: [{ cell_type: 'sql', outputs: [{ output_type: 'stream' }], query: 1 }] });
+    const text = JSON.stringify(notebook);
+    assert.equal(repairText(text).text, text);
+  });
+
+  for (const [id, good] of [
+    ['x'.repeat(64), true],
+    ['x'.repeat(65), false],
+    ['', false],
+    ['a b', false],
+    ['A_-9', true],
+    [5, false],
+    [null, false],
+  ])
+    it(`id ${JSON.stringify(id)} ${good ? 'stays' : 'is replaced'}`, () => {
+      const text = JSON.stringify(whole({ cells: [{ ...code, id }], nbformat_minor: 5 }));
+      const result = repairText(text);
+      const { cells } = JSON.parse(result.text) as { cells: { id: unknown }[] };
+      if (good) assert.deepEqual(result, { text, mended: [], left: [] });
+      else assert.match(String(cells[0].id), /^[0-9a-f]{8}$/);
+      assert.deepEqual(result.left, []);
     });
 
   for (const [name, notebook] of fine)

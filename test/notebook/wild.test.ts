@@ -303,6 +303,11 @@ describe('notebooks that end too early', () => {
       { outputs: [], cell_type: 'code', source: ['long()'], metadata: {}, execution_count: 3 },
     ]);
     assert.match(said.join('\n'), /0 whole cell\(s\) kept\n.*its source is kept, its outputs are lost/);
+    const named = text
+      .replace('"metadata":{},"execution', '"id":"own","metadata":{},"execution')
+      .replace('minor":0', 'minor":5');
+    const result = repairText(named.slice(0, named.indexOf('"x"') + 2));
+    assert.equal((JSON.parse(result.text) as Notebook).cells[0].id, 'own');
   });
 
   it('with other faults before the cut are mended and closed', () => {
