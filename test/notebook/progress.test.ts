@@ -48,6 +48,7 @@ describe('progress', () => {
       (bar) => bar.update(30, 'loss 1'),
       '12 % · 30/240 · 4.0 s/step · 0:40, 14:00 left · loss 1',
     ],
+    ['not the end yet', 110_000, (bar) => bar.update(239), '99 % · 239/240 · 2.0 steps/s · 1:50, 0:01 left'],
     [
       'the end',
       110_000,
@@ -98,6 +99,7 @@ describe('progress', () => {
   it('is escaped, and says the same where there are no bars: on GitHub', () => {
     progressBar({ total: 2, label: '<b>' }).finish('a & b');
     const html = String(shown.at(-1)?.['text/html']);
+    assert.match(html, /0\/2 · took\u00a00:00 · a\u00a0&amp;\u00a0b/, 'no line breaks inside of a fact');
     assert.match(html, /&lt;b&gt; <progress value="0" max="1"/);
     assert.equal(asGithub(html).text.replaceAll('\u00a0', ' '), '<b>  0 % · 0/2 · took 0:00 · a & b');
   });

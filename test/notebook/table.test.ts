@@ -82,6 +82,13 @@ describe('tables', () => {
     assert.match(renderTable([]).html, /<p>\(no rows\)<\/p>/);
   });
 
+  it('keep numbers on the right where some are missing', () => {
+    const frame = [{ n: 1 }, { n: null }, { n: 22 }, {}];
+    assert.deepEqual(renderTable(frame).text.split('\n'), [' n', '--', ' 1', '', '22', '']);
+    assert.deepEqual(renderTable([{ n: 1 }, { n: 'x' }]).text.split('\n'), ['n', '-', '1', 'x']);
+    assert.equal((renderTable(frame).html.match(/text-align:right/g) ?? []).length, 5);
+  });
+
   it('take columns from any row, and leave what a row lacks empty', () => {
     const rows = [{ a: 1 }, { b: 'x' }];
     assert.deepEqual(renderTable(rows).text.split('\n'), ['a  b', '-  -', '1', '   x']);
