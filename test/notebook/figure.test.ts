@@ -58,7 +58,9 @@ describe('figures in short', () => {
     };
     assert.deepEqual(size({ data: [] }), [720, 420]);
     assert.deepEqual(size({ data: [], layout: { width: 300 } }), [300, 420]);
-    assert.deepEqual(size({ data: [], layout: { width: 300 } }, { width: 200, height: 100 }), [200, 100]);
+    const own = { data: [], layout: { width: 300, height: 200 } };
+    assert.deepEqual(size(own, { width: 200, height: 100 }), [200, 100]);
+    assert.deepEqual(size(own), [300, 200]);
   });
 });
 

@@ -58,6 +58,23 @@ describe('live displays in a kernel', () => {
     );
   });
 
+  it('figures take no more than a twentieth of the time', async () => {
+    const live = livePlot({ throttleMs: 1000, width: 200, height: 150 });
+    live.update(figure('drawn in 200 ms'));
+    mock.timers.setTime(200);
+    await count(1);
+    for (const [ms, title] of [
+      [4199, 'too early'],
+      [4201, 'second'],
+    ] as const) {
+      mock.timers.setTime(ms);
+      live.update(figure(title));
+      await sleep(30);
+    }
+    await count(2);
+    assert.deepEqual(titles(), ['drawn in 200 ms', 'second']);
+  });
+
   it('figures that nobody updated show nothing', async () => {
     await livePlot().finish();
     assert.deepEqual(shown, []);

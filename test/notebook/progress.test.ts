@@ -96,6 +96,12 @@ describe('progress', () => {
     assert.match(said(), /^100 %/);
   });
 
+  it('says 100 % at the end only, in both forms', () => {
+    const bar = progressBar({ total: 1000 });
+    bar.update(999);
+    for (const form of ['text/plain', 'text/html']) assert.match(String(shown.at(-1)?.[form]), / 99 % · 999/);
+  });
+
   it('is escaped, and says the same where there are no bars: on GitHub', () => {
     progressBar({ total: 2, label: '<b>' }).finish('a & b');
     const html = String(shown.at(-1)?.['text/html']);

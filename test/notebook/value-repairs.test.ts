@@ -158,10 +158,7 @@ const fine: [name: string, notebook: unknown][] = [
   ['no widgets at all', metadata({ widgets: {} })],
   ['keys of JavaScript', metadata({ constructor: 1, toString: {} })],
   ['scrolled: auto', cell({ metadata: { scrolled: 'auto', collapsed: false } })],
-  [
-    'JSON of any kind',
-    output({ ...shown, data: { 'application/vnd.x+json': { a: [1] }, 'application/json': 1 } }),
-  ],
+  ['JSON of any kind', output({ ...shown, data: { 'application/vnd.x+json': 5, 'application/json': 1 } })],
   ['a minor version of the future', whole({ cells: [{ ...code, id: 'a' }], nbformat_minor: 9 })],
 ];
 
