@@ -6,7 +6,14 @@ import { after, describe, it } from 'node:test';
 import { checkNotebook } from '../../lib/notebook/check';
 import { checkCellTypes, missingDependencies } from '../../lib/notebook/check-types';
 import { installKernel, kernelsFolder, listKernels, uninstallKernel } from '../../lib/notebook/kernelspec';
-import { formatNotebook, validateNotebook, type Notebook } from '../../lib/notebook/nbformat';
+import {
+  cellSource,
+  cellTags,
+  formatNotebook,
+  readNotebook,
+  validateNotebook,
+  type Notebook,
+} from '../../lib/notebook/nbformat';
 import { repairText } from '../../lib/notebook/repair';
 import { makeNotebook, Workplace } from './make-notebook';
 
@@ -191,6 +198,23 @@ describe('check', { timeout: 60_000 }, () => {
     const folder = path.join(root, 'notebooks');
     for (const name of fs.readdirSync(folder).filter((file) => file.endsWith('.ipynb')))
       assert.deepEqual(checkNotebook(path.join(folder, name)), [], name);
+  });
+
+  it("the project's own notebooks have short cells, with words before and after each, and one for parameters", () => {
+    const folder = path.join(root, 'notebooks');
+    for (const name of fs.readdirSync(folder).filter((file) => file.endsWith('.ipynb'))) {
+      const { cells } = readNotebook(path.join(folder, name));
+      const isParameters = cells.map((cell) => cellTags(cell).includes('parameters'));
+      assert.equal(isParameters.filter(Boolean).length, 1, name);
+      for (const [i, cell] of cells.entries()) {
+        if (cell.cell_type !== 'code') continue;
+        const lines = cellSource(cell).split('\n').length;
+        assert.ok(lines <= 25 || isParameters[i], `${name}, cell ${i + 1}: ${lines} lines`);
+        assert.equal(cells[i - 1].cell_type, 'markdown', `${name}, cell ${i + 1}: no words before it`);
+        // The last cell of 01 and 02 lists what was written: nothing is left to say.
+        if (i < cells.length - 1) assert.equal(cells[i + 1].cell_type, 'markdown', `${name}, cell ${i + 1}`);
+      }
+    }
   });
 });
 
