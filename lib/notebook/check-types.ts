@@ -5,6 +5,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import type * as TypeScript from 'typescript';
+import { TunebookError } from '../types';
 import { blankFileWords, declaredNames } from './cell-text';
 import { usingAdvice } from './compiler-advice';
 import { loadTypescript } from './load-typescript';
@@ -153,19 +154,25 @@ function dependencyNames(folder: string): Set<string> {
   for (let at = folder; ; at = path.dirname(at)) {
     const file = path.join(at, 'package.json');
     if (fs.existsSync(file)) {
-      const {
-        name,
-        dependencies = {},
-        optionalDependencies = {},
-      } = JSON.parse(fs.readFileSync(file, 'utf8')) as {
-        name?: string;
-        dependencies?: object;
-        optionalDependencies?: object;
-      };
+      const { name, dependencies = {}, optionalDependencies = {} } = readPackage(file);
       for (const known of [name, ...Object.keys(dependencies), ...Object.keys(optionalDependencies)])
         if (known) names.add(known);
       return names;
     }
     if (path.dirname(at) === at) return names;
+  }
+}
+
+interface PackageNames {
+  readonly name?: string;
+  readonly dependencies?: object;
+  readonly optionalDependencies?: object;
+}
+
+function readPackage(file: string): PackageNames {
+  try {
+    return JSON.parse(fs.readFileSync(file, 'utf8')) as PackageNames;
+  } catch (error) {
+    throw new TunebookError(`${file}: expected JSON: ${(error as Error).message}`);
   }
 }

@@ -1,11 +1,13 @@
 /** Scripts in a notebook from elsewhere: in outputs, texts and the state of widgets, whatever shape the file has. */
 
-/** Markup that runs something, or takes the reader elsewhere. */
-const scriptedTags =
-  /<script\b|<[^>]*[\s"'/]on\w+\s*=|<(?:iframe|object|embed|applet|base|form)\b|<meta\b[^>]*http-equiv/i;
+import { htmlTags } from './html-tags';
 
-/** A link of HTML, Markdown or LaTeX that runs a script. */
-const scriptedLinks = /(?:[=("'<{]|\]:)\s*["']?\s*(?:javascript:|vbscript:|data:text\/html)/i;
+/** Elements that run something, or take the reader elsewhere. */
+const scriptedElements = new Set('script iframe frame object embed applet base form'.split(' '));
+
+/** An address that runs a script, where addresses stand in Markdown and LaTeX. */
+const scriptedLinks = /(?:[=("'<{]|\]:) ?["']? ?(?:javascript:|vbscript:|data:text\/html)/i;
+const scriptedAddress = /^(?:javascript:|vbscript:|data:text\/html)/i;
 
 /** Outputs whose text readers take as markup, and those that are programs. */
 const markup = /html|svg|markdown|latex/;
@@ -13,23 +15,38 @@ const program = /javascript|ecmascript|es6-rich|bokehjs_(?:exec|load)/;
 
 const named: Record<string, string> = { colon: ':', tab: '', newline: '', lpar: '(', quot: '"', apos: "'" };
 
-/** The text as a browser reads an address: entities resolved, blanks of control left out. */
+/** The text as a browser reads an address: entities resolved, control characters left out, blanks as one. */
 function resolved(text: string): string {
   return text
     .replace(
-      /&(?:#x([0-9a-f]{1,6})|#(\d{1,7})|([a-z]+));?/gi,
+      /&(?:#x([0-9a-f]{1,6})|#(\d{1,7})|([a-z]{1,8}));?/gi,
       (whole, hex?: string, decimal?: string, name?: string) => {
         if (name !== undefined) return named[name.toLowerCase()] ?? whole;
         const code = hex === undefined ? Number(decimal) : Number.parseInt(hex, 16);
         return code <= 0x10ffff ? String.fromCodePoint(code) : whole;
       },
     )
-    .replace(/[\0-\x1f]/g, '');
+    .replace(/[\0-\x1f]/g, '')
+    .replace(/\s+/g, ' ');
+}
+
+/** Whether HTML holds a script: quotes, entities and odd tags are no cover. Read both as HTML and as SVG. */
+function isScriptedHtml(text: string): boolean {
+  return [...htmlTags(text, true), ...htmlTags(text, false)].some(
+    ({ name, attributes }) =>
+      scriptedElements.has(name) ||
+      attributes.some(
+        ([key, value]) =>
+          /^on[a-z]/.test(key) ||
+          (name === 'meta' && key === 'http-equiv') ||
+          scriptedAddress.test(resolved(value).replace(/\s/g, '')),
+      ),
+  );
 }
 
 /** Whether markup holds a script. */
 export function isScripted(text: string): boolean {
-  return scriptedTags.test(text) || scriptedLinks.test(resolved(text));
+  return /<script\b/i.test(text) || scriptedLinks.test(resolved(text)) || isScriptedHtml(text);
 }
 
 type Part = Readonly<Record<string, unknown>>;

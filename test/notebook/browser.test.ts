@@ -47,7 +47,7 @@ describe('notebook 01 in a browser', { skip: browserMissing, timeout: 240_000 },
   it('runs the cells before training; the interactive figures draw and stand for their images', async () => {
     await cell(trainingCell).locator('.CodeMirror').click();
     await jupyter.menu('Cell', '#run_all_cells_above');
-    await ran(trainingCell - 1);
+    await ran(notebookCells.trainer);
     const figure = cell(verdicts).locator('.js-plotly-plot');
     await figure.locator('.bars path').first().waitFor();
     assert.equal(await figure.count(), 1);

@@ -37,7 +37,7 @@ describe('notebook 01 in JupyterLab', { skip: labMissing, timeout: 240_000 }, ()
   it('runs the cells before training; the interactive figures draw and stand for their images', async () => {
     await lab.cell(training).locator('.cm-content').click();
     await lab.menu('Run', 'Run All Above Selected Cell');
-    await ran(training - 1);
+    await ran(notebookCells.trainer);
     const figure = lab.cell(verdicts).locator('.js-plotly-plot');
     await figure.locator('.bars path').first().waitFor();
     assert.equal(await figure.locator('.bars path').count(), 3);

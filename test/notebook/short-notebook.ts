@@ -14,9 +14,10 @@ export const notebookCells = {
   imports: 4,
   data: 6,
   verdicts: 8,
-  training: 18,
-  samples: 22,
-  last: 26,
+  trainer: 18,
+  training: 20,
+  samples: 24,
+  last: 28,
 } as const;
 
 /** A short setting: what the parameters' cell and the training cell say, and what they say here. */

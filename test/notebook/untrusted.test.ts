@@ -2,10 +2,12 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { after, describe, it } from 'node:test';
+import { JSDOM } from 'jsdom';
 import { checkNotebook } from '../../lib/notebook/check';
 import { formatNotebook } from '../../lib/notebook/nbformat';
 import { isScripted, scriptsIn } from '../../lib/notebook/untrusted';
 import { makeNotebook, Workplace } from './make-notebook';
+import { seeded } from './notebook-corpus';
 
 describe('check --untrusted', () => {
   const place = new Workplace();
@@ -38,6 +40,21 @@ describe('check --untrusted', () => {
     ['text/html', '<meta http-equiv="refresh" content="0;url=//e">'],
     ['text/html', '<iframe srcdoc="x">'],
     ['text/html', '<base href="//e">'],
+    ['text/html', '<img title=">" src=x onerror=alert(1)>'],
+    ['text/html', '<img title="<" src=x ONERROR=alert(1)>'],
+    ['text/html', `<style><img title="</style><img title='>' onerror=x>">`],
+    ['text/html', `<!-- <img title="--><img title='>' onerror=x>">`],
+    ['text/html', '<!--><img title=">" onerror=x>-->'],
+    ['text/html', '<svg><style><img src=x onerror=y></style></svg>'],
+    ['text/html', '<a/href=x onclick=y>'],
+    ['text/html', '<a =x onclick=y>'],
+    ['text/html', '<a title=x"y onclick=y>'],
+    ['text/html', '<body onload=alert(1)>'],
+    ['text/html', '<input autofocus\nonfocus=alert(1)>'],
+    ['text/html', '<table><tr onclick=alert(1)><td>x</table>'],
+    ['text/html', '<div style="a:b"><p><scr<script>ipt>x'],
+    ['image/svg+xml', '<svg><a><animate attributeName=href to="javascript:alert(1)"/></a></svg>'],
+    ['image/svg+xml', '<svg><a xlink:href="javascript:alert(1)"><text>x</text></a></svg>'],
     ['image/svg+xml', '<svg><script/></svg>'],
     ['text/markdown', '<script>x</script>'],
     ['text/markdown', '[x](javascript:alert(1))'],
@@ -60,6 +77,10 @@ describe('check --untrusted', () => {
     ['text/html', '<table><tr><td style="text-align:right">if (a &lt; b) onload</td></tr></table>'],
     ['text/html', '<a href="https://example.org/javascript">x</a> <img src="data:image/png;base64,AA==">'],
     ['text/html', '<style>td { color: red }</style>'],
+    ['text/html', '<p title="onclick=x &lt;script&gt;">only = once, on = off</p>'],
+    ['text/html', '<textarea>b onload=alert(1)</textarea>'],
+    ['text/html', '<!-- <b onload=alert(1)> --><p>a < b on = c</p>'],
+    ['text/html', '<p title=\'<b onclick="x">\'>x</p><div class="onload">'],
     ['text/markdown', 'JavaScript: [a language](https://example.org), `x = on`'],
     ['text/plain', '<script>x</script>'],
   ];
@@ -90,6 +111,55 @@ describe('check --untrusted', () => {
       scriptsIn({ cells: [], metadata: { widgets } }).map(({ where }) => where),
       ['metadata.widgets'],
     );
+  });
+
+  it('misses nothing that a browser finds', () => {
+    const pieces = [
+      '<img ',
+      '<a',
+      '<svg/',
+      '<style>',
+      '</style>',
+      '<!--',
+      '-->',
+      '<!-->',
+      '<textarea ',
+      '</textarea',
+      '>',
+      '"',
+      "'",
+      '=',
+      ' ',
+      '/',
+      'x',
+      ' title=',
+      ' onerror=y',
+      ' onclick="z"',
+      '<iframe>',
+      '</',
+      '<p>',
+      '<b title="',
+      "<i title='",
+      '\n',
+    ];
+    let met = 0;
+    for (let seed = 0; seed < 2000; seed++) {
+      const random = seeded(seed);
+      const html = Array.from({ length: 12 }, () => pieces[Math.floor(random() * pieces.length)]).join('');
+      const found = [...JSDOM.fragment(html).querySelectorAll('*')].some(
+        (element) =>
+          element.localName === 'iframe' || element.getAttributeNames().some((name) => /^on[a-z]/.test(name)),
+      );
+      if (found) met++;
+      if (found) assert.ok(isScripted(html), html);
+    }
+    assert.ok(met > 300, String(met));
+  });
+
+  it('reads long texts of odd beginnings', () => {
+    for (const piece of ['<', '= ', '<a on', '&#', '<meta ', '[x](', '<div>', '<!--'])
+      assert.equal(isScripted(piece.repeat(200_000)), false, piece); // hours, were it quadratic
+    assert.equal(isScripted(`=${' '.repeat(1_000_000)}x`), false);
   });
 
   it('reads entities that are none as they stand', () => {
