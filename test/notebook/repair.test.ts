@@ -156,7 +156,9 @@ describe('repair of files', () => {
     [
       'a byte of Windows-1252',
       latin(good),
-      /1 byte\(s\) that are not UTF-8, first in line \d+; read as Windows-1252/,
+      new RegExp(
+        `1 byte\\(s\\) that are not UTF-8, first in line ${good.split('ö')[0].split('\n').length}; read as Windows-1252`,
+      ),
     ],
   ];
   for (const [name, bytes, found] of files)
@@ -168,7 +170,7 @@ describe('repair of files', () => {
       assert.deepEqual(left, []);
       assert.equal(mended.length, 1);
       assert.match(mended[0], found);
-      assert.equal(fs.readFileSync(file, 'utf8'), good);
+      assert.equal(fs.readFileSync(file, 'utf8').trimEnd(), good);
       assert.deepEqual(repairFile(file).mended, []);
     });
 
