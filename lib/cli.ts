@@ -111,13 +111,18 @@ program
   .argument('<notebooks...>')
   .option('--normalise', "write the whole file in nbformat's own form")
   .action((notebooks: string[], options: { normalise?: boolean }) => {
-    for (const file of notebooks) {
-      const { mended, left } = repairFile(file, options.normalise === true);
-      for (const text of mended) console.log(`${file}: ${text}`);
-      for (const text of left) console.log(`${file}: still wrong: ${text}`);
-      if (mended.length + left.length === 0) console.log(`${file}: nothing to mend`);
-      if (left.length > 0) process.exitCode = 1;
-    }
+    for (const file of notebooks)
+      try {
+        const { mended, left } = repairFile(file, options.normalise === true);
+        for (const text of mended) console.log(`${file}: ${text}`);
+        for (const text of left) console.log(`${file}: still wrong: ${text}`);
+        if (mended.length + left.length === 0) console.log(`${file}: nothing to mend`);
+        if (left.length > 0) process.exitCode = 1;
+      } catch (error) {
+        if (!(error instanceof TunebookError)) throw error;
+        console.error(error.message); // the other files are still mended
+        process.exitCode = 1;
+      }
   });
 
 interface PlaceOptions {

@@ -5,6 +5,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import type * as TypeScript from 'typescript';
+import { TunebookError } from '../types';
 import { blankFileWords, declaredNames } from './cell-text';
 import { usingAdvice } from './compiler-advice';
 import { loadTypescript } from './load-typescript';
@@ -88,7 +89,7 @@ export function checkCellTypes(notebook: Notebook, file: string): TypeFinding[] 
     skipLibCheck: true,
     types: ['node'],
     typeRoots: [path.join(packageRoot, 'node_modules', '@types')],
-    paths: { tunebook: [packageRoot] },
+    paths: { tunebook: [packageRoot], tslab: [path.join(packageRoot, 'node_modules', 'tslab')] }, // as in the kernel
   };
   const host = ts.createCompilerHost(options);
   const { getSourceFile, fileExists, readFile } = host;
@@ -109,7 +110,8 @@ export function checkCellTypes(notebook: Notebook, file: string): TypeFinding[] 
     const found = [...program.getSyntacticDiagnostics(source), ...program.getSemanticDiagnostics(source)].map(
       ({ start, messageText }): TypeFinding => ({
         cell,
-        line: source.getLineAndCharacterOfPosition(start ?? 0).line,
+        // What is wrong with a name of an earlier cell is found in our line above the cell's first.
+        line: Math.max(1, source.getLineAndCharacterOfPosition(start ?? 0).line),
         message: ts.flattenDiagnosticMessageText(messageText, ' '),
       }),
     );
@@ -152,19 +154,25 @@ function dependencyNames(folder: string): Set<string> {
   for (let at = folder; ; at = path.dirname(at)) {
     const file = path.join(at, 'package.json');
     if (fs.existsSync(file)) {
-      const {
-        name,
-        dependencies = {},
-        optionalDependencies = {},
-      } = JSON.parse(fs.readFileSync(file, 'utf8')) as {
-        name?: string;
-        dependencies?: object;
-        optionalDependencies?: object;
-      };
+      const { name, dependencies = {}, optionalDependencies = {} } = readPackage(file);
       for (const known of [name, ...Object.keys(dependencies), ...Object.keys(optionalDependencies)])
         if (known) names.add(known);
       return names;
     }
     if (path.dirname(at) === at) return names;
+  }
+}
+
+interface PackageNames {
+  readonly name?: string;
+  readonly dependencies?: object;
+  readonly optionalDependencies?: object;
+}
+
+function readPackage(file: string): PackageNames {
+  try {
+    return JSON.parse(fs.readFileSync(file, 'utf8')) as PackageNames;
+  } catch (error) {
+    throw new TunebookError(`${file}: expected JSON: ${(error as Error).message}`);
   }
 }

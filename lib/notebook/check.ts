@@ -1,9 +1,14 @@
 /** `tunebook check`: what is wrong with a notebook file, before a reader, GitHub or a run finds out. */
 import fs from 'node:fs';
 import { checkCellTypes, missingDependencies } from './check-types';
+import { fileText } from './file-text';
+import { repeatedMembers } from './json-edits';
+import { lineOf, parseJsonText, type JsonNode } from './json-text';
 import { isTypescript, notebookLanguage } from './language';
 import { cellSource, joinText, validateNotebook, type Notebook, type NotebookCell } from './nbformat';
 import { parameterCellIndex, readParameterCell } from './parameters';
+import { conflictLines } from './truncated';
+import { scriptsIn } from './untrusted';
 
 /** Settings of a check. */
 export interface CheckOptions {
@@ -21,34 +26,22 @@ export interface CheckFinding {
   readonly message: string;
 }
 
-/** Markup that runs something, or takes the reader elsewhere. */
-const scripted =
-  /<script\b|<[^>]*[\s"'/]on\w+\s*=|(?:href|src|action|data)\s*=\s*["']?\s*javascript:|<(?:iframe|object|embed|base)\b|<meta\b[^>]*http-equiv/i;
-
-/** Outputs whose text readers take as markup. */
-const markup = /html|svg|markdown/;
-
-function outputFindings(cell: NotebookCell, where: string, options: CheckOptions): CheckFinding[] {
+function outputFindings(cell: NotebookCell, where: string, executed: boolean): CheckFinding[] {
   const outputs = cell.outputs ?? [];
   const findings: CheckFinding[] = [];
-  if (!options.executed && (outputs.length > 0 || typeof cell.execution_count === 'number'))
+  if (!executed && (outputs.length > 0 || typeof cell.execution_count === 'number'))
     findings.push({ where, message: 'has outputs; notebooks are committed without (or pass --executed)' });
   const bundles = outputs.flatMap((output) => ('data' in output ? [output.data] : []));
   const text = (value: unknown): string =>
     typeof value === 'string' || Array.isArray(value) ? joinText(value as string[]) : '';
-  const plotly = bundles.some(
+  const figures = bundles.filter(
     (data) => 'application/vnd.plotly.v1+json' in data || /Plotly|newPlot/.test(text(data['text/html'])),
   );
-  const image = bundles.some(
+  const images = bundles.filter(
     (data) => 'image/png' in data || 'image/svg+xml' in data || 'image/jpeg' in data,
   );
-  if (plotly && !image)
+  if (figures.length > images.length)
     findings.push({ where, message: 'shows a figure without a static image: GitHub runs no scripts' });
-  if (options.untrusted)
-    for (const data of bundles)
-      for (const [mime, value] of Object.entries(data))
-        if (/javascript|ecmascript/.test(mime) || (markup.test(mime) && scripted.test(text(value))))
-          findings.push({ where, message: `has an output of ${mime} with a script` });
   return findings;
 }
 
@@ -70,54 +63,82 @@ function structureFindings(notebook: unknown): CheckFinding[] {
   });
 }
 
-/** Checks a notebook file. @returns what is wrong, nothing for a good notebook */
-export function checkNotebook(file: string, options: CheckOptions = {}): CheckFinding[] {
-  let notebook: Notebook;
-  let text: string;
-  try {
-    text = fs.readFileSync(file, 'utf8');
-  } catch (error) {
-    return [{ where: 'file', message: `cannot be read (${(error as NodeJS.ErrnoException).code})` }];
-  }
-  const marked = text.startsWith('\uFEFF');
-  try {
-    notebook = JSON.parse(marked ? text.slice(1) : text) as Notebook;
-  } catch (error) {
-    const message = `cannot be read as JSON: ${(error as Error).message}; \`tunebook repair\` may mend it`;
-    return [{ where: 'file', message }];
-  }
-  const problems: CheckFinding[] = marked
-    ? [{ where: 'file', message: 'starts with a byte order mark; Jupyter cannot read it' }]
-    : [];
-  problems.push(...structureFindings(notebook));
-  if (notebook?.nbformat !== 4 || !Array.isArray(notebook.cells)) return problems;
-  const cells = notebook.cells.filter(
-    (cell) => cell?.cell_type === 'code' && cell.metadata && cell.source !== undefined,
+/** Whether cells and outputs have the shape that their types promise; what they hold may still be wrong. */
+function hasShape(notebook: unknown): notebook is Notebook {
+  const isObject = (value: unknown): value is Record<string, unknown> =>
+    typeof value === 'object' && value !== null && !Array.isArray(value);
+  const isText = (value: unknown): boolean =>
+    typeof value === 'string' || (Array.isArray(value) && value.every((line) => typeof line === 'string'));
+  const isOutput = (output: unknown): boolean =>
+    isObject(output) && (!('data' in output) || isObject(output.data));
+  const isCell = (cell: unknown): boolean =>
+    isObject(cell) &&
+    isObject(cell.metadata) &&
+    isText(cell.source) &&
+    (cell.outputs === undefined || (Array.isArray(cell.outputs) && cell.outputs.every(isOutput)));
+  return (
+    isObject(notebook) &&
+    isObject(notebook.metadata) &&
+    Array.isArray(notebook.cells) &&
+    notebook.cells.every(isCell)
   );
-  if (cells.length < notebook.cells.filter((cell) => cell?.cell_type === 'code').length) return problems;
-  notebook.cells.forEach((cell, i) => {
-    if (cell.cell_type === 'code') problems.push(...outputFindings(cell, `cell ${i + 1}`, options));
-    else if (options.untrusted && scripted.test(joinText(cell.source ?? '')))
-      problems.push({ where: `cell ${i + 1}`, message: 'has a script in its text' });
-  });
+}
+
+function contentFindings(notebook: Notebook, file: string, options: CheckOptions): CheckFinding[] {
+  const findings = notebook.cells.flatMap((cell, i) =>
+    cell.cell_type === 'code' ? outputFindings(cell, `cell ${i + 1}`, options.executed ?? false) : [],
+  );
   const language = notebookLanguage(notebook);
-  if (!isTypescript(language)) {
-    problems.push({ where: 'metadata', message: `the notebook is in ${language}, not in TypeScript` });
-    return problems;
-  }
-  problems.push(...parameterFindings(notebook));
-  problems.push(
-    ...missingDependencies(notebook, file).map((name) => ({
+  if (!isTypescript(language))
+    return [...findings, { where: 'metadata', message: `the notebook is in ${language}, not in TypeScript` }];
+  findings.push(...parameterFindings(notebook));
+  for (const name of missingDependencies(notebook, file))
+    findings.push({
       where: 'imports',
       message: `${name} is no dependency of the package that the notebook is in`,
-    })),
-  );
+    });
   if (options.types ?? true)
-    problems.push(
-      ...checkCellTypes(notebook, file).map(({ cell, line, message }) => ({
-        where: `cell ${cell}, line ${line}`,
-        message,
-      })),
-    );
-  return problems;
+    for (const { cell, line, message } of checkCellTypes(notebook, file))
+      findings.push({ where: `cell ${cell}, line ${line}`, message });
+  return findings;
+}
+
+/** Checks a notebook file. @returns what is wrong, nothing for a good notebook */
+export function checkNotebook(file: string, options: CheckOptions = {}): CheckFinding[] {
+  const about = (message: string): CheckFinding => ({ where: 'file', message });
+  let bytes: Buffer;
+  try {
+    bytes = fs.readFileSync(file);
+  } catch (error) {
+    return [about(`cannot be read (${(error as NodeJS.ErrnoException).code})`)];
+  }
+  const { text: whole, fault } = fileText(bytes);
+  const findings = fault === '' ? [] : [about(`${fault}; Jupyter cannot read it`)];
+  const text = whole.replace(/^\uFEFF/, '');
+  if (text !== whole) findings.push(about('starts with a byte order mark; Jupyter cannot read it'));
+  if (text.trim() === '') return [...findings, about('is empty')];
+  const conflicts = conflictLines(text);
+  if (conflicts.length > 0)
+    return [...findings, about(`holds git's conflict markers, in lines ${conflicts.join(', ')}`)];
+  let root: JsonNode;
+  try {
+    root = parseJsonText(text);
+  } catch (error) {
+    return [...findings, about(`is no JSON: ${(error as Error).message}; \`tunebook repair\` may mend it`)];
+  }
+  for (const { key, start } of repeatedMembers(root))
+    findings.push({
+      where: `line ${lineOf(text, start)}`,
+      message: `${JSON.stringify(key)} stands twice in one object; readers see only the last`,
+    });
+  const notebook = JSON.parse(text) as { nbformat?: unknown } | null;
+  if (notebook?.nbformat === 3)
+    return [
+      ...findings,
+      about('is of nbformat 3, which has no ids and no mime types; `tunebook repair` converts it'),
+    ];
+  findings.push(...structureFindings(notebook));
+  if (options.untrusted) findings.push(...scriptsIn(notebook));
+  if (notebook?.nbformat !== 4 || !hasShape(notebook)) return findings;
+  return [...findings, ...contentFindings(notebook, file, options)];
 }

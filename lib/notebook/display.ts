@@ -48,10 +48,10 @@ export function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (character) => names[character]);
 }
 
-/** Shows one output in all of the given forms; in a terminal its `text/plain`. */
-export function show(data: MimeBundle): void {
+/** Shows one output in all of the given forms; in a terminal its `text/plain`. `metadata`: by mime type. */
+export function show(data: MimeBundle, metadata: Record<string, unknown> = {}): void {
   const kernel = findKernel();
-  if (kernel) kernel.display({ data, metadata: {}, transient: {} }, false);
+  if (kernel) kernel.display({ data, metadata, transient: {} }, false);
   else if (typeof data['text/plain'] === 'string') process.stdout.write(`${data['text/plain']}\n`);
 }
 
@@ -72,7 +72,7 @@ export function clearOutput(wait = false): void {
 
 /** An output that can be changed where it stands. */
 export interface DisplayHandle {
-  update(data: MimeBundle): void;
+  update(data: MimeBundle, metadata?: Record<string, unknown>): void;
 }
 
 /** How often a terminal that cannot rewrite a line gets one, in ms. */
@@ -85,10 +85,10 @@ export function displayHandle(): DisplayHandle {
   let lastPlainMs = 0;
   let lastText = '';
   return {
-    update(data) {
+    update(data, metadata = {}) {
       const kernel = findKernel();
       if (kernel) {
-        kernel.display({ data, metadata: {}, transient: { display_id: id } }, shown);
+        kernel.display({ data, metadata, transient: { display_id: id } }, shown);
         shown = true;
         return;
       }

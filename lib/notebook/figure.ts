@@ -63,11 +63,13 @@ export function styledFigure(
     font: { family: 'Helvetica, Arial, sans-serif', size: 12, color: ink },
     colorway,
     margin: { l: 60, r: 25, t: layout.title === undefined ? 25 : 50, b: 50, ...margins },
+  };
+  for (const name of axes) base[name] = axis;
+  const merged: Record<string, unknown> = {
+    ...merge(base, layout),
     width: size.width ?? layout.width ?? 720,
     height: size.height ?? layout.height ?? 420,
   };
-  for (const name of axes) base[name] = axis;
-  const merged = merge(base, layout);
   if (typeof merged.title === 'string') merged.title = { text: merged.title };
   for (const name of axes) {
     const own = merged[name] as Record<string, unknown>;

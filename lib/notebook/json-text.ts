@@ -1,5 +1,6 @@
 /** JSON with its places in the text, so that `repair` can mend a file and leave every other byte as it was. */
 import { TunebookError } from '../types';
+import { applyEdits, type TextEdit } from './json-edits';
 
 /** A value and where it stands: text from `start` to `end`. */
 export interface JsonNode {
@@ -13,18 +14,18 @@ export interface JsonNode {
   readonly value?: unknown;
 }
 
-/** A member of an object; `start` is that of its key. */
+/** A member of an object; `start` is that of its key, `end` that of its value. */
 export interface JsonMember {
   readonly key: string;
   readonly start: number;
+  readonly end: number;
   readonly node: JsonNode;
 }
 
-/** Replaces the text from `start` to `end`. */
-export interface TextEdit {
-  readonly start: number;
-  readonly end: number;
-  readonly text: string;
+/** An edit that makes JSON of what is nearly JSON. */
+export interface JsonMend extends TextEdit {
+  /** What it mends, in words that can be counted. */
+  readonly what: string;
 }
 
 /** JSON is not as it should be; `at` says where. */
@@ -48,79 +49,120 @@ export interface JsonReader {
   key(): { key: string; start: number };
 }
 
+/** Brackets within brackets; Python's reader, which Jupyter uses, gives up near here as well. */
+const maxDepth = 900;
+
+const plainValue = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null/y;
+const escape = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y;
+
 /** What Python's json and careless programs write, and JSON does not know. */
 const foreign = /(?:NaN|-?Infinity|undefined|None|True|False)\b/y;
 const foreignValues: Record<string, string> = { True: 'true', False: 'false' };
 
+/** The line that a place is in, from 1. */
+export function lineOf(text: string, at: number): number {
+  let line = 1;
+  for (let end = text.indexOf('\n'); end >= 0 && end < at; end = text.indexOf('\n', end + 1)) line++;
+  return line;
+}
+
 /**
  * A reader of JSON. With `tolerant`, what is meant is read though it is wrong, and the edits that mend it are
- * recorded: commas before a closing bracket, NaN, line ends and other control characters inside of strings.
+ * recorded: commas too many or missing at a line's end, NaN, line ends and unknown escapes inside of strings.
  */
-export function readJson(text: string, tolerant?: TextEdit[]): JsonReader {
+export function readJson(text: string, tolerant?: JsonMend[]): JsonReader {
   let at = 0;
+  let depth = 0;
   const fail = (expected: string): never => {
-    const line = text.slice(0, at).split('\n').length;
-    throw new JsonTextError(
-      at,
-      `line ${line}: expected ${expected}, got ${JSON.stringify(text.slice(at, at + 20))}`,
-    );
+    const got = at < text.length ? JSON.stringify(text.slice(at, at + 20)) : 'the end of the file';
+    throw new JsonTextError(at, `line ${lineOf(text, at)}: expected ${expected}, got ${got}`);
   };
   const blank = (): void => {
-    while (at < text.length && /[\s\uFEFF]/.test(text[at])) at++;
+    for (; at < text.length; at++) {
+      if (' \n\r\t'.includes(text[at])) continue;
+      if (!tolerant || !/[\s\uFEFF]/.test(text[at])) return;
+      tolerant.push({ start: at, end: at + 1, text: ' ', what: 'blank(s) that JSON does not know replaced' });
+    }
+  };
+  const string = (): JsonNode => {
+    const start = at;
+    const mends: JsonMend[] = [];
+    let escaped = false;
+    let i = start + 1;
+    for (let code = 0; (code = text.charCodeAt(i)) !== 34;) {
+      if (i >= text.length) return fail('a string that ends');
+      if (code === 92) {
+        escaped = true;
+        escape.lastIndex = i;
+        if (escape.test(text)) i = escape.lastIndex;
+        else {
+          if (!tolerant) return fail('a string with escapes that JSON knows');
+          mends.push({ start: i, end: i++, text: '\\', what: 'backslash(es) that begin no escape doubled' });
+        }
+      } else if (code < 32) {
+        if (!tolerant) return fail('a string without line ends and other control characters');
+        const mend = JSON.stringify(text[i]).slice(1, -1);
+        const what = 'control character(s) inside of strings escaped';
+        mends.push({ start: i, end: ++i, text: mend, what });
+      } else i++;
+    }
+    // A quote that is missing would swallow lines up to the next one.
+    if (mends.some(({ end, start: from }) => end > from) && !/^\s*[,:\]}]/.test(text.slice(i + 1, i + 200)))
+      return fail('a string without line ends and other control characters');
+    at = i + 1;
+    for (const mend of mends) tolerant?.push(mend); // there may be millions
+    const own = mends.map((mend) => ({ ...mend, start: mend.start - start, end: mend.end - start }));
+    const raw = applyEdits(text.slice(start, at), own);
+    const value = escaped || own.length > 0 ? (JSON.parse(raw) as string) : raw.slice(1, -1);
+    return { start, end: at, value };
   };
   const scalar = (): JsonNode => {
-    const match = /"(?:[^"\\\u0000-\u001f]|\\.)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null/y;
-    match.lastIndex = at;
-    const found = match.exec(text);
+    if (text[at] === '"') return string();
     const start = at;
-    if (!found) return tolerant ? mended(tolerant) : fail('a value');
-    at = match.lastIndex;
-    return { start, end: at, value: JSON.parse(found[0]) as unknown };
-  };
-  const mended = (edits: TextEdit[]): JsonNode => {
-    const start = at;
+    plainValue.lastIndex = at;
+    const plain = plainValue.exec(text)?.[0];
+    if (plain !== undefined) {
+      at = plainValue.lastIndex;
+      return { start, end: at, value: JSON.parse(plain) as unknown };
+    }
     foreign.lastIndex = at;
-    const word = foreign.exec(text)?.[0];
-    if (word !== undefined) {
-      at = foreign.lastIndex;
-      const mend = foreignValues[word] ?? 'null';
-      edits.push({ start, end: at, text: mend });
-      return { start, end: at, value: JSON.parse(mend) as unknown };
-    }
-    const loose = /"(?:[^"\\]|\\.)*"(?=\s*[,:\]}])/y;
-    loose.lastIndex = at;
-    const found = loose.exec(text);
-    if (!found) return fail('a value');
-    at = loose.lastIndex;
-    const value = found[0].replace(/[\u0000-\u001f]/g, (character, offset: number) => {
-      const mend = JSON.stringify(character).slice(1, -1);
-      edits.push({ start: start + offset, end: start + offset + 1, text: mend });
-      return mend;
-    });
-    try {
-      return { start, end: at, value: JSON.parse(value) as unknown };
-    } catch {
-      at = start;
-      return fail('a value');
-    }
+    const word = tolerant && foreign.exec(text)?.[0];
+    if (word === undefined) return fail('a value');
+    at = foreign.lastIndex;
+    const mend = foreignValues[word] ?? 'null';
+    const what = 'value(s) that JSON does not know replaced (NaN and the like)';
+    tolerant?.push({ start, end: at, text: mend, what });
+    return { start, end: at, value: JSON.parse(mend) as unknown };
   };
   const list = <T>(close: string, item: () => T): { items: T[]; start: number } => {
-    const start = at++;
+    const start = at;
+    if (++depth > maxDepth) fail(`at most ${maxDepth} brackets within each other`);
+    at++;
     const items: T[] = [];
-    blank();
-    while (text[at] !== close) {
+    const drop = (comma: number): unknown =>
+      tolerant?.push({ start: comma, end: comma + 1, text: '', what: 'comma(s) too many removed' });
+    let comma = -1; // the one before, where no item follows yet
+    for (blank(); text[at] !== close; blank()) {
+      if (tolerant && text[at] === ',') {
+        drop(at++);
+        continue;
+      }
       items.push(item());
+      const end = at;
+      comma = -1;
       blank();
-      if (text[at] === ',') {
-        const comma = at++;
-        blank();
-        if (text[at] === close) {
-          if (!tolerant) return fail('a value');
-          tolerant.push({ start: comma, end: comma + 1, text: '' });
-        }
-      } else if (text[at] !== close) return fail(`"," or "${close}"`);
+      if (text[at] === ',') comma = at++;
+      else if (text[at] === close) break;
+      else if (tolerant && /^["{[\-\dtfn]/.test(text.charAt(at)) && text.slice(end, at).includes('\n'))
+        tolerant.push({ start: end, end, text: ',', what: "missing comma(s) at a line's end added" });
+      else fail(`"," or "${close}"`);
+    }
+    if (comma >= 0) {
+      if (!tolerant) fail('a value');
+      drop(comma);
     }
     at++;
+    depth--;
     return { items, start };
   };
   const value = (): JsonNode => {
@@ -130,13 +172,19 @@ export function readJson(text: string, tolerant?: TextEdit[]): JsonReader {
       return { start, end: at, elements: items };
     }
     if (text[at] !== '{') return scalar();
-    const { items, start } = list('}', (): JsonMember => ({ ...key(), node: value() }));
+    const { items, start } = list('}', (): JsonMember => {
+      const member = { ...key(), node: value() };
+      return { ...member, end: member.node.end };
+    });
     return { start, end: at, members: items };
   };
   const key = (): { key: string; start: number } => {
     blank();
     const name = scalar();
-    if (typeof name.value !== 'string') return fail('a key');
+    if (typeof name.value !== 'string') {
+      at = name.start;
+      return fail('a key');
+    }
     blank();
     if (text[at] !== ':') return fail('":"');
     at++;
@@ -156,55 +204,18 @@ export function readJson(text: string, tolerant?: TextEdit[]): JsonReader {
 }
 
 /** Reads one JSON value and nothing else. @throws JsonTextError */
-export function parseJsonText(text: string, tolerant?: TextEdit[]): JsonNode {
+export function parseJsonText(text: string, tolerant?: JsonMend[]): JsonNode {
   const reader = readJson(text, tolerant);
   const root = reader.value();
   reader.blank();
-  if (reader.at < text.length)
+  const end = reader.at;
+  // A disk that lost its power leaves a file's last block empty.
+  if (tolerant && end < text.length && /^[\s\0]+$/.test(text.slice(end)))
+    tolerant.push({ start: end, end: text.length, text: '', what: 'end of zero bytes removed' });
+  else if (end < text.length)
     throw new JsonTextError(
-      reader.at,
-      `line ${text.slice(0, reader.at).split('\n').length}: expected the end of the file`,
+      end,
+      `line ${lineOf(text, end)}: expected the end of the file, got ${JSON.stringify(text.slice(end, end + 20))}`,
     );
   return root;
-}
-
-/** The member of an object, if there is one. */
-export function memberOf(node: JsonNode | undefined, key: string): JsonMember | undefined {
-  return node?.members?.find((member) => member.key === key);
-}
-
-/** The text with the edits made; they must not overlap. */
-export function applyEdits(text: string, edits: readonly TextEdit[]): string {
-  let out = text;
-  for (const edit of [...edits].sort((a, b) => b.start - a.start || b.end - a.end))
-    out = out.slice(0, edit.start) + edit.text + out.slice(edit.end);
-  return out;
-}
-
-/** The edits that take members out of an object, with the commas that go with them; they never overlap. */
-export function removeMembers(object: JsonNode, keys: readonly string[]): TextEdit[] {
-  const members = object.members ?? [];
-  const edits: TextEdit[] = [];
-  for (let i = 0; i < members.length; i++) {
-    if (!keys.includes(members[i].key)) continue;
-    const first = i;
-    while (i + 1 < members.length && keys.includes(members[i + 1].key)) i++;
-    if (i + 1 < members.length)
-      edits.push({ start: members[first].start, end: members[i + 1].start, text: '' });
-    else {
-      const start = first > 0 ? members[first - 1].node.end : members[first].start;
-      edits.push({ start, end: members[i].node.end, text: '' });
-    }
-  }
-  return edits;
-}
-
-/** The edit that puts a member first in an object, in the object's own layout. */
-export function insertMember(text: string, object: JsonNode, key: string, json: string): TextEdit {
-  const first = object.members?.[0];
-  const at = object.start + 1;
-  if (!first) return { start: at, end: at, text: `${JSON.stringify(key)}: ${json}` };
-  const layout = text.slice(at, first.start);
-  const space = /\n/.test(layout) ? layout : ' ';
-  return { start: first.start, end: first.start, text: `${JSON.stringify(key)}: ${json},${space}` };
 }

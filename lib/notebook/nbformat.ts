@@ -114,11 +114,42 @@ function validatorOf(part: SchemaPart): ValidateFunction {
 function partProblems(part: SchemaPart, value: unknown, where: string): string[] {
   const validate = validatorOf(part);
   if (validate(value)) return [];
-  const texts = (validate.errors ?? []).map(({ instancePath, message, params, keyword }) => {
-    const extra = keyword === 'additionalProperties' ? ` (${JSON.stringify(params.additionalProperty)})` : '';
-    return `${where}${instancePath}: ${message ?? keyword}${extra}`;
-  });
+  const errors = validate.errors ?? [];
+  // Where one of several kinds is allowed, each kind's own complaint is noise.
+  const choices = errors.filter(({ keyword }) => keyword === 'oneOf').map(({ instancePath }) => instancePath);
+  const texts = errors
+    .filter(
+      ({ keyword, instancePath }) =>
+        keyword === 'oneOf' || !choices.some((at) => instancePath.startsWith(at)),
+    )
+    .map(({ instancePath, message, params, keyword }) => {
+      const place = instancePath.slice(1).replaceAll('~1', '/').replaceAll('~0', '~');
+      const kinds = `must be a text or ${place.endsWith('mode') ? 'an object' : 'a list of texts'}`;
+      const extra =
+        keyword === 'additionalProperties' ? ` (${JSON.stringify(params.additionalProperty)})` : '';
+      return `${where}${place && ' '}${place}: ${keyword === 'oneOf' ? kinds : (message ?? keyword)}${extra}`;
+    });
   return [...new Set(texts)];
+}
+
+/** What has metadata by the schema: the notebook, or a kind of cell. */
+export type MetadataOf = 'notebook' | NotebookCell['cell_type'];
+
+/** Members of metadata that the schema refuses. */
+export function wrongMetadata(of: MetadataOf, metadata: Record<string, unknown>): string[] {
+  const cell = { cell_type: of, id: 'x', source: '', metadata };
+  const validate = validatorOf(of === 'notebook' ? of : `${of}_cell`);
+  const whole =
+    of === 'notebook'
+      ? { cells: [], nbformat: 4, nbformat_minor: 5, metadata }
+      : of === 'code'
+        ? { ...cell, outputs: [], execution_count: null }
+        : cell;
+  if (validate(whole)) return [];
+  const keys = (validate.errors ?? []).map(({ instancePath }) => instancePath.split('/')[2] ?? '');
+  return [...new Set(keys.map((key) => key.replaceAll('~1', '/').replaceAll('~0', '~')))].filter(
+    (key) => key in metadata,
+  );
 }
 
 /**
@@ -140,9 +171,9 @@ export function validateNotebook(notebook: unknown): string[] {
   };
   const problems = partProblems('notebook', head, 'notebook');
   for (const [i, cell] of (Array.isArray(cells) ? (cells as unknown[]) : []).entries()) {
-    const where = `cells/${i}`;
+    const where = `cell ${i + 1}`;
     if (old && typeof cell === 'object' && cell !== null && 'id' in cell)
-      problems.push(`${where}/id: nbformat 4.${minor} has no cell ids`);
+      problems.push(`${where}: nbformat 4.${minor} has no cell ids`);
     problems.push(...cellProblems(old && typeof cell === 'object' ? { id: 'none', ...cell } : cell, where));
   }
   problems.push(...duplicateIds(notebook), ...widgetProblems(notebook));
@@ -158,9 +189,11 @@ function cellProblems(cell: unknown, where: string): string[] {
   for (const [i, output] of (outputs as unknown[]).entries()) {
     const kind = (output as { output_type?: unknown } | null)?.output_type;
     if (kind === 'stream' || kind === 'display_data' || kind === 'execute_result' || kind === 'error')
-      problems.push(...partProblems(kind, output, `${where}/outputs/${i}`));
+      problems.push(...partProblems(kind, output, `${where}, output ${i + 1}`));
     else
-      problems.push(`${where}/outputs/${i}: expected an output of nbformat 4, got ${JSON.stringify(kind)}`);
+      problems.push(
+        `${where}, output ${i + 1}: expected an output of nbformat 4, got ${JSON.stringify(kind)}`,
+      );
   }
   return problems;
 }
@@ -174,20 +207,27 @@ function duplicateIds(notebook: unknown): string[] {
     if (typeof cell?.id !== 'string') return;
     const before = seen.get(cell.id);
     if (before === undefined) seen.set(cell.id, i);
-    else problems.push(`cells/${i}/id: "${cell.id}" is also the id of cells/${before}`);
+    else problems.push(`cell ${i + 1}: id "${cell.id}" is also that of cell ${before + 1}`);
   });
   return problems;
 }
 
+/** Whether a member of `metadata.widgets` holds the state of widgets; ipywidgets before 7 wrote others. */
+export function isWidgetState(name: string): boolean {
+  return name.endsWith('widget-state+json');
+}
+
 /** Widget metadata that GitHub and others refuse. */
 export function widgetProblems(notebook: unknown): string[] {
+  const isObject = (value: unknown): value is object =>
+    typeof value === 'object' && value !== null && !Array.isArray(value);
   const metadata = (notebook as Partial<Notebook> | null)?.metadata;
   const widgets: unknown = metadata?.widgets;
   if (widgets === undefined) return [];
-  if (typeof widgets !== 'object' || widgets === null) return ['metadata/widgets: expected an object'];
+  if (!isObject(widgets)) return ['metadata.widgets: expected an object'];
   return Object.entries(widgets)
-    .filter(([, value]) => typeof (value as { state?: unknown } | null)?.state !== 'object')
-    .map(([name]) => `metadata/widgets/${name}: has no "state" ("Invalid Notebook" on GitHub)`);
+    .filter(([name, value]) => isWidgetState(name) && !isObject((value as { state?: unknown } | null)?.state))
+    .map(([name]) => `metadata.widgets: ${name} has no "state" ("Invalid Notebook" on GitHub)`);
 }
 
 /**
@@ -237,16 +277,22 @@ export function formatNotebook(notebook: Notebook): string {
   return `${JSON.stringify(notebook, null, 1)}\n`;
 }
 
-/** Writes a file whole or not at all: beside its place first, then renamed. */
+/**
+ * Writes a file whole or not at all: beside its place first, then renamed. A file that is there keeps its
+ * permissions, and a link to it stays a link.
+ */
 export function writeFileAtomic(file: string, content: string | Uint8Array): void {
-  fs.mkdirSync(path.dirname(path.resolve(file)), { recursive: true });
+  const there = fs.existsSync(file);
+  const target = there ? fs.realpathSync(file) : path.resolve(file);
+  fs.mkdirSync(path.dirname(target), { recursive: true });
   const temporary = path.join(
-    path.dirname(path.resolve(file)),
-    `.${path.basename(file)}.${randomBytes(4).toString('hex')}.tmp`,
+    path.dirname(target),
+    `.${path.basename(target)}.${randomBytes(4).toString('hex')}.tmp`,
   );
   try {
     fs.writeFileSync(temporary, content);
-    fs.renameSync(temporary, file);
+    if (there) fs.chmodSync(temporary, fs.statSync(target).mode);
+    fs.renameSync(temporary, target);
   } catch (error) {
     fs.rmSync(temporary, { force: true });
     throw error;

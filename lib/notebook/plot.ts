@@ -8,8 +8,8 @@ import path from 'node:path';
 import { TunebookError } from '../types';
 import { displayHandle, isInNotebook, show } from './display';
 import { figureTitle, styledFigure, type Figure, type FigureSize } from './figure';
-import { writeFileAtomic } from './nbformat';
-import { renderFigure } from './render-figure';
+import { writeFileAtomic, type MimeBundle } from './nbformat';
+import { renderFigure, svgToPng } from './render-figure';
 
 /** JSON that can stand inside a script element. */
 function scriptJson(value: unknown): string {
@@ -63,16 +63,47 @@ export function figureText(figure: Figure): string {
   return [`[figure] ${figureTitle(figure)}`, ...lines].join('\n');
 }
 
-/** Shows a figure: interactive and, in an output of its own, static; in words in a terminal. */
+/** An SVG of more bytes than this makes a notebook slow to open: many thousands of points are sent as pixels. */
+const maxSvgBytes = 1_000_000;
+
+interface StaticImage {
+  readonly data: MimeBundle;
+  readonly metadata: Record<string, unknown>;
+}
+
+/** The static picture as an output; where none can be drawn, the figure in words and why. */
+async function staticImage(figure: Figure, size: FigureSize): Promise<StaticImage> {
+  const text = figureText(figure);
+  try {
+    const svg = await renderFigure(figure, { ...size, format: 'svg' });
+    if (svg.length <= maxSvgBytes)
+      return { data: { 'image/svg+xml': svg, 'text/plain': text }, metadata: {} };
+    const scale = 2; // PNG's pixels for each of the figure's
+    const png = svgToPng(svg, { scale, background: 'rgba(0,0,0,0)' });
+    const [width, height] = [16, 20].map((at) => png.readUInt32BE(at) / scale);
+    return {
+      data: { 'image/png': png.toString('base64'), 'text/plain': text },
+      metadata: { 'image/png': { width, height } },
+    };
+  } catch (error) {
+    if (!(error instanceof TunebookError)) throw error;
+    return { data: { 'text/plain': `${text}\n  (${error.message})` }, metadata: {} };
+  }
+}
+
+/**
+ * Shows a figure: interactive and, in an output of its own, static; in words in a terminal, and where it has no
+ * static picture.
+ */
 export async function plot(figure: Figure, size: FigureSize = {}): Promise<void> {
   const text = figureText(figure);
   if (!isInNotebook()) {
     show({ 'text/plain': text });
     return;
   }
-  const svg = await renderFigure(figure, { ...size, format: 'svg' });
+  const { data, metadata } = await staticImage(figure, size);
   show({ 'text/html': interactiveHtml(figure, size), 'text/plain': text });
-  show({ 'image/svg+xml': svg, 'text/plain': text });
+  show(data, metadata);
 }
 
 /** A figure that is redrawn in place. */
@@ -104,8 +135,8 @@ export function livePlot(options: LivePlotOptions = {}): LivePlot {
       return;
     }
     const start = Date.now();
-    const svg = await renderFigure(figure, { ...size, format: 'svg' });
-    handle.update({ 'image/svg+xml': svg, 'text/plain': text });
+    const { data, metadata } = await staticImage(figure, size);
+    handle.update(data, metadata);
     nextMs = Date.now() + Math.max(throttleMs, 20 * (Date.now() - start));
   };
   return {

@@ -53,11 +53,11 @@ export function progressBar(options: ProgressOptions): ProgressBar {
     const filled = Math.round(share * width);
     const rate = elapsedMs > 0 ? ((done - start) / elapsedMs) * 1000 : 0;
     const speed =
-      rate >= 1 || rate === 0 ? `${rate.toFixed(1)} ${unit}s/s` : `${(1 / rate).toFixed(1)} s/${unit}`;
+      rate <= 0 ? '' : rate >= 1 ? `${rate.toFixed(1)} ${unit}s/s` : `${(1 / rate).toFixed(1)} s/${unit}`;
     const time = ended
       ? `took ${clockTime(elapsedMs)}`
       : `${clockTime(elapsedMs)}${done > start ? `, ${clockTime((elapsedMs / (done - start)) * (total - done))} left` : ''}`;
-    const parts = [`${done}/${total}`, done > start ? speed : '', time, note].filter((fact) => fact !== '');
+    const parts = [`${done}/${total}`, speed, time, note].filter((fact) => fact !== '');
     const facts = parts.join(' · ');
     const unbroken = parts.map((fact) => fact.replaceAll(' ', '\u00a0')).join(' · ');
     const head = label === '' ? '' : `${label} `;

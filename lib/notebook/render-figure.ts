@@ -8,6 +8,7 @@ import type { DOMWindow, JSDOM as Dom } from 'jsdom';
 import type * as Resvg from '@resvg/resvg-js';
 import { TunebookError } from '../types';
 import { styledFigure, type Figure, type FigureSize } from './figure';
+import { drawableFigure } from './figure-kinds';
 import { fitTexts, textWidth } from './figure-room';
 import { RasterCanvas } from './raster-canvas';
 import { drawTextAsStrokes } from './stroke-font';
@@ -93,7 +94,7 @@ function loadPlotly(): { window: DOMWindow; plotly: Plotly } {
 
 async function renderSvg(figure: Figure, size: FigureSize): Promise<string> {
   const { window, plotly } = loadPlotly();
-  const fitted = fitTexts(figure, size);
+  const fitted = fitTexts(drawableFigure(figure), size);
   const { data, layout } = styledFigure(fitted.figure, fitted.size, fitted.margins);
   // Plotly writes into what it is given: it gets a copy of its own.
   const copy = JSON.parse(JSON.stringify({ data, layout })) as {
@@ -125,7 +126,7 @@ export interface RenderOptions extends FigureSize {
   readonly background?: string;
 }
 
-/** A figure as SVG text. */
+/** A figure as SVG text. @throws TunebookError for kinds that only a browser draws */
 export async function renderFigure(
   figure: Figure,
   options: RenderOptions & { readonly format: 'svg' },
@@ -140,7 +141,11 @@ export async function renderFigure(figure: Figure, options: RenderOptions): Prom
   const drawn = queue.then(() => renderSvg(figure, options));
   queue = drawn.catch(() => undefined);
   const svg = await drawn;
-  if (options.format === 'svg') return svg;
+  return options.format === 'svg' ? svg : svgToPng(svg, options);
+}
+
+/** An SVG of `renderFigure` as PNG bytes. */
+export function svgToPng(svg: string, options: Pick<RenderOptions, 'scale' | 'background'> = {}): Buffer {
   const { Resvg: Renderer } = createRequire(__filename)('@resvg/resvg-js') as typeof Resvg;
   const { window } = loadPlotly();
   const { scale = 2, background = 'white' } = options;

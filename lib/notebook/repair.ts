@@ -4,11 +4,25 @@
  */
 import fs from 'node:fs';
 import { TunebookError } from '../types';
-import { applyEdits, memberOf, parseJsonText, type TextEdit } from './json-text';
+import { fileText } from './file-text';
+import { applyEdits } from './json-edits';
+import { parseJsonText, type JsonMend } from './json-text';
 import { formatNotebook, validateNotebook, writeFileAtomic, type Notebook } from './nbformat';
-import { cellEdits, headEdits, outputEdits, widgetEdits } from './structure-repairs';
+import { normalForm } from './normal-form';
+import {
+  cellEdits,
+  headEdits,
+  kindEdits,
+  outputEdits,
+  repeatedEdits,
+  valueOf,
+  versionEdits,
+  widgetEdits,
+  type FindEdits,
+} from './structure-repairs';
 import { conflictLines, recoverTruncated } from './truncated';
 import { upgradeNotebook } from './upgrade-notebook';
+import { valueEdits } from './value-repairs';
 
 /** What a repair did. */
 export interface RepairResult {
@@ -34,68 +48,64 @@ export function repairText(text: string, normalise = false): RepairResult {
       `lines ${conflicts.join(', ')}: git's conflict markers; choose a side first (git checkout --ours or --theirs)`,
     );
   current = readable(current, mended);
-  const major = memberOf(parseJsonText(current), 'nbformat')?.node.value;
+  let root = parseJsonText(current);
+  // One kind of edit at a time: their places then never overlap.
+  const apply = (kinds: readonly FindEdits[]): void => {
+    for (const find of kinds) {
+      const edits = find(current, root, mended);
+      if (edits.length === 0) continue;
+      current = applyEdits(current, edits);
+      root = parseJsonText(current);
+    }
+  };
+  apply([repeatedEdits, versionEdits]);
+  const major = valueOf(root, 'nbformat');
   if (major === 3) {
     current = formatNotebook(upgradeNotebook(JSON.parse(current) as Record<string, unknown>));
+    root = parseJsonText(current);
     mended.push('converted from nbformat 3 to 4.5');
   } else if (major !== 4) throw new TunebookError('expected a notebook of nbformat 3 or 4');
-  // One kind of edit at a time: their places then never overlap.
-  for (const find of [headEdits, widgetEdits, cellEdits, outputEdits]) {
-    const edits = find(current, parseJsonText(current), mended);
-    current = mergeInserts(current, edits);
-  }
-  const notebook = JSON.parse(current) as Notebook;
-  if (normalise && current !== formatNotebook(notebook)) {
-    current = formatNotebook(notebook);
+  apply([kindEdits, headEdits, widgetEdits, cellEdits, outputEdits, valueEdits]);
+  if (normalise && current !== normalForm(current)) {
+    current = normalForm(current);
     mended.push('written in the form of nbformat');
   }
-  return { text: current, mended, left: validateNotebook(notebook) };
+  return { text: current, mended, left: validateNotebook(JSON.parse(current) as Notebook) };
 }
 
 /** The text as JSON: small faults mended, a file that ends too early closed behind what is whole. */
 function readable(text: string, mended: string[]): string {
-  const edits: TextEdit[] = [];
+  const mends: JsonMend[] = [];
+  let lost: readonly string[] = [];
+  let whole = text;
   try {
-    parseJsonText(text, edits);
+    parseJsonText(text, mends);
+    whole = applyEdits(text, mends);
   } catch (error) {
-    const recovered = recoverTruncated(text);
+    const recovered = recoverTruncated(applyEdits(text, mends));
     if (!recovered) throw error;
-    mended.push(...recovered.lost);
-    return recovered.text;
+    whole = recovered.text;
+    lost = recovered.lost;
   }
-  const count = (found: readonly unknown[], what: string): void => {
-    if (found.length > 0) mended.push(`${found.length} ${what}`);
-  };
-  count(
-    edits.filter((edit) => edit.text === ''),
-    'comma(s) before a closing bracket removed',
-  );
-  count(
-    edits.filter((edit) => edit.text.startsWith('\\')),
-    'control character(s) inside of strings escaped',
-  );
-  count(
-    edits.filter((edit) => /^[a-z]/.test(edit.text)),
-    'value(s) that JSON does not know replaced (NaN and the like)',
-  );
-  return applyEdits(text, edits);
+  const counts = new Map<string, number>();
+  for (const { what } of mends) counts.set(what, (counts.get(what) ?? 0) + 1);
+  mended.push(...[...counts].map(([what, count]) => `${count} ${what}`), ...lost);
+  return whole;
 }
 
-/** Several members put in at the same place follow each other. */
-function mergeInserts(text: string, edits: readonly TextEdit[]): string {
-  const merged = new Map<string, TextEdit>();
-  for (const edit of edits) {
-    const key = edit.start === edit.end ? `i${edit.start}` : `r${edit.start}`;
-    const before = merged.get(key);
-    merged.set(key, before ? { ...edit, text: before.text + edit.text } : edit);
-  }
-  return applyEdits(text, [...merged.values()]);
-}
-
-/** Mends a notebook file in place; a file that is fine is not touched. */
+/**
+ * Mends a notebook file in place; a file that is fine is not touched.
+ * @throws TunebookError when the file cannot be read, or not as a notebook
+ */
 export function repairFile(file: string, normalise = false): RepairResult {
+  let bytes: Buffer;
+  try {
+    bytes = fs.readFileSync(file);
+  } catch (error) {
+    throw new TunebookError(`${file}: cannot be read (${(error as NodeJS.ErrnoException).code})`);
+  }
+  const { text, fault } = fileText(bytes);
   let result: RepairResult;
-  const text = fs.readFileSync(file, 'utf8');
   try {
     result = repairText(text, normalise);
   } catch (error) {
@@ -103,6 +113,7 @@ export function repairFile(file: string, normalise = false): RepairResult {
       `${file}: cannot be mended: ${error instanceof Error ? error.message : String(error)}`,
     );
   }
-  if (result.text !== text) writeFileAtomic(file, result.text);
+  if (fault !== '') result = { ...result, mended: [`${fault}: written as UTF-8`, ...result.mended] };
+  if (fault !== '' || result.text !== text) writeFileAtomic(file, result.text);
   return result;
 }

@@ -1,4 +1,4 @@
-/** Tables in notebooks: records, danfojs frames, samples beside the truth, differences of two texts. */
+/** Tables in notebooks: records and danfojs frames. */
 import { TunebookError } from '../types';
 import { escapeHtml, showHtml } from './display';
 
@@ -50,9 +50,30 @@ function toGrid(source: TableRows | FrameLike, { columns, maxRows = 20 }: TableO
   if (!Array.isArray(source))
     throw new TunebookError('showTable: expected an array of records or a data frame');
   const records = source as TableRows;
-  const chosen = columns ?? [...new Set(records.slice(0, maxRows).flatMap((row) => Object.keys(row)))];
-  const rows = records.slice(0, maxRows).map((row) => chosen.map((column) => row[column]));
+  const shown = records.slice(0, maxRows);
+  const odd = shown.findIndex(
+    (row: unknown) => typeof row !== 'object' || row === null || Array.isArray(row),
+  );
+  if (odd >= 0)
+    throw new TunebookError(
+      `showTable: expected records, got ${JSON.stringify(shown[odd])} in row ${odd + 1}`,
+    );
+  const chosen = columns ?? [...new Set(shown.flatMap((row) => Object.keys(row)))];
+  const missing = chosen.filter((column) => !records.some((row) => column in row));
+  if (missing.length > 0 && records.length > 0)
+    throw new TunebookError(
+      `showTable: there is no column ${missing.join(', ')}; there is ${Object.keys(records[0]).join(', ')}`,
+    );
+  const rows = shown.map((row) => chosen.map((column) => row[column]));
   return { columns: chosen, rows, total: records.length };
+}
+
+function objectText(value: object): string {
+  try {
+    return JSON.stringify(ArrayBuffer.isView(value) ? [...(value as Float32Array)] : value);
+  } catch {
+    return Object.prototype.toString.call(value); // a circle, a bigint inside
+  }
 }
 
 /** A value as a table shows it; empty for nothing. */
@@ -67,11 +88,12 @@ export function cellText(value: unknown, digits = 4): string {
       : value.toExponential(digits - 1);
   }
   if (value instanceof Date) return value.toISOString();
-  if (typeof value === 'object') return JSON.stringify(value);
+  if (typeof value === 'object') return objectText(value);
   return String(value as string | boolean | bigint);
 }
 
-const cellStyle = 'padding:2px 10px;border-bottom:1px solid rgba(127,127,127,.3);vertical-align:top;';
+/** How every cell of our tables looks. */
+export const cellStyle = 'padding:2px 10px;border-bottom:1px solid rgba(127,127,127,.3);vertical-align:top;';
 
 /** The table as HTML (escaped) and as aligned text. */
 export function renderTable(
@@ -85,195 +107,74 @@ export function renderTable(
     grid.rows.every((row) => row[i] === null || row[i] === undefined || typeof row[i] === 'number'),
   );
   const rest = grid.total - grid.rows.length;
-  const restText = rest > 0 ? `… and ${rest} more rows` : '';
-  const align = (i: number): string => `${cellStyle}text-align:${numeric[i] ? 'right' : 'left'}`;
-  const head = grid.columns.map((name, i) => `<th style="${align(i)}">${escapeHtml(name)}</th>`).join('');
+  const restText =
+    grid.total === 0 ? '(no rows)' : rest > 0 ? `… and ${rest} more row${rest === 1 ? '' : 's'}` : '';
+  // GitHub leaves out styles, and keeps `align`.
+  const align = (i: number): string => {
+    const side = numeric[i] ? 'right' : 'left';
+    return `align="${side}" style="${cellStyle}text-align:${side}"`;
+  };
+  const head = grid.columns.map((name, i) => `<th ${align(i)}>${escapeHtml(name)}</th>`).join('');
   const body = texts
-    .map(
-      (row) =>
-        `<tr>${row.map((text, i) => `<td style="${align(i)}">${escapeHtml(text)}</td>`).join('')}</tr>`,
-    )
+    .map((row) => `<tr>${row.map((text, i) => `<td ${align(i)}>${escapeHtml(text)}</td>`).join('')}</tr>`)
     .join('\n');
   const html =
     `<table style="border-collapse:collapse">` +
     (caption === undefined ? '' : `<caption style="text-align:left">${escapeHtml(caption)}</caption>`) +
     `<thead><tr>${head}</tr></thead>\n<tbody>${body}</tbody></table>${restText === '' ? '' : `<p>${restText}</p>`}`;
-  const oneLine = texts.map((row) => row.map((text) => shorten(text.replace(/\s*\n\s*/g, ' ⏎ '), 60)));
-  const widths = grid.columns.map((name, i) => Math.max(name.length, ...oneLine.map((row) => row[i].length)));
+  const oneLine = texts.map((row) =>
+    row.map((text) => shorten(plainText(text.replace(/\s*\n\s*/g, ' ⏎ ')), 60)),
+  );
+  const names = grid.columns.map(plainText);
+  const widths = names.map((name, i) =>
+    Math.max(...[name, ...oneLine.map((row) => row[i])].map(terminalWidth)),
+  );
   const line = (row: readonly string[]): string =>
     row
-      .map((text, i) => (numeric[i] ? text.padStart(widths[i]) : text.padEnd(widths[i])))
+      .map((text, i) => {
+        const blank = ' '.repeat(widths[i] - terminalWidth(text));
+        return numeric[i] ? blank + text : text + blank;
+      })
       .join('  ')
       .trimEnd();
   const lines = [
     ...(caption === undefined ? [] : [caption]),
-    line(grid.columns),
-    widths.map((width) => '-'.repeat(width)).join('  '),
+    ...(names.length === 0 ? [] : [line(names), widths.map((width) => '-'.repeat(width)).join('  ')]),
     ...oneLine.map(line),
     ...(restText === '' ? [] : [restText]),
   ];
   return { html, text: lines.join('\n') };
 }
 
-function shorten(text: string, length: number): string {
-  return text.length > length ? `${text.slice(0, length - 1)}…` : text;
+const wide =
+  /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{Emoji_Presentation}/u;
+
+/** Columns that a text takes in a terminal. */
+function terminalWidth(text: string): number {
+  let width = 0;
+  for (const sign of text) width += wide.test(sign) ? 2 : /[\p{M}\u200b-\u200f\ufe0f]/u.test(sign) ? 0 : 1;
+  return width;
+}
+
+function shorten(text: string, width: number): string {
+  if (terminalWidth(text) <= width) return text;
+  let kept = '';
+  for (const sign of text) {
+    if (terminalWidth(kept + sign) > width - 1) break;
+    kept += sign;
+  }
+  return `${kept}…`;
+}
+
+/** The text for a terminal: control characters, which could change its state, as the pictures of them. */
+export function plainText(text: string): string {
+  return text.replace(/[\0-\x08\x0b-\x1f\x7f-\x9f]/g, (sign) =>
+    sign < ' ' ? String.fromCharCode(0x2400 + sign.charCodeAt(0)) : '␡',
+  );
 }
 
 /** Shows records or a danfojs frame as a table. */
 export function showTable(source: TableRows | FrameLike, options: TableOptions = {}): void {
   const { html, text } = renderTable(source, options);
-  showHtml(html, text);
-}
-
-/** One piece of a comparison of two texts, word by word. */
-export interface DiffPart {
-  readonly kind: 'same' | 'missing' | 'extra';
-  readonly text: string;
-}
-
-/**
- * What `actual` lacks of `expected` and has beyond it, word by word: a longest common subsequence.
- * Source: the textbook dynamic programme, O(n m) in words.
- */
-export function diffWords(expected: string, actual: string): DiffPart[] {
-  const a = expected.match(/\s+|\w+|[^\w\s]/gu) ?? [];
-  const b = actual.match(/\s+|\w+|[^\w\s]/gu) ?? [];
-  const width = b.length + 1;
-  const common = new Uint32Array((a.length + 1) * width);
-  for (let i = a.length - 1; i >= 0; i--)
-    for (let j = b.length - 1; j >= 0; j--)
-      common[i * width + j] =
-        a[i] === b[j]
-          ? common[(i + 1) * width + j + 1] + 1
-          : Math.max(common[(i + 1) * width + j], common[i * width + j + 1]);
-  const parts: { kind: DiffPart['kind']; text: string }[] = [];
-  const add = (kind: DiffPart['kind'], text: string): void => {
-    const last = parts.at(-1);
-    if (last?.kind === kind) last.text += text;
-    else parts.push({ kind, text });
-  };
-  let i = 0;
-  let j = 0;
-  while (i < a.length || j < b.length) {
-    if (i < a.length && j < b.length && a[i] === b[j]) {
-      add('same', a[i++]);
-      j++;
-    } else if (j >= b.length || (i < a.length && common[(i + 1) * width + j] >= common[i * width + j + 1])) {
-      add('missing', a[i++]);
-    } else add('extra', b[j++]);
-  }
-  return joinChanges(parts);
-}
-
-/** Changes with nothing but blanks between them become one: whole phrases read better than pairs of words. */
-function joinChanges(parts: readonly DiffPart[]): DiffPart[] {
-  const out: DiffPart[] = [];
-  for (let from = 0; from < parts.length;) {
-    let end = from;
-    let until = from; // behind the last change of this run
-    for (; end < parts.length; end++) {
-      const { kind, text } = parts[end];
-      if (kind !== 'same') until = end + 1;
-      else if (end === from || text.trim() !== '') break;
-    }
-    if (until === from) {
-      out.push(parts[from++]);
-      continue;
-    }
-    const run = parts.slice(from, until);
-    for (const kind of ['missing', 'extra'] as const) {
-      const text = run
-        .filter((part) => part.kind === kind || part.kind === 'same')
-        .map((part) => part.text)
-        .join('');
-      if (text !== '') out.push({ kind, text });
-    }
-    from = until;
-  }
-  return out;
-}
-
-const marks = {
-  missing: 'background:rgba(255,80,80,.25);text-decoration:line-through',
-  extra: 'background:rgba(60,180,90,.28)',
-} as const;
-
-function diffHtml(parts: readonly DiffPart[]): string {
-  return parts
-    .map(({ kind, text }) =>
-      kind === 'same' ? escapeHtml(text) : `<span style="${marks[kind]}">${escapeHtml(text)}</span>`,
-    )
-    .join('');
-}
-
-function diffText(parts: readonly DiffPart[]): string {
-  const around = { same: ['', ''], missing: ['[-', '-]'], extra: ['{+', '+}'] } as const;
-  return parts.map(({ kind, text }) => `${around[kind][0]}${text}${around[kind][1]}`).join('');
-}
-
-/** Shows where a generated text departs from the expected one, word by word. */
-export function showDiff(expected: string, actual: string): void {
-  const parts = diffWords(expected, actual);
-  showHtml(`<div style="white-space:pre-wrap">${diffHtml(parts)}</div>`, diffText(parts));
-}
-
-/** A question with the expected and the generated answer. */
-export interface Sample {
-  readonly question: string;
-  readonly truth: string;
-  readonly answer: string;
-  /** Whether it counts as right; default: equal but for blanks around. */
-  readonly correct?: boolean;
-}
-
-/** Settings of `showSamples`. */
-export interface SamplesOptions {
-  /** Default 10. */
-  readonly maxRows?: number;
-  readonly caption?: string;
-}
-
-/** The samples as HTML (escaped) and as text: question, truth, answer side by side, differences marked. */
-export function renderSamples(
-  samples: readonly Sample[],
-  options: SamplesOptions = {},
-): { html: string; text: string } {
-  const { maxRows = 10, caption } = options;
-  const shown = samples.slice(0, maxRows);
-  const style = `${cellStyle}white-space:pre-wrap;text-align:left;max-width:28em`;
-  const rows = shown.map(({ question, truth, answer, correct }) => {
-    const right = correct ?? truth.trim() === answer.trim();
-    const parts = diffWords(truth, answer);
-    return {
-      html:
-        `<tr><td style="${cellStyle}">${right ? '✓' : '✗'}</td><td style="${style}">${escapeHtml(question)}</td>` +
-        `<td style="${style}">${escapeHtml(truth)}</td><td style="${style}">${diffHtml(parts)}</td></tr>`,
-      text: [
-        `${right ? '✓' : '✗'} question: ${question}`,
-        `  truth:    ${truth}`,
-        `  answer:   ${answer}`,
-        ...(right ? [] : [`  changes:  ${diffText(parts)}`]),
-      ].join('\n'),
-    };
-  });
-  const rest = samples.length - shown.length;
-  const restText = rest > 0 ? `… and ${rest} more` : '';
-  const head = ['', 'question', 'truth', 'answer']
-    .map((name) => `<th style="${style}">${name}</th>`)
-    .join('');
-  const html =
-    `<table style="border-collapse:collapse">` +
-    (caption === undefined ? '' : `<caption style="text-align:left">${escapeHtml(caption)}</caption>`) +
-    `<thead><tr>${head}</tr></thead>\n<tbody>${rows.map((row) => row.html).join('\n')}</tbody></table>` +
-    (restText === '' ? '' : `<p>${restText}</p>`);
-  const text = [...(caption === undefined ? [] : [caption]), ...rows.map((row) => row.text), restText]
-    .filter((line) => line !== '')
-    .join('\n\n');
-  return { html, text };
-}
-
-/** Shows questions with truth and answer side by side, differences marked. */
-export function showSamples(samples: readonly Sample[], options: SamplesOptions = {}): void {
-  const { html, text } = renderSamples(samples, options);
   showHtml(html, text);
 }

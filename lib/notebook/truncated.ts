@@ -10,9 +10,14 @@ export interface Recovered {
 
 /** Whether what stands at `at` is the beginning of a value, a key or a comma that the end of the text cuts off. */
 function endsThere(text: string, at: number): boolean {
-  return /^(?:|"(?:[^"\\]|\\[^])*\\?|-?[\d.eE+-]*|t|tr|tru|f|fa|fal|fals|n|nu|nul)$/.test(
-    text.slice(at).trimEnd(),
-  );
+  if (text[at] !== '"')
+    return /^(?:|-?[\d.eE+-]*|t|tr|tru|f|fa|fal|fals|n|nu|nul)$/.test(text.slice(at).trimEnd());
+  for (let quote = text.indexOf('"', at + 1); quote >= 0; quote = text.indexOf('"', quote + 1)) {
+    let slashes = 0;
+    while (text[quote - 1 - slashes] === '\\') slashes++;
+    if (slashes % 2 === 0) return text.slice(quote + 1).trim() === '';
+  }
+  return true;
 }
 
 /** Members of the object that are whole; `cut`: the key of the one that is not. */
@@ -133,5 +138,11 @@ export function recoverTruncated(text: string): Recovered | null {
 
 /** Places of git's conflict markers, the first line of each; a file with them is two files. */
 export function conflictLines(text: string): number[] {
-  return text.split('\n').flatMap((line, i) => (/^(?:<{7}|={7}|>{7})(?: |$)/.test(line) ? [i + 1] : []));
+  const marks = text
+    .split('\n')
+    .flatMap((line, i) =>
+      /^(?:<{7}|={7}|>{7}|\|{7})(?:\s|$)/.test(line) ? [{ mark: line[0], line: i + 1 }] : [],
+    );
+  // A row of equal signs alone may underline a title in a string with raw line ends.
+  return marks.some(({ mark }) => mark !== '=') ? marks.map(({ line }) => line) : [];
 }

@@ -5,7 +5,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
-import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { joinText, readNotebook } from '../../lib/notebook/nbformat';
 import {
@@ -17,34 +16,9 @@ import {
 } from './jupyter-browser';
 import { sleep } from './kernel-session';
 import { Workplace } from './make-notebook';
+import { makeProject, notebookCells, shortSteps } from './short-notebook';
 
-const root = path.join(__dirname, '..', '..', '..');
-const trainingCell = 18;
-const samplesCell = 22;
-
-/** A short setting: what the parameters' cell and the training cell say, and what they say here. */
-const short: [RegExp, string][] = [
-  [/(?<=maxRecords: [^=]*= )[^;]*/, '100'],
-  [/(?<=maxSteps: number = )\d+/, '160'],
-  [/(?<=batchSize: number = )\d+/, '1'],
-  [/(?<=evalRecords: number = )\d+/, '2'],
-  [/Math\.ceil\(maxSteps \/ \d\)/g, 'maxSteps'], // one evaluation, one checkpoint
-  [/(?<=maxNewTokens: )\d+/g, '12'],
-];
-
-/** A project's folder as a user has it: notebooks/, node_modules/, and the short form of notebook 01. */
-function makeProject(place: Workplace): string {
-  const project = place.file('project');
-  fs.mkdirSync(path.join(project, 'notebooks'), { recursive: true });
-  fs.symlinkSync(path.join(root, 'node_modules'), path.join(project, 'node_modules'), 'dir');
-  let text = fs.readFileSync(path.join(root, 'notebooks', '01-gpt2-finetuning.ipynb'), 'utf8');
-  for (const [from, to] of short) {
-    assert.match(text, from, 'notebook 01 no longer says this');
-    text = text.replace(from, to);
-  }
-  fs.writeFileSync(path.join(project, 'notebooks', '01.ipynb'), text);
-  return project;
-}
+const { training: trainingCell, samples: samplesCell, verdicts, data, last } = notebookCells;
 
 describe('notebook 01 in a browser', { skip: browserMissing, timeout: 240_000 }, () => {
   const place = new Workplace();
@@ -73,13 +47,13 @@ describe('notebook 01 in a browser', { skip: browserMissing, timeout: 240_000 },
   it('runs the cells before training; the interactive figures draw and stand for their images', async () => {
     await cell(trainingCell).locator('.CodeMirror').click();
     await jupyter.menu('Cell', '#run_all_cells_above');
-    await ran(trainingCell - 1);
-    const figure = cell(8).locator('.js-plotly-plot');
+    await ran(notebookCells.trainer);
+    const figure = cell(verdicts).locator('.js-plotly-plot');
     await figure.locator('.bars path').first().waitFor();
     assert.equal(await figure.count(), 1);
     assert.equal(await figure.locator('.bars path').count(), 3);
-    await cell(8).locator('.output_svg svg').waitFor({ state: 'hidden' });
-    assert.match(await output(6), /2395 records loaded/);
+    await cell(verdicts).locator('.output_svg svg').waitFor({ state: 'hidden' });
+    assert.match(await output(data), /2395 records loaded/);
     assert.equal(await jupyter.page.locator('.output_error').count(), 0);
   });
 
@@ -126,18 +100,18 @@ describe('notebook 01 in a browser', { skip: browserMissing, timeout: 240_000 },
     const first = await ran(trainingCell);
     const stopped = /interrupt\w* after (\d+) steps/.exec(await output(trainingCell));
     assert.ok(stopped, await output(trainingCell));
-    assert.ok(Number(stopped[1]) < 160);
+    assert.ok(Number(stopped[1]) < shortSteps);
 
     await cell(trainingCell).locator('.CodeMirror').click();
     await jupyter.menu('Cell', '#run_all_cells_below');
-    await ran(26);
+    await ran(last);
     assert.notEqual(await ran(trainingCell), first);
-    assert.match(await output(trainingCell), /after 160 steps/);
+    assert.match(await output(trainingCell), new RegExp(`after ${shortSteps} steps`));
     const figure = cell(trainingCell).locator('.js-plotly-plot');
     await figure.locator('.scatterlayer .trace').first().waitFor();
     await live.waitFor({ state: 'hidden' });
     const steps = await figure.evaluate((node: unknown) => (node as { data: { x: number[] }[] }).data[0].x);
-    assert.deepEqual([steps[0], steps.at(-1)], [1, 160]);
+    assert.deepEqual([steps[0], steps.at(-1)], [1, shortSteps]);
     const before = steps.filter((step) => step <= Number(stopped[1]));
     assert.ok(before.length > 1, 'expected the steps before the interrupt in the figure');
     assert.equal(await cell(samplesCell).locator('td', { hasText: /[✓✗]/ }).count(), 2);

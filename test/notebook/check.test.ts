@@ -4,9 +4,16 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { after, describe, it } from 'node:test';
 import { checkNotebook } from '../../lib/notebook/check';
-import { checkCellTypes } from '../../lib/notebook/check-types';
+import { checkCellTypes, missingDependencies } from '../../lib/notebook/check-types';
 import { installKernel, kernelsFolder, listKernels, uninstallKernel } from '../../lib/notebook/kernelspec';
-import { formatNotebook, validateNotebook, type Notebook } from '../../lib/notebook/nbformat';
+import {
+  cellSource,
+  cellTags,
+  formatNotebook,
+  readNotebook,
+  validateNotebook,
+  type Notebook,
+} from '../../lib/notebook/nbformat';
 import { repairText } from '../../lib/notebook/repair';
 import { makeNotebook, Workplace } from './make-notebook';
 
@@ -42,8 +49,8 @@ describe('check', { timeout: 60_000 }, () => {
     Object.assign(notebook.cells[1], { outputs: [] });
     expect(
       check(notebook, { executed: true }),
-      /cells\/0\/outputs\/0: must have required property 'text'/,
-      /cells\/1: must NOT have additional properties \("outputs"\)/,
+      /cell 1, output 1: must have required property 'text'/,
+      /cell 2: must NOT have additional properties \("outputs"\)/,
     );
   });
 
@@ -57,11 +64,11 @@ describe('check', { timeout: 60_000 }, () => {
     ];
     expect(
       check(notebook, { untrusted: true }),
-      /cells\/1\/id: "cell-0" is also the id of cells\/0/,
-      /widgets\/.*has no "state"/,
+      /cell 2: id "cell-0" is also that of cell 1/,
+      /widgets: .*has no "state"/,
+      /cell 2: has an output of text\/html with a script/,
       /cell 2: has outputs/,
       /cell 2: shows a figure without a static image/,
-      /cell 2: has an output of text\/html with a script/,
       /cell 1: parameter rate has no declared type; write `rate: number`/,
       /imports: left-pad is no dependency/,
     );
@@ -96,6 +103,83 @@ describe('check', { timeout: 60_000 }, () => {
     assert.match(found[1].message, /implicitly has an 'any' type/);
   });
 
+  it('finds the modules that the kernel has everywhere, and points at lines that the cell has', () => {
+    const notebook = makeNotebook([
+      'import * as tslab from "tslab";\nimport { Trainer } from "tunebook";\ntslab.display.html(Trainer.name);',
+      'let late;\nlate = 1;',
+      'late.toFixed();',
+    ]);
+    const file = place.write('elsewhere.ipynb', []);
+    const found = checkCellTypes(notebook, file);
+    assert.ok(found.length > 0);
+    for (const { cell, line, message } of found)
+      assert.match(`${cell}:${line} ${message}`, /^3:1 Variable 'late' .*any/);
+    assert.deepEqual(missingDependencies(notebook, file), []);
+  });
+
+  const files: [name: string, text: string, ...found: RegExp[]][] = [
+    ['empty', '', /^file: is empty$/],
+    ['blank, with a mark', '\uFEFF \r\n', /^file: starts with a byte order mark/, /^file: is empty$/],
+    [
+      'of nbformat 3',
+      '{"nbformat": 3, "worksheets": []}',
+      /^file: is of nbformat 3.*`tunebook repair` converts it$/,
+    ],
+    [
+      'in conflict',
+      '{\n<<<<<<< a\n=======\n>>>>>>> b\n}',
+      /^file: holds git's conflict markers, in lines 2, 3, 4$/,
+    ],
+    [
+      'with a member twice',
+      '{"nbformat": 4, "nbformat_minor": 4, "cells": [],\n "metadata": {}, "cells": []}',
+      /^line 1: "cells" stands twice in one object; readers see only the last$/,
+    ],
+    ['a list', '[]', /^notebook: expected an object$/],
+  ];
+  for (const [name, text, ...found] of files)
+    it(`says of a file that it is ${name}`, () => {
+      fs.writeFileSync(place.file('checked.ipynb'), text);
+      expect(
+        checkNotebook(place.file('checked.ipynb')).map(({ where, message }) => `${where}: ${message}`),
+        ...found,
+      );
+    });
+
+  it('finds a number left by a run without outputs; packages with a scope; cells that are not to be checked', () => {
+    const notebook = makeNotebook([
+      '@skip-type-check\nconst n: number = "no";',
+      'import type { X } from "@scope/name/deep";',
+    ]);
+    notebook.cells[0].execution_count = 3;
+    expect(
+      check(notebook, { types: true }).filter((text) => !text.includes('Cannot find module')),
+      /cell 1: has outputs/,
+      /imports: @scope\/name is no dependency/,
+    );
+  });
+
+  it('wants an image for each figure of a cell', () => {
+    const notebook = makeNotebook(['1']);
+    const show = (data: Record<string, unknown>): void => {
+      notebook.cells[0].outputs?.push({ output_type: 'display_data', data, metadata: {} });
+    };
+    const missing = (): boolean =>
+      check(notebook, { executed: true }).some((text) => text.includes('static image'));
+    const steps: [data: Record<string, unknown>, missing: boolean][] = [
+      [{ 'text/html': ['<script>Plotly', '.newPlot()</script>'] }, true],
+      [{ 'image/svg+xml': ['<svg/>'] }, false],
+      [{ 'application/vnd.plotly.v1+json': { data: [] } }, true],
+      [{ 'text/html': '<table></table>' }, true],
+      [{ 'image/jpeg': 'AA==' }, false],
+      [{ 'application/vnd.plotly.v1+json': {}, 'image/png': 'AA==' }, false],
+    ];
+    for (const [data, expected] of steps) {
+      show(data);
+      assert.equal(missing(), expected, JSON.stringify(data));
+    }
+  });
+
   it('sees exports as the kernel does, and says what the kernel does not know', () => {
     const notebook = makeNotebook([
       'export const side = 2;\nexport function twice(n: number) { return 2 * n; }',
@@ -114,6 +198,23 @@ describe('check', { timeout: 60_000 }, () => {
     const folder = path.join(root, 'notebooks');
     for (const name of fs.readdirSync(folder).filter((file) => file.endsWith('.ipynb')))
       assert.deepEqual(checkNotebook(path.join(folder, name)), [], name);
+  });
+
+  it("the project's own notebooks have short cells, with words before and after each, and one for parameters", () => {
+    const folder = path.join(root, 'notebooks');
+    for (const name of fs.readdirSync(folder).filter((file) => file.endsWith('.ipynb'))) {
+      const { cells } = readNotebook(path.join(folder, name));
+      const isParameters = cells.map((cell) => cellTags(cell).includes('parameters'));
+      assert.equal(isParameters.filter(Boolean).length, 1, name);
+      for (const [i, cell] of cells.entries()) {
+        if (cell.cell_type !== 'code') continue;
+        const lines = cellSource(cell).split('\n').length;
+        assert.ok(lines <= 25 || isParameters[i], `${name}, cell ${i + 1}: ${lines} lines`);
+        assert.equal(cells[i - 1].cell_type, 'markdown', `${name}, cell ${i + 1}: no words before it`);
+        // The last cell of 01 and 02 lists what was written: nothing is left to say.
+        if (i < cells.length - 1) assert.equal(cells[i + 1].cell_type, 'markdown', `${name}, cell ${i + 1}`);
+      }
+    }
   });
 });
 

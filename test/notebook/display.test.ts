@@ -9,8 +9,6 @@ import { interactiveHtml, figureText, saveFigure } from '../../lib/notebook/plot
 import { barFigure, lineFigure, styledFigure, type Figure } from '../../lib/notebook/figure';
 import { textWidth, wrapText } from '../../lib/notebook/figure-room';
 import { renderFigure } from '../../lib/notebook/render-figure';
-import { clockTime } from '../../lib/notebook/progress';
-import { cellText, diffWords, renderSamples, renderTable } from '../../lib/notebook/table';
 import { encodePng } from '../../lib/notebook/raster-canvas';
 import { strokeTextWidth } from '../../lib/notebook/stroke-font';
 import { Session } from './kernel-session';
@@ -24,82 +22,6 @@ const loss = lineFigure(
   ],
   { title: 'Loss </script>', x: 'step', y: 'nats' },
 );
-
-describe('tables', () => {
-  const rows = [
-    { name: '<b>', value: 0.123456, note: null },
-    { name: 'b&c', value: 12, note: 'x' },
-  ];
-
-  it('escape what they show and align it as text', () => {
-    const { html, text } = renderTable(rows, { caption: 'A "caption"' });
-    assert.ok(
-      html.includes('&lt;b&gt;') && html.includes('b&amp;c') && html.includes('A &quot;caption&quot;'),
-    );
-    assert.ok(!html.includes('<b>'));
-    assert.equal(
-      text,
-      ['A "caption"', 'name   value  note', '----  ------  ----', '<b>   0.1235', 'b&c       12  x'].join(
-        '\n',
-      ),
-    );
-  });
-
-  it('take data frames, columns and a limit of rows', () => {
-    const frame = { columns: ['a', 'b'], values: Array.from({ length: 30 }, (_, i) => [i, `r${i}`]) };
-    const { text } = renderTable(frame, { columns: ['b'], maxRows: 2 });
-    assert.deepEqual(text.split('\n'), ['b', '--', 'r0', 'r1', '… and 28 more rows']);
-    assert.throws(() => renderTable(frame, { columns: ['c'] }), /there is no column c; there is a, b/);
-  });
-
-  const numbers: [unknown, string][] = [
-    [3, '3'],
-    [1234.5678, '1235'],
-    [0.00001234, '1.234e-5'],
-    [NaN, 'NaN'],
-    [undefined, ''],
-    [{ a: 1 }, '{"a":1}'],
-    [true, 'true'],
-  ];
-  for (const [value, expected] of numbers)
-    it(`show ${String(expected) || 'nothing'}`, () => assert.equal(cellText(value), expected));
-});
-
-describe('differences', () => {
-  it('are found word by word, and put together again give both texts', () => {
-    const [expected, actual] = ['You were slow. Improve: a, b.', 'You were fast. Improve: a, b, c.'];
-    const parts = diffWords(expected, actual);
-    const join = (...kinds: string[]): string =>
-      parts
-        .filter(({ kind }) => kinds.includes(kind))
-        .map(({ text }) => text)
-        .join('');
-    assert.equal(join('same', 'missing'), expected);
-    assert.equal(join('same', 'extra'), actual);
-    assert.equal(join('missing'), 'slow');
-    assert.equal(join('extra'), 'fast, c');
-  });
-
-  it('are shown as phrases where only blanks are common', () => {
-    assert.deepEqual(diffWords('You ran close to plan.', 'You beat the plan.'), [
-      { kind: 'same', text: 'You ' },
-      { kind: 'missing', text: 'ran close to' },
-      { kind: 'extra', text: 'beat the' },
-      { kind: 'same', text: ' plan.' },
-    ]);
-  });
-
-  it('are marked in samples, which are escaped', () => {
-    const { html, text } = renderSamples([
-      { question: '<q>', truth: 'a b', answer: 'a c' },
-      { question: 'r', truth: 'same', answer: ' same ' },
-    ]);
-    assert.ok(html.includes('&lt;q&gt;') && html.includes('line-through">b</span>'));
-    assert.ok(
-      text.includes('✗ question: <q>') && text.includes('[-b-]{+c+}') && text.includes('✓ question: r'),
-    );
-  });
-});
 
 describe('figures', { timeout: 60_000 }, () => {
   const place = new Workplace();
@@ -211,6 +133,32 @@ describe('figures', { timeout: 60_000 }, () => {
       assert.match(svg, type === 'heatmap' ? /<image[^>]*data:image\/png;base64,iVBOR/ : /<path[^>]* d="M/);
     });
 
+  it('of kinds that WebGL draws are drawn as SVG, with their points', async () => {
+    for (const type of ['scattergl', 'scatterpolargl']) {
+      const trace = { type, mode: 'markers', x: [1, 2, 3], y: [1, 4, 2], r: [1, 2, 3], theta: [0, 90, 180] };
+      const svg = await renderFigure({ data: [trace] }, { format: 'svg' });
+      assert.equal(svg.match(/<path class="point"/g)?.length, 3, type);
+    }
+  });
+
+  for (const type of [
+    'scatter3d',
+    'surface',
+    'mesh3d',
+    'splom',
+    'parcoords',
+    'scattermap',
+    'choropleth',
+    'scattergeo',
+  ])
+    it(`of kind ${type} are refused at once: only a browser draws them`, async () => {
+      const figure = { data: [{ y: [1] }, { type, x: [1], y: [1], z: [1] }] };
+      const message = new RegExp(`traces of kind ${type} have no static picture`);
+      await assert.rejects(renderFigure(figure, { format: 'svg' }), { name: 'TunebookError', message });
+      await assert.rejects(saveFigure(figure, place.file('x.png')), message);
+      assert.ok(!fs.existsSync(place.file('x.png')));
+    });
+
   it('leave what they are given as it was, and their look can be set', () => {
     const figure: Figure = {
       data: [{ y: [1] }],
@@ -259,11 +207,7 @@ describe('figures', { timeout: 60_000 }, () => {
   });
 });
 
-describe('progress', () => {
-  it('tells time as clocks do', () => {
-    assert.deepEqual([0, 7_400, 754_000, 3_723_000].map(clockTime), ['0:00', '0:07', '12:34', '1:02:03']);
-  });
-
+describe('display outside of a notebook', () => {
   it('is plain text outside of a notebook', () => {
     const script = `const nb = require(${JSON.stringify(library)});
       const bar = nb.progressBar({ total: 4, label: 'train' });
@@ -327,6 +271,35 @@ describe('display in the kernel', { timeout: 60_000 }, () => {
       ['display_data', ['text/html', 'text/plain']],
       ['display_data', ['image/svg+xml', 'text/plain']],
     ]);
+  });
+
+  it('shows many thousands of points as pixels, at the size of the figure', async () => {
+    const { messages } = await session.run(
+      'const many = Array.from({ length: 8000 }, (_, i) => Math.sin(i * i));\n' +
+        'await nb.plot({ data: [{ type: "scatter", mode: "markers", y: many }] }, { width: 300, height: 200 });',
+    );
+    assert.deepEqual(outputs(messages).at(-1), ['display_data', ['image/png', 'text/plain']]);
+    const { data, metadata } = messages.filter(({ type }) => type === 'display_data').at(-1)?.content ?? {};
+    const png = Buffer.from((data as Record<string, string>)['image/png'], 'base64');
+    assert.equal(png.readUInt32BE(16), 600);
+    assert.deepEqual(metadata, { 'image/png': { width: 300, height: 200 } });
+  });
+
+  it('says in words what has no static picture, and fails no cell', async () => {
+    const { messages, status } = await session.run(
+      'const solid = { data: [{ type: "scatter3d", x: [1], y: [1], z: [1] }] };\n' +
+        'await nb.plot(solid); const shown = nb.livePlot(); shown.update(solid); await shown.finish();',
+    );
+    assert.equal(status, 'ok');
+    assert.deepEqual(outputs(messages).slice(0, 2), [
+      ['display_data', ['text/html', 'text/plain']],
+      ['display_data', ['text/plain']],
+    ]);
+    for (const { content } of messages.filter(({ type }) => type === 'display_data').slice(1, 3))
+      assert.match(
+        (content.data as Record<string, string>)['text/plain'],
+        /scatter3d have no static picture/,
+      );
   });
 
   it('redraws a live figure in place and ends with the last state', async () => {

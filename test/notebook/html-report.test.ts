@@ -19,6 +19,19 @@ describe('html report', () => {
     assert.doesNotMatch(markdownToHtml('[x](javascript:alert(1))'), /href/);
   });
 
+  it('shows Markdown outputs rendered, and text where there is nothing else', () => {
+    const notebook = makeNotebook(['1']);
+    const show = (data: Record<string, unknown>): void =>
+      void notebook.cells[0].outputs?.push({ output_type: 'display_data', data, metadata: {} });
+    show({ 'text/markdown': '**bold** <i>x</i>', 'text/plain': 'not this' });
+    show({ 'text/plain': ['a <b>\n', 'c'] });
+    show({ 'image/png': 'AA\n==' });
+    const html = notebookToHtml(notebook, 't');
+    assert.ok(html.includes('<p><strong>bold</strong> &lt;i&gt;x&lt;/i&gt;</p>\n<pre>a &lt;b&gt;\nc</pre>'));
+    assert.ok(html.includes('src="data:image/png;base64,AA=="'));
+    assert.ok(!html.includes('not this'));
+  });
+
   it('shows outputs without a script and loads nothing', () => {
     const notebook = makeNotebook(['# T', 'code < 1']);
     notebook.cells[1].outputs = [

@@ -4,7 +4,8 @@ import { describe, it } from 'node:test';
 import * as danfo from 'danfojs-node';
 import { styledFigure } from '../../lib/notebook/figure';
 import { notebookToHtml } from '../../lib/notebook/html-report';
-import { renderSamples, renderTable } from '../../lib/notebook/table';
+import { renderSamples } from '../../lib/notebook/samples';
+import { renderTable } from '../../lib/notebook/table';
 import { makeNotebook } from './make-notebook';
 
 type Color = readonly [red: number, green: number, blue: number];
@@ -75,7 +76,7 @@ describe('readable', () => {
       '-----',
       '    1',
       '    2',
-      '… and 1 more rows',
+      '… and 1 more row',
     ]);
   });
 });
