@@ -177,7 +177,9 @@ async function answer(message: WireMessage): Promise<void> {
       const content = await askMain(message);
       return reply(shell, message, content);
     }
-    default: // comm_open and the like: nothing to do, status messages are sent all the same
+    case 'comm_open': // there is nobody to talk to here: the protocol's way to say so
+      return publish(message, 'comm_close', { comm_id: message.content.comm_id, data: {} });
+    default: // nothing to do, status messages are sent all the same
   }
 }
 
@@ -217,18 +219,20 @@ async function work(): Promise<void> {
 const inspector = new Session();
 inspector.connectToMainThread();
 let interrupts = 0;
-let cellOfLastInterrupt = -1;
+/** -1: what an earlier cell left running; null: none yet. */
+let lastStopped: number | null = null;
 
 /**
  * Reaches the running cell whatever it does. A free event loop takes the message. A loop before the cell's first
- * await is left by SIGINT (node's vm watches for it), any other by ending the running JavaScript. Where someone
- * listens to SIGINT, the first interrupt only calls the listeners, and a second one for the same cell insists.
+ * await is left by SIGINT (node's vm watches for it), any other by ending the running JavaScript, also that of an
+ * earlier cell's timer while no cell runs. Where someone listens to SIGINT, the first interrupt only calls the
+ * listeners, and a second one for the same cell insists.
  */
 async function interrupt(): Promise<void> {
   const sequence = ++interrupts;
   const cell = answering?.id ?? -1;
-  const insisting = cell !== -1 && cell === cellOfLastInterrupt;
-  cellOfLastInterrupt = cell;
+  const insisting = cell === lastStopped;
+  if (cell !== -1) lastStopped = cell;
   toMain({ kind: 'interrupt', sequence });
   const deadline = Date.now() + interruptGraceMs;
   while (Date.now() < deadline) {
@@ -240,15 +244,28 @@ async function interrupt(): Promise<void> {
     if (Atomics.load(state, slot.interruptSeen) >= sequence) return;
     await sleep(10);
   }
-  if ((answering?.id ?? -1) !== cell || cell === -1) return;
-  if (Atomics.load(state, slot.interruptListeners) > 0 && !insisting) {
+  const now = Atomics.load(state, slot.phase);
+  if (cell === -1 ? now !== phase.idle : answering?.id !== cell) return;
+  lastStopped = cell;
+  const heard = Atomics.load(state, slot.interruptListeners) > 0;
+  if (heard && !insisting) {
     inspector.post('Runtime.evaluate', {
       expression: `globalThis[Symbol.for('tunebook.interrupt')](${sequence})`,
     });
-  } else if (Atomics.load(state, slot.phase) === phase.synchronous) {
+  } else if (now === phase.synchronous && !heard) {
+    // Where the cell itself listens, its listener would take the signal away from node's vm.
     process.kill(process.pid, 'SIGINT');
   } else {
-    inspector.post('Runtime.terminateExecution', () => toMain({ kind: 'abandon' }));
+    inspector.post('Runtime.terminateExecution', () => toMain({ kind: 'abandon', request: cell }));
+  }
+}
+
+/** Ends this process, and what cells have started: Jupyter and `tunebook run` give each kernel a group of its own. */
+function kill(): void {
+  try {
+    process.kill(-process.pid, 'SIGKILL');
+  } catch {
+    process.kill(process.pid, 'SIGKILL'); // started in a group that is not its own
   }
 }
 
@@ -260,7 +277,7 @@ async function shutdown(socket: zmq.Router, message: WireMessage): Promise<void>
   await reply(socket, message, content);
   await draining;
   toMain({ kind: 'exit' });
-  setTimeout(() => process.kill(process.pid, 'SIGKILL'), 1500);
+  setTimeout(kill, 1500);
 }
 
 async function answerControl(message: WireMessage): Promise<void> {
@@ -352,7 +369,7 @@ async function bindAll(): Promise<void> {
 // A kernel whose parent is gone has nobody to answer.
 const parentPid = process.ppid;
 setInterval(() => {
-  if (process.ppid !== parentPid) process.kill(process.pid, 'SIGKILL');
+  if (process.ppid !== parentPid) kill();
 }, 1000);
 
 bindAll().catch((error: unknown) => {
