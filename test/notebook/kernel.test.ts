@@ -198,15 +198,15 @@ describe('kernel', { timeout: 60_000 }, () => {
       await session.run('const kept = "old", lost = "old"; interface Shape { side: number }');
       const failed = await session.run(
         `${pause}import * as os from "node:os"; const kept = 1, early: Shape = { side: 7 }; function twice(n: number) { return 2 * n; }
-        if (early.side > 5) throw new RangeError("stop"); const lost = 2; const late = 8; class Never {}`,
+        { var inBlock = 4 } if (early.side > 5) throw new RangeError("stop"); { var lateInBlock = 5 } const lost = 2; const late = 8; class Never {}`,
       );
       assert.equal(failed.reply.ename, 'RangeError');
       const next = await session.run(
-        'const text: string = lost; console.log(kept + 1, early.side, twice(2), text, typeof os.cpus);',
+        'const text: string = lost; console.log(kept + 1, early.side, twice(2), text, typeof os.cpus, inBlock + 1);',
       );
-      assert.equal(next.text, '2 7 4 old function\n');
-      const { reply } = await session.run('console.log(late, Never);');
-      assert.match(String(reply.evalue), /Cannot find name 'late'[^]*Cannot find name 'Never'/);
+      assert.equal(next.text, '2 7 4 old function 5\n');
+      const { reply } = await session.run('console.log(late, Never, lateInBlock);');
+      assert.match(String(reply.evalue), /name 'late'[^]*name 'Never'[^]*name 'lateInBlock'/);
     });
   }
 

@@ -148,6 +148,25 @@ const rows: Record<string, [...cells: string[], printed: string]> = {
     'console.log(h1())',
     '5\n',
   ],
+  'a var inside of a block or a loop': [
+    `import path from "node:path"; if (1) { var part = path.parse("/a/b.c"); class Own { q = 5 } var own = new Own() }
+     for (var i = 0, last: string | number = "x"; i < 3; i++) last = i; const count = () => i++; { var i = i }`,
+    'const base: string = part.base; const sum: number = own.q + i; i = 10; count(); console.log(base, sum, last, i)',
+    'b.c 8 2 11\n',
+  ],
+  'a var in every kind of statement': [
+    `for (var [k1, { v: v1 }] of [["x", { v: 2 }]] as [string, { v: number }][]) {} try { throw 1 } catch { var cc = "c" } finally { var ff = 1n }
+     do { var dd = true } while (0); switch (1) { default: var sw = [1] } label: { var ll = await 5 } for (var kk in { a: 1 }); if (0) { var un: Date | undefined }`,
+    'const typed: [string, number, string, bigint, boolean, number[], number, string] = [k1, v1, cc, ff, dd, sw, ll, kk]; console.log(typed.join(), un)',
+    'x,2,c,1,true,1,5,a undefined\n',
+  ],
+  'a var in a block, declared again': [
+    'var v = 1; { var v = 2 } { var w = "w" }',
+    'const before = [v, w]; { var w2 = 3 } if (w2) { var shown = before }',
+    '{ var w = 7 } let v = "new"; function own() { var hidden = 1 } namespace Inner { var hidden = 2 }',
+    'const text: string = v; const n: number = w; console.log(shown, text, n, typeof (globalThis as any).hidden)',
+    "[ 2, 'w' ] new 7 undefined\n",
+  ],
   'names that are not Latin': ['const größe = 3, 変数 = 4;', 'console.log(größe + 変数)', '7\n'],
   'satisfies, const type parameters, optional chains': [
     'const sat = { a: 1 } satisfies Record<string, number>; function tuple<const T>(x: T) { return x }',
@@ -169,6 +188,7 @@ const refused: [string, RegExp][] = [
   ],
   ['function f() { await 1 }', /^line 1:16: 'await' expressions are only allowed within async functions/],
   ['1;\nreturn 5', /^line 2:1: A 'return' statement can only be used within a function body/],
+  ['{ function inBlock() {} }\ninBlock()', /^line 2:1: Cannot find name 'inBlock'/],
   ['await using x = { async [Symbol.asyncDispose]() {} }', /`using`; write `const`/],
   [
     'class C { @((f: any, c: ClassMethodDecoratorContext) => f) m() {} }',
