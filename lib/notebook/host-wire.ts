@@ -167,8 +167,10 @@ async function answer(message: WireMessage): Promise<void> {
     case 'execute_request': {
       const content = await askMain(message);
       flushStream();
+      const stops = content.status === 'error' && message.content.stop_on_error !== false;
+      const behind = stops ? await takeWaitingCells() : [];
       await reply(shell, message, content);
-      if (content.status === 'error' && message.content.stop_on_error !== false) await abortWaiting();
+      for (const cell of behind) await abort(cell);
       return;
     }
     case 'complete_request':
@@ -183,20 +185,21 @@ async function answer(message: WireMessage): Promise<void> {
   }
 }
 
-/** After an error, the cells that are already queued are answered as aborted, as IPython does; later ones run. */
-async function abortWaiting(): Promise<void> {
-  await sleep(0);
-  for (let i = 0; i < waiting.length;) {
-    const message = waiting[i];
-    if (message.header.msg_type !== 'execute_request') {
-      i++;
-      continue;
-    }
-    waiting.splice(i, 1);
-    publish(message, 'status', { execution_state: 'busy' });
-    await reply(shell, message, { status: 'aborted' });
-    publish(message, 'status', { execution_state: 'idle' });
-  }
+/**
+ * The cells that wait behind one that failed: they are answered as aborted, as IPython does. Taken before the error is
+ * told, so that a cell which somebody sends because of it is not among them.
+ */
+async function takeWaitingCells(): Promise<WireMessage[]> {
+  await sleep(0); // what has arrived is read
+  const cells = waiting.filter(({ header }) => header.msg_type === 'execute_request');
+  waiting.splice(0, waiting.length, ...waiting.filter((message) => !cells.includes(message)));
+  return cells;
+}
+
+async function abort(message: WireMessage): Promise<void> {
+  publish(message, 'status', { execution_state: 'busy' });
+  await reply(shell, message, { status: 'aborted' });
+  publish(message, 'status', { execution_state: 'idle' });
 }
 
 async function work(): Promise<void> {

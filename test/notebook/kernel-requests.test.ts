@@ -162,6 +162,51 @@ describe('requests', { timeout: 60_000 }, () => {
     assert.equal(await count(), number + 2);
   });
 
+  it('leaves the queue as it is after an error where the request says so, and answers other requests in it', async () => {
+    const { request } = session.kernel;
+    const send = (code: string, stop: boolean): Promise<Content> =>
+      request
+        .call(session.kernel, 'shell', 'execute_request', { code, stop_on_error: stop })
+        .done.then(({ content }) => content);
+    const replies = await Promise.all([
+      send('throw new Error("not so bad")', false),
+      send('1', true),
+      send('throw new Error("stop")', true),
+      ask('complete_request', { code: 'wonderful.al', cursor_pos: 12 }),
+      send('1', true),
+      ask('is_complete_request', { code: '1' }),
+    ]);
+    assert.deepEqual(
+      replies.map(({ status }) => status),
+      ['error', 'ok', 'error', 'ok', 'aborted', 'complete'],
+    );
+  });
+
+  it('says busy and idle around an aborted cell too', async () => {
+    const error = session.kernel.execute('throw new Error("stop")');
+    const { id, done } = session.kernel.execute('1');
+    await error.done;
+    assert.equal((await done).content.status, 'aborted');
+    assert.deepEqual(
+      session.of(id).messages.map(({ content }) => content.execution_state),
+      ['busy', 'idle'],
+    );
+  });
+
+  it('shows no result of a silent cell, and a result with its own HTML', async () => {
+    const silent = session.kernel.execute('6 * 7', { silent: true });
+    await silent.done;
+    assert.deepEqual(
+      session.of(silent.id).messages.map(({ type }) => type),
+      ['status', 'status'],
+    );
+    const { messages } = await session.run('({ toNotebookHtml() { return "<b>" + typeof this + "</b>" } })');
+    const result = messages.find(({ type }) => type === 'execute_result');
+    const data = result?.content.data as Record<string, string>;
+    assert.equal(data['text/html'], '<b>object</b>');
+    assert.match(data['text/plain'], /toNotebookHtml/);
+  });
+
   it('runs a request without code, or with code that is no text', async () => {
     for (const content of [{}, { code: null }, { code: 5 }, { code: '' }, { code: '\n // nothing\n' }])
       assert.equal((await ask('execute_request', content)).status, 'ok');
@@ -213,32 +258,5 @@ describe('requests', { timeout: 60_000 }, () => {
       const { reply } = await session.run(code);
       assert.match(String(reply.evalue), message);
     }
-  });
-
-  it('writes characters of every kind, whole', async () => {
-    const code =
-      'process.stdout.write("a" + "😀".repeat(100000)); console.log("\\ud83d", "\\\\ud83d", "\\\\\\udc00"); "x".repeat(3)';
-    const { text, messages } = await session.run(code);
-    assert.equal(text, `a${'😀'.repeat(100000)}\ufffd \\ud83d \\\ufffd\n`);
-    const parts = messages.filter(({ type }) => type === 'stream').map(({ content }) => String(content.text));
-    assert.ok(parts.length > 1);
-    assert.ok(parts.every((part) => Buffer.from(part, 'utf8').toString('utf8') === part));
-    const long = await session.run('console.log("y".repeat(3_000_000) + "é");');
-    assert.equal(long.text, `${'y'.repeat(3_000_000)}é\n`);
-  });
-
-  it('prints the stack of an error that a cell catches with its own lines', async () => {
-    const { text, reply } = await session.run(
-      'interface Unused { a: number }\n\ntry {\n  JSON.parse("{");\n} catch (error) { console.log((error as Error).stack) }\nconsole.log(new Error("six").stack)',
-    );
-    const at = `In[${String(reply.execution_count)}]`;
-    const lines = text.trimEnd().split('\n');
-    assert.match(lines[0], /^SyntaxError: /);
-    assert.deepEqual(lines.slice(1), [
-      '    at JSON.parse (<anonymous>)',
-      `    at ${at}:4:8`,
-      'Error: six',
-      `    at ${at}:6:13`,
-    ]);
   });
 });

@@ -99,7 +99,10 @@ const rows: Record<string, [...cells: string[], printed: string]> = {
     'console.log(data.a.b, again.a.b)',
     '7 7\n',
   ],
-  'a file beside the notebook': ['import { side } from "./side"; console.log(side)', '3\n'],
+  'a file beside the notebook, and what it imports': [
+    'import { side, below } from "./side"; console.log(side, below)',
+    '3 4\n',
+  ],
   'export in all places': [
     'export const e1 = 1; export enum EE { A } export abstract class AC {} export async function af() {} const e2 = 2; export { e2, e1 as e3 }',
     'export default 5; export type X = number; export namespace NN { export const z: X = 1 }',
@@ -197,6 +200,10 @@ const refused: [string, RegExp][] = [
   ['function f<T>(a: T, b: NoInfer<T>) {}', /does not know `NoInfer`; leave it out$/],
   ['import { side } from "./side.ts"', /write the import without \.ts/],
   ['import p = require("path")', /write `import x from 'module'`/],
+  [
+    'import { fine } from "./faulty"',
+    /^faulty\.ts, line 2:14: Type 'string' is not assignable to type 'number'/,
+  ],
   ['await import("./data.json", { with: { type: "json" } })', /leave out `\{ with/],
   ['1;\n!ls -l', /^line 2:.*a cell is TypeScript; for a shell command/],
   ['%%time\n1', /^line 1:1: a cell is TypeScript/],
@@ -207,7 +214,15 @@ describe('TypeScript in cells', { timeout: 90_000 }, () => {
   let session: Session;
   before(async () => {
     fs.writeFileSync(place.file('data.json'), '{"a": {"b": 7}}');
-    fs.writeFileSync(place.file('side.ts'), 'export const side: number = 3;');
+    fs.writeFileSync(
+      place.file('side.ts'),
+      'export const side: number = 3;\nexport { below } from "./below";',
+    );
+    fs.writeFileSync(place.file('below.ts'), 'export const below: number = 4;');
+    fs.writeFileSync(
+      place.file('faulty.ts'),
+      'export const fine = 1;\nexport const faulty: number = "text";',
+    );
     session = await Session.start(place.folder);
   });
   after(async () => {
