@@ -174,7 +174,6 @@ export class CellRunner {
 
   /** An exception in a callback: it fails the cell that runs and caused it, otherwise it is shown as text. */
   takeUncaught(error: unknown): string | null {
-    if (error instanceof KeyboardInterrupt) return null;
     const cell = this.#context.current ?? this.#running;
     if (cell && cell === this.#running) {
       cell.thrown ??= { value: error };
