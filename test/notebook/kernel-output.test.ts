@@ -6,6 +6,7 @@ import { stripVTControlCharacters } from 'node:util';
 import { Subscriber } from 'zeromq';
 import { decodeMessage, type ConnectionInfo } from '../../lib/notebook/wire';
 import { Session, sleep } from './kernel-session';
+import { Workplace } from './make-notebook';
 
 describe('output', { timeout: 60_000 }, () => {
   let session: Session;
@@ -34,12 +35,17 @@ describe('output', { timeout: 60_000 }, () => {
   });
 
   it('shows output while a loop computes', async () => {
+    const place = new Workplace();
+    const end = JSON.stringify(place.file('end'));
     const { id, done } = session.kernel.execute(
-      'console.log("early"); { const end = Date.now() + 700; while (Date.now() < end); }',
+      `console.log("early"); while (!require("node:fs").existsSync(${end})); console.log("late");`,
     );
-    await sleep(400);
+    for (let i = 0; i < 1000 && session.of(id).text === ''; i++) await sleep(10);
     assert.equal(session.of(id).text, 'early\n');
+    fs.writeFileSync(place.file('end'), '');
     assert.equal((await done).content.status, 'ok');
+    assert.equal(session.of(id).text, 'early\nlate\n');
+    place.remove();
   });
 
   it('keeps characters whole that are written in pieces', async () => {
