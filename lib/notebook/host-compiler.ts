@@ -129,14 +129,10 @@ function mendUnderscores(text: string | undefined): string | undefined {
   );
 }
 
-/** Whether a variable is declared by a statement of the file itself. */
-function isOnTop(ts: typeof TypeScript, declaration: TypeScript.Node): boolean {
-  let node = declaration;
-  while (!ts.isVariableDeclarationList(node)) node = node.parent;
-  return ts.isVariableStatement(node.parent) && ts.isSourceFile(node.parent.parent);
-}
-
-/** Declarations of a cell's `var`s inside of blocks, which TypeScript's own declarations of a file leave out. */
+/**
+ * Declarations of a cell's `var`s inside of blocks, which TypeScript's own declarations of a file leave out. One that
+ * is declared on top too is declared twice, with one type.
+ */
 function hoistedDeclarations(ts: typeof TypeScript, program: TypeScript.Program): string {
   const file = program.getSourceFile(path.join(program.getCurrentDirectory(), '__tslab__.ts'));
   if (!file || !/\bvar\b/.test(file.text)) return '';
@@ -146,7 +142,7 @@ function hoistedDeclarations(ts: typeof TypeScript, program: TypeScript.Program)
   return [...hoistedNames(parser, file as unknown as NewTypeScript.SourceFile)]
     .map((name) => {
       const symbol = locals?.get(name);
-      if (!symbol || symbol.declarations?.some((node) => isOnTop(ts, node))) return '';
+      if (!symbol) return '';
       const type = checker.getTypeOfSymbolAtLocation(symbol, file);
       return `declare var ${name}: ${checker.typeToString(type, file, ts.TypeFormatFlags.NoTruncation)};\n`;
     })

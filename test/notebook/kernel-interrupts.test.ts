@@ -46,7 +46,7 @@ describe('an interrupt', { timeout: 120_000 }, () => {
     'a thrown value that shows itself for ever': `throw { [Symbol.for("nodejs.util.inspect.custom")]() { ${loop} } }`,
     'a regular expression without end': `console.log("go"); /(a+)+$/.test("a".repeat(60) + "b")`,
     'a loop in a finally block': `try { throw 1 } finally { ${loop} }`,
-    'an await in a loop that catches everything': `console.log("go"); for (;;) try { await new Promise((r) => setTimeout(r, 5)) } catch {}`,
+    'an await in a loop that catches everything': `var rounds = 0; console.log("go"); for (;;) try { rounds++; await new Promise((r) => setTimeout(r, 5)) } catch {}`,
   };
   for (const [name, code] of Object.entries(endless))
     it(`ends ${name}`, async () => {
@@ -58,6 +58,13 @@ describe('an interrupt', { timeout: 120_000 }, () => {
       const { text } = await session.run('await new Promise((r) => setTimeout(r, 5)); console.log("alive");');
       assert.equal(text, 'alive\n');
     });
+
+  it('leaves nothing running of a cell that catches everything', async () => {
+    const value = async (): Promise<string> =>
+      (await session.run('await new Promise((r) => setTimeout(r, 50)); console.log(rounds)')).text;
+    assert.match(await value(), /^[1-9]/);
+    assert.equal(await value(), await value());
+  });
 
   it('twice, at once, ends one cell only', async () => {
     for (const code of [`console.log("go"); ${never}`, loop, `await null; ${loop}`]) {

@@ -103,7 +103,8 @@ describe('kernelspec', { timeout: 60_000 }, () => {
   });
 
   it('that cannot be started is listed with the reason', () => {
-    const missing = JSON.stringify({ argv: [process.execPath, '/no/kernel.js'], display_name: 'Gone' });
+    const argv = [process.execPath, '--flag', '/no/kernel.js'];
+    const missing = JSON.stringify({ argv, display_name: 'Gone' });
     writeSpec('1-broken', '{"argv": [');
     writeSpec('2-empty', '{}');
     writeSpec('3-gone', missing);
