@@ -224,6 +224,8 @@ inspector.connectToMainThread();
 let interrupts = 0;
 /** -1: what an earlier cell left running; null: none yet. */
 let lastStopped: number | null = null;
+/** The last cell that SIGINT was sent for. */
+let signalled = -1;
 
 /**
  * Reaches the running cell whatever it does. A free event loop takes the message. A loop before the cell's first
@@ -256,8 +258,10 @@ async function interrupt(): Promise<void> {
       expression: `globalThis[Symbol.for('tunebook.interrupt')](${sequence})`,
     });
   } else if (now === phase.synchronous && !heard) {
-    // Where the cell itself listens, its listener would take the signal away from node's vm.
-    process.kill(process.pid, 'SIGINT');
+    // Where the cell itself listens, its listener would take the signal away from node's vm. And one is enough: a
+    // second one could come just when the vm no longer watches and nobody else listens yet, and end the process.
+    if (signalled !== cell) process.kill(process.pid, 'SIGINT');
+    signalled = cell;
   } else {
     inspector.post('Runtime.terminateExecution', () => toMain({ kind: 'abandon', request: cell }));
   }

@@ -133,7 +133,9 @@ describe('an interrupt', { timeout: 120_000 }, () => {
     assert.equal((await done).content.ename, 'KeyboardInterrupt');
     assert.match(session.of(id).text, /heard/);
     // The kernel hears signals as before.
-    await session.run('process.off("SIGINT", deaf);');
+    const count = 'await null; console.log(process.listeners("SIGINT").length)';
+    await session.run('await null; process.off("SIGINT", deaf);'); // before an await, node's vm would put it back
+    assert.equal((await session.run(count)).text, '1\n');
     process.kill(session.kernel.pid, 'SIGINT');
     assert.equal((await interruptAtGo(session, loop)).reply.ename, 'KeyboardInterrupt');
     assert.equal((await session.run('console.log("alive")')).text, 'alive\n');
