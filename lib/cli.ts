@@ -5,7 +5,13 @@ import { addDatasetCommands } from './dataset-command';
 import { addGenerateCommand } from './generate-command';
 import { checkNotebook, type CheckOptions } from './notebook/check';
 import { doctorCommand } from './notebook/doctor';
-import { installKernel, listKernels, uninstallKernel, type KernelPlace } from './notebook/kernelspec';
+import {
+  installKernel,
+  kernelsFolders,
+  listKernels,
+  uninstallKernel,
+  type KernelPlace,
+} from './notebook/kernelspec';
 import { repairFile } from './notebook/repair';
 import { runCommand, WrongCallError, type RunCommandOptions } from './notebook/run-command';
 import { sweepCommand, type SweepCommandOptions } from './notebook/sweep-command';
@@ -147,16 +153,16 @@ places(kernel.command('uninstall').description('remove the kernel')).action((opt
   const folder = uninstallKernel(placeOf(options));
   console.log(folder === null ? 'There is none.' : `Removed ${folder}`);
 });
-places(kernel.command('list').description('list the kernels that Jupyter finds')).action(
-  (options: PlaceOptions) => {
-    const searched: KernelPlace[] = [{ kind: 'user' }, { kind: 'system' }];
-    if (options.prefix !== undefined) searched.unshift({ kind: 'prefix', prefix: options.prefix });
-    for (const { name, displayName, folder, works } of listKernels(searched))
+kernel
+  .command('list')
+  .description('list the kernels that Jupyter finds, with what is wrong with them')
+  .option('--prefix <folder>', 'look into this environment too')
+  .action(({ prefix }: PlaceOptions) => {
+    for (const { name, displayName, folder, problem } of listKernels(kernelsFolders(process.env, prefix)))
       console.log(
-        `${name.padEnd(16)} ${displayName.padEnd(28)} ${folder}${works ? '' : '  (its program is missing)'}`,
+        `${name.padEnd(16)} ${displayName.padEnd(28)} ${folder}${problem === null ? '' : `  (${problem})`}`,
       );
-  },
-);
+  });
 
 program
   .command('doctor')

@@ -49,16 +49,36 @@ export function blankFileWords(ts: typeof TypeScript, source: string): string {
   );
 }
 
+/** The names that a declaration binds. */
+function boundNames(ts: typeof TypeScript, name: TypeScript.BindingName): string[] {
+  if (ts.isIdentifier(name)) return [name.text];
+  return name.elements.flatMap((element) =>
+    ts.isBindingElement(element) ? boundNames(ts, element.name) : [],
+  );
+}
+
+/** Variables that a `var` inside a block or a loop declares for the whole text: `if (x) { var a = 1 }`. */
+export function hoistedNames(ts: typeof TypeScript, file: TypeScript.SourceFile): Set<string> {
+  const names = new Set<string>();
+  const visit = (node: TypeScript.Node): void => {
+    if (ts.isFunctionLike(node) || ts.isClassLike(node) || ts.isModuleDeclaration(node)) return;
+    if (ts.isVariableDeclarationList(node) && !(node.flags & ts.NodeFlags.BlockScoped))
+      for (const { name } of node.declarations) boundNames(ts, name).forEach((text) => names.add(text));
+    ts.forEachChild(node, visit);
+  };
+  for (const statement of file.statements) if (!ts.isVariableStatement(statement)) visit(statement);
+  return names;
+}
+
 /** Names that a text's own statements declare or import, by what they are: `let` and `var` stay assignable. */
 export function declaredNames(
   ts: typeof TypeScript,
   file: TypeScript.SourceFile,
 ): Map<string, 'variable' | 'other'> {
   const names = new Map<string, 'variable' | 'other'>();
-  const bind = (name: TypeScript.BindingName, kind: 'variable' | 'other'): void => {
-    if (ts.isIdentifier(name)) names.set(name.text, kind);
-    else name.elements.forEach((element) => ts.isBindingElement(element) && bind(element.name, kind));
-  };
+  const bind = (name: TypeScript.BindingName, kind: 'variable' | 'other'): void =>
+    boundNames(ts, name).forEach((text) => names.set(text, kind));
+  for (const name of hoistedNames(ts, file)) names.set(name, 'variable');
   for (const statement of file.statements) {
     if (ts.isVariableStatement(statement)) {
       const { declarations, flags } = statement.declarationList;

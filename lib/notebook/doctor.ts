@@ -7,7 +7,7 @@ import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
 import { findVulkan, gpuRace, raceText } from '../engine';
-import { kernelName, listKernels, type KernelPlace } from './kernelspec';
+import { kernelName, kernelsFolders, listKernels } from './kernelspec';
 
 /** One line of the table. */
 export interface Finding {
@@ -195,13 +195,10 @@ function machine(folder: string): Finding[] {
 
 /** Where Jupyter finds this package's kernel. */
 function kernelspecs(env: NodeJS.ProcessEnv): Finding {
-  const prefix = env.VIRTUAL_ENV ?? env.CONDA_PREFIX;
-  const places: KernelPlace[] = [{ kind: 'user' }, { kind: 'system' }];
-  if (prefix) places.unshift({ kind: 'prefix', prefix });
-  const own = listKernels(places, env).filter(({ name }) => name === kernelName);
-  const working = own.find(({ works }) => works);
+  const own = listKernels(kernelsFolders(env), env).filter(({ name }) => name === kernelName);
+  const working = own.find(({ problem }) => problem === null);
   const found =
-    working?.folder ?? (own.length > 0 ? `${own[0].folder}: its program is gone` : 'not registered');
+    working?.folder ?? (own.length > 0 ? `${own[0].folder}: ${own[0].problem}` : 'not registered');
   return finding('Jupyter kernel', working !== undefined, found, false, 'npx tunebook kernel install');
 }
 

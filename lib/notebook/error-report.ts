@@ -10,13 +10,11 @@ export interface ErrorReport {
   readonly traceback: string[];
 }
 
-/** What a traceback needs to know of the cells. */
-export interface CellSources {
-  /** Source text of cell `n`. */
-  source(cell: number): string | undefined;
-  /** The place in the cell's source of a place in the code that ran (zero-based). */
-  locate(cell: number, generated: Place): Place | null;
-}
+/** Source text of cell `n`. */
+export type CellSource = (cell: number) => string | undefined;
+
+/** The place in a cell's source of a place in the code that ran (zero-based); null: the cell did not write it. */
+export type LocatePlace = (cell: number, generated: Place) => Place | null;
 
 /** One finding of the TypeScript compiler; zero-based. */
 export interface Finding {
@@ -35,9 +33,37 @@ export class KeyboardInterrupt extends Error {
 }
 
 const red = (text: string): string => `\u001b[31m${text}\u001b[39m`;
-const cellFrame = /In\[(\d+)\]:(\d+):(\d+)/g;
+const cellFrame = /In\[(-?\d+)\]:(\d+):(\d+)/;
 const internalFrame =
   /node:|[\\/]tslab[\\/]dist[\\/]|[\\/]lib[\\/]notebook[\\/](?:kernel-host|host-|error-report|cell-context)/;
+
+/**
+ * What `Error.prepareStackTrace` answers: a stack as V8 writes it, with the cells' own lines and without the kernel's
+ * frames around them. So an error that a cell prints itself points to the cell too.
+ */
+export function writeStack(error: unknown, sites: readonly NodeJS.CallSite[], locate: LocatePlace): string {
+  const frames: string[] = [];
+  let end = 0;
+  for (const site of sites) {
+    const text = String(site);
+    const [place, cell, row, column] = cellFrame.exec(text) ?? [];
+    if (place === undefined) {
+      frames.push(text);
+      continue;
+    }
+    const own = locate(Number(cell), { line: Number(row) - 1, column: Number(column) - 1 });
+    if (!own) continue;
+    const at = `In[${cell}]:${own.line + 1}:${own.column + 1}`;
+    end = frames.push(text.replace(place, at).replace(/^(async )?Proxy\./, '$1')); // cells' names live in a proxy
+  }
+  let head = 'Error';
+  try {
+    head = Error.prototype.toString.call(error);
+  } catch {
+    // its name or message cannot be read
+  }
+  return [head, ...(end > 0 ? frames.slice(0, end) : frames)].join('\n    at ');
+}
 
 function frameText(source: string, line: number, column: number): string[] {
   const lines = source.split('\n');
@@ -59,27 +85,14 @@ function member(error: Error, key: 'name' | 'message' | 'stack'): string {
   }
 }
 
-function stackLines(error: Error, cells: CellSources): { frames: string[]; first: [number, Place] | null } {
-  let first: [number, Place] | null = null;
+/** The lines of an error's stack, without those of node and the kernel, and the first place in a cell. */
+function stackLines(error: Error): { frames: string[]; first: [number, Place] | null } {
   const frames = member(error, 'stack')
     .split('\n')
-    .filter(
-      (line) =>
-        /^\s+at /.test(line) &&
-        !internalFrame.test(line) &&
-        !/at <anonymous>:|at (async )?In\[\d+\]$/.test(line),
-    )
-    .map((line) =>
-      line.replace(cellFrame, (_, cell: string, row: string, column: string) => {
-        const number = Number(cell);
-        const place = cells.locate(number, { line: Number(row) - 1, column: Number(column) - 1 });
-        if (!place) return `In[${cell}]`;
-        first ??= [number, place];
-        return `In[${cell}]:${place.line + 1}:${place.column + 1}`;
-      }),
-    )
-    .filter((line) => !/at (?:async )?In\[\d+\]$/.test(line));
-  return { frames, first };
+    .filter((line) => /^\s+at /.test(line) && !internalFrame.test(line) && !/at <anonymous>:/.test(line));
+  const [, cell, row, column] = frames.map((line) => cellFrame.exec(line)).find((found) => found) ?? [];
+  if (cell === undefined) return { frames, first: null };
+  return { frames, first: [Number(cell), { line: Number(row) - 1, column: Number(column) - 1 }] };
 }
 
 function describe(error: Error): string {
@@ -88,10 +101,10 @@ function describe(error: Error): string {
   return ` ${inspect(Object.fromEntries(extra.map((key) => [key, (error as unknown as Record<string, unknown>)[key]])), { depth: 1 })}`;
 }
 
-function traceError(error: Error, cells: CellSources, depth = 0): string[] {
-  const { frames, first } = stackLines(error, cells);
+function traceError(error: Error, sourceOf: CellSource, depth = 0): string[] {
+  const { frames, first } = stackLines(error);
   const out: string[] = [];
-  const source = first && cells.source(first[0]);
+  const source = first && sourceOf(first[0]);
   if (first && source !== undefined && source !== null)
     out.push(
       `In[${first[0]}], line ${first[1].line + 1}:`,
@@ -102,24 +115,24 @@ function traceError(error: Error, cells: CellSources, depth = 0): string[] {
   if (error.cause !== undefined) causes.push(error.cause);
   for (const cause of depth < 3 ? causes : []) {
     out.push('caused by:');
-    out.push(...(cause instanceof Error ? traceError(cause, cells, depth + 1) : [inspect(cause)]));
+    out.push(...(cause instanceof Error ? traceError(cause, sourceOf, depth + 1) : [inspect(cause)]));
   }
   return out;
 }
 
 /** The report of a thrown value, an Error or not; whatever it does when it is looked at. */
-export function reportThrown(thrown: unknown, cells: CellSources): ErrorReport {
+export function reportThrown(thrown: unknown, sourceOf: CellSource): ErrorReport {
   try {
-    return describeThrown(thrown, cells);
+    return describeThrown(thrown, sourceOf);
   } catch {
     const evalue = `a ${typeof thrown} was thrown that cannot be shown`;
     return { ename: 'ThrownValue', evalue, traceback: [`${red('ThrownValue')}: ${evalue}`] };
   }
 }
 
-function describeThrown(thrown: unknown, cells: CellSources): ErrorReport {
+function describeThrown(thrown: unknown, sourceOf: CellSource): ErrorReport {
   const code = (thrown as { code?: unknown } | null | undefined)?.code;
-  if (code === 'ERR_SCRIPT_EXECUTION_INTERRUPTED') return reportThrown(new KeyboardInterrupt(), cells);
+  if (code === 'ERR_SCRIPT_EXECUTION_INTERRUPTED') return reportThrown(new KeyboardInterrupt(), sourceOf);
   if (!(thrown instanceof Error)) {
     const text = typeof thrown === 'string' ? thrown : inspect(thrown, { depth: 2 });
     return {
@@ -134,7 +147,7 @@ function describeThrown(thrown: unknown, cells: CellSources): ErrorReport {
   return {
     ename: member(thrown, 'name'),
     evalue: stripVTControlCharacters(member(thrown, 'message')),
-    traceback: traceError(thrown, cells),
+    traceback: traceError(thrown, sourceOf),
   };
 }
 

@@ -10,6 +10,7 @@ import { CellContext } from './cell-context';
 import {
   reportFindings,
   reportThrown,
+  writeStack,
   KeyboardInterrupt,
   type ErrorReport,
   type Finding,
@@ -26,16 +27,27 @@ export interface CellChannel {
 
 interface Cell {
   readonly request: number;
+  /** The execution count that is shown. */
   readonly number: number;
+  /** Its own number in tracebacks: a cell that is not counted has a negative one. */
+  readonly key: number;
   readonly silent: boolean;
   /** Rejects of the awaits that the cell's code is in. */
   readonly awaiting: Set<(reason: unknown) => void>;
   interrupts: number;
-  /** Given up: whatever of its code still runs is ended at its next await. */
+  /** Given up: whatever of its code still runs stays at its next await. */
   abandoned: boolean;
   thrown: { value: unknown } | null;
   readonly findings: Finding[];
 }
+
+/** The answer to each of a request's `user_expressions`. */
+const noExpressions = {
+  status: 'error',
+  ename: 'NotSupported',
+  evalue: 'this kernel evaluates no user_expressions; run them as code',
+  traceback: [],
+};
 
 const tslabFindingFormat = '%s%d:%d - %s';
 
@@ -43,6 +55,8 @@ const tslabFindingFormat = '%s%d:%d - %s';
 export class CellRunner {
   readonly tslab: PreparedTslab;
   #number = 0;
+  #uncounted = 0;
+  #key = 0;
   #running: Cell | null = null;
   #last = 0;
   #giveUp: () => void = () => undefined;
@@ -55,12 +69,13 @@ export class CellRunner {
     this.tslab = prepareTslab(
       { log: (value: unknown) => this.#result(value), error: (...values: unknown[]) => this.#failed(values) },
       {
-        cellNumber: () => this.#number,
+        cellNumber: () => this.#key,
         enterSynchronous: () => channel.setSynchronous(true),
         leaveSynchronous: () => channel.setSynchronous(false),
       },
     );
     this.#installHelpers();
+    Error.prepareStackTrace = (error, sites) => writeStack(error, sites, this.tslab.locate);
     this.#context.patchTimers();
   }
 
@@ -78,10 +93,12 @@ export class CellRunner {
   async execute(request: number, content: MessageContent): Promise<MessageContent> {
     const code = String(content.code ?? '');
     const silent = content.silent === true;
-    if (!silent) this.#number++;
+    const counted = !silent && content.store_history !== false;
+    this.#key = counted ? ++this.#number : --this.#uncounted;
     const cell: Cell = {
       request,
       number: this.#number,
+      key: this.#key,
       silent,
       awaiting: new Set(),
       interrupts: 0,
@@ -89,34 +106,45 @@ export class CellRunner {
       thrown: null,
       findings: [],
     };
-    this.#sources.set(cell.number, code);
+    this.#sources.set(cell.key, code);
     if (!silent) this.#channel.publish(request, 'execute_input', { code, execution_count: cell.number });
     this.#running = cell;
     this.#last = request;
     let ok = false;
     try {
-      ok = await this.#start(cell, code);
+      ok = await this.#apart(() => this.#context.run(cell, () => this.tslab.executor.execute(code)), false);
     } catch (error) {
       cell.thrown ??= { value: error };
-    } finally {
-      this.#running = null;
     }
     if (ok && !cell.thrown) {
-      return { status: 'ok', execution_count: cell.number, payload: [], user_expressions: {} };
+      this.#running = null;
+      const expressions = Object.keys((content.user_expressions ?? {}) as MessageContent);
+      return {
+        status: 'ok',
+        execution_count: cell.number,
+        payload: [],
+        user_expressions: Object.fromEntries(expressions.map((name) => [name, noExpressions])),
+      };
     }
     if (!ok) this.tslab.keepDefined();
-    const report = this.#report(cell, code);
+    // What was thrown is code as well: it may be slow to show itself.
+    const report = await this.#apart(() => this.#report(cell, code), this.reportOf(new KeyboardInterrupt()));
+    this.#running = null;
     this.#channel.publish(request, 'error', { ...report });
     return { status: 'error', execution_count: cell.number, ...report };
   }
 
-  /** Runs the code from a callback of its own: should it be ended by force, what waits for it here lives on. */
-  #start(cell: Cell, code: string): Promise<boolean> {
+  /**
+   * Runs a task from a callback of its own: should it be ended by force, what waits for it here lives on.
+   * @param otherwise the answer where the task is given up
+   */
+  #apart<T>(task: () => T | Promise<T>, otherwise: T): Promise<T> {
     return new Promise((resolve, reject) => {
-      this.#giveUp = () => resolve(false);
-      setImmediate(() =>
-        this.#context.run(cell, () => this.tslab.executor.execute(code)).then(resolve, reject),
-      );
+      this.#giveUp = () => resolve(otherwise);
+      setImmediate(() => {
+        // Not `resolve(task())`: a promise that is bound to another one can no longer be given up.
+        new Promise<T>((done) => done(task())).then(resolve, reject);
+      });
     });
   }
 
@@ -146,7 +174,6 @@ export class CellRunner {
 
   /** An exception in a callback: it fails the cell that runs and caused it, otherwise it is shown as text. */
   takeUncaught(error: unknown): string | null {
-    if (error instanceof KeyboardInterrupt) return null;
     const cell = this.#context.current ?? this.#running;
     if (cell && cell === this.#running) {
       cell.thrown ??= { value: error };
@@ -158,25 +185,18 @@ export class CellRunner {
 
   /** A thrown value as text, with the cells' own lines. */
   describe(error: unknown): string {
-    return reportThrown(error, this.#cells()).traceback.join('\n');
+    return this.reportOf(error).traceback.join('\n');
   }
 
-  /** The report of `error` if it were thrown by the running cell. */
+  /** The report of `error`, thrown by whichever cell. */
   reportOf(error: unknown): ErrorReport {
-    return reportThrown(error, this.#cells());
-  }
-
-  #cells(): Parameters<typeof reportThrown>[1] {
-    return {
-      source: (cell) => this.#sources.get(cell),
-      locate: (cell, place) => this.tslab.locate(cell, place),
-    };
+    return reportThrown(error, (cell) => this.#sources.get(cell));
   }
 
   #report(cell: Cell, code: string): ErrorReport {
-    if (cell.thrown) return reportThrown(cell.thrown.value, this.#cells());
+    if (cell.thrown) return this.reportOf(cell.thrown.value);
     if (cell.findings.length > 0) return reportFindings(cell.findings, code);
-    return reportThrown(new Error('internal: the cell failed without an error'), this.#cells());
+    return this.reportOf(new Error('internal: the cell failed without an error'));
   }
 
   #rejectAwaits(cell: Cell, reason: unknown): void {
@@ -220,7 +240,8 @@ export class CellRunner {
     const guard = <T>(value: T): T | Promise<Awaited<T>> => {
       const cell = this.#context.current ?? this.#running;
       if (!cell) return value;
-      if (cell.abandoned) throw new KeyboardInterrupt();
+      // For ever, not an error: a loop that catches everything would never leave.
+      if (cell.abandoned) return new Promise<never>(() => undefined);
       return new Promise<Awaited<T>>((resolve, reject) => {
         cell.awaiting.add(reject);
         const settle =

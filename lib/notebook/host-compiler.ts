@@ -9,11 +9,11 @@ import type * as TypeScript from '@tslab/typescript-for-tslab';
 import type { Converter, IsCompleteResult } from 'tslab/dist/converter';
 import type { ConsoleInterface, ConverterSet, Executor } from 'tslab/dist/executor';
 import type * as NewTypeScript from 'typescript';
-import { blankFileWords, declaredNames, keptNamespaces } from './cell-text';
+import { blankFileWords, declaredNames, hoistedNames, keptNamespaces } from './cell-text';
 import { shareTimer } from './compiler-timers';
 import { KeptDeclarations } from './kept-declarations';
 import { lightProgram } from './light-program';
-import { LiveVariables, liveHelper, sharingLine } from './live-variables';
+import { LiveVariables, liveHelper, shareVariables } from './live-variables';
 import { mendShorthand } from './shorthand';
 import { chainLookups, readSourceMap, type Place, type SourceLookup } from './source-map';
 
@@ -42,7 +42,7 @@ export interface PreparedTslab {
   readonly jupyter: { lastWriteDisplayData: ((data: unknown, update: boolean) => void) | null };
   readonly typescriptVersion: string;
   /** From a place in the code that ran as cell `n` (zero-based) to the cell's own line. */
-  locate(cell: number, generated: Place): Place | null;
+  locate(this: void, cell: number, generated: Place): Place | null;
   /** The cell that was compiled last has failed: what it had defined until then stays. */
   keepDefined(): void;
   /**
@@ -130,6 +130,34 @@ function mendUnderscores(text: string | undefined): string | undefined {
   );
 }
 
+/**
+ * Declarations of a cell's `var`s inside of blocks, which TypeScript's own declarations of a file leave out. One that
+ * is declared on top too is declared twice, with one type.
+ */
+function hoistedDeclarations(ts: typeof TypeScript, program: TypeScript.Program): string {
+  const file = program.getSourceFile(path.join(program.getCurrentDirectory(), '__tslab__.ts'));
+  if (!file || !/\bvar\b/.test(file.text)) return '';
+  const checker = program.getTypeChecker();
+  const { locals } = file as unknown as { locals?: Map<string, TypeScript.Symbol> };
+  const parser = ts as unknown as typeof NewTypeScript;
+  return [...hoistedNames(parser, file as unknown as NewTypeScript.SourceFile)]
+    .map((name) => {
+      const symbol = locals?.get(name);
+      if (!symbol) return '';
+      const type = checker.getTypeOfSymbolAtLocation(symbol, file);
+      return `declare var ${name}: ${checker.typeToString(type, file, ts.TypeFormatFlags.NoTruncation)};\n`;
+    })
+    .join('');
+}
+
+/** Whether a text ends within a template, which tslab takes for an error rather than for a beginning. */
+function hasOpenTemplate(ts: typeof TypeScript, code: string): boolean {
+  const file = ts.createSourceFile('cell.ts', code, ts.ScriptTarget.Latest);
+  const { parseDiagnostics } = file as unknown as { parseDiagnostics: TypeScript.Diagnostic[] };
+  const unterminatedTemplate = 1160;
+  return parseDiagnostics.some((finding) => finding.code === unterminatedTemplate);
+}
+
 /** Lets `import 'tunebook'` (and its types) be found where the notebook's folder has no such package. */
 function resolveOwnPackage(): Record<string, string[]> {
   const fromHere = createRequire(path.join(process.cwd(), 'cell.js'));
@@ -158,7 +186,7 @@ export function prepareTslab(console: ConsoleInterface, hooks: RunHooks): Prepar
   // tslab compiles in two stages (TypeScript to JavaScript modules to CommonJS); both get a map.
   const mended = mendShorthand(ts);
   const patched: Record<string, unknown> = { ...ts, ...mended };
-  let watched: { updateRootFileNames(files: string[]): void } | null = null;
+  let watched: TypeScript.WatchOfFilesAndCompilerOptions<TypeScript.BuilderProgram> | null = null;
   let rootFiles: string[] = [];
   patched.createWatchProgram = (...all: unknown[]): unknown => {
     const program = (mended.createWatchProgram as (...rest: unknown[]) => unknown)(...all);
@@ -234,7 +262,10 @@ export function prepareTslab(console: ConsoleInterface, hooks: RunHooks): Prepar
     const text = blankFileWords(parser, source);
     const converted = convert(before, text);
     const { output } = converted;
-    const declOutput = (converted.declOutput ?? '') + keptNamespaces(parser, before, text);
+    const declOutput =
+      (converted.declOutput ?? '') +
+      keptNamespaces(parser, before, text) +
+      (watched ? hoistedDeclarations(ts, watched.getProgram().getProgram()) : '');
     const result = { ...converted, declOutput };
     kept.begin(previous, output === undefined ? null : { before, after: declOutput, output });
     if (output === undefined) return result;
@@ -250,7 +281,7 @@ export function prepareTslab(console: ConsoleInterface, hooks: RunHooks): Prepar
     live.forget(
       declaredNames(parser, parser.createSourceFile('cell.ts', text, ts.ScriptTarget.Latest, true)).keys(),
     );
-    return { ...result, output: code + sharingLine(parser, text), hasToplevelAwait: awaits };
+    return { ...result, output: shareVariables(parser, text, code), hasToplevelAwait: awaits };
   };
   const executor = createExecutor(process.cwd(), lazyBrowser(node, createConverter), console);
   const live = new LiveVariables();
@@ -260,7 +291,8 @@ export function prepareTslab(console: ConsoleInterface, hooks: RunHooks): Prepar
   nameCells(hooks);
   return {
     executor,
-    isCompleteCode,
+    isCompleteCode: (code) =>
+      hasOpenTemplate(ts, code) ? { completed: false, indent: '' } : isCompleteCode(code),
     printQuickInfo,
     jupyter,
     typescriptVersion: ts.version,

@@ -12,15 +12,15 @@ export const slot = {
   phase: 1,
   /** Number of the last interrupt that the main thread has seen. */
   interruptSeen: 2,
-  /** Listeners that cells or libraries have put on SIGINT. */
+  /** Listeners that cells or libraries have put on SIGINT; before a cell's first await, only its own. */
   interruptListeners: 3,
   /** Set by the wire thread once the last words of an exiting process are sent. */
   farewellSent: 4,
 } as const;
 export const slotCount = 8;
 
-/** Values of `slot.phase`. */
-export const phase = { preparing: 0, synchronous: 1, asynchronous: 2 } as const;
+/** Values of `slot.phase`; `idle`: between requests, so that what runs then is a callback of an earlier cell. */
+export const phase = { preparing: 0, synchronous: 1, asynchronous: 2, idle: 3 } as const;
 
 /** Above this, the main thread waits for the wire thread: output never fills the memory. */
 export const maxBytesInFlight = 16 * 2 ** 20;
@@ -37,7 +37,8 @@ export interface HostRequest {
 export type ToMain =
   | HostRequest
   | { readonly kind: 'interrupt'; readonly sequence: number }
-  | { readonly kind: 'abandon' }
+  /** The code of a request was ended; -1: of none that is answered now. */
+  | { readonly kind: 'abandon'; readonly request: number }
   | { readonly kind: 'exit' };
 
 /** From the main thread to the wire thread; `request` is the id of the request that it belongs to. */

@@ -168,8 +168,10 @@ async function answer(message: WireMessage): Promise<void> {
     case 'execute_request': {
       const content = await askMain(message);
       flushStream();
+      const stops = content.status === 'error' && message.content.stop_on_error !== false;
+      const behind = stops ? await takeWaitingCells() : [];
       await reply(shell, message, content);
-      if (content.status === 'error' && message.content.stop_on_error !== false) await abortWaiting();
+      for (const cell of behind) await abort(cell);
       return;
     }
     case 'complete_request':
@@ -178,24 +180,27 @@ async function answer(message: WireMessage): Promise<void> {
       const content = await askMain(message);
       return reply(shell, message, content);
     }
-    default: // comm_open and the like: nothing to do, status messages are sent all the same
+    case 'comm_open': // there is nobody to talk to here: the protocol's way to say so
+      return publish(message, 'comm_close', { comm_id: message.content.comm_id, data: {} });
+    default: // nothing to do, status messages are sent all the same
   }
 }
 
-/** After an error, the cells that are already queued are answered as aborted, as IPython does; later ones run. */
-async function abortWaiting(): Promise<void> {
-  await sleep(0);
-  for (let i = 0; i < waiting.length;) {
-    const message = waiting[i];
-    if (message.header.msg_type !== 'execute_request') {
-      i++;
-      continue;
-    }
-    waiting.splice(i, 1);
-    publish(message, 'status', { execution_state: 'busy' });
-    await reply(shell, message, { status: 'aborted' });
-    publish(message, 'status', { execution_state: 'idle' });
-  }
+/**
+ * The cells that wait behind one that failed: they are answered as aborted, as IPython does. Taken before the error is
+ * told, so that a cell which somebody sends because of it is not among them.
+ */
+async function takeWaitingCells(): Promise<WireMessage[]> {
+  await sleep(0); // what has arrived is read
+  const cells = waiting.filter(({ header }) => header.msg_type === 'execute_request');
+  waiting.splice(0, waiting.length, ...waiting.filter((message) => !cells.includes(message)));
+  return cells;
+}
+
+async function abort(message: WireMessage): Promise<void> {
+  publish(message, 'status', { execution_state: 'busy' });
+  await reply(shell, message, { status: 'aborted' });
+  publish(message, 'status', { execution_state: 'idle' });
 }
 
 async function work(): Promise<void> {
@@ -218,18 +223,22 @@ async function work(): Promise<void> {
 const inspector = new Session();
 inspector.connectToMainThread();
 let interrupts = 0;
-let cellOfLastInterrupt = -1;
+/** -1: what an earlier cell left running; null: none yet. */
+let lastStopped: number | null = null;
+/** The last cell that SIGINT was sent for. */
+let signalled = -1;
 
 /**
  * Reaches the running cell whatever it does. A free event loop takes the message. A loop before the cell's first
- * await is left by SIGINT (node's vm watches for it), any other by ending the running JavaScript. Where someone
- * listens to SIGINT, the first interrupt only calls the listeners, and a second one for the same cell insists.
+ * await is left by SIGINT (node's vm watches for it), any other by ending the running JavaScript, also that of an
+ * earlier cell's timer while no cell runs. Where someone listens to SIGINT, the first interrupt only calls the
+ * listeners, and a second one for the same cell insists.
  */
 async function interrupt(): Promise<void> {
   const sequence = ++interrupts;
   const cell = answering?.id ?? -1;
-  const insisting = cell !== -1 && cell === cellOfLastInterrupt;
-  cellOfLastInterrupt = cell;
+  const insisting = cell === lastStopped;
+  if (cell !== -1) lastStopped = cell;
   toMain({ kind: 'interrupt', sequence });
   const deadline = Date.now() + interruptGraceMs;
   while (Date.now() < deadline) {
@@ -241,16 +250,29 @@ async function interrupt(): Promise<void> {
     if (Atomics.load(state, slot.interruptSeen) >= sequence) return;
     await sleep(10);
   }
-  if ((answering?.id ?? -1) !== cell || cell === -1) return;
-  if (Atomics.load(state, slot.interruptListeners) > 0 && !insisting) {
+  const now = Atomics.load(state, slot.phase);
+  if (cell === -1 ? now !== phase.idle : answering?.id !== cell) return;
+  lastStopped = cell;
+  const heard = Atomics.load(state, slot.interruptListeners) > 0;
+  if (heard && !insisting) {
     inspector.post('Runtime.evaluate', {
       expression: `globalThis[Symbol.for('tunebook.interrupt')](${sequence})`,
     });
-  } else if (Atomics.load(state, slot.phase) === phase.synchronous) {
-    process.kill(process.pid, 'SIGINT');
+  } else if (now === phase.synchronous && !heard) {
+    // Where the cell itself listens, its listener would take the signal away from node's vm. And one is enough: a
+    // second one could come just when the vm no longer watches and nobody else listens yet, and end the process.
+    if (signalled !== cell) process.kill(process.pid, 'SIGINT');
+    signalled = cell;
   } else {
-    inspector.post('Runtime.terminateExecution', () => toMain({ kind: 'abandon' }));
+    inspector.post('Runtime.terminateExecution', () => toMain({ kind: 'abandon', request: cell }));
   }
+}
+
+/** Ends this process, and what cells have started: its group, and under `tunebook run` whatever carries its mark. */
+function kill(): void {
+  const mark = process.env[kernelMark];
+  if (mark !== undefined) endMarked(mark);
+  endGroup(process.pid);
 }
 
 async function shutdown(socket: zmq.Router, message: WireMessage): Promise<void> {
@@ -261,7 +283,7 @@ async function shutdown(socket: zmq.Router, message: WireMessage): Promise<void>
   await reply(socket, message, content);
   await draining;
   toMain({ kind: 'exit' });
-  setTimeout(() => process.kill(process.pid, 'SIGKILL'), 1500);
+  setTimeout(kill, 1500);
 }
 
 async function answerControl(message: WireMessage): Promise<void> {
@@ -353,10 +375,7 @@ async function bindAll(): Promise<void> {
 // A kernel whose parent is gone has nobody to answer.
 const parentPid = process.ppid;
 setInterval(() => {
-  if (process.ppid === parentPid) return;
-  const mark = process.env[kernelMark];
-  if (mark !== undefined) endMarked(mark);
-  endGroup(process.pid);
+  if (process.ppid !== parentPid) kill();
 }, 1000);
 
 bindAll().catch((error: unknown) => {

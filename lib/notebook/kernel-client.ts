@@ -89,9 +89,16 @@ async function freePorts(count: number): Promise<number[]> {
   return ports;
 }
 
-/** The command that starts this package's kernel. */
+/** The program of this package's kernel. */
+export const kernelProgram = path.join(__dirname, 'kernel-host.js');
+
+/**
+ * The command that starts this package's kernel. An interrupt that ends a loop in a timer leaves node's record of
+ * asynchronous calls unfinished, and node by default ends the process for that. (Before Node 24 it does so all the
+ * same where a cell uses AsyncLocalStorage: that rests on the record.)
+ */
 export function kernelArgv(): string[] {
-  return [process.execPath, path.join(__dirname, 'kernel-host.js'), '{connection_file}'];
+  return [process.execPath, '--no-force-async-hooks-checks', kernelProgram, '{connection_file}'];
 }
 
 /** A running kernel; `shutdown()` or `kill()` must be called. */

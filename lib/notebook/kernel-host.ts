@@ -5,6 +5,7 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
+import { Readable } from 'node:stream';
 import { StringDecoder } from 'node:string_decoder';
 import { Worker } from 'node:worker_threads';
 import { CellRunner } from './host-cells';
@@ -24,12 +25,20 @@ if (!connectionFile) {
   process.stderr.write('usage: kernel-host CONNECTION_FILE (Jupyter and `tunebook run` start it)\n');
   process.exit(2);
 }
-const connection = JSON.parse(fs.readFileSync(connectionFile, 'utf8')) as ConnectionInfo;
-const unsafe = unsafeConnection(connection);
-if (unsafe !== null) {
-  process.stderr.write(`kernel: ${connectionFile}: ${unsafe}\n`);
-  process.exit(2);
+const refuse = (why: string): never => {
+  process.stderr.write(`kernel: ${connectionFile}: ${why}\n`);
+  return process.exit(2);
+};
+function readConnection(file: string): ConnectionInfo {
+  try {
+    const connection = JSON.parse(fs.readFileSync(file, 'utf8')) as ConnectionInfo;
+    const unsafe = unsafeConnection(connection);
+    return unsafe === null ? connection : refuse(unsafe);
+  } catch (error) {
+    return refuse(`expected a connection file: ${error instanceof Error ? error.message : String(error)}`);
+  }
 }
+const connection = readConnection(connectionFile);
 const shared = new SharedArrayBuffer(4 * slotCount);
 const state = new Int32Array(shared);
 
@@ -61,6 +70,14 @@ const wire = new Worker(path.join(__dirname, 'host-wire.js'), {
 });
 const post = (message: ToWire): void => wire.postMessage(message);
 
+/** Whether the next SIGINT is one that this process tells its listeners itself. */
+let raising = false;
+const ownListener = (): void => {
+  // A real signal: other listeners hear it by themselves.
+  if (!raising && process.listenerCount('SIGINT') === 1) cells.interrupt();
+};
+process.on('SIGINT', ownListener); // before the compiler loads: a signal meanwhile would end the process
+
 const cells = new CellRunner({
   publish: (request, type, content) => post({ kind: 'publish', request, type, content }),
   setSynchronous: (on) => Atomics.store(state, slot.phase, on ? phase.synchronous : phase.asynchronous),
@@ -68,12 +85,22 @@ const cells = new CellRunner({
 
 // --- before the first cell: the compiler gets ready, and the library's types where nobody waits ---
 
+/** Lets the compiler work: an interrupt waits for its end. */
+function compile<T>(task: () => T): T {
+  Atomics.store(state, slot.phase, phase.preparing);
+  try {
+    return task();
+  } finally {
+    Atomics.store(state, slot.phase, phase.idle);
+  }
+}
+
 let asked = false;
 setImmediate(() => {
   if (asked) return;
-  cells.tslab.warmUp(false);
+  compile(() => cells.tslab.warmUp(false));
   setTimeout(() => {
-    if (!asked) cells.tslab.warmUp(true);
+    if (!asked) compile(() => cells.tslab.warmUp(true));
   }, 100);
 });
 
@@ -85,14 +112,21 @@ function hold(sizeBytes: number): void {
   if (waiting > maxBytesInFlight) Atomics.wait(state, slot.bytesInFlight, waiting, 1000);
 }
 
+/** Steps of 64 KiB, a message is never larger than the wire's patience; no character is cut in two. */
+function* inParts(text: string): Generator<string> {
+  for (let from = 0, to = 0; from < text.length; from = to) {
+    to = from + 65536;
+    if (to < text.length && /[\ud800-\udbff]/.test(text[to - 1])) to--;
+    yield text.slice(from, to);
+  }
+}
+
 function writeTo(name: 'stdout' | 'stderr'): typeof process.stdout.write {
   const decoder = new StringDecoder('utf8');
   return (chunk: string | Uint8Array, second?: unknown, third?: unknown): boolean => {
     const text = typeof chunk === 'string' ? chunk : decoder.write(Buffer.from(chunk));
     if (text !== '') {
-      // Only in whole steps of 64 KiB: a message is never larger than the wire's patience.
-      for (let from = 0; from < text.length; from += 65536) {
-        const part = text.slice(from, from + 65536);
+      for (const part of inParts(text)) {
         hold(part.length);
         post({ kind: 'stream', request: cells.currentRequest, name, text: part });
       }
@@ -104,6 +138,17 @@ function writeTo(name: 'stdout' | 'stderr'): typeof process.stdout.write {
 }
 process.stdout.write = writeTo('stdout');
 process.stderr.write = writeTo('stderr');
+
+let stdin: Readable | null = null;
+/** A notebook has no terminal: what would wait for it is told so. */
+function noStdin(): Readable {
+  if (stdin && !stdin.destroyed) return stdin;
+  const message =
+    'process.stdin: a cell has no terminal to read from; write the value in the cell, or make it a parameter';
+  stdin = Object.assign(new Readable({ read: () => stdin?.destroy(new Error(message)) }), { fd: 0 });
+  return stdin;
+}
+Object.defineProperty(process, 'stdin', { get: noStdin, configurable: true, enumerable: true });
 
 /** About how much a display weighs: most are one long text. */
 function weigh(content: MessageContent): number {
@@ -140,9 +185,14 @@ function toUnits(code: string, codePoints: number): number {
 }
 const toCodePoints = (code: string, units: number): number => [...code.slice(0, units)].length;
 
+/** Where the cursor is, in UTF-16 units; at the end where the front end does not say. */
+function cursorOf(code: string, position: unknown): number {
+  return typeof position === 'number' ? toUnits(code, Math.max(0, position)) : code.length;
+}
+
 function complete(content: MessageContent): MessageContent {
-  const code = String(content.code);
-  const info = cells.tslab.executor.complete(code, toUnits(code, Number(content.cursor_pos)));
+  const code = String(content.code ?? '');
+  const info = cells.tslab.executor.complete(code, cursorOf(code, content.cursor_pos));
   return {
     status: 'ok',
     matches: info.candidates,
@@ -153,8 +203,8 @@ function complete(content: MessageContent): MessageContent {
 }
 
 function inspectCode(content: MessageContent): MessageContent {
-  const code = String(content.code);
-  const info = cells.tslab.executor.inspect(code, toUnits(code, Number(content.cursor_pos)));
+  const code = String(content.code ?? '');
+  const info = cells.tslab.executor.inspect(code, cursorOf(code, content.cursor_pos));
   return {
     status: 'ok',
     found: Boolean(info),
@@ -168,15 +218,15 @@ async function answer(request: HostRequest): Promise<MessageContent> {
     case 'execute_request': {
       Atomics.store(state, slot.phase, phase.preparing);
       const content = await cells.execute(request.id, request.content);
-      Atomics.store(state, slot.phase, phase.preparing);
+      Atomics.store(state, slot.phase, phase.idle);
       return content;
     }
     case 'complete_request':
-      return complete(request.content);
+      return compile(() => complete(request.content));
     case 'inspect_request':
-      return inspectCode(request.content);
+      return compile(() => inspectCode(request.content));
     default: {
-      const { completed, indent } = cells.tslab.isCompleteCode(String(request.content.code));
+      const { completed, indent } = cells.tslab.isCompleteCode(String(request.content.code ?? ''));
       return completed ? { status: 'complete' } : { status: 'incomplete', indent: indent ?? '' };
     }
   }
@@ -184,26 +234,23 @@ async function answer(request: HostRequest): Promise<MessageContent> {
 
 // --- interrupts ---
 
-let raising = false;
-const ownListener = (): void => {
-  // A real signal: other listeners hear it by themselves.
-  if (!raising && process.listenerCount('SIGINT') === 1) cells.interrupt();
+/** How many others listen: node's vm takes all listeners away while a cell runs before its first await. */
+const others = (): number =>
+  process.listeners('SIGINT').filter((listener) => listener !== ownListener).length;
+const countListeners = (event: string | symbol, added: number): void => {
+  if (event === 'SIGINT') Atomics.store(state, slot.interruptListeners, others() + added);
 };
-process.on('SIGINT', ownListener);
-process.on('newListener', (event) => {
-  if (event === 'SIGINT') Atomics.store(state, slot.interruptListeners, process.listenerCount('SIGINT'));
-});
-process.on('removeListener', (event) => {
-  if (event === 'SIGINT') Atomics.store(state, slot.interruptListeners, process.listenerCount('SIGINT') - 1);
-});
+process.on('newListener', (event, listener) => countListeners(event, listener === ownListener ? 0 : 1));
+process.on('removeListener', (event) => countListeners(event, 0));
 
 let informedCell = -1;
 /** First tells those who listen (a trainer stops cleanly); without listeners, or the second time, the cell ends. */
 function takeInterrupt(sequence: number): void {
   if (Atomics.load(state, slot.interruptSeen) >= sequence) return;
   Atomics.store(state, slot.interruptSeen, sequence);
-  if (process.listenerCount('SIGINT') > 1 && informedCell !== cells.runningRequest) {
-    informedCell = cells.runningRequest;
+  const cell = cells.runningRequest;
+  if (others() > 0 && (cell === -1 || informedCell !== cell)) {
+    informedCell = cell;
     raising = true;
     try {
       process.emit('SIGINT', 'SIGINT');
@@ -232,6 +279,12 @@ const exit = process.exit.bind(process);
 function leave(code?: number | string | null): never {
   post({ kind: 'farewell' });
   Atomics.wait(state, slot.farewellSent, 0, 1000);
+  process.on('SIGTERM', () => undefined); // for the programs that cells have started
+  try {
+    process.kill(-process.pid, 'SIGTERM');
+  } catch {
+    // this process was started in a group that is not its own
+  }
   return exit(code);
 }
 /** A cell that calls process.exit ends the kernel: say so before the sockets are gone. */
@@ -256,7 +309,9 @@ wire.on('message', (message: ToMain) => {
     case 'interrupt':
       return takeInterrupt(message.sequence);
     case 'abandon':
-      return cells.abandon();
+      // Code that was ended within node's vm leaves the listeners away.
+      if (!process.listeners('SIGINT').includes(ownListener)) process.on('SIGINT', ownListener);
+      return message.request === cells.runningRequest ? cells.abandon() : undefined;
     case 'exit':
       return leave(0);
   }

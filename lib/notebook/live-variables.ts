@@ -4,7 +4,7 @@
  * cell's `n = 10`. Here the object's member is the variable itself, until a cell declares the name again.
  */
 import type * as TypeScript from 'typescript';
-import { declaredNames } from './cell-text';
+import { declaredNames, hoistedNames } from './cell-text';
 
 /** Name of the global function that a cell calls at its end. */
 export const liveHelper = '__tunebookLive';
@@ -13,9 +13,7 @@ export const liveHelper = '__tunebookLive';
 type Accessor = readonly [get: () => unknown, set: (value: unknown) => void];
 
 /** Variables of a cell that its functions use, and that a later cell may assign to. */
-function sharedVariables(ts: typeof TypeScript, source: string): string[] {
-  if (!/\b(?:let|var)\b/.test(source)) return [];
-  const file = ts.createSourceFile('cell.ts', source, ts.ScriptTarget.Latest, true);
+function sharedVariables(ts: typeof TypeScript, file: TypeScript.SourceFile): Set<string> {
   const variables = new Set<string>();
   for (const [name, kind] of declaredNames(ts, file)) if (kind === 'variable') variables.add(name);
   const shared = new Set<string>();
@@ -25,15 +23,27 @@ function sharedVariables(ts: typeof TypeScript, source: string): string[] {
     ts.forEachChild(node, (child) => visit(child, inside));
   };
   visit(file, false);
-  return [...shared];
+  return shared;
 }
 
-/** The line at a cell's end that shares its variables; '' for none. */
-export function sharingLine(ts: typeof TypeScript, source: string): string {
-  const members = sharedVariables(ts, source).map(
+function sharingCall(names: readonly string[]): string {
+  const members = names.map(
     (name) => `${JSON.stringify(name)}: [() => ${name}, (value) => { ${name} = value; }]`,
   );
-  return members.length === 0 ? '' : `\n;${liveHelper}({ ${members.join(', ')} });`;
+  return members.length === 0 ? '' : `;${liveHelper}({ ${members.join(', ')} });`;
+}
+
+/**
+ * A cell's JavaScript with calls that share its variables. Those of a `var` in a block exist from the start, and
+ * TypeScript does not export what they are given there: they are shared first, on the line of TypeScript's own head.
+ * @param source the cell as it was written
+ */
+export function shareVariables(ts: typeof TypeScript, source: string, output: string): string {
+  if (!/\b(?:let|var)\b/.test(source)) return output;
+  const file = ts.createSourceFile('cell.ts', source, ts.ScriptTarget.Latest, true);
+  const hoisted = hoistedNames(ts, file);
+  const others = [...sharedVariables(ts, file)].filter((name) => !hoisted.has(name));
+  return `${sharingCall([...hoisted])}${output}\n${sharingCall(others)}`;
 }
 
 /** The variables that cells share. */

@@ -75,14 +75,24 @@ export function makeHeader(msgType: string, session: string): MessageHeader {
   };
 }
 
+/**
+ * JSON that every reader can write down again: half of a surrogate pair, which UTF-8 does not have, becomes U+FFFD.
+ * JSON.stringify writes such a half, and nothing else, as `\\udXXX`.
+ */
+function toJson(part: unknown): string {
+  const text = JSON.stringify(part);
+  if (!text.includes('\\ud')) return text;
+  return text.replace(/\\(?:(ud[89a-f][0-9a-f]{2})|[^])/g, (escape, half?: string) =>
+    half ? '\ufffd' : escape,
+  );
+}
+
 /** The frames of a message, signed with `key` (HMAC-SHA256). */
 export function encodeMessage(
   key: string,
   message: Omit<WireMessage, 'identities'> & { readonly identities?: readonly (Buffer | string)[] },
 ): (string | Buffer)[] {
-  const parts = [message.header, message.parent, message.metadata, message.content].map((part) =>
-    JSON.stringify(part),
-  );
+  const parts = [message.header, message.parent, message.metadata, message.content].map(toJson);
   return [...(message.identities ?? []), delimiter, sign(key, parts), ...parts];
 }
 

@@ -1,11 +1,10 @@
-/** Check and repair, on notebooks in the shapes that are found in the wild; kernelspecs. */
+/** Check and repair, on notebooks in the shapes that are found in the wild. */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, describe, it } from 'node:test';
 import { checkNotebook } from '../../lib/notebook/check';
 import { checkCellTypes, missingDependencies } from '../../lib/notebook/check-types';
-import { installKernel, kernelsFolder, listKernels, uninstallKernel } from '../../lib/notebook/kernelspec';
 import {
   cellSource,
   cellTags,
@@ -293,33 +292,5 @@ describe('repair', () => {
       cells[1].outputs?.map(({ output_type: type }) => type),
       ['stream', 'execute_result', 'error'],
     );
-  });
-});
-
-describe('kernelspec', () => {
-  const place = new Workplace();
-  after(() => place.remove());
-  it('is written where Jupyter looks, listed and removed', () => {
-    const env = { HOME: place.folder };
-    const prefix = { kind: 'prefix', prefix: place.file('venv') } as const;
-    for (const where of [{ kind: 'user' } as const, prefix]) {
-      const folder = installKernel(where, env);
-      assert.ok(folder.startsWith(kernelsFolder(where, env)));
-      const spec = JSON.parse(fs.readFileSync(path.join(folder, 'kernel.json'), 'utf8')) as Record<
-        string,
-        unknown
-      >;
-      assert.equal(spec.interrupt_mode, 'message');
-      const argv = spec.argv as string[];
-      assert.ok(fs.existsSync(argv[1]));
-      assert.equal(argv.at(-1), '{connection_file}');
-      assert.deepEqual(
-        listKernels([where], env).map(({ name, works }) => [name, works]),
-        [['tunebook', true]],
-      );
-      assert.equal(uninstallKernel(where, env), folder);
-      assert.equal(uninstallKernel(where, env), null);
-    }
-    assert.equal(kernelsFolder({ kind: 'user' }, { JUPYTER_DATA_DIR: '/j' }), path.join('/j', 'kernels'));
   });
 });

@@ -8,6 +8,7 @@ import { before, describe, it } from 'node:test';
 import path from 'node:path';
 import type * as TypeScript from '@tslab/typescript-for-tslab';
 import { findAny } from './find-any';
+import { Session } from './kernel-session';
 
 const root = path.join(__dirname, '..', '..', '..');
 const fromTslab = createRequire(createRequire(__filename).resolve('tslab/package.json'));
@@ -50,6 +51,37 @@ describe("the package's types under tslab's TypeScript", { timeout: 60_000 }, ()
     const { names, any } = findAny(ts, program, door);
     assert.ok(names > 200, `${names} names`);
     assert.deepEqual(any, []);
+  });
+
+  it('shows each exported name in a cell, on completion and on hover', async () => {
+    const checker = program.getTypeChecker();
+    const file = program.getSourceFile(door);
+    const module = file && checker.getSymbolAtLocation(file);
+    const names = module ? checker.getExportsOfModule(module).map(({ name }) => name) : [];
+    assert.ok(names.length > 200, `${names.length} names`);
+    const session = await Session.start(path.join(root, 'notebooks'));
+    const ask = async (type: string, code: string, cursor: number): Promise<Record<string, unknown>> =>
+      (await session.kernel.request('shell', type, { code, cursor_pos: cursor }).done).content;
+    const { matches } = await ask('complete_request', 'import {  } from "tunebook"', 9);
+    assert.deepEqual(
+      names.filter((name) => !(matches as string[]).includes(name)),
+      [],
+    );
+    const list = `import { ${names.join(', ')} } from 'tunebook'`;
+    const unclear: string[] = [];
+    for (const name of names) {
+      const at = new RegExp(`(?<= )${name}(?=[, ])`).exec(list)?.index ?? 0;
+      const { data } = await ask('inspect_request', list, at);
+      const text = (data as Record<string, string>)['text/plain'] ?? '';
+      // Of a namespace the hover says its name only: its members are completed.
+      const members = `${list}\n${name}.`;
+      const clear = /^import \w+$/.test(text)
+        ? ((await ask('complete_request', members, members.length)).matches as string[]).length > 0
+        : text.includes(name) && !/^\(alias\) (?:const|let|var) \w+: any\b/.test(text);
+      if (!clear) unclear.push(`${name}: ${text}`);
+    }
+    assert.deepEqual(unclear, []);
+    await session.kernel.shutdown();
   });
 
   it('would notice one', () => {

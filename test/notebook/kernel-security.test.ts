@@ -1,10 +1,11 @@
 /** Who may talk to a kernel: its owner, on this machine, with signed messages. And ports that are taken. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import crypto from 'node:crypto';
 import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
-import { after, describe, it } from 'node:test';
+import { after, describe, it, mock } from 'node:test';
 import { Dealer } from 'zeromq';
 import { KernelClient } from '../../lib/notebook/kernel-client';
 import {
@@ -53,6 +54,13 @@ describe('the security of a kernel', { timeout: 60_000 }, () => {
     const { code, said } = await runHost({ ...good, ip: '0.0.0.0' });
     assert.equal(code, 2);
     assert.match(said, /c\.json: expected an address of this machine only/);
+    assert.match((await runHost([])).said, /^kernel: \S*c\.json: expected an address[^\n]*\n$/);
+    fs.writeFileSync(place.file('bad.json'), '{"ip":');
+    for (const name of ['bad.json', 'absent.json']) {
+      const { status, stderr } = spawnSync(process.execPath, [host, place.file(name)], { encoding: 'utf8' });
+      assert.equal(status, 2);
+      assert.match(stderr, /^kernel: \S*json: expected a connection file: [^\n]*\n$/);
+    }
   });
 
   it('keeps its connection file to its owner, and removes it at the end', async () => {
@@ -90,6 +98,20 @@ describe('the security of a kernel', { timeout: 60_000 }, () => {
     socket.close();
     await session.kernel.shutdown();
     assert.equal(fs.existsSync(path.dirname(file)), false);
+  });
+
+  it('compares signatures in a time that does not depend on where they differ', () => {
+    const message = { header: makeHeader('x', 's'), parent: {}, metadata: {}, content: {} };
+    const frames = encodeMessage('key', message).map((frame) => Buffer.from(frame));
+    const compare = mock.method(crypto, 'timingSafeEqual');
+    decodeMessage('key', frames);
+    frames[1] = Buffer.from('0'.repeat(64));
+    assert.throws(() => decodeMessage('key', frames), /signature/);
+    assert.deepEqual(
+      compare.mock.calls.map(({ result }) => result),
+      [true, false],
+    );
+    compare.mock.restore();
   });
 
   it('drops signatures that are wrong in any place or of any length, and answers none of them', async () => {

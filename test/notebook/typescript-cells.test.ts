@@ -99,7 +99,10 @@ const rows: Record<string, [...cells: string[], printed: string]> = {
     'console.log(data.a.b, again.a.b)',
     '7 7\n',
   ],
-  'a file beside the notebook': ['import { side } from "./side"; console.log(side)', '3\n'],
+  'a file beside the notebook, and what it imports': [
+    'import { side, below } from "./side"; console.log(side, below)',
+    '3 4\n',
+  ],
   'export in all places': [
     'export const e1 = 1; export enum EE { A } export abstract class AC {} export async function af() {} const e2 = 2; export { e2, e1 as e3 }',
     'export default 5; export type X = number; export namespace NN { export const z: X = 1 }',
@@ -148,6 +151,25 @@ const rows: Record<string, [...cells: string[], printed: string]> = {
     'console.log(h1())',
     '5\n',
   ],
+  'a var inside of a block or a loop': [
+    `import path from "node:path"; if (1) { var part = path.parse("/a/b.c"); class Own { q = 5 } var own = new Own() }
+     for (var i = 0, last: string | number = "x"; i < 3; i++) last = i; const count = () => i++; { var i = i }`,
+    'const base: string = part.base; const sum: number = own.q + i; i = 10; count(); console.log(base, sum, last, i)',
+    'b.c 8 2 11\n',
+  ],
+  'a var in every kind of statement': [
+    `for (var [k1, { v: v1 }] of [["x", { v: 2 }]] as [string, { v: number }][]) {} try { throw 1 } catch { var cc = "c" } finally { var ff = 1n }
+     do { var dd = true } while (0); switch (1) { default: var sw = [1] } label: { var ll = await 5 } for (var kk in { a: 1 }); if (0) { var un: Date | undefined }`,
+    'const typed: [string, number, string, bigint, boolean, number[], number, string] = [k1, v1, cc, ff, dd, sw, ll, kk]; console.log(typed.join(), un)',
+    'x,2,c,1,true,1,5,a undefined\n',
+  ],
+  'a var in a block, declared again': [
+    'var v = 1; { var v = 2 } { var w = "w" }',
+    'const before = [v, w]; { var w2 = 3 } if (w2) { var shown = before }',
+    '{ var w = 7 } let v = "new"; function own() { var hidden = 1 } namespace Inner { var hidden = 2 }',
+    'const text: string = v; const n: number = w; console.log(shown, text, n, typeof (globalThis as any).hidden)',
+    "[ 2, 'w' ] new 7 undefined\n",
+  ],
   'names that are not Latin': ['const größe = 3, 変数 = 4;', 'console.log(größe + 変数)', '7\n'],
   'satisfies, const type parameters, optional chains': [
     'const sat = { a: 1 } satisfies Record<string, number>; function tuple<const T>(x: T) { return x }',
@@ -169,6 +191,7 @@ const refused: [string, RegExp][] = [
   ],
   ['function f() { await 1 }', /^line 1:16: 'await' expressions are only allowed within async functions/],
   ['1;\nreturn 5', /^line 2:1: A 'return' statement can only be used within a function body/],
+  ['{ function inBlock() {} }\ninBlock()', /^line 2:1: Cannot find name 'inBlock'/],
   ['await using x = { async [Symbol.asyncDispose]() {} }', /`using`; write `const`/],
   [
     'class C { @((f: any, c: ClassMethodDecoratorContext) => f) m() {} }',
@@ -177,6 +200,10 @@ const refused: [string, RegExp][] = [
   ['function f<T>(a: T, b: NoInfer<T>) {}', /does not know `NoInfer`; leave it out$/],
   ['import { side } from "./side.ts"', /write the import without \.ts/],
   ['import p = require("path")', /write `import x from 'module'`/],
+  [
+    'import { fine } from "./faulty"',
+    /^faulty\.ts, line 2:14: Type 'string' is not assignable to type 'number'/,
+  ],
   ['await import("./data.json", { with: { type: "json" } })', /leave out `\{ with/],
   ['1;\n!ls -l', /^line 2:.*a cell is TypeScript; for a shell command/],
   ['%%time\n1', /^line 1:1: a cell is TypeScript/],
@@ -187,7 +214,15 @@ describe('TypeScript in cells', { timeout: 90_000 }, () => {
   let session: Session;
   before(async () => {
     fs.writeFileSync(place.file('data.json'), '{"a": {"b": 7}}');
-    fs.writeFileSync(place.file('side.ts'), 'export const side: number = 3;');
+    fs.writeFileSync(
+      place.file('side.ts'),
+      'export const side: number = 3;\nexport { below } from "./below";',
+    );
+    fs.writeFileSync(place.file('below.ts'), 'export const below: number = 4;');
+    fs.writeFileSync(
+      place.file('faulty.ts'),
+      'export const fine = 1;\nexport const faulty: number = "text";',
+    );
     session = await Session.start(place.folder);
   });
   after(async () => {
