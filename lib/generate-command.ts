@@ -21,6 +21,7 @@ export interface GenerateCommandOptions {
   readonly prompts?: string;
   readonly quantize?: (typeof QUANTIZATIONS)[number];
   readonly maxMemory?: string;
+  readonly maxGpuMemory?: string;
   readonly offloadFolder?: string;
   readonly maxNewTokens: number;
   readonly json?: boolean;
@@ -44,7 +45,7 @@ export async function generateAnswers(
   given: readonly string[],
   options: GenerateCommandOptions,
 ): Promise<GenerateCommandResult> {
-  const { adapter, maxMemory, offloadFolder } = options;
+  const { adapter, maxMemory, maxGpuMemory, offloadFolder } = options;
   const prompts = [...given, ...(options.prompts === undefined ? [] : await readPrompts(options.prompts))];
   if (prompts.length === 0) {
     throw new TunebookError('tunebook generate: expected a prompt, got none. Give one, or --prompts FILE.');
@@ -54,7 +55,9 @@ export async function generateAnswers(
   const tokenizer = await AutoTokenizer.fromPretrained(await tokenizerFolder(adapter, base));
   const model = await AutoModelForCausalLM.fromPretrained(base, {
     quantizationConfig: quantizationOf(options.quantize),
-    ...(maxMemory === undefined ? {} : { deviceMap: 'auto' as const, maxMemory, offloadFolder }),
+    ...(maxMemory === undefined && maxGpuMemory === undefined
+      ? {}
+      : { deviceMap: 'auto' as const, maxMemory: { cpu: maxMemory, gpu: maxGpuMemory }, offloadFolder }),
     onPlan: (table) => console.error(table),
   });
   try {
@@ -85,6 +88,10 @@ export function addGenerateCommand(program: Command, count: (text: string) => nu
       new Option('-q, --quantize <type>', 'quantize the weights as they load').choices(QUANTIZATIONS),
     )
     .option('--max-memory <size>', 'most memory for weights, for instance 3GB; the rest goes to disk')
+    .option(
+      '--max-gpu-memory <size>',
+      'most memory of a GPU for frozen weights; without it they stay off the GPU',
+    )
     .option('--offload-folder <folder>', 'where layers go that memory does not hold')
     .option('-n, --max-new-tokens <count>', 'longest answer, in tokens', count, 64)
     .option('--json', 'answers, times and peak memory as JSON')

@@ -7,7 +7,8 @@ import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
 import { findVulkan, gpuRace, raceText } from '../engine';
-import { kernelName, kernelsFolders, listKernels } from './kernelspec';
+import { kernelName } from './kernel-names';
+import { kernelsFolders, listKernels } from './kernelspec';
 
 /** One line of the table. */
 export interface Finding {

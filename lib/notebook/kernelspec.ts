@@ -1,9 +1,11 @@
 /** `tunebook kernel`: registers this package's kernel with Jupyter by writing the kernelspec itself; no Python. */
 import fs from 'node:fs';
+import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
 import { TunebookError } from '../types';
 import { kernelArgv, kernelProgram } from './kernel-client';
+import { kernelName, plotlyFile } from './kernel-names';
 import { writeFileAtomic } from './nbformat';
 
 /** Where a kernelspec goes: the user's folder, an environment's prefix, or the system's. */
@@ -13,8 +15,7 @@ export type KernelPlace =
   /** `root`: of a system that is not the running one, an image for instance. */
   | { readonly kind: 'system'; readonly root?: string };
 
-/** Name of the kernel in notebooks' metadata. */
-export const kernelName = 'tunebook';
+const fromHere = createRequire(__filename);
 
 /** The folder of kernelspecs of a place, as Jupyter looks for it on this system. */
 export function kernelsFolder(place: KernelPlace, env: NodeJS.ProcessEnv = process.env): string {
@@ -57,7 +58,7 @@ export function kernelsFolders(env: NodeJS.ProcessEnv = process.env, prefix?: st
   return [...new Set(folders)];
 }
 
-/** Writes the kernelspec. @returns its folder */
+/** Writes the kernelspec, and plotly.js beside it. @returns its folder */
 export function installKernel(place: KernelPlace, env: NodeJS.ProcessEnv = process.env): string {
   const folder = path.join(kernelsFolder(place, env), kernelName);
   const spec = {
@@ -69,6 +70,9 @@ export function installKernel(place: KernelPlace, env: NodeJS.ProcessEnv = proce
   };
   try {
     writeFileAtomic(path.join(folder, 'kernel.json'), `${JSON.stringify(spec, null, 2)}\n`);
+    const copied = path.join(folder, `.${plotlyFile}.${process.pid}`);
+    fs.copyFileSync(fromHere.resolve('plotly.js-dist/plotly.js'), copied);
+    fs.renameSync(copied, path.join(folder, plotlyFile));
   } catch (error) {
     throw new TunebookError(`kernel install: cannot write ${folder}: ${(error as Error).message}`);
   }

@@ -8,6 +8,7 @@ import path from 'node:path';
 import { TunebookError } from '../types';
 import { displayHandle, isInNotebook, show } from './display';
 import { figureTitle, styledFigure, type Figure, type FigureSize } from './figure';
+import { kernelName, plotlyFile } from './kernel-names';
 import { writeFileAtomic, type MimeBundle } from './nbformat';
 import { renderFigure, svgToPng } from './render-figure';
 
@@ -20,8 +21,9 @@ function scriptJson(value: unknown): string {
 }
 
 /**
- * The interactive form: a page piece that finds plotly.js on the notebook server (node_modules of any folder above
- * the notebook), draws, and hides the static image beside it. Without plotly.js the image stays.
+ * The interactive form: a page piece that finds plotly.js on the notebook server (beside the kernelspec, or in
+ * node_modules of any folder above the notebook), draws, and hides the static image beside it. Without plotly.js the
+ * image stays.
  * @param image where the static image stands: in the output that follows, or in the one before
  */
 export function interactiveHtml(
@@ -38,7 +40,8 @@ if(s&&s.querySelector("svg,img"))s.style.display="none";else if(n)setTimeout(hid
 function draw(p){p.newPlot(e,f.data,f.layout,{responsive:true}).then(function(){hide(10)})}
 if(w.Plotly)return draw(w.Plotly);
 var c=document.getElementById("jupyter-config-data"),b=document.body.dataset.baseUrl||(c&&JSON.parse(c.textContent).baseUrl)||"/",
-p=decodeURI(location.pathname).split(/\\/(?:notebooks|lab\\/tree|doc\\/tree|tree)\\//)[1]||"",d=p.split("/"),t=[];
+t=[b+"kernelspecs/${kernelName}/${plotlyFile}"],
+p=decodeURI(location.pathname).split(/\\/(?:notebooks|lab\\/tree|doc\\/tree|tree)\\//)[1]||"",d=p.split("/");
 while(d.length){d.pop();t.push(b+"files/"+d.concat("node_modules/plotly.js-dist/plotly.js").join("/"))}t.push("plotly.js");
 (function next(){var u=t.shift();if(!u)return;
 if(w.require&&w.define&&w.define.amd)return w.require([u],function(p){draw(p||w.Plotly)},next);

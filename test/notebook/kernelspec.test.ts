@@ -51,6 +51,9 @@ describe('kernelspec', { timeout: 60_000 }, () => {
         interrupt_mode: 'message',
         metadata: { debugger: false },
       });
+      // Plotly beside it, for interactive figures, and nothing half written.
+      assert.deepEqual(fs.readdirSync(folder).sort(), ['kernel.json', 'plotly.js']);
+      assert.ok(fs.statSync(path.join(folder, 'plotly.js')).size > 1_000_000);
       const files = (argv as string[]).filter((part) => path.isAbsolute(part));
       assert.ok(files.length === 2 && files.every((file) => fs.existsSync(file)), String(argv));
       assert.equal((argv as string[]).at(-1), '{connection_file}');
