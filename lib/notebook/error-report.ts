@@ -131,8 +131,6 @@ export function reportThrown(thrown: unknown, sourceOf: CellSource): ErrorReport
 }
 
 function describeThrown(thrown: unknown, sourceOf: CellSource): ErrorReport {
-  const code = (thrown as { code?: unknown } | null | undefined)?.code;
-  if (code === 'ERR_SCRIPT_EXECUTION_INTERRUPTED') return reportThrown(new KeyboardInterrupt(), sourceOf);
   if (!(thrown instanceof Error)) {
     const text = typeof thrown === 'string' ? thrown : inspect(thrown, { depth: 2 });
     return {

@@ -6,6 +6,7 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { inspect } from 'node:util';
+import { MessageChannel } from 'node:worker_threads';
 import { CellContext } from './cell-context';
 import {
   reportFindings,
@@ -21,8 +22,8 @@ import type { MessageContent } from './wire';
 /** Where the cells' messages go. */
 export interface CellChannel {
   publish(request: number, type: string, content: MessageContent): void;
-  /** Called around the part of a cell that runs before its first await. */
-  setSynchronous(on: boolean): void;
+  /** Called before the first statement of a cell, when it is compiled. */
+  beginRunning(): void;
 }
 
 interface Cell {
@@ -70,8 +71,7 @@ export class CellRunner {
       { log: (value: unknown) => this.#result(value), error: (...values: unknown[]) => this.#failed(values) },
       {
         cellNumber: () => this.#key,
-        enterSynchronous: () => channel.setSynchronous(true),
-        leaveSynchronous: () => channel.setSynchronous(false),
+        beginRunning: () => channel.beginRunning(),
       },
     );
     this.#installHelpers();
@@ -129,23 +129,40 @@ export class CellRunner {
     if (!ok) this.tslab.keepDefined();
     // What was thrown is code as well: it may be slow to show itself.
     const report = await this.#apart(() => this.#report(cell, code), this.reportOf(new KeyboardInterrupt()));
+    return this.#fail(cell, report);
+  }
+
+  /** Tells the error that ended a cell. @returns the content of `execute_reply` */
+  #fail(cell: Cell, report: ErrorReport): MessageContent {
+    // Once only: the cell may have been given up meanwhile.
+    if (this.#running === cell) this.#channel.publish(cell.request, 'error', { ...report });
     this.#running = null;
-    this.#channel.publish(request, 'error', { ...report });
     return { status: 'error', execution_count: cell.number, ...report };
   }
 
+  /** The answer to a request of which no other will come: what would give it was ended by force. */
+  giveUpOn(request: number): MessageContent {
+    const report = this.reportOf(new KeyboardInterrupt());
+    if (this.#running?.request === request) return this.#fail(this.#running, report);
+    this.#channel.publish(request, 'error', { ...report });
+    return { status: 'error', execution_count: this.#number, ...report };
+  }
+
   /**
-   * Runs a task from a callback of its own: should it be ended by force, what waits for it here lives on.
+   * Runs a task from a callback of its own: should it be ended by force, what waits for it here lives on. Not from an
+   * immediate: where node runs several and one is ended so, it never gets past that one (seen on Node 20).
    * @param otherwise the answer where the task is given up
    */
   #apart<T>(task: () => T | Promise<T>, otherwise: T): Promise<T> {
-    return new Promise((resolve, reject) => {
+    const { port1, port2 } = new MessageChannel();
+    return new Promise<T>((resolve, reject) => {
       this.#giveUp = () => resolve(otherwise);
-      setImmediate(() => {
+      port1.once('message', () => {
         // Not `resolve(task())`: a promise that is bound to another one can no longer be given up.
         new Promise<T>((done) => done(task())).then(resolve, reject);
       });
-    });
+      port2.postMessage(null);
+    }).finally(() => port1.close());
   }
 
   /**

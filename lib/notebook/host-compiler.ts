@@ -25,12 +25,12 @@ export const awaitHelper = '__tunebookAwait';
 export const iterateHelper = '__tunebookIterate';
 export const metaHelper = '__tunebookMeta';
 
-/** Where cell code that is about to run is reported: before the first statement, and at the first await. */
+/** What a cell that is compiled and run asks and tells. */
 export interface RunHooks {
-  /** Number of the cell that is being compiled and run. */
+  /** Number of the cell. */
   cellNumber(): number;
-  enterSynchronous(): void;
-  leaveSynchronous(): void;
+  /** Called before its first statement. */
+  beginRunning(): void;
 }
 
 /** tslab, ready for use. */
@@ -328,15 +328,12 @@ function nameCells(hooks: RunHooks): void {
   vm.runInThisContext = (code: string, options?: vm.RunningCodeOptions | string): unknown => {
     if (typeof options !== 'object' || options.breakOnSigint !== true) return run(code, options);
     const prefix = /^\((?:async )?function\(exports, require\) \{ /.exec(code);
-    hooks.enterSynchronous();
-    try {
-      return run(code, {
-        ...options,
-        filename: `In[${hooks.cellNumber()}]`,
-        columnOffset: prefix ? -prefix[0].length : 0,
-      } as vm.RunningCodeOptions);
-    } finally {
-      hooks.leaveSynchronous();
-    }
+    hooks.beginRunning();
+    return run(code, {
+      ...options,
+      breakOnSigint: false, // it would take the listeners of SIGINT away meanwhile; interrupts come by message
+      filename: `In[${hooks.cellNumber()}]`,
+      columnOffset: prefix ? -prefix[0].length : 0,
+    } as vm.RunningCodeOptions);
   };
 }

@@ -12,15 +12,17 @@ export const slot = {
   phase: 1,
   /** Number of the last interrupt that the main thread has seen. */
   interruptSeen: 2,
-  /** Listeners that cells or libraries have put on SIGINT; before a cell's first await, only its own. */
+  /** Listeners that cells or libraries have put on SIGINT. */
   interruptListeners: 3,
   /** Set by the wire thread once the last words of an exiting process are sent. */
   farewellSent: 4,
+  /** Number of the last break-in that the main thread knows of; see `host-wire`. */
+  breakInSeen: 5,
 } as const;
 export const slotCount = 8;
 
 /** Values of `slot.phase`; `idle`: between requests, so that what runs then is a callback of an earlier cell. */
-export const phase = { preparing: 0, synchronous: 1, asynchronous: 2, idle: 3 } as const;
+export const phase = { preparing: 0, running: 1, idle: 2 } as const;
 
 /** Above this, the main thread waits for the wire thread: output never fills the memory. */
 export const maxBytesInFlight = 16 * 2 ** 20;
@@ -37,8 +39,12 @@ export interface HostRequest {
 export type ToMain =
   | HostRequest
   | { readonly kind: 'interrupt'; readonly sequence: number }
-  /** The code of a request was ended; -1: of none that is answered now. */
-  | { readonly kind: 'abandon'; readonly request: number }
+  /** Says nothing. A break-in that finds no JavaScript running ends the next that runs: may it be this. */
+  | { readonly kind: 'nudge' }
+  /** The code of a request was ended by a break-in; -1: of none that is answered now. */
+  | { readonly kind: 'abandon'; readonly request: number; readonly breakIn: number }
+  /** No answer came of a request whose code was ended: the break-in may have hit the kernel's own code. */
+  | { readonly kind: 'lost'; readonly request: number }
   | { readonly kind: 'exit' };
 
 /** From the main thread to the wire thread; `request` is the id of the request that it belongs to. */

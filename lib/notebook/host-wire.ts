@@ -27,6 +27,8 @@ const key = connection.key;
 
 /** How long the main thread may take to see an interrupt before it is broken into. */
 const interruptGraceMs = 300;
+/** How long the answer to a request may take after its code was ended by force. */
+const lostAnswerMs = 1000;
 const streamFlushMs = 25;
 const streamFlushBytes = 65536;
 /** A subscriber that takes nothing for this long loses output rather than stopping the kernel. */
@@ -145,7 +147,9 @@ const waiting: WireMessage[] = [];
 let answering: { id: number; resolve: (content: MessageContent) => void } | null = null;
 let busy = false;
 
-function askMain(message: WireMessage): Promise<MessageContent> {
+async function askMain(message: WireMessage): Promise<MessageContent> {
+  // A break-in that is still on its way would hit this request.
+  while (Atomics.load(state, slot.breakInSeen) < breakIns) await sleep(5);
   const id = ++lastRequest;
   requests.set(id, message);
   if (requests.size > 1000) requests.delete(id - 1000);
@@ -225,14 +229,14 @@ inspector.connectToMainThread();
 let interrupts = 0;
 /** -1: what an earlier cell left running; null: none yet. */
 let lastStopped: number | null = null;
-/** The last cell that SIGINT was sent for. */
-let signalled = -1;
+/** How often the running JavaScript was ended, and when last. */
+let breakIns = 0;
+let brokenIn = 0;
 
 /**
- * Reaches the running cell whatever it does. A free event loop takes the message. A loop before the cell's first
- * await is left by SIGINT (node's vm watches for it), any other by ending the running JavaScript, also that of an
- * earlier cell's timer while no cell runs. Where someone listens to SIGINT, the first interrupt only calls the
- * listeners, and a second one for the same cell insists.
+ * Reaches the running cell whatever it does. A free event loop takes the message. A loop is left by ending the
+ * running JavaScript, also that of an earlier cell's timer while no cell runs. Where someone listens to SIGINT, the
+ * first interrupt only calls the listeners, and a second one for the same cell insists.
  */
 async function interrupt(): Promise<void> {
   const sequence = ++interrupts;
@@ -240,8 +244,9 @@ async function interrupt(): Promise<void> {
   const insisting = cell === lastStopped;
   if (cell !== -1) lastStopped = cell;
   toMain({ kind: 'interrupt', sequence });
-  const deadline = Date.now() + interruptGraceMs;
-  while (Date.now() < deadline) {
+  const start = Date.now();
+  // After a break-in anew: a second one at once would hit the kernel's own code, which answers for the first.
+  while (Date.now() < Math.max(start, brokenIn) + interruptGraceMs) {
     if (Atomics.load(state, slot.interruptSeen) >= sequence) return;
     await sleep(10);
   }
@@ -258,14 +263,24 @@ async function interrupt(): Promise<void> {
     inspector.post('Runtime.evaluate', {
       expression: `globalThis[Symbol.for('tunebook.interrupt')](${sequence})`,
     });
-  } else if (now === phase.synchronous && !heard) {
-    // Where the cell itself listens, its listener would take the signal away from node's vm. And one is enough: a
-    // second one could come just when the vm no longer watches and nobody else listens yet, and end the process.
-    if (signalled !== cell) process.kill(process.pid, 'SIGINT');
-    signalled = cell;
   } else {
-    inspector.post('Runtime.terminateExecution', () => toMain({ kind: 'abandon', request: cell }));
+    await breakIn(cell);
   }
+}
+
+/** Ends the JavaScript that runs on the main thread, and sees to it that the cell is answered all the same. */
+async function breakIn(cell: number): Promise<void> {
+  const number = ++breakIns;
+  brokenIn = Date.now();
+  let ended = false;
+  inspector.post('Runtime.terminateExecution', () => {
+    ended = true;
+  });
+  for (; !ended; await sleep(10)) toMain({ kind: 'nudge' });
+  toMain({ kind: 'abandon', request: cell, breakIn: number });
+  while (Atomics.load(state, slot.breakInSeen) < number) await sleep(10);
+  await sleep(lostAnswerMs);
+  if (answering?.id === cell && breakIns === number) toMain({ kind: 'lost', request: cell });
 }
 
 /** Ends this process, and what cells have started: its group, and under `tunebook run` whatever carries its mark. */

@@ -73,14 +73,15 @@ const post = (message: ToWire): void => wire.postMessage(message);
 /** Whether the next SIGINT is one that this process tells its listeners itself. */
 let raising = false;
 const ownListener = (): void => {
-  // A real signal: other listeners hear it by themselves.
-  if (!raising && process.listenerCount('SIGINT') === 1) cells.interrupt();
+  // A real signal: other listeners hear it by themselves. One that comes before a cell is none for it.
+  const runs = Atomics.load(state, slot.phase) === phase.running;
+  if (!raising && runs && process.listenerCount('SIGINT') === 1) cells.interrupt();
 };
 process.on('SIGINT', ownListener); // before the compiler loads: a signal meanwhile would end the process
 
 const cells = new CellRunner({
   publish: (request, type, content) => post({ kind: 'publish', request, type, content }),
-  setSynchronous: (on) => Atomics.store(state, slot.phase, on ? phase.synchronous : phase.asynchronous),
+  beginRunning: () => Atomics.store(state, slot.phase, phase.running),
 });
 
 // --- before the first cell: the compiler gets ready, and the library's types where nobody waits ---
@@ -234,7 +235,7 @@ async function answer(request: HostRequest): Promise<MessageContent> {
 
 // --- interrupts ---
 
-/** How many others listen: node's vm takes all listeners away while a cell runs before its first await. */
+/** How many others listen. */
 const others = (): number =>
   process.listeners('SIGINT').filter((listener) => listener !== ownListener).length;
 const countListeners = (event: string | symbol, added: number): void => {
@@ -266,6 +267,13 @@ Object.assign(globalThis, { [Symbol.for('tunebook.interrupt')]: takeInterrupt })
 // --- faults and the end ---
 
 process.on('uncaughtException', (error) => {
+  // Of several immediates, one that was not the first was ended by force: node 20 fails at it over and over.
+  if (error instanceof TypeError && error.message.endsWith("(reading '_idleNext')"))
+    endWith(
+      'KernelEnded',
+      'an endless loop in setImmediate was ended by force: node cannot go on after that',
+      1,
+    );
   const text = cells.takeUncaught(error);
   if (text !== null) process.stderr.write(`${text}\n`);
 });
@@ -287,15 +295,22 @@ function leave(code?: number | string | null): never {
   }
   return exit(code);
 }
-/** A cell that calls process.exit ends the kernel: say so before the sockets are gone. */
-process.exit = (code?: number | string | null): never => {
-  const error = new Error(`process.exit(${code ?? ''}) was called: the kernel has ended`);
-  error.name = 'ProcessExit';
-  const report = cells.reportOf(error);
+/** Says why this process ends, before the sockets are gone. */
+function endWith(name: string, message: string, code?: number | string | null): never {
+  const report = cells.reportOf(Object.assign(new Error(`${message}: the kernel has ended`), { name }));
   post({ kind: 'publish', request: cells.currentRequest, type: 'error', content: { ...report } });
   post({ kind: 'reply', request: cells.currentRequest, content: { status: 'error', ...report } });
   return leave(code);
-};
+}
+/** A cell that calls process.exit ends the kernel. */
+process.exit = (code?: number | string | null): never =>
+  endWith('ProcessExit', `process.exit(${code ?? ''}) was called`, code);
+
+/** Modules whose loading was ended by force would stay as they are: the next import loads them anew. */
+function forgetHalfLoaded(): void {
+  for (const [file, loaded] of Object.entries(require.cache))
+    if (loaded && !loaded.loaded) Reflect.deleteProperty(require.cache, file);
+}
 
 wire.on('message', (message: ToMain) => {
   switch (message.kind) {
@@ -306,12 +321,18 @@ wire.on('message', (message: ToMain) => {
         .then((content) => post({ kind: 'reply', request: message.id, content }))
         .catch((error: unknown) => fs.writeSync(2, `kernel: ${String(error)}\n`));
       return;
+    case 'nudge':
+      return;
     case 'interrupt':
       return takeInterrupt(message.sequence);
     case 'abandon':
-      // Code that was ended within node's vm leaves the listeners away.
-      if (!process.listeners('SIGINT').includes(ownListener)) process.on('SIGINT', ownListener);
-      return message.request === cells.runningRequest ? cells.abandon() : undefined;
+      if (message.request === cells.runningRequest) cells.abandon();
+      forgetHalfLoaded();
+      Atomics.store(state, slot.breakInSeen, message.breakIn);
+      return;
+    case 'lost':
+      Atomics.store(state, slot.phase, phase.idle);
+      return post({ kind: 'reply', request: message.request, content: cells.giveUpOn(message.request) });
     case 'exit':
       return leave(0);
   }

@@ -95,10 +95,6 @@ describe('an error report', () => {
     assert.equal(report(error).lines.filter((line) => line === 'caused by:').length, 3);
   });
 
-  it('takes what node throws for an interrupted script as an interrupt', () => {
-    assert.equal(report({ code: 'ERR_SCRIPT_EXECUTION_INTERRUPTED' }).ename, 'KeyboardInterrupt');
-  });
-
   it('shows findings with their lines, and those of another file with its name only', () => {
     const { ename, evalue, traceback } = reportFindings(
       [

@@ -80,8 +80,9 @@ describe('cells', { timeout: 60_000 }, () => {
     ['throw Symbol("s")', 'ThrownValue', 'Symbol(s)'],
     ['await Promise.reject(undefined)', 'ThrownValue', 'undefined'],
     ['setTimeout(() => { throw 5 }, 5); await new Promise((r) => setTimeout(r, 50))', 'ThrownValue', '5'],
+    ['throw new Proxy({}, { get() { throw new Error("trap") } })', 'ThrownValue', '{}'],
     [
-      'throw new Proxy({}, { get() { throw new Error("trap") } })',
+      'throw { [Symbol.for("nodejs.util.inspect.custom")]() { throw new Error("trap") } }',
       'ThrownValue',
       'a object was thrown that cannot be shown',
     ],

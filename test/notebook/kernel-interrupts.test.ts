@@ -1,6 +1,8 @@
 /** Interrupts, whatever the kernel does at that moment: the cell ends as interrupted, and the next one runs. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { Session, sleep, type CellRun } from './kernel-session';
 
@@ -75,6 +77,34 @@ describe('an interrupt', { timeout: 120_000 }, () => {
     }
   });
 
+  it('at the moment that a loop ends by itself loses no answer, and hits no later cell', async () => {
+    // A loop is broken into after 300 ms; `go` is seen some 25 ms late.
+    for (const start of ['', 'await null; ', 'await new Promise((r) => setTimeout(r, 1)); '])
+      for (let ms = 322; ms < 350; ms += 4) {
+        const spin = `const until = Date.now() + ${ms}; console.log("go"); while (Date.now() < until);`;
+        const { reply } = await interruptAtGo(session, `${start}${spin}`);
+        if (reply.status === 'error') assert.equal(reply.ename, 'KeyboardInterrupt');
+        for (const text of ['1', '2'])
+          assert.equal((await session.run(`await null; console.log(${text})`)).text, `${text}\n`);
+      }
+  });
+
+  it('within a module that is being loaded: the next import loads it anew', async () => {
+    const file = path.join(fs.mkdtempSync(path.join(os.tmpdir(), 'tunebook-half-')), 'slow.cjs');
+    fs.writeFileSync(
+      file,
+      'exports.early = 1; console.log("go"); while (globalThis.slow); exports.late = 2;',
+    );
+    const load = `console.log(Object.values(require(${JSON.stringify(file)})).join());`;
+    const { reply } = await interruptAtGo(session, `Object.assign(globalThis, { slow: true }); ${load}`);
+    assert.equal(reply.ename, 'KeyboardInterrupt');
+    assert.equal(
+      (await session.run(`Object.assign(globalThis, { slow: false }); ${load}`)).text,
+      'go\n1,2\n',
+    );
+    fs.rmSync(path.dirname(file), { recursive: true });
+  });
+
   it('ends a loop that an earlier cell left to a timer, while no cell runs', async () => {
     const { id, done } = session.kernel.execute(`setTimeout(() => { ${loop} }, 1); 1`);
     await done;
@@ -134,7 +164,7 @@ describe('an interrupt', { timeout: 120_000 }, () => {
     assert.match(session.of(id).text, /heard/);
     // The kernel hears signals as before.
     const count = 'await null; console.log(process.listeners("SIGINT").length)';
-    await session.run('await null; process.off("SIGINT", deaf);'); // before an await, node's vm would put it back
+    await session.run('await null; process.off("SIGINT", deaf);');
     assert.equal((await session.run(count)).text, '1\n');
     process.kill(session.kernel.pid, 'SIGINT');
     assert.equal((await interruptAtGo(session, loop)).reply.ename, 'KeyboardInterrupt');
@@ -153,6 +183,28 @@ describe('an interrupt of a new kernel', { timeout: 120_000 }, () => {
     }
     assert.equal((await session.run(code)).text, 'function\n');
     await session.kernel.shutdown();
+  });
+
+  it('ends a loop in its first cell', async () => {
+    const session = await Session.start();
+    const { reply } = await interruptAtGo(session, 'console.log("go"); for (;;);');
+    assert.equal(reply.ename, 'KeyboardInterrupt');
+    assert.equal((await session.run('console.log("alive")')).text, 'alive\n');
+    await session.kernel.shutdown();
+  });
+
+  it('ends a loop in the second of two immediates, or says that the kernel had to end', async () => {
+    const session = await Session.start();
+    const code = 'setImmediate(() => {}); setImmediate(() => { console.log("go"); for (;;); }); await null;';
+    const { id, done } = session.kernel.execute(`${code} await new Promise(() => {});`);
+    await go(session, id);
+    await session.kernel.interrupt();
+    const ended = await done.then(
+      ({ content }) => content.ename,
+      () => session.of(id).messages.find(({ type }) => type === 'error')?.content.ename,
+    );
+    assert.match(String(ended), /^(KeyboardInterrupt|KernelEnded)$/);
+    if (ended === 'KeyboardInterrupt') await session.kernel.shutdown();
   });
 
   it('by a signal does not end it, however early', async () => {
