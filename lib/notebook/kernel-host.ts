@@ -295,11 +295,10 @@ function leave(code?: number | string | null): never {
   }
   return exit(code);
 }
-/** Says why this process ends, before the sockets are gone. */
+/** Says why this process ends, before the sockets are gone. No reply: who asked learns that the kernel has died. */
 function endWith(name: string, message: string, code?: number | string | null): never {
   const report = cells.reportOf(Object.assign(new Error(`${message}: the kernel has ended`), { name }));
   post({ kind: 'publish', request: cells.currentRequest, type: 'error', content: { ...report } });
-  post({ kind: 'reply', request: cells.currentRequest, content: { status: 'error', ...report } });
   return leave(code);
 }
 /** A cell that calls process.exit ends the kernel. */

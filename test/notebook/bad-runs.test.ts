@@ -92,11 +92,11 @@ describe('bad runs', { timeout: 120_000, concurrency: 2 }, () => {
   for (const [name, code] of stubborn)
     it(`a cell over its time that ${name} is ended all the same`, async () => {
       const { result, output } = await run(['console.log(process.pid)', code, '3'], {
-        cellTimeoutMs: 500,
+        cellTimeoutMs: 3000,
         stopPatienceMs: 200,
       });
       assert.equal(result.status, 'timeout');
-      assert.match(String(result.message), /^code cell 2 .*: the cell took longer than 0\.5 s$/);
+      assert.match(String(result.message), /^code cell 2 .*: the cell took longer than 3 s$/);
       const [out] = readNotebook(output).cells.find(({ id }) => id === 'cell-0')?.outputs ?? [];
       assert.equal(isRunning(Number(out.output_type === 'stream' && joinText(out.text))), false);
     });
@@ -254,7 +254,7 @@ await new Promise((r) => setTimeout(r, 2000)); console.log('checkpoint saved');`
 
   it('a timeout can be resumed, and leaves no process', async () => {
     const sources = (wait: string): string[] => ['console.log(process.pid)', wait, 'console.log("end")'];
-    const first = await run(sources('await new Promise(() => {});'), { cellTimeoutMs: 500 });
+    const first = await run(sources('await new Promise(() => {});'), { cellTimeoutMs: 3000 });
     assert.equal(first.result.status, 'timeout');
     const output = readNotebook(first.output).cells.find(({ id }) => id === 'cell-0')?.outputs?.[0];
     const pid = output?.output_type === 'stream' ? Number(joinText(output.text)) : 0;
