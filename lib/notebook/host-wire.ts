@@ -38,7 +38,7 @@ const shell = new zmq.Router({ linger: 500 });
 const control = new zmq.Router({ linger: 500 });
 const stdin = new zmq.Router({ linger: 0 });
 const heartbeat = new zmq.Reply({ linger: 0 });
-const iopub = new zmq.Publisher({ linger: 500, sendHighWaterMark: 2000, noDrop: true });
+const iopub = new zmq.Publisher({ linger: 500, sendHighWaterMark: 100, noDrop: true });
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 const toMain = (message: ToMain): void => parentPort?.postMessage(message);

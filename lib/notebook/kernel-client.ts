@@ -66,6 +66,8 @@ interface Pending {
 
 type Channel = 'shell' | 'control';
 
+/** How long messages may be taken at a stretch: meanwhile nothing else of this process runs. */
+const longestTurnMs = 20;
 /** How long what a dead kernel wrote last may take to arrive. */
 const pipePatienceMs = 2000;
 const defaultStartTimeoutMs = 10_000;
@@ -133,7 +135,7 @@ export class KernelClient {
     this.#sockets = {
       shell: new zmq.Dealer({ linger: 0 }),
       control: new zmq.Dealer({ linger: 0 }),
-      iopub: new zmq.Subscriber({ linger: 0, receiveHighWaterMark: 1000 }),
+      iopub: new zmq.Subscriber({ linger: 0, receiveHighWaterMark: 100 }),
     };
     let lastWords = '';
     child.stdout?.setEncoding('utf8').on('data', (text: string) => this.#raw('stdout', text));
@@ -349,8 +351,14 @@ export class KernelClient {
   }
 
   async #read(name: 'shell' | 'control' | 'iopub'): Promise<void> {
+    let lastPause = Date.now();
     try {
       for await (const frames of this.#sockets[name]) {
+        // While messages wait, zeromq gives one after the other without a pause in which timers would run.
+        if (Date.now() - lastPause > longestTurnMs) {
+          await new Promise((resolve) => setImmediate(resolve));
+          lastPause = Date.now();
+        }
         try {
           this.#take(name, decodeMessage(this.#connection.key, frames));
         } catch (error) {
