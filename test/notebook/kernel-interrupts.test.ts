@@ -89,6 +89,25 @@ describe('an interrupt', { timeout: 120_000 }, () => {
       }
   });
 
+  it('that hits the kernel on its way to the answer is answered all the same', async () => {
+    // Between the end of the cell's code and its answer the kernel makes a channel: here that takes for ever, once.
+    const slow = `const threads = require("node:worker_threads"); const { MessageChannel } = threads;
+      threads.MessageChannel = function () {
+        threads.MessageChannel = MessageChannel; console.log("on its way"); for (;;);
+      };`;
+    const { id, done } = session.kernel.execute(`${slow} ${loop}`);
+    await go(session, id);
+    await session.kernel.interrupt();
+    for (let i = 0; i < 500 && !session.of(id).text.includes('way'); i++) await sleep(20);
+    await session.kernel.interrupt();
+    const { content: reply } = await done;
+    const { messages, text } = session.of(id);
+    assert.equal(text, 'go\non its way\n');
+    assert.equal(reply.ename, 'KeyboardInterrupt');
+    assert.equal(messages.filter(({ type }) => type === 'error').length, 1);
+    assert.equal((await session.run('console.log("alive")')).text, 'alive\n');
+  });
+
   it('within a module that is being loaded: the next import loads it anew', async () => {
     const file = path.join(fs.mkdtempSync(path.join(os.tmpdir(), 'tunebook-half-')), 'slow.cjs');
     fs.writeFileSync(

@@ -15,6 +15,22 @@ describe('output', { timeout: 60_000 }, () => {
   });
   after(() => session.kernel.shutdown());
 
+  it('leaves room for timers of the program that takes it, however much comes', async () => {
+    // Every message counts as taking time, so that any pause is one between a few of them.
+    let sinceTimer = 0;
+    let most = 0;
+    const timer = setInterval(() => (sinceTimer = 0), 1);
+    const stop = session.kernel.onMessage(() => {
+      most = Math.max(most, ++sinceTimer);
+      const until = Date.now() + 5;
+      while (Date.now() < until);
+    });
+    await session.run('for (let i = 0; i < 200; i++) console.log("x".repeat(65536));');
+    clearInterval(timer);
+    stop();
+    assert.ok(most < 50, `${most} messages without a pause`);
+  });
+
   it('loses none of 20,000 lines, keeps their order and sends few messages', async () => {
     const { text, messages } = await session.run('for (let i = 0; i < 20000; i++) console.log("line", i);');
     const expected = Array.from({ length: 20000 }, (_, i) => `line ${i}\n`).join('');
