@@ -155,14 +155,15 @@ export class CellRunner {
    */
   #apart<T>(task: () => T | Promise<T>, otherwise: T): Promise<T> {
     const { port1, port2 } = new MessageChannel();
-    return new Promise<T>((resolve, reject) => {
+    return new Promise((resolve, reject) => {
       this.#giveUp = () => resolve(otherwise);
       port1.once('message', () => {
+        port1.close();
         // Not `resolve(task())`: a promise that is bound to another one can no longer be given up.
         new Promise<T>((done) => done(task())).then(resolve, reject);
       });
       port2.postMessage(null);
-    }).finally(() => port1.close());
+    });
   }
 
   /**

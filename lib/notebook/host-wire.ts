@@ -148,8 +148,7 @@ let answering: { id: number; resolve: (content: MessageContent) => void } | null
 let busy = false;
 
 async function askMain(message: WireMessage): Promise<MessageContent> {
-  // A break-in that is still on its way would hit this request.
-  while (Atomics.load(state, slot.breakInSeen) < breakIns) await sleep(5);
+  await breakInsSeen(); // one that is still on its way would hit this request
   const id = ++lastRequest;
   requests.set(id, message);
   if (requests.size > 1000) requests.delete(id - 1000);
@@ -259,26 +258,26 @@ async function interrupt(): Promise<void> {
   if (cell === -1 ? now !== phase.idle : answering?.id !== cell) return;
   lastStopped = cell;
   const heard = Atomics.load(state, slot.interruptListeners) > 0;
-  if (heard && !insisting) {
-    inspector.post('Runtime.evaluate', {
-      expression: `globalThis[Symbol.for('tunebook.interrupt')](${sequence})`,
-    });
-  } else {
-    await breakIn(cell);
-  }
+  if (!heard || insisting) return breakIn(cell);
+  inspector.post('Runtime.evaluate', {
+    expression: `globalThis[Symbol.for('tunebook.interrupt')](${sequence})`,
+  });
+}
+
+/** Waits until the main thread knows of every break-in. */
+async function breakInsSeen(): Promise<void> {
+  while (Atomics.load(state, slot.breakInSeen) < breakIns) await sleep(5);
 }
 
 /** Ends the JavaScript that runs on the main thread, and sees to it that the cell is answered all the same. */
 async function breakIn(cell: number): Promise<void> {
   const number = ++breakIns;
   brokenIn = Date.now();
-  let ended = false;
-  inspector.post('Runtime.terminateExecution', () => {
-    ended = true;
-  });
-  for (; !ended; await sleep(10)) toMain({ kind: 'nudge' });
+  const nudging = setInterval(() => toMain({ kind: 'nudge' }), 10);
+  await new Promise<void>((resolve) => inspector.post('Runtime.terminateExecution', () => resolve()));
+  clearInterval(nudging);
   toMain({ kind: 'abandon', request: cell, breakIn: number });
-  while (Atomics.load(state, slot.breakInSeen) < number) await sleep(10);
+  await breakInsSeen();
   await sleep(lostAnswerMs);
   if (answering?.id === cell && breakIns === number) toMain({ kind: 'lost', request: cell });
 }

@@ -307,8 +307,8 @@ process.exit = (code?: number | string | null): never =>
 
 /** Modules whose loading was ended by force would stay as they are: the next import loads them anew. */
 function forgetHalfLoaded(): void {
-  for (const [file, loaded] of Object.entries(require.cache))
-    if (loaded && !loaded.loaded) Reflect.deleteProperty(require.cache, file);
+  for (const [file, module] of Object.entries(require.cache))
+    if (module?.loaded === false) Reflect.deleteProperty(require.cache, file);
 }
 
 wire.on('message', (message: ToMain) => {
