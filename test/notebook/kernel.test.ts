@@ -89,7 +89,9 @@ describe('kernel', { timeout: 60_000 }, () => {
   });
 
   it('aborts what was queued behind an error, and answers it', async () => {
-    const replies = ['throw new Error("stop")', 'console.log("never")', 'console.log("never")'].map(
+    // The error comes late enough that the others have arrived: one that is still on its way would run.
+    const late = 'await new Promise((r) => setTimeout(r, 300)); throw new Error("stop")';
+    const replies = [late, 'console.log("never")', 'console.log("never")'].map(
       (code) => session.kernel.execute(code).done,
     );
     const statuses = (await Promise.all(replies)).map(({ content }) => content.status);
