@@ -33,10 +33,10 @@ export type {
   PromptTemplate,
   Splits,
 } from './dataset';
-export * as hyrox from './dataset/hyrox';
+export * as hyrox from './hyrox';
 export * from './trainer';
 export * from './generation';
 export * from './eval';
 export * from './notebook';
-export { generateAnswers } from './generate-command';
-export type { GenerateCommandOptions, GenerateCommandResult } from './generate-command';
+export { generateAnswers } from './cli/generate';
+export type { GenerateCommandOptions, GenerateCommandResult } from './cli/generate';

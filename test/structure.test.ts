@@ -7,9 +7,8 @@ import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-
-const root = path.resolve(__dirname, '..', '..');
-const lib = path.join(root, 'lib');
+import { ROOT } from './support/paths';
+const lib = path.join(ROOT, 'lib');
 
 /** What each room may import; lib/types.ts is open to all. */
 const ALLOWED: Record<string, readonly string[]> = {
@@ -76,7 +75,7 @@ test('no file is long, none is called utils', () => {
 });
 
 test('the top level holds what it is meant to hold', () => {
-  const tracked = execFileSync('git', ['ls-files'], { cwd: root, encoding: 'utf8', maxBuffer: 1 << 26 });
+  const tracked = execFileSync('git', ['ls-files'], { cwd: ROOT, encoding: 'utf8', maxBuffer: 1 << 26 });
   const top = new Set(
     tracked
       .split('\n')

@@ -3,8 +3,8 @@
  * frozen has to know such words, since an adapter cannot teach its vocabulary; a model that is trained whole learns
  * them with the rest.
  */
-import type { SeededRandom } from '../../lib/dataset/hyrox/random.js';
-import { CITIES, NAMES, SPOKEN, capital, sentenceList } from './words.js';
+import type { SeededRandom } from '../../lib/hyrox/random';
+import { CITIES, NAMES, SPOKEN, capital, sentenceList } from './words';
 
 const PLACES = ['peers', 'team', 'group', 'club', 'cluster', 'others', 'last year', 'spring', 'your plan'];
 const AIMS = [

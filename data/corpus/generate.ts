@@ -6,12 +6,13 @@
  * scores. So a good part of the documents is about numbers: size, sign, limits, ranges, minutes, differences, order,
  * and whole records with questions about them.
  */
-import { seededRandom, type SeededRandom } from '../../lib/dataset/hyrox/random.js';
-import { layoutDocument } from './layouts.js';
-import { numberDocument } from './numbers.js';
-import { recordDocument } from './records.js';
-import { drillDocument, scoreDocument } from './scores.js';
-import { storyDocument } from './stories.js';
+import { seededRandom } from '../../lib/hyrox/random';
+import type { SeededRandom } from '../../lib/hyrox/random';
+import { layoutDocument } from './layouts';
+import { numberDocument } from './numbers';
+import { recordDocument } from './records';
+import { drillDocument, scoreDocument } from './scores';
+import { storyDocument } from './stories';
 
 export interface CorpusOptions {
   /** The same seed gives the same documents. */

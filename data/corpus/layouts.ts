@@ -2,10 +2,10 @@
  * The instruction / input / context / response layout with tasks of its own, so that a model that is tuned on
  * some other task has seen where an answer stands. None of the label maker's sentences is here.
  */
-import type { SeededRandom } from '../../lib/dataset/hyrox/random.js';
-import { formatMinutes, formatTime } from '../../lib/dataset/hyrox/time.js';
-import { saySide, sideOf } from './numbers.js';
-import { AGE_GROUPS, SEGMENT_NAMES, SPOKEN, capital, duration, finish, gap, limit, score } from './words.js';
+import type { SeededRandom } from '../../lib/hyrox/random';
+import { formatMinutes, formatTime } from '../../lib/hyrox/time';
+import { saySide, sideOf } from './numbers';
+import { AGE_GROUPS, SEGMENT_NAMES, SPOKEN, capital, duration, finish, gap, limit, score } from './words';
 
 interface Task {
   instruction: string;

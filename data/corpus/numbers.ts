@@ -1,9 +1,10 @@
 /**
  * Number sense: size and sign, limits, minutes and seconds, differences, order. Every sentence is true.
  */
-import type { SeededRandom } from '../../lib/dataset/hyrox/random.js';
-import { formatMinutes, formatTime } from '../../lib/dataset/hyrox/time.js';
-import { GAP_WORDS, capital, clock, duration, finish, gap, limit, signed, type Limit } from './words.js';
+import type { SeededRandom } from '../../lib/hyrox/random';
+import { formatMinutes, formatTime } from '../../lib/hyrox/time';
+import { GAP_WORDS, capital, clock, duration, finish, gap, limit, signed } from './words';
+import type { Limit } from './words';
 
 /** Where a gap lies: beyond the limit on the slow or the fast side, or inside. */
 export type Side = 'behind' | 'ahead' | 'inside';

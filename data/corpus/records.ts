@@ -2,10 +2,10 @@
  * Whole records with questions about them: a residual's score, the items of a list above a bound, what costs most,
  * which group. The shapes are those of result records; the values are drawn at random, the words are the corpus's own.
  */
-import { scoreOf } from '../../lib/dataset/hyrox/answers.js';
-import type { SeededRandom } from '../../lib/dataset/hyrox/random.js';
-import { saySide, sideOf } from './numbers.js';
-import { AGE_GROUPS, SEGMENT_NAMES, capital, duration, finish, gap, score, sentenceList } from './words.js';
+import { scoreOf } from '../../lib/hyrox/answers';
+import type { SeededRandom } from '../../lib/hyrox/random';
+import { saySide, sideOf } from './numbers';
+import { AGE_GROUPS, SEGMENT_NAMES, capital, duration, finish, gap, score, sentenceList } from './words';
 
 /** Where a number lies: below, inside or above a range; both ends are inside. */
 export type Place = 'below' | 'inside' | 'above';

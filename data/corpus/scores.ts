@@ -1,11 +1,11 @@
 /**
  * Standard scores and segment lists: who is above a mark, in which order, and what is worst. Every answer is true.
  */
-import { RACE_ORDER } from '../../lib/dataset/hyrox/columns.js';
-import type { SeededRandom } from '../../lib/dataset/hyrox/random.js';
-import { formatMinutes } from '../../lib/dataset/hyrox/time.js';
-import { filterLine, judgedLine, markedLine, rangeLine } from './records.js';
-import { CITIES, NAMES, SEGMENT_NAMES, SPOKEN, score, sentenceList } from './words.js';
+import { RACE_ORDER } from '../../lib/hyrox/columns';
+import type { SeededRandom } from '../../lib/hyrox/random';
+import { formatMinutes } from '../../lib/hyrox/time';
+import { filterLine, judgedLine, markedLine, rangeLine } from './records';
+import { CITIES, NAMES, SEGMENT_NAMES, SPOKEN, score, sentenceList } from './words';
 
 /** Scores of all or some segments, one digit. */
 function drawScores(random: SeededRandom): { name: string; value: number }[] {

@@ -1,12 +1,12 @@
 /**
  * Plain English about races: reports, athletes, training, questions and answers.
  */
-import type { SeededRandom } from '../../lib/dataset/hyrox/random.js';
-import { formatMinutes } from '../../lib/dataset/hyrox/time.js';
-import { saySide, sideOf } from './numbers.js';
+import type { SeededRandom } from '../../lib/hyrox/random';
+import { formatMinutes } from '../../lib/hyrox/time';
+import { saySide, sideOf } from './numbers';
 import {
   AGE_GROUPS, CITIES, NAMES, SPOKEN, capital, clock, duration, finish, gap, limit, sentenceList, stationSeconds,
-} from './words.js'; // prettier-ignore
+} from './words'; // prettier-ignore
 
 /** Advice per segment, in the order of `SPOKEN`. */
 const ADVICE: readonly (readonly string[])[] = [

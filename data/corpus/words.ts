@@ -1,9 +1,9 @@
 /**
  * Words and numbers that the corpus is made of: names, stations, seconds, and how English says them.
  */
-import { STATIONS } from '../../lib/dataset/hyrox/columns.js';
-import type { SeededRandom } from '../../lib/dataset/hyrox/random.js';
-import { formatMinutes, formatTime } from '../../lib/dataset/hyrox/time.js';
+import { STATIONS } from '../../lib/hyrox/columns';
+import type { SeededRandom } from '../../lib/hyrox/random';
+import { formatMinutes, formatTime } from '../../lib/hyrox/time';
 
 export const SEGMENT_NAMES: readonly string[] = [...STATIONS, 'work_run_time', 'roxzone_time'];
 

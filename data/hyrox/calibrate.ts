@@ -6,21 +6,11 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
-import {
-  RACE_ORDER,
-  TIME_COLUMNS,
-  ageRange,
-  columnOf,
-  type RaceTable,
-} from '../../lib/dataset/hyrox/columns.js';
-import { readRaces } from '../../lib/dataset/hyrox/read.js';
-import {
-  moments,
-  quantile,
-  ranks,
-  sortedFinite,
-  spearmanMatrix,
-} from '../../lib/dataset/hyrox/statistics.js';
+import { RACE_ORDER, TIME_COLUMNS, ageRange, columnOf } from '../../lib/hyrox/columns';
+import type { RaceTable } from '../../lib/hyrox/columns';
+import { readRaces } from '../../lib/hyrox/read';
+import { moments, quantile, ranks, sortedFinite, spearmanMatrix } from '../../lib/hyrox/statistics';
+import { PACKAGE_ROOT } from '../../lib/environment';
 
 /** Statistics of one time column, in seconds. */
 export interface ColumnStatistics {
@@ -129,7 +119,7 @@ if (require.main === module) {
   const source = process.argv[2];
   if (source === undefined) throw new Error('usage: node .build/data/hyrox/calibrate.js RESULTS.csv');
   const { table } = readRaces(source, { onProblem: 'keep' });
-  const target = path.resolve(__dirname, '../../../data/hyrox/calibration.json');
+  const target = path.join(PACKAGE_ROOT, 'data', 'hyrox', 'calibration.json');
   fs.writeFileSync(target, `${JSON.stringify(measure(table, path.basename(source)))}\n`);
   console.log(`calibrate: ${table.size} rows -> ${target}`);
 }

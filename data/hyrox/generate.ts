@@ -10,19 +10,15 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
-import {
-  FILE_COLUMNS,
-  RACE_ORDER,
-  ROXZONES,
-  RUNS,
-  STATIONS,
-  TIME_COLUMNS,
-} from '../../lib/dataset/hyrox/columns.js';
-import { buildDataset } from '../../lib/dataset/hyrox/build.js';
-import { seededRandom, type SeededRandom } from '../../lib/dataset/hyrox/random.js';
-import { moments, ranks } from '../../lib/dataset/hyrox/statistics.js';
-import { formatTime } from '../../lib/dataset/hyrox/time.js';
-import { QUANTILE_LEVELS, type Calibration, type Stratum } from './calibrate.js';
+import { FILE_COLUMNS, RACE_ORDER, ROXZONES, RUNS, STATIONS, TIME_COLUMNS } from '../../lib/hyrox/columns';
+import { buildDataset } from '../../lib/hyrox/build';
+import { seededRandom } from '../../lib/hyrox/random';
+import type { SeededRandom } from '../../lib/hyrox/random';
+import { moments, ranks } from '../../lib/hyrox/statistics';
+import { formatTime } from '../../lib/hyrox/time';
+import { QUANTILE_LEVELS } from './calibrate';
+import type { Calibration, Stratum } from './calibrate';
+import { PACKAGE_ROOT } from '../../lib/environment';
 
 /** One generated athlete. */
 interface Athlete {
@@ -44,7 +40,7 @@ export interface SampleOptions {
 }
 
 /** Where the generated files and the calibration are. */
-export const SAMPLE_FOLDER = path.resolve(__dirname, '../../../data/hyrox');
+export const SAMPLE_FOLDER = path.join(PACKAGE_ROOT, 'data', 'hyrox');
 
 /** The committed aggregate statistics of the real file. */
 export function loadCalibration(): Calibration {

@@ -21,9 +21,10 @@ import type { CausalLM } from '../../lib/models';
 import { AutoTokenizer } from '../../lib/tokenizer';
 import { Trainer, TrainingArguments } from '../../lib/trainer';
 import type { EncodedExample } from '../../lib/types';
-import { seededRandom } from '../../lib/dataset/hyrox/random';
+import { seededRandom } from '../../lib/hyrox/random';
 import { coachDocument } from '../corpus/coach';
 import { raceCorpus } from '../corpus/generate';
+import { PACKAGE_ROOT } from '../../lib/environment';
 
 const CONFIGS: Record<string, { vocab_size: number } & Record<string, unknown>> = {
   'gpt2-mini': {
@@ -84,8 +85,7 @@ async function main(): Promise<void> {
   const [config, batch] = [CONFIGS[name], BATCHES[name]];
   if (config === undefined) throw new Error(`expected ${Object.keys(CONFIGS).join(' or ')}, got ${name}`);
   const [steps, rest, threads] = [values.steps, values.rest, values.threads].map(Number);
-  const root = path.resolve(__dirname, '..', '..', '..');
-  const work = path.join(root, 'outputs', 'pretraining', name);
+  const work = path.join(PACKAGE_ROOT, 'outputs', 'pretraining', name);
 
   const wantedTokens = (steps + rest) * batch.rows * batch.length;
   const documents = await encodedCorpus(name, {
@@ -136,7 +136,7 @@ async function main(): Promise<void> {
     outputDir: path.join(work, 'phase-2'),
   });
 
-  const folder = path.resolve(values.out ?? path.join(root, 'data', 'models', name));
+  const folder = path.resolve(values.out ?? path.join(PACKAGE_ROOT, 'data', 'models', name));
   await savePretrained(model, folder, { dtype: 'F16' });
   for (const file of ['tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json']) {
     await fs.rm(path.join(folder, file), { force: true });

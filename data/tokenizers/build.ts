@@ -6,14 +6,15 @@
  * Run with: npm run build && node .build/data/tokenizers/build.js
  */
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join } from 'node:path';
 import {
   GPT2_END_OF_TEXT,
   byteLevelTokenizerJson,
   gpt2TokenizerConfig,
   parseMerges,
   parseVocabulary,
-} from '../../lib/tokenizer/gpt2-files.js';
+} from '../../lib/tokenizer/gpt2-files';
+import { PACKAGE_ROOT } from '../../lib/environment';
 
 /** U+2581, what SentencePiece writes for a space. */
 const SPACE_MARK = '\u2581';
@@ -181,7 +182,7 @@ async function writeFiles(folder: string, files: Files): Promise<void> {
 }
 
 async function main(): Promise<void> {
-  const root = resolve(__dirname, '..', '..', '..', 'data', 'tokenizers');
+  const root = join(PACKAGE_ROOT, 'data', 'tokenizers');
   await writeFiles(join(root, 'gpt2'), await gpt2Files());
   await writeFiles(join(root, 'mistral'), await mistralFiles());
 }

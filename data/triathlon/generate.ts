@@ -6,11 +6,12 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
-import { seededRandom } from '../../lib/dataset/hyrox/random.js';
-import { formatMinutes, formatTime } from '../../lib/dataset/hyrox/time.js';
+import { seededRandom } from '../../lib/hyrox/random';
+import { formatMinutes, formatTime } from '../../lib/hyrox/time';
+import { PACKAGE_ROOT } from '../../lib/environment';
 
 /** Where the example and its mapping are. */
-export const TRIATHLON_FOLDER = path.resolve(__dirname, '../../../data/triathlon');
+export const TRIATHLON_FOLDER = path.join(PACKAGE_ROOT, 'data', 'triathlon');
 
 /** Typical seconds, spread of the logarithm, and how much of it is general fitness. */
 const LEGS = [

@@ -2,9 +2,9 @@
  * Which examples go into which batch of an epoch: a pure function of seed and epoch, so that a resumed run
  * takes `batchOrder(...).slice(k)` and sees what the first run would have seen.
  */
-import { TunebookError } from '../types.js';
-import { createRandom } from './random.js';
-import type { BatchOrderOptions } from './types.js';
+import { TunebookError } from '../types';
+import { createRandom } from './random';
+import type { BatchOrderOptions } from './types';
 
 /** Batches whose examples are sorted together: enough to group, few enough to stay random. */
 const GROUP_BATCHES = 50;

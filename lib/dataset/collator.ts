@@ -2,8 +2,9 @@
  * From examples to a padded batch. A compiled step is compiled per shape, so batches are padded to a few
  * bucket lengths: little padding, and few shapes.
  */
-import { TunebookError, type Batch, type EncodedExample } from '../types.js';
-import type { CollatorOptions, DataCollator } from './types.js';
+import { TunebookError } from '../types';
+import type { Batch, EncodedExample } from '../types';
+import type { CollatorOptions, DataCollator } from './types';
 
 /** What the loss leaves out. */
 const IGNORED = -100;

@@ -5,9 +5,10 @@
  * character, and the model would be trained on a border that it never meets).
  */
 import { z } from 'zod';
-import { TunebookError, type EncodedExample, type Tokenizer } from '../types.js';
-import { instructionTemplate } from './templates.js';
-import type { DataRecord, EncodeOptions, EncodingReport, LengthSummary } from './types.js';
+import { TunebookError } from '../types';
+import type { EncodedExample, Tokenizer } from '../types';
+import { instructionTemplate } from './templates';
+import type { DataRecord, EncodeOptions, EncodingReport, LengthSummary } from './types';
 
 /** What the loss leaves out. */
 const IGNORED = -100;

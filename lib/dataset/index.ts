@@ -2,15 +2,16 @@
  * The dataset room's door: files to records, records to prompts, prompts to token ids, ids to batches.
  * Where it stands: after `tokenizer`, before `trainer`. The domain has its own door, `hyrox/`.
  */
-export { batchOrder } from './batch-order.js';
-export { bucketLengths, createDataCollator } from './collator.js';
-export { encodePrompt, encodeRecords } from './encode.js';
-export { packExamples, packingPlan } from './packing.js';
-export { createRandom, type Random } from './random.js';
-export { loadRecords } from './records.js';
-export { loadSplits, saveSplits } from './split-files.js';
-export { splitRecords, trainTestSplit } from './splits.js';
-export { chatTemplate, formatPrompt, instructionTemplate } from './templates.js';
+export { batchOrder } from './batch-order';
+export { bucketLengths, createDataCollator } from './collator';
+export { encodePrompt, encodeRecords } from './encode';
+export { packExamples, packingPlan } from './packing';
+export { createRandom } from './random';
+export type { Random } from './random';
+export { loadRecords } from './files/records';
+export { loadSplits, saveSplits } from './files/split-files';
+export { splitRecords, trainTestSplit } from './splits';
+export { chatTemplate, formatPrompt, instructionTemplate } from './templates';
 export type {
   BatchOrderOptions,
   ChatPromptOptions,
@@ -32,4 +33,4 @@ export type {
   SplitManifest,
   SplitOptions,
   Splits,
-} from './types.js';
+} from './types';

@@ -2,7 +2,8 @@
  * Packing: several short examples in one sequence, so that next to nothing is padding. Tokens attend inside
  * their own document only (`segmentIds`), so packing changes the speed and not the loss.
  */
-import { TunebookError, type EncodedExample } from '../types.js';
+import { TunebookError } from '../types';
+import type { EncodedExample } from '../types';
 
 /** What the loss leaves out. */
 const IGNORED = -100;

@@ -1,9 +1,9 @@
 /**
  * Seeded splits: which records train, which are looked at while training, which are kept for the end.
  */
-import { TunebookError } from '../types.js';
-import { createRandom } from './random.js';
-import type { SplitOptions, Splits } from './types.js';
+import { TunebookError } from '../types';
+import { createRandom } from './random';
+import type { SplitOptions, Splits } from './types';
 
 /** Sums of shares are compared within this. */
 const TOLERANCE = 1e-9;

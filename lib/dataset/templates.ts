@@ -3,14 +3,14 @@
  * the same prompt and then the response. They are encoded apart and joined as ids (see encode.ts), so the two
  * agree token for token up to the response whatever the response begins with.
  */
-import { TunebookError } from '../types.js';
+import { TunebookError } from '../types';
 import type {
   ChatPromptOptions,
   DataRecord,
   InstructionTemplateOptions,
   JsonValue,
   PromptTemplate,
-} from './types.js';
+} from './types';
 
 const INSTRUCTION_PROMPT =
   '### Instruction:\n{system}\n\n### Input:\n{input}\n\n### Context:\n{context}\n\n### Response:\n';

@@ -1,8 +1,8 @@
 /**
  * The types that this room gives to its users.
  */
-import type { Batch, EncodedExample, Tokenizer } from '../types.js';
-import type { PretrainedTokenizer } from '../tokenizer/index.js';
+import type { Batch, EncodedExample, Tokenizer } from '../types';
+import type { PretrainedTokenizer } from '../tokenizer';
 
 /** Anything that JSON can hold. */
 export type JsonValue =

@@ -5,15 +5,15 @@
 import { z } from 'zod';
 import { TunebookError } from '../types';
 import type { HostTensor } from '../types';
-import type { DeviceMemory } from './device-memory';
-import { EagerEngine } from './eager';
-import type { Feeds } from './host-arrays';
-import type { Signature, TensorFunction, VjpRequest } from './functions';
-import { gpuRace, isGpuWorth } from './gpu-race';
-import { deviceMemory, GraphSession, PROVIDERS } from './session';
-import type { Provider, SessionOptions } from './session';
-import { traceFunction, traceVjp, UPSTREAM } from './trace';
-import type { Value } from './graph';
+import type { DeviceMemory } from './compiled/device-memory';
+import { EagerEngine } from './eager/eager';
+import type { Feeds } from './contract/host-arrays';
+import type { Signature, TensorFunction, VjpRequest } from './contract/functions';
+import { gpuRace, isGpuWorth } from './compiled/gpu-race';
+import { deviceMemory, GraphSession, PROVIDERS } from './compiled/session';
+import type { Provider, SessionOptions } from './compiled/session';
+import { traceFunction, traceVjp, UPSTREAM } from './compiled/trace';
+import type { Value } from './graph/graph';
 
 export interface RunOptions {
   /** Buffers that receive outputs by name, instead of new ones. */
@@ -30,6 +30,8 @@ export type Residuals = Readonly<Record<string, HostTensor>>;
 
 /** A function and its vector-Jacobian product, in two halves. */
 export interface CompiledVjp {
+  /** Bytes of residuals that one forward pass keeps. */
+  readonly residualBytes: number;
   /** @returns outputs and residuals; their arrays are good until the backward pass that takes the residuals. */
   forward(
     feeds: Feeds,
@@ -42,20 +44,18 @@ export interface CompiledVjp {
     upstream: HostTensor,
     options?: RunOptions,
   ): Promise<Record<string, HostTensor>>;
-  /** Bytes of residuals that one forward pass keeps. */
-  readonly residualBytes: number;
 }
 
 export interface Engine {
   /** For instance 'compiled:cpu' or 'eager:wasm'. */
   readonly name: string;
-  /** Same function object and signature: the same compiled function. */
-  compile(fn: TensorFunction, signature: Signature): Promise<CompiledFunction>;
-  compileVjp(request: VjpRequest): Promise<CompiledVjp>;
   /** Memory of its own that keeps arrays from run to run, on a GPU; undefined where runs use the host's. */
   readonly device?: DeviceMemory;
   /** Milliseconds spent on tracing and on making sessions so far. */
   readonly compileMs: number;
+  /** Same function object and signature: the same compiled function. */
+  compile(fn: TensorFunction, signature: Signature): Promise<CompiledFunction>;
+  compileVjp(request: VjpRequest): Promise<CompiledVjp>;
   dispose(): Promise<void>;
 }
 

@@ -3,18 +3,19 @@
  * writes text can be measured: a model, a merged model, a constant.
  */
 import { performance } from 'node:perf_hooks';
-import { instructionTemplate, type DataRecord } from '../dataset/index.js';
-import { TunebookError } from '../types.js';
-import { supportedNumbers } from './numbers.js';
-import { namedSegments, segmentF1 } from './segments.js';
-import { exactMatch, isExact, rougeL } from './text-metrics.js';
-import { RACE_VERDICTS, classifyVerdict, verdictAccuracy } from './verdicts.js';
+import { instructionTemplate } from '../dataset';
+import type { DataRecord } from '../dataset';
+import { TunebookError } from '../types';
+import { supportedNumbers } from './numbers';
+import { namedSegments, segmentF1 } from './segments';
+import { exactMatch, isExact, rougeL } from './text-metrics';
+import { RACE_VERDICTS, classifyVerdict, verdictAccuracy } from './verdicts';
 import type {
   EvaluateGenerationOptions,
   GenerationEvaluation,
   GenerationMetrics,
   GenerationSample,
-} from './types.js';
+} from './types';
 
 /**
  * Asks for an answer to every record, in batches and in order, and measures the answers.

@@ -2,12 +2,12 @@
  * The eval room's door: figures of merit on answers, generation over a test set, and the report of it.
  * Where it stands: last step of the flow, after `generation`. Every metric is a pure function.
  */
-export { evaluateGeneration } from './evaluate.js';
-export { supportedNumbers } from './numbers.js';
-export { writeReport } from './report.js';
-export { namedSegments, segmentF1 } from './segments.js';
-export { exactMatch, perplexity, rougeL } from './text-metrics.js';
-export { RACE_VERDICTS, classifyVerdict, verdictAccuracy } from './verdicts.js';
+export { evaluateGeneration } from './evaluate';
+export { supportedNumbers } from './numbers';
+export { writeReport } from './report';
+export { namedSegments, segmentF1 } from './segments';
+export { exactMatch, perplexity, rougeL } from './text-metrics';
+export { RACE_VERDICTS, classifyVerdict, verdictAccuracy } from './verdicts';
 export type {
   EvaluateGenerationOptions,
   F1Scores,
@@ -18,4 +18,4 @@ export type {
   SegmentOptions,
   VerdictRule,
   VerdictScores,
-} from './types.js';
+} from './types';

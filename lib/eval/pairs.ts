@@ -1,7 +1,7 @@
 /**
  * What every metric over truths and answers checks first.
  */
-import { TunebookError } from '../types.js';
+import { TunebookError } from '../types';
 
 /** @throws TunebookError where there is not one answer for each truth. */
 export function requirePairs(where: string, truths: readonly unknown[], answers: readonly unknown[]): void {

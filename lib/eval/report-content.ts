@@ -1,7 +1,7 @@
 /**
  * What the report says, whatever it is written in.
  */
-import type { GenerationEvaluation, GenerationSample } from './types.js';
+import type { GenerationEvaluation, GenerationSample } from './types';
 
 /** A figure with its name, as both tables show it. */
 export interface Figure {

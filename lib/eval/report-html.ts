@@ -1,7 +1,8 @@
 /**
  * The samples table as one HTML file: no script, nothing fetched, light and dark.
  */
-import { extentOf, markOf, type ReportContent } from './report-content.js';
+import { extentOf, markOf } from './report-content';
+import type { ReportContent } from './report-content';
 
 const STYLE = `
 :root { color-scheme: light dark; --line: #8886; --soft: #8881; --good: #1a7f37; --half: #9a6700; --bad: #cf222e; }

@@ -2,10 +2,11 @@
  * The table of question, truth and answer, for people (HTML, Markdown) and for programs (JSON).
  */
 import { join } from 'node:path';
-import { writeFileAtomic } from '../files/index.js';
-import { extentOf, figuresOf, markOf, type ReportContent } from './report-content.js';
-import { htmlReport } from './report-html.js';
-import type { GenerationEvaluation, ReportOptions } from './types.js';
+import { writeFileAtomic } from '../files';
+import { extentOf, figuresOf, markOf } from './report-content';
+import type { ReportContent } from './report-content';
+import { htmlReport } from './report-html';
+import type { GenerationEvaluation, ReportOptions } from './types';
 
 /**
  * Writes NAME.json (everything), NAME.html (opens anywhere, no network) and NAME.md, each whole or not at all.

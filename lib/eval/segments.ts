@@ -1,8 +1,8 @@
 /**
  * Named segments: the list that an answer gives after "improve:", and how well it agrees with the truth's.
  */
-import { requirePairs } from './pairs.js';
-import type { F1Scores, SegmentOptions } from './types.js';
+import { requirePairs } from './pairs';
+import type { F1Scores, SegmentOptions } from './types';
 
 /**
  * The names listed after the marker up to the end of the sentence or line, in order, without repeats.

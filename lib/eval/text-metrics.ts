@@ -2,8 +2,8 @@
  * Metrics that know no domain: exact match, ROUGE-L, perplexity.
  */
 import { l as rougeLOfPair } from 'js-rouge';
-import { TunebookError } from '../types.js';
-import { requirePairs } from './pairs.js';
+import { TunebookError } from '../types';
+import { requirePairs } from './pairs';
 
 /**
  * Share of answers equal to the truth, white space aside: ends trimmed, runs joined to one space.

@@ -1,7 +1,7 @@
 /**
  * The types that this room gives to its users.
  */
-import type { DataRecord, PromptTemplate } from '../dataset/index.js';
+import type { DataRecord, PromptTemplate } from '../dataset';
 
 /** A class of answer, and the words by which it is known. */
 export interface VerdictRule {

@@ -1,8 +1,8 @@
 /**
  * Verdicts: the class that a text's own words put it in. The rules are data, so another domain brings its own.
  */
-import { requirePairs } from './pairs.js';
-import type { VerdictRule, VerdictScores } from './types.js';
+import { requirePairs } from './pairs';
+import type { VerdictRule, VerdictScores } from './types';
 
 /** How an answer without a verdict is called in the confusion table. */
 const NONE = 'none';

@@ -10,7 +10,7 @@ export type { FinishReason } from './generate';
 export { textGenerator, textStreamer } from './text-generator';
 export type { TextGeneratorOptions } from './text-generator';
 
-declare module '../models/causal-lm' {
+declare module '../models/run/causal-lm' {
   interface CausalLM {
     /** Continues prompts: see `generate`. */
     generate(options: GenerateOptions): Promise<GenerationResult>;

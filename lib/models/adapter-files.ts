@@ -6,10 +6,10 @@ import path from 'node:path';
 import { z } from 'zod';
 import { TunebookError } from '../types';
 import { writeFileAtomic } from '../files';
-import type { CausalLM } from './causal-lm';
-import { matchStateDict, openCheckpoint, writeCheckpoint } from './checkpoint';
-import { LoraAdapter } from './lora';
-import { LoraConfig } from './lora-config';
+import type { CausalLM } from './run/causal-lm';
+import { matchStateDict, openCheckpoint, writeCheckpoint } from '../checkpoint/checkpoint';
+import { LoraAdapter } from './lora/lora';
+import { LoraConfig } from './lora/lora-config';
 
 const empty = z.record(z.string(), z.never()).nullish();
 const fileSchema = z.looseObject({

@@ -7,17 +7,17 @@ import { createEngine } from '../engine';
 import type { Engine, EngineOptions } from '../engine';
 import { BitsAndBytesConfig } from '../quantization';
 import { TunebookError } from '../types';
-import type { Architecture, ParameterSpec } from './architecture';
+import type { Architecture, ParameterSpec } from './families/architecture';
 import { writeFileAtomic } from '../files';
-import { CausalLM } from './causal-lm';
-import { openCheckpoint, writeCheckpoint } from './checkpoint';
-import { gpt2 } from './gpt2';
-import { mistral } from './mistral';
-import { resolveModelFolder } from './hub';
-import type { ResolveModelOptions } from './hub';
-import { loadWeights } from './load-weights';
-import type { PlacementOptions } from './load-weights';
-import { allocateParameters, fillNormal } from './parameters';
+import { CausalLM } from './run/causal-lm';
+import { openCheckpoint, writeCheckpoint } from '../checkpoint/checkpoint';
+import { gpt2 } from './families/gpt2';
+import { mistral } from './families/mistral';
+import { resolveModelFolder } from '../hub/hub';
+import type { ResolveModelOptions } from '../hub/hub';
+import { loadWeights } from './weights/load-weights';
+import type { PlacementOptions } from './weights/load-weights';
+import { allocateParameters, fillNormal } from './weights/parameters';
 import { weightSources } from './weight-sources';
 
 const FAMILIES: Record<string, (config: Record<string, unknown>) => Architecture> = {

@@ -4,10 +4,10 @@
 import { saveAdapter } from './adapter-files';
 import { savePretrained } from './auto';
 import type { SavePretrainedOptions } from './auto';
-import { CausalLM } from './causal-lm';
+import { CausalLM } from './run/causal-lm';
 import { mergeAndUnload } from './peft';
 
-declare module './causal-lm' {
+declare module './run/causal-lm' {
   interface CausalLM {
     /**
      * Writes the adapter in use, or the whole model where there is none; see `saveAdapter` and `savePretrained`.

@@ -3,9 +3,9 @@
  */
 import { TunebookError } from '../types';
 import { loadAdapter } from './adapter-files';
-import type { CausalLM } from './causal-lm';
-import { LoraAdapter } from './lora';
-import type { LoraConfig } from './lora-config';
+import type { CausalLM } from './run/causal-lm';
+import { LoraAdapter } from './lora/lora';
+import type { LoraConfig } from './lora/lora-config';
 
 export interface PeftModelOptions {
   /** Name of the adapter on the model; 'default' where left out. */

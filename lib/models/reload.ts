@@ -6,9 +6,9 @@ import path from 'node:path';
 import { TunebookError } from '../types';
 import { loadAdapter } from './adapter-files';
 import { architectureOf } from './auto';
-import { CausalLM } from './causal-lm';
-import { openCheckpoint } from './checkpoint';
-import { loadWeights } from './load-weights';
+import { CausalLM } from './run/causal-lm';
+import { openCheckpoint } from '../checkpoint/checkpoint';
+import { loadWeights } from './weights/load-weights';
 
 /**
  * Loads what `savePretrained` or, where the model has an adapter, `saveAdapter` wrote, and hands it out. An adapter

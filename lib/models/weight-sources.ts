@@ -3,13 +3,13 @@
  */
 import { toStoredTensors } from '../quantization';
 import type { StoredTensor } from '../quantization';
-import { storedName } from './architecture';
-import type { LinearModule } from './architecture';
-import type { CausalLM } from './causal-lm';
-import { isQuantized, restore, transposed } from './frozen-layers';
-import type { FrozenTensor } from './frozen-layers';
-import { sizeOf } from './parameters';
-import type { TensorSource } from './safetensors';
+import { storedName } from './families/architecture';
+import type { LinearModule } from './families/architecture';
+import type { CausalLM } from './run/causal-lm';
+import { isQuantized, restore, transposed } from './weights/frozen-layers';
+import type { FrozenTensor } from './weights/frozen-layers';
+import { sizeOf } from './weights/parameters';
+import type { TensorSource } from '../checkpoint/safetensors';
 
 /** All tensors of the base model, each one's values asked for when it is written. */
 export async function weightSources(model: CausalLM): Promise<TensorSource[]> {

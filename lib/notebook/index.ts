@@ -7,24 +7,24 @@ export {
   show,
   showHtml,
   showMarkdown,
-} from './display';
-export type { DisplayHandle } from './display';
-export { barFigure, histogramFigure, lineFigure } from './figure';
-export type { Figure, FigureSize, FigureTitles, Series } from './figure';
-export { figureText, interactiveHtml, livePlot, plot, saveFigure } from './plot';
-export type { LivePlot, LivePlotOptions } from './plot';
-export { progressBar } from './progress';
-export type { ProgressBar, ProgressOptions } from './progress';
-export { renderFigure } from './render-figure';
-export type { RenderOptions } from './render-figure';
-export { diffWords } from './diff';
-export type { DiffPart } from './diff';
-export { renderDiff, renderSamples, showDiff, showSamples } from './samples';
-export type { Sample, SamplesOptions } from './samples';
-export { renderTable, showTable } from './table';
-export type { FrameLike, TableOptions, TableRows } from './table';
-export type { CellOutput, MimeBundle, MultilineText, Notebook, NotebookCell } from './nbformat';
-export { runNotebook } from './runner';
-export type { CellResult, RunEvent, RunOptions, RunResult, RunStatus } from './runner';
+} from '../display/display';
+export type { DisplayHandle } from '../display/display';
+export { barFigure, histogramFigure, lineFigure } from '../display/figure';
+export type { Figure, FigureSize, FigureTitles, Series } from '../display/figure';
+export { figureText, interactiveHtml, livePlot, plot, saveFigure } from '../display/plot';
+export type { LivePlot, LivePlotOptions } from '../display/plot';
+export { progressBar } from '../display/progress';
+export type { ProgressBar, ProgressOptions } from '../display/progress';
+export { renderFigure } from '../display/render-figure';
+export type { RenderOptions } from '../display/render-figure';
+export { diffWords } from '../display/diff';
+export type { DiffPart } from '../display/diff';
+export { renderDiff, renderSamples, showDiff, showSamples } from '../display/samples';
+export type { Sample, SamplesOptions } from '../display/samples';
+export { renderTable, showTable } from '../display/table';
+export type { FrameLike, TableOptions, TableRows } from '../display/table';
+export type { CellOutput, MimeBundle, MultilineText, Notebook, NotebookCell } from './format/nbformat';
+export { runNotebook } from './run/runner';
+export type { CellResult, RunEvent, RunOptions, RunResult, RunStatus } from './run/runner';
 export { projectPath, runFolder } from './places';
 export { lossFigure, trainingView } from './training-view';

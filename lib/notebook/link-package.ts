@@ -4,10 +4,9 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
-
-const root = path.resolve(__dirname, '..', '..', '..');
-const link = path.join(root, 'node_modules', 'tunebook');
+import { PACKAGE_ROOT } from '../environment';
+const link = path.join(PACKAGE_ROOT, 'node_modules', 'tunebook');
 if (!fs.existsSync(link)) {
   fs.rmSync(link, { force: true });
-  fs.symlinkSync(root, link, 'junction');
+  fs.symlinkSync(PACKAGE_ROOT, link, 'junction');
 }

@@ -5,14 +5,12 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { TunebookError } from '../types';
-
-// This file runs from .build/lib/notebook.
-const packageRoot = path.resolve(__dirname, '..', '..', '..');
+import { PACKAGE_ROOT } from '../environment';
 
 /** A path as given if it exists from here, else inside the package: 'data/...' works from every folder. */
 export function projectPath(file: string): string {
   const here = path.resolve(file);
-  return path.isAbsolute(file) || fs.existsSync(here) ? here : path.join(packageRoot, file);
+  return path.isAbsolute(file) || fs.existsSync(here) ? here : path.join(PACKAGE_ROOT, file);
 }
 
 /**
@@ -26,7 +24,7 @@ export function runFolder(name: string): string {
     name.split(/[\\/]/).some((part) => part === '..' || part === '.')
   )
     throw new TunebookError(`runFolder: expected a name below outputs/, got ${JSON.stringify(name)}`);
-  const folder = process.env.TUNEBOOK_OUTPUT ?? path.join(packageRoot, 'outputs', name);
+  const folder = process.env.TUNEBOOK_OUTPUT ?? path.join(PACKAGE_ROOT, 'outputs', name);
   fs.mkdirSync(folder, { recursive: true });
   return path.resolve(folder);
 }

@@ -5,7 +5,8 @@
  * Arithmetic is float32, as in bitsandbytes: a value is multiplied by the reciprocal of its block's
  * largest magnitude, and goes to the nearest code. A block of zeros has scale 0.
  */
-import { dynamicCodeBook, fourBitCodeBook, type FourBitType } from './code-books';
+import { dynamicCodeBook, fourBitCodeBook } from './code-books';
+import type { FourBitType } from './code-books';
 
 /** Bins over the range of scaled values: narrower than the least distance of two neighbouring midpoints. */
 const BINS = 4096;

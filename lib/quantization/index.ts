@@ -1,7 +1,10 @@
 /** Weights in 4 and 8 bits: the door of this room. */
-export { BitsAndBytesConfig, type BitsAndBytesOptions, type ComputeDtype } from './config';
-export { dynamicCodeBook, fourBitCodeBook, type FourBitType } from './code-books';
-export { quantizationError, type QuantizationError } from './error';
+export { BitsAndBytesConfig } from './config';
+export type { BitsAndBytesOptions, ComputeDtype } from './config';
+export { dynamicCodeBook, fourBitCodeBook } from './code-books';
+export type { FourBitType } from './code-books';
+export { quantizationError } from './error';
+export type { QuantizationError } from './error';
 export {
   blockScales,
   dequantize,
@@ -9,19 +12,15 @@ export {
   quantizedSizeBytes,
   startQuantization,
   tensorSize,
-  type DequantizeRange,
-  type NestedScales,
-  type OriginalDtype,
-  type QuantizedTensor,
-  type QuantizeOptions,
-  type Quantizer,
-  type QuantType,
 } from './quantized-tensor';
-export {
-  companionsOf,
-  findQuantizedWeights,
-  readQuantizedTensor,
-  toStoredTensors,
-  type QuantizedTensorReader,
-  type StoredTensor,
-} from './serialization';
+export type {
+  DequantizeRange,
+  NestedScales,
+  OriginalDtype,
+  QuantizedTensor,
+  QuantizeOptions,
+  Quantizer,
+  QuantType,
+} from './quantized-tensor';
+export { companionsOf, findQuantizedWeights, readQuantizedTensor, toStoredTensors } from './serialization';
+export type { QuantizedTensorReader, StoredTensor } from './serialization';

@@ -11,7 +11,8 @@ import {
   quantizeFourBit,
   quantizeInt8,
 } from './blockwise';
-import { dynamicCodeBook, fourBitCodeBook, type FourBitType } from './code-books';
+import { dynamicCodeBook, fourBitCodeBook } from './code-books';
+import type { FourBitType } from './code-books';
 
 /** What a code stands for: a normal quantile, a 4-bit float, or a whole number up to 127. */
 export type QuantType = FourBitType | 'int8';

@@ -6,7 +6,8 @@
  */
 import { z } from 'zod';
 import { TunebookError } from '../types';
-import { blockScales, tensorSize, type NestedScales, type QuantizedTensor } from './quantized-tensor';
+import { blockScales, tensorSize } from './quantized-tensor';
+import type { NestedScales, QuantizedTensor } from './quantized-tensor';
 
 /** A tensor as a safetensors file stores it. */
 export interface StoredTensor {

@@ -1,16 +1,16 @@
 /**
  * AutoTokenizer: from a name to a tokenizer. Where it stands: the first call of every job.
  */
-import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { z } from 'zod';
-import { TunebookError } from '../types.js';
-import { hubFolder, isHubId } from './hub-files.js';
-import { isMissing } from './json.js';
-import { createPretrainedTokenizer } from './pretrained-tokenizer.js';
-import { hasTokenizer, readTokenizerFiles } from './tokenizer-files.js';
-import type { PretrainedTokenizer, TokenizerOptions } from './types.js';
+import { PACKAGE_ROOT } from '../environment';
+import { TunebookError } from '../types';
+import { hubFolder, isHubId } from './hub-files';
+import { isMissing } from './json';
+import { createPretrainedTokenizer } from './pretrained-tokenizer';
+import { hasTokenizer, readTokenizerFiles } from './tokenizer-files';
+import type { PretrainedTokenizer, TokenizerOptions } from './types';
 
 /** Tokenizers that come with the project, by name: their folder in data/tokenizers. Built-in models share them. */
 const BUILT_IN = new Map([
@@ -71,26 +71,10 @@ async function fromPretrained(
 async function findFolder(name: string, options: TokenizerOptions): Promise<string> {
   if (await hasTokenizer(name)) return name;
   const builtIn = BUILT_IN.get(name);
-  if (builtIn !== undefined) return join(builtInRoot(), builtIn);
+  if (builtIn !== undefined) return join(PACKAGE_ROOT, 'data', 'tokenizers', builtIn);
   // A folder without a tokenizer is the caller's mistake, not a name to look for on the hub.
   if ((await isFolder(name)) || !isHubId(name)) return name;
   return hubFolder(name, options);
-}
-
-/** data/tokenizers of the package: a few levels above the compiled file. */
-function builtInRoot(): string {
-  let folder = __dirname;
-  for (;;) {
-    const candidate = join(folder, 'data', 'tokenizers');
-    if (existsSync(join(candidate, 'gpt2', 'tokenizer.json'))) return candidate;
-    const parent = dirname(folder);
-    if (parent === folder) {
-      throw new TunebookError(
-        `AutoTokenizer: expected data/tokenizers in a folder above ${__dirname}, found none. Reinstall the package.`,
-      );
-    }
-    folder = parent;
-  }
 }
 
 async function isFolder(path: string): Promise<boolean> {

@@ -1,8 +1,9 @@
 /**
  * The check that a tokenizer and a model belong together, before anything is computed.
  */
-import { TunebookError, type Tokenizer } from '../types.js';
-import type { ModelLimits } from './types.js';
+import { TunebookError } from '../types';
+import type { Tokenizer } from '../types';
+import type { ModelLimits } from './types';
 
 /**
  * Checks that every id the tokenizer can make has a row in the model, and that the wanted sequences fit.

@@ -5,11 +5,11 @@
 import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { TunebookError } from '../types.js';
-import { isJsonObject, isMissing, messageOf } from './json.js';
-import { hasTokenizer } from './tokenizer-files.js';
-import { transformersLibrary } from './transformers-js.js';
-import type { TokenizerOptions } from './types.js';
+import { TunebookError } from '../types';
+import { isJsonObject, isMissing, messageOf } from './json';
+import { hasTokenizer } from './tokenizer-files';
+import { transformersLibrary } from './transformers-js';
+import type { TokenizerOptions } from './types';
 
 /** `name` or `owner/name`, as the hub allows them. */
 const HUB_ID = /^[A-Za-z0-9][\w.-]*(\/[A-Za-z0-9][\w.-]*)?$/;

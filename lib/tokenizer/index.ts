@@ -2,8 +2,8 @@
  * The tokenizer room's door: text to token ids and back, over @xenova/transformers.
  * Where it stands: first step of the flow; `dataset`, `generation` and `models` use it.
  */
-export { AutoTokenizer } from './auto-tokenizer.js';
-export { checkTokenizerFits } from './fits.js';
+export { AutoTokenizer } from './auto-tokenizer';
+export { checkTokenizerFits } from './fits';
 export type {
   BatchEncodeOptions,
   BatchEncoding,
@@ -12,4 +12,4 @@ export type {
   ModelLimits,
   PretrainedTokenizer,
   TokenizerOptions,
-} from './types.js';
+} from './types';

@@ -2,7 +2,7 @@
  * Narrowing of parsed JSON, the untrusted edge of this room.
  */
 import { readFile } from 'node:fs/promises';
-import { TunebookError } from '../types.js';
+import { TunebookError } from '../types';
 
 /** A JSON object whose members are not known yet. */
 export type JsonObject = { readonly [key: string]: unknown };

@@ -2,18 +2,21 @@
  * A loaded tokenizer: the library's encoder behind the names that the rest of tunebook uses.
  */
 import { join } from 'node:path';
-import { TunebookError } from '../types.js';
-import { writeFileAtomic } from '../files/index.js';
-import { isJsonObject, messageOf, type JsonObject } from './json.js';
-import { vocabularyOf, type TokenizerFiles } from './tokenizer-files.js';
-import { transformersLibrary, type LibraryTokenizer } from './transformers-js.js';
+import { TunebookError } from '../types';
+import { writeFileAtomic } from '../files';
+import { isJsonObject, messageOf } from './json';
+import type { JsonObject } from './json';
+import { vocabularyOf } from './tokenizer-files';
+import type { TokenizerFiles } from './tokenizer-files';
+import { transformersLibrary } from './transformers-js';
+import type { LibraryTokenizer } from './transformers-js';
 import type {
   BatchEncodeOptions,
   BatchEncoding,
   ChatMessage,
   ChatTemplateOptions,
   PretrainedTokenizer,
-} from './types.js';
+} from './types';
 
 /** Lengths above this are "no limit" in the files (they write 1e30). */
 const LARGEST_LENGTH = 1e9;

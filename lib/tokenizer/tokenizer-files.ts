@@ -5,9 +5,10 @@
  */
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { TunebookError } from '../types.js';
-import { byteLevelTokenizerJson, parseMerges, parseVocabulary } from './gpt2-files.js';
-import { isJsonObject, isMissing, readJsonObject, type JsonObject } from './json.js';
+import { TunebookError } from '../types';
+import { byteLevelTokenizerJson, parseMerges, parseVocabulary } from './gpt2-files';
+import { isJsonObject, isMissing, readJsonObject } from './json';
+import type { JsonObject } from './json';
 
 /** A tokenizer as its files describe it. */
 export interface TokenizerFiles {

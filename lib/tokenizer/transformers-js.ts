@@ -2,8 +2,9 @@
  * The only place that touches @xenova/transformers. It is imported on first use (0.2 s, ONNX Runtime comes
  * with it), and narrowed to the few members that this room calls.
  */
-import { TunebookError } from '../types.js';
-import { messageOf, type JsonObject } from './json.js';
+import { TunebookError } from '../types';
+import { messageOf } from './json';
+import type { JsonObject } from './json';
 
 /** What we call of the library's tokenizer. Unknown names and ids give undefined. */
 export interface LibraryTokenizer {

@@ -1,7 +1,7 @@
 /**
  * The types that this room gives to its users.
  */
-import type { Tokenizer } from '../types.js';
+import type { Tokenizer } from '../types';
 
 /** Where a tokenizer comes from and how it is fetched. */
 export interface TokenizerOptions {

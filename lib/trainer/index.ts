@@ -1,20 +1,20 @@
 /** The trainer's door. */
-export { TrainingArguments } from './arguments';
-export type { TrainingOptions, TrainingValues } from './arguments';
-export { checkpointFault, listCheckpoints, newestWhole } from './checkpoint-folders';
-export type { EvaluationData, Prediction } from './evaluate';
-export { gradientNorm } from './gradient-norm';
-export type { AdafactorOptions } from './adafactor';
-export { dynamicMap } from './blockwise-state';
-export { createOptimizer, OPTIMIZERS, optimizerStateBytes } from './optimizers';
-export type { OptimizerName, OptimizerOptions } from './optimizers';
-export type { Optimizer } from './optimizer-types';
-export { preflightRows, preflightText } from './preflight-report';
-export type { PreflightReport } from './preflight-report';
-export { formatDuration } from './duration';
-export { consoleProgress, progressText } from './progress';
-export { learningRateAt, SCHEDULES } from './schedules';
-export type { ScheduleName, ScheduleOptions, ScheduleSettings } from './schedules';
+export { TrainingArguments } from './arguments/arguments';
+export type { TrainingOptions, TrainingValues } from './arguments/arguments';
+export { checkpointFault, listCheckpoints, newestWhole } from './checkpoints/checkpoint-folders';
+export type { EvaluationData, Prediction } from './state/evaluate';
+export { gradientNorm } from './optimizers/gradient-norm';
+export type { AdafactorOptions } from './optimizers/adafactor';
+export { dynamicMap } from './optimizers/blockwise-state';
+export { createOptimizer, OPTIMIZERS, optimizerStateBytes } from './optimizers/optimizers';
+export type { OptimizerName, OptimizerOptions } from './optimizers/optimizers';
+export type { Optimizer } from './optimizers/optimizer-types';
+export { preflightRows, preflightText } from './state/preflight-report';
+export type { PreflightReport } from './state/preflight-report';
+export { formatDuration } from '../display/duration';
+export { consoleProgress, progressText } from './reports/progress';
+export { learningRateAt, SCHEDULES } from './optimizers/schedules';
+export type { ScheduleName, ScheduleOptions, ScheduleSettings } from './optimizers/schedules';
 export type {
   CallbackContext,
   LogEntry,
@@ -22,8 +22,8 @@ export type {
   TrainerCallback,
   TrainerControl,
   TrainerState,
-} from './state';
+} from './state/state';
 export { Trainer } from './trainer';
 export type { TrainOutput } from './run-output';
 export type { TrainerOptions } from './trainer-options';
-export type { TrainOptions } from './resume';
+export type { TrainOptions } from './checkpoints/resume';

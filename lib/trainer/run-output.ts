@@ -1,8 +1,8 @@
 /**
  * What a training run gives back: how far it came, why it ended, and how fast it was.
  */
-import type { TrainingValues } from './arguments';
-import type { TrainerState } from './state';
+import type { TrainingValues } from './arguments/arguments';
+import type { TrainerState } from './state/state';
 
 export interface TrainOutput {
   globalStep: number;

@@ -4,11 +4,11 @@
 import type { DataCollator } from '../dataset';
 import type { CausalLM } from '../models';
 import type { EncodedExample } from '../types';
-import type { TrainingArguments, TrainingValues } from './arguments';
-import { needsBest } from './best-model';
-import { evaluationSets } from './evaluate';
-import type { EvaluationData } from './evaluate';
-import type { TrainerCallback } from './state';
+import type { TrainingArguments, TrainingValues } from './arguments/arguments';
+import { needsBest } from './state/best-model';
+import { evaluationSets } from './state/evaluate';
+import type { EvaluationData } from './state/evaluate';
+import type { TrainerCallback } from './state/state';
 
 export interface TrainerOptions {
   model: CausalLM;

@@ -10,38 +10,38 @@ import { allocateGradients } from '../models';
 import type { CausalLM, Gradients } from '../models';
 import { TunebookError } from '../types';
 import type { EncodedExample } from '../types';
-import { TrainingArguments } from './arguments';
-import type { TrainingValues } from './arguments';
-import { isBest, patienceIsOver, rememberBest } from './best-model';
-import { CallbackList } from './callbacks';
-import { rotateCheckpoints } from './checkpoint-folders';
-import { loadWeights, writeTrainerCheckpoint } from './checkpoints';
-import { evaluateLoss, evaluationSets, predictTokens } from './evaluate';
-import type { EvaluationData, Prediction } from './evaluate';
-import { runIdentity } from './identity';
+import type { TrainingArguments } from './arguments/arguments';
+import type { TrainingValues } from './arguments/arguments';
+import { isBest, patienceIsOver, rememberBest } from './state/best-model';
+import { CallbackList } from './state/callbacks';
+import { rotateCheckpoints } from './checkpoints/checkpoint-folders';
+import { loadWeights, writeTrainerCheckpoint } from './checkpoints/checkpoints';
+import { evaluateLoss, evaluationSets, predictTokens } from './state/evaluate';
+import type { EvaluationData, Prediction } from './state/evaluate';
+import { runIdentity } from './checkpoints/identity';
 import { watchInterrupts } from './interrupts';
-import { optimizerStateBytes } from './optimizers';
-import type { Optimizer } from './optimizer-types';
-import { epochSteps, stepsPerEpoch, totalSteps } from './plan';
-import { preflight } from './preflight';
-import { requireOffloadFolder } from './preflight-checks';
-import { preflightRows } from './preflight-report';
-import type { PreflightReport } from './preflight-report';
-import { consoleProgress, howToGoOn } from './progress';
-import { runOptimizer } from './run-optimizer';
-import { reports } from './reports';
-import { makeOutputFolder, resumeRun } from './resume';
-import type { TrainOptions } from './resume';
+import { optimizerStateBytes } from './optimizers/optimizers';
+import type { Optimizer } from './optimizers/optimizer-types';
+import { epochSteps, stepsPerEpoch, totalSteps } from './step/plan';
+import { preflight } from './preflight/preflight';
+import { requireOffloadFolder } from './preflight/preflight-checks';
+import { preflightRows } from './state/preflight-report';
+import type { PreflightReport } from './state/preflight-report';
+import { consoleProgress, howToGoOn } from './reports/progress';
+import { runOptimizer } from './step/run-optimizer';
+import { reports } from './reports/reports';
+import { makeOutputFolder, resumeRun } from './checkpoints/resume';
+import type { TrainOptions } from './checkpoints/resume';
 import { runOutput } from './run-output';
 import type { TrainOutput } from './run-output';
-import { initialState, stateToJson } from './state';
-import type { LogEntry, Progress, TrainerControl, TrainerState } from './state';
-import { StepClock } from './step-clock';
+import { initialState, stateToJson } from './state/state';
+import type { LogEntry, Progress, TrainerControl, TrainerState } from './state/state';
+import { StepClock } from './step/step-clock';
 import { missing } from './trainer-options';
 import type { TrainerOptions } from './trainer-options';
-import { trainingRows } from './training-rows';
-import type { TrainingRows } from './training-rows';
-import { NotFinite, notFinite, trainingStep } from './training-step';
+import { trainingRows } from './step/training-rows';
+import type { TrainingRows } from './step/training-rows';
+import { NotFinite, notFinite, trainingStep } from './step/training-step';
 
 /** What a run works with, made anew by each call of `train`. */
 interface RunTools {
@@ -72,6 +72,12 @@ export class Trainer {
     shouldLog: false,
   };
   private checkpoint: string | undefined;
+  private running: Promise<TrainOutput> | undefined;
+  private passed = false;
+  private lastRate = 0;
+  private lastNorm = 0;
+  private lastGroup: readonly (readonly number[])[] = [];
+  private savedStep = -1;
 
   /** @throws TunebookError that lists what is missing: examples, evaluation data, a metric's name */
   constructor(options: TrainerOptions) {
@@ -113,7 +119,6 @@ export class Trainer {
     this.running = running;
     return running;
   }
-  private running: Promise<TrainOutput> | undefined;
 
   private async run(options: TrainOptions): Promise<TrainOutput> {
     const { values, model, control } = this;
@@ -187,7 +192,6 @@ export class Trainer {
     await this.callbacks.call('onPreflight', { report, rows: preflightRows(report) });
     return report;
   }
-  private passed = false;
 
   private async epochs(run: RunTools): Promise<void> {
     const { values, state, control } = this;
@@ -279,9 +283,6 @@ export class Trainer {
     this.lastNorm = result.gradientNorm;
     run.clock.tick(result.tokens);
   }
-  private lastRate = 0;
-  private lastNorm = 0;
-  private lastGroup: readonly (readonly number[])[] = [];
 
   private async afterStep(perEpoch: number, run: RunTools): Promise<void> {
     const { values, state, control } = this;
@@ -374,7 +375,6 @@ export class Trainer {
   private async saveOnce(run: RunTools): Promise<void> {
     if (this.savedStep !== this.state.globalStep) await this.save(run);
   }
-  private savedStep = -1;
 
   // --- small questions -----------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@ import { it } from 'node:test';
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import os from 'node:os';
-import { benchDataset } from './dataset.js';
+import { benchDataset } from './dataset';
 
 it('benchDataset measures a build in a process of its own', async () => {
   const left = (): string[] =>

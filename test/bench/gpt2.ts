@@ -85,6 +85,7 @@ export async function benchGpt2(
 
 /** The machine's own speed, measured between steps: where it changes with time, it changes for both. */
 export class GemmPeak {
+  private result?: Float32Array;
   private constructor(
     private readonly engine: Engine,
     private readonly product: CompiledFunction,
@@ -125,7 +126,6 @@ export class GemmPeak {
     }
     return (2 * size ** 3) / best / 1e6;
   }
-  private result?: Float32Array;
 
   dispose(): Promise<void> {
     return this.engine.dispose();

@@ -6,7 +6,7 @@ import { promises as fs } from 'node:fs';
 import path from 'node:path';
 import { mistral, storedName, writeCheckpoint } from '../../lib/models';
 import type { TensorSource } from '../../lib/models';
-import { fillNormal } from '../../lib/models/parameters';
+import { fillNormal } from '../../lib/models/weights/parameters';
 
 /** Numbers that are drawn; tensors repeat them from different places, which is fast and random enough for timing. */
 const DRAWN = 1 << 20;

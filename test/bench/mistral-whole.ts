@@ -22,12 +22,13 @@ import {
 } from '../../lib/models';
 import type { CausalLM, DevicePlan, FromPretrainedOptions } from '../../lib/models';
 import { requireFreeSpace } from '../../lib/files';
-import type { GenerateCommandResult } from '../../lib/generate-command';
+import type { GenerateCommandResult } from '../../lib/cli/generate';
 import { BitsAndBytesConfig } from '../../lib/quantization';
 import { AutoTokenizer } from '../../lib/tokenizer';
 import type { Batch } from '../../lib/types';
 import { productGflops } from './mistral';
 import { writeMistralCheckpoint } from './mistral-checkpoint';
+import { CLI } from '../support/paths';
 
 export interface WholeBenchOptions {
   /** Decoder layers; default 32, the real number. 32 need 19 GB of disk, each one less 0.56 GB less. */
@@ -139,9 +140,8 @@ function inProcess<Result>(request: PhaseRequest): Result {
 }
 
 function generateInProcess(folder: string): GenerateCommandResult {
-  const cli = path.resolve(__dirname, '../../lib/cli.js');
   const words = ['generate', '--model', path.join(folder, 'nf4'), '--adapter', path.join(folder, 'adapter')];
-  const printed = execFileSync(process.execPath, [cli, ...words, '-n', '8', '--json', 'The race was'], {
+  const printed = execFileSync(process.execPath, [CLI, ...words, '-n', '8', '--json', 'The race was'], {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'inherit'],
   });

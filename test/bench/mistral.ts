@@ -15,10 +15,10 @@ import {
   peakMemoryBytes,
 } from '../../lib/models';
 import type { FrozenLayer } from '../../lib/models';
-import { DeviceLayers, placeOnDevice } from '../../lib/models/device-layers';
-import type { DeviceLayer } from '../../lib/models/device-layers';
-import { ResidentLayers } from '../../lib/models/frozen-layers';
-import { allocateParameters } from '../../lib/models/parameters';
+import { DeviceLayers, placeOnDevice } from '../../lib/models/weights/device-layers';
+import type { DeviceLayer } from '../../lib/models/weights/device-layers';
+import { ResidentLayers } from '../../lib/models/weights/frozen-layers';
+import { allocateParameters } from '../../lib/models/weights/parameters';
 import { BitsAndBytesConfig, dynamicCodeBook, fourBitCodeBook } from '../../lib/quantization';
 import type { QuantizedTensor } from '../../lib/quantization';
 import type { Batch } from '../../lib/types';

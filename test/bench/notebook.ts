@@ -3,7 +3,8 @@
  * its type-check, and a cell's overhead afterwards. To reach: an import under 2 s, a cell under 150 ms.
  */
 import path from 'node:path';
-import { KernelClient } from '../../lib/notebook/kernel-client';
+import { KernelClient } from '../../lib/notebook/kernel/kernel-client';
+import { ROOT } from '../support/paths';
 
 /** Figures of one kernel. */
 export interface NotebookBench {
@@ -33,7 +34,7 @@ const LIMIT_CELL_MS = 150;
 const median = (values: readonly number[]): number =>
   [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 
-const notebooks = path.join(__dirname, '..', '..', '..', 'notebooks');
+const notebooks = path.join(ROOT, 'notebooks');
 const importCell = "import * as tb from 'tunebook';";
 
 async function timed(task: () => Promise<unknown>): Promise<number> {

@@ -12,8 +12,7 @@ import type { CausalLM } from '../../lib/models';
 import { AutoTokenizer } from '../../lib/tokenizer';
 import { Trainer, TrainingArguments } from '../../lib/trainer';
 import type { PreflightReport, TrainingOptions } from '../../lib/trainer';
-
-const root = path.resolve(__dirname, '..', '..', '..');
+import { ROOT } from '../support/paths';
 
 interface Configuration {
   readonly name: string;
@@ -114,7 +113,7 @@ function measure(index: number, preflight: boolean): Measured {
 async function child(index: number, preflight: boolean): Promise<void> {
   const { model: make, options } = CONFIGURATIONS[index];
   const tokenizer = await AutoTokenizer.fromPretrained('gpt2-mini');
-  const { records } = await loadRecords(path.join(root, 'data/hyrox/hyrox-sample.jsonl'), {});
+  const { records } = await loadRecords(path.join(ROOT, 'data/hyrox/hyrox-sample.jsonl'), {});
   const template = instructionTemplate({ system: 'You are a Hyrox coach. Give feedback on the race.' });
   const { examples } = encodeRecords(records, { tokenizer, template, maxLength: 320, labels: 'response' });
   const outputDir = fs.mkdtempSync(path.join(os.tmpdir(), 'tunebook-bench-'));

@@ -9,7 +9,7 @@ import { AutoModelForCausalLM } from '../../lib/models';
 import { Trainer, TrainingArguments } from '../../lib/trainer';
 import type { TrainerCallback } from '../../lib/trainer';
 import type { EncodedExample } from '../../lib/types';
-import { setFarAlong } from '../trainer/far-checkpoint';
+import { setFarAlong } from '../trainer/checkpoints/far-checkpoint';
 
 const STEP = 1_000_000;
 const [BATCH, ACCUMULATION] = [4, 4];

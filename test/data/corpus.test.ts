@@ -3,8 +3,8 @@ import { describe, it } from 'node:test';
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
-import { raceCorpus } from '../../data/corpus/generate.js';
-import { SAMPLE_FOLDER } from '../../data/hyrox/generate.js';
+import { raceCorpus } from '../../data/corpus/generate';
+import { SAMPLE_FOLDER } from '../../data/hyrox/generate';
 
 const documents = [...raceCorpus({ seed: 7, documents: 48000 })];
 const text = documents.join('\n');

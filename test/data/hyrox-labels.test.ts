@@ -4,8 +4,9 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { SAMPLE_FOLDER, writeLabels } from '../../data/hyrox/generate.js';
-import { readContext, slowSegments, verdictOf, type FeedbackRecord } from '../../lib/dataset/hyrox/index.js';
+import { SAMPLE_FOLDER, writeLabels } from '../../data/hyrox/generate';
+import { readContext, slowSegments, verdictOf } from '../../lib/hyrox';
+import type { FeedbackRecord } from '../../lib/hyrox';
 
 describe('label files of the sample', () => {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'tunebook-labels-'));

@@ -3,11 +3,11 @@ import { describe, it } from 'node:test';
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
-import { generateSample, loadCalibration, SAMPLE_FOLDER } from '../../data/hyrox/generate.js';
-import { measure } from '../../data/hyrox/calibrate.js';
-import { FILE_COLUMNS, RACE_ORDER, SUMS, TIME_COLUMNS } from '../../lib/dataset/hyrox/columns.js';
-import { labelAsPublished } from '../../lib/dataset/hyrox/as-published.js';
-import { readRaces } from '../../lib/dataset/hyrox/read.js';
+import { generateSample, loadCalibration, SAMPLE_FOLDER } from '../../data/hyrox/generate';
+import { measure } from '../../data/hyrox/calibrate';
+import { FILE_COLUMNS, RACE_ORDER, SUMS, TIME_COLUMNS } from '../../lib/hyrox/columns';
+import { labelAsPublished } from '../../lib/hyrox/as-published';
+import { readRaces } from '../../lib/hyrox/read';
 
 const csv = path.join(SAMPLE_FOLDER, 'hyrox-sample.csv');
 const calibration = loadCalibration();

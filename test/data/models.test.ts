@@ -8,8 +8,9 @@ import { AutoModelForCausalLM } from '../../lib/models';
 import type { CausalLM } from '../../lib/models';
 import { BitsAndBytesConfig } from '../../lib/quantization';
 import { AutoTokenizer, checkTokenizerFits } from '../../lib/tokenizer';
+import { ROOT } from '../support/paths';
 
-const ROOT = path.resolve(__dirname, '../../../data/models');
+const MODELS = path.join(ROOT, 'data', 'models');
 
 /** Mean loss in nats per token on documents of another seed than the training's. */
 async function corpusLoss(model: CausalLM, name: string): Promise<number> {
@@ -30,9 +31,9 @@ for (const [name, vocabSize, limit] of [
 ] as const) {
   describe(name, () => {
     it('has at most 12 MB, and the real tokenizer', async () => {
-      const files = await fs.readdir(path.join(ROOT, name));
+      const files = await fs.readdir(path.join(MODELS, name));
       const sizes = await Promise.all(
-        files.map(async (file) => (await fs.stat(path.join(ROOT, name, file))).size),
+        files.map(async (file) => (await fs.stat(path.join(MODELS, name, file))).size),
       );
       const total = sizes.reduce((sum, size) => sum + size, 0);
       assert.ok(total <= 12e6 && total > 1e6, `${total} bytes`);

@@ -3,14 +3,8 @@
  */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import {
-  batchOrder,
-  bucketLengths,
-  createDataCollator,
-  createRandom,
-  packExamples,
-} from '../../lib/dataset/index.js';
-import type { EncodedExample } from '../../lib/types.js';
+import { batchOrder, bucketLengths, createDataCollator, createRandom, packExamples } from '../../lib/dataset';
+import type { EncodedExample } from '../../lib/types';
 
 /** Ids 10, 11, ...; the first `prompt` labels ignored. */
 function example(length: number, prompt = 0, first = 10): EncodedExample {

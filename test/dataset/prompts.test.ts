@@ -10,10 +10,11 @@ import {
   encodeRecords,
   formatPrompt,
   instructionTemplate,
-  type DataRecord,
-} from '../../lib/dataset/index.js';
-import { AutoTokenizer, type PretrainedTokenizer } from '../../lib/tokenizer/index.js';
-import type { Tokenizer } from '../../lib/types.js';
+} from '../../lib/dataset';
+import type { DataRecord } from '../../lib/dataset';
+import { AutoTokenizer } from '../../lib/tokenizer';
+import type { PretrainedTokenizer } from '../../lib/tokenizer';
+import type { Tokenizer } from '../../lib/types';
 
 let gpt2: PretrainedTokenizer;
 let mistral: PretrainedTokenizer;

@@ -8,9 +8,11 @@ import os from 'node:os';
 import path from 'node:path';
 import { after, describe, it } from 'node:test';
 import zlib from 'node:zlib';
-import { loadRecords, type LoadOptions } from '../../lib/dataset/index.js';
+import { loadRecords } from '../../lib/dataset';
+import type { LoadOptions } from '../../lib/dataset';
+import { ROOT } from '../support/paths';
 
-const golden = path.resolve(__dirname, '..', '..', '..', 'test', 'golden', 'dataset');
+const golden = path.join(ROOT, 'test', 'golden', 'dataset');
 const scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'tunebook-records-'));
 after(() => fs.rmSync(scratch, { recursive: true, force: true }));
 

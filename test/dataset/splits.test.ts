@@ -6,15 +6,10 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, describe, it } from 'node:test';
-import {
-  createRandom,
-  loadSplits,
-  saveSplits,
-  splitRecords,
-  trainTestSplit,
-} from '../../lib/dataset/index.js';
+import { createRandom, loadSplits, saveSplits, splitRecords, trainTestSplit } from '../../lib/dataset';
+import { ROOT } from '../support/paths';
 
-const golden = path.resolve(__dirname, '..', '..', '..', 'test', 'golden', 'dataset');
+const golden = path.join(ROOT, 'test', 'golden', 'dataset');
 const scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'tunebook-splits-'));
 after(() => fs.rmSync(scratch, { recursive: true, force: true }));
 

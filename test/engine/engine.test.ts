@@ -7,8 +7,8 @@ import { after, before, describe, it } from 'node:test';
 import { createEngine, layerNorm, linear, tf } from '../../lib/engine';
 import type { CompiledVjp, Engine, NamedTensors, TensorFunction, VjpRequest } from '../../lib/engine';
 import type { HostTensor } from '../../lib/types';
-import { assertClose } from './assert-close';
-import { normal } from './kernel-case';
+import { assertClose } from '../support/assert-close';
+import { normal } from './kernels/kernel-case';
 
 const float = (...shape: number[]): { shape: number[]; dtype: 'float32' } => ({ shape, dtype: 'float32' });
 

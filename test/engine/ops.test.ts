@@ -16,8 +16,8 @@ import {
   tf,
 } from '../../lib/engine';
 import type { Engine, LinearCrossEntropyRequest, TensorFunction } from '../../lib/engine';
-import { assertClose } from './assert-close';
-import { normal } from './kernel-case';
+import { assertClose } from '../support/assert-close';
+import { normal } from './kernels/kernel-case';
 
 describe('operations', () => {
   let engine: Engine;

@@ -12,8 +12,8 @@ import {
   segmentF1,
   supportedNumbers,
   verdictAccuracy,
-} from '../../lib/eval/index.js';
-import { PLAIN_TEMPLATES, RICH_TEMPLATES } from '../../lib/dataset/hyrox/index.js';
+} from '../../lib/eval';
+import { PLAIN_TEMPLATES, RICH_TEMPLATES } from '../../lib/hyrox';
 
 const SLOWER = 'You performed slower than expected by more than 3 minutes.';
 const CLOSE = 'You performed close to expected levels.';

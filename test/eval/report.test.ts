@@ -7,8 +7,8 @@ import os from 'node:os';
 import path from 'node:path';
 import { after, describe, it } from 'node:test';
 import { JSDOM } from 'jsdom';
-import type { DataRecord } from '../../lib/dataset/index.js';
-import { evaluateGeneration, writeReport } from '../../lib/eval/index.js';
+import type { DataRecord } from '../../lib/dataset';
+import { evaluateGeneration, writeReport } from '../../lib/eval';
 
 const scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'tunebook-report-'));
 after(() => fs.rmSync(scratch, { recursive: true, force: true }));

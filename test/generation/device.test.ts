@@ -1,8 +1,8 @@
 /** Generation on a provider with memory of its own; see `device-suite.ts`. Skipped, with the reason, where there is none. */
 import path from 'node:path';
 import { it } from 'node:test';
-import { findWebGpu } from '../models/vulkan-driver';
-import { assertPassed, runTests } from '../models/webgpu-process';
+import { findWebGpu } from '../support/vulkan-driver';
+import { assertPassed, runTests } from '../support/webgpu-process';
 
 const webGpu = findWebGpu();
 it('keys and values stay on the GPU', { skip: 'reason' in webGpu && webGpu.reason }, async () => {

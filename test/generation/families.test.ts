@@ -8,6 +8,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { generate } from '../../lib/generation';
 import { AutoModelForCausalLM, CausalLM } from '../../lib/models';
+import { ROOT } from '../support/paths';
 
 interface Golden {
   generation: { padTokenId: number; prompts: number[][]; greedy: { newTokens: number[][] } };
@@ -23,7 +24,7 @@ const NO_FROZEN_WEIGHTS = {
 };
 
 for (const family of ['gpt2', 'mistral']) {
-  const folder = path.resolve(__dirname, '../../../test/golden', family);
+  const folder = path.join(ROOT, 'test', 'golden', family);
   const { generation } = JSON.parse(readFileSync(path.join(folder, 'golden.json'), 'utf8')) as Golden;
   const expected = generation.greedy.newTokens;
   const options = {

@@ -11,6 +11,7 @@ import type { GenerateOptions, GenerationResult, TokenEvent } from '../../lib/ge
 import { AutoModelForCausalLM, loadAdapter } from '../../lib/models';
 import type { CausalLM } from '../../lib/models';
 import { byteTokenizer } from './byte-tokenizer';
+import { ROOT } from '../support/paths';
 
 interface Golden {
   generation: {
@@ -21,7 +22,7 @@ interface Golden {
   };
   lora: { greedy: { newTokens: number[][] } };
 }
-const FOLDER = path.resolve(__dirname, '../../../test/golden/gpt2');
+const FOLDER = path.join(ROOT, 'test', 'golden', 'gpt2');
 const { generation: golden, lora } = JSON.parse(
   readFileSync(path.join(FOLDER, 'golden.json'), 'utf8'),
 ) as Golden;

@@ -16,6 +16,7 @@ import {
 } from '../../lib/generation/logits';
 import type { Candidates, Shaping } from '../../lib/generation/logits';
 import { uniformAt } from '../../lib/generation/random';
+import { ROOT } from '../support/paths';
 
 interface GoldenCase {
   options: Partial<Shaping> & { repetitionPenalty?: number };
@@ -24,7 +25,7 @@ interface GoldenCase {
   tokens: number[];
   probabilities: number[];
 }
-const GOLDEN = path.resolve(__dirname, '../../../test/golden/generation/golden.json');
+const GOLDEN = path.join(ROOT, 'test', 'golden', 'generation', 'golden.json');
 const { cases } = JSON.parse(readFileSync(GOLDEN, 'utf8')) as { cases: GoldenCase[] };
 
 const NEUTRAL: Shaping = { temperature: 1, topK: 0, topP: 1 };

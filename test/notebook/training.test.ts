@@ -4,8 +4,8 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { Session } from './kernel-session';
-import type { CellRun } from './kernel-session';
+import { Session } from './kernel/kernel-session';
+import type { CellRun } from './kernel/kernel-session';
 
 const setup = (outputDir: string): string => `
 import * as tb from 'tunebook';

@@ -8,12 +8,11 @@ import os from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
 import { AutoModelForCausalLM, loadAdapter } from '../../lib/models';
-import { checkNotebook } from '../../lib/notebook/check';
-import { joinText, readNotebook, validateNotebook } from '../../lib/notebook/nbformat';
-import { runNotebook } from '../../lib/notebook/runner';
-
-const root = path.resolve(__dirname, '..', '..', '..');
-const notebook = path.join(root, 'notebooks', '02-mistral-lora.ipynb');
+import { checkNotebook } from '../../lib/notebook/repair/check';
+import { joinText, readNotebook, validateNotebook } from '../../lib/notebook/format/nbformat';
+import { runNotebook } from '../../lib/notebook/run/runner';
+import { ROOT } from '../support/paths';
+const notebook = path.join(ROOT, 'notebooks', '02-mistral-lora.ipynb');
 const temporary = fs.mkdtempSync(path.join(os.tmpdir(), 'tunebook-nb02-'));
 after(() => fs.rmSync(temporary, { recursive: true, force: true }));
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { test } from 'node:test';
-import { openCheckpoint, writeCheckpoint } from '../../lib/models/checkpoint';
+import { openCheckpoint, writeCheckpoint } from '../../lib/checkpoint/checkpoint';
 import {
   BitsAndBytesConfig,
   companionsOf,
@@ -10,11 +10,10 @@ import {
   quantize,
   readQuantizedTensor,
   toStoredTensors,
-  type BitsAndBytesOptions,
-  type QuantizedTensorReader,
-  type StoredTensor,
 } from '../../lib/quantization';
-import { temporaryFolder } from '../models/temporary-folder';
+import type { BitsAndBytesOptions, QuantizedTensorReader, StoredTensor } from '../../lib/quantization';
+import { temporaryFolder } from '../support/temporary-folder';
+import { ROOT } from '../support/paths';
 
 const NAME = 'model.layers.0.self_attn.q_proj.weight';
 const values = Float32Array.from({ length: 96 * 32 }, (_, i) => Math.sin(i * 1.7) * 0.05);
@@ -116,7 +115,7 @@ test('what is saved in a checkpoint is loaded again, bit for bit', async (t) => 
 
 test('a checkpoint that the reference tools wrote by the published layout is read', async (t) => {
   // Written by test/golden/mistral/make.py with the safetensors library of Python.
-  const folder = path.resolve(__dirname, '../../../test/golden/mistral/model-nf4');
+  const folder = path.join(ROOT, 'test', 'golden', 'mistral', 'model-nf4');
   const checkpoint = await openCheckpoint(folder);
   t.after(() => checkpoint.close());
   const source = await openCheckpoint(path.join(folder, '../model'));

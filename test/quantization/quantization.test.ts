@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { test } from 'node:test';
-import { openSafetensors } from '../../lib/models/safetensors';
+import { openSafetensors } from '../../lib/checkpoint/safetensors';
 import {
   blockScales,
   dequantize,
@@ -11,10 +11,11 @@ import {
   quantize,
   quantizedSizeBytes,
   startQuantization,
-  type QuantType,
 } from '../../lib/quantization';
+import type { QuantType } from '../../lib/quantization';
+import { ROOT } from '../support/paths';
 
-const GOLDEN = path.resolve(__dirname, '../../../test/golden/quantization/golden.safetensors');
+const GOLDEN = path.join(ROOT, 'test', 'golden', 'quantization', 'golden.safetensors');
 
 test('packed bytes, scales and restored values equal those of the independent script', async (t) => {
   const golden = await openSafetensors(GOLDEN);

@@ -6,9 +6,8 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, describe, it } from 'node:test';
-import { AutoTokenizer, checkTokenizerFits } from '../../lib/tokenizer/index.js';
-
-const root = path.resolve(__dirname, '..', '..', '..');
+import { AutoTokenizer, checkTokenizerFits } from '../../lib/tokenizer';
+import { ROOT } from '../support/paths';
 const scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'tunebook-tokenizer-'));
 after(() => fs.rmSync(scratch, { recursive: true, force: true }));
 
@@ -21,7 +20,7 @@ function folderWith(name: string, files: Readonly<Record<string, string>>): stri
 }
 
 function builtIn(name: string, file: string): string {
-  return fs.readFileSync(path.join(root, 'data', 'tokenizers', name, file), 'utf8');
+  return fs.readFileSync(path.join(ROOT, 'data', 'tokenizers', name, file), 'utf8');
 }
 
 /** Byte-level BPE with five tokens. */

@@ -7,10 +7,9 @@ import http from 'node:http';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, beforeEach, describe, it } from 'node:test';
-import { AutoTokenizer } from '../../lib/tokenizer/index.js';
-
-const root = path.resolve(__dirname, '..', '..', '..');
-const source = path.join(root, 'data', 'tokenizers', 'gpt2');
+import { AutoTokenizer } from '../../lib/tokenizer';
+import { ROOT } from '../support/paths';
+const source = path.join(ROOT, 'data', 'tokenizers', 'gpt2');
 let scratch = '';
 let host = '';
 let requests: string[] = [];

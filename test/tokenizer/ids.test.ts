@@ -9,9 +9,9 @@ import { before, describe, it } from 'node:test';
 import { encode as encodeOpenAi } from 'gpt-3-encoder';
 import { Tiktoken } from 'js-tiktoken/lite';
 import gpt2Ranks from 'js-tiktoken/ranks/gpt2';
-import { AutoTokenizer, type ChatMessage, type PretrainedTokenizer } from '../../lib/tokenizer/index.js';
-
-const root = path.resolve(__dirname, '..', '..', '..');
+import { AutoTokenizer } from '../../lib/tokenizer';
+import type { ChatMessage, PretrainedTokenizer } from '../../lib/tokenizer';
+import { ROOT } from '../support/paths';
 
 interface TokenizerGolden {
   ids: number[][];
@@ -32,7 +32,7 @@ let gpt2: PretrainedTokenizer;
 let mistral: PretrainedTokenizer;
 
 before(async () => {
-  golden = JSON.parse(await readFile(path.join(root, 'test/golden/tokenizer/golden.json'), 'utf8')) as Golden;
+  golden = JSON.parse(await readFile(path.join(ROOT, 'test/golden/tokenizer/golden.json'), 'utf8')) as Golden;
   gpt2 = await AutoTokenizer.fromPretrained('gpt2');
   mistral = await AutoTokenizer.fromPretrained('mistral');
 });

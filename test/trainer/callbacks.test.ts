@@ -10,15 +10,15 @@ import { after, test } from 'node:test';
 import { Trainer, TrainingArguments } from '../../lib/trainer';
 import type { CallbackContext, TrainerCallback } from '../../lib/trainer';
 import { examples, smallModel } from './small-model';
+import { ROOT } from '../support/paths';
 
 interface Golden {
   hooks: string[];
   training: [hook: string, step: number][];
   predict: string[];
 }
-const root = path.resolve(__dirname, '..', '..', '..');
 const golden = JSON.parse(
-  fs.readFileSync(path.join(root, 'test/golden/trainer/hooks.json'), 'utf8'),
+  fs.readFileSync(path.join(ROOT, 'test/golden/trainer/hooks.json'), 'utf8'),
 ) as Golden;
 const temporary = fs.mkdtempSync(path.join(os.tmpdir(), 'tunebook-callbacks-'));
 after(() => fs.rmSync(temporary, { recursive: true, force: true }));

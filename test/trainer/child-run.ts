@@ -6,8 +6,8 @@ import fs from 'node:fs';
 import { getPeftModel, LoraConfig } from '../../lib/models';
 import { Trainer, TrainingArguments } from '../../lib/trainer';
 import type { CallbackContext, TrainerCallback, TrainingOptions } from '../../lib/trainer';
-import { loadOffloaded } from './offloaded-model';
-import type { Offloaded } from './offloaded-model';
+import { loadOffloaded } from './preflight/offloaded-model';
+import type { Offloaded } from './preflight/offloaded-model';
 import { examples, smallModel } from './small-model';
 
 export interface ChildRequest {

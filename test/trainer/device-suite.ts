@@ -20,11 +20,11 @@ import {
 } from '../../lib/models';
 import type { CausalLM } from '../../lib/models';
 import { Trainer, TrainingArguments } from '../../lib/trainer';
-import { gradientNorm } from '../../lib/trainer/gradient-norm';
-import { createOptimizer } from '../../lib/trainer/optimizers';
-import type { OptimizerName } from '../../lib/trainer/optimizers';
+import { gradientNorm } from '../../lib/trainer/optimizers/gradient-norm';
+import { createOptimizer } from '../../lib/trainer/optimizers/optimizers';
+import type { OptimizerName } from '../../lib/trainer/optimizers/optimizers';
 import type { Batch } from '../../lib/types';
-import { assertClose } from '../engine/assert-close';
+import { assertClose } from '../support/assert-close';
 
 const CONFIG = { model_type: 'gpt2', vocab_size: 600, n_positions: 32, n_embd: 32, n_layer: 2, n_head: 2 };
 const load = (provider: Provider): Promise<CausalLM> =>

@@ -11,6 +11,7 @@ import type { CausalLM } from '../../lib/models';
 import { checkpointFault, listCheckpoints, newestWhole, Trainer, TrainingArguments } from '../../lib/trainer';
 import type { TrainerCallback, TrainingOptions } from '../../lib/trainer';
 import type { EncodedExample } from '../../lib/types';
+import { ROOT } from '../support/paths';
 
 interface Golden {
   inputIds: number[][];
@@ -20,9 +21,7 @@ interface Golden {
   adamwClipped: { losses: number[] };
   lora: { losses: number[] };
 }
-
-const root = path.resolve(__dirname, '..', '..', '..');
-const goldenFolder = path.join(root, 'test/golden/gpt2');
+const goldenFolder = path.join(ROOT, 'test/golden/gpt2');
 const golden = JSON.parse(fs.readFileSync(path.join(goldenFolder, 'golden.json'), 'utf8')) as Golden;
 const examples: EncodedExample[] = golden.inputIds.map((ids, i) => {
   const length = golden.attentionMask[i].reduce((a, b) => a + b);

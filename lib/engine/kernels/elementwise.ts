@@ -2,8 +2,8 @@
  * Recorded forms of the element-by-element kernels, with the few simplifications that keep autodiff's
  * graphs small: times one, plus nothing, broadcasts of a constant.
  */
-import type { GraphDtype, Value } from '../graph';
-import type { TraceBackend } from '../trace-backend';
+import type { GraphDtype, Value } from '../graph/graph';
+import type { TraceBackend } from '../graph/trace-backend';
 import { broadcastShape, lower, sameShape } from './registry';
 
 function binary(b: TraceBackend, op: string, x: Value, y: Value, dtype: GraphDtype = x.dtype): Value {

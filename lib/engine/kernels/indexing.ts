@@ -1,9 +1,9 @@
 /**
  * Recorded forms of the kernels that gather and scatter by index.
  */
-import type { Value } from '../graph';
-import { tf } from '../tf';
-import type { TraceBackend } from '../trace-backend';
+import type { Value } from '../graph/graph';
+import { tf } from '../graph/tf';
+import type { TraceBackend } from '../graph/trace-backend';
 import { cast, reshape } from './elementwise';
 import { lower } from './registry';
 

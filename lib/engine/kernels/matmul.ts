@@ -2,8 +2,8 @@
  * Recorded forms of matrix multiplication. One matrix times one matrix becomes Gemm, the fastest path of
  * ONNX Runtime's CPU provider; batches become FusedMatMul there and Transpose + MatMul elsewhere.
  */
-import type { Value } from '../graph';
-import type { TraceBackend } from '../trace-backend';
+import type { Value } from '../graph/graph';
+import type { TraceBackend } from '../graph/trace-backend';
 import { reshape } from './elementwise';
 import { broadcastShape, lower, requireShapes } from './registry';
 

@@ -3,10 +3,10 @@
  */
 import type { NamedTensorInfoMap, TensorInfo } from '@tensorflow/tfjs-core';
 import { TunebookError } from '../../types';
-import { tf } from '../tf';
-import { TRACE_BACKEND, traceBackend } from '../trace-backend';
-import type { TraceBackend } from '../trace-backend';
-import type { Value } from '../graph';
+import { tf } from '../graph/tf';
+import { TRACE_BACKEND, traceBackend } from '../graph/trace-backend';
+import type { TraceBackend } from '../graph/trace-backend';
+import type { Value } from '../graph/graph';
 
 const names = new Set<string>();
 

@@ -1,7 +1,7 @@
 /**
  * Recorded forms of the kernels that move data without computing on it.
  */
-import { tf } from '../tf';
+import { tf } from '../graph/tf';
 import { cast, reshape } from './elementwise';
 import { lower, requireShapes, sameShape, sizeOf } from './registry';
 

@@ -2,9 +2,9 @@
  * Activation functions of the models: plain TensorFlow.js forms, and recorded forms that become one fused
  * operator in the forward pass and a short gradient in the backward pass.
  */
-import { tf } from '../tf';
-import type { Tensor } from '../tf';
-import { isTracing } from '../trace-backend';
+import { tf } from '../graph/tf';
+import type { Tensor } from '../graph/tf';
+import { isTracing } from '../graph/trace-backend';
 import { reshape } from '../kernels/elementwise';
 import { lower } from '../kernels/registry';
 

@@ -2,8 +2,8 @@
  * Scaled dot-product attention (Vaswani et al. 2017) with an additive bias, which carries every mask:
  * causal, padding, packed documents, sliding window.
  */
-import { tf } from '../tf';
-import type { Tensor } from '../tf';
+import { tf } from '../graph/tf';
+import type { Tensor } from '../graph/tf';
 import { dropout } from './dropout';
 
 /** What a forbidden position gets: far below any score, and finite, so that a fully masked row stays finite. */

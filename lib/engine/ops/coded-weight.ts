@@ -3,8 +3,8 @@
  * block. How quantized weights reach hardware that does not read codes itself: an eighth of the bytes travels or
  * stays there, and the values exist while they are used.
  */
-import { tf } from '../tf';
-import type { Tensor } from '../tf';
+import { tf } from '../graph/tf';
+import type { Tensor } from '../graph/tf';
 
 export interface CodedWeight {
   /** uint8 [n] */

@@ -8,8 +8,8 @@
  */
 import type { HostTensor } from '../../types';
 import type { Engine } from '../engine';
-import { tf } from '../tf';
-import type { NamedTensors, Tensor } from '../tf';
+import { tf } from '../graph/tf';
+import type { NamedTensors, Tensor } from '../graph/tf';
 
 /** Rows of the head that are worked on at a time. */
 export const TILE = 2048;

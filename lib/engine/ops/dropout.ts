@@ -6,11 +6,11 @@
  */
 import { lower, sizeOf } from '../kernels/registry';
 import { reshape } from '../kernels/elementwise';
-import type { Value } from '../graph';
-import { tf } from '../tf';
-import type { Tensor } from '../tf';
-import { isTracing } from '../trace-backend';
-import type { TraceBackend } from '../trace-backend';
+import type { Value } from '../graph/graph';
+import { tf } from '../graph/tf';
+import type { Tensor } from '../graph/tf';
+import { isTracing } from '../graph/trace-backend';
+import type { TraceBackend } from '../graph/trace-backend';
 
 export interface DropoutKey {
   readonly seed: number;

@@ -2,12 +2,12 @@
  * Linear map whose weight stays in 4 bits: ONNX Runtime reads codes and block scales itself. Only where its
  * contributed CPU operators are; elsewhere, and for gradients, weights are restored first.
  */
-import type { Value } from '../graph';
+import type { Value } from '../graph/graph';
 import { lower, requireShapes, sizeOf } from '../kernels/registry';
 import { reshape } from '../kernels/elementwise';
-import { tf } from '../tf';
-import type { NamedTensors, Tensor } from '../tf';
-import { isTracing } from '../trace-backend';
+import { tf } from '../graph/tf';
+import type { NamedTensors, Tensor } from '../graph/tf';
+import { isTracing } from '../graph/trace-backend';
 
 /** A weight [out, in] as bitsandbytes packs it, in blocks along its rows. */
 export interface PackedWeight {

@@ -1,9 +1,9 @@
 /**
  * Linear map of the last axis: plain TensorFlow.js form, and a recorded form that becomes one Gemm per pass.
  */
-import { tf } from '../tf';
-import type { NamedTensors, Tensor } from '../tf';
-import { isTracing } from '../trace-backend';
+import { tf } from '../graph/tf';
+import type { NamedTensors, Tensor } from '../graph/tf';
+import { isTracing } from '../graph/trace-backend';
 import { lower, requireShapes, sameShape, sizeOf } from '../kernels/registry';
 import { reshape } from '../kernels/elementwise';
 import { gemm } from '../kernels/matmul';

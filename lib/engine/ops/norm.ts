@@ -2,9 +2,9 @@
  * Layer normalization (Ba et al. 2016) and root-mean-square normalization (Zhang & Sennrich 2019), over the
  * last axis: plain TensorFlow.js forms, and recorded forms that become one fused operator each.
  */
-import { tf } from '../tf';
-import type { Tensor } from '../tf';
-import { isTracing } from '../trace-backend';
+import { tf } from '../graph/tf';
+import type { Tensor } from '../graph/tf';
+import { isTracing } from '../graph/trace-backend';
 import { sumRows } from './linear';
 import { lower, requireShapes, sameShape } from '../kernels/registry';
 

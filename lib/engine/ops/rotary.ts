@@ -5,9 +5,9 @@
  */
 import type { HostTensor } from '../../types';
 import { lower, requireShapes, sameShape } from '../kernels/registry';
-import { tf } from '../tf';
-import type { Tensor } from '../tf';
-import { isTracing } from '../trace-backend';
+import { tf } from '../graph/tf';
+import type { Tensor } from '../graph/tf';
+import { isTracing } from '../graph/trace-backend';
 
 /** Cosine and sine of each token's angles, float32 [B, 1, T, D / 2]. */
 export interface RotaryTables {

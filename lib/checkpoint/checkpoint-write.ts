@@ -1,0 +1,116 @@
+/**
+ * Writing a checkpoint folder: shards of bounded size and the index that names them. All files are written
+ * in full before the first takes its place, so a full disk leaves an older checkpoint as it was.
+ */
+import { promises as fs } from 'node:fs';
+import path from 'node:path';
+import { TunebookError } from '../types';
+import { requireFreeSpace, stageFile } from '../files';
+import type { StagedFile } from '../files';
+import { dtypeSizeBytes, elementCount } from './safetensors-format';
+import { stageSafetensors } from './safetensors-write';
+import type { TensorSource, WriteSafetensorsOptions } from './safetensors-write';
+
+/** How a checkpoint is written. */
+export interface WriteCheckpointOptions extends WriteSafetensorsOptions {
+  /** Most bytes of tensors per file; 5e9 by default, as transformers long had it. A larger tensor gets its own file. */
+  readonly maxShardSizeBytes?: number;
+  /** The files' common name; 'model' by default, 'adapter_model' for adapters. */
+  readonly baseName?: string;
+}
+
+/**
+ * Writes tensors as `model.safetensors`, or as shards and `model.safetensors.index.json` where they are larger
+ * than one shard; removes what an older checkpoint of the same name left over.
+ *
+ * @param folder Made if missing.
+ * @param tensors Written in this order; each one's values are asked for when its turn comes.
+ * @returns The names of the files written, and their bytes together.
+ * @throws {TunebookError} If values do not fit their shape or the disk is full; nothing has changed then.
+ */
+export async function writeCheckpoint(
+  folder: string,
+  tensors: Iterable<TensorSource>,
+  options: WriteCheckpointOptions = {},
+): Promise<{ files: string[]; sizeBytes: number }> {
+  const { maxShardSizeBytes = 5e9, baseName = 'model', ...fileOptions } = options;
+  if (!(maxShardSizeBytes > 0)) {
+    throw new TunebookError(`${folder}: expected maxShardSizeBytes above 0, got ${maxShardSizeBytes}.`);
+  }
+  await fs.mkdir(folder, { recursive: true });
+  const { shards, tensorBytes } = planShards([...tensors], {
+    maxShardSizeBytes,
+    dtype: options.dtype,
+    folder,
+  });
+  await requireFreeSpace(folder, tensorBytes);
+
+  const names = shards.map((_, i) => shardName(baseName, i, shards.length));
+  const staged: StagedFile[] = [];
+  let sizeBytes = 0;
+  try {
+    const sha256: Record<string, string> = {};
+    for (const [i, shard] of shards.entries()) {
+      const file = await stageSafetensors(path.join(folder, names[i]), shard, fileOptions);
+      staged.push(file.staged);
+      sizeBytes += file.sizeBytes;
+      sha256[names[i]] = file.sha256;
+    }
+    if (shards.length > 1) {
+      const weightMap = Object.fromEntries(
+        shards.flatMap((shard, i) => shard.map(({ name }): [string, string] => [name, names[i]])),
+      );
+      const index = { metadata: { total_size: tensorBytes, shard_sha256: sha256 }, weight_map: weightMap };
+      const indexName = `${baseName}.safetensors.index.json`;
+      const text = Buffer.from(`${JSON.stringify(index, null, 2)}\n`);
+      staged.push(await stageFile(path.join(folder, indexName), (sink) => sink(text)));
+      names.push(indexName);
+    }
+    for (const file of staged) await file.commit();
+  } catch (error) {
+    await Promise.all(staged.map((file) => file.discard().catch(() => undefined)));
+    throw error;
+  }
+  await removeLeftovers(folder, baseName, new Set(names));
+  return { files: names, sizeBytes };
+}
+
+/** Fills shards in the given order; a tensor is never cut. */
+function planShards(
+  tensors: readonly TensorSource[],
+  plan: { maxShardSizeBytes: number; dtype: WriteSafetensorsOptions['dtype']; folder: string },
+): { shards: TensorSource[][]; tensorBytes: number } {
+  const shards: TensorSource[][] = [[]];
+  const seen = new Set<string>();
+  let shardBytes = 0;
+  let tensorBytes = 0;
+  for (const tensor of tensors) {
+    const where = `${plan.folder}: tensor "${tensor.name}"`;
+    if (seen.has(tensor.name)) throw new TunebookError(`${where} is given twice.`);
+    seen.add(tensor.name);
+    const sizeBytes = elementCount(tensor.shape, where) * dtypeSizeBytes(tensor.dtype ?? plan.dtype ?? 'F32');
+    if (shardBytes > 0 && shardBytes + sizeBytes > plan.maxShardSizeBytes) {
+      shards.push([]);
+      shardBytes = 0;
+    }
+    shards[shards.length - 1].push(tensor);
+    shardBytes += sizeBytes;
+    tensorBytes += sizeBytes;
+  }
+  return { shards, tensorBytes };
+}
+
+function shardName(baseName: string, index: number, count: number): string {
+  if (count === 1) return `${baseName}.safetensors`;
+  const pad = (n: number): string => String(n).padStart(5, '0');
+  return `${baseName}-${pad(index + 1)}-of-${pad(count)}.safetensors`;
+}
+
+/** An older checkpoint in other pieces would be found before this one, or waste its bytes. */
+async function removeLeftovers(folder: string, baseName: string, kept: ReadonlySet<string>): Promise<void> {
+  for (const file of await fs.readdir(folder)) {
+    if (!file.startsWith(baseName) || kept.has(file)) continue;
+    const rest = file.slice(baseName.length);
+    if (/^(-\d{5}-of-\d{5})?\.safetensors(\.index\.json)?$/.test(rest)) await fs.rm(path.join(folder, file));
+  }
+}

@@ -1,0 +1,164 @@
+/**
+ * A Hugging Face checkpoint folder as one table of tensors, whichever file each is in. Models read from here
+ * tensor by tensor and are written back shard by shard, never whole in memory.
+ */
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import path from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { TunebookError } from '../types';
+import { findCheckpointFiles } from './checkpoint-layout';
+import type { CheckpointLayout } from './checkpoint-layout';
+import { openSafetensors } from './safetensors';
+import type { ElementRange, SafetensorsFile, TensorInfo } from './safetensors';
+
+export { writeCheckpoint } from './checkpoint-write';
+export type { WriteCheckpointOptions } from './checkpoint-write';
+export { matchStateDict } from './checkpoint-match';
+export type { MatchStateDictOptions } from './checkpoint-match';
+
+/** What a checkpoint knows of a tensor before reading it. */
+export interface CheckpointTensorInfo extends TensorInfo {
+  /** Name of the file inside the folder. */
+  readonly file: string;
+}
+
+/** An open checkpoint folder; `close` it when done. Reads may run at the same time. */
+export interface Checkpoint {
+  readonly folder: string;
+  /** File by file, in the order in which the bytes lie: reading in this order is fastest. */
+  readonly names: readonly string[];
+  /** Names of the safetensors files inside the folder. */
+  readonly files: readonly string[];
+  has(name: string): boolean;
+  /** @throws {TunebookError} If there is no such tensor. */
+  info(name: string): CheckpointTensorInfo;
+  /** The values of a floating-point tensor as float32. @throws {TunebookError} On any other dtype. */
+  read(name: string, range?: ElementRange): Promise<Float32Array>;
+  /** As `read`, into an array that the caller has. */
+  readInto(name: string, out: Float32Array, range?: ElementRange): Promise<void>;
+  /** The bytes of a tensor of any dtype, as they are stored (little-endian). */
+  readBytes(name: string, range?: ElementRange): Promise<Uint8Array>;
+  /**
+   * Reads every shard once and compares its SHA-256 with the one in the index.
+   * @returns False where the index records none (only `writeCheckpoint` records them).
+   * @throws {TunebookError} Naming each shard whose bytes changed.
+   */
+  verify(): Promise<boolean>;
+  close(): Promise<void>;
+}
+
+/** How a checkpoint is opened. */
+export interface OpenCheckpointOptions {
+  /** The files' common name; 'model' by default, 'adapter_model' for adapters. */
+  readonly baseName?: string;
+}
+
+/**
+ * Opens a checkpoint folder: `model.safetensors`, or shards with `model.safetensors.index.json`. Every
+ * header is read and checked against the index; no tensor is read yet.
+ *
+ * @throws {TunebookError} If files are missing, hostile, damaged or do not hold what the index says.
+ */
+export async function openCheckpoint(
+  folder: string,
+  { baseName = 'model' }: OpenCheckpointOptions = {},
+): Promise<Checkpoint> {
+  const layout = await findCheckpointFiles(folder, baseName);
+  const open: SafetensorsFile[] = [];
+  const close = async (): Promise<void> => {
+    await Promise.all(open.map((file) => file.close()));
+  };
+  const home = new Map<string, SafetensorsFile>();
+  try {
+    for (const name of layout.files) {
+      const file = await openSafetensors(path.join(folder, name));
+      open.push(file);
+      addTensors(home, file, layout);
+    }
+    requireEveryTensor(home, layout, folder);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+
+  const fileOf = (name: string): SafetensorsFile => {
+    const file = home.get(name);
+    if (file !== undefined) return file;
+    const last = name.slice(name.lastIndexOf('.') + 1);
+    const near = [...home.keys()].filter((other) => other.endsWith(last));
+    throw new TunebookError(
+      `${folder}: expected a tensor "${name}", got ${home.size} others, for instance ` +
+        `${(near.length > 0 ? near : [...home.keys()]).slice(0, 5).join(', ')}.`,
+    );
+  };
+  return {
+    folder,
+    names: [...home.keys()],
+    files: layout.files,
+    has: (name) => home.has(name),
+    info: (name) => {
+      const file = fileOf(name);
+      return { ...file.info(name), file: path.basename(file.path) };
+    },
+    // Async, so that an unknown name is a rejected promise and not a throw.
+    read: async (name, range) => fileOf(name).read(name, range),
+    readInto: async (name, out, range) => fileOf(name).readInto(name, out, range),
+    readBytes: async (name, range) => fileOf(name).readBytes(name, range),
+    verify: () => verifyShards(folder, layout),
+    close,
+  };
+}
+
+/** Enters the tensors of one shard, which have to be those that the index gives it. */
+function addTensors(
+  home: Map<string, SafetensorsFile>,
+  file: SafetensorsFile,
+  layout: CheckpointLayout,
+): void {
+  const fileName = path.basename(file.path);
+  for (const name of file.names) {
+    const indexed = layout.weightMap?.get(name);
+    if (layout.weightMap !== undefined && indexed !== fileName) {
+      throw new TunebookError(
+        `${file.path}: it holds "${name}", but the index ` +
+          `${indexed === undefined ? 'does not know that tensor' : `places that tensor in ${indexed}`}. ` +
+          'Shards and index do not belong together: download or save them again.',
+      );
+    }
+    home.set(name, file);
+  }
+}
+
+function requireEveryTensor(
+  home: ReadonlyMap<string, SafetensorsFile>,
+  layout: CheckpointLayout,
+  folder: string,
+): void {
+  const missing = [...(layout.weightMap ?? [])].filter(([name]) => !home.has(name));
+  if (missing.length > 0) {
+    const shown = missing.slice(0, 5).map(([name, file]) => `${name} (${file})`);
+    throw new TunebookError(
+      `${folder}: the index names ${missing.length} tensors that their shards do not hold: ${shown.join(', ')}` +
+        `${missing.length > shown.length ? ', ...' : ''}. A shard was replaced: download or save it again.`,
+    );
+  }
+}
+
+async function verifyShards(folder: string, layout: CheckpointLayout): Promise<boolean> {
+  const sums = layout.sha256;
+  if (sums === undefined) return false;
+  const changed: string[] = [];
+  for (const file of layout.files) {
+    const hash = createHash('sha256');
+    await pipeline(createReadStream(path.join(folder, file), { highWaterMark: 1 << 20 }), hash);
+    if (hash.digest('hex') !== sums.get(file)) changed.push(file);
+  }
+  if (changed.length > 0) {
+    throw new TunebookError(
+      `${folder}: the bytes of ${changed.join(', ')} are not those that the index was written for (SHA-256). ` +
+        'Copy or save the checkpoint again.',
+    );
+  }
+  return true;
+}

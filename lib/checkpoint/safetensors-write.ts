@@ -1,0 +1,134 @@
+/**
+ * Writing safetensors files: tensors are asked for one by one while the file is written, so that a model is
+ * never in memory twice; the file appears under its name only when it is whole.
+ */
+import { createHash } from 'node:crypto';
+import path from 'node:path';
+import { TunebookError } from '../types';
+import { requireFreeSpace, stageFile } from '../files';
+import type { ByteSink, StagedFile } from '../files';
+import { float32ToBfloat16, float32ToFloat16 } from './safetensors-convert';
+import { dtypeSizeBytes, elementCount, formatHeader, requireSafeName } from './safetensors-format';
+import type { SafetensorsDtype } from './safetensors-format';
+
+/** The values of one tensor: float32 to be stored as F32, F16 or BF16; or bytes to be stored as they are. */
+export type TensorValues = Float32Array | Uint8Array;
+
+/** A tensor that is to be written. */
+export interface TensorSource {
+  readonly name: string;
+  readonly shape: readonly number[];
+  /** How it is stored; the file's dtype where left out. Other than F32, F16 and BF16 need values as bytes. */
+  readonly dtype?: SafetensorsDtype;
+  /** The values, or a function that makes them when their turn comes and lets go of them afterwards. */
+  readonly values: TensorValues | (() => TensorValues | Promise<TensorValues>);
+}
+
+/** How a safetensors file is written. */
+export interface WriteSafetensorsOptions {
+  /** Stored type of tensors that name none; 'F32' by default. */
+  readonly dtype?: 'F32' | 'F16' | 'BF16';
+  /** Free text for the header; `{ format: 'pt' }` by default, without which transformers refuses the file. */
+  readonly metadata?: Readonly<Record<string, string>>;
+}
+
+/** Bytes that are converted and written at a time. */
+const CHUNK_BYTES = 4 << 20;
+
+/**
+ * Writes a safetensors file, or leaves its place as it was.
+ *
+ * @returns The size of the file in bytes.
+ * @throws {TunebookError} If names repeat, values do not fit their shape, or the disk is full.
+ */
+export async function writeSafetensors(
+  filePath: string,
+  tensors: Iterable<TensorSource>,
+  options: WriteSafetensorsOptions = {},
+): Promise<number> {
+  const { staged, sizeBytes } = await stageSafetensors(filePath, tensors, options);
+  await staged.commit();
+  return sizeBytes;
+}
+
+/**
+ * As `writeSafetensors`, but the file waits under a temporary name until it is committed; also gives the
+ * SHA-256 of its bytes in hex.
+ */
+export async function stageSafetensors(
+  filePath: string,
+  tensors: Iterable<TensorSource>,
+  { dtype: defaultDtype = 'F32', metadata = { format: 'pt' } }: WriteSafetensorsOptions = {},
+): Promise<{ staged: StagedFile; sizeBytes: number; sha256: string }> {
+  const seen = new Set<string>();
+  const planned = [...tensors].map((source) => {
+    requireSafeName(source.name, filePath);
+    if (seen.has(source.name)) {
+      throw new TunebookError(`${filePath}: expected each name once, got "${source.name}" twice.`);
+    }
+    seen.add(source.name);
+    const dtype = source.dtype ?? defaultDtype;
+    const size = elementCount(source.shape, `${filePath}: tensor "${source.name}"`);
+    return {
+      source,
+      name: source.name,
+      dtype,
+      shape: source.shape,
+      size,
+      byteLength: size * dtypeSizeBytes(dtype),
+    };
+  });
+  // Wide elements first, so that every tensor starts at a multiple of its element size.
+  planned.sort((a, b) => dtypeSizeBytes(b.dtype) - dtypeSizeBytes(a.dtype));
+  const header = formatHeader(planned, metadata);
+  const sizeBytes = planned.reduce((sum, { byteLength }) => sum + byteLength, header.byteLength);
+  await requireFreeSpace(path.dirname(filePath), sizeBytes);
+
+  const hash = createHash('sha256');
+  const staged = await stageFile(filePath, async (fileSink) => {
+    const sink: ByteSink = async (bytes) => {
+      hash.update(bytes);
+      await fileSink(bytes);
+    };
+    await sink(header);
+    for (const { source, name, dtype, size, byteLength } of planned) {
+      const where = `${filePath}: tensor "${name}"`;
+      const values = typeof source.values === 'function' ? await source.values() : source.values;
+      if (values instanceof Float32Array) await writeFloats(sink, { values, dtype, size, where });
+      else if (values.byteLength === byteLength) await writeBytes(sink, values);
+      else throw new TunebookError(`${where}: expected ${byteLength} bytes, got ${values.byteLength}.`);
+    }
+  });
+  return { staged, sizeBytes, sha256: hash.digest('hex') };
+}
+
+async function writeFloats(
+  sink: ByteSink,
+  tensor: { values: Float32Array; dtype: SafetensorsDtype; size: number; where: string },
+): Promise<void> {
+  const { values, dtype, size, where } = tensor;
+  if (values.length !== size) {
+    throw new TunebookError(`${where}: expected ${size} values, got ${values.length}.`);
+  }
+  if (dtype === 'F32') {
+    await writeBytes(sink, new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+    return;
+  }
+  if (dtype !== 'F16' && dtype !== 'BF16') {
+    throw new TunebookError(`${where}: expected bytes for dtype ${dtype}, got float32 values.`);
+  }
+  const convert = dtype === 'F16' ? float32ToFloat16 : float32ToBfloat16;
+  const chunkItems = CHUNK_BYTES / 2;
+  const chunk = new Uint16Array(Math.min(chunkItems, values.length));
+  for (let start = 0; start < values.length; start += chunkItems) {
+    const part = values.subarray(start, start + chunkItems);
+    convert(part, chunk);
+    await sink(new Uint8Array(chunk.buffer, 0, part.length * 2));
+  }
+}
+
+async function writeBytes(sink: ByteSink, bytes: Uint8Array): Promise<void> {
+  for (let start = 0; start < bytes.byteLength; start += CHUNK_BYTES) {
+    await sink(bytes.subarray(start, start + CHUNK_BYTES));
+  }
+}

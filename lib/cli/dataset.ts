@@ -1,0 +1,193 @@
+/** `tunebook dataset build`: any table of results to a label file, with a report of all that was found in it. */
+import { InvalidArgumentError, Option } from 'commander';
+import type { Command } from 'commander';
+import { writeFileAtomic } from '../files';
+import { renderTable } from '../notebook';
+import { buildDataset } from '../hyrox';
+import type { BuildResult, Handling, ProblemKind } from '../hyrox';
+
+/** What the command line gives. */
+export interface DatasetBuildOptions {
+  readonly output: string;
+  readonly mode?: 'corrected' | 'asPublished';
+  readonly mapping?: string;
+  readonly answers?: 'rich' | 'plain';
+  readonly onProblem?: Handling;
+  readonly handle?: Partial<Record<ProblemKind, Handling>>;
+  readonly delimiter?: string;
+  readonly seed?: number;
+  readonly report?: string;
+  /** Problems to list. */
+  readonly list: number;
+}
+
+const HANDLINGS: readonly Handling[] = ['skip', 'stop', 'impute', 'keep'];
+
+/** Every kind with what it means; the type makes the list complete. */
+const kinds: Readonly<Record<ProblemKind, string>> = {
+  delimiter: 'columns are not separated by commas',
+  encoding: 'not plain UTF-8',
+  'missing-column': 'a column is not there',
+  'ragged-row': 'too few or too many cells',
+  'missing-value': 'an empty cell',
+  'bad-time': 'no time or number',
+  'mixed-format': 'times written in several ways',
+  'zero-time': 'zero seconds',
+  'impossible-time': 'faster or slower than anyone',
+  'sum-mismatch': 'parts and sum differ',
+  'bad-gender': 'no gender that is known',
+  'bad-age-group': 'no age group',
+  duplicate: 'the same athlete and times again',
+};
+
+const done: Readonly<Record<Handling, string>> = {
+  skip: 'left out',
+  stop: 'stopped',
+  impute: 'imputed',
+  keep: 'kept',
+};
+
+function isHandling(text: string): text is Handling {
+  return (HANDLINGS as readonly string[]).includes(text);
+}
+
+/** `--handle kind=handling`, repeatable. */
+function readHandle(
+  text: string,
+  before: Partial<Record<ProblemKind, Handling>> = {},
+): Partial<Record<ProblemKind, Handling>> {
+  const [kind, handling, ...rest] = text.split('=');
+  if (!(kind in kinds) || handling === undefined || !isHandling(handling) || rest.length > 0)
+    throw new InvalidArgumentError(
+      `expected kind=${HANDLINGS.join('|')}, the kind being one of ${Object.keys(kinds).join(', ')}`,
+    );
+  return { ...before, [kind]: handling };
+}
+
+function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 0) throw new InvalidArgumentError('expected a whole number from 0');
+  return value;
+}
+
+/** One row for each kind of problem. */
+function problemRows({ report }: BuildResult): Record<string, unknown>[] {
+  return (Object.entries(report.counts) as [ProblemKind, number][]).map(([kind, count]) => {
+    const first = report.problems.find((problem) => problem.kind === kind);
+    return {
+      problem: kind,
+      meaning: kinds[kind],
+      count,
+      done: first === undefined ? '' : done[first.handling],
+    };
+  });
+}
+
+/** What the label maker measured, one row for each figure. */
+function figureRows({ figures }: BuildResult): Record<string, unknown>[] {
+  const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
+  if ('usual' in figures) {
+    return [
+      { figure: 'R2 of the expected totals, out of fold', value: figures.expectation.r2.toFixed(4) },
+      { figure: 'residuals that count as usual', value: `${figures.usual[0]} to ${figures.usual[1]}` },
+      ...Object.entries(figures.verdicts).map(([verdict, share]) => ({
+        figure: `verdict "${verdict}"`,
+        value: percent(share),
+      })),
+      { figure: 'segments listed per record', value: figures.segmentsPerRow.toFixed(2) },
+      { figure: 'answers that their context determines', value: percent(figures.determined) },
+    ];
+  }
+  return [
+    { figure: 'inertia of the clusters', value: figures.inertia.toFixed(3) },
+    { figure: 'cluster sizes', value: figures.clusterSizes.join(', ') },
+    { figure: 'R2 on the test part', value: figures.test.r2.toFixed(5) },
+    { figure: 'RMSE on the test part, minutes', value: (figures.test.rmse / 60).toFixed(3) },
+    { figure: 'mean residual, seconds', value: figures.meanResidual.toFixed(1) },
+  ];
+}
+
+/** Where the problems are: those that cost a row first. */
+function placeRows({ report }: BuildResult): Record<string, unknown>[] {
+  const kept = report.problems.filter(({ handling }) => handling === 'keep');
+  const others = report.problems.filter(({ handling }) => handling !== 'keep');
+  return [...others, ...kept].map(({ row, column, kind, reason, handling }) => ({
+    row,
+    column,
+    problem: kind,
+    reason,
+    done: done[handling],
+  }));
+}
+
+/** The report as text: the file, its problems, the labels, what was written. `list` is how many places are shown. */
+export function buildReport(result: BuildResult, list: number): string {
+  const { report, records, output, sizeBytes } = result;
+  const separator = report.delimiter === '\t' ? 'tabs' : `"${report.delimiter}"`;
+  const parts = [
+    `${report.file}: ${report.rows} rows, separated by ${separator}, ${report.encoding}; ${records} labelled.`,
+  ];
+  if (report.kept > records)
+    parts.push(
+      `${report.kept - records} more rows have no label: the published analysis drops those without an age group ` +
+        'and, by its second mistake, as many at the end.',
+    );
+  if (report.extraColumns.length > 0) parts.push(`Columns not used: ${report.extraColumns.join(', ')}.`);
+  const found = Object.values(report.counts).reduce((sum, count) => sum + count, 0);
+  if (found === 0) parts.push('No problem was found.');
+  else {
+    parts.push(renderTable(problemRows(result), { caption: 'Problems', maxRows: 50 }).text);
+    const rows = placeRows(result).slice(0, list);
+    if (rows.length > 0) parts.push(renderTable(rows, { caption: 'Where', maxRows: list }).text);
+    if (found > rows.length)
+      parts.push(`… and ${found - rows.length} more (--list COUNT shows up to 1,000).`);
+  }
+  parts.push(renderTable(figureRows(result), { caption: 'Labels' }).text);
+  parts.push(`Written: ${output}, ${records} records, ${(sizeBytes / 1e6).toFixed(2)} MB.`);
+  return parts.join('\n\n');
+}
+
+/**
+ * Builds the label file and prints the report.
+ * @throws TunebookError where the table, the mapping or an option is wrong; then nothing is written
+ */
+export async function datasetBuildCommand(input: string, options: DatasetBuildOptions): Promise<void> {
+  const { list, report, ...build } = options;
+  const result = await buildDataset({ ...build, input });
+  if (report !== undefined) {
+    const { output, records, sizeBytes, figures } = result;
+    const facts = { output, records, sizeBytes, figures, input: result.report };
+    await writeFileAtomic(report, `${JSON.stringify(facts, null, 2)}\n`);
+  }
+  console.log(buildReport(result, list));
+}
+
+/** Adds `dataset build` to the program. */
+export function addDatasetCommands(program: Command): void {
+  program
+    .command('dataset')
+    .description('make records for training')
+    .command('build')
+    .description('from a table of results to a JSONL of records, with a report of every problem')
+    .argument('<input>', 'CSV, or a table with another separator')
+    .requiredOption('-o, --output <file>', 'the JSONL to write')
+    .addOption(
+      new Option('--mode <mode>', 'labels to make (default: corrected)').choices([
+        'corrected',
+        'asPublished',
+      ]),
+    )
+    .option('--mapping <file>', 'JSON that names the columns, for tables other than Hyrox results')
+    .addOption(new Option('--answers <kind>', 'wording (default: rich)').choices(['rich', 'plain']))
+    .addOption(
+      new Option('--on-problem <handling>', 'what happens to rows with problems (default: skip)').choices(
+        HANDLINGS,
+      ),
+    )
+    .option('--handle <kind=handling>', 'an exception for one kind of problem (repeatable)', readHandle)
+    .option('--delimiter <character>', 'column separator (default: found out)')
+    .option('--seed <number>', 'seed of folds, groups and wordings (default: 42)', wholeNumber)
+    .option('--report <file>', 'also write the report as JSON')
+    .option('--list <count>', 'problems to list one by one', wholeNumber, 10)
+    .action(datasetBuildCommand);
+}

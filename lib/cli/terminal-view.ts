@@ -1,0 +1,193 @@
+/**
+ * A run on the terminal: one line for each finished cell; below, on a real terminal, the running cell with its last
+ * output, its progress and the time, rewritten in place; plain lines otherwise (CI, a file).
+ */
+import { stripVTControlCharacters } from 'node:util';
+import { foldCarriageReturns } from '../notebook/run/cell-outputs';
+import { cellTitle } from '../notebook/run/executed-copy';
+import type { CellResult, RunEvent } from '../notebook/run/runner';
+
+/** Where a view writes; `process.stdout` is one. */
+export interface ViewStream {
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+  write(text: string): unknown;
+}
+
+/** Shows a run's events; `close()` leaves the terminal as it should be. */
+export interface RunView {
+  take(event: RunEvent): void;
+  close(): void;
+}
+
+/** A duration as people read it: `0.4 s`, `12 s`, `3:05 min`, `1:02:03 h`. */
+export function formatDuration(ms: number): string {
+  if (ms < 9_950) return `${(ms / 1000).toFixed(1)} s`;
+  const s = Math.round(ms / 1000);
+  const two = (n: number): string => String(n).padStart(2, '0');
+  if (s < 60) return `${s} s`;
+  if (s < 3600) return `${Math.floor(s / 60)}:${two(s % 60)} min`;
+  return `${Math.floor(s / 3600)}:${two(Math.floor(s / 60) % 60)}:${two(s % 60)} h`;
+}
+
+/** A size as people read it: `812 B`, `4.2 kB`, `11.9 MB`. */
+export function formatSize(bytes: number): string {
+  if (bytes < 1000) return `${bytes} B`;
+  const units = ['kB', 'MB', 'GB', 'TB'];
+  let value = bytes / 1000;
+  let unit = 0;
+  while (value >= 999.95 && unit < units.length - 1) {
+    value /= 1000;
+    unit++;
+  }
+  return `${value.toFixed(1)} ${units[unit]}`;
+}
+
+const LIVE_LINES = 6;
+const REDRAW_MS = 120;
+const PLAIN_PROGRESS_MS = 5000;
+
+/** The text that an event puts on the screen: lines of output, or a progress line that replaces the last one. */
+function eventText(event: RunEvent & { type: 'output' }): { text: string; replaces: boolean } | null {
+  const { kind, content } = event;
+  if (kind === 'stream') return { text: String(content.text), replaces: false };
+  if (kind !== 'update_display_data' && kind !== 'display_data' && kind !== 'execute_result') return null;
+  const plain = (content.data as Record<string, unknown> | undefined)?.['text/plain'];
+  if (typeof plain !== 'string') return null;
+  return { text: `${plain}\n`, replaces: kind === 'update_display_data' };
+}
+
+/**
+ * Makes the view that fits the stream.
+ * @param expectedMs how long each cell took in an earlier run, in order; the time left is shown if given
+ */
+export function makeRunView(stream: ViewStream, expectedMs: readonly number[] = []): RunView {
+  return stream.isTTY ? liveView(stream, expectedMs) : plainView(stream, expectedMs);
+}
+
+function timeLeft(expectedMs: readonly number[], number: number, elapsedMs: number): string {
+  if (expectedMs.length < number) return '';
+  const rest = expectedMs.slice(number).reduce((sum, ms) => sum + ms, 0);
+  const left = rest + Math.max(0, expectedMs[number - 1] - elapsedMs);
+  return `, about ${formatDuration(left)} left`;
+}
+
+function endLine(number: number, of: number, cell: CellResult): string {
+  const mark = cell.status === 'ok' ? 'ok' : cell.status;
+  return `[${number}/${of}] ${mark.padEnd(3)} ${formatDuration(cell.durationMs).padStart(8)}  ${cell.title}`;
+}
+
+function failureLines(cell: CellResult): string {
+  if (cell.status === 'ok') return '';
+  return `${cell.traceback?.join('\n') ?? cell.message ?? cell.status}\n`;
+}
+
+function plainView(stream: ViewStream, expectedMs: readonly number[]): RunView {
+  let lastProgressMs = 0;
+  let atLineStart = true;
+  const write = (text: string): void => {
+    if (text === '') return;
+    stream.write(text);
+    atLineStart = text.endsWith('\n');
+  };
+  const line = (text: string): void => write(`${atLineStart ? '' : '\n'}${text}\n`);
+  return {
+    take(event) {
+      if (event.type === 'start') line(`${event.cells} cells to run`);
+      else if (event.type === 'cell-start') {
+        const left = timeLeft(expectedMs, event.number, 0);
+        line(`[${event.number}/${event.of}] ${cellTitle(event.source)}${left}`);
+        lastProgressMs = 0;
+      } else if (event.type === 'output') {
+        const shown = eventText(event);
+        if (!shown) return;
+        if (shown.replaces) {
+          if (Date.now() - lastProgressMs < PLAIN_PROGRESS_MS) return;
+          lastProgressMs = Date.now();
+        }
+        write(stripVTControlCharacters(shown.text));
+      } else if (event.type === 'cell-end') {
+        line(`${endLine(event.number, event.of, event.cell)}`);
+        write(stripVTControlCharacters(failureLines(event.cell)));
+      } else line(event.text);
+    },
+    close: () => undefined,
+  };
+}
+
+function liveView(stream: ViewStream, expectedMs: readonly number[]): RunView {
+  const start = Date.now();
+  let drawn = 0;
+  let lastDrawMs = 0;
+  let current: { number: number; of: number; title: string; startMs: number } | null = null;
+  let text = '';
+  let progress = '';
+
+  const fit = (line: string): string => {
+    const width = Math.max(20, (stream.columns || 80) - 1);
+    const plain = stripVTControlCharacters(line).replace(/\t/g, '  ');
+    return plain.length > width ? `${plain.slice(0, width - 1)}…` : plain;
+  };
+  const erase = (): void => {
+    if (drawn > 0) stream.write(`\u001b[${drawn}A\u001b[0J`);
+    drawn = 0;
+  };
+  const draw = (): void => {
+    erase();
+    if (!current) return;
+    const elapsed = Date.now() - current.startMs;
+    const times = `${formatDuration(elapsed)} of ${formatDuration(Date.now() - start)}${timeLeft(expectedMs, current.number, elapsed)}`;
+    const lines = [`[${current.number}/${current.of}] ${times}  ${current.title}`];
+    const last = foldCarriageReturns(text).trimEnd().split('\n').slice(-LIVE_LINES);
+    lines.push(...last.filter((line) => line !== '').map((line) => `  ${line}`));
+    lines.push(
+      ...progress
+        .trimEnd()
+        .split('\n')
+        .filter((line) => line !== '')
+        .map((line) => `  ${line}`),
+    );
+    stream.write(lines.map((line) => `${fit(line)}\n`).join(''));
+    drawn = lines.length;
+    lastDrawMs = Date.now();
+  };
+  const timer = setInterval(draw, 500);
+  timer.unref();
+  return {
+    take(event) {
+      switch (event.type) {
+        case 'cell-start':
+          current = {
+            number: event.number,
+            of: event.of,
+            title: cellTitle(event.source),
+            startMs: Date.now(),
+          };
+          text = '';
+          progress = '';
+          return draw();
+        case 'output': {
+          const shown = eventText(event);
+          if (!shown) return;
+          if (shown.replaces) progress = shown.text;
+          else text = (text + shown.text).slice(-8000);
+          if (Date.now() - lastDrawMs > REDRAW_MS) draw();
+          return;
+        }
+        case 'cell-end':
+          current = null;
+          erase();
+          stream.write(`${fit(endLine(event.number, event.of, event.cell))}\n${failureLines(event.cell)}`);
+          return;
+        case 'note':
+          erase();
+          stream.write(`${event.text}\n`);
+      }
+    },
+    close() {
+      clearInterval(timer);
+      current = null;
+      erase();
+    },
+  };
+}

@@ -1,0 +1,157 @@
+/**
+ * From a data file to records. Where it stands: the first step of the dataset room. Each format gives rows
+ * with the line they stand on; this file maps fields, refuses what is malformed, and keeps the report.
+ */
+import { basename, extname } from 'node:path';
+import { z } from 'zod';
+import { TunebookError } from '../../types';
+import { openDataFile } from './data-file';
+import type { DataFile } from './data-file';
+import { readCsv } from './read-csv';
+import { readJson } from './read-json';
+import { readParquet } from './read-parquet';
+import type {
+  DataRecord,
+  JsonValue,
+  LoadedRecords,
+  LoadOptions,
+  RecordFormat,
+  RecordProblem,
+} from '../types';
+
+/** A row as a format reads it: a record, or why there is none. */
+export type Row = { line: number; record: DataRecord } | { line: number; reason: string };
+
+/** Problems that the report keeps; all are counted. */
+const KEPT_PROBLEMS = 100;
+
+const FORMATS: Readonly<Record<string, RecordFormat>> = {
+  '.jsonl': 'jsonl',
+  '.ndjson': 'jsonl',
+  '.json': 'json',
+  '.csv': 'csv',
+  '.tsv': 'csv',
+  '.parquet': 'parquet',
+};
+
+const optionsSchema = z.strictObject({
+  format: z.enum(['jsonl', 'json', 'csv', 'parquet']).optional(),
+  fieldMapping: z.record(z.string(), z.string()).optional(),
+  requiredFields: z.array(z.string()).optional(),
+  strict: z.boolean().default(false),
+  delimiter: z.string().length(1).optional(),
+  encoding: z.string().default('utf-8'),
+  limit: z.int().min(1).optional(),
+});
+
+/**
+ * Reads the records of a JSONL, JSON, CSV or Parquet file. Malformed ones are left out, and named in the
+ * report by file, line and reason; with `strict` the first of them is an error.
+ *
+ * @throws TunebookError where the file is missing, empty, not what its name says, or has no usable record.
+ * @example
+ * const { records, report } = await loadRecords('races.jsonl', { fieldMapping: { response: 'answer' } });
+ */
+export async function loadRecords(path: string, options: LoadOptions = {}): Promise<LoadedRecords> {
+  const parsed = optionsSchema.safeParse(options);
+  if (!parsed.success) throw new TunebookError(`loadRecords: ${z.prettifyError(parsed.error)}`);
+  const { fieldMapping, strict, limit = Number.POSITIVE_INFINITY } = parsed.data;
+  const required = parsed.data.requiredFields ?? Object.keys(fieldMapping ?? {});
+  const format = parsed.data.format ?? formatOf(path);
+  const file = await openDataFile(path, { format, encoding: parsed.data.encoding });
+
+  const records: DataRecord[] = [];
+  const problems: RecordProblem[] = [];
+  let skipped = 0;
+  for await (const row of rowsOf(file, { format, delimiter: parsed.data.delimiter, fieldMapping })) {
+    const checked = 'record' in row ? checkRow(row, { fieldMapping, required }) : row;
+    if ('record' in checked) {
+      records.push(checked.record);
+      if (records.length >= limit) break;
+      continue;
+    }
+    const { line, reason } = checked;
+    if (strict) {
+      throw new TunebookError(
+        `${path}:${line}: ${reason}. Mend the line, or leave out strict to skip and count such lines.`,
+      );
+    }
+    skipped++;
+    if (problems.length < KEPT_PROBLEMS) problems.push({ file: path, line, reason });
+  }
+  if (records.length === 0) throw nothingUsable(path, { format, problems, skipped });
+  const report = { file: path, format, sizeBytes: file.sizeBytes, loaded: records.length, skipped, problems };
+  return { records, report };
+}
+
+function rowsOf(
+  file: DataFile,
+  options: {
+    format: RecordFormat;
+    delimiter: string | undefined;
+    fieldMapping: Readonly<Record<string, string>> | undefined;
+  },
+): AsyncIterable<Row> {
+  switch (options.format) {
+    case 'csv':
+      return readCsv(file, options.delimiter ?? (extname(file.path).toLowerCase() === '.tsv' ? '\t' : ','));
+    case 'parquet':
+      return readParquet(file, options.fieldMapping && Object.values(options.fieldMapping));
+    case 'json':
+    case 'jsonl':
+      return readJson(file, options.format);
+  }
+}
+
+function formatOf(path: string): RecordFormat {
+  const extension = extname(path).toLowerCase();
+  const format = FORMATS[extension];
+  if (format !== undefined) return format;
+  throw new TunebookError(
+    `${path}: expected a name that ends in ${Object.keys(FORMATS).join(', ')}, got ` +
+      `${JSON.stringify(extension || basename(path))}. Say which it is with format.`,
+  );
+}
+
+function checkRow(
+  { line, record }: { line: number; record: DataRecord },
+  options: { fieldMapping: Readonly<Record<string, string>> | undefined; required: readonly string[] },
+): Row {
+  let mapped = record;
+  if (options.fieldMapping !== undefined) {
+    const fields: [string, JsonValue][] = [];
+    for (const [name, source] of Object.entries(options.fieldMapping)) {
+      const value = Object.hasOwn(record, source) ? record[source] : undefined;
+      if (value !== undefined) fields.push([name, value]);
+    }
+    mapped = Object.fromEntries(fields);
+  }
+  for (const field of options.required) {
+    const value = Object.hasOwn(mapped, field) ? mapped[field] : undefined;
+    const source = options.fieldMapping?.[field] ?? field;
+    if (value === undefined) {
+      const has = Object.keys(record).join(', ') || 'nothing';
+      return { line, reason: `expected the field "${source}", got ${has}` };
+    }
+    if (value === null || (typeof value === 'string' && value.trim() === '')) {
+      return { line, reason: `the field "${source}" is empty` };
+    }
+  }
+  return { line, record: mapped };
+}
+
+function nothingUsable(
+  path: string,
+  found: { format: RecordFormat; problems: readonly RecordProblem[]; skipped: number },
+): TunebookError {
+  const first = found.problems[0];
+  if (first === undefined) {
+    return new TunebookError(
+      `${path}: expected ${found.format} records, got none. The file has no data rows.`,
+    );
+  }
+  return new TunebookError(
+    `${path}: expected ${found.format} records, got none that can be used; ${found.skipped} were refused, ` +
+      `the first in line ${first.line}: ${first.reason}.`,
+  );
+}

@@ -1,0 +1,138 @@
+/** Figures as Plotly describes them (JSON), the look that all of ours share, and short ways to the usual kinds. */
+
+/** A Plotly figure: traces and layout, as in plotly.js and plotly.py. */
+export interface Figure {
+  readonly data: readonly Readonly<Record<string, unknown>>[];
+  readonly layout?: Readonly<Record<string, unknown>>;
+}
+
+/** Size of a figure in pixels. */
+export interface FigureSize {
+  /** Default 720. */
+  readonly width?: number;
+  /** Default 420. */
+  readonly height?: number;
+}
+
+/** Grey that has a contrast of 4:1 and more on white and on black. */
+const INK = '#7d7d7d';
+const GRID = 'rgba(127,127,127,0.25)';
+const COLORWAY = [
+  '#2f86d6',
+  '#dc7724',
+  '#35a15a',
+  '#d6504f',
+  '#8f6fc9',
+  '#a06a52',
+  '#d16fb2',
+  '#8a8f29',
+  '#1ba3b2',
+];
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function merge(
+  base: Record<string, unknown>,
+  over: Readonly<Record<string, unknown>>,
+): Record<string, unknown> {
+  const out = { ...base };
+  for (const [key, value] of Object.entries(over)) {
+    const before = out[key];
+    out[key] = isObject(before) && isObject(value) ? merge(before, value) : value;
+  }
+  return out;
+}
+
+/**
+ * The figure with the common look where it sets nothing itself: readable on light and dark backgrounds.
+ * @param margins in pixels, for drawing where nothing can be measured; without them Plotly measures
+ */
+export function styledFigure(
+  figure: Figure,
+  size: FigureSize = {},
+  margins?: Readonly<Record<string, unknown>>,
+): { data: unknown[]; layout: Record<string, unknown> } {
+  const axis = { gridcolor: GRID, zerolinecolor: GRID, linecolor: GRID, automargin: margins === undefined };
+  const layout: Record<string, unknown> = { ...figure.layout };
+  const axes = new Set(['xaxis', 'yaxis', ...Object.keys(layout).filter((key) => /^[xy]axis\d*$/.test(key))]);
+  const base: Record<string, unknown> = {
+    paper_bgcolor: 'rgba(0,0,0,0)',
+    plot_bgcolor: 'rgba(0,0,0,0)',
+    font: { family: 'Helvetica, Arial, sans-serif', size: 12, color: INK },
+    COLORWAY,
+    margin: { l: 60, r: 25, t: layout.title === undefined ? 25 : 50, b: 50, ...margins },
+  };
+  for (const name of axes) base[name] = axis;
+  const merged: Record<string, unknown> = {
+    ...merge(base, layout),
+    width: size.width ?? layout.width ?? 720,
+    height: size.height ?? layout.height ?? 420,
+  };
+  if (typeof merged.title === 'string') merged.title = { text: merged.title };
+  for (const name of axes) {
+    const own = merged[name] as Record<string, unknown>;
+    if (typeof own.title === 'string') merged[name] = { ...own, title: { text: own.title } };
+  }
+  return { data: [...figure.data], layout: merged };
+}
+
+/** The figure's title, or a word for it. */
+export function figureTitle({ data, layout }: Figure): string {
+  const title = layout?.title;
+  const text = isObject(title) ? title.text : title;
+  if (typeof text === 'string') return text;
+  return `${String(data[0]?.type ?? 'line')} figure`;
+}
+
+/** Titles of a figure and of its axes. */
+export interface FigureTitles {
+  readonly title: string;
+  readonly x?: string;
+  readonly y?: string;
+  /** Logarithmic y axis. Default false. */
+  readonly logY?: boolean;
+}
+
+function layoutOf({ title, x, y, logY }: FigureTitles): Record<string, unknown> {
+  return {
+    title: { text: title },
+    xaxis: x === undefined ? {} : { title: { text: x } },
+    yaxis: { ...(y === undefined ? {} : { title: { text: y } }), ...(logY ? { type: 'log' } : {}) },
+  };
+}
+
+/** One line of a line figure. */
+export interface Series {
+  readonly name: string;
+  readonly x: readonly number[];
+  readonly y: readonly number[];
+}
+
+/** Lines over a common axis: losses over steps, for instance. */
+export function lineFigure(series: readonly Series[], titles: FigureTitles): Figure {
+  return {
+    data: series.map(({ name, x, y }) => ({
+      type: 'scatter',
+      mode: x.length < 40 ? 'lines+markers' : 'lines',
+      name,
+      x,
+      y,
+    })),
+    layout: { ...layoutOf(titles), showlegend: series.length > 1 },
+  };
+}
+
+/** How often values occur, in `bins` classes. */
+export function histogramFigure(values: readonly number[], titles: FigureTitles, bins = 30): Figure {
+  return {
+    data: [{ type: 'histogram', x: values, nbinsx: bins }],
+    layout: { ...layoutOf(titles), bargap: 0.05 },
+  };
+}
+
+/** One bar for each name. */
+export function barFigure(bars: Readonly<Record<string, number>>, titles: FigureTitles): Figure {
+  return { data: [{ type: 'bar', x: Object.keys(bars), y: Object.values(bars) }], layout: layoutOf(titles) };
+}

@@ -1,0 +1,84 @@
+/** A progress bar for long work in a cell: rich in Jupyter, one line in a terminal and in the runner's live view. */
+import { TunebookError } from '../types';
+import { displayHandle, escapeHtml } from './display';
+
+/** Settings of a progress bar. */
+export interface ProgressOptions {
+  /** Number of units that are all of the work. */
+  readonly total: number;
+  /** Units that were done before the bar began; speed and time left count from there. Default 0. */
+  readonly start?: number;
+  /** What is done. */
+  readonly label?: string;
+  /** Name of a unit, for the speed: `step` gives `3.2 steps/s`. Default `step`. */
+  readonly unit?: string;
+  /** Shortest time between two updates of the display, in ms. Default 200. */
+  readonly throttleMs?: number;
+}
+
+/** A running progress bar. */
+export interface ProgressBar {
+  /** Shows that `done` units are done; `note` stands behind the bar (a loss, a speed). */
+  update(done: number, note?: string): void;
+  /** Shows the bar as full, or where it stopped, and how long it took. */
+  finish(note?: string): void;
+}
+
+/** Minutes and seconds, with hours where there are some: `0:07`, `12:30`, `1:02:03`. */
+export function clockTime(ms: number): string {
+  const s = Math.max(0, Math.round(ms / 1000));
+  const two = (n: number): string => String(n).padStart(2, '0');
+  const minutes = Math.floor(s / 60) % 60;
+  return s < 3600 ? `${minutes}:${two(s % 60)}` : `${Math.floor(s / 3600)}:${two(minutes)}:${two(s % 60)}`;
+}
+
+const WIDTH = 24;
+
+/**
+ * Starts a progress bar.
+ * @throws TunebookError when `total` is not a number above 0
+ */
+export function progressBar(options: ProgressOptions): ProgressBar {
+  const { total, start = 0, label = '', unit = 'step', throttleMs = 200 } = options;
+  if (!(total > 0 && Number.isFinite(total)))
+    throw new TunebookError(`progressBar: expected a total above 0, got ${total}`);
+  const handle = displayHandle();
+  const startMs = Date.now();
+  let lastMs = -Infinity;
+  let lastDone = start;
+
+  const draw = (done: number, note: string, ended: boolean): void => {
+    const elapsedMs = Date.now() - startMs;
+    const share = Math.min(1, Math.max(0, done / total));
+    const filled = Math.round(share * WIDTH);
+    const rate = elapsedMs > 0 ? ((done - start) / elapsedMs) * 1000 : 0;
+    const speed =
+      rate <= 0 ? '' : rate >= 1 ? `${rate.toFixed(1)} ${unit}s/s` : `${(1 / rate).toFixed(1)} s/${unit}`;
+    const time = ended
+      ? `took ${clockTime(elapsedMs)}`
+      : `${clockTime(elapsedMs)}${done > start ? `, ${clockTime((elapsedMs / (done - start)) * (total - done))} left` : ''}`;
+    const parts = [`${done}/${total}`, speed, time, note].filter((fact) => fact !== '');
+    const facts = parts.join(' · ');
+    const unbroken = parts.map((fact) => fact.replaceAll(' ', '\u00a0')).join(' · ');
+    const head = label === '' ? '' : `${label} `;
+    handle.update({
+      'text/html':
+        `<div style="font-family:monospace;white-space:pre-wrap">${escapeHtml(head)}` +
+        `<progress value="${share}" max="1" style="width:16em;vertical-align:middle"></progress> ` +
+        `${Math.floor(share * 100)} % · ${escapeHtml(unbroken)}</div>`,
+      'text/plain': `${head}${'█'.repeat(filled)}${'░'.repeat(WIDTH - filled)} ${Math.floor(share * 100)} % · ${facts}`,
+    });
+  };
+  draw(start, '', false);
+  return {
+    update(done, note = '') {
+      lastDone = done;
+      if (Date.now() - lastMs < throttleMs && done < total) return;
+      lastMs = Date.now();
+      draw(done, note, false);
+    },
+    finish(note = '') {
+      draw(lastDone, note, true);
+    },
+  };
+}

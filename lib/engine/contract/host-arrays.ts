@@ -1,0 +1,55 @@
+/**
+ * Host arrays at the engine's edge: what goes in must have the shapes and types that
+ * the function was made for. Compiled and eager engines complain in the same words.
+ */
+import { TunebookError } from '../../types';
+import type { HostTensor } from '../../types';
+import type { Signature } from './functions';
+
+/** Inputs by name: float32, int32, and bytes where a function takes packed weights. */
+export type Feeds = Readonly<Record<string, HostTensor>>;
+
+/** @throws TunebookError where `feed` is missing, or not of the shape and type that the function was made for. */
+export function checkedFeed(
+  name: string,
+  wanted: { readonly dtype: string; readonly shape: readonly number[] },
+  feed: HostTensor | undefined,
+): HostTensor {
+  const expected = `engine.run: expected '${name}' ${wanted.dtype} [${wanted.shape.join(', ')}]`;
+  if (feed === undefined) throw new TunebookError(`${expected}, got nothing. Feed every input.`);
+  const dtype = dtypeOf(feed.data);
+  const sameShape =
+    feed.shape.length === wanted.shape.length && feed.shape.every((size, i) => size === wanted.shape[i]);
+  if (dtype !== wanted.dtype || !sameShape) {
+    throw new TunebookError(
+      `${expected}, got ${dtype} [${feed.shape.join(', ')}]. ` +
+        `A compiled function is made for one set of shapes: compile it for these.`,
+    );
+  }
+  const length = wanted.shape.reduce((product, size) => product * size, 1);
+  if (feed.data.length !== length) {
+    throw new TunebookError(
+      `${expected}, which has ${length} elements, got an array of ${feed.data.length}.`,
+    );
+  }
+  return feed;
+}
+
+/** The signature that feeds have. */
+export function signatureOf(feeds: Feeds): Signature {
+  return Object.fromEntries(
+    Object.entries(feeds).map(([name, { data, shape }]) => {
+      const dtype = data instanceof Float32Array ? 'float32' : data instanceof Uint8Array ? 'uint8' : 'int32';
+      const size = shape.reduce((product, length) => product * length, 1);
+      if (data.length !== size) throw new Error(`internal: ${name} does not fill [${shape}]`);
+      return [name, { shape, dtype }];
+    }),
+  );
+}
+
+function dtypeOf(data: unknown): string {
+  if (data instanceof Float32Array) return 'float32';
+  if (data instanceof Int32Array) return 'int32';
+  if (data instanceof Uint8Array) return 'uint8';
+  return data === null || data === undefined ? String(data) : data.constructor.name;
+}

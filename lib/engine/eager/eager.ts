@@ -1,0 +1,147 @@
+/**
+ * The eager engine: functions run operation by operation on a TensorFlow.js backend. The reference that
+ * compiled functions are tested against, and what a person debugs in.
+ */
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { TunebookError } from '../../types';
+import type { HostTensor } from '../../types';
+import type { CompiledFunction, CompiledVjp, Engine } from '../engine';
+import { checkedFeed } from '../contract/host-arrays';
+import type { Feeds } from '../contract/host-arrays';
+import { tf } from '../graph/tf';
+import type { NamedTensors, Tensor } from '../graph/tf';
+import { checkVjpRequest, differentiable, namedTensors, requireInfluence } from '../contract/functions';
+import type { Signature, TensorFunction, TensorSpec, VjpRequest } from '../contract/functions';
+import { enableWasm } from './wasm';
+
+export class EagerEngine implements Engine {
+  readonly compileMs = 0;
+  private constructor(
+    readonly name: string,
+    private readonly backend: string,
+  ) {}
+
+  static async create(backend: 'cpu' | 'wasm' | 'tensorflow', threads: number): Promise<EagerEngine> {
+    if (backend === 'wasm') await enableWasm(threads);
+    if (backend === 'tensorflow') loadNative();
+    if (!(await tf.setBackend(backend))) {
+      throw new TunebookError(
+        `createEngine: TensorFlow.js's '${backend}' backend did not start on this machine.`,
+      );
+    }
+    await tf.ready();
+    return new EagerEngine(`eager:${backend}`, backend);
+  }
+
+  async compile(fn: TensorFunction, signature: Signature): Promise<CompiledFunction> {
+    return { run: (feeds, options) => this.run(fn, signature, feeds, options?.into) };
+  }
+
+  /** Keeps no residuals: the backward pass runs the function again, under TensorFlow.js's tape. */
+  async compileVjp(request: VjpRequest): Promise<CompiledVjp> {
+    const { fn, signature, wrt, output, accumulate = [] } = request;
+    checkVjpRequest(request);
+    return {
+      residualBytes: 0,
+      forward: async (feeds, options) => ({
+        outputs: await this.run(fn, signature, feeds, options?.into),
+        residuals: {},
+      }),
+      backward: (feeds, _residuals, upstream, options) => {
+        const withUpstream: Record<string, TensorSpec> = {
+          ...signature,
+          upstream: { shape: upstream.shape, dtype: 'float32' },
+        };
+        for (const name of accumulate) withUpstream[`acc_${name}`] = signature[name];
+        const gradients: TensorFunction = (inputs) => {
+          const { upstream: dy, ...rest } = inputs;
+          const xs = wrt.map((name) => rest[name]);
+          const value = (): Tensor => differentiable(namedTensors(fn(rest)), output);
+          const { grads } = tf.engine().gradients(value, xs, dy, true);
+          wrt.forEach((name, i) => requireInfluence(grads[i], name, output));
+          return Object.fromEntries(
+            wrt.map((name, i) => [
+              `d_${name}`,
+              accumulate.includes(name) ? tf.add(grads[i], rest[`acc_${name}`]) : grads[i],
+            ]),
+          );
+        };
+        return this.run(gradients, withUpstream, { ...feeds, upstream }, options?.into);
+      },
+    };
+  }
+
+  async dispose(): Promise<void> {}
+
+  private async run(
+    fn: TensorFunction,
+    signature: Signature,
+    feeds: Feeds,
+    into: Readonly<Record<string, Float32Array>> = {},
+  ): Promise<Record<string, HostTensor>> {
+    // The backend has started, so this takes effect at once; nothing may come between it and the function.
+    void tf.setBackend(this.backend);
+    const results = tf.tidy(() => {
+      const tensors: NamedTensors = {};
+      for (const [name, spec] of Object.entries(signature)) tensors[name] = asTensor(name, spec, feeds[name]);
+      return namedTensors(fn(tensors));
+    });
+    try {
+      const outputs: Record<string, HostTensor> = {};
+      for (const [name, tensor] of Object.entries(results)) {
+        const data = await tensor.data();
+        if (into[name] !== undefined) into[name].set(data);
+        outputs[name] = { data: into[name] ?? asHostArray(tensor.dtype, data), shape: tensor.shape };
+      }
+      return outputs;
+    } finally {
+      tf.dispose(results);
+    }
+  }
+}
+
+function asTensor(name: string, spec: Signature[string], feed: HostTensor | undefined): Tensor {
+  const { data, shape } = checkedFeed(name, spec, feed);
+  // A copy: backends may keep the array that they are given, and ours are written again in later steps.
+  if (spec.dtype === 'uint8') return tf.tensor(Int32Array.from(data), [...shape], 'int32');
+  return tf.tensor(data.slice(), [...shape], spec.dtype);
+}
+
+/** Of the tensor's type: TensorFlow.js keeps the source's array where a cast loses nothing. */
+function asHostArray(dtype: string, data: ArrayLike<number>): Float32Array | Int32Array {
+  if (dtype === 'int32') return data instanceof Int32Array ? data : Int32Array.from(data);
+  return data instanceof Float32Array ? data : Float32Array.from(data);
+}
+
+/**
+ * TensorFlow's own library, where @tensorflow/tfjs-node-gpu or tfjs-node is installed with its binary: here, in
+ * the user's project, or in the folder that TUNEBOOK_TFJS_NODE names. TensorFlow.js keeps its engine and its
+ * kernels on the global object, so the backend arrives in ours even where the package brings a copy of its own.
+ */
+function loadNative(): void {
+  if (tf.findBackend('tensorflow') !== null) return;
+  const failures: string[] = [];
+  const installed = ['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node'];
+  const fromProject = createRequire(path.join(process.cwd(), 'package.json'));
+  const places: [NodeRequire, string][] = [
+    ...installed.map((name): [NodeRequire, string] => [createRequire(__filename), name]),
+    ...installed.map((name): [NodeRequire, string] => [fromProject, name]),
+  ];
+  const named = process.env.TUNEBOOK_TFJS_NODE;
+  if (named !== undefined) places.unshift([fromProject, path.resolve(named)]);
+  for (const [load, place] of places) {
+    try {
+      load(place);
+      if (tf.findBackend('tensorflow') !== null) return;
+      failures.push(`${place} brought no native backend`);
+    } catch (error) {
+      failures.push(`${place}: ${error instanceof Error ? error.message.split('\n')[0] : String(error)}`);
+    }
+  }
+  throw new TunebookError(
+    `createEngine: expected @tensorflow/tfjs-node-gpu or @tensorflow/tfjs-node for backend 'tensorflow', got none ` +
+      `that loads (${[...new Set(failures)].join('; ')}). Run 'npm install @tensorflow/tfjs-node-gpu' (Linux, ` +
+      `CUDA 11, Node < 23), or use the compiled engine, which needs neither.`,
+  );
+}

@@ -1,0 +1,86 @@
+/**
+ * The hub's cache on this disk, in the layout that the Python libraries use: `blobs/<checksum>` hold the
+ * bytes, `snapshots/<commit>/<name>` link to them, `refs/<branch>` name commits.
+ */
+import { promises as fs } from 'node:fs';
+import path from 'node:path';
+import { TunebookError } from '../types';
+import { writeFileAtomic } from '../files';
+import { findCheckpointFiles } from '../checkpoint/checkpoint-layout';
+import { downloadBlob } from './hub-download';
+import type { DownloadPolicy, HubFile } from './hub-download';
+import type { HubRequest } from './hub-errors';
+
+/** What names a commit: 40 hex digits. */
+export const COMMIT = /^[0-9a-f]{40}$/;
+const CHECKSUM = /^([0-9a-f]{40}|[0-9a-f]{64})$/;
+
+/** Downloads a file unless the cache has it, and links it into the snapshot, as the Python library does. */
+export async function fetchFile(job: {
+  file: HubFile;
+  commit: string;
+  repoFolder: string;
+  request: HubRequest;
+  policy: DownloadPolicy;
+}): Promise<void> {
+  const { file, commit, repoFolder, request, policy } = job;
+  if (!CHECKSUM.test(file.checksum) || !Number.isSafeInteger(file.sizeBytes) || file.sizeBytes < 0) {
+    throw new TunebookError(
+      `model "${request.modelId}", ${file.name}: the hub gave no usable checksum or size.`,
+    );
+  }
+  const blobPath = path.join(repoFolder, 'blobs', file.checksum);
+  const blob = await fs.stat(blobPath).catch(() => undefined);
+  if (blob?.size !== file.sizeBytes) {
+    const address = `${request.endpoint}/${request.modelId}/resolve/${commit}/${encodeURIComponent(file.name)}`;
+    await downloadBlob(address, file, blobPath, { request, policy });
+  }
+  policy.onBytes(file.sizeBytes);
+  const pointer = path.join(repoFolder, 'snapshots', commit, file.name);
+  const target = await fs.realpath(pointer).catch(() => undefined);
+  if (target === (await fs.realpath(blobPath))) return;
+  await fs.rm(pointer, { force: true });
+  try {
+    await fs.symlink(path.relative(path.dirname(pointer), blobPath), pointer);
+  } catch {
+    await fs.link(blobPath, pointer).catch(() => fs.copyFile(blobPath, pointer)); // Windows without the right to link
+  }
+}
+
+/** The folder of a revision in the cache, if everything that a model needs is there. */
+export async function cachedSnapshot(repoFolder: string, revision: string): Promise<string | undefined> {
+  const ref = path.join(repoFolder, 'refs', ...revision.split('/'));
+  const commit = COMMIT.test(revision) ? revision : (await fs.readFile(ref, 'utf8').catch(() => '')).trim();
+  const snapshot = path.join(repoFolder, 'snapshots', commit);
+  if (!COMMIT.test(commit) || !(await isFolder(snapshot))) return undefined;
+  for (const baseName of ['model', 'adapter_model']) {
+    const complete = await findCheckpointFiles(snapshot, baseName).catch(() => undefined);
+    if (complete !== undefined) return snapshot;
+  }
+  return undefined;
+}
+
+/** Bytes that are still to be downloaded of these files. */
+export async function missingBytes(repoFolder: string, files: readonly HubFile[]): Promise<number> {
+  let missing = 0;
+  for (const { checksum, sizeBytes } of files) {
+    const blob = path.join(repoFolder, 'blobs', checksum);
+    const stats = await fs.stat(blob).catch(() => fs.stat(`${blob}.incomplete`).catch(() => undefined));
+    missing += Math.max(0, sizeBytes - (stats?.size ?? 0));
+  }
+  return missing;
+}
+
+/** Records which commit a branch or tag stands for. */
+export async function writeRef(repoFolder: string, revision: string, commit: string): Promise<void> {
+  if (revision === commit) return;
+  const ref = path.join(repoFolder, 'refs', ...revision.split('/'));
+  await fs.mkdir(path.dirname(ref), { recursive: true });
+  await writeFileAtomic(ref, commit);
+}
+
+/** Whether a path leads to a folder. */
+export async function isFolder(folder: string): Promise<boolean> {
+  const stats = await fs.stat(folder).catch(() => undefined);
+  return stats?.isDirectory() === true;
+}

@@ -1,0 +1,174 @@
+/**
+ * One file from the model hub into the cache: in pieces where the connection breaks, continued where an
+ * earlier run stopped, and believed only when its checksum is right.
+ */
+import { createHash } from 'node:crypto';
+import { createReadStream, promises as fs } from 'node:fs';
+import path from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { TunebookError } from '../types';
+import {
+  ConnectionLost,
+  hubStatusError,
+  isNetworkError,
+  isTransientStatus,
+  networkReason,
+} from './hub-errors';
+import type { HubRequest } from './hub-errors';
+
+/** A file of a repository, as the hub lists it. */
+export interface HubFile {
+  /** Plain name, no folders. */
+  readonly name: string;
+  readonly sizeBytes: number;
+  /** Name of the blob in the cache: SHA-256 of the content (large files), or git's SHA-1 of it. In hex. */
+  readonly checksum: string;
+}
+
+/** How often and how patiently. */
+export interface DownloadPolicy {
+  readonly token?: string;
+  /** Tries after the first that bring nothing new; a try that brought bytes does not count. */
+  readonly maxRetries: number;
+  /** Pause before the first retry, doubled each time. */
+  readonly retryDelayMs: number;
+  /** A connection that is silent for so long is given up. */
+  readonly stallTimeoutMs: number;
+  /** Called with the bytes of this file that are on the disk. */
+  readonly onBytes: (doneBytes: number) => void;
+}
+
+/**
+ * Downloads a file to `blobs/<checksum>`, by way of `<checksum>.incomplete`, which a later call continues.
+ *
+ * @throws {TunebookError} If the hub refuses, the connection stays down, the disk is full, or the checksum is wrong.
+ */
+export async function downloadBlob(
+  url: string,
+  file: HubFile,
+  blobPath: string,
+  { request, policy }: { request: HubRequest; policy: DownloadPolicy },
+): Promise<void> {
+  const partialPath = `${blobPath}.incomplete`;
+  let failures = 0;
+  for (;;) {
+    const before = await sizeOf(partialPath);
+    if (before > file.sizeBytes) await fs.rm(partialPath, { force: true });
+    else if (before === file.sizeBytes && before > 0) break;
+    try {
+      await continueDownload(url, file, partialPath, { request, policy });
+      break;
+    } catch (error) {
+      if (!isNetworkError(error)) throw explainDiskError(error, partialPath);
+      const now = await sizeOf(partialPath);
+      failures = now > before ? 1 : failures + 1;
+      if (failures > policy.maxRetries) {
+        throw new TunebookError(
+          `model "${request.modelId}", ${file.name}: the connection broke (${networkReason(error)}) with ${now} of ` +
+            `${file.sizeBytes} bytes here. They are kept: run again to continue.`,
+          { cause: error },
+        );
+      }
+      await sleep(policy.retryDelayMs * 2 ** (failures - 1));
+    }
+  }
+  try {
+    await requireChecksum(partialPath, file, request);
+    await fs.rename(partialPath, blobPath);
+  } catch (error) {
+    // Another process that downloaded the same file was faster: it checked the bytes and moved the file away.
+    if (error instanceof TunebookError || (await sizeOf(blobPath)) !== file.sizeBytes) throw error;
+  }
+}
+
+/** One request for what is missing. A network error means: try again. */
+async function continueDownload(
+  url: string,
+  file: HubFile,
+  partialPath: string,
+  { request, policy }: { request: HubRequest; policy: DownloadPolicy },
+): Promise<void> {
+  let position = await sizeOf(partialPath);
+  const watchdog = new AbortController();
+  const stall = setTimeout(
+    () =>
+      watchdog.abort(new DOMException(`nothing received for ${policy.stallTimeoutMs} ms`, 'TimeoutError')),
+    policy.stallTimeoutMs,
+  );
+  const handle = await fs.open(partialPath, 'a').then(async (created) => {
+    await created.close();
+    return fs.open(partialPath, 'r+');
+  });
+  try {
+    const headers: Record<string, string> = { 'accept-encoding': 'identity' };
+    if (policy.token !== undefined) headers.authorization = `Bearer ${policy.token}`; // fetch drops it on a redirect to another host
+    if (position > 0) headers.range = `bytes=${position}-`;
+    const response = await fetch(url, { headers, signal: watchdog.signal });
+    if (isTransientStatus(response.status)) throw new ConnectionLost(`status ${response.status}`);
+    if (!response.ok && response.status !== 416) {
+      throw hubStatusError(request, response.status, response.headers.get('x-error-code') ?? undefined);
+    }
+    const continues =
+      response.status === 206 &&
+      response.headers.get('content-range')?.startsWith(`bytes ${position}-`) === true;
+    if (!continues && position > 0) {
+      await handle.truncate(0); // the server cannot continue: from the start
+      position = 0;
+    }
+    if (response.status === 416) throw new ConnectionLost('the server does not know that range');
+    if (response.body === null) throw new ConnectionLost('the answer has no body');
+    const reader = response.body.getReader();
+    for (let part = await reader.read(); !part.done; part = await reader.read()) {
+      const bytes = part.value;
+      stall.refresh();
+      if (position + bytes.byteLength > file.sizeBytes) {
+        await handle.truncate(0);
+        throw new TunebookError(
+          `model "${request.modelId}", ${file.name}: expected ${file.sizeBytes} bytes, the server sent more. Try again later.`,
+        );
+      }
+      // At its position, so that two processes that download the same file do each other no harm.
+      for (let done = 0; done < bytes.byteLength;) {
+        const { bytesWritten } = await handle.write(bytes, done, bytes.byteLength - done, position);
+        done += bytesWritten;
+        position += bytesWritten;
+      }
+      policy.onBytes(position);
+    }
+    if (position < file.sizeBytes) throw new ConnectionLost(`the answer ended at byte ${position}`);
+    await handle.sync();
+  } finally {
+    clearTimeout(stall);
+    await handle.close();
+  }
+}
+
+async function requireChecksum(filePath: string, file: HubFile, request: HubRequest): Promise<void> {
+  const large = file.checksum.length === 64;
+  const hash = createHash(large ? 'sha256' : 'sha1');
+  if (!large) hash.update(`blob ${file.sizeBytes}\0`); // how git names a file's content
+  await pipeline(createReadStream(filePath, { highWaterMark: 1 << 20 }), hash);
+  const actual = hash.digest('hex');
+  if (actual === file.checksum) return;
+  await fs.rm(filePath, { force: true });
+  throw new TunebookError(
+    `model "${request.modelId}", ${file.name}: expected checksum ${file.checksum}, got ${actual}. The file was deleted. ` +
+      'Try again; if it stays so, a proxy or mirror alters the files.',
+  );
+}
+
+async function sizeOf(filePath: string): Promise<number> {
+  const stats = await fs.stat(filePath).catch(() => undefined);
+  return stats?.size ?? 0;
+}
+
+function explainDiskError(error: unknown, filePath: string): unknown {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+  if (code !== 'ENOSPC' && code !== 'EDQUOT' && code !== 'EFBIG') return error;
+  return new TunebookError(
+    `${path.dirname(filePath)}: the disk is full. What was downloaded is kept; free some space, or set HF_HOME to ` +
+      'a folder on another disk, and run again.',
+    { cause: error },
+  );
+}

@@ -1,0 +1,150 @@
+/**
+ * Corrected contexts and answers. An answer is written from the *text* of its context and nothing else, so that a
+ * model which reads the context can be right; wordings are chosen by a hash of the context and the seed.
+ * Where it stands: the last step of `corrected.ts`.
+ */
+import { TunebookError } from '../types';
+import type { AnswerTemplates } from './templates';
+
+export type Verdict = 'slower' | 'close' | 'outperformed';
+
+/** What a corrected context says. */
+export interface ContextFacts {
+  /** 'gender', 'age', ... as text, in order. */
+  groups: readonly (readonly [string, string])[];
+  targetName: string;
+  /** Whole units. */
+  total: number;
+  predicted: number;
+  /** total - predicted. */
+  residual: number;
+  /** Where the residual lies among the usual ones: see `scoreOf`. */
+  score: number;
+  cluster: number;
+  /** Written in this order, which is that of the answer's list. */
+  segments: readonly SegmentFact[];
+}
+
+export interface SegmentFact {
+  name: string;
+  /** One digit after the point. */
+  z: number;
+  /** Whole units behind the peers' mean (negative: ahead); only in rich contexts. */
+  behind?: number;
+}
+
+/** '+0.8', '-1.2', '0.0' */
+function withSign(value: number, digits: number): string {
+  const text = Math.abs(value).toFixed(digits);
+  return Number(text) === 0 ? text : `${value < 0 ? '-' : '+'}${text}`;
+}
+
+/**
+ * A residual as a score, like the segments' ones: 0 in the middle of the usual range, +1 at its upper end and -1 at
+ * its lower one. One digit after the point, those behind it are cut off: the range ends exactly at 1.0.
+ */
+export function scoreOf(residual: number, [low, high]: readonly [number, number]): number {
+  if (high <= low) return 0;
+  return Math.trunc(((2 * residual - low - high) * 10) / (high - low)) / 10 + 0;
+}
+
+/**
+ * The context as text. Scores stand before the names, so that a model which reads from left to right knows a
+ * segment's score when it comes to the name; what the verdict needs stands last, next to the answer, as published.
+ */
+export function writeContext(facts: ContextFacts): string {
+  const parts = facts.segments.map(({ name, z, behind }) =>
+    behind === undefined ? `${withSign(z, 1)} ${name}` : `${withSign(z, 1)} ${name} (${withSign(behind, 0)})`,
+  );
+  return [
+    ...facts.groups.map(([name, value]) => `${name}: ${value}`),
+    `${facts.targetName}: ${facts.total}`,
+    `predicted: ${facts.predicted}`,
+    `cluster: ${facts.cluster}`,
+    `z: ${parts.join(', ')}`,
+    `residual: ${facts.residual}`,
+    `score: ${withSign(facts.score, 1)}`,
+  ].join(', ');
+}
+
+const FACTS = /cluster: \d+, z: (.*), residual: (-?\d+), score: ([+-]?\d+\.\d)$/;
+const SEGMENT = /^([+-]?\d+\.\d) (.*?)(?: \(([+-]?\d+)\))?$/;
+
+/** What an answer needs, read back from a context. */
+export interface AnswerFacts {
+  residual: number;
+  score: number;
+  segments: readonly SegmentFact[];
+}
+
+/**
+ * Reads a context that `writeContext` wrote.
+ *
+ * @throws TunebookError where the text is something else
+ */
+export function readContext(context: string): AnswerFacts {
+  const match = FACTS.exec(context);
+  if (!match)
+    throw new TunebookError(`readContext: expected a corrected context, got "${context.slice(0, 80)}"`);
+  const segments = match[1].split(', ').map((part) => {
+    const [, z, name, behind] = SEGMENT.exec(part) ?? [];
+    if (name === undefined)
+      throw new TunebookError(`readContext: expected a score and its segment, got "${part}"`);
+    return { name, z: Number(z), ...(behind === undefined ? {} : { behind: Number(behind) }) };
+  });
+  return { residual: Number(match[2]), score: Number(match[3]), segments };
+}
+
+/** Slower from the upper end of the usual range on, outperformed from the lower end on. */
+export function verdictOf({ score }: Pick<AnswerFacts, 'score'>): Verdict {
+  return score >= 1 ? 'slower' : score <= -1 ? 'outperformed' : 'close';
+}
+
+/** Segments whose score is above the mark, in the context's order. */
+export function slowSegments({ segments }: Pick<AnswerFacts, 'segments'>, mark: number): SegmentFact[] {
+  return segments.filter(({ z }) => z > mark);
+}
+
+export interface AnswerOptions {
+  templates: AnswerTemplates;
+  /** A segment is listed above this score. */
+  mark: number;
+  unit: string;
+  seed: number;
+}
+
+/** The answer to a context. */
+export function writeAnswer(context: string, options: AnswerOptions): string {
+  const { templates, mark, unit, seed } = options;
+  const facts = readContext(context);
+  let state = hash(context, seed);
+  const pick = (from: readonly string[]): string => {
+    state = Math.imul(state ^ (state >>> 15), 0x2c1b3c6d) + 0x9e3779b9;
+    return from[(state >>> 8) % from.length];
+  };
+  const slow = slowSegments(facts, mark);
+  const costliest = slow
+    .filter(({ behind }) => behind !== undefined && behind > 0)
+    .reduce<SegmentFact | undefined>((a, b) => (!a || (b.behind ?? 0) > (a.behind ?? 0) ? b : a), undefined);
+  const sentences = [pick(templates[verdictOf(facts)])];
+  if (costliest && templates.cost.length > 0) sentences.push(pick(templates.cost));
+  sentences.push(pick(slow.length > 0 ? templates.improve : templates.inLine));
+  const advice = costliest && templates.advice[costliest.name];
+  if (advice && templates.advise.length > 0)
+    sentences.push(pick(templates.advise).replace('{advice}', () => pick(advice)));
+  const values: Record<string, string> = {
+    residual: String(Math.abs(facts.residual)),
+    unit,
+    list: slow.map(({ name }) => name).join(', '),
+    segment: costliest?.name ?? '',
+    behind: String(costliest?.behind ?? ''),
+  };
+  return sentences.join(' ').replace(/\{(\w+)\}/g, (place, name: string) => values[name] ?? place);
+}
+
+/** FNV-1a over the text, started by the seed. */
+function hash(text: string, seed: number): number {
+  let h = (0x811c9dc5 ^ seed) | 0;
+  for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), 0x01000193);
+  return h;
+}

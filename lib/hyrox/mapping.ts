@@ -1,0 +1,88 @@
+/**
+ * The mapping file: how any table of parts and totals becomes a `LabelTable`, and how its answers sound.
+ * Where it stands: what a person writes for `tunebook dataset build --mapping FILE`; see `data/triathlon/mapping.json`.
+ */
+import fs from 'node:fs';
+import { z } from 'zod';
+import { TunebookError } from '../types';
+import type { AnswerTemplates } from './templates';
+
+const columnName = z.string().min(1);
+
+/** A mapping with its defaults filled in. */
+export interface DatasetMapping {
+  /** Name in the context -> column: whose peers are whose. */
+  groups: Record<string, string>;
+  /** Name in answers -> column, in the order of the lists; lower is better. */
+  segments: Record<string, string>;
+  /** What is predicted and judged. Without `column` it is the sum of the segments. */
+  target: { name: string; column?: string };
+  /** How cells are written: clock times (h:mm:ss, m:ss, seconds) or plain numbers. Default 'time'. */
+  values: 'time' | 'number';
+  /** Word after numbers. Default 'seconds'. */
+  unit: string;
+  /** Text of each record's input. Default: the published one. */
+  input?: string;
+  /** Sentences. Default: plain or rich ones without advice of other sports. */
+  templates?: AnswerTemplates;
+  /** Standard deviations above the peers. Default 0.5. */
+  weakAbove?: number;
+  /** Share of residuals that count as usual. Default 0.6. */
+  usualShare?: number;
+  /** Number of groups of athletes. Default: chosen. */
+  k?: number;
+}
+
+const sentences = z.array(z.string().min(1)).min(1);
+
+/** Checks templates from a mapping file; the last three may be left out there. */
+const templatesSchema: z.ZodType<AnswerTemplates> = z.object({
+  slower: sentences,
+  close: sentences,
+  outperformed: sentences,
+  improve: sentences,
+  inLine: sentences,
+  cost: z.array(z.string()).default([]),
+  advise: z.array(z.string()).default([]),
+  advice: z.record(z.string(), sentences).default({}),
+});
+
+/** Names that cannot be told apart from the context's punctuation. */
+const contextName = columnName.regex(/^[^,:]+$/, 'a name without comma and colon');
+
+const schema: z.ZodType<DatasetMapping> = z.strictObject({
+  groups: z.record(contextName, columnName),
+  segments: z
+    .record(contextName, columnName)
+    .refine((value) => Object.keys(value).length >= 2, 'at least two segments'),
+  target: z.strictObject({ name: contextName, column: columnName.optional() }),
+  values: z.enum(['time', 'number']).default('time'),
+  unit: z.string().min(1).default('seconds'),
+  input: z.string().min(1).optional(),
+  templates: templatesSchema.optional(),
+  weakAbove: z.number().optional(),
+  usualShare: z.number().gt(0).lt(1).optional(),
+  k: z.number().int().min(1).optional(),
+});
+
+/**
+ * Reads and checks a mapping file (JSON).
+ *
+ * @throws TunebookError that names every wrong field
+ */
+export function readMapping(file: string): DatasetMapping {
+  let value: unknown;
+  try {
+    value = JSON.parse(fs.readFileSync(file, 'utf8'));
+  } catch (error) {
+    throw new TunebookError(
+      `${file}: expected a mapping file in JSON (${error instanceof Error ? error.message : String(error)})`,
+    );
+  }
+  const parsed = schema.safeParse(value);
+  if (!parsed.success) {
+    const wrong = parsed.error.issues.map((issue) => `${issue.path.join('.') || 'file'}: ${issue.message}`);
+    throw new TunebookError(`${file}: ${wrong.join('; ')}. Mend these fields of the mapping.`);
+  }
+  return parsed.data;
+}

@@ -1,0 +1,190 @@
+/**
+ * Result files to a `RaceTable`: delimiter, encoding, header, times; nothing is dropped silently.
+ * Where it stands: the first step of `lib/dataset/hyrox`; `check.ts` looks at the values next.
+ */
+import { TunebookError } from '../types';
+import { FILE_COLUMNS, SUMS, TIME_COLUMNS } from './columns';
+import type { RaceTable } from './columns';
+import { openTable, readBytes } from './csv-text';
+import type { OpenedTable, TableEncoding } from './csv-text';
+import { ProblemLog } from './problems';
+import type { ProblemKind, ProblemOptions, RaceProblem } from './problems';
+import { parseTime } from './time';
+import type { TimeFormat } from './time';
+
+export interface ReadOptions extends ProblemOptions {
+  /** Column separator. Default: the one of , ; tab | that the header has most of. */
+  delimiter?: string;
+  /** Name that `FILE_COLUMNS` uses -> name in the file. Default: the same names. */
+  columns?: Readonly<Record<string, string>>;
+}
+
+/** What was found in a file. */
+export interface ReadReport {
+  file: string;
+  rows: number;
+  kept: number;
+  delimiter: string;
+  encoding: TableEncoding;
+  /** Columns of the file that are not used. */
+  extraColumns: readonly string[];
+  /** Number of problems of each kind. */
+  counts: Partial<Record<ProblemKind, number>>;
+  /** The first 1,000 of them. */
+  problems: readonly RaceProblem[];
+}
+
+export interface ReadRaces {
+  table: RaceTable;
+  report: ReadReport;
+  /** For the steps after reading: it goes on counting. */
+  log: ProblemLog;
+}
+
+/**
+ * Reads a result file.
+ *
+ * @throws TunebookError where the file is empty, no result file, or a problem's handling is 'stop'
+ */
+export function readRaces(file: string, options: ReadOptions = {}): ReadRaces {
+  return parseRaces(readBytes(file), { ...options, file });
+}
+
+/** `readRaces` on bytes that are already in memory. */
+export function parseRaces(bytes: Uint8Array, options: ReadOptions & { file: string }): ReadRaces {
+  const { file } = options;
+  const log = new ProblemLog(file, options);
+  const opened = openTable(bytes, {
+    file,
+    log,
+    ...(options.delimiter ? { delimiter: options.delimiter } : {}),
+  });
+  const layout = findColumns(opened.header, options.columns ?? {}, log, file);
+  const builder = new TableBuilder(layout, log);
+  for (const { cells, line } of opened.rows()) builder.add(cells, line);
+  const table = builder.table();
+  const used = new Set(layout.values());
+  return { table, log, report: reportOf({ file, opened, log, kept: table.size, used }) };
+}
+
+/** What was found, so far; `counts` and `problems` go on growing with the log. */
+export function reportOf(found: {
+  file: string;
+  opened: OpenedTable;
+  log: ProblemLog;
+  kept: number;
+  used: ReadonlySet<number>;
+}): ReadReport {
+  const { file, opened, log, kept, used } = found;
+  return {
+    file,
+    rows: opened.count(),
+    kept,
+    delimiter: opened.delimiter,
+    encoding: opened.encoding,
+    extraColumns: opened.header.filter((_, i) => !used.has(i)),
+    counts: log.counts,
+    problems: log.listed,
+  };
+}
+
+/** Place of each known column in the file, by name whatever the order, case or spaces around it. */
+function findColumns(
+  header: readonly string[],
+  names: Readonly<Record<string, string>>,
+  log: ProblemLog,
+  file: string,
+): Map<string, number> {
+  const places = new Map<string, number>();
+  const simple = (name: string): string => name.trim().toLowerCase();
+  const byName = new Map(header.map((name, i) => [simple(name), i]));
+  const missing: string[] = [];
+  for (const column of FILE_COLUMNS) {
+    const place = byName.get(simple(names[column] ?? column));
+    if (place === undefined) missing.push(column);
+    else places.set(column, place);
+  }
+  if (!FILE_COLUMNS.some((column) => !(column in SUMS) && places.has(column))) {
+    throw new TunebookError(
+      `${file}: expected the columns ${FILE_COLUMNS.slice(0, 8).join(', ')}, ...; got ${header.slice(0, 8).join(', ')}. ` +
+        'Name your columns in a mapping file.',
+    );
+  }
+  for (const column of missing) {
+    const derivable = column in SUMS || (TIME_COLUMNS.includes(column) && missing.length === 1);
+    if (derivable) {
+      log.report('missing-column', 1, column, 'the column is missing; it is computed from the others');
+    } else if (log.report('missing-column', 1, column, 'the column is missing') !== 'keep') {
+      throw new TunebookError(
+        `${file}: column "${column}" is missing and cannot be computed from the others. ` +
+          'Add it, name it in a mapping file, or choose to keep rows without it.',
+      );
+    }
+  }
+  return places;
+}
+
+/** Grows the columns of a table row by row. */
+class TableBuilder {
+  private readonly gender: string[] = [];
+  private readonly ageGroup: string[] = [];
+  private readonly lines: number[] = [];
+  private readonly seconds: Record<string, number[]> = {};
+  private readonly formats = new Map<string, TimeFormat>();
+  private readonly layout: ReadonlyMap<string, number>;
+  private readonly log: ProblemLog;
+
+  constructor(layout: ReadonlyMap<string, number>, log: ProblemLog) {
+    this.layout = layout;
+    this.log = log;
+    for (const column of TIME_COLUMNS) this.seconds[column] = [];
+  }
+
+  /** Adds a row, or leaves it out where a problem's handling says so. */
+  add(cells: readonly string[], line: number): void {
+    const times: number[] = [];
+    let skip = false;
+    for (const column of TIME_COLUMNS) {
+      const place = this.layout.get(column);
+      const value = place === undefined ? NaN : this.time(cells[place] ?? '', column, line);
+      if (value === undefined) skip = true;
+      times.push(value ?? NaN);
+    }
+    if (skip) return;
+    TIME_COLUMNS.forEach((column, i) => this.seconds[column].push(times[i]));
+    this.gender.push((cells[this.layout.get('gender') ?? -1] ?? '').trim().toLowerCase());
+    this.ageGroup.push((cells[this.layout.get('age_group') ?? -1] ?? '').trim());
+    this.lines.push(line);
+  }
+
+  /** Seconds; NaN where missing; undefined where the row is to be left out. */
+  private time(cell: string, column: string, line: number): number | undefined {
+    const parsed = parseTime(cell);
+    if (parsed === undefined) {
+      const empty = cell.trim() === '';
+      const handling = empty
+        ? this.log.report('missing-value', line, column, 'no time')
+        : this.log.report('bad-time', line, column, `expected h:mm:ss or m:ss, got "${cell.slice(0, 40)}"`);
+      return handling === 'skip' ? undefined : NaN;
+    }
+    const usual = this.formats.get(column);
+    if (usual === undefined) this.formats.set(column, parsed.format);
+    else if (usual !== parsed.format) {
+      const reason = `"${cell.trim()}" is written as ${parsed.format}, the rows before as ${usual}`;
+      if (this.log.report('mixed-format', line, column, reason) === 'skip') return undefined;
+    }
+    return parsed.seconds;
+  }
+
+  table(): RaceTable {
+    return {
+      size: this.lines.length,
+      gender: this.gender,
+      ageGroup: this.ageGroup,
+      seconds: Object.fromEntries(
+        Object.entries(this.seconds).map(([name, values]) => [name, Float64Array.from(values)]),
+      ),
+      line: Int32Array.from(this.lines),
+    };
+  }
+}

@@ -1,0 +1,73 @@
+/**
+ * The adapters on a model: any number by name, one or none of them in use.
+ */
+import { TunebookError } from '../../types';
+import type { LoraAdapter } from './lora';
+
+export class AdapterSet {
+  private readonly byName = new Map<string, LoraAdapter>();
+  private activeName: string | undefined;
+  private isDisabled = false;
+
+  /** @param onChange called whenever another adapter, or none, comes into use */
+  constructor(private readonly onChange: () => void) {}
+
+  get names(): string[] {
+    return [...this.byName.keys()];
+  }
+
+  /** Name of the adapter in use. */
+  get inUse(): string | undefined {
+    return this.isDisabled ? undefined : this.activeName;
+  }
+
+  get active(): LoraAdapter | undefined {
+    return this.inUse === undefined ? undefined : this.byName.get(this.inUse);
+  }
+
+  /** Numbers that all adapters add to the base. */
+  get addedCount(): number {
+    return [...this.byName.values()].reduce((total, adapter) => total + adapter.addedCount, 0);
+  }
+
+  /** Puts an adapter on, in use at once; one of the same name is replaced. */
+  add(name: string, adapter: LoraAdapter): void {
+    this.byName.set(name, adapter);
+    this.use(name);
+  }
+
+  /** @throws TunebookError where no adapter has that name */
+  use(name: string): void {
+    this.requireKnown(name);
+    this.activeName = name;
+    this.isDisabled = false;
+    this.onChange();
+  }
+
+  /** Whether the adapter in use counts. */
+  setEnabled(isEnabled: boolean): void {
+    this.isDisabled = !isEnabled;
+    this.onChange();
+  }
+
+  /** @throws TunebookError where no adapter has that name */
+  delete(name: string): void {
+    this.requireKnown(name);
+    this.byName.delete(name);
+    if (this.activeName === name) this.activeName = this.names[0];
+    this.onChange();
+  }
+
+  clear(): void {
+    this.byName.clear();
+    this.activeName = undefined;
+    this.isDisabled = false;
+    this.onChange();
+  }
+
+  private requireKnown(name: string): void {
+    if (this.byName.has(name)) return;
+    const known = this.names.length > 0 ? this.names.join(', ') : 'none at all';
+    throw new TunebookError(`model: expected an adapter on the model (${known}), got '${name}'.`);
+  }
+}

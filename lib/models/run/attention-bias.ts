@@ -1,0 +1,52 @@
+/**
+ * The additive attention bias and the positions of a batch, made on the host: one small array carries the
+ * causal mask, padding, packed documents and a sliding window, so blocks know nothing of any of them.
+ */
+import { MASKED } from '../../engine';
+import type { HostTensor } from '../../types';
+
+export interface MaskedBatch {
+  readonly shape: readonly [number, number];
+  /** 1 where a token is real, [B, T]; absent: all are. */
+  readonly attentionMask?: ArrayLike<number>;
+  /** Document number of each token, [B, T]; tokens see only their own document. */
+  readonly segmentIds?: ArrayLike<number>;
+}
+
+/** @returns float32 [B, 1, T, T]: 0 where row i may attend to column j, MASKED elsewhere. */
+export function attentionBias(batch: MaskedBatch, slidingWindow = Infinity): HostTensor {
+  const [B, T] = batch.shape;
+  const { attentionMask: mask, segmentIds: segments } = batch;
+  const data = new Float32Array(B * T * T).fill(MASKED);
+  for (let b = 0; b < B; b++) {
+    for (let i = 0; i < T; i++) {
+      for (let j = Math.max(0, i - slidingWindow + 1); j <= i; j++) {
+        if (mask !== undefined && mask[b * T + j] === 0) continue;
+        if (segments !== undefined && segments[b * T + j] !== segments[b * T + i]) continue;
+        data[(b * T + i) * T + j] = 0;
+      }
+    }
+  }
+  return { data, shape: [B, 1, T, T] };
+}
+
+/**
+ * Position of each token: counted from the first real token of its row, and from the start of each document
+ * where documents are packed. Row-major [B, T].
+ */
+export function positionIds(batch: MaskedBatch): Int32Array {
+  const [B, T] = batch.shape;
+  const positions = new Int32Array(B * T);
+  for (let b = 0; b < B; b++) {
+    let start = 0;
+    while (start < T - 1 && batch.attentionMask !== undefined && batch.attentionMask[b * T + start] === 0)
+      start++;
+    for (let t = 0; t < T; t++) {
+      const at = b * T + t;
+      if (batch.segmentIds !== undefined && t > 0 && batch.segmentIds[at] !== batch.segmentIds[at - 1])
+        start = t;
+      positions[at] = Math.max(0, t - start);
+    }
+  }
+  return positions;
+}

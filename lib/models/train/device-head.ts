@@ -1,0 +1,99 @@
+/**
+ * The head and its loss where a GPU keeps its table: the loss over the whole vocabulary is one function there, from the
+ * hidden states to their gradient. Elsewhere `training-head.ts` goes through the vocabulary tile by tile.
+ */
+import { linear, memoized, signatureOf, tf } from '../../engine';
+import type { TensorFunction } from '../../engine';
+import type { HostTensor } from '../../types';
+import type { Architecture } from '../families/architecture';
+import type { CausalLM } from '../run/causal-lm';
+import type { Gradients } from './gradients';
+import type { HeadPass, HeadTargets } from './head';
+import type { Workspace } from '../run/workspace';
+
+/** Whether the engine has memory of its own and keeps the table there. */
+export function isOnDevice(model: CausalLM, name: string): boolean {
+  return model.engine.device !== undefined && 'data' in model.table(name);
+}
+
+export function tableOnDevice(model: CausalLM, name: string): HostTensor {
+  const table = model.table(name);
+  if ('data' in table) return table;
+  throw new Error(`internal: ${name} is not on the device`);
+}
+
+/** Prepared before the workspace sends its inputs. */
+export function deviceHead(
+  model: CausalLM,
+  targets: HeadTargets & { smoothing: number },
+  room: Workspace,
+): HeadPass {
+  const { engine, architecture } = model;
+  const { rows, labels, rowWeights, smoothing } = targets;
+  const R = rows.length;
+  const written = room.keep({
+    rows: { data: rows, shape: [R] },
+    labels: { data: labels, shape: [R, 1] },
+    rowWeights: { data: rowWeights, shape: [R] },
+    smoothing: { data: Float32Array.of(smoothing), shape: [] },
+  });
+  const { one } = room.keep({ one: { data: Float32Array.of(1), shape: [] } });
+  const feedsOf = (x: HostTensor): Record<string, HostTensor> => ({
+    ...{ x, ...written, ...model.finalNormFeeds() },
+    head: tableOnDevice(model, architecture.head),
+  });
+  const fn = headFunction(architecture);
+  return {
+    loss: async (x) => {
+      const feeds = feedsOf(x);
+      const compiled = await engine.compile(fn, signatureOf(feeds));
+      return (await compiled.run(feeds)).loss.data[0];
+    },
+    lossAndGradients: async (x, gradients, accumulate) => {
+      const feeds = feedsOf(x);
+      const { names, into, sums } = wanted(model, feeds, gradients, accumulate);
+      const vjp = await engine.compileVjp({
+        ...{ fn, signature: signatureOf(feeds), output: 'loss' },
+        ...{ wrt: ['x', ...names], accumulate: accumulate ? names : [] },
+      });
+      const { outputs, residuals } = await vjp.forward(feeds);
+      const { d_x: dX } = await vjp.backward({ ...feeds, ...sums }, residuals, one, {
+        into: { ...into, d_x: room.output(x.shape) },
+      });
+      return { loss: outputs.loss.data[0], dX };
+    },
+  };
+}
+
+/** Which inputs of the head get a gradient, where it goes, and what it is added to. */
+function wanted(
+  { architecture }: CausalLM,
+  feeds: Record<string, HostTensor>,
+  gradients: Gradients,
+  accumulate: boolean,
+): { names: string[]; into: Record<string, Float32Array>; sums: Record<string, HostTensor> } {
+  const names: string[] = [];
+  const into: Record<string, Float32Array> = {};
+  const sums: Record<string, HostTensor> = {};
+  for (const input of [...architecture.finalNormParameters, 'head']) {
+    const buffer = gradients.byName.get(input === 'head' ? architecture.head : input);
+    if (buffer === undefined) continue;
+    names.push(input);
+    into[`d_${input}`] = buffer;
+    if (accumulate) sums[`acc_${input}`] = { data: buffer, shape: feeds[input].shape };
+  }
+  return { names, into, sums };
+}
+
+const headFunction = memoized((architecture: Architecture): TensorFunction => (inputs) => {
+  const { head, rows, labels, rowWeights, smoothing } = inputs;
+  const [V] = head.shape;
+  const chosen = tf.gather(tf.reshape(inputs.x, [-1, architecture.width]), rows as tf.Tensor1D); // [R, C]
+  const { y } = architecture.finalNorm({ ...inputs, x: chosen });
+  const logits = linear(y, head, undefined, { transposeWeight: true }); // [R, V]
+  const logProbabilities = tf.sub(logits, tf.logSumExp(logits, -1, true));
+  // A comparison instead of a gather, whose gradient would be one more table of the vocabulary's size.
+  const isLabel = tf.cast(tf.equal(tf.range(0, V, 1, 'int32'), labels), 'float32');
+  const target = tf.add(tf.mul(isLabel, tf.sub(1, smoothing)), tf.div(smoothing, V));
+  return { loss: tf.neg(tf.sum(tf.mul(rowWeights, tf.sum(tf.mul(logProbabilities, target), -1)))) };
+});

@@ -1,0 +1,67 @@
+/**
+ * Dropout of one pass: for each site of a layer a mask made on the host when the layer runs, or, on an engine with a
+ * device, the key that the layer draws its mask from, so that no mask travels.
+ */
+import { dropoutMask, packedKey } from '../../engine';
+import type { DropoutKey } from '../../engine';
+import type { HostTensor } from '../../types';
+import type { CausalLM } from '../run/causal-lm';
+import type { Workspace } from '../run/workspace';
+
+/** `step` counts micro-batches over the whole run. */
+export type DropoutRequest = Readonly<Pick<DropoutKey, 'seed' | 'step'>>;
+
+/** Number of the layer that the embeddings' dropout and noise are drawn for. */
+export const EMBEDDING_LAYER = -1;
+
+export interface PassDropout {
+  /** Block inputs `dropout.<site>` of a layer; `done` when they have been used. */
+  layer(layer: number): Record<string, HostTensor>;
+  /** Gives a layer's masks back, which are drawn again where they are asked for again. */
+  done(feeds: Readonly<Record<string, HostTensor>>): void;
+  /** Of the embeddings: a mask of this shape, or its key; undefined without dropout. */
+  embedding(form: 'mask' | 'key', shape: readonly number[]): HostTensor | undefined;
+}
+
+/** @param request absent: no dropout */
+export function passDropout(
+  model: CausalLM,
+  [B, T]: readonly [number, number],
+  { request, room }: { request: DropoutRequest | undefined; room: Workspace },
+): PassDropout {
+  if (request === undefined) return { layer: () => ({}), done: () => {}, embedding: () => undefined };
+  const { architecture, adapter } = model;
+  const onDevice = room.device !== undefined;
+
+  const draw = (
+    form: 'mask' | 'key',
+    { layer, site, rate, shape }: { layer: number; site: number; rate: number; shape: readonly number[] },
+  ): HostTensor => {
+    const key = { ...request, layer, site };
+    if (form === 'key') return { data: packedKey(key, rate), shape: [2] };
+    return { data: dropoutMask(key, room.output(shape), rate), shape };
+  };
+  const ofLayer = (layer: number): Record<string, HostTensor> => {
+    const sites = architecture.dropoutSites.map((site) => ({ ...site, shape: site.shape(B, T) }));
+    for (const module of adapter?.modulesOf(layer) ?? []) {
+      sites.push({ name: module.name, rate: adapter?.config.loraDropout ?? 0, shape: [B, T, module.inSize] });
+    }
+    const feeds: Record<string, HostTensor> = {};
+    for (const [site, { name, rate, shape }] of sites.entries()) {
+      if (rate === 0) continue;
+      feeds[`dropout.${name}`] = draw(onDevice ? 'key' : 'mask', { layer, site, rate, shape });
+    }
+    return feeds;
+  };
+  const rate = architecture.embeddingDropout;
+  const embedding: PassDropout['embedding'] = (form, shape) =>
+    rate === 0 ? undefined : draw(form, { layer: EMBEDDING_LAYER, site: 0, rate, shape });
+  const done: PassDropout['done'] = (feeds) => {
+    for (const [name, { data }] of Object.entries(feeds))
+      if (name.startsWith('dropout.')) room.giveBack(data);
+  };
+  if (!onDevice) return { layer: ofLayer, done, embedding };
+  // Small enough to be made at once, so that they are sent together and are the same arrays forward and back.
+  const keys = Array.from({ length: architecture.layers }, (_, layer) => room.keep(ofLayer(layer)));
+  return { layer: (layer) => keys[layer], done: () => {}, embedding };
+}

@@ -1,0 +1,82 @@
+/**
+ * The first part of a training pass: embeddings with noise and dropout, and their gradients into the tables; on the
+ * host here, on a device in `device-embedding.ts`.
+ */
+import type { Batch, HostTensor } from '../../types';
+import type { CausalLM } from '../run/causal-lm';
+import { deviceEmbedding } from './device-embedding';
+import { isOnDevice } from './device-head';
+import { embeddingNoise } from './embedding-noise';
+import type { EmbeddingNoise } from './embedding-noise';
+import type { PassDropout } from './dropout';
+import type { Gradients } from './gradients';
+import type { Workspace } from '../run/workspace';
+
+export interface EmbeddingRequest {
+  readonly batch: Batch;
+  readonly positions: Int32Array;
+  readonly noise?: EmbeddingNoise;
+  readonly dropout: PassDropout;
+  readonly room: Workspace;
+}
+
+/** Forward and backward pass of the embeddings; `forward` comes first. */
+export interface EmbeddingPass {
+  /** float32 [B, T, C] */
+  forward(): Promise<HostTensor>;
+  /** Adds the gradient of what `forward` gave to the tables', or writes it where nothing is there yet. */
+  backward(upstream: HostTensor, gradients: Gradients, accumulate: boolean): Promise<void>;
+}
+
+/** Prepared before the workspace sends its inputs. */
+export function embeddingPass(model: CausalLM, request: EmbeddingRequest): EmbeddingPass {
+  const { batch, positions, room } = request;
+  const { width, tokenEmbedding } = model.architecture;
+  const shape = [...batch.shape, width];
+  const noise = request.noise === undefined ? undefined : embeddingNoise(batch, width, request.noise);
+  if (isOnDevice(model, tokenEmbedding)) {
+    return deviceEmbedding(model, {
+      ...{ ids: batch.inputIds, positions, shape: batch.shape, room },
+      mask: request.dropout.embedding('key', shape),
+      noise: noise === undefined ? undefined : { data: noise, shape },
+    });
+  }
+  const mask = request.dropout.embedding('mask', shape)?.data;
+  return {
+    forward: async () => {
+      const { data } = await model.embed(batch.inputIds, positions, batch.shape);
+      if (noise !== undefined) for (let i = 0; i < noise.length; i++) data[i] += noise[i];
+      if (mask !== undefined) for (let i = 0; i < mask.length; i++) data[i] *= mask[i];
+      return room.keep({ x: { data, shape } }).x;
+    },
+    backward: async (upstream, gradients, accumulate) => {
+      const { data } = await room.home(upstream);
+      if (mask !== undefined) for (let i = 0; i < mask.length; i++) data[i] *= mask[i];
+      embeddingGradients(model, gradients, {
+        ...{ batch, positions, dX: data as Float32Array, accumulate },
+      });
+    },
+  };
+}
+
+/** Scatters the gradient of the embedding's output to the rows of the tables that it came from. */
+function embeddingGradients(
+  model: CausalLM,
+  gradients: Gradients,
+  request: { batch: Batch; positions: Int32Array; dX: Float32Array; accumulate: boolean },
+): void {
+  const { width, tokenEmbedding, positionEmbedding, head } = model.architecture;
+  const { batch, positions, dX, accumulate } = request;
+  const tokens = gradients.byName.get(tokenEmbedding);
+  const places = positionEmbedding === undefined ? undefined : gradients.byName.get(positionEmbedding);
+  // A tied head has written the whole token table already; everything else starts at zero.
+  if (!accumulate && head !== tokenEmbedding) tokens?.fill(0);
+  if (!accumulate) places?.fill(0);
+  for (let i = 0; i < batch.inputIds.length; i++) {
+    const [from, token, place] = [i * width, batch.inputIds[i] * width, positions[i] * width];
+    for (let c = 0; c < width; c++) {
+      if (tokens !== undefined) tokens[token + c] += dX[from + c];
+      if (places !== undefined) places[place + c] += dX[from + c];
+    }
+  }
+}

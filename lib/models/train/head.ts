@@ -1,0 +1,157 @@
+/**
+ * The last part of a training pass: normalization, head and loss on the labelled rows only, and their gradients; on the
+ * host's tables here, on a device's in `device-head.ts`.
+ */
+import { linearCrossEntropy, signatureOf } from '../../engine';
+import type { Batch, HostTensor } from '../../types';
+import type { CausalLM } from '../run/causal-lm';
+import { deviceHead, isOnDevice } from './device-head';
+import type { Gradients } from './gradients';
+import { IGNORED } from '../run/loss';
+import type { Workspace } from '../run/workspace';
+
+/** What the head has to predict: padded to a number of rows that functions are compiled for. */
+export interface HeadTargets {
+  /** Rows of [B * T, C] that predict a label, int32 [R]; padding names the first. */
+  readonly rows: Int32Array;
+  /** int32 [R] */
+  readonly labels: Int32Array;
+  /** float32 [R]; 0 on padding. */
+  readonly rowWeights: Float32Array;
+}
+
+/** The head of one pass. @param x hidden states after the last block, float32 [B, T, C] */
+export interface HeadPass {
+  loss(x: HostTensor): Promise<number>;
+  /** Gradients of the head's parameters go into `gradients`; dX is that of x. */
+  lossAndGradients(
+    x: HostTensor,
+    gradients: Gradients,
+    accumulate: boolean,
+  ): Promise<{ loss: number; dX: HostTensor }>;
+}
+
+interface HeadRequest {
+  readonly batch: Batch;
+  /** Factor on the summed loss. */
+  readonly lossScale: number;
+  /** Share of each target that is spread over the vocabulary; default 0. */
+  readonly labelSmoothing?: number;
+  readonly room: Workspace;
+}
+
+/** How many tokens of a batch have a label that some position predicts. */
+export function countLabels(batch: Batch): number {
+  return labelledRows(batch).rows.length;
+}
+
+/** Row counts that compiled heads are made for: powers of two and the numbers halfway between. */
+export function rowBucket(rows: number): number {
+  let size = 16;
+  for (;;) {
+    if (rows <= size) return size;
+    if (rows <= size * 1.5) return size * 1.5;
+    size *= 2;
+  }
+}
+
+/** Prepared before the workspace sends its inputs. */
+export function headPass(model: CausalLM, request: HeadRequest): HeadPass {
+  const { batch, lossScale, room, labelSmoothing: smoothing = 0 } = request;
+  const found = labelledRows(batch);
+  const R = rowBucket(found.rows.length);
+  const targets = { rows: new Int32Array(R), labels: new Int32Array(R), rowWeights: new Float32Array(R) };
+  targets.rows.set(found.rows);
+  targets.labels.set(found.labels);
+  targets.rowWeights.fill(lossScale, 0, found.rows.length);
+  if (isOnDevice(model, model.architecture.head)) return deviceHead(model, { ...targets, smoothing }, room);
+  const { width } = model.architecture;
+  const count = found.rows.length;
+  return {
+    loss: async (x) => hostLoss(model, chosenRows(await room.home(x), targets, width), targets),
+    lossAndGradients: async (x, gradients, accumulate) => {
+      const chosen = chosenRows(await room.home(x), targets, width);
+      const result = await hostGradients(model, chosen, { ...targets, smoothing, gradients, accumulate });
+      const full = new Float32Array(x.data.length);
+      for (let r = 0; r < count; r++)
+        full.set(result.dX.subarray(r * width, (r + 1) * width), targets.rows[r] * width);
+      return { loss: result.loss, dX: room.keep({ dX: { data: full, shape: x.shape } }).dX };
+    },
+  };
+}
+
+/** The rows (positions in [B * T]) that predict a label, and the labels. */
+function labelledRows(batch: Batch): { rows: number[]; labels: number[] } {
+  const [B, T] = batch.shape;
+  const rows: number[] = [];
+  const labels: number[] = [];
+  for (let b = 0; b < B; b++) {
+    for (let t = 0; t + 1 < T; t++) {
+      const label = batch.labels[b * T + t + 1];
+      // The last token of a packed document does not predict the first of the next.
+      const segments = batch.segmentIds;
+      if (label === IGNORED || (segments && segments[b * T + t] !== segments[b * T + t + 1])) continue;
+      rows.push(b * T + t);
+      labels.push(label);
+    }
+  }
+  return { rows, labels };
+}
+
+/** float32 [R, C], zero on padding */
+function chosenRows(x: HostTensor, { rows, rowWeights }: HeadTargets, width: number): HostTensor {
+  const chosen = new Float32Array(rows.length * width);
+  for (const [r, row] of rows.entries()) {
+    if (rowWeights[r] === 0) continue;
+    chosen.set(x.data.subarray(row * width, (row + 1) * width) as Float32Array, r * width);
+  }
+  return { data: chosen, shape: [rows.length, width] };
+}
+
+async function hostLoss(model: CausalLM, x: HostTensor, targets: HeadTargets): Promise<number> {
+  const { engine, architecture } = model;
+  const feeds = { x, ...model.finalNormFeeds() };
+  const norm = await engine.compile(architecture.finalNorm, signatureOf(feeds));
+  const { y } = await norm.run(feeds);
+  return (await linearCrossEntropy(engine, { x: y, weight: model.table(architecture.head), ...targets }))
+    .loss;
+}
+
+async function hostGradients(
+  model: CausalLM,
+  x: HostTensor,
+  asked: HeadTargets & { smoothing: number; gradients: Gradients; accumulate: boolean },
+): Promise<{ loss: number; dX: Float32Array }> {
+  const { engine, architecture } = model;
+  const { gradients, accumulate } = asked;
+  const feeds = { x, ...model.finalNormFeeds() };
+  const names = architecture.finalNormParameters.filter((name) => gradients.byName.has(name));
+  const norm = await engine.compileVjp({
+    fn: architecture.finalNorm,
+    signature: signatureOf(feeds),
+    wrt: ['x', ...names],
+    output: 'y',
+    accumulate: accumulate ? names : [],
+  });
+  const { outputs, residuals } = await norm.forward(feeds);
+  const { loss, dX } = await linearCrossEntropy(engine, {
+    x: outputs.y,
+    weight: model.table(architecture.head),
+    labels: asked.labels,
+    rowWeights: asked.rowWeights,
+    smoothing: asked.smoothing,
+    gradients: { weight: gradients.byName.get(architecture.head), accumulate },
+  });
+  if (dX === undefined) throw new Error('internal: no gradient of the head');
+  const into: Record<string, Float32Array> = {};
+  const sums: Record<string, HostTensor> = {};
+  for (const name of names) {
+    const buffer = gradients.byName.get(name);
+    if (buffer === undefined) continue;
+    into[`d_${name}`] = buffer;
+    if (accumulate) sums[`acc_${name}`] = { data: buffer, shape: model.parameter(name).shape };
+  }
+  const upstream = { data: dX, shape: x.shape };
+  const results = await norm.backward({ ...feeds, ...sums }, residuals, upstream, { into });
+  return { loss, dX: results.d_x.data as Float32Array };
+}

@@ -1,0 +1,156 @@
+/**
+ * Loads the weights of a checkpoint to where the plan puts them: float32 parameters, frozen layers in memory,
+ * frozen layers on disk. Nothing is read before the plan stands.
+ */
+import { createHash } from 'node:crypto';
+import { promises as fs } from 'node:fs';
+import path from 'node:path';
+import type { DeviceMemory } from '../../engine';
+import type { BitsAndBytesConfig } from '../../quantization';
+import type { HostTensor } from '../../types';
+import type { Architecture } from '../families/architecture';
+import type { Checkpoint } from '../../checkpoint/checkpoint';
+import { CheckpointWeights, restoredBytes } from './checkpoint-weights';
+import { copyOnDevice, DeviceLayers, placeOnDevice } from './device-layers';
+import type { DeviceLayer } from './device-layers';
+import { devicePlanTable, planDevices } from './device-map';
+import type { DevicePlan, MaxMemory, MemorySize } from './device-map';
+import { ResidentLayers } from './frozen-layers';
+import type { FrozenLayer, FrozenLayers } from './frozen-layers';
+import { OffloadedLayers, OffloadFolder } from './offload-folder';
+import { sizeOf } from './parameters';
+import type { ParameterSet } from './parameters';
+
+export interface PlacementOptions {
+  /** 'auto': fill the GPU, then memory, then disk, and print the plan. By default everything is in memory. */
+  deviceMap?: 'auto';
+  /**
+   * Most memory for weights: bytes, '3GB' (10^9) or '3GiB' (2^30); default: what is left, less a tenth. With
+   * `{ gpu, cpu }` the first layers' weights stay on the GPU (provider 'webgpu'); the others travel to it.
+   */
+  maxMemory?: MemorySize | MaxMemory;
+  /** Where layers go that memory does not hold; found again by the next load. */
+  offloadFolder?: string;
+  /** Receives the plan's table; default: console.log. */
+  onPlan?: (table: string, plan: DevicePlan) => void;
+}
+
+export interface LoadWeightsRequest extends PlacementOptions {
+  readonly architecture: Architecture;
+  readonly checkpoint: Checkpoint;
+  readonly quantization: BitsAndBytesConfig | undefined;
+  /** Keep linear weights frozen in the type that they are stored in. */
+  readonly keepStored: boolean;
+  /** Where layers go that the plan places on the GPU. */
+  readonly device?: DeviceMemory;
+}
+
+export interface LoadedWeights {
+  readonly parameters: ParameterSet;
+  readonly frozen: FrozenLayers | undefined;
+}
+
+/** @throws TunebookError where tensors do not fit the model, or the model does not fit the machine */
+export async function loadWeights(request: LoadWeightsRequest): Promise<LoadedWeights> {
+  const { architecture, checkpoint, deviceMap } = request;
+  const isPlaced = deviceMap === 'auto';
+  const weights = new CheckpointWeights(architecture, checkpoint, {
+    quantization: request.quantization,
+    keepStored: request.keepStored || isPlaced,
+  });
+  const { layers } = architecture;
+  const isFrozen = Array.from({ length: layers }, (_, layer) => weights.frozenModules(layer).length).some(
+    (n) => n > 0,
+  );
+  const plan = isPlaced ? planFor(request, weights) : undefined;
+  if (plan !== undefined) (request.onPlan ?? printTable)(devicePlanTable(plan), plan);
+  const diskLayers = plan?.diskLayers ?? new Set<number>();
+  const offload =
+    diskLayers.size > 0 && request.offloadFolder !== undefined
+      ? await openFolder(request, weights, { folder: request.offloadFolder, diskLayers })
+      : undefined;
+
+  const parameters = await weights.parameters();
+  if (!isFrozen) return { parameters, frozen: undefined };
+  const inMemory = new Map<number, FrozenLayer>();
+  const placed = new Map<number, DeviceLayer>();
+  for (let layer = 0; layer < layers; layer++) {
+    if (plan?.gpuLayers.has(layer) && request.device !== undefined)
+      placed.set(layer, await placeOnDevice(request.device, await weights.layer(layer)));
+    else if (offload === undefined || !diskLayers.has(layer)) inMemory.set(layer, await weights.layer(layer));
+    else if (!(await offload.holds(layer))) await offload.write(layer, await weights.layer(layer));
+  }
+  const { quantization } = weights;
+  const tables = await weights.tables();
+  const onHost =
+    offload === undefined
+      ? new ResidentLayers(inMemory, quantization, tables)
+      : new OffloadedLayers(offload, inMemory, { onDisk: [...diskLayers], quantization, tables });
+  if (request.device === undefined || placed.size === 0) return { parameters, frozen: onHost };
+  const deviceTables = new Map<string, HostTensor>();
+  const head = tables.get(architecture.head);
+  if (head !== undefined) deviceTables.set(architecture.head, await copyOnDevice(request.device, head));
+  return { parameters, frozen: new DeviceLayers(placed, onHost, deviceTables) };
+}
+
+/** The plan, from the shapes and types of the checkpoint alone. */
+export function planFor(
+  request: Omit<LoadWeightsRequest, 'checkpoint'>,
+  weights: CheckpointWeights,
+): DevicePlan {
+  const { architecture, maxMemory, offloadFolder } = request;
+  const { layers, prefix } = architecture;
+  const frozen = new Set<string>();
+  const layerParts = Array.from({ length: layers }, (_, layer) => {
+    for (const { name } of weights.frozenModules(layer))
+      frozen.add(`${architecture.layerPrefix(layer)}${name}.weight`);
+    return {
+      module: `${prefix}${architecture.layerPrefix(layer).slice(0, -1)}`,
+      bytes: weights.layerBytes(layer),
+      gpuBytes: weights.layerDeviceBytes(layer),
+    };
+  });
+  const fixed = new Map<string, number>();
+  for (const { name, shape } of architecture.parameters) {
+    if (frozen.has(name)) continue;
+    const isInLayer = layerParts.some((_, layer) => name.startsWith(architecture.layerPrefix(layer)));
+    const owner = isInLayer ? 'norms and biases of layers' : name.slice(0, name.lastIndexOf('.'));
+    fixed.set(owner, (fixed.get(owner) ?? 0) + weights.parameterBytes(name) * sizeOf(shape));
+  }
+  const fixedParts = [...fixed].map(([module, bytes]) => ({ module, bytes }));
+  // The head would travel with every token: it goes first.
+  const kept = architecture.parameters.filter(
+    ({ name }) => !frozen.has(name) && (weights.parameterBytes(name) === 4 || name === architecture.head),
+  );
+  const fixedBytes = kept.reduce((total, { shape }) => total + 4 * sizeOf(shape), 0);
+  const gpu = request.device && { fixedBytes, workBytes: restoredBytes(architecture) };
+  return planDevices({ fixed: fixedParts, layers: layerParts, maxMemory, offloadFolder, gpu });
+}
+
+async function openFolder(
+  request: LoadWeightsRequest,
+  weights: CheckpointWeights,
+  { folder, diskLayers }: { folder: string; diskLayers: ReadonlySet<number> },
+): Promise<OffloadFolder> {
+  const layerBytes = new Map([...diskLayers].map((layer) => [layer, weights.layerBytes(layer)]));
+  const model = await fingerprint(request, weights.quantization);
+  return OffloadFolder.open(folder, model, layerBytes);
+}
+
+/** Tells models apart without reading them: configuration, quantization, and the files' sizes and dates. */
+async function fingerprint(
+  { architecture, checkpoint }: LoadWeightsRequest,
+  quantization: BitsAndBytesConfig | undefined,
+): Promise<string> {
+  const hash = createHash('sha256');
+  hash.update(JSON.stringify([architecture.toJson(), quantization?.toJson() ?? null]));
+  for (const file of checkpoint.files) {
+    const { size, mtimeMs } = await fs.stat(path.join(checkpoint.folder, file));
+    hash.update(`${file} ${size} ${mtimeMs}\n`);
+  }
+  return hash.digest('hex');
+}
+
+function printTable(table: string): void {
+  console.log(table);
+}

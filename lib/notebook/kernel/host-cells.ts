@@ -1,0 +1,299 @@
+/**
+ * Runs cells on the kernel's main thread: what stock tslab prints as text becomes `error`, `execute_result` and
+ * `stream` messages of the cell that it belongs to, also when it comes from a timer after the cell's end.
+ */
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { inspect } from 'node:util';
+import { MessageChannel } from 'node:worker_threads';
+import { CellContext } from './cell-context';
+import { reportFindings, reportThrown, writeStack, KeyboardInterrupt } from './error-report';
+import type { ErrorReport, Finding } from './error-report';
+import { AWAIT_HELPER, ITERATE_HELPER, META_HELPER, prepareTslab } from '../typescript/host-compiler';
+import type { PreparedTslab } from '../typescript/host-compiler';
+import type { MessageContent } from './wire';
+
+/** Where the cells' messages go. */
+export interface CellChannel {
+  publish(request: number, type: string, content: MessageContent): void;
+  /** Called before the first statement of a cell, when it is compiled. */
+  beginRunning(): void;
+}
+
+interface Cell {
+  readonly request: number;
+  /** The execution count that is shown. */
+  readonly number: number;
+  /** Its own number in tracebacks: a cell that is not counted has a negative one. */
+  readonly key: number;
+  readonly silent: boolean;
+  /** Rejects of the awaits that the cell's code is in. */
+  readonly awaiting: Set<(reason: unknown) => void>;
+  interrupts: number;
+  /** Given up: whatever of its code still runs stays at its next await. */
+  abandoned: boolean;
+  thrown: { value: unknown } | null;
+  readonly findings: Finding[];
+}
+
+/** The answer to each of a request's `user_expressions`. */
+const noExpressions = {
+  status: 'error',
+  ename: 'NotSupported',
+  evalue: 'this kernel evaluates no user_expressions; run them as code',
+  traceback: [],
+};
+
+const TSLAB_FINDING_FORMAT = '%s%d:%d - %s';
+
+/** The cells of one kernel. */
+export class CellRunner {
+  readonly tslab: PreparedTslab;
+  private number = 0;
+  private uncounted = 0;
+  private key = 0;
+  private running: Cell | null = null;
+  private last = 0;
+  private readonly sources = new Map<number, string>();
+  private readonly context = new CellContext<Cell>();
+  private readonly channel: CellChannel;
+
+  constructor(channel: CellChannel) {
+    this.channel = channel;
+    this.tslab = prepareTslab(
+      { log: (value: unknown) => this.result(value), error: (...values: unknown[]) => this.failed(values) },
+      {
+        cellNumber: () => this.key,
+        beginRunning: () => channel.beginRunning(),
+      },
+    );
+    this.installHelpers();
+    Error.prepareStackTrace = (error, sites) => writeStack(error, sites, this.tslab.locate);
+    this.context.patchTimers();
+  }
+
+  private giveUp: () => void = () => undefined;
+
+  /** The request that output written now belongs to. */
+  get currentRequest(): number {
+    return this.context.current?.request ?? this.running?.request ?? this.last;
+  }
+
+  /** The request of the running cell, -1 when none runs. */
+  get runningRequest(): number {
+    return this.running?.request ?? -1;
+  }
+
+  /** Runs one cell and answers the content of `execute_reply`. */
+  async execute(request: number, content: MessageContent): Promise<MessageContent> {
+    const code = String(content.code ?? '');
+    const silent = content.silent === true;
+    const counted = !silent && content.store_history !== false;
+    this.key = counted ? ++this.number : --this.uncounted;
+    const cell: Cell = {
+      request,
+      number: this.number,
+      key: this.key,
+      silent,
+      awaiting: new Set(),
+      interrupts: 0,
+      abandoned: false,
+      thrown: null,
+      findings: [],
+    };
+    this.sources.set(cell.key, code);
+    if (!silent) this.channel.publish(request, 'execute_input', { code, execution_count: cell.number });
+    this.running = cell;
+    this.last = request;
+    let ok = false;
+    try {
+      ok = await this.apart(() => this.context.run(cell, () => this.tslab.executor.execute(code)), false);
+    } catch (error) {
+      cell.thrown ??= { value: error };
+    }
+    if (ok && !cell.thrown) {
+      this.running = null;
+      const expressions = Object.keys((content.user_expressions ?? {}) as MessageContent);
+      return {
+        status: 'ok',
+        execution_count: cell.number,
+        payload: [],
+        user_expressions: Object.fromEntries(expressions.map((name) => [name, noExpressions])),
+      };
+    }
+    if (!ok) this.tslab.keepDefined();
+    // What was thrown is code as well: it may be slow to show itself.
+    const report = await this.apart(() => this.report(cell, code), this.reportOf(new KeyboardInterrupt()));
+    return this.fail(cell, report);
+  }
+
+  /** Tells the error that ended a cell. @returns the content of `execute_reply` */
+  private fail(cell: Cell, report: ErrorReport): MessageContent {
+    // Once only: the cell may have been given up meanwhile.
+    if (this.running === cell) this.channel.publish(cell.request, 'error', { ...report });
+    this.running = null;
+    return { status: 'error', execution_count: cell.number, ...report };
+  }
+
+  /** The answer to a request of which no other will come: what would give it was ended by force. */
+  giveUpOn(request: number): MessageContent {
+    const report = this.reportOf(new KeyboardInterrupt());
+    if (this.running?.request === request) return this.fail(this.running, report);
+    this.channel.publish(request, 'error', { ...report });
+    return { status: 'error', execution_count: this.number, ...report };
+  }
+
+  /**
+   * Runs a task from a callback of its own: should it be ended by force, what waits for it here lives on. Not from an
+   * immediate: where node runs several and one is ended so, it never gets past that one (seen on Node 20).
+   * @param otherwise the answer where the task is given up
+   */
+  private apart<T>(task: () => T | Promise<T>, otherwise: T): Promise<T> {
+    const { port1, port2 } = new MessageChannel();
+    return new Promise((resolve, reject) => {
+      this.giveUp = () => resolve(otherwise);
+      port1.once('message', () => {
+        port1.close();
+        // Not `resolve(task())`: a promise that is bound to another one can no longer be given up.
+        new Promise<T>((done) => done(task())).then(resolve, reject);
+      });
+      port2.postMessage(null);
+    });
+  }
+
+  /**
+   * Interrupts the running cell: its current await is rejected with KeyboardInterrupt, so that its own `finally`
+   * runs. A second interrupt gives the cell up at once.
+   * @returns false when no cell runs
+   */
+  interrupt(): boolean {
+    const cell = this.running;
+    if (!cell) return false;
+    cell.interrupts++;
+    if (cell.interrupts > 1 || cell.awaiting.size === 0) this.abandon();
+    else this.rejectAwaits(cell, new KeyboardInterrupt());
+    return true;
+  }
+
+  /** Answers the running cell as interrupted without waiting for its code, which may no longer exist. */
+  abandon(): void {
+    if (!this.running) return;
+    this.running.abandoned = true;
+    this.rejectAwaits(this.running, new KeyboardInterrupt());
+    this.running.thrown ??= { value: new KeyboardInterrupt() };
+    this.tslab.executor.interrupt();
+    this.giveUp();
+  }
+
+  /** An exception in a callback: it fails the cell that runs and caused it, otherwise it is shown as text. */
+  takeUncaught(error: unknown): string | null {
+    const cell = this.context.current ?? this.running;
+    if (cell && cell === this.running) {
+      cell.thrown ??= { value: error };
+      this.rejectAwaits(cell, error);
+      return null;
+    }
+    return this.describe(error);
+  }
+
+  /** A thrown value as text, with the cells' own lines. */
+  describe(error: unknown): string {
+    return this.reportOf(error).traceback.join('\n');
+  }
+
+  /** The report of `error`, thrown by whichever cell. */
+  reportOf(error: unknown): ErrorReport {
+    return reportThrown(error, (cell) => this.sources.get(cell));
+  }
+
+  private report(cell: Cell, code: string): ErrorReport {
+    if (cell.thrown) return this.reportOf(cell.thrown.value);
+    if (cell.findings.length > 0) return reportFindings(cell.findings, code);
+    return this.reportOf(new Error('internal: the cell failed without an error'));
+  }
+
+  private rejectAwaits(cell: Cell, reason: unknown): void {
+    for (const reject of [...cell.awaiting]) this.context.resume(cell, () => reject(reason));
+    cell.awaiting.clear();
+  }
+
+  private result(value: unknown): void {
+    const cell = this.running;
+    if (!cell || cell.silent) return;
+    const html = (value as { toNotebookHtml?: () => string } | null)?.toNotebookHtml;
+    this.channel.publish(cell.request, 'execute_result', {
+      execution_count: cell.number,
+      data: {
+        'text/plain': inspect(value, { depth: 3, maxArrayLength: 100 }),
+        ...(typeof html === 'function' ? { 'text/html': html.call(value) } : {}),
+      },
+      metadata: {},
+    });
+  }
+
+  /** tslab prints what went wrong; the values tell a compiler's finding from a thrown value. */
+  private failed(values: unknown[]): void {
+    const cell = this.running;
+    if (!cell) return;
+    if (values[0] === TSLAB_FINDING_FORMAT && values.length === 5) {
+      const [, file, line, column, message] = values;
+      cell.findings.push({
+        line: Number(line) - 1,
+        column: Number(column) - 1,
+        message: String(message),
+        ...(file ? { file: String(file).trim() } : {}),
+      });
+    } else {
+      cell.thrown ??= { value: values[0] };
+    }
+  }
+
+  /** Awaits in cell code go through these, so that an interrupt can end them. */
+  private installHelpers(): void {
+    const guard = <T>(value: T): T | Promise<Awaited<T>> => {
+      const cell = this.context.current ?? this.running;
+      if (!cell) return value;
+      // For ever, not an error: a loop that catches everything would never leave.
+      if (cell.abandoned) return new Promise<never>(() => undefined);
+      return new Promise<Awaited<T>>((resolve, reject) => {
+        cell.awaiting.add(reject);
+        const settle =
+          <V>(next: (v: V) => void): ((v: V) => void) =>
+          (v) => {
+            cell.awaiting.delete(reject);
+            this.context.resume(cell, () => next(v));
+          };
+        Promise.resolve(value).then(settle(resolve), settle(reject));
+      });
+    };
+    const iterate = (source: AsyncIterable<unknown> | Iterable<unknown>): AsyncIterable<unknown> => {
+      const inner =
+        Symbol.asyncIterator in source ? source[Symbol.asyncIterator]() : source[Symbol.iterator]();
+      return {
+        [Symbol.asyncIterator]: () => ({
+          next: async () => {
+            const step = await guard(inner.next());
+            return { done: step.done, value: await guard(step.value) } as IteratorResult<unknown>;
+          },
+          return: async (value?: unknown) => {
+            await inner.return?.(value);
+            return { done: true, value };
+          },
+        }),
+      };
+    };
+    // A cell is no file: it counts as one in the folder that it runs in.
+    const here = path.join(process.cwd(), 'notebook.ts');
+    const meta = {
+      url: pathToFileURL(here).href,
+      dirname: process.cwd(),
+      filename: here,
+      resolve: (id: string) => {
+        const found = createRequire(here).resolve(id);
+        return path.isAbsolute(found) ? pathToFileURL(found).href : `node:${found.replace(/^node:/, '')}`;
+      },
+    };
+    Object.assign(globalThis, { [AWAIT_HELPER]: guard, [ITERATE_HELPER]: iterate, [META_HELPER]: meta });
+  }
+}

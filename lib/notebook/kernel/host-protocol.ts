@@ -1,0 +1,67 @@
+/**
+ * What the two threads of the kernel process say to each other: the main thread runs cells, the wire thread
+ * owns every socket. The wire thread therefore answers, sends output and takes interrupts while a cell computes.
+ */
+import type { MessageContent } from './wire';
+
+/** Slots of the shared Int32Array. */
+export const slot = {
+  /** Bytes of output that the main thread has posted and the wire thread has not yet sent. */
+  bytesInFlight: 0,
+  /** What the main thread does: see `phase`. */
+  phase: 1,
+  /** Number of the last interrupt that the main thread has seen. */
+  interruptSeen: 2,
+  /** Listeners that cells or libraries have put on SIGINT. */
+  interruptListeners: 3,
+  /** Set by the wire thread once the last words of an exiting process are sent. */
+  farewellSent: 4,
+  /** Number of the last break-in that the main thread knows of; see `host-wire`. */
+  breakInSeen: 5,
+} as const;
+export const SLOT_COUNT = 8;
+
+/** Values of `slot.phase`; `idle`: between requests, so that what runs then is a callback of an earlier cell. */
+export const phase = { preparing: 0, running: 1, idle: 2 } as const;
+
+/** Above this, the main thread waits for the wire thread: output never fills the memory. */
+export const MAX_BYTES_IN_FLIGHT = 16 * 2 ** 20;
+
+/** A request that needs the main thread. */
+export interface HostRequest {
+  readonly kind: 'request';
+  readonly id: number;
+  readonly type: string;
+  readonly content: MessageContent;
+}
+
+/** From the wire thread to the main thread. */
+export type ToMain =
+  | HostRequest
+  | { readonly kind: 'interrupt'; readonly sequence: number }
+  /** Says nothing. A break-in that finds no JavaScript running ends the next that runs: may it be this. */
+  | { readonly kind: 'nudge' }
+  /** The code of a request was ended by a break-in; -1: of none that is answered now. */
+  | { readonly kind: 'abandon'; readonly request: number; readonly breakIn: number }
+  /** No answer came of a request whose code was ended: the break-in may have hit the kernel's own code. */
+  | { readonly kind: 'lost'; readonly request: number }
+  | { readonly kind: 'exit' };
+
+/** From the main thread to the wire thread; `request` is the id of the request that it belongs to. */
+export type ToWire =
+  | {
+      readonly kind: 'publish';
+      readonly request: number;
+      readonly type: string;
+      readonly content: MessageContent;
+      /** What it counts as of `maxBytesInFlight`. */
+      readonly sizeBytes?: number;
+    }
+  | {
+      readonly kind: 'stream';
+      readonly request: number;
+      readonly name: 'stdout' | 'stderr';
+      readonly text: string;
+    }
+  | { readonly kind: 'reply'; readonly request: number; readonly content: MessageContent }
+  | { readonly kind: 'farewell' };

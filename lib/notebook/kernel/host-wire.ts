@@ -1,0 +1,393 @@
+/**
+ * The network side of the kernel, run in its own thread (started by `kernel-host`): every ZeroMQ socket, the
+ * order of requests, the status messages, stream batching, heartbeat, interrupts and the end of the process.
+ */
+import { writeSync } from 'node:fs';
+import { Session } from 'node:inspector';
+import { parentPort, workerData } from 'node:worker_threads';
+import * as zmq from 'zeromq';
+import { endGroup, endMarked, KERNEL_MARK } from './left-processes';
+import { phase, slot } from './host-protocol';
+import type { ToMain, ToWire } from './host-protocol';
+import { decodeMessage, encodeMessage, makeHeader } from './wire';
+import type { ConnectionInfo, MessageContent, WireMessage } from './wire';
+
+const { connection, shared, kernelInfo } = workerData as {
+  connection: ConnectionInfo;
+  shared: SharedArrayBuffer;
+  kernelInfo: MessageContent;
+};
+const state = new Int32Array(shared);
+const key = connection.key;
+
+/** How long the main thread may take to see an interrupt before it is broken into. */
+const INTERRUPT_GRACE_MS = 300;
+/** How long the answer to a request may take after its code was ended by force. */
+const LOST_ANSWER_MS = 1000;
+const STREAM_FLUSH_MS = 25;
+const STREAM_FLUSH_BYTES = 65536;
+/** A subscriber that takes nothing for this long loses output rather than stopping the kernel. */
+const STUCK_SUBSCRIBER_MS = 30_000;
+
+const shell = new zmq.Router({ linger: 500 });
+const control = new zmq.Router({ linger: 500 });
+const stdin = new zmq.Router({ linger: 0 });
+const heartbeat = new zmq.Reply({ linger: 0 });
+const iopub = new zmq.Publisher({ linger: 500, sendHighWaterMark: 100, noDrop: true });
+
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+const toMain = (message: ToMain): void => parentPort?.postMessage(message);
+
+// --- sending: one queue for iopub, so that order is kept and a slow subscriber holds the sender back ---
+
+interface Outgoing {
+  readonly frames: (string | Buffer)[];
+  readonly sizeBytes: number;
+}
+const outgoing: Outgoing[] = [];
+let draining: Promise<void> | null = null;
+
+async function sendPatiently(frames: (string | Buffer)[]): Promise<void> {
+  const start = Date.now();
+  while (Date.now() - start < STUCK_SUBSCRIBER_MS) {
+    try {
+      return await iopub.send(frames);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') return;
+      await sleep(2);
+    }
+  }
+}
+
+async function drain(): Promise<void> {
+  for (let next = outgoing.shift(); next; next = outgoing.shift()) {
+    await sendPatiently(next.frames);
+    if (next.sizeBytes > 0) {
+      Atomics.sub(state, slot.bytesInFlight, next.sizeBytes);
+      Atomics.notify(state, slot.bytesInFlight);
+    }
+  }
+  draining = null;
+}
+
+function publish(parent: WireMessage | null, type: string, content: MessageContent, sizeBytes = 0): void {
+  const frames = encodeMessage(key, {
+    identities: [Buffer.from(type)],
+    header: makeHeader(type, parent?.header.session ?? ''),
+    parent: parent?.header ?? {},
+    metadata: {},
+    content,
+  });
+  outgoing.push({ frames, sizeBytes });
+  draining ??= drain();
+}
+
+/** The last send of each socket: one takes one message at a time. */
+const sending = new Map<zmq.Router, Promise<void>>();
+
+async function reply(socket: zmq.Router, request: WireMessage, content: MessageContent): Promise<void> {
+  const type = request.header.msg_type.replace(/_request$/, '_reply');
+  const frames = encodeMessage(key, {
+    identities: request.identities,
+    header: makeHeader(type, request.header.session),
+    parent: request.header,
+    metadata: {},
+    content,
+  });
+  const sent = (sending.get(socket) ?? Promise.resolve())
+    .then(() => socket.send(frames))
+    .catch((error: unknown) => {
+      // Who asked is gone, or the kernel ends: there is nobody to tell but the log.
+      writeSync(
+        2,
+        `kernel: a reply was not sent: ${error instanceof Error ? error.message : String(error)}\n`,
+      );
+    });
+  sending.set(socket, sent);
+  return sent;
+}
+
+// --- streams: many small writes become few messages ---
+
+let stream: {
+  request: number;
+  name: string;
+  text: string[];
+  sizeBytes: number;
+  timer: NodeJS.Timeout;
+} | null = null;
+
+function flushStream(): void {
+  if (!stream) return;
+  clearTimeout(stream.timer);
+  const { request, name, text, sizeBytes } = stream;
+  stream = null;
+  publish(requests.get(request) ?? null, 'stream', { name, text: text.join('') }, sizeBytes);
+}
+
+function addToStream(request: number, name: string, text: string): void {
+  if (stream && (stream.request !== request || stream.name !== name)) flushStream();
+  stream ??= { request, name, text: [], sizeBytes: 0, timer: setTimeout(flushStream, STREAM_FLUSH_MS) };
+  stream.text.push(text);
+  stream.sizeBytes += text.length;
+  if (stream.sizeBytes > STREAM_FLUSH_BYTES) flushStream();
+}
+
+// --- shell requests: one after the other ---
+
+/** Requests that output may still belong to: the newest thousand, so that late timers find their cell. */
+const requests = new Map<number, WireMessage>();
+let lastRequest = 0;
+const waiting: WireMessage[] = [];
+let answering: { id: number; resolve: (content: MessageContent) => void } | null = null;
+let busy = false;
+
+async function askMain(message: WireMessage): Promise<MessageContent> {
+  await breakInsSeen(); // one that is still on its way would hit this request
+  const id = ++lastRequest;
+  requests.set(id, message);
+  if (requests.size > 1000) requests.delete(id - 1000);
+  return new Promise((resolve) => {
+    answering = { id, resolve };
+    toMain({ kind: 'request', id, type: message.header.msg_type, content: message.content });
+  });
+}
+
+async function answer(message: WireMessage): Promise<void> {
+  switch (message.header.msg_type) {
+    case 'kernel_info_request':
+      return reply(shell, message, kernelInfo);
+    case 'comm_info_request':
+      return reply(shell, message, { status: 'ok', comms: {} });
+    case 'history_request':
+      return reply(shell, message, { status: 'ok', history: [] });
+    case 'shutdown_request':
+      return shutdown(shell, message);
+    case 'execute_request': {
+      const content = await askMain(message);
+      flushStream();
+      const stops = content.status === 'error' && message.content.stop_on_error !== false;
+      const behind = stops ? await takeWaitingCells() : [];
+      await reply(shell, message, content);
+      for (const cell of behind) await abort(cell);
+      return;
+    }
+    case 'complete_request':
+    case 'inspect_request':
+    case 'is_complete_request': {
+      const content = await askMain(message);
+      return reply(shell, message, content);
+    }
+    case 'comm_open': // there is nobody to talk to here: the protocol's way to say so
+      return publish(message, 'comm_close', { comm_id: message.content.comm_id, data: {} });
+    default: // nothing to do, status messages are sent all the same
+  }
+}
+
+/**
+ * The cells that wait behind one that failed: they are answered as aborted, as IPython does. Taken before the error is
+ * told, so that a cell which somebody sends because of it is not among them.
+ */
+async function takeWaitingCells(): Promise<WireMessage[]> {
+  await sleep(0); // what has arrived is read
+  const cells = waiting.filter(({ header }) => header.msg_type === 'execute_request');
+  waiting.splice(0, waiting.length, ...waiting.filter((message) => !cells.includes(message)));
+  return cells;
+}
+
+async function abort(message: WireMessage): Promise<void> {
+  publish(message, 'status', { execution_state: 'busy' });
+  await reply(shell, message, { status: 'aborted' });
+  publish(message, 'status', { execution_state: 'idle' });
+}
+
+async function work(): Promise<void> {
+  if (busy) return;
+  busy = true;
+  for (let message = waiting.shift(); message; message = waiting.shift()) {
+    publish(message, 'status', { execution_state: 'busy' });
+    try {
+      await answer(message);
+    } finally {
+      flushStream();
+      publish(message, 'status', { execution_state: 'idle' });
+    }
+  }
+  busy = false;
+}
+
+// --- control: interrupt and shutdown, at any time ---
+
+const inspector = new Session();
+inspector.connectToMainThread();
+let interrupts = 0;
+/** -1: what an earlier cell left running; null: none yet. */
+let lastStopped: number | null = null;
+/** How often the running JavaScript was ended, and when last. */
+let breakIns = 0;
+let brokenIn = 0;
+
+/**
+ * Reaches the running cell whatever it does. A free event loop takes the message. A loop is left by ending the
+ * running JavaScript, also that of an earlier cell's timer while no cell runs. Where someone listens to SIGINT, the
+ * first interrupt only calls the listeners, and a second one for the same cell insists.
+ */
+async function interrupt(): Promise<void> {
+  const sequence = ++interrupts;
+  const cell = answering?.id ?? -1;
+  const insisting = cell === lastStopped;
+  if (cell !== -1) lastStopped = cell;
+  toMain({ kind: 'interrupt', sequence });
+  const start = Date.now();
+  // After a break-in anew: a second one at once would hit the kernel's own code, which answers for the first.
+  while (Date.now() < Math.max(start, brokenIn) + INTERRUPT_GRACE_MS) {
+    if (Atomics.load(state, slot.interruptSeen) >= sequence) return;
+    await sleep(10);
+  }
+  // Neither the start nor the compiler is broken into: they would be left half-way. They take a second or two.
+  while (Atomics.load(state, slot.phase) === phase.preparing && answering?.id === cell) {
+    if (Atomics.load(state, slot.interruptSeen) >= sequence) return;
+    await sleep(10);
+  }
+  const now = Atomics.load(state, slot.phase);
+  if (cell === -1 ? now !== phase.idle : answering?.id !== cell) return;
+  lastStopped = cell;
+  const heard = Atomics.load(state, slot.interruptListeners) > 0;
+  if (!heard || insisting) return breakIn(cell);
+  inspector.post('Runtime.evaluate', {
+    expression: `globalThis[Symbol.for('tunebook.interrupt')](${sequence})`,
+  });
+}
+
+/** Waits until the main thread knows of every break-in. */
+async function breakInsSeen(): Promise<void> {
+  while (Atomics.load(state, slot.breakInSeen) < breakIns) await sleep(5);
+}
+
+/** Ends the JavaScript that runs on the main thread, and sees to it that the cell is answered all the same. */
+async function breakIn(cell: number): Promise<void> {
+  const number = ++breakIns;
+  brokenIn = Date.now();
+  const nudging = setInterval(() => toMain({ kind: 'nudge' }), 10);
+  await new Promise<void>((resolve) => inspector.post('Runtime.terminateExecution', () => resolve()));
+  clearInterval(nudging);
+  toMain({ kind: 'abandon', request: cell, breakIn: number });
+  await breakInsSeen();
+  await sleep(LOST_ANSWER_MS);
+  if (answering?.id === cell && breakIns === number) toMain({ kind: 'lost', request: cell });
+}
+
+/** Ends this process, and what cells have started: its group, and under `tunebook run` whatever carries its mark. */
+function kill(): void {
+  const mark = process.env[KERNEL_MARK];
+  if (mark !== undefined) endMarked(mark);
+  endGroup(process.pid);
+}
+
+async function shutdown(socket: zmq.Router, message: WireMessage): Promise<void> {
+  const content = { status: 'ok', restart: message.content.restart === true };
+  flushStream();
+  publish(message, 'shutdown_reply', content);
+  publish(message, 'status', { execution_state: 'idle' });
+  await reply(socket, message, content);
+  await draining;
+  toMain({ kind: 'exit' });
+  setTimeout(kill, 1500);
+}
+
+async function answerControl(message: WireMessage): Promise<void> {
+  publish(message, 'status', { execution_state: 'busy' });
+  switch (message.header.msg_type) {
+    case 'interrupt_request':
+      void interrupt();
+      await reply(control, message, { status: 'ok' });
+      break;
+    case 'shutdown_request':
+      return shutdown(control, message);
+    case 'kernel_info_request':
+      await reply(control, message, kernelInfo);
+      break;
+    default:
+  }
+  publish(message, 'status', { execution_state: 'idle' });
+}
+
+// --- what the main thread says ---
+
+parentPort?.on('message', (message: ToWire) => {
+  switch (message.kind) {
+    case 'stream':
+      return addToStream(message.request, message.name, message.text);
+    case 'publish':
+      flushStream();
+      return publish(
+        requests.get(message.request) ?? null,
+        message.type,
+        message.content,
+        message.sizeBytes ?? 0,
+      );
+    case 'reply':
+      if (answering?.id === message.request) {
+        const { resolve } = answering;
+        answering = null;
+        resolve(message.content);
+      }
+      return;
+    case 'farewell':
+      flushStream();
+      void (async () => {
+        await draining;
+        inspector.disconnect();
+        for (const socket of [shell, control, stdin, heartbeat, iopub]) socket.close();
+        await sleep(50); // the sockets' own thread writes to the network, and the loops over them end
+        Atomics.store(state, slot.farewellSent, 1);
+        Atomics.notify(state, slot.farewellSent);
+      })();
+  }
+});
+
+// --- sockets ---
+
+async function listen(socket: zmq.Router, take: (message: WireMessage) => void): Promise<void> {
+  for await (const frames of socket) {
+    try {
+      take(decodeMessage(key, frames));
+    } catch (error) {
+      // Anything unsigned or malformed is refused, and the kernel goes on.
+      writeSync(2, `kernel: message refused: ${error instanceof Error ? error.message : String(error)}\n`);
+    }
+  }
+}
+
+async function echoHeartbeat(): Promise<void> {
+  for await (const frames of heartbeat) await heartbeat.send(frames);
+}
+
+async function bindAll(): Promise<void> {
+  const address = (port: number): string => `${connection.transport}://${connection.ip}:${port}`;
+  await Promise.all([
+    shell.bind(address(connection.shell_port)),
+    control.bind(address(connection.control_port)),
+    stdin.bind(address(connection.stdin_port)),
+    heartbeat.bind(address(connection.hb_port)),
+    iopub.bind(address(connection.iopub_port)),
+  ]);
+  publish(null, 'status', { execution_state: 'starting' });
+  void listen(shell, (message) => {
+    waiting.push(message);
+    void work();
+  });
+  void listen(control, (message) => void answerControl(message));
+  void echoHeartbeat();
+}
+
+// A kernel whose parent is gone has nobody to answer.
+const parentPid = process.ppid;
+setInterval(() => {
+  if (process.ppid !== parentPid) kill();
+}, 1000);
+
+bindAll().catch((error: unknown) => {
+  writeSync(2, `kernel: cannot listen: ${error instanceof Error ? error.message : String(error)}\n`);
+  setTimeout(() => process.kill(process.pid, 'SIGKILL'), 50);
+});

@@ -1,0 +1,336 @@
+/**
+ * The kernel process: stock tslab, with what it gets wrong mended from outside. Started as
+ * `node kernel-host.js CONNECTION_FILE` by `kernel-client`, or by Jupyter through the kernelspec that
+ * `tunebook kernel install` writes. The main thread (here) runs cells; `host-wire` owns the sockets.
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+import { Readable } from 'node:stream';
+import { StringDecoder } from 'node:string_decoder';
+import { Worker } from 'node:worker_threads';
+import { CellRunner } from './host-cells';
+import { MAX_BYTES_IN_FLIGHT, phase, slot, SLOT_COUNT } from './host-protocol';
+import type { HostRequest, ToMain, ToWire } from './host-protocol';
+import { unsafeConnection } from './wire';
+import type { ConnectionInfo, MessageContent } from './wire';
+
+const connectionFile = process.argv[2];
+if (!connectionFile) {
+  process.stderr.write('usage: kernel-host CONNECTION_FILE (Jupyter and `tunebook run` start it)\n');
+  process.exit(2);
+}
+const refuse = (why: string): never => {
+  process.stderr.write(`kernel: ${connectionFile}: ${why}\n`);
+  return process.exit(2);
+};
+function readConnection(file: string): ConnectionInfo {
+  try {
+    const connection = JSON.parse(fs.readFileSync(file, 'utf8')) as ConnectionInfo;
+    const unsafe = unsafeConnection(connection);
+    return unsafe === null ? connection : refuse(unsafe);
+  } catch (error) {
+    return refuse(`expected a connection file: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+const connection = readConnection(connectionFile);
+const shared = new SharedArrayBuffer(4 * SLOT_COUNT);
+const state = new Int32Array(shared);
+
+const tslabFolder = path.dirname(require.resolve('tslab/package.json'));
+const tslabVersion = (
+  JSON.parse(fs.readFileSync(path.join(tslabFolder, 'package.json'), 'utf8')) as { version: string }
+).version;
+const kernelInfo: MessageContent = {
+  status: 'ok',
+  protocol_version: '5.3',
+  implementation: 'tunebook-tslab',
+  implementation_version: tslabVersion,
+  language_info: {
+    name: 'typescript',
+    version: '5.0.4',
+    mimetype: 'text/typescript',
+    file_extension: '.ts',
+    codemirror_mode: { mode: 'typescript', name: 'javascript', typescript: true },
+    pygments_lexer: 'typescript',
+    nbconvert_exporter: 'script',
+  },
+  banner: `TypeScript (tslab ${tslabVersion}, Node ${process.version}, started by tunebook)`,
+  help_links: [],
+};
+
+const wire = new Worker(path.join(__dirname, 'host-wire.js'), {
+  workerData: { connection, shared, kernelInfo },
+  execArgv: [],
+});
+const post = (message: ToWire): void => wire.postMessage(message);
+
+/** Whether the next SIGINT is one that this process tells its listeners itself. */
+let raising = false;
+const ownListener = (): void => {
+  // A real signal: other listeners hear it by themselves. One that comes before a cell is none for it.
+  const runs = Atomics.load(state, slot.phase) === phase.running;
+  if (!raising && runs && process.listenerCount('SIGINT') === 1) cells.interrupt();
+};
+process.on('SIGINT', ownListener); // before the compiler loads: a signal meanwhile would end the process
+
+const cells = new CellRunner({
+  publish: (request, type, content) => post({ kind: 'publish', request, type, content }),
+  beginRunning: () => Atomics.store(state, slot.phase, phase.running),
+});
+
+// --- before the first cell: the compiler gets ready, and the library's types where nobody waits ---
+
+/** Lets the compiler work: an interrupt waits for its end. */
+function compile<T>(task: () => T): T {
+  Atomics.store(state, slot.phase, phase.preparing);
+  try {
+    return task();
+  } finally {
+    Atomics.store(state, slot.phase, phase.idle);
+  }
+}
+
+let asked = false;
+setImmediate(() => {
+  if (asked) return;
+  compile(() => cells.tslab.warmUp(false));
+  setTimeout(() => {
+    if (!asked) compile(() => cells.tslab.warmUp(true));
+  }, 100);
+});
+
+// --- output: everything written goes to the cell that it comes from ---
+
+/** Counts what is about to be posted; waits while the wire thread has too much of it. */
+function hold(sizeBytes: number): void {
+  const waiting = Atomics.add(state, slot.bytesInFlight, sizeBytes) + sizeBytes;
+  if (waiting > MAX_BYTES_IN_FLIGHT) Atomics.wait(state, slot.bytesInFlight, waiting, 1000);
+}
+
+/** Steps of 64 KiB, a message is never larger than the wire's patience; no character is cut in two. */
+function* inParts(text: string): Generator<string> {
+  for (let from = 0, to = 0; from < text.length; from = to) {
+    to = from + 65536;
+    if (to < text.length && /[\ud800-\udbff]/.test(text[to - 1])) to--;
+    yield text.slice(from, to);
+  }
+}
+
+function writeTo(name: 'stdout' | 'stderr'): typeof process.stdout.write {
+  const decoder = new StringDecoder('utf8');
+  return (chunk: string | Uint8Array, second?: unknown, third?: unknown): boolean => {
+    const text = typeof chunk === 'string' ? chunk : decoder.write(Buffer.from(chunk));
+    if (text !== '') {
+      for (const part of inParts(text)) {
+        hold(part.length);
+        post({ kind: 'stream', request: cells.currentRequest, name, text: part });
+      }
+    }
+    const done = typeof second === 'function' ? second : third;
+    if (typeof done === 'function') process.nextTick(done as () => void);
+    return true;
+  };
+}
+process.stdout.write = writeTo('stdout');
+process.stderr.write = writeTo('stderr');
+
+let stdin: Readable | null = null;
+/** A notebook has no terminal: what would wait for it is told so. */
+function noStdin(): Readable {
+  if (stdin && !stdin.destroyed) return stdin;
+  const message =
+    'process.stdin: a cell has no terminal to read from; write the value in the cell, or make it a parameter';
+  stdin = Object.assign(new Readable({ read: () => stdin?.destroy(new Error(message)) }), { fd: 0 });
+  return stdin;
+}
+Object.defineProperty(process, 'stdin', { get: noStdin, configurable: true, enumerable: true });
+
+/** About how much a display weighs: most are one long text. */
+function weigh(content: MessageContent): number {
+  const values = Object.values((content.data ?? {}) as Record<string, unknown>);
+  const sizes = values.map(
+    (value) => (typeof value === 'string' ? value : (JSON.stringify(value) ?? '')).length,
+  );
+  return sizes.reduce((sum, size) => sum + size, 500);
+}
+
+function display(data: unknown, update: boolean): void {
+  const content = data as MessageContent;
+  const sizeBytes = weigh(content);
+  hold(sizeBytes);
+  const type = update ? 'update_display_data' : 'display_data';
+  post({ kind: 'publish', request: cells.currentRequest, type, content, sizeBytes });
+}
+cells.tslab.jupyter.lastWriteDisplayData = display;
+
+/** What `lib/notebook/display` finds when it runs inside this kernel. */
+Object.assign(globalThis, {
+  [Symbol.for('tunebook.kernel')]: {
+    display,
+    clearOutput: (wait: boolean) =>
+      post({ kind: 'publish', request: cells.currentRequest, type: 'clear_output', content: { wait } }),
+  },
+});
+
+// --- requests, one at a time: the wire thread sends the next one after the reply ---
+
+/** Jupyter counts code points, JavaScript UTF-16 units. */
+function toUnits(code: string, codePoints: number): number {
+  return [...code].slice(0, codePoints).join('').length;
+}
+const toCodePoints = (code: string, units: number): number => [...code.slice(0, units)].length;
+
+/** Where the cursor is, in UTF-16 units; at the end where the front end does not say. */
+function cursorOf(code: string, position: unknown): number {
+  return typeof position === 'number' ? toUnits(code, Math.max(0, position)) : code.length;
+}
+
+function complete(content: MessageContent): MessageContent {
+  const code = String(content.code ?? '');
+  const info = cells.tslab.executor.complete(code, cursorOf(code, content.cursor_pos));
+  return {
+    status: 'ok',
+    matches: info.candidates,
+    cursor_start: toCodePoints(code, info.start),
+    cursor_end: toCodePoints(code, info.end),
+    metadata: {},
+  };
+}
+
+function inspectCode(content: MessageContent): MessageContent {
+  const code = String(content.code ?? '');
+  const info = cells.tslab.executor.inspect(code, cursorOf(code, content.cursor_pos));
+  return {
+    status: 'ok',
+    found: Boolean(info),
+    data: info ? { 'text/plain': cells.tslab.printQuickInfo(info) } : {},
+    metadata: {},
+  };
+}
+
+async function answer(request: HostRequest): Promise<MessageContent> {
+  switch (request.type) {
+    case 'execute_request': {
+      Atomics.store(state, slot.phase, phase.preparing);
+      const content = await cells.execute(request.id, request.content);
+      Atomics.store(state, slot.phase, phase.idle);
+      return content;
+    }
+    case 'complete_request':
+      return compile(() => complete(request.content));
+    case 'inspect_request':
+      return compile(() => inspectCode(request.content));
+    default: {
+      const { completed, indent } = cells.tslab.isCompleteCode(String(request.content.code ?? ''));
+      return completed ? { status: 'complete' } : { status: 'incomplete', indent: indent ?? '' };
+    }
+  }
+}
+
+// --- interrupts ---
+
+/** How many others listen. */
+const others = (): number =>
+  process.listeners('SIGINT').filter((listener) => listener !== ownListener).length;
+const countListeners = (event: string | symbol, added: number): void => {
+  if (event === 'SIGINT') Atomics.store(state, slot.interruptListeners, others() + added);
+};
+process.on('newListener', (event, listener) => countListeners(event, listener === ownListener ? 0 : 1));
+process.on('removeListener', (event) => countListeners(event, 0));
+
+let informedCell = -1;
+/** First tells those who listen (a trainer stops cleanly); without listeners, or the second time, the cell ends. */
+function takeInterrupt(sequence: number): void {
+  if (Atomics.load(state, slot.interruptSeen) >= sequence) return;
+  Atomics.store(state, slot.interruptSeen, sequence);
+  const cell = cells.runningRequest;
+  if (others() > 0 && (cell === -1 || informedCell !== cell)) {
+    informedCell = cell;
+    raising = true;
+    try {
+      process.emit('SIGINT', 'SIGINT');
+    } finally {
+      raising = false;
+    }
+    return;
+  }
+  cells.interrupt();
+}
+Object.assign(globalThis, { [Symbol.for('tunebook.interrupt')]: takeInterrupt });
+
+// --- faults and the end ---
+
+process.on('uncaughtException', (error) => {
+  // Of several immediates, one that was not the first was ended by force: node 20 fails at it over and over.
+  if (error instanceof TypeError && error.message.endsWith("(reading '_idleNext')"))
+    endWith(
+      'KernelEnded',
+      'an endless loop in setImmediate was ended by force: node cannot go on after that',
+      1,
+    );
+  const text = cells.takeUncaught(error);
+  if (text !== null) process.stderr.write(`${text}\n`);
+});
+process.on('unhandledRejection', (reason) => {
+  if ((reason as { name?: unknown } | null)?.name === 'KeyboardInterrupt') return;
+  process.stderr.write(`Unhandled promise rejection: ${cells.describe(reason)}\n`);
+});
+
+const exit = process.exit.bind(process);
+/** Ends the process once the wire thread has sent what is to be sent and has closed its sockets. */
+function leave(code?: number | string | null): never {
+  post({ kind: 'farewell' });
+  Atomics.wait(state, slot.farewellSent, 0, 1000);
+  process.on('SIGTERM', () => undefined); // for the programs that cells have started
+  try {
+    process.kill(-process.pid, 'SIGTERM');
+  } catch {
+    // this process was started in a group that is not its own
+  }
+  return exit(code);
+}
+/** Says why this process ends, before the sockets are gone. No reply: who asked learns that the kernel has died. */
+function endWith(name: string, message: string, code?: number | string | null): never {
+  const report = cells.reportOf(Object.assign(new Error(`${message}: the kernel has ended`), { name }));
+  post({ kind: 'publish', request: cells.currentRequest, type: 'error', content: { ...report } });
+  return leave(code);
+}
+/** A cell that calls process.exit ends the kernel. */
+process.exit = (code?: number | string | null): never =>
+  endWith('ProcessExit', `process.exit(${code ?? ''}) was called`, code);
+
+/** Modules whose loading was ended by force would stay as they are: the next import loads them anew. */
+function forgetHalfLoaded(): void {
+  for (const [file, module] of Object.entries(require.cache))
+    if (module?.loaded === false) Reflect.deleteProperty(require.cache, file);
+}
+
+wire.on('message', (message: ToMain) => {
+  switch (message.kind) {
+    case 'request':
+      asked = true;
+      answer(message)
+        .catch((error: unknown): MessageContent => ({ status: 'error', ...cells.reportOf(error) }))
+        .then((content) => post({ kind: 'reply', request: message.id, content }))
+        .catch((error: unknown) => fs.writeSync(2, `kernel: ${String(error)}\n`));
+      return;
+    case 'nudge':
+      return;
+    case 'interrupt':
+      return takeInterrupt(message.sequence);
+    case 'abandon':
+      if (message.request === cells.runningRequest) cells.abandon();
+      forgetHalfLoaded();
+      Atomics.store(state, slot.breakInSeen, message.breakIn);
+      return;
+    case 'lost':
+      Atomics.store(state, slot.phase, phase.idle);
+      return post({ kind: 'reply', request: message.request, content: cells.giveUpOn(message.request) });
+    case 'exit':
+      return leave(0);
+  }
+});
+wire.on('error', (error) => {
+  fs.writeSync(2, `kernel: network thread failed: ${error.stack ?? error.message}\n`);
+  exit(1);
+});

@@ -1,0 +1,146 @@
+/** `tunebook check`: what is wrong with a notebook file, before a reader, GitHub or a run finds out. */
+import fs from 'node:fs';
+import { checkCellTypes, missingDependencies } from './check-types';
+import { fileText } from '../format/file-text';
+import { repeatedMembers } from '../format/json-edits';
+import { lineOf, parseJsonText } from '../format/json-text';
+import type { JsonNode } from '../format/json-text';
+import { isTypescript, notebookLanguage } from '../format/language';
+import { cellSource, joinText, validateNotebook } from '../format/nbformat';
+import type { Notebook, NotebookCell } from '../format/nbformat';
+import { parameterCellIndex, readParameterCell } from '../parameters/parameters';
+import { conflictLines } from './truncated';
+import { scriptsIn } from '../format/untrusted';
+
+/** Settings of a check. */
+export interface CheckOptions {
+  /** Whether outputs are expected (an executed notebook). Default false: a notebook in a repository has none. */
+  readonly executed?: boolean;
+  /** Whether cells are type-checked. Default true. */
+  readonly types?: boolean;
+  /** Whether scripts in outputs are reported, for files from elsewhere. Default false. */
+  readonly untrusted?: boolean;
+}
+
+/** One thing that is wrong; `where` names the place. */
+export interface CheckFinding {
+  readonly where: string;
+  readonly message: string;
+}
+
+function outputFindings(cell: NotebookCell, where: string, executed: boolean): CheckFinding[] {
+  const outputs = cell.outputs ?? [];
+  const findings: CheckFinding[] = [];
+  if (!executed && (outputs.length > 0 || typeof cell.execution_count === 'number'))
+    findings.push({ where, message: 'has outputs; notebooks are committed without (or pass --executed)' });
+  const bundles = outputs.flatMap((output) => ('data' in output ? [output.data] : []));
+  const text = (value: unknown): string =>
+    typeof value === 'string' || Array.isArray(value) ? joinText(value as string[]) : '';
+  const figures = bundles.filter(
+    (data) => 'application/vnd.plotly.v1+json' in data || /Plotly|newPlot/.test(text(data['text/html'])),
+  );
+  const images = bundles.filter(
+    (data) => 'image/png' in data || 'image/svg+xml' in data || 'image/jpeg' in data,
+  );
+  if (figures.length > images.length)
+    findings.push({ where, message: 'shows a figure without a static image: GitHub runs no scripts' });
+  return findings;
+}
+
+function parameterFindings(notebook: Notebook): CheckFinding[] {
+  const at = parameterCellIndex(notebook);
+  if (at < 0) return [];
+  return readParameterCell(cellSource(notebook.cells[at]))
+    .parameters.filter(({ typed }) => !typed)
+    .map(({ name, typeText }) => ({
+      where: `cell ${at + 1}`,
+      message: `parameter ${name} has no declared type; write \`${name}: ${typeText}\``,
+    }));
+}
+
+function structureFindings(notebook: unknown): CheckFinding[] {
+  return validateNotebook(notebook).map((problem): CheckFinding => {
+    const at = problem.indexOf(': ');
+    return { where: problem.slice(0, at), message: problem.slice(at + 2) };
+  });
+}
+
+/** Whether cells and outputs have the shape that their types promise; what they hold may still be wrong. */
+function hasShape(notebook: unknown): notebook is Notebook {
+  const isObject = (value: unknown): value is Record<string, unknown> =>
+    typeof value === 'object' && value !== null && !Array.isArray(value);
+  const isText = (value: unknown): boolean =>
+    typeof value === 'string' || (Array.isArray(value) && value.every((line) => typeof line === 'string'));
+  const isOutput = (output: unknown): boolean =>
+    isObject(output) && (!('data' in output) || isObject(output.data));
+  const isCell = (cell: unknown): boolean =>
+    isObject(cell) &&
+    isObject(cell.metadata) &&
+    isText(cell.source) &&
+    (cell.outputs === undefined || (Array.isArray(cell.outputs) && cell.outputs.every(isOutput)));
+  return (
+    isObject(notebook) &&
+    isObject(notebook.metadata) &&
+    Array.isArray(notebook.cells) &&
+    notebook.cells.every(isCell)
+  );
+}
+
+function contentFindings(notebook: Notebook, file: string, options: CheckOptions): CheckFinding[] {
+  const findings = notebook.cells.flatMap((cell, i) =>
+    cell.cell_type === 'code' ? outputFindings(cell, `cell ${i + 1}`, options.executed ?? false) : [],
+  );
+  const language = notebookLanguage(notebook);
+  if (!isTypescript(language))
+    return [...findings, { where: 'metadata', message: `the notebook is in ${language}, not in TypeScript` }];
+  findings.push(...parameterFindings(notebook));
+  for (const name of missingDependencies(notebook, file))
+    findings.push({
+      where: 'imports',
+      message: `${name} is no dependency of the package that the notebook is in`,
+    });
+  if (options.types ?? true)
+    for (const { cell, line, message } of checkCellTypes(notebook, file))
+      findings.push({ where: `cell ${cell}, line ${line}`, message });
+  return findings;
+}
+
+/** Checks a notebook file. @returns what is wrong, nothing for a good notebook */
+export function checkNotebook(file: string, options: CheckOptions = {}): CheckFinding[] {
+  const about = (message: string): CheckFinding => ({ where: 'file', message });
+  let bytes: Buffer;
+  try {
+    bytes = fs.readFileSync(file);
+  } catch (error) {
+    return [about(`cannot be read (${(error as NodeJS.ErrnoException).code})`)];
+  }
+  const { text: whole, fault } = fileText(bytes);
+  const findings = fault === '' ? [] : [about(`${fault}; Jupyter cannot read it`)];
+  const text = whole.replace(/^\uFEFF/, '');
+  if (text !== whole) findings.push(about('starts with a byte order mark; Jupyter cannot read it'));
+  if (text.trim() === '') return [...findings, about('is empty')];
+  const conflicts = conflictLines(text);
+  if (conflicts.length > 0)
+    return [...findings, about(`holds git's conflict markers, in lines ${conflicts.join(', ')}`)];
+  let root: JsonNode;
+  try {
+    root = parseJsonText(text);
+  } catch (error) {
+    return [...findings, about(`is no JSON: ${(error as Error).message}; \`tunebook repair\` may mend it`)];
+  }
+  for (const { key, start } of repeatedMembers(root))
+    findings.push({
+      where: `line ${lineOf(text, start)}`,
+      message: `${JSON.stringify(key)} stands twice in one object; readers see only the last`,
+    });
+  const notebook = JSON.parse(text) as { nbformat?: unknown } | null;
+  if (notebook?.nbformat === 3)
+    return [
+      ...findings,
+      about('is of nbformat 3, which has no ids and no mime types; `tunebook repair` converts it'),
+    ];
+  findings.push(...structureFindings(notebook));
+  if (options.untrusted) findings.push(...scriptsIn(notebook));
+  if (notebook?.nbformat !== 4 || !hasShape(notebook)) return findings;
+  return [...findings, ...contentFindings(notebook, file, options)];
+}

@@ -1,0 +1,121 @@
+/**
+ * Mends notebook files: what GitHub or Jupyter refuses is put right, every other byte stays as it was.
+ * nbformat 3 is converted, which rewrites the file.
+ */
+import fs from 'node:fs';
+import { TunebookError } from '../../types';
+import { fileText } from '../format/file-text';
+import { applyEdits } from '../format/json-edits';
+import { parseJsonText } from '../format/json-text';
+import type { JsonMend } from '../format/json-text';
+import { formatNotebook, validateNotebook, writeFileAtomic } from '../format/nbformat';
+import type { Notebook } from '../format/nbformat';
+import { normalForm } from '../format/normal-form';
+import {
+  cellEdits,
+  headEdits,
+  kindEdits,
+  outputEdits,
+  repeatedEdits,
+  valueOf,
+  versionEdits,
+  widgetEdits,
+} from './structure-repairs';
+import type { FindEdits } from './structure-repairs';
+import { conflictLines, recoverTruncated } from './truncated';
+import { upgradeNotebook } from '../format/upgrade-notebook';
+import { valueEdits } from './value-repairs';
+
+/** What a repair did. */
+export interface RepairResult {
+  readonly text: string;
+  /** One line for each thing mended; none when the file was fine. */
+  readonly mended: readonly string[];
+  /** What is still wrong. */
+  readonly left: readonly string[];
+}
+
+/**
+ * Mends the text of a notebook.
+ * @param normalise whether the whole file is written in nbformat's own form
+ * @throws TunebookError when the text cannot be read as a notebook
+ */
+export function repairText(text: string, normalise = false): RepairResult {
+  const mended: string[] = [];
+  let current = text.replace(/^\uFEFF/, '');
+  if (current !== text) mended.push('byte order mark removed');
+  const conflicts = conflictLines(current);
+  if (conflicts.length > 0)
+    throw new TunebookError(
+      `lines ${conflicts.join(', ')}: git's conflict markers; choose a side first (git checkout --ours or --theirs)`,
+    );
+  current = readable(current, mended);
+  let root = parseJsonText(current);
+  // One kind of edit at a time: their places then never overlap.
+  const apply = (kinds: readonly FindEdits[]): void => {
+    for (const find of kinds) {
+      const edits = find(current, root, mended);
+      if (edits.length === 0) continue;
+      current = applyEdits(current, edits);
+      root = parseJsonText(current);
+    }
+  };
+  apply([repeatedEdits, versionEdits]);
+  const major = valueOf(root, 'nbformat');
+  if (major === 3) {
+    current = formatNotebook(upgradeNotebook(JSON.parse(current) as Record<string, unknown>));
+    root = parseJsonText(current);
+    mended.push('converted from nbformat 3 to 4.5');
+  } else if (major !== 4) throw new TunebookError('expected a notebook of nbformat 3 or 4');
+  apply([kindEdits, headEdits, widgetEdits, cellEdits, outputEdits, valueEdits]);
+  if (normalise && current !== normalForm(current)) {
+    current = normalForm(current);
+    mended.push('written in the form of nbformat');
+  }
+  return { text: current, mended, left: validateNotebook(JSON.parse(current) as Notebook) };
+}
+
+/** The text as JSON: small faults mended, a file that ends too early closed behind what is whole. */
+function readable(text: string, mended: string[]): string {
+  const mends: JsonMend[] = [];
+  let lost: readonly string[] = [];
+  let whole = text;
+  try {
+    parseJsonText(text, mends);
+    whole = applyEdits(text, mends);
+  } catch (error) {
+    const recovered = recoverTruncated(applyEdits(text, mends));
+    if (!recovered) throw error;
+    whole = recovered.text;
+    lost = recovered.lost;
+  }
+  const counts = new Map<string, number>();
+  for (const { what } of mends) counts.set(what, (counts.get(what) ?? 0) + 1);
+  mended.push(...[...counts].map(([what, count]) => `${count} ${what}`), ...lost);
+  return whole;
+}
+
+/**
+ * Mends a notebook file in place; a file that is fine is not touched.
+ * @throws TunebookError when the file cannot be read, or not as a notebook
+ */
+export function repairFile(file: string, normalise = false): RepairResult {
+  let bytes: Buffer;
+  try {
+    bytes = fs.readFileSync(file);
+  } catch (error) {
+    throw new TunebookError(`${file}: cannot be read (${(error as NodeJS.ErrnoException).code})`);
+  }
+  const { text, fault } = fileText(bytes);
+  let result: RepairResult;
+  try {
+    result = repairText(text, normalise);
+  } catch (error) {
+    throw new TunebookError(
+      `${file}: cannot be mended: ${error instanceof Error ? error.message : String(error)}`,
+    );
+  }
+  if (fault !== '') result = { ...result, mended: [`${fault}: written as UTF-8`, ...result.mended] };
+  if (fault !== '' || result.text !== text) writeFileAtomic(file, result.text);
+  return result;
+}

@@ -1,0 +1,149 @@
+/** A notebook file that ends in the middle (a full disk, a broken download): what is whole of it. */
+import { JsonTextError, readJson } from '../format/json-text';
+import type { JsonNode } from '../format/json-text';
+
+/** The file's own text up to its last whole cell, closed. */
+export interface Recovered {
+  readonly text: string;
+  /** One line for each thing that is lost, and how many cells are kept. */
+  readonly lost: readonly string[];
+}
+
+/** Whether what stands at `at` is the beginning of a value, a key or a comma that the end of the text cuts off. */
+function endsThere(text: string, at: number): boolean {
+  if (text[at] !== '"')
+    return /^(?:|-?[\d.eE+-]*|t|tr|tru|f|fa|fal|fals|n|nu|nul)$/.test(text.slice(at).trimEnd());
+  for (let quote = text.indexOf('"', at + 1); quote >= 0; quote = text.indexOf('"', quote + 1)) {
+    let slashes = 0;
+    while (text[quote - 1 - slashes] === '\\') slashes++;
+    if (slashes % 2 === 0) return text.slice(quote + 1).trim() === '';
+  }
+  return true;
+}
+
+/** Members of the object that are whole; `cut`: the key of the one that is not. */
+function wholeMembers(text: string, from: number): { members: Map<string, JsonNode>; cut: string } {
+  const reader = readJson(text);
+  const members = new Map<string, JsonNode>();
+  let cut = '';
+  reader.at = from + 1;
+  try {
+    for (;;) {
+      const { key } = reader.key();
+      cut = key;
+      members.set(key, reader.value());
+      cut = '';
+      reader.blank();
+      if (text[reader.at++] !== ',') break;
+    }
+  } catch (error) {
+    if (!(error instanceof JsonTextError)) throw error;
+  }
+  return { members, cut };
+}
+
+/** Of a cell that is cut off: its source, where that is whole and comes before the cut. */
+function salvage(text: string, from: number): string | null {
+  const { members } = wholeMembers(text, from);
+  const type = members.get('cell_type')?.value;
+  const raw = (key: string): string | null => {
+    const node = members.get(key);
+    return node ? text.slice(node.start, node.end) : null;
+  };
+  const source = raw('source');
+  if (typeof type !== 'string' || source === null) return null;
+  const parts = [`"cell_type": ${JSON.stringify(type)}`, `"source": ${source}`];
+  for (const key of ['id', 'metadata', 'execution_count']) {
+    const value = raw(key);
+    if (value !== null) parts.push(`${JSON.stringify(key)}: ${value}`);
+  }
+  return `{${parts.join(', ')}}`;
+}
+
+/**
+ * Closes a notebook that ends too early.
+ * @returns null when the text is broken in another way, or ends before its first cell
+ */
+export function recoverTruncated(text: string): Recovered | null {
+  const reader = readJson(text);
+  /** Whole members by their place: null where `kept` has them already. */
+  const have = new Map<string, string | null>();
+  let failedAt = -1;
+  let cellsEnd = -1; // behind the last whole cell
+  let cutCell = -1;
+  let cells = 0;
+  let cutKey = '';
+  try {
+    reader.blank();
+    if (text[reader.at] !== '{') return null;
+    reader.at++;
+    for (let more = true; more;) {
+      const { key } = reader.key();
+      cutKey = key;
+      reader.blank();
+      if (key === 'cells' && text[reader.at] === '[') {
+        cellsEnd = ++reader.at;
+        for (reader.blank(); text[reader.at] !== ']';) {
+          cutCell = reader.at;
+          reader.value();
+          cutCell = -1;
+          cells++;
+          cellsEnd = reader.at;
+          reader.blank();
+          if (text[reader.at] !== ',' && text[reader.at] !== ']') throw new JsonTextError(reader.at, 'cut');
+          if (text[reader.at] === ',') reader.at++;
+          reader.blank();
+          if (reader.at >= text.length) throw new JsonTextError(reader.at, 'cut');
+        }
+        cellsEnd = ++reader.at;
+        have.set(key, null);
+      } else {
+        const { start, end } = reader.value();
+        have.set(key, cellsEnd < 0 ? null : text.slice(start, end));
+      }
+      cutKey = '';
+      reader.blank();
+      if (reader.at >= text.length) throw new JsonTextError(reader.at, 'cut');
+      more = text[reader.at++] === ',';
+    }
+    return null; // whole
+  } catch (error) {
+    if (!(error instanceof JsonTextError)) throw error;
+    failedAt = error.at;
+  }
+  if (cellsEnd < 0 || !endsThere(text, failedAt)) return null;
+  const lost: string[] = [];
+  let kept = text.slice(0, cellsEnd);
+  const saved = cutCell < 0 ? null : salvage(text, cutCell);
+  if (saved !== null) {
+    kept += `${cells > 0 ? ',' : ''}\n  ${saved}`;
+    lost.push(`cell ${cells + 1}: cut off; its source is kept, its outputs are lost`);
+  } else if (cutCell >= 0) lost.push(`cell ${cells + 1}: cut off and lost`);
+  if (!have.has('cells')) kept += '\n ]';
+  const tail: string[] = [];
+  for (const [key, json] of [
+    ['metadata', '{}'],
+    ['nbformat', '4'],
+    ['nbformat_minor', /"id"\s*:/.test(kept) ? '5' : '4'],
+  ] as const) {
+    const value = have.get(key);
+    if (value === null) continue;
+    if (value === undefined && key === 'metadata') lost.push('the metadata of the notebook');
+    tail.push(`\n "${key}": ${value ?? json}`);
+  }
+  const more = tail.length > 0 ? `,${tail.join(',')}` : '';
+  const what = cutKey === '' || cutKey === 'cells' ? '' : ` in "${cutKey}"`;
+  lost.unshift(`the file ends too early${what}: ${cells} whole cell(s) kept`);
+  return { text: `${kept}${more}\n}\n`, lost };
+}
+
+/** Places of git's conflict markers, the first line of each; a file with them is two files. */
+export function conflictLines(text: string): number[] {
+  const marks = text
+    .split('\n')
+    .flatMap((line, i) =>
+      /^(?:<{7}|={7}|>{7}|\|{7})(?:\s|$)/.test(line) ? [{ mark: line[0], line: i + 1 }] : [],
+    );
+  // A row of equal signs alone may underline a title in a string with raw line ends.
+  return marks.some(({ mark }) => mark !== '=') ? marks.map(({ line }) => line) : [];
+}

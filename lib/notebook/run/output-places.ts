@@ -1,0 +1,71 @@
+/** Where a run writes, and the list of what it wrote. */
+import fs from 'node:fs';
+import path from 'node:path';
+import { TunebookError } from '../../types';
+import { notebookParameters } from '../parameters/parameters';
+import { readNotebook } from '../format/nbformat';
+
+/** The folder of a run's results, and the executed notebook. */
+export interface OutputPlaces {
+  readonly folder: string;
+  readonly file: string;
+}
+
+/** A text as part of one name of a path: characters that such a name must not have are replaced. */
+export function safeName(text: string): string {
+  return text.replace(/[^\w.,=+-]+/g, '_').replace(/^\.+/, '_');
+}
+
+/**
+ * Puts the values of parameters into an output's path: `runs/{rate}.ipynb`. A value is part of a name, never a folder.
+ * @throws TunebookError for a name that is no parameter of the notebook
+ */
+export function fillTemplate(output: string, values: Readonly<Record<string, unknown>>): string {
+  return output.replace(/\{([A-Za-z_$][\w$]*)\}/g, (_, name: string) => {
+    if (!Object.hasOwn(values, name))
+      throw new TunebookError(
+        `-o ${output}: {${name}} is no parameter of the notebook; it has ${Object.keys(values).join(', ') || 'none'}`,
+      );
+    const value = values[name];
+    return safeName(typeof value === 'string' ? value : JSON.stringify(value));
+  });
+}
+
+/**
+ * Where a run of a notebook writes.
+ * @param output as it was given, with `{name}` for parameters; default: outputs/NAME/NAME.ipynb
+ * @param given the parameters that were given; the others have their defaults
+ */
+export function outputPlaces(
+  notebook: string,
+  output?: string,
+  given: Readonly<Record<string, unknown>> = {},
+): OutputPlaces {
+  if (output === undefined) {
+    const folder = path.join('outputs', path.basename(notebook, '.ipynb'));
+    return { folder, file: path.join(folder, path.basename(notebook)) };
+  }
+  if (!output.includes('{')) return { folder: path.dirname(output), file: output };
+  const declared = notebookParameters(readNotebook(notebook));
+  const defaults = Object.fromEntries(declared.map(({ name, defaultValue }) => [name, defaultValue]));
+  const file = fillTemplate(output, { ...defaults, ...given });
+  return { folder: path.dirname(file), file };
+}
+
+/** Every file below a folder, with its size in bytes, sorted by path; what cannot be looked at is left out. */
+export function listFiles(folder: string): { file: string; sizeBytes: number }[] {
+  let entries: fs.Dirent[];
+  try {
+    entries = fs.readdirSync(folder, { recursive: true, withFileTypes: true });
+  } catch {
+    return [];
+  }
+  return entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => path.join(entry.parentPath ?? entry.path, entry.name))
+    .sort()
+    .flatMap((file) => {
+      const size = fs.statSync(file, { throwIfNoEntry: false })?.size;
+      return size === undefined ? [] : [{ file, sizeBytes: size }];
+    });
+}

@@ -1,0 +1,111 @@
+/** A run while it goes on: its results so far, and the executed notebook that is saved as it fills. */
+import fs from 'node:fs';
+import { TunebookError } from '../../types';
+import { DEFAULT_MAX_OUTPUT_BYTES } from './cell-watch';
+import { OutputCollector, savedOutputs } from './cell-outputs';
+import { anchorCell } from './executed-copy';
+import { writeNotebook } from '../format/nbformat';
+import type { Notebook, NotebookCell } from '../format/nbformat';
+import type { CellResult, RunEvent, RunOptions, RunStatus } from './runner';
+
+const SAVE_EVERY_MS = 2000;
+/** Saving takes at most this part of the time: a large notebook is written less often. */
+const SAVE_SHARE = 1 / 10;
+
+/** State of a run that its parts share. */
+export class Run {
+  startMs = Date.now();
+  readonly results: CellResult[] = [];
+  readonly collector: OutputCollector;
+  stop: { status: RunStatus; message: string } | null = null;
+  current: NotebookCell | null = null;
+  notes: NotebookCell[] = [];
+  failedCell: NotebookCell | null = null;
+  /** Why the notebook on the disk is not as it should be. */
+  unsaved: string | null = null;
+  /** What the saved notebook says of the run as a whole. */
+  status: RunStatus | 'running' | 'prepared' = 'running';
+  private nextSaveMs = 0;
+  private saveTimer: NodeJS.Timeout | null = null;
+  private said = '';
+
+  /** @param record what the notebook's metadata tell of the run from its start */
+  constructor(
+    readonly options: RunOptions,
+    readonly notebook: Notebook,
+    readonly record: () => Record<string, unknown>,
+  ) {
+    this.collector = new OutputCollector(options.maxOutputBytes ?? DEFAULT_MAX_OUTPUT_BYTES);
+  }
+
+  emit(event: RunEvent): void {
+    this.options.onEvent?.(event);
+  }
+
+  /**
+   * Writes the notebook as it is now.
+   * @throws TunebookError when that is not possible; the file stays as it was
+   */
+  save(): void {
+    if (this.saveTimer) clearTimeout(this.saveTimer);
+    this.saveTimer = null;
+    const start = Date.now();
+    const cells = this.notebook.cells.flatMap((cell) => {
+      const saved = cell.outputs ? { ...cell, outputs: savedOutputs(cell.outputs) } : cell;
+      return cell === this.failedCell ? [anchorCell(), saved] : [saved];
+    });
+    const tunebook = {
+      ...this.record(),
+      status: this.status,
+      ...(this.stop ? { message: this.stop.message } : {}),
+      durationMs: Date.now() - this.startMs,
+      cells: this.results,
+    };
+    const metadata = { ...this.notebook.metadata, tunebook };
+    const { output } = this.options;
+    try {
+      writeNotebook(output, { ...this.notebook, metadata, cells: [...this.notes, ...cells] });
+    } catch (error) {
+      throw new TunebookError(`${output}: cannot be written (${(error as NodeJS.ErrnoException).code})`);
+    } finally {
+      this.nextSaveMs = Date.now() + Math.max(SAVE_EVERY_MS, (Date.now() - start) / SAVE_SHARE);
+    }
+  }
+
+  /**
+   * Writes the notebook; where that fails the run is to stop.
+   * @param shrink makes what is to be written smaller, for a second try
+   */
+  saveOrStop(shrink?: (message: string) => void): void {
+    try {
+      this.save();
+      this.unsaved = null;
+    } catch (error) {
+      const { message } = error as Error;
+      this.stop ??= { status: 'not-saved', message };
+      if (shrink) {
+        shrink(message);
+        this.saveOrStop();
+      } else {
+        const earlier = fs.existsSync(this.options.output) ? '; what it holds is of an earlier moment' : '';
+        this.unsaved = `${message}${earlier}`;
+      }
+    }
+  }
+
+  /** Writes the notebook soon: at once at first, then every two seconds. */
+  saveSoon(): void {
+    if (this.saveTimer) return;
+    const wait = Math.max(0, this.nextSaveMs - Date.now());
+    this.saveTimer = setTimeout(() => {
+      this.saveTimer = null;
+      try {
+        this.save();
+      } catch (error) {
+        const text = (error as Error).message;
+        if (text !== this.said) this.emit({ type: 'note', text });
+        this.said = text;
+      }
+    }, wait);
+  }
+}

@@ -1,0 +1,343 @@
+/**
+ * Runs a notebook from top to bottom without a person: parameters checked and injected, outputs saved as the run
+ * goes, every way to end (error, timeout, dead or hanging kernel, interrupt) told apart, nothing left running.
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+import { TunebookError } from '../../types';
+import { KernelClient, KernelDeadError } from '../kernel/kernel-client';
+import { watchCell } from './cell-watch';
+import { cellTitle, executedCopy, failureNote } from './executed-copy';
+import { namedFiles } from './input-files';
+import { isTypescript, notebookLanguage } from '../format/language';
+import { lockOutput } from './output-lock';
+import { planResume, readEarlier } from './resume';
+import type { ResumePlan } from './resume';
+import { Run } from './run-state';
+import { cellSource, cellTags, readNotebook } from '../format/nbformat';
+import type { NotebookCell } from '../format/nbformat';
+import { checkParameters, injectParameters, notebookParameters } from '../parameters/parameters';
+import type { GivenParameters } from '../parameters/parameters';
+import type { ParameterValue } from '../parameters/parameter-types';
+
+/** Settings of a run. */
+export interface RunOptions {
+  /** Notebook file to run; it is never changed. */
+  readonly notebook: string;
+  /** Where the executed notebook is written. */
+  readonly output: string;
+  /** Folder for what the run makes, given to the notebook as TUNEBOOK_OUTPUT. Default: the folder of `output`. */
+  readonly outputFolder?: string;
+  readonly parameters?: GivenParameters;
+  /** Whether `parameters` are texts of a command line, read by type. Default false. */
+  readonly parametersAsText?: boolean;
+  /** For the whole run, from its first cell on; no limit by default. */
+  readonly timeoutMs?: number;
+  /** For each cell; no limit by default. */
+  readonly cellTimeoutMs?: number;
+  /** A cell that is stopped by a limit may take so long before it is interrupted again, then killed. Default 10,000 ms. */
+  readonly stopPatienceMs?: number;
+  /** For each of the three tries to start the kernel. Default 10,000 ms. */
+  readonly startTimeoutMs?: number;
+  /** Writes the notebook with its parameters, and runs nothing. */
+  readonly prepareOnly?: boolean;
+  /** Folder that the code runs in. Default: the notebook's own. */
+  readonly cwd?: string;
+  /** A cell that puts out more text than this is stopped. Default 64 MiB. */
+  readonly maxOutputBytes?: number;
+  /** Number of the first cell to run, counting all cells from 1; those before, but for parameters, are left out. */
+  readonly from?: number;
+  /** Number of the last cell to run. */
+  readonly until?: number;
+  /**
+   * Goes on from the failed cell of the run that `output` holds: done cells that nothing below needs are left out.
+   * The notebook finds TUNEBOOK_RESUME=1 in its environment, so that a trainer can go on from its checkpoint.
+   */
+  readonly resume?: boolean;
+  readonly env?: Record<string, string>;
+  readonly kernelArgv?: readonly string[];
+  /** First abort: the running cell is interrupted (a training run stops cleanly), then the run ends. */
+  readonly interrupt?: AbortSignal;
+  /** Abort: the kernel is killed, the notebook saved. */
+  readonly kill?: AbortSignal;
+  readonly onEvent?: (event: RunEvent) => void;
+}
+
+/** What happens during a run, for live views. */
+export type RunEvent =
+  | { readonly type: 'start'; readonly cells: number }
+  | { readonly type: 'cell-start'; readonly number: number; readonly of: number; readonly source: string }
+  | { readonly type: 'output'; readonly kind: string; readonly content: Record<string, unknown> }
+  | { readonly type: 'cell-end'; readonly number: number; readonly of: number; readonly cell: CellResult }
+  | { readonly type: 'note'; readonly text: string };
+
+/**
+ * How a cell or a run ended. `not-saved`: the notebook could no longer be written (a full disk); `refused`: nothing
+ * was run (another language, a wrong parameter, no place to write).
+ */
+export type RunStatus =
+  | 'ok'
+  | 'error'
+  | 'timeout'
+  | 'kernel-died'
+  | 'kernel-hangs'
+  | 'too-much-output'
+  | 'interrupted'
+  | 'not-saved'
+  | 'refused';
+
+/** What became of one code cell. */
+export interface CellResult {
+  /** Number among the code cells that are run, from 1. */
+  readonly number: number;
+  /** First line of the source that is no comment. */
+  readonly title: string;
+  readonly status: RunStatus;
+  readonly durationMs: number;
+  /** `ename: evalue`, or what happened to the kernel. */
+  readonly message?: string;
+  readonly traceback?: readonly string[];
+}
+
+/** What became of a run. */
+export interface RunResult {
+  readonly status: RunStatus;
+  /** 0 for ok, 1 for a failure, 130 for an interrupt. */
+  readonly exitStatus: number;
+  readonly notebook: string;
+  readonly output: string;
+  readonly outputFolder: string;
+  readonly parameters: Readonly<Record<string, unknown>>;
+  readonly durationMs: number;
+  readonly cells: readonly CellResult[];
+  /** For a failure: which cell, and what happened. */
+  readonly message?: string;
+}
+
+async function runCell(
+  run: Run,
+  kernel: KernelClient,
+  cell: NotebookCell,
+  number: number,
+): Promise<CellResult> {
+  const source = cellSource(cell);
+  const start = Date.now();
+  const { id, done } = kernel.execute(source);
+  run.collector.assign(id, cell);
+  run.current = cell;
+  const end = watchCell({
+    kernel,
+    done,
+    options: run.options,
+    runStartMs: run.startMs,
+    flooding: () => {
+      const { flooding } = run.collector;
+      return flooding && (flooding === cell ? 'the cell' : 'an earlier cell, by a timer,');
+    },
+    stop: (why) => (run.stop ??= why),
+    stopped: () => run.stop !== null,
+  });
+  const base = { number, title: cellTitle(source) };
+  const took = (): { durationMs: number } => ({ durationMs: Date.now() - start });
+  try {
+    const { content } = await done;
+    cell.execution_count = typeof content.execution_count === 'number' ? content.execution_count : null;
+    if (run.stop) return { ...base, ...took(), ...run.stop };
+    if (content.status === 'ok') return { ...base, ...took(), status: 'ok' };
+    if (cellTags(cell).includes('raises-exception')) return { ...base, ...took(), status: 'ok' };
+    const message = `${String(content.ename)}: ${String(content.evalue)}`;
+    return { ...base, ...took(), status: 'error', message, traceback: content.traceback as string[] };
+  } catch (error) {
+    if (run.stop) return { ...base, ...took(), ...run.stop };
+    const said = cell.outputs?.find((output) => output.output_type === 'error');
+    const message = error instanceof Error ? error.message : String(error);
+    const cause = said?.output_type === 'error' ? `${said.ename}: ${said.evalue}; ` : '';
+    return { ...base, ...took(), status: 'kernel-died', message: `${cause}${message}` };
+  } finally {
+    end();
+    cell.metadata.tunebook = { durationMs: Date.now() - start };
+  }
+}
+
+/** Puts what happened into the cell where the kernel could not, so that the file tells it. */
+function recordFailure(run: Run, cell: NotebookCell, result: CellResult): void {
+  run.failedCell = cell;
+  run.notes = [failureNote(result.number, result.message ?? result.status)];
+  const outputs = (cell.outputs ??= []);
+  if (outputs.some(({ output_type: type }) => type === 'error')) return;
+  const message = result.message ?? result.status;
+  outputs.push({ output_type: 'error', ename: result.status, evalue: message, traceback: [message] });
+}
+
+async function runCells(run: Run, kernel: KernelClient, skip?: ReadonlySet<NotebookCell>): Promise<void> {
+  const { from = 1, until = Infinity } = run.options;
+  let position = 0; // in the source, which has no injected cell
+  const chosen = run.notebook.cells.filter((cell) => {
+    const tags = cellTags(cell);
+    const injected = tags.includes('injected-parameters');
+    if (!injected) position++;
+    if (cell.cell_type !== 'code' || cellSource(cell).trim() === '' || tags.includes('skip-execution'))
+      return false;
+    // Parameters are what the other cells stand on, from wherever the run begins.
+    return injected || tags.includes('parameters') || (position >= from && position <= until);
+  });
+  run.emit({ type: 'start', cells: chosen.length });
+  for (const [i, cell] of chosen.entries()) {
+    const number = i + 1;
+    if (run.options.interrupt?.aborted) run.stop ??= { status: 'interrupted', message: 'interrupted' };
+    if (run.stop) return;
+    if (skip?.has(cell)) {
+      run.results.push({ number, title: cellTitle(cellSource(cell)), status: 'ok', durationMs: 0 });
+      continue;
+    }
+    run.emit({ type: 'cell-start', number, of: chosen.length, source: cellSource(cell) });
+    const result = await runCell(run, kernel, cell, number);
+    run.results.push(result);
+    if (result.status !== 'ok') {
+      run.stop ??= { status: result.status, message: result.message ?? result.status };
+      recordFailure(run, cell, result);
+    }
+    let ended = result;
+    run.saveOrStop((message) => {
+      cell.outputs = []; // they may be what does not fit
+      if (result.status === 'ok') ended = { ...result, status: 'not-saved', message };
+      run.results[i] = ended;
+      recordFailure(run, cell, ended);
+    });
+    run.emit({ type: 'cell-end', number, of: chosen.length, cell: ended });
+  }
+}
+
+/** What the kernel publishes and what it writes past its sockets goes to cells and to listeners. */
+function collectOutputs(run: Run, kernel: KernelClient): void {
+  kernel.onMessage((message) => {
+    if (!run.collector.take(message)) return;
+    run.saveSoon();
+    run.emit({ type: 'output', kind: message.type, content: message.content });
+  });
+  kernel.onRawOutput((name, text) => {
+    if (!run.current || !run.collector.addText(run.current, name, text)) return;
+    run.emit({ type: 'output', kind: 'stream', content: { name, text } });
+  });
+}
+
+function finish(run: Run, parameters: Record<string, unknown>): RunResult {
+  const { notebook, output, outputFolder = path.dirname(output) } = run.options;
+  const status = run.stop?.status ?? 'ok';
+  const failed = run.results.find((cell) => cell.status !== 'ok');
+  const ended = failed
+    ? `code cell ${failed.number} (${failed.title}): ${failed.message ?? failed.status}`
+    : run.stop?.message;
+  const saved = run.unsaved === null || ended?.includes(run.unsaved);
+  const message = saved ? ended : [ended, run.unsaved].filter(Boolean).join('\n');
+  return {
+    status,
+    exitStatus: status === 'ok' ? 0 : status === 'interrupted' ? 130 : 1,
+    notebook,
+    output,
+    outputFolder,
+    parameters,
+    durationMs: Date.now() - run.startMs,
+    cells: run.results,
+    ...(message === undefined ? {} : { message }),
+  };
+}
+
+/** Checks that `from` and `until` leave something to run. */
+function checkPart({ from = 1, until = Infinity, resume }: RunOptions, cells: number): void {
+  if (resume && (from !== 1 || until !== Infinity))
+    throw new TunebookError('run: --resume goes on to the end; expected it without --from and --until');
+  if (from > until) throw new TunebookError(`run: expected --from up to --until, got ${from} and ${until}`);
+  if (from > cells) throw new TunebookError(`run: the notebook has ${cells} cells, got --from ${from}`);
+}
+
+async function runInKernel(run: Run, cwd: string, folder: string, plan: ResumePlan | null): Promise<void> {
+  const { options, notebook } = run;
+  let kernel: KernelClient | null = null;
+  try {
+    kernel = await KernelClient.start({
+      cwd,
+      env: {
+        TUNEBOOK_OUTPUT: folder,
+        TUNEBOOK_RUN: '1',
+        ...(plan ? { TUNEBOOK_RESUME: '1' } : {}),
+        ...options.env,
+      },
+      ...(options.kernelArgv ? { argv: options.kernelArgv } : {}),
+      ...(options.startTimeoutMs === undefined ? {} : { startTimeoutMs: options.startTimeoutMs }),
+      ...(options.interrupt ? { cancel: options.interrupt } : {}),
+    });
+    notebook.metadata.language_info = kernel.info.language_info;
+    collectOutputs(run, kernel);
+    await kernel.execute('', { silent: true }).done; // loads the compiler: no cell's time
+    run.startMs = Date.now();
+    await runCells(run, kernel, plan?.skip);
+  } catch (error) {
+    if (!(error instanceof KernelDeadError)) throw error;
+    run.stop ??= options.interrupt?.aborted
+      ? { status: 'interrupted', message: 'interrupted before the first cell' }
+      : { status: 'kernel-died', message: error.message };
+  } finally {
+    await kernel?.shutdown();
+  }
+}
+
+/**
+ * Runs a notebook. Errors of its cells do not throw, nor does a kernel that cannot be started or a disk that is full:
+ * the result says how it ended, and the saved notebook shows it.
+ * @throws TunebookError for a wrong notebook, an unknown or ill-typed parameter, an output that cannot be written or
+ * that another run is writing
+ */
+export async function runNotebook(options: RunOptions): Promise<RunResult> {
+  const file = options.notebook;
+  const source = readNotebook(file);
+  const language = notebookLanguage(source);
+  if (!isTypescript(language))
+    throw new TunebookError(`${file}: expected a TypeScript notebook, got one in ${language}`);
+  if (path.resolve(options.output) === path.resolve(file))
+    throw new TunebookError(
+      `${file}: the executed notebook would overwrite its source; choose another output`,
+    );
+  checkPart(options, source.cells.length);
+  const cwd = options.cwd ?? path.dirname(path.resolve(file));
+  if (!fs.statSync(cwd, { throwIfNoEntry: false })?.isDirectory())
+    throw new TunebookError(`run: the folder ${cwd} does not exist`);
+  const declared = notebookParameters(source);
+  const values = checkParameters(declared, options.parameters ?? {}, options.parametersAsText === true);
+  const defaults: Record<string, ParameterValue> = {};
+  for (const { name, defaultValue } of declared) defaults[name] = defaultValue;
+  const notebook = injectParameters(executedCopy(source), values);
+  const folder = path.resolve(options.outputFolder ?? path.dirname(options.output));
+  try {
+    fs.mkdirSync(folder, { recursive: true });
+  } catch (error) {
+    throw new TunebookError(`${folder}: cannot be made (${(error as NodeJS.ErrnoException).code})`);
+  }
+  const startedAt = new Date().toISOString();
+  const run = new Run(options, notebook, () => ({
+    notebook: path.basename(file),
+    parameters: values,
+    defaults,
+    files: namedFiles({ ...defaults, ...values }, cwd),
+    partial: options.from !== undefined || options.until !== undefined,
+    startedAt,
+  }));
+  const unlock = lockOutput(options.output);
+  try {
+    const plan = options.resume ? planResume(readEarlier(options.output), notebook, values) : null;
+    plan?.notes.forEach((text) => run.emit({ type: 'note', text }));
+    if (options.interrupt?.aborted) {
+      run.stop = { status: 'interrupted', message: 'interrupted before its start' };
+      return finish(run, values);
+    }
+    run.status = options.prepareOnly ? 'prepared' : 'running';
+    run.save();
+    if (options.prepareOnly) return finish(run, values);
+    await runInKernel(run, cwd, folder, plan);
+    run.status = run.stop?.status ?? 'ok';
+    run.saveOrStop();
+  } finally {
+    unlock();
+  }
+  return finish(run, values);
+}

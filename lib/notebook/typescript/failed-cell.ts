@@ -1,0 +1,117 @@
+/**
+ * What a cell that failed has left behind. Stock tslab forgets a failed cell's declarations, though the values that
+ * were set before the failure exist: here they stay usable, and a name that was not reached keeps what an earlier
+ * cell gave it. Works on tslab's own form: declarations as text (a .d.ts), values as properties of one object.
+ */
+import type * as TypeScript from '@tslab/typescript-for-tslab';
+
+/** A cell as it was compiled, before it runs. */
+export interface CompiledCell {
+  /** Declarations of the cells before it. */
+  readonly before: string;
+  /** Declarations that there are once it has run. */
+  readonly after: string;
+  /** Its JavaScript, with TypeScript's `exports.a = exports.b = void 0` at its head. */
+  readonly output: string;
+}
+
+type Values = Record<string, unknown>;
+
+/** Values that the cell sets, in the order of its JavaScript. */
+function ownNames(output: string): string[] {
+  const heads = output.match(/^(?:exports\.[^\s=]+ = )+void 0;$/gm) ?? [];
+  return heads.flatMap((line) => [...line.matchAll(/exports\.([^\s=]+) = /g)].map(([, name]) => name));
+}
+
+function namesOf(ts: typeof TypeScript, statement: TypeScript.Statement): string[] {
+  if (ts.isImportDeclaration(statement)) {
+    const { name, namedBindings } = statement.importClause ?? {};
+    const named = !namedBindings
+      ? []
+      : ts.isNamespaceImport(namedBindings)
+        ? [namedBindings.name]
+        : namedBindings.elements.map((element) => element.name);
+    return [...(name ? [name] : []), ...named].map(({ text }) => text);
+  }
+  if (
+    ts.isFunctionDeclaration(statement) ||
+    ts.isClassDeclaration(statement) ||
+    ts.isEnumDeclaration(statement) ||
+    ts.isModuleDeclaration(statement)
+  )
+    return statement.name ? [statement.name.text] : [];
+  return [];
+}
+
+/** The declarations of values whose name is wanted; types on request. */
+function pick(
+  ts: typeof TypeScript,
+  declarations: string,
+  wanted: (name: string) => boolean,
+  types: boolean,
+): string {
+  const file = ts.createSourceFile('kept.d.ts', declarations, ts.ScriptTarget.Latest, true);
+  const kept = file.statements.map((statement) => {
+    if (ts.isInterfaceDeclaration(statement) || ts.isTypeAliasDeclaration(statement))
+      return types ? statement.getText(file) : '';
+    if (ts.isVariableStatement(statement)) {
+      const all = statement.declarationList.declarations;
+      const some = all.filter(({ name }) => wanted(name.getText(file))).map((node) => node.getText(file));
+      const head = declarations.slice(statement.getStart(file), all[0].getStart(file));
+      return some.length === 0 ? '' : `${head}${some.join(', ')};`;
+    }
+    const names = namesOf(ts, statement);
+    if (names.length === 0) return types ? statement.getText(file) : '';
+    return names.every(wanted) ? statement.getText(file) : '';
+  });
+  return kept
+    .filter((text) => text !== '')
+    .map((text) => `${text}\n`)
+    .join('');
+}
+
+/** Remembers one cell while it runs. */
+export class KeptDeclarations {
+  private cell: CompiledCell | null = null;
+  private previous = '';
+  private earlier = new Map<string, unknown>();
+  private kept: { from: string; to: string } | null = null;
+
+  constructor(
+    private readonly ts: typeof TypeScript,
+    private readonly values: () => Values,
+  ) {}
+
+  /** The declarations to compile with where tslab says `previous`. */
+  current(previous: string): string {
+    return this.kept?.from === previous ? this.kept.to : previous;
+  }
+
+  /** A cell is about to run; null: it was not compiled. @param previous what tslab said */
+  begin(previous: string, cell: CompiledCell | null): void {
+    this.cell = cell;
+    this.previous = previous;
+    const values = this.values();
+    const names = cell ? ownNames(cell.output) : [];
+    this.earlier = new Map(names.map((name) => [name, values[name]]));
+  }
+
+  /** The cell has failed: keeps what it had set. */
+  failed(): void {
+    if (!this.cell) return;
+    const { before, after } = this.cell;
+    const values = this.values();
+    const missed = [...this.earlier.keys()].filter((name) => values[name] === undefined);
+    for (const name of missed) {
+      const value = this.earlier.get(name);
+      if (value === undefined) delete values[name];
+      else values[name] = value;
+    }
+    const lost = new Set(missed);
+    const to =
+      pick(this.ts, after, (name) => !lost.has(name), true) +
+      pick(this.ts, before, (name) => lost.has(name), false);
+    this.kept = { from: this.previous, to };
+    this.cell = null;
+  }
+}

@@ -1,0 +1,154 @@
+/**
+ * What is wrong with the arguments of a run, all of it at a time: values that no run could have, unknown names, and
+ * arguments that contradict each other among those that are right by themselves.
+ */
+import { inspect } from 'node:util';
+import type { z } from 'zod';
+import type { TrainingValues } from './arguments';
+import { SCHEDULE_SETTINGS } from '../optimizers/schedules';
+import type { ScheduleSettings } from '../optimizers/schedules';
+
+/** Values of a run whose folder may be the one that is wrong. */
+export type CheckedValues = Omit<TrainingValues, 'outputDir'>;
+type Issue = z.core.$ZodIssue;
+
+/** One sentence for each argument whose value or name is wrong: "name: expected X, got Y." */
+export function valueFaults(issues: readonly Issue[], options: unknown): string[] {
+  const expected = new Map<string, string[]>();
+  const sentences: string[] = [];
+  for (const issue of issues) {
+    if (issue.code === 'unrecognized_keys') {
+      const path = issue.path.map(String);
+      for (const key of issue.keys)
+        sentences.push(`${[...path, key].join('.')}: expected the name of an argument, got an unknown one.`);
+      continue;
+    }
+    const where = issue.path.join('.') || 'options';
+    // Zod's sentences without what they begin with ('Too small:') and without what it found.
+    const text = issue.message
+      .replace(/^([A-Z][\w ]*: )?expected /, '')
+      .replace(/, received .*$/, '')
+      .replace(/^int$/, 'whole number');
+    expected.set(where, [...(expected.get(where) ?? []), text]);
+  }
+  for (const [where, texts] of expected)
+    sentences.push(`${where}: expected ${texts.join(' and ')}, got ${shown(valueAt(options, where))}.`);
+  return sentences.sort();
+}
+
+/** The options without those that are wrong, and which those are ('optim', 'lrSchedulerKwargs.lrEnd'). */
+export function withoutFaults(
+  issues: readonly Issue[],
+  options: object,
+): { rest: Record<string, unknown>; wrong: ReadonlySet<string> } {
+  const rest: Record<string, unknown> = { ...options };
+  const wrong = new Set<string>();
+  for (const issue of issues) {
+    const paths =
+      issue.code === 'unrecognized_keys' ? issue.keys.map((key) => [...issue.path, key]) : [issue.path];
+    for (const [name, setting] of paths.map((path) => path.map(String))) {
+      const group = rest[name];
+      const isSetting = name === 'lrSchedulerKwargs' && setting !== undefined;
+      wrong.add(isSetting ? `${name}.${setting}` : name);
+      if (isSetting && typeof group === 'object' && group !== null)
+        rest[name] = Object.fromEntries(Object.entries(group).filter(([key]) => key !== setting));
+      else delete rest[name];
+    }
+  }
+  return { rest, wrong };
+}
+
+/**
+ * One sentence for each contradiction.
+ * @param wrong arguments whose value is not known: what would depend on one of them is not judged
+ */
+export function contradictions(values: CheckedValues, wrong: ReadonlySet<string> = new Set()): string[] {
+  const lrSchedulerKwargs = guarded(values.lrSchedulerKwargs, (name) =>
+    wrong.has(`lrSchedulerKwargs.${name}`),
+  );
+  const known = guarded({ ...values, lrSchedulerKwargs }, (name) => wrong.has(name));
+  return RULES.flatMap((rule) => {
+    try {
+      return rule(known) ?? [];
+    } catch (error) {
+      if (error instanceof Unknown) return [];
+      throw error;
+    }
+  });
+}
+
+class Unknown extends Error {}
+
+/** An object that lets nobody read a value that is not known: a default in its place would be a guess. */
+function guarded<T extends object>(values: T, isUnknown: (name: string) => boolean): T {
+  return new Proxy(values, {
+    get(target, name): unknown {
+      if (typeof name === 'string' && isUnknown(name)) throw new Unknown(name);
+      return Reflect.get(target, name);
+    },
+  });
+}
+
+/** Each tells of one thing, and reads no argument that it does not depend on. */
+const RULES: readonly ((a: CheckedValues) => string | string[] | undefined)[] = [
+  ({ maxSteps }) =>
+    maxSteps > 0 || maxSteps === -1
+      ? undefined
+      : `maxSteps: expected a positive number or -1, got ${maxSteps}.`,
+  (a) =>
+    a.maxLength === undefined || a.packing
+      ? undefined
+      : 'maxLength: expected packing with it, got packing false (examples keep their own length).',
+  ({ lrSchedulerType: name, lrSchedulerKwargs }) => {
+    const known = SCHEDULE_SETTINGS[name] ?? [];
+    return Object.entries(lrSchedulerKwargs)
+      .filter(([key, value]) => value !== undefined && !known.includes(key as keyof ScheduleSettings))
+      .map(
+        ([key]) => `lrSchedulerKwargs: expected nothing but [${known.join(', ')}] for '${name}', got ${key}.`,
+      );
+  },
+  ({ lrSchedulerType, lrSchedulerKwargs, learningRate }) => {
+    const { lrEnd = 1e-7 } = lrSchedulerKwargs;
+    return lrSchedulerType !== 'polynomial' || lrEnd < learningRate
+      ? undefined
+      : `lrSchedulerKwargs.lrEnd: expected less than learningRate, got ${lrEnd} and ${learningRate}.`;
+  },
+  (a) =>
+    a.earlyStoppingPatience === undefined || a.evalStrategy !== 'no'
+      ? undefined
+      : `earlyStoppingPatience: expected evalStrategy 'steps' or 'epoch', got 'no'.`,
+  (a) =>
+    a.earlyStoppingThreshold === 0 || a.earlyStoppingPatience !== undefined
+      ? undefined
+      : `earlyStoppingThreshold: expected earlyStoppingPatience with it, got none.`,
+  (a) =>
+    a.loadBestModelAtEnd && a.evalStrategy === 'no'
+      ? `loadBestModelAtEnd: expected evalStrategy 'steps' or 'epoch', got 'no'.`
+      : undefined,
+  (a) =>
+    a.loadBestModelAtEnd && a.saveStrategy !== a.evalStrategy
+      ? `loadBestModelAtEnd: expected saveStrategy to be evalStrategy, got '${a.saveStrategy}' and '${a.evalStrategy}'.`
+      : undefined,
+  (a) => {
+    if (!a.loadBestModelAtEnd || a.saveStrategy !== 'steps' || a.evalStrategy !== 'steps') return undefined;
+    const evalSteps = a.evalSteps ?? a.loggingSteps;
+    return a.saveSteps % evalSteps === 0
+      ? undefined
+      : `loadBestModelAtEnd: expected saveSteps to be a multiple of evalSteps, got ${a.saveSteps} and ${evalSteps}.`;
+  },
+];
+
+function valueAt(options: unknown, where: string): unknown {
+  if (where === 'options') return options;
+  return where
+    .split('.')
+    .reduce<unknown>(
+      (value, key) =>
+        typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[key] : undefined,
+      options,
+    );
+}
+
+function shown(value: unknown): string {
+  return inspect(value, { depth: 1, breakLength: Infinity, maxStringLength: 60, maxArrayLength: 6 });
+}

@@ -1,0 +1,169 @@
+/**
+ * A run's checkpoints: folders `checkpoint-N` in Hugging Face's layout, complete or absent. A folder is
+ * written under another name, its checksums last, and renamed; so a crash leaves no folder that looks whole.
+ */
+import { promises as fs } from 'node:fs';
+import path from 'node:path';
+import { writeFileAtomic } from '../../files';
+import {
+  openCheckpoint,
+  openSafetensors,
+  saveAdapter,
+  savePretrained,
+  storedName,
+  writeSafetensors,
+} from '../../models';
+import type { CausalLM } from '../../models';
+import { TunebookError } from '../../types';
+import { checkpointFault, draftOf, MANIFEST, sha256 } from './checkpoint-folders';
+import type { Optimizer } from '../optimizers/optimizer-types';
+import { progressFromJson, stateToJson } from '../state/state';
+import type { TrainerState } from '../state/state';
+
+const STATE = 'trainer_state.json';
+const OPTIMIZER = 'optimizer.safetensors';
+
+export interface CheckpointContent {
+  readonly model: CausalLM;
+  readonly optimizer: Optimizer;
+  readonly state: TrainerState;
+  /** What has to be the same for a resumed run to be the same run. */
+  readonly identity: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * Writes a checkpoint folder whole, or leaves no trace; one that was there stays until the new one is complete.
+ * @param folder default: checkpoint-N of the output folder, see `checkpointName`
+ */
+export async function writeTrainerCheckpoint(folder: string, content: CheckpointContent): Promise<void> {
+  const { model, optimizer, state, identity } = content;
+  const draft = draftOf(folder);
+  try {
+    await fs.rm(draft, { recursive: true, force: true });
+    await fs.mkdir(draft, { recursive: true });
+    if (model.adapter === undefined) await savePretrained(model, draft);
+    else await saveAdapter(model, draft);
+    const slots = [...optimizer.state].map(([name, values]) => ({
+      name,
+      shape: [values.length],
+      values,
+      ...(values instanceof Uint8Array ? { dtype: 'U8' as const } : {}),
+    }));
+    await writeSafetensors(path.join(draft, OPTIMIZER), slots);
+    await writeJson(path.join(draft, 'scheduler.json'), {
+      last_epoch: state.globalStep,
+      optimizer: optimizer.name,
+    });
+    // Data order and dropout are functions of the seed and the step, so these two numbers are the generator.
+    await writeJson(path.join(draft, 'rng_state.json'), { seed: identity.seed, step: state.globalStep });
+    await writeJson(path.join(draft, 'training_args.json'), identity);
+    await writeJson(path.join(draft, STATE), stateToJson(state));
+    const sums: Record<string, string> = {};
+    for (const name of (await fs.readdir(draft)).sort()) sums[name] = await sha256(path.join(draft, name));
+    await writeJson(path.join(draft, MANIFEST), sums);
+    // A crash between these two leaves a whole draft, which the next resume gives its name.
+    await fs.rm(folder, { recursive: true, force: true });
+    await fs.rename(draft, folder);
+  } catch (error) {
+    await fs.rm(draft, { recursive: true, force: true }).catch(() => undefined);
+    throw error;
+  }
+}
+
+export interface ReadOptions {
+  /** Go on with changed arguments or data, saying what changed through `warn`, instead of throwing. */
+  readonly ignoreChanges?: boolean;
+  readonly warn?: (message: string) => void;
+}
+
+/**
+ * Puts a checkpoint's weights, optimizer state and trainer state back.
+ * @throws TunebookError where it is damaged, or was made by another run (`identity` tells which argument changed)
+ */
+export async function readTrainerCheckpoint(
+  folder: string,
+  content: CheckpointContent,
+  options: ReadOptions = {},
+): Promise<void> {
+  const fault = await checkpointFault(folder);
+  if (fault !== undefined) {
+    throw new TunebookError(`${folder}: expected a whole checkpoint, but ${fault}. Resume from another one.`);
+  }
+  const changed = changesOf(await readJson(path.join(folder, 'training_args.json')), content.identity);
+  if (changed.length > 0) {
+    const list = `${folder}: the run that it belongs to was another one:\n${changed.join('\n')}\n`;
+    if (options.ignoreChanges !== true) {
+      throw new TunebookError(
+        `${list}Use the same arguments and data, start anew in another outputDir, or go on all the same with ` +
+          `train({ resumeFromCheckpoint, ignoreChanges: true }).`,
+      );
+    }
+    options.warn?.(`${list}Going on all the same (ignoreChanges).`);
+  }
+  const state = progressFromJson(await readJson(path.join(folder, STATE)));
+  await loadWeights(content.model, folder);
+  await loadOptimizer(content.optimizer, folder, state.globalStep, options);
+  content.model.engine.device?.forget();
+  Object.assign(content.state, state);
+}
+
+function changesOf(saved: Record<string, unknown>, now: Readonly<Record<string, unknown>>): string[] {
+  const names = [...new Set([...Object.keys(saved), ...Object.keys(now)])];
+  return names
+    .filter((name) => JSON.stringify(saved[name]) !== JSON.stringify(now[name]))
+    .map((name) => `- ${name}: ${JSON.stringify(saved[name])} then, ${JSON.stringify(now[name])} now`);
+}
+
+async function loadOptimizer(
+  optimizer: Optimizer,
+  folder: string,
+  steps: number,
+  options: ReadOptions,
+): Promise<void> {
+  const file = await openSafetensors(path.join(folder, OPTIMIZER));
+  try {
+    const sizes = [...optimizer.state].map(([name, values]) => [name, values.length] as const);
+    const fits = sizes.every(([name, size]) => file.header.tensors.get(name)?.shape.join() === String(size));
+    if (!fits || file.header.tensors.size !== sizes.length) {
+      if (options.ignoreChanges !== true)
+        throw new TunebookError(`${folder}: its optimizer state does not fit ${optimizer.name}.`);
+      options.warn?.(`${folder}: its optimizer state does not fit ${optimizer.name}, which begins anew.`);
+      return;
+    }
+    for (const [name, values] of optimizer.state) {
+      if (values instanceof Uint8Array) values.set(await file.readBytes(name));
+      else await file.readInto(name, values);
+    }
+  } finally {
+    await file.close();
+  }
+  optimizer.stepCount = steps;
+}
+
+/** Reads a checkpoint's weights (or its adapter's) into the model that it was made from. */
+export async function loadWeights(model: CausalLM, folder: string): Promise<void> {
+  const { adapter } = model;
+  const checkpoint = await openCheckpoint(folder, {
+    baseName: adapter === undefined ? 'model' : 'adapter_model',
+  });
+  try {
+    for (const parameter of model.trainableParameters()) {
+      const name = adapter?.storedName(parameter.name) ?? storedName(model.architecture, parameter.name);
+      await checkpoint.readInto(name, parameter.data);
+    }
+    model.engine.device?.forget(model.trainableParameters().map(({ data }) => data));
+  } finally {
+    await checkpoint.close();
+  }
+}
+
+async function readJson(file: string): Promise<Record<string, unknown>> {
+  const parsed: unknown = JSON.parse(await fs.readFile(file, 'utf8'));
+  if (typeof parsed !== 'object' || parsed === null)
+    throw new TunebookError(`${file}: expected a JSON object.`);
+  return parsed as Record<string, unknown>;
+}
+
+async function writeJson(file: string, value: unknown): Promise<void> {
+  await writeFileAtomic(file, `${JSON.stringify(value, null, 2)}\n`);
+}

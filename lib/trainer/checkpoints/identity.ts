@@ -1,0 +1,83 @@
+/**
+ * What makes a run the run that it is: a resumed one has to agree on all of it, or it is another run.
+ */
+import { createHash } from 'node:crypto';
+import type { CausalLM } from '../../models';
+import type { EncodedExample } from '../../types';
+import type { TrainingValues } from '../arguments/arguments';
+import type { EvaluationData } from '../state/evaluate';
+import { evaluationSets } from '../state/evaluate';
+
+/** Arguments that may change between a stop and a resume: where and when things are written, not what is learned. */
+const FREE: readonly (keyof TrainingValues)[] = [
+  'outputDir',
+  'maxTimeMs',
+  'saveStrategy',
+  'saveSteps',
+  'saveTotalLimit',
+  'perDeviceEvalBatchSize',
+  'evalOnStop',
+  'earlyStoppingPatience',
+  'autoFindBatchSize',
+  'maxMemory',
+  'preflight',
+  'reportTo',
+  'loggingDir',
+];
+
+/** Values that stand for a large array in a fingerprint. */
+const SAMPLES = 4096;
+
+/** Reads the whole data and a sample of the base model's weights: once per run, not once per checkpoint. */
+export async function runIdentity(run: {
+  values: TrainingValues;
+  model: CausalLM;
+  trainDataset: readonly EncodedExample[];
+  evalDataset: EvaluationData | undefined;
+}): Promise<Record<string, unknown>> {
+  const { values, model, trainDataset } = run;
+  const learned = Object.entries(values).filter(([name]) => !FREE.includes(name as keyof TrainingValues));
+  const adapter = model.adapter?.config;
+  const evaluation = evaluationSets(run.evalDataset).map(({ prefix, examples }) => [
+    prefix,
+    dataHash(examples),
+  ]);
+  return {
+    ...Object.fromEntries(learned),
+    model: createHash('sha256').update(JSON.stringify(model.config)).digest('hex').slice(0, 16),
+    base_weights: adapter === undefined ? null : await baseWeights(model),
+    adapter: adapter === undefined ? null : { ...adapter },
+    examples: trainDataset.length,
+    data: dataHash(trainDataset),
+    evaluation_data: evaluation.length === 0 ? null : Object.fromEntries(evaluation),
+  };
+}
+
+function dataHash(dataset: readonly EncodedExample[]): string {
+  const hash = createHash('sha256');
+  for (const { inputIds, labels, segmentIds = [] } of dataset) {
+    const { length } = inputIds;
+    hash.update(Int32Array.from([length, segmentIds.length, ...inputIds, ...labels, ...segmentIds]));
+  }
+  return hash.digest('hex').slice(0, 16);
+}
+
+/**
+ * A fingerprint of frozen weights: those of a full fine-tuning lie in its checkpoint, those under an adapter do
+ * not, and another base of the same shape would go unnoticed.
+ */
+async function baseWeights(model: CausalLM): Promise<string> {
+  const hash = createHash('sha256');
+  hash.update(sample(model.parameters.flat));
+  const { frozen, architecture } = model;
+  for (const layer of frozen === undefined ? [] : [0, architecture.layers - 1]) {
+    for (const tensor of (await frozen?.layer(layer))?.values() ?? [])
+      hash.update(sample('bytes' in tensor ? tensor.bytes : tensor.packed));
+  }
+  return hash.digest('hex').slice(0, 16);
+}
+
+function sample<A extends Float32Array | Uint8Array>(values: A): Float32Array {
+  const stride = Math.max(1, Math.floor(values.length / SAMPLES));
+  return Float32Array.from({ length: Math.min(SAMPLES, values.length) }, (_, i) => values[i * stride]);
+}

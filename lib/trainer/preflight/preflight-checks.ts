@@ -1,0 +1,91 @@
+/**
+ * What can be known to fail before anything is computed: folders that cannot be written, a disk that is too small.
+ * `preflight-memory` is about memory.
+ */
+import { createHash, randomBytes } from 'node:crypto';
+import { promises as fs } from 'node:fs';
+import path from 'node:path';
+import type { CausalLM } from '../../models';
+import { TunebookError } from '../../types';
+import type { TrainingValues } from '../arguments/arguments';
+
+/** The error of a run that cannot work. @param problems one sentence each, with what to do */
+export function failed(problems: readonly string[]): TunebookError {
+  return new TunebookError(`preflight: this run cannot work.\n${problems.map((p) => `- ${p}`).join('\n')}`);
+}
+
+/**
+ * Looks at the folder with a model's layers before anything is read from it.
+ * @throws TunebookError where it is gone or cannot be written, with what is wrong with the output folder
+ */
+export async function requireOffloadFolder(run: { model: CausalLM; values: TrainingValues }): Promise<void> {
+  const folder = run.model.frozen?.offloadFolder;
+  if (folder === undefined) return;
+  const stats = await fs.stat(folder).catch(() => undefined);
+  const isFolder = stats?.isDirectory() ?? false;
+  const fault = isFolder
+    ? await folderFault('offloadFolder', folder)
+    : `offloadFolder: expected the folder ${folder} with layers of the model, got ` +
+      (stats === undefined
+        ? 'nothing there. Load the model again: its layers are written anew.'
+        : 'a file of that name. Move it away and load the model again: its layers are written anew.');
+  if (fault === undefined) return;
+  const others = await folderFault('outputDir', run.values.outputDir);
+  throw failed(others === undefined ? [fault] : [others, fault]);
+}
+
+/** Writes and reads a file in a folder. @returns what is wrong, with what to do */
+export async function folderFault(option: string, folder: string): Promise<string | undefined> {
+  const file = path.join(folder, `.preflight-${process.pid}-${randomBytes(4).toString('hex')}`);
+  const bytes = randomBytes(1 << 16);
+  const sum = (data: Uint8Array): string => createHash('sha256').update(data).digest('hex');
+  try {
+    await fs.mkdir(folder, { recursive: true });
+    await fs.writeFile(file, bytes, { flush: true });
+    if (sum(await fs.readFile(file)) !== sum(bytes))
+      return `${option}: ${folder} gives back other bytes than were written. Choose a folder on another disk.`;
+    return undefined;
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    const isFull = /^(ENOSPC|EDQUOT|EFBIG)/.test(why);
+    const remedy = isFull
+      ? 'Make room, or choose another folder'
+      : 'Choose another folder or mend its permissions';
+    return `${option}: ${folder} cannot be written (${why}). ${remedy}.`;
+  } finally {
+    await fs.rm(file, { force: true }).catch(() => undefined);
+  }
+}
+
+/** Bytes that users may still write where a folder is; undefined where the file system does not say. */
+export async function freeDisk(folder: string): Promise<number | undefined> {
+  const stats = await fs.statfs(folder).catch(() => undefined);
+  return stats === undefined || stats.blocks === 0 ? undefined : stats.bavail * stats.bsize;
+}
+
+/** Most checkpoints in the output folder at a time, with the one that is being written. */
+export function checkpointsAtATime(values: TrainingValues, checkpoints: number): number {
+  const limit = values.saveTotalLimit ?? Infinity;
+  const best = values.loadBestModelAtEnd && limit === 1 ? 1 : 0;
+  return Math.min(checkpoints, limit + best + 1);
+}
+
+export function diskFault(disk: {
+  folder: string;
+  bytes: number;
+  count: number;
+  free: number | undefined;
+  values: TrainingValues;
+}): string | undefined {
+  const { folder, bytes, count, free } = disk;
+  if (free === undefined || bytes * count <= free) return undefined;
+  const fitting = Math.floor(free / bytes) - 1;
+  const advice =
+    fitting >= 1
+      ? `Set saveTotalLimit: ${fitting}, save more rarely (saveSteps), free some space`
+      : 'Free some space';
+  return (
+    `outputDir: ${folder} has ${free} bytes free, ${count} checkpoints of ${bytes} bytes need ${bytes * count}. ` +
+    `${advice} or choose a folder on another disk.`
+  );
+}

@@ -1,0 +1,305 @@
+/**
+ * The check before the hours: everything that a run will do is done once, small, and undone; what the run will
+ * take is told. The original project lost a trained model because nothing of this had been tried.
+ */
+import { promises as fs } from 'node:fs';
+import path from 'node:path';
+import type { DataCollator } from '../../dataset';
+import { forwardBackward, peakMemoryBytes, withReloaded } from '../../models';
+import type { CausalLM, Gradients } from '../../models';
+import type { EncodedExample } from '../../types';
+import type { TrainingValues } from '../arguments/arguments';
+import { CallbackList } from '../state/callbacks';
+import { readTrainerCheckpoint, writeTrainerCheckpoint } from '../checkpoints/checkpoints';
+import { evaluateLoss, evaluationSets } from '../state/evaluate';
+import type { EvaluationData } from '../state/evaluate';
+import { gradientNorm } from '../optimizers/gradient-norm';
+import type { Optimizer } from '../optimizers/optimizer-types';
+import { plannedRate } from '../step/plan';
+import { checkpointsAtATime, diskFault, failed, folderFault, freeDisk } from './preflight-checks';
+import {
+  examplesThatFit,
+  expectedMemoryFault,
+  leastActivationBytes,
+  memoryFault,
+  memoryRoom,
+  peakOfRun,
+} from './preflight-memory';
+import type { MemoryRoom } from './preflight-memory';
+import { optimizerStateBytes } from '../optimizers/optimizers';
+import { timeLimitText } from '../state/preflight-report';
+import type { PreflightReport } from '../state/preflight-report';
+import { batchesMs, mean, timeKinds, typical, untimedBytes } from './preflight-timing';
+import { forecast } from './run-forecast';
+import type { Forecast } from './run-forecast';
+import type { TrainerState } from '../state/state';
+import { stepGradients, trainingStep } from '../step/training-step';
+import type { StepRequest } from '../step/training-step';
+
+/** Most time for timing further kinds of batches, in ms. */
+const TIMING_BUDGET_MS = 8000;
+/** What a long run holds over a few steps: memory that has been let go and not yet been collected (bench preflight). */
+const GARBAGE_SHARE = 0.08;
+/** Tokens that both models write, and of the prompt that they write after. */
+const GENERATED_TOKENS = 4;
+const PROMPT_TOKENS = 32;
+
+export interface PreflightRequest {
+  readonly model: CausalLM;
+  readonly values: TrainingValues;
+  readonly trainDataset: readonly EncodedExample[];
+  readonly evalDataset: EvaluationData | undefined;
+  readonly collate: DataCollator;
+  readonly gradients: Gradients;
+  readonly optimizer: Optimizer;
+  readonly state: TrainerState;
+  readonly identity: Readonly<Record<string, unknown>>;
+  /** Writes something with a model, for the saved and the loaded one to be compared. */
+  readonly generate?: (model: CausalLM) => Promise<string>;
+}
+
+/**
+ * Leaves weights, optimizer, state and data order as they were.
+ * @throws TunebookError that lists everything that cannot work, each with what to do
+ */
+export async function preflight(request: PreflightRequest): Promise<PreflightReport> {
+  const started = performance.now();
+  const { model, values, state, optimizer } = request;
+  const { outputDir } = values;
+  const room = memoryRoom(values);
+  let plan = forecast({ ...request, dataset: request.trainDataset });
+  const problems = await staticProblems(request, plan, room);
+  if (problems.length > 0) throw failed(problems);
+  plan = forecast({ ...request, dataset: request.trainDataset });
+
+  const folder = path.join(outputDir, `preflight-${process.pid}`);
+  const content = { model, optimizer, state, identity: request.identity };
+  try {
+    const saveStarted = performance.now();
+    await writeTrainerCheckpoint(folder, content);
+    const saveMs = performance.now() - saveStarted;
+    const checkpointBytes = await folderBytes(folder);
+    const before = await behaviour(request, model);
+    const again = await withReloaded(model, folder, (reloaded) => behaviour(request, reloaded));
+    problems.push(...differences(before, again));
+    if (problems.length > 0) throw failed(problems);
+
+    await approachLongest(request, plan, room);
+    const time = await runTimes(request, plan, saveMs);
+    const { microBatchSize } = state;
+    await readTrainerCheckpoint(folder, content);
+    state.microBatchSize = microBatchSize;
+    problems.push(...differences(before, await behaviour(request, model)));
+    if (problems.length > 0) throw failed(problems);
+    const free = await freeDisk(outputDir);
+    const count = checkpointsAtATime(values, plan.checkpoints);
+    const disk = diskFault({
+      ...{ folder: outputDir, bytes: checkpointBytes, count, values },
+      free: free === undefined ? undefined : free + checkpointBytes,
+    });
+    const withGarbage = (peak: number): number => Math.round((1 + GARBAGE_SHARE) * (peak + time.moreBytes));
+    const memory = expectedMemoryFault({
+      ...{ model, values, room, shape: inPieces(plan, state) },
+      expectedBytes: withGarbage(peakOfRun(room)),
+    });
+    problems.push(...[disk, memory].filter((problem) => problem !== undefined));
+    if (problems.length > 0) throw failed(problems);
+    return {
+      steps: plan.steps,
+      tokens: plan.tokens,
+      timeMs: time.total,
+      stepMs: time.stepMs,
+      peakMemoryBytes: withGarbage(peakMemoryBytes()),
+      optimizerStateBytes: optimizerStateBytes(optimizer),
+      trainableParameters: request.gradients.flat.length,
+      availableMemoryBytes: room.availableBytes,
+      checkpointBytes,
+      checkpointsAtATime: count,
+      freeDiskBytes: free,
+      microBatchSize: state.microBatchSize,
+      timeLimit: timeLimitText(values, { expectedMs: time.total.expected, steps: plan.steps }),
+      longestBatch: plan.kinds[0].shape,
+      sample: again.text,
+      preflightMs: performance.now() - started,
+    };
+  } finally {
+    await fs.rm(folder, { recursive: true, force: true }).catch(() => undefined);
+  }
+}
+
+/** What fails without anything being computed; finds a batch size that may fit, where that is asked for. */
+async function staticProblems(
+  { model, values, optimizer, gradients, state }: PreflightRequest,
+  plan: Forecast,
+  room: MemoryRoom,
+): Promise<string[]> {
+  const { outputDir } = values;
+  const problems = [await folderFault('outputDir', outputDir)];
+  const stateBytes = optimizerStateBytes(optimizer);
+  const weightBytes =
+    model.adapter === undefined ? model.parameters.flat.byteLength : gradients.flat.byteLength;
+  problems.push(
+    diskFault({
+      ...{ folder: outputDir, bytes: weightBytes + stateBytes, values },
+      count: checkpointsAtATime(values, plan.checkpoints),
+      free: await freeDisk(outputDir),
+    }),
+  );
+  const [most, T] = plan.kinds[0].shape;
+  let B = most;
+  const needed = (): number =>
+    gradients.flat.byteLength +
+    stateBytes +
+    leastActivationBytes(model, [B, T], values.gradientCheckpointing);
+  while (values.autoFindBatchSize && B > 1 && needed() > room.availableBytes) B = Math.ceil(B / 2);
+  state.microBatchSize = Math.min(state.microBatchSize, B < most ? B : Infinity);
+  problems.push(memoryFault({ shape: [B, T], needed: needed(), room, values, model }));
+  return problems.filter((problem) => problem !== undefined);
+}
+
+/** The longest batch as it goes through the model. */
+function inPieces({ kinds }: Forecast, { microBatchSize }: TrainerState): readonly [number, number] {
+  const [B, T] = kinds[0].shape;
+  return [Math.min(B, microBatchSize), T];
+}
+
+/** Where memory may be short, looks at one example before the longest batch. @throws TunebookError */
+async function approachLongest(request: PreflightRequest, plan: Forecast, room: MemoryRoom): Promise<void> {
+  const { model, values, state, gradients, optimizer, collate } = request;
+  const shape = inPieces(plan, state);
+  const examples = plan.kinds[0].examples.map((n) => request.trainDataset[n]);
+  const { fitting, expectedBytes } = await examplesThatFit({
+    ...{ model, values, room, shape, stateBytes: optimizerStateBytes(optimizer) },
+    accumulates: plan.longestGroup.length > 1 || shape[0] < plan.kinds[0].shape[0],
+    longest: examples.reduce((a, b) => (b.inputIds.length > a.inputIds.length ? b : a)),
+    compute: async (example) => {
+      const batch = collate([example]);
+      const { gradientCheckpointing } = values;
+      await forwardBackward(model, gradients, {
+        batch,
+        gradientCheckpointing,
+        lossScale: 1,
+        accumulate: false,
+      });
+    },
+  });
+  if (fitting >= shape[0]) return;
+  if (values.autoFindBatchSize && fitting >= 1) state.microBatchSize = fitting;
+  else {
+    const fault = expectedMemoryFault({ model, values, room, shape, expectedBytes });
+    if (fault !== undefined) throw failed([fault]);
+  }
+}
+
+interface Behaviour {
+  readonly logits: Float32Array;
+  readonly tokens: readonly number[];
+  readonly text: string | undefined;
+}
+
+/** What a model makes of the first example: logits, and the tokens that it goes on with. */
+async function behaviour({ trainDataset, generate }: PreflightRequest, model: CausalLM): Promise<Behaviour> {
+  const ids = trainDataset[0].inputIds.slice(0, Math.min(PROMPT_TOKENS, model.architecture.maxPositions));
+  const { logits } = await model.forward({ inputIds: [ids] });
+  const { vocabSize, maxPositions } = model.architecture;
+  const tokens: number[] = [];
+  let row = logits.data.subarray(-vocabSize);
+  while (tokens.length < GENERATED_TOKENS) {
+    tokens.push(row.reduce((best, value, i) => (value > row[best] ? i : best), 0));
+    const next = await model.forward({ inputIds: [[...ids, ...tokens].slice(-maxPositions)] });
+    row = next.logits.data.subarray(-vocabSize);
+  }
+  return { logits: logits.data, tokens, text: await generate?.(model) };
+}
+
+function differences(saved: Behaviour, loaded: Behaviour): string[] {
+  const worst = saved.logits.reduce((most, x, i) => Math.max(most, Math.abs(x - loaded.logits[i])), 0);
+  const advice = 'Nothing trained this way could be used later: please report this with the configuration.';
+  if (!(worst === 0)) return [`checkpoint: it loads back to other logits (by up to ${worst}). ${advice}`];
+  if (saved.tokens.join() !== loaded.tokens.join() || saved.text !== loaded.text)
+    return [`checkpoint: the loaded model writes something else. ${advice}`];
+  return [];
+}
+
+/** Real steps, the longest first, and from them the time of the whole run. */
+async function runTimes(
+  request: PreflightRequest,
+  plan: Forecast,
+  saveMs: number,
+): Promise<{ total: PreflightReport['timeMs']; stepMs: number; moreBytes: number }> {
+  const { model, values, state, gradients, optimizer } = request;
+  // A user's callbacks are for the run, not for its rehearsal.
+  const silent = new CallbackList([], () => {
+    throw new Error('internal: no callbacks in a preflight');
+  });
+  const step: StepRequest = {
+    ...{ model, values, gradients, optimizer, collate: request.collate, dataset: request.trainDataset },
+    ...{ step: state.globalStep, maxSteps: state.maxSteps, callbacks: silent, group: plan.longestGroup },
+    microBatchSize: state.microBatchSize,
+  };
+  state.microBatchSize = (await trainingStep(step)).microBatchSize;
+  const times = await timeKinds(plan.kinds, TIMING_BUDGET_MS, async (group) => {
+    await stepGradients({ ...step, group }, state.microBatchSize);
+  });
+  const update: number[] = [];
+  const rate = plannedRate(values, state.globalStep, state.maxSteps);
+  for (let round = 0; round < 3; round++) {
+    const from = performance.now();
+    await gradientNorm(model.engine, gradients);
+    await optimizer.step(rate, 0);
+    update.push(performance.now() - from);
+  }
+  const batches = batchesMs(plan, times);
+  const evaluation = await evaluationCost(request);
+  const rest = plan.evaluations * evaluation.ms + evaluation.coldMs + plan.checkpoints * saveMs;
+  const total = {
+    expected: batches.expected + plan.steps * typical(update) + rest,
+    // Machines are never quite as quiet, or as busy, as in a few seconds.
+    low: 0.85 * (batches.expected + plan.steps * typical(update) + rest),
+    high: 1.1 * (batches.high + plan.steps * Math.max(...update) + rest),
+  };
+  const stepMs = (batches.expected + plan.steps * typical(update)) / Math.max(1, plan.steps);
+  return { total, stepMs, moreBytes: untimedBytes(plan, times) + evaluation.moreBytes };
+}
+
+/** What evaluations take, from their longest batch: time of one, and what other shapes cost the first time. */
+async function evaluationCost({
+  model,
+  values,
+  evalDataset,
+  collate,
+}: PreflightRequest): Promise<{ ms: number; coldMs: number; moreBytes: number }> {
+  const examples = evaluationSets(evalDataset).flatMap((set) => set.examples);
+  if (examples.length === 0 || values.evalStrategy === 'no') return { ms: 0, coldMs: 0, moreBytes: 0 };
+  const sorted = [...examples].sort((a, b) => b.inputIds.length - a.inputIds.length);
+  const batchSize = values.perDeviceEvalBatchSize;
+  const dataset = sorted.slice(0, batchSize);
+  const shapes = new Map<string, number>();
+  let whole = 0;
+  for (let i = 0; i < sorted.length; i += batchSize) {
+    const { shape } = collate(sorted.slice(i, i + batchSize));
+    whole += shape[0] * shape[1];
+    shapes.set(shape.join('x'), shape[0] * shape[1]);
+  }
+  const rss = process.memoryUsage.rss();
+  const rounds: number[] = [];
+  for (let round = 0; round < 3; round++) {
+    const { eval_runtime } = await evaluateLoss({ model, dataset, prefix: 'eval', collate, batchSize });
+    rounds.push(1000 * eval_runtime);
+  }
+  const bytes = Math.max(0, process.memoryUsage.rss() - rss);
+  const longest = dataset.length * collate(dataset).shape[1];
+  const others = [...shapes.values()].reduce((a, b) => a + b, 0) / longest - 1;
+  const [cold, ...warm] = rounds;
+  return {
+    ms: (typical(warm) * whole) / longest,
+    coldMs: Math.max(0, cold - mean(warm)) * (shapes.size - 1),
+    moreBytes: bytes * others,
+  };
+}
+
+async function folderBytes(folder: string): Promise<number> {
+  const names = await fs.readdir(folder);
+  const sizes = await Promise.all(names.map(async (name) => (await fs.stat(path.join(folder, name))).size));
+  return sizes.reduce((a, b) => a + b, 0);
+}

@@ -1,0 +1,106 @@
+/**
+ * The work that a run still has before it, counted from its plan: which shapes go through the model how often,
+ * how many evaluations and checkpoints there will be. Nothing is computed here.
+ */
+import type { DataCollator } from '../../dataset';
+import { countLabels, rowBucket } from '../../models';
+import type { EncodedExample } from '../../types';
+import type { TrainingValues } from '../arguments/arguments';
+import { epochSteps, stepsPerEpoch } from '../step/plan';
+import type { TrainerState } from '../state/state';
+import { cut } from '../step/training-step';
+
+/** Batches of one shape, whose labels fill about as many rows of the head. */
+export interface PieceKind {
+  readonly shape: readonly [number, number];
+  /** Of one of them: the example numbers. */
+  readonly examples: readonly number[];
+  /** How often such a batch comes first in its step, and how often it is added to others, in the whole run. */
+  first: number;
+  added: number;
+}
+
+export interface Forecast {
+  readonly steps: number;
+  readonly tokens: number;
+  /** Those of the longest batch first, then by their share of the work. */
+  readonly kinds: readonly PieceKind[];
+  /** The step that has the longest batch. */
+  readonly longestGroup: readonly (readonly number[])[];
+  readonly evaluations: number;
+  readonly checkpoints: number;
+}
+
+/** Steps whose batches are looked at; a longer run is taken to be like the sample. */
+const SAMPLE = 1500;
+
+export function forecast(run: {
+  values: TrainingValues;
+  state: TrainerState;
+  dataset: readonly EncodedExample[];
+  collate: DataCollator;
+}): Forecast {
+  const { values, state, dataset } = run;
+  const steps = state.maxSteps - state.globalStep;
+  const perEpoch = stepsPerEpoch(values, dataset.length);
+  const stride = Math.max(1, Math.ceil(steps / SAMPLE));
+  const kinds = new Map<string, PieceKind>();
+  const position = state.epochsDone * perEpoch + state.stepInEpoch;
+  let [epoch, groups]: [number, number[][][]] = [-1, []];
+  let longestGroup: readonly (readonly number[])[] = [];
+  let [longest, tokens, looked] = [-1, 0, 0];
+  for (let step = 0; step < steps; step += stride) {
+    const at = position + step;
+    if (Math.floor(at / perEpoch) !== epoch) {
+      epoch = Math.floor(at / perEpoch);
+      groups = epochSteps(values, dataset, epoch);
+    }
+    const group = groups[at % perEpoch];
+    looked++;
+    for (const [i, examples] of group.flatMap((batch) => cut(batch, state.microBatchSize)).entries()) {
+      const batch = run.collate(examples.map((n) => dataset[n]));
+      const rows = rowBucket(countLabels(batch));
+      const key = `${batch.shape.join('x')} ${rows}`;
+      const kind = kinds.get(key) ?? { shape: batch.shape, examples, first: 0, added: 0 };
+      kinds.set(key, kind);
+      if (i === 0) kind.first++;
+      else kind.added++;
+      tokens += examples.reduce((total, n) => total + dataset[n].inputIds.length, 0);
+      if (volume(batch.shape) > longest) [longest, longestGroup] = [volume(batch.shape), group];
+    }
+  }
+  const scale = steps / Math.max(1, looked);
+  const all = [...kinds.values()].map((kind) => ({
+    ...kind,
+    first: kind.first * scale,
+    added: kind.added * scale,
+  }));
+  const share = (kind: PieceKind): number => (kind.first + kind.added) * volume(kind.shape);
+  const byShare = all.sort((a, b) => share(b) - share(a));
+  const first = byShare.find((kind) => volume(kind.shape) === longest);
+  return {
+    steps,
+    tokens: Math.round(tokens * scale),
+    kinds: first === undefined ? [] : [first, ...byShare.filter((kind) => kind !== first)],
+    longestGroup,
+    evaluations: times(values.evalStrategy, values.evalSteps ?? values.loggingSteps, state, perEpoch),
+    checkpoints: times(values.saveStrategy, values.saveSteps, state, perEpoch) + 1,
+  };
+}
+
+/** Padded tokens, with attention's square in between the shapes of equal tokens. */
+function volume([B, T]: readonly [number, number]): number {
+  return B * T * (1 + T / 1e6);
+}
+
+function times(
+  strategy: TrainingValues['saveStrategy'],
+  every: number,
+  state: TrainerState,
+  perEpoch: number,
+): number {
+  if (strategy === 'no') return 0;
+  const { globalStep, maxSteps } = state;
+  if (strategy === 'steps') return Math.floor(maxSteps / every) - Math.floor(globalStep / every);
+  return Math.ceil(maxSteps / perEpoch) - Math.floor(globalStep / perEpoch);
+}

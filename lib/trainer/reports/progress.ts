@@ -1,0 +1,57 @@
+/**
+ * Progress of a run as text: one line that is written over on a terminal, a line per log entry elsewhere.
+ */
+import { formatDuration } from '../../display/duration';
+import { preflightText } from '../state/preflight-report';
+import type { Progress, TrainerCallback } from '../state/state';
+
+/** 'step 20/100  loss 1.234  950 tokens/s  0:21 elapsed, 1:35 left' */
+export function progressText(
+  state: { globalStep: number; maxSteps: number },
+  progress: Progress,
+  loss?: number,
+): string {
+  const parts = [`step ${state.globalStep}/${state.maxSteps}`];
+  if (loss !== undefined) parts.push(`loss ${loss.toFixed(4)}`);
+  if (progress.tokensPerSecond !== undefined) parts.push(`${Math.round(progress.tokensPerSecond)} tokens/s`);
+  const left = progress.remainingMs === undefined ? '' : `, ${formatDuration(progress.remainingMs)} left`;
+  parts.push(`${formatDuration(progress.elapsedMs)} elapsed${left}`);
+  return parts.join('  ');
+}
+
+/** What to say where a run ended early. */
+export function howToGoOn(run: { stopped: string; globalStep: number; checkpoint?: string }): string {
+  return (
+    `Training stopped (${run.stopped}) after step ${run.globalStep}; ${run.checkpoint} is whole. ` +
+    `Go on with train({ resumeFromCheckpoint: true }).`
+  );
+}
+
+export function consoleProgress(stream: NodeJS.WriteStream = process.stdout): TrainerCallback {
+  const live = stream.isTTY === true;
+  let loss: number | undefined;
+  return {
+    onPreflight({ report }) {
+      stream.write(`${preflightText(report)}\n`);
+    },
+    onStepEnd({ state, progress }) {
+      if (live) stream.write(`\r\x1b[K${progressText(state, progress, loss)}`);
+    },
+    onLog({ state, entry, progress }) {
+      if (entry.eval_loss !== undefined) {
+        stream.write(
+          `${live ? '\r\x1b[K' : ''}step ${state.globalStep}  eval_loss ${entry.eval_loss.toFixed(4)}\n`,
+        );
+        return;
+      }
+      loss = entry.loss;
+      if (!live) stream.write(`${progressText(state, progress, loss)}\n`);
+    },
+    onSave({ folder }) {
+      stream.write(`${live ? '\r\x1b[K' : ''}saved ${folder}\n`);
+    },
+    onTrainEnd() {
+      if (live) stream.write('\n');
+    },
+  };
+}

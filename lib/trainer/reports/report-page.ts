@@ -1,0 +1,80 @@
+/**
+ * A run's log as one HTML page that opens offline: figures as SVG inside, no script, nothing loaded.
+ */
+import type { TrainingValues } from '../arguments/arguments';
+import { escaped, lineSvg } from '../../display/line-svg';
+import type { LineFigure } from '../../display/line-svg';
+import type { RunRecord } from './run-log';
+import type { TrainerState } from '../state/state';
+
+const GIB = 1024 ** 3;
+
+/** Figures of the loss, the learning rate, the gradient norm, the speed and the memory over the steps. */
+function figures(records: readonly RunRecord[]): LineFigure[] {
+  const points = (key: string, unit = 1): (readonly [number, number])[] =>
+    records.flatMap((record) =>
+      record[key] === undefined ? [] : [[record.step, record[key] / unit] as const],
+    );
+  const losses = [...new Set(records.flatMap((record) => Object.keys(record)))].filter((key) =>
+    /^eval_(.*_)?loss$/.test(key),
+  );
+  const one = (title: string, key: string, unit?: number): LineFigure => ({
+    title,
+    series: [{ name: title, points: points(key, unit) }],
+  });
+  return [
+    {
+      title: 'Loss (nats per token)',
+      series: [
+        { name: 'training', points: points('loss') },
+        ...losses.map((key) => ({ name: key, points: points(key) })),
+      ],
+    },
+    one('Learning rate', 'learning_rate'),
+    one('Gradient norm', 'grad_norm'),
+    one('Speed (tokens/s)', 'tokens_per_second'),
+    one('Memory (GiB)', 'memory_bytes', GIB),
+  ];
+}
+
+const STYLE = `:root{color-scheme:light dark}
+body{font:15px/1.5 system-ui,sans-serif;max-width:84em;margin:2em auto;padding:0 1em}
+.figures{display:flex;flex-wrap:wrap;gap:1em} .figures svg{flex:1 1 34em;max-width:44em}
+svg text{font:12px system-ui,sans-serif;fill:currentColor} svg .title{font-size:14px;font-weight:600}
+.end{text-anchor:end} .middle{text-anchor:middle} .grid{stroke:currentColor;stroke-opacity:.15}
+table{border-collapse:collapse} td{padding:1px 14px 1px 0;vertical-align:top} td:first-child{opacity:.7}`;
+
+/** @param name what the page is called: the run's folder */
+export function reportPage(
+  name: string,
+  run: { values: TrainingValues; state: TrainerState; records: readonly RunRecord[] },
+): string {
+  const { values, state, records } = run;
+  const table = (rows: Readonly<Record<string, unknown>>): string =>
+    `<table>${Object.entries(rows)
+      .map(([key, value]) => `<tr><td>${escaped(key)}</td><td>${escaped(shown(value))}</td></tr>`)
+      .join('')}</table>`;
+  const last = Object.assign({}, ...records) as Record<string, number>;
+  const { time } = last;
+  const numbers = Object.entries(last).filter(([key]) => !['time', 'step', 'epoch'].includes(key));
+  const summary = {
+    step: `${state.globalStep} of ${state.maxSteps}`,
+    epoch: state.epoch.toFixed(2),
+    tokens: state.numInputTokensSeen,
+    'last entry': time === undefined ? 'none' : new Date(time * 1000).toISOString(),
+    ...(state.bestMetric === null ? {} : { 'best metric': state.bestMetric }),
+    ...Object.fromEntries(numbers),
+  };
+  return (
+    `<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">\n` +
+    `<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">\n` +
+    `<title>${escaped(name)}</title><style>${STYLE}</style></head>\n<body>\n<h1>${escaped(name)}</h1>\n` +
+    `${table(summary)}\n<div class="figures">\n${figures(records).map(lineSvg).join('\n')}\n</div>\n` +
+    `<h2>Arguments</h2>\n${table(values)}\n</body></html>\n`
+  );
+}
+
+function shown(value: unknown): string {
+  if (typeof value === 'number') return String(Number(value.toPrecision(7)));
+  return typeof value === 'string' ? value : JSON.stringify(value ?? null);
+}

@@ -1,0 +1,98 @@
+/**
+ * The loss of a model over data sets, without gradients or dropout, and what the model would have written.
+ */
+import type { DataCollator } from '../../dataset';
+import { batchLoss, countLabels } from '../../models';
+import type { CausalLM } from '../../models';
+import { TunebookError } from '../../types';
+import type { EncodedExample } from '../../types';
+
+/** One evaluation set, or several by name. */
+export type EvaluationData = readonly EncodedExample[] | Readonly<Record<string, readonly EncodedExample[]>>;
+
+/** The sets with the prefix of their metrics: 'eval', or 'eval_<name>'. */
+export function evaluationSets(
+  data: EvaluationData | undefined,
+): { prefix: string; examples: readonly EncodedExample[] }[] {
+  if (data === undefined) return [];
+  if (isExamples(data)) return [{ prefix: 'eval', examples: data }];
+  return Object.entries(data).map(([name, examples]) => ({ prefix: `eval_${name}`, examples }));
+}
+
+function isExamples(data: EvaluationData): data is readonly EncodedExample[] {
+  return Array.isArray(data);
+}
+
+export interface EvaluationRequest {
+  readonly model: CausalLM;
+  readonly dataset: readonly EncodedExample[];
+  /** What the metrics' names begin with: 'eval', 'eval_<name>' or 'test'. */
+  readonly prefix: string;
+  readonly collate: DataCollator;
+  readonly batchSize: number;
+  readonly onBatch?: (done: number, total: number) => Promise<void>;
+}
+
+/** @returns <prefix>_loss (nats per labelled token), _perplexity, _runtime (s), _samples_per_second */
+export async function evaluateLoss(request: EvaluationRequest): Promise<Record<string, number>> {
+  const { model, dataset, prefix, collate, batchSize } = request;
+  if (dataset.length === 0) throw new TunebookError('evaluate: expected examples, got none.');
+  const started = performance.now();
+  // Like lengths together: the mean over tokens does not depend on the order, the time does.
+  const order = dataset
+    .map((_, i) => i)
+    .sort((a, b) => dataset[a].inputIds.length - dataset[b].inputIds.length);
+  const total = Math.ceil(order.length / batchSize);
+  let [loss, count] = [0, 0];
+  for (let done = 0; done < total; done++) {
+    const batch = collate(order.slice(done * batchSize, (done + 1) * batchSize).map((i) => dataset[i]));
+    const labels = countLabels(batch);
+    if (labels > 0) loss += await batchLoss(model, batch, 1);
+    count += labels;
+    await request.onBatch?.(done + 1, total);
+  }
+  if (count === 0) {
+    throw new TunebookError(
+      `evaluate: expected tokens with labels, got ${dataset.length} examples without any. ` +
+        'Look at the labels of the evaluation data: all are -100.',
+    );
+  }
+  const seconds = (performance.now() - started) / 1000;
+  return {
+    [`${prefix}_loss`]: loss / count,
+    [`${prefix}_perplexity`]: Math.exp(loss / count),
+    [`${prefix}_runtime`]: seconds,
+    [`${prefix}_samples_per_second`]: dataset.length / seconds,
+  };
+}
+
+export interface Prediction {
+  /** Per example: the token that the model holds most likely at each position, given the tokens before it. */
+  readonly predictions: readonly Int32Array[];
+  /** Per example: the labels, -100 ignored. */
+  readonly labelIds: readonly (readonly number[])[];
+}
+
+/** The most likely tokens, and the share of labelled ones among them; one example at a time, as logits are large. */
+export async function predictTokens(
+  model: CausalLM,
+  dataset: readonly EncodedExample[],
+): Promise<Prediction & { accuracy: number }> {
+  const predictions: Int32Array[] = [];
+  let [right, count] = [0, 0];
+  for (const { inputIds, labels } of dataset) {
+    const { logits } = await model.forward({ inputIds: [[...inputIds]] });
+    const size = logits.shape[2];
+    // Position t + 1 is predicted at t; nothing predicts the first one.
+    const predicted = new Int32Array(inputIds.length).fill(-100);
+    for (let t = 0; t + 1 < inputIds.length; t++) {
+      const row = logits.data.subarray(t * size, (t + 1) * size);
+      predicted[t + 1] = row.reduce((best, value, i) => (value > row[best] ? i : best), 0);
+      if (labels[t + 1] === -100) continue;
+      count++;
+      if (predicted[t + 1] === labels[t + 1]) right++;
+    }
+    predictions.push(predicted);
+  }
+  return { predictions, labelIds: dataset.map(({ labels }) => labels), accuracy: right / count };
+}

@@ -1,0 +1,189 @@
+/**
+ * The state of a run, in the fields of Hugging Face's trainer_state.json, and the callbacks that watch it.
+ */
+import { z } from 'zod';
+import type { TrainingValues } from '../arguments/arguments';
+import type { PreflightReport } from './preflight-report';
+
+/** One entry of the log: step and epoch, and what was measured. */
+export type LogEntry = { readonly step: number; readonly epoch: number } & Readonly<Record<string, number>>;
+
+export interface TrainerState {
+  globalStep: number;
+  /** Passes over the data so far, with its fraction. */
+  epoch: number;
+  maxSteps: number;
+  numTrainEpochs: number;
+  /** Tokens seen so far, padding not counted. */
+  numInputTokensSeen: number;
+  logHistory: LogEntry[];
+  bestMetric: number | null;
+  bestModelCheckpoint: string | null;
+  /** Evaluations in a row that were no better than the best one. */
+  evaluationsWithoutGain: number;
+  /** Passes over the data that are done, and steps of the one that is not. */
+  epochsDone: number;
+  stepInEpoch: number;
+  /** Examples that go through the model at a time: less than a batch where memory did not suffice. */
+  microBatchSize: number;
+  /** Sum of the steps' losses since the last log entry, and over the whole run. */
+  lossSinceLog: number;
+  stepsSinceLog: number;
+  totalLoss: number;
+}
+
+/** What callbacks may ask for; the trainer does it after the step. */
+export interface TrainerControl {
+  shouldTrainingStop: boolean;
+  /** Go on with the next pass over the data. */
+  shouldEpochStop: boolean;
+  shouldSave: boolean;
+  shouldEvaluate: boolean;
+  shouldLog: boolean;
+}
+
+export interface CallbackContext {
+  readonly args: TrainingValues;
+  readonly state: TrainerState;
+  readonly control: TrainerControl;
+}
+
+export interface Progress {
+  /** Milliseconds since train() began. */
+  readonly elapsedMs: number;
+  /** Estimate from the last steps; undefined before the second one. */
+  readonly remainingMs?: number;
+  readonly tokensPerSecond?: number;
+}
+
+/** Functions that are called along a run; each may be left out, each may be async. */
+export interface TrainerCallback {
+  /** When the trainer has been made; not awaited. */
+  onInitEnd?(context: CallbackContext): void;
+  /** After the checks before a run, where they passed. */
+  onPreflight?(
+    context: CallbackContext & { report: PreflightReport; rows: readonly [what: string, value: string][] },
+  ): void | Promise<void>;
+  onTrainBegin?(context: CallbackContext): void | Promise<void>;
+  onEpochBegin?(context: CallbackContext): void | Promise<void>;
+  onStepBegin?(context: CallbackContext): void | Promise<void>;
+  /** After each batch of an accumulated step but the last. */
+  onSubstepEnd?(context: CallbackContext): void | Promise<void>;
+  onPreOptimizerStep?(context: CallbackContext): void | Promise<void>;
+  onOptimizerStep?(context: CallbackContext): void | Promise<void>;
+  onStepEnd?(context: CallbackContext & { progress: Progress }): void | Promise<void>;
+  onLog?(context: CallbackContext & { entry: LogEntry; progress: Progress }): void | Promise<void>;
+  /** After each batch of an evaluation. */
+  onPredictionStep?(context: CallbackContext & { done: number; total: number }): void | Promise<void>;
+  onEvaluate?(context: CallbackContext & { metrics: Readonly<Record<string, number>> }): void | Promise<void>;
+  /** After `trainer.predict`. */
+  onPredict?(context: CallbackContext & { metrics: Readonly<Record<string, number>> }): void | Promise<void>;
+  onSave?(context: CallbackContext & { folder: string }): void | Promise<void>;
+  onEpochEnd?(context: CallbackContext): void | Promise<void>;
+  onTrainEnd?(context: CallbackContext): void | Promise<void>;
+}
+
+export function initialState(plan: {
+  maxSteps: number;
+  numTrainEpochs: number;
+  microBatchSize: number;
+}): TrainerState {
+  return {
+    globalStep: 0,
+    epoch: 0,
+    ...plan,
+    numInputTokensSeen: 0,
+    logHistory: [],
+    bestMetric: null,
+    bestModelCheckpoint: null,
+    evaluationsWithoutGain: 0,
+    epochsDone: 0,
+    stepInEpoch: 0,
+    lossSinceLog: 0,
+    stepsSinceLog: 0,
+    totalLoss: 0,
+  };
+}
+
+const OWN = 'tunebook';
+
+// JSON has no infinity (a perplexity may be): it stands there as null.
+const loggedNumber = z
+  .number()
+  .nullable()
+  .transform((value) => value ?? Infinity);
+
+const stateSchema = z.object({
+  best_metric: z.number().nullable(),
+  best_model_checkpoint: z.string().nullable(),
+  epoch: z.number(),
+  global_step: z.int().min(0),
+  log_history: z.array(z.object({ step: z.number(), epoch: z.number() }).catchall(loggedNumber)),
+  num_input_tokens_seen: z.number(),
+  train_batch_size: z.int().positive(),
+  stateful_callbacks: z.object({
+    [OWN]: z.object({
+      attributes: z.object({
+        loss_since_log: z.number(),
+        steps_since_log: z.number(),
+        total_loss: z.number(),
+        evaluations_without_gain: z.number(),
+        epochs_done: z.int().min(0),
+        step_in_epoch: z.int().min(0),
+      }),
+    }),
+  }),
+});
+
+/** trainer_state.json's content, in Hugging Face's names; what they have no name for stands where callbacks store. */
+export function stateToJson(state: TrainerState): Record<string, unknown> {
+  return {
+    best_global_step: Number(/-(\d+)$/.exec(state.bestModelCheckpoint ?? '')?.[1] ?? Number.NaN) || null,
+    best_metric: state.bestMetric,
+    best_model_checkpoint: state.bestModelCheckpoint,
+    epoch: state.epoch,
+    global_step: state.globalStep,
+    is_hyper_param_search: false,
+    is_local_process_zero: true,
+    is_world_process_zero: true,
+    log_history: state.logHistory,
+    max_steps: state.maxSteps,
+    num_input_tokens_seen: state.numInputTokensSeen,
+    num_train_epochs: state.numTrainEpochs,
+    stateful_callbacks: {
+      [OWN]: {
+        args: {},
+        attributes: {
+          loss_since_log: state.lossSinceLog,
+          steps_since_log: state.stepsSinceLog,
+          total_loss: state.totalLoss,
+          evaluations_without_gain: state.evaluationsWithoutGain,
+          epochs_done: state.epochsDone,
+          step_in_epoch: state.stepInEpoch,
+        },
+      },
+    },
+    train_batch_size: state.microBatchSize,
+  };
+}
+
+/** What a trainer_state.json says of a run's progress; the plan (steps, epochs) is the new run's own. */
+export function progressFromJson(json: unknown): Omit<TrainerState, 'maxSteps' | 'numTrainEpochs'> {
+  const read = stateSchema.parse(json);
+  const own = read.stateful_callbacks[OWN].attributes;
+  return {
+    globalStep: read.global_step,
+    epoch: read.epoch,
+    numInputTokensSeen: read.num_input_tokens_seen,
+    logHistory: read.log_history,
+    bestMetric: read.best_metric,
+    bestModelCheckpoint: read.best_model_checkpoint,
+    evaluationsWithoutGain: own.evaluations_without_gain,
+    epochsDone: own.epochs_done,
+    stepInEpoch: own.step_in_epoch,
+    microBatchSize: read.train_batch_size,
+    lossSinceLog: own.loss_since_log,
+    stepsSinceLog: own.steps_since_log,
+    totalLoss: own.total_loss,
+  };
+}

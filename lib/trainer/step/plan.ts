@@ -1,0 +1,55 @@
+/**
+ * The plan of a run: how many steps, which examples in which batch, what learning rate; pure functions of the
+ * arguments and the data.
+ */
+import { batchOrder } from '../../dataset';
+import { TunebookError } from '../../types';
+import type { EncodedExample } from '../../types';
+import type { TrainingValues } from '../arguments/arguments';
+import { learningRateAt } from '../optimizers/schedules';
+
+/** Optimizer steps in one pass over the data. @throws TunebookError where there is not one whole batch */
+export function stepsPerEpoch(values: TrainingValues, examples: number): number {
+  const { perDeviceTrainBatchSize: size, gradientAccumulationSteps, dataloaderDropLast } = values;
+  const batches = dataloaderDropLast ? Math.floor(examples / size) : Math.ceil(examples / size);
+  if (batches === 0) {
+    throw new TunebookError(
+      `Trainer: expected at least one whole batch of ${size}, got ${examples} examples.`,
+    );
+  }
+  return Math.ceil(batches / gradientAccumulationSteps);
+}
+
+/** Optimizer steps of the whole run. */
+export function totalSteps(values: TrainingValues, examples: number): number {
+  return values.maxSteps > 0
+    ? values.maxSteps
+    : Math.ceil(values.numTrainEpochs * stepsPerEpoch(values, examples));
+}
+
+/** Example numbers of one epoch: per step, per batch. */
+export function epochSteps(
+  values: TrainingValues,
+  dataset: readonly EncodedExample[],
+  epoch: number,
+): number[][][] {
+  const batches = batchOrder({
+    lengths: dataset.map((example) => example.inputIds.length),
+    batchSize: values.perDeviceTrainBatchSize,
+    seed: values.seed,
+    epoch,
+    groupByLength: values.groupByLength,
+    dropLast: values.dataloaderDropLast,
+  });
+  const size = values.gradientAccumulationSteps;
+  return Array.from({ length: Math.ceil(batches.length / size) }, (_, i) =>
+    batches.slice(i * size, (i + 1) * size),
+  );
+}
+
+/** Learning rate of the step after `step` steps. */
+export function plannedRate(values: TrainingValues, step: number, steps: number): number {
+  const { learningRate, lrSchedulerType: name, lrSchedulerKwargs: settings, warmupRatio } = values;
+  const warmupSteps = values.warmupSteps > 0 ? values.warmupSteps : Math.ceil(steps * warmupRatio);
+  return learningRateAt({ name, learningRate, warmupSteps, totalSteps: steps, ...settings }, step);
+}

@@ -1,0 +1,26 @@
+/**
+ * The optimizer that a run's arguments ask for, on a model's trainable parameters.
+ */
+import type { CausalLM, Gradients } from '../../models';
+import type { TrainingValues } from '../arguments/arguments';
+import { createOptimizer } from '../optimizers/optimizers';
+import type { Optimizer } from '../optimizers/optimizer-types';
+
+/** @param gradients of `model.trainableParameters()`, in their order */
+export function runOptimizer(values: TrainingValues, model: CausalLM, gradients: Gradients): Optimizer {
+  const { tokenEmbedding, positionEmbedding } = model.architecture;
+  const embeddings = positionEmbedding === undefined ? [tokenEmbedding] : [tokenEmbedding, positionEmbedding];
+  return createOptimizer({
+    name: values.optim,
+    engine: model.engine,
+    parameters: model.trainableParameters(),
+    gradients,
+    weightDecay: values.weightDecay,
+    beta1: values.adamBeta1,
+    beta2: values.adamBeta2,
+    epsilon: values.adamEpsilon,
+    momentum: values.momentum,
+    // As Hugging Face's trainer asks bitsandbytes to.
+    fullPrecision: new Set(embeddings),
+  });
+}

@@ -1,0 +1,46 @@
+/**
+ * Time of a run: how long it has taken, how long it will, and whether its budget is spent.
+ */
+import type { Progress } from '../state/state';
+
+/** Steps that the estimate looks back on: recent ones, since lengths and machine load change. */
+const WINDOW = 20;
+
+export class StepClock {
+  private readonly started = performance.now();
+  private last = this.started;
+  private readonly recent: { ms: number; tokens: number }[] = [];
+  private steps = 0;
+
+  constructor(
+    private readonly totalSteps: number,
+    private readonly maxTimeMs: number | undefined,
+  ) {}
+
+  /** A step ended. */
+  tick(tokens: number): void {
+    const now = performance.now();
+    this.recent.push({ ms: now - this.last, tokens });
+    // The first step compiles, so it says little about the others: it goes as soon as there is a second one.
+    if (this.recent.length > WINDOW || this.steps === 1) this.recent.shift();
+    this.last = now;
+    this.steps++;
+  }
+
+  progress(): Progress {
+    const elapsedMs = performance.now() - this.started;
+    const ms = this.recent.reduce((total, step) => total + step.ms, 0);
+    if (ms === 0) return { elapsedMs };
+    const tokens = this.recent.reduce((total, step) => total + step.tokens, 0);
+    const perStep = ms / this.recent.length;
+    return {
+      elapsedMs,
+      remainingMs: this.steps < 2 ? undefined : perStep * (this.totalSteps - this.steps),
+      tokensPerSecond: (tokens / ms) * 1000,
+    };
+  }
+
+  timeIsUp(): boolean {
+    return this.maxTimeMs !== undefined && performance.now() - this.started >= this.maxTimeMs;
+  }
+}

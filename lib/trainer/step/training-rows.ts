@@ -1,0 +1,33 @@
+/**
+ * The rows that a run trains on: the examples as they are, or several of them packed into each.
+ */
+import { packExamples, packingPlan } from '../../dataset';
+import { TunebookError } from '../../types';
+import type { EncodedExample } from '../../types';
+import type { TrainingValues } from '../arguments/arguments';
+
+export interface TrainingRows {
+  readonly rows: readonly EncodedExample[];
+  /** Numbers of the examples in a row. */
+  examplesOf(row: number): readonly number[];
+}
+
+/**
+ * @param context the model's longest sequence, in tokens
+ * @throws TunebookError where rows would be longer than that, or an example longer than a row
+ */
+export function trainingRows(
+  values: TrainingValues,
+  examples: readonly EncodedExample[],
+  context: number,
+): TrainingRows {
+  if (!values.packing) return { rows: examples, examplesOf: (row) => [row] };
+  const maxLength = values.maxLength ?? context;
+  if (maxLength > context) {
+    throw new TunebookError(
+      `Trainer: expected a maxLength of at most the model's ${context} tokens, got ${maxLength}.`,
+    );
+  }
+  const plan = packingPlan(examples, { maxLength });
+  return { rows: packExamples(examples, { maxLength }), examplesOf: (row) => plan[row] };
+}

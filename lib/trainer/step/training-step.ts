@@ -1,0 +1,166 @@
+/**
+ * One optimizer step: batches to a loss, gradients that are checked and clipped, and better weights.
+ */
+import type { DataCollator } from '../../dataset';
+import { countLabels, forwardBackward } from '../../models';
+import type { CausalLM, Gradients } from '../../models';
+import { TunebookError } from '../../types';
+import type { Batch, EncodedExample } from '../../types';
+import type { TrainingValues } from '../arguments/arguments';
+import type { CallbackList } from '../state/callbacks';
+import { gradientNorm } from '../optimizers/gradient-norm';
+import type { Optimizer } from '../optimizers/optimizer-types';
+import { plannedRate } from './plan';
+
+export interface StepRequest {
+  readonly model: CausalLM;
+  readonly values: TrainingValues;
+  readonly dataset: readonly EncodedExample[];
+  readonly collate: DataCollator;
+  readonly callbacks: CallbackList;
+  readonly gradients: Gradients;
+  readonly optimizer: Optimizer;
+  /** Example numbers, per batch. */
+  readonly group: readonly (readonly number[])[];
+  /** Examples that go through the model at a time. */
+  readonly microBatchSize: number;
+  /** Steps before this one, and of the whole run. */
+  readonly step: number;
+  readonly maxSteps: number;
+}
+
+export interface StepResult {
+  /** Mean over the step's labelled tokens, nats. */
+  readonly loss: number;
+  /** Global norm of the gradients before clipping. */
+  readonly gradientNorm: number;
+  readonly learningRate: number;
+  /** Padding not counted. */
+  readonly tokens: number;
+  /** Less than asked for where memory did not suffice. */
+  readonly microBatchSize: number;
+}
+
+/** @throws NotFinite for a loss or gradients that are not finite; the weights are then as before the step */
+export async function trainingStep(request: StepRequest): Promise<StepResult> {
+  const { model, values, gradients, callbacks, step } = request;
+  await callbacks.call('onStepBegin', {});
+  let { microBatchSize } = request;
+  let sums = await gradientsOrHalf(request, microBatchSize);
+  while (sums === undefined) {
+    microBatchSize = Math.ceil(microBatchSize / 2);
+    console.warn(
+      `trainer: memory did not suffice; batches go through the model ${microBatchSize} examples at a time from now ` +
+        'on. The steps stay those of the batch size asked for.',
+    );
+    sums = await gradientsOrHalf(request, microBatchSize);
+  }
+  await callbacks.call('onPreOptimizerStep', {});
+  const norm = await gradientNorm(model.engine, gradients);
+  if (!Number.isFinite(norm)) throw new NotFinite('gradient norm', norm);
+  const clip = values.maxGradNorm > 0 ? Math.min(1, values.maxGradNorm / (norm + 1e-6)) : 1;
+  const learningRate = plannedRate(values, step, request.maxSteps);
+  await request.optimizer.step(learningRate, clip);
+  await callbacks.call('onOptimizerStep', {});
+  return { ...sums, gradientNorm: norm, learningRate, microBatchSize };
+}
+
+/** @returns undefined where memory did not suffice and smaller pieces may do */
+async function gradientsOrHalf(
+  request: StepRequest,
+  microBatchSize: number,
+): Promise<{ loss: number; tokens: number } | undefined> {
+  try {
+    return await stepGradients(request, microBatchSize);
+  } catch (error) {
+    if (!isMemoryError(error)) throw error;
+    if (request.values.autoFindBatchSize && microBatchSize > 1) return undefined;
+    throw new TunebookError(
+      `trainer: memory did not suffice for step ${request.step + 1}, ${microBatchSize} examples at a time. ` +
+        'Use autoFindBatchSize: true, gradientCheckpointing: true, a smaller perDeviceTrainBatchSize with more ' +
+        'gradientAccumulationSteps, or a LoRA adapter.',
+      { cause: error },
+    );
+  }
+}
+
+/** Gradients of the mean loss over the labelled tokens of all the step's batches. */
+export async function stepGradients(
+  request: StepRequest,
+  microBatchSize: number,
+): Promise<{ loss: number; tokens: number }> {
+  const { model, values, gradients, callbacks, step } = request;
+  const { seed, neftuneNoiseAlpha: alpha } = values;
+  const pieces = request.group.flatMap((batch) => cut(batch, microBatchSize));
+  const batches = pieces.map((indices) => request.collate(indices.map((i) => request.dataset[i])));
+  // Known before the first backward pass, so that a step's loss is the same in one piece or in many.
+  const labels = batches.reduce((total, batch) => total + countLabels(batch), 0);
+  const mostPieces =
+    values.gradientAccumulationSteps * Math.ceil(values.perDeviceTrainBatchSize / microBatchSize);
+  let loss = 0;
+  for (const [micro, batch] of batches.entries()) {
+    const random = { seed, step: step * mostPieces + micro };
+    loss += await forwardBackward(model, gradients, {
+      batch,
+      lossScale: 1 / Math.max(1, labels),
+      accumulate: micro > 0,
+      gradientCheckpointing: values.gradientCheckpointing,
+      labelSmoothing: values.labelSmoothingFactor,
+      noise: alpha === undefined ? undefined : { alpha, ...random },
+      dropout: values.dropout ? random : undefined,
+    });
+    if (!Number.isFinite(loss)) throw new NotFinite('loss', loss);
+    if (micro < batches.length - 1) await callbacks.call('onSubstepEnd', {});
+  }
+  return { loss, tokens: batches.reduce((total, batch) => total + realTokens(batch), 0) };
+}
+
+/** Pieces of at most so many examples, as even as can be. */
+export function cut(batch: readonly number[], size: number): number[][] {
+  const count = Math.ceil(batch.length / size);
+  return Array.from({ length: count }, (_, i) =>
+    batch.slice(Math.floor((i * batch.length) / count), Math.floor(((i + 1) * batch.length) / count)),
+  );
+}
+
+/** Whether an error says that an allocation failed: of an array, or inside ONNX Runtime. */
+export function isMemoryError(error: unknown): boolean {
+  const text = error instanceof Error ? error.message : String(error);
+  return /array buffer allocation failed|invalid (typed )?array (buffer )?length|bad.?alloc|failed to allocate|out of memory|ENOMEM/i.test(
+    text,
+  );
+}
+
+/** What came out infinite or as no number; the trainer tells the user where and what to do. */
+export class NotFinite extends TunebookError {
+  constructor(
+    readonly what: 'loss' | 'gradient norm' | 'weights',
+    readonly value: number,
+  ) {
+    super(`trainer: expected finite ${what}, got ${value}.`);
+  }
+}
+
+/** The error of a step whose loss or gradients are not finite, with the step's examples named. */
+export function notFinite(
+  fault: NotFinite,
+  at: {
+    step: number;
+    /** Numbers of the step's examples. */
+    examples: readonly number[];
+    learningRate: number;
+    /** A sentence about the last checkpoint. */
+    kept: string;
+  },
+): TunebookError {
+  return new TunebookError(
+    `trainer: expected ${fault.what === 'weights' ? 'finite' : 'a finite'} ${fault.what}, got ${fault.value} at step ${at.step} (training examples ` +
+      `${at.examples.join(', ')}). ${at.kept} Lower learningRate (now ${at.learningRate}), clip harder ` +
+      `(maxGradNorm), or look at these examples; then go on with resumeFromCheckpoint.`,
+    { cause: fault },
+  );
+}
+
+function realTokens(batch: Batch): number {
+  return batch.attentionMask.reduce((total, real) => total + real, 0);
+}

@@ -1,0 +1,109 @@
+/** `tunebook dataset build` through the built program: the sample, the triathlon example, wrong calls. */
+import { after, describe, it } from 'node:test';
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { SAMPLE_FOLDER } from '../../data/hyrox/generate';
+import { TRIATHLON_FOLDER } from '../../data/triathlon/generate';
+import { CLI } from '../support/paths';
+const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'tunebook-command-'));
+after(() => fs.rmSync(folder, { recursive: true, force: true }));
+
+const sample = path.join(SAMPLE_FOLDER, 'hyrox-sample.csv');
+const triathlon = path.join(TRIATHLON_FOLDER, 'triathlon-sample.csv');
+const mapping = path.join(TRIATHLON_FOLDER, 'mapping.json');
+
+function build(...words: string[]): { status: number | null; stdout: string; stderr: string } {
+  return spawnSync(process.execPath, [CLI, 'dataset', 'build', ...words], {
+    cwd: folder,
+    encoding: 'utf8',
+  });
+}
+
+describe('tunebook dataset build', () => {
+  it('makes the committed labels of the sample, and reports each problem with row and column', () => {
+    const run = build(sample, '-o', 'plain.jsonl', '--answers', 'plain', '--report', 'report.json');
+    assert.equal(run.status, 0, run.stderr);
+    const committed = fs.readFileSync(path.join(SAMPLE_FOLDER, 'hyrox-sample-corrected.jsonl'));
+    assert.ok(fs.readFileSync(path.join(folder, 'plain.jsonl')).equals(committed));
+    assert.match(run.stdout, /2401 rows, separated by ",", utf-8; 2395 labelled/);
+    assert.match(run.stdout, /^duplicate +the same athlete and times again +2 +left out$/m);
+    assert.match(run.stdout, /^ *1680 +50m Sled Push +zero-time +0 seconds +left out$/m);
+    assert.match(run.stdout, /answers that their context determines +100\.0 %/);
+    assert.match(run.stdout, /Written: plain\.jsonl, 2395 records/);
+    const report = JSON.parse(fs.readFileSync(path.join(folder, 'report.json'), 'utf8')) as {
+      records: number;
+      input: { counts: unknown };
+    };
+    assert.equal(report.records, 2395);
+    assert.deepEqual(report.input.counts, { duplicate: 2, 'bad-age-group': 2, 'zero-time': 2 });
+  });
+
+  it('replays the published labels, and says which rows have none', () => {
+    const run = build(sample, '-o', 'published.jsonl', '--mode', 'asPublished');
+    assert.equal(run.status, 0, run.stderr);
+    const committed = fs.readFileSync(path.join(SAMPLE_FOLDER, 'hyrox-sample.jsonl'));
+    assert.ok(fs.readFileSync(path.join(folder, 'published.jsonl')).equals(committed));
+    assert.match(run.stdout, /4 more rows have no label/);
+    assert.match(run.stdout, /RMSE on the test part, minutes +3\.154/);
+  });
+
+  it('takes another table through a mapping; rows that were lost are listed first', () => {
+    const run = build(triathlon, '-o', 'triathlon.jsonl', '--mapping', mapping, '--list', '5');
+    assert.equal(run.status, 0, run.stderr);
+    assert.match(run.stdout, /600 rows, separated by ";", utf-8; 596 labelled/);
+    assert.match(run.stdout, /Columns not used: Bib\./);
+    assert.match(run.stdout, /Where\nrow .*\n-.*\n *72 +T1 +missing-value +no value +left out\n/);
+    assert.match(run.stdout, /^… and 496 more/m);
+    const lines = fs.readFileSync(path.join(folder, 'triathlon.jsonl'), 'utf8').trimEnd().split('\n');
+    assert.equal(lines.length, 596);
+    assert.match(lines[0], /"input":"Judge this triathlon/);
+  });
+
+  it('handles problems as asked, in general and by kind', () => {
+    const imputed = build(sample, '-o', 'imputed.jsonl', '--on-problem', 'impute');
+    assert.match(imputed.stdout, /2399 labelled/);
+    assert.match(imputed.stdout, /^zero-time +zero seconds +2 +imputed$/m);
+    // An imputed part no longer fits its sum, so the sums are to be imputed as well.
+    const handle = ['zero-time=impute', 'sum-mismatch=impute', 'duplicate=keep'];
+    const mixed = build(sample, '-o', 'mixed.jsonl', ...handle.flatMap((text) => ['--handle', text]));
+    assert.match(mixed.stdout, /2399 labelled/);
+    assert.match(mixed.stdout, /^bad-age-group +no age group +2 +left out$/m);
+  });
+
+  const wrong: [string, string[], number, RegExp][] = [
+    [
+      'a problem where it should stop',
+      [sample, '--on-problem', 'stop'],
+      1,
+      /row 5\d\d: all times are those of row/,
+    ],
+    ['a file that is not there', ['none.csv'], 1, /none\.csv: cannot be read/],
+    [
+      'a mapping with published labels',
+      [triathlon, '--mapping', mapping, '--mode', 'asPublished'],
+      1,
+      /'corrected' only/,
+    ],
+    ['an unknown mode', [sample, '--mode', 'best'], 2, /Allowed choices are corrected, asPublished/],
+    ['an unknown kind', [sample, '--handle', 'colour=skip'], 2, /one of delimiter, encoding/],
+    ['an unknown handling', [sample, '--handle', 'duplicate=drop'], 2, /kind=skip\|stop\|impute\|keep/],
+    ['a seed that is no number', [sample, '--seed', 'x'], 2, /whole number/],
+  ];
+  for (const [what, words, status, message] of wrong) {
+    it(`refuses ${what} and writes nothing`, () => {
+      const run = build(...words, '-o', 'wrong.jsonl');
+      assert.equal(run.status, status, run.stdout);
+      assert.match(run.stderr, message);
+      assert.equal(fs.existsSync(path.join(folder, 'wrong.jsonl')), false);
+    });
+  }
+
+  it('wants to be told where to write', () => {
+    const run = build(sample);
+    assert.equal(run.status, 2);
+    assert.match(run.stderr, /required option '-o, --output <file>'/);
+  });
+});

@@ -1,0 +1,74 @@
+/** `tunebook generate` through the built program: a saved adapter answers as it did in the process that made it. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { after, describe, it } from 'node:test';
+import type { GenerateCommandResult } from '../../lib/cli/generate';
+import { textGenerator } from '../../lib/generation';
+import { AutoModelForCausalLM, getPeftModel, LoraConfig, saveAdapter } from '../../lib/models';
+import { BitsAndBytesConfig } from '../../lib/quantization';
+import { AutoTokenizer } from '../../lib/tokenizer';
+import { CLI } from '../support/paths';
+const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'tunebook-generate-'));
+after(() => fs.rmSync(folder, { recursive: true, force: true }));
+
+function tunebook(...words: string[]): { status: number | null; stdout: string; stderr: string } {
+  return spawnSync(process.execPath, [CLI, 'generate', ...words], { cwd: folder, encoding: 'utf8' });
+}
+
+describe('tunebook generate', () => {
+  it('loads base and adapter in a fresh process, and answers the same', async () => {
+    const quantizationConfig = new BitsAndBytesConfig({
+      loadIn4bit: true,
+      bnb4bitQuantType: 'nf4',
+      bnb4bitUseDoubleQuant: true,
+    });
+    const model = await AutoModelForCausalLM.fromPretrained('mistral-mini', { quantizationConfig });
+    const tokenizer = await AutoTokenizer.fromPretrained('mistral-mini');
+    const answer = textGenerator({ model, tokenizer, maxNewTokens: 12 });
+    const prompts = ['The race was', 'total_time: 3196, predicted:'];
+    const plain = await answer(prompts);
+    getPeftModel(model, new LoraConfig({ r: 4, loraAlpha: 16 }));
+    for (const { name, data } of model.trainableParameters()) {
+      if (name.endsWith('lora_B')) data.forEach((_, i) => (data[i] = 0.3 * Math.sin(i)));
+    }
+    const wanted = await answer(prompts);
+    assert.notDeepEqual(wanted, plain);
+    await saveAdapter(model, path.join(folder, 'adapter'), 'mistral-mini');
+    await model.dispose();
+    fs.writeFileSync(path.join(folder, 'more.json'), JSON.stringify(prompts.slice(1)));
+
+    const common = ['-a', 'adapter', '-q', 'nf4', '-n', '12', '--prompts', 'more.json', prompts[0]];
+    for (const place of [[], ['--max-memory', '8.6MB', '--offload-folder', 'offload']]) {
+      const run = tunebook(...common, ...place, '--json');
+      assert.equal(run.status, 0, run.stderr);
+      const result = JSON.parse(run.stdout) as GenerateCommandResult;
+      assert.deepEqual(result.answers, wanted);
+      assert.ok(result.loadMs > 0 && result.generateMs > 0 && result.peakMemoryBytes > 50e6);
+      assert.equal(run.stderr.includes('disk'), place.length > 0, run.stderr);
+    }
+    assert.ok(fs.existsSync(path.join(folder, 'offload')));
+    const words = tunebook('-m', 'mistral-mini', '-q', 'nf4', '-n', '12', prompts[0]);
+    assert.equal(words.stdout, `${plain[0]}\n`);
+  });
+
+  it('says what is missing', () => {
+    fs.mkdirSync(path.join(folder, 'nameless'), { recursive: true });
+    fs.writeFileSync(path.join(folder, 'nameless/adapter_config.json'), '{"base_model_name_or_path": ""}');
+    fs.writeFileSync(path.join(folder, 'numbers.json'), '[1, 2]');
+    for (const [words, message] of [
+      [['-m', 'mistral-mini'], /expected a prompt, got none/],
+      [['hello'], /expected --model or --adapter, got neither/],
+      [['-a', 'nowhere', 'hello'], /nowhere\/adapter_config\.json: expected a JSON file/],
+      [['-a', 'nameless', 'hello'], /base_model_name_or_path, got none\. Name the base with --model/],
+      [['-m', 'mistral-mini', '--prompts', 'numbers.json'], /numbers\.json: expected a JSON array of texts/],
+      [['-m', 'mistral-mini', '--max-memory', '8.6MB', '-q', 'nf4', 'hello'], /offloadFolder/],
+    ] as const) {
+      const run = tunebook(...words);
+      assert.equal(run.status, 1, words.join(' '));
+      assert.match(run.stderr, message);
+    }
+  });
+});

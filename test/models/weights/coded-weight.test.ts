@@ -1,0 +1,58 @@
+/** Weights that a function restores from codes: values, the gradient past them, and what is kept for it. */
+import assert from 'node:assert/strict';
+import { it } from 'node:test';
+import { createEngine, linear, restoreCoded, signatureOf } from '../../../lib/engine';
+import type { DeviceMemory, TensorFunction } from '../../../lib/engine';
+
+import { canBeCoded, codedFeeds } from '../../../lib/models/weights/coded-feeds';
+import { dequantize, quantize } from '../../../lib/quantization';
+import { assertClose } from '../../support/assert-close';
+import { normal } from '../../engine/kernels/kernel-case';
+
+const [T, K, N] = [3, 64, 10];
+
+for (const [quantType, blockSize, doubleQuant] of [
+  ['nf4', 64, true],
+  // Blocks that go over the ends of rows.
+  ['fp4', 128, false],
+  ['int8', K, false],
+] as const) {
+  for (const kind of ['compiled', 'eager'] as const) {
+    it(`are those of dequantize, and so is the gradient: ${quantType}, ${kind}`, async (t) => {
+      const engine = await createEngine({ kind, threads: 1 });
+      t.after(() => engine.dispose());
+      const values = normal([N, K], 1).data as Float32Array;
+      const weight = quantize(values, { quantType, blockSize, doubleQuant, shape: [N, K] });
+      assert.ok(canBeCoded(weight));
+      const device = { keep: () => undefined } as unknown as DeviceMemory;
+      const feeds = { x: normal([T, K], 2), ...codedFeeds(device, 'm', weight) };
+      const fn: TensorFunction = ({ x, ...m }) => {
+        const coded = {
+          codes: m['m.weight.codes'],
+          table: m['m.weight.table'],
+          scales: m['m.weight.scales'],
+        };
+        const restored = restoreCoded(coded, N);
+        return { restored, y: linear(x, restored, undefined, { transposeWeight: true }) };
+      };
+      const signature = signatureOf(feeds);
+      const wanted = dequantize(weight);
+      const { restored } = await (await engine.compile(fn, signature)).run(feeds);
+      assert.deepEqual(restored.shape, [N, K]);
+      assert.deepEqual(restored.data, wanted);
+
+      const vjp = await engine.compileVjp({ fn, signature, wrt: ['x'], output: 'y' });
+      const { residuals } = await vjp.forward(feeds);
+      const upstream = normal([T, N], 3);
+      const { d_x } = await vjp.backward(feeds, residuals, upstream);
+      const dX = Array.from({ length: T * K }, (_, i) => {
+        let sum = 0;
+        for (let n = 0; n < N; n++) sum += upstream.data[Math.floor(i / K) * N + n] * wanted[n * K + (i % K)];
+        return sum;
+      });
+      assertClose(d_x.data, dX, { absolute: 1e-4, relative: 0 }, 'd x');
+      // The codes are enough to restore it again: its values are not kept from pass to pass.
+      assert.equal(vjp.residualBytes, 0);
+    });
+  }
+}
