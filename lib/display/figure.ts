@@ -61,7 +61,7 @@ export function styledFigure(
     paper_bgcolor: 'rgba(0,0,0,0)',
     plot_bgcolor: 'rgba(0,0,0,0)',
     font: { family: 'Helvetica, Arial, sans-serif', size: 12, color: INK },
-    COLORWAY,
+    colorway: COLORWAY,
     margin: { l: 60, r: 25, t: layout.title === undefined ? 25 : 50, b: 50, ...margins },
   };
   for (const name of axes) base[name] = axis;

@@ -45,7 +45,7 @@ const cellRules: Record<string, Rule> = {
 };
 const outputRules: Record<string, Rule> = {
   name: [isWord, () => '"stdout"'],
-  TEXT,
+  text: TEXT,
   data: OBJECT,
   metadata: OBJECT,
   execution_count: COUNT,

@@ -278,7 +278,7 @@ bar.text('100 %');`;
       });
     const good = await call();
     assert.equal(good.status, 0);
-    assert.match(good.out, /outputs\/CLI\/CLI\.ipynb +\S+ kB +\(the executed notebook\)/);
+    assert.match(good.out, /outputs\/cli\/cli\.ipynb +\S+ kB +\(the executed notebook\)/);
     const bad = await call('-p', 'n=2', '-o', 'bad.ipynb');
     assert.equal(bad.status, 1);
     assert.match(bad.out, /error: code cell 3 .*Error: n/);
