@@ -8,11 +8,7 @@
 /** Element types that the engine takes: it computes with the first two, and bytes hold packed weights. */
 export type EngineDtype = 'float32' | 'int32' | 'uint8';
 
-/** A dense row-major array on the host. `data.length` is the product of `shape`. */
-export interface HostTensor {
-  readonly data: Float32Array | Int32Array | Uint8Array;
-  readonly shape: readonly number[];
-}
+export type { HostTensor } from './tensor';
 
 /** One training example: token ids and, of the same length, labels (-100 is ignored by the loss). */
 export interface EncodedExample {
@@ -53,4 +49,9 @@ export interface Tokenizer {
 /** An error the user can act on: "where: expected X, got Y", then what to do. */
 export class TunebookError extends Error {
   override name = 'TunebookError';
+}
+
+/** The words of anything that was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

@@ -3,7 +3,9 @@
  * or eager (TensorFlow.js as it is, the reference). Both give the same results through the same interface.
  */
 import { z } from 'zod';
+import { tunebookEnvironment } from '../environment';
 import { TunebookError } from '../types';
+import { sizeOf } from '../tensor';
 import type { HostTensor } from '../types';
 import type { DeviceMemory } from './compiled/device-memory';
 import { EagerEngine } from './eager/eager';
@@ -83,13 +85,13 @@ const optionsSchema = z.strictObject({
   provider: z
     .enum([...PROVIDERS, 'auto'])
     .default('auto')
-    .transform((provider) => (provider === 'auto' ? (process.env.TUNEBOOK_PROVIDER ?? 'auto') : provider))
+    .transform((provider) => (provider === 'auto' ? (tunebookEnvironment().provider ?? 'auto') : provider))
     .pipe(z.enum([...PROVIDERS, 'auto'])),
   backend: z.enum(['cpu', 'wasm', 'tensorflow']).default('cpu'),
   threads: z
     .int()
     .min(0)
-    .default(() => Number(process.env.TUNEBOOK_THREADS ?? 0)),
+    .default(() => tunebookEnvironment().threads),
   memoryArena: z.boolean().default(true),
 });
 
@@ -237,7 +239,7 @@ function splitFunction({
 
 /** Of float32 values. */
 function bytesOf(shape: readonly number[]): number {
-  return shape.reduce((product, size) => product * size, 4);
+  return 4 * sizeOf(shape);
 }
 
 function signatureKey(signature: Signature): string {

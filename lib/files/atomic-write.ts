@@ -6,7 +6,7 @@
 import { promises as fs } from 'node:fs';
 import path from 'node:path';
 import { randomBytes } from 'node:crypto';
-import { TunebookError } from '../types';
+import { messageOf, TunebookError } from '../types';
 
 /** A file that is complete on the disk under a temporary name and waits to take its place. */
 export interface StagedFile {
@@ -173,8 +173,4 @@ function explainWriteError(error: unknown, filePath: string, writtenBytes: numbe
         cause: error,
       });
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

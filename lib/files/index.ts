@@ -1,3 +1,13 @@
-/** The door of `files`: how every room writes, so that a file is whole or absent whatever happens. */
+/** The door of `files`: writing, so that a file is whole or absent whatever happens, and reading JSON. */
 export { requireFreeSpace, stageFile, writeFileAtomic } from './atomic-write';
 export type { ByteSink, StagedFile } from './atomic-write';
+export {
+  isJsonObject,
+  isMissing,
+  jsonObjectSchema,
+  parseJson,
+  readJson,
+  readJsonIfPresent,
+  readTextIfPresent,
+} from './json';
+export type { JsonObject, ReadJsonOptions } from './json';

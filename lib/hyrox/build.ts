@@ -5,7 +5,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
-import { TunebookError } from '../types';
+import { messageOf, TunebookError } from '../types';
 import { labelAsPublished } from './as-published';
 import type { FeedbackRecord, PublishedFigures } from './as-published';
 import { checkRaces } from './check';
@@ -162,8 +162,7 @@ export function writeJsonLines(file: string, records: readonly FeedbackRecord[])
   } catch (error) {
     fs.rmSync(temporary, { force: true });
     throw new TunebookError(
-      `${file}: cannot be written (${error instanceof Error ? error.message : String(error)}). ` +
-        'Check the folder and the free space.',
+      `${file}: cannot be written (${messageOf(error)}). ` + 'Check the folder and the free space.',
     );
   }
 }

@@ -4,7 +4,7 @@
  */
 import fs from 'node:fs';
 import { parse } from 'csv-parse/sync';
-import { TunebookError } from '../types';
+import { messageOf, TunebookError } from '../types';
 import type { ProblemLog } from './problems';
 
 export type TableEncoding = 'utf-8' | 'utf-8 with BOM' | 'utf-16le' | 'windows-1252';
@@ -25,9 +25,7 @@ export function readBytes(file: string): Uint8Array {
   try {
     return fs.readFileSync(file);
   } catch (error) {
-    throw new TunebookError(
-      `${file}: cannot be read (${error instanceof Error ? error.message : String(error)})`,
-    );
+    throw new TunebookError(`${file}: cannot be read (${messageOf(error)})`);
   }
 }
 
@@ -131,8 +129,6 @@ function parseText(text: string, file: string, delimiter: string): string[][] {
   try {
     return parse(text, { delimiter, relax_column_count: true, skip_empty_lines: false }) as string[][];
   } catch (error) {
-    throw new TunebookError(
-      `${file}: not readable as a table (${error instanceof Error ? error.message : String(error)})`,
-    );
+    throw new TunebookError(`${file}: not readable as a table (${messageOf(error)})`);
   }
 }

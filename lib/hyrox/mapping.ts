@@ -4,7 +4,7 @@
  */
 import fs from 'node:fs';
 import { z } from 'zod';
-import { TunebookError } from '../types';
+import { messageOf, TunebookError } from '../types';
 import type { AnswerTemplates } from './templates';
 
 const columnName = z.string().min(1);
@@ -75,9 +75,7 @@ export function readMapping(file: string): DatasetMapping {
   try {
     value = JSON.parse(fs.readFileSync(file, 'utf8'));
   } catch (error) {
-    throw new TunebookError(
-      `${file}: expected a mapping file in JSON (${error instanceof Error ? error.message : String(error)})`,
-    );
+    throw new TunebookError(`${file}: expected a mapping file in JSON (${messageOf(error)})`);
   }
   const parsed = schema.safeParse(value);
   if (!parsed.success) {

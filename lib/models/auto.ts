@@ -6,8 +6,10 @@ import path from 'node:path';
 import { createEngine } from '../engine';
 import type { Engine, EngineOptions } from '../engine';
 import { BitsAndBytesConfig } from '../quantization';
+import { tunebookEnvironment } from '../environment';
 import { TunebookError } from '../types';
-import type { Architecture, ParameterSpec } from './families/architecture';
+import { sizeOf } from '../tensor';
+import type { Architecture } from './families/architecture';
 import { writeFileAtomic } from '../files';
 import { CausalLM } from './run/causal-lm';
 import { openCheckpoint, writeCheckpoint } from '../checkpoint/checkpoint';
@@ -73,7 +75,7 @@ export const AutoModelForCausalLM = {
       // A model that is larger than memory leaves none to keep between runs.
       const isLarge = frozen !== undefined && frozen.resident(architecture.layers - 1) === undefined;
       // Frozen weights would travel to a GPU with every pass: it is taken where maxMemory says how much of it.
-      const isOpen = (engine?.provider ?? 'auto') === 'auto' && process.env.TUNEBOOK_PROVIDER === undefined;
+      const isOpen = (engine?.provider ?? 'auto') === 'auto' && tunebookEnvironment().provider === undefined;
       const provider = isOpen && frozen !== undefined ? 'cpu' : engine?.provider;
       created ??= await createEngine({ memoryArena: !isLarge, ...engine, provider });
       return new CausalLM(architecture, created, parameters, frozen);
@@ -116,8 +118,7 @@ export function architectureOf(config: Record<string, unknown>): Architecture {
 
 /** Number of parameters of a configuration, computed without allocating them; a tied head counts once. */
 export function countParameters(architecture: Architecture): number {
-  const size = (spec: ParameterSpec): number => spec.shape.reduce((product, n) => product * n, 1);
-  return architecture.parameters.reduce((total, spec) => total + size(spec), 0);
+  return architecture.parameters.reduce((total, spec) => total + sizeOf(spec.shape), 0);
 }
 
 /**

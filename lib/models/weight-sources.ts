@@ -8,7 +8,7 @@ import type { LinearModule } from './families/architecture';
 import type { CausalLM } from './run/causal-lm';
 import { isQuantized, restore, transposed } from './weights/frozen-layers';
 import type { FrozenTensor } from './weights/frozen-layers';
-import { sizeOf } from './weights/parameters';
+import { sizeOf } from '../tensor';
 import type { TensorSource } from '../checkpoint/safetensors';
 
 /** All tensors of the base model, each one's values asked for when it is written. */

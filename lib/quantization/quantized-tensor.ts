@@ -3,6 +3,7 @@
  * frozen weights in this form; a layer's values exist only while it computes.
  */
 import { TunebookError } from '../types';
+import { sizeOf } from '../tensor';
 import {
   dequantizeDynamic,
   dequantizeFourBit,
@@ -97,7 +98,7 @@ export function startQuantization(options: QuantizeOptions): Quantizer {
   if (doubleQuant && quantType === 'int8') {
     throw new TunebookError(`${where}: double quantization is for nf4 and fp4; leave it out for int8.`);
   }
-  const size = shape.reduce((product, n) => product * n, 1);
+  const size = sizeOf(shape);
   const packed = new Uint8Array(quantType === 'int8' ? size : Math.ceil(size / 2));
   const absmax = new Float32Array(Math.ceil(size / blockSize));
   let done = 0;
@@ -201,7 +202,7 @@ export function blockScales({ scales }: QuantizedTensor): Float32Array {
 
 /** Number of values. */
 export function tensorSize({ shape }: Pick<QuantizedTensor, 'shape'>): number {
-  return shape.reduce((product, n) => product * n, 1);
+  return sizeOf(shape);
 }
 
 /** Bytes that a weight occupies: codes and scales, without code books. */

@@ -8,7 +8,7 @@ import type { DataCollator } from '../dataset';
 import { writeFileAtomic } from '../files';
 import { allocateGradients } from '../models';
 import type { CausalLM, Gradients } from '../models';
-import { TunebookError } from '../types';
+import { messageOf, TunebookError } from '../types';
 import type { EncodedExample } from '../types';
 import type { TrainingArguments } from './arguments/arguments';
 import type { TrainingValues } from './arguments/arguments';
@@ -331,7 +331,7 @@ export class Trainer {
     this.requireFiniteWeights();
     const folder = path.join(values.outputDir, `checkpoint-${state.globalStep}`);
     await writeTrainerCheckpoint(folder, { model, optimizer, state, identity }).catch((cause: unknown) => {
-      const message = cause instanceof Error ? cause.message : String(cause);
+      const message = messageOf(cause);
       throw new TunebookError(
         `trainer: checkpoint-${state.globalStep} could not be written. ${message}\n${this.lastCheckpoint()} ` +
           'The model in memory has all steps: save it elsewhere (savePretrained, saveAdapter), or make room and go ' +

@@ -5,7 +5,7 @@
 import { isUtf8 } from 'node:buffer';
 import { createReadStream } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
-import { TunebookError } from '../../types';
+import { messageOf, TunebookError } from '../../types';
 import type { RecordFormat } from '../types';
 
 /** A file whose first bytes agree with its format. */
@@ -177,8 +177,4 @@ async function readHead(path: string): Promise<Uint8Array> {
   } finally {
     await file.close();
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

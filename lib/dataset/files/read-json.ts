@@ -1,7 +1,7 @@
 /**
  * JSONL (one object a line) and JSON (a list of objects; many data sets call JSONL ".json", so that is read too).
  */
-import { TunebookError } from '../../types';
+import { messageOf, TunebookError } from '../../types';
 import { linesOf, textOf } from './data-file';
 import type { DataFile } from './data-file';
 import type { Row } from './records';
@@ -57,7 +57,7 @@ function parse(text: string): { value: unknown } | { reason: string } {
     const value: unknown = JSON.parse(text);
     return { value };
   } catch (error) {
-    return { reason: `invalid JSON (${error instanceof Error ? error.message : String(error)})` };
+    return { reason: `invalid JSON (${messageOf(error)})` };
   }
 }
 

@@ -2,7 +2,7 @@
  * Parquet by hyparquet, one row group at a time; gzip, brotli and (where Node has it) zstd by Node's own zlib.
  */
 import zlib from 'node:zlib';
-import { TunebookError } from '../../types';
+import { messageOf, TunebookError } from '../../types';
 import type { DataFile } from './data-file';
 import type { Row } from './records';
 import type { JsonValue } from '../types';
@@ -81,7 +81,7 @@ function plain(value: unknown): JsonValue {
 }
 
 function damaged(file: DataFile, error: unknown): TunebookError {
-  const reason = error instanceof Error ? error.message : String(error);
+  const reason = messageOf(error);
   const zstd = /zstd/i.test(reason)
     ? ' Node before 22.15 cannot unpack zstd: write it with snappy or gzip.'
     : '';

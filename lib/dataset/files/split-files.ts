@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { TunebookError } from '../../types';
+import { messageOf, TunebookError } from '../../types';
 import { writeFileAtomic } from '../../files';
 import { loadRecords } from './records';
 import { SPLIT_DEFAULTS } from '../splits';
@@ -108,7 +108,7 @@ async function readBytes(path: string): Promise<Buffer> {
   try {
     return await readFile(path);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     throw new TunebookError(`${path}: cannot be read (${reason}). Save the splits again.`);
   }
 }

@@ -9,6 +9,7 @@
  */
 import * as ort from 'onnxruntime-node';
 import type { HostTensor } from '../../types';
+import { sizeOf } from '../../tensor';
 import type { Graph, Value } from '../graph/graph';
 import { checkedFeed } from '../contract/host-arrays';
 import type { Feeds } from '../contract/host-arrays';
@@ -312,5 +313,5 @@ function dtypeOf(data: HostArray): 'float32' | 'int32' | 'uint8' {
 }
 
 function bytesOf({ dtype, shape }: Value): number {
-  return shape.reduce((product, size) => product * size, dtype === 'uint8' || dtype === 'bool' ? 1 : 4);
+  return sizeOf(shape) * (dtype === 'uint8' || dtype === 'bool' ? 1 : 4);
 }

@@ -3,6 +3,7 @@ import { createEngine } from '../engine';
 import type { Engine } from '../engine';
 import type { GpuRace } from './gpu-race';
 import { tf } from '../graph/tf';
+import { messageOf } from '../../types';
 
 /** A product of this size takes a GPU a fraction of this time, and a driver that computes on the processor longer. */
 const TRIAL = { size: 256, limitMs: 25 };
@@ -41,7 +42,7 @@ async function timeProduct(engine: Engine, size: number): Promise<{ ms: number; 
 
 void measure()
   .catch((error: unknown): GpuRace => {
-    const words = error instanceof Error ? error.message : String(error);
+    const words = messageOf(error);
     return { reason: `WebGPU did not start: ${/Failed[^\n]*/.exec(words)?.[0] ?? words}` };
   })
   .then((result) => {

@@ -2,7 +2,8 @@
  * ONNX Runtime sessions: which hardware runs them, and running them on host arrays.
  */
 import * as ort from 'onnxruntime-node';
-import { TunebookError } from '../../types';
+import { messageOf, TunebookError } from '../../types';
+import { sizeOf } from '../../tensor';
 import type { HostTensor } from '../../types';
 import { DeviceMemory } from './device-memory';
 import type { Graph, Value } from '../graph/graph';
@@ -147,12 +148,8 @@ function asOrt(name: string, value: Value, feed: HostTensor | undefined): ort.Te
 }
 
 function newArray({ dtype, shape }: Value): Float32Array | Int32Array {
-  const length = shape.reduce((product, size) => product * size, 1);
+  const length = sizeOf(shape);
   if (dtype === 'float32') return new Float32Array(length);
   if (dtype === 'int32') return new Int32Array(length);
   throw new Error(`internal: an output of ${dtype}`);
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -3,6 +3,7 @@
  * the function was made for. Compiled and eager engines complain in the same words.
  */
 import { TunebookError } from '../../types';
+import { sizeOf } from '../../tensor';
 import type { HostTensor } from '../../types';
 import type { Signature } from './functions';
 
@@ -26,7 +27,7 @@ export function checkedFeed(
         `A compiled function is made for one set of shapes: compile it for these.`,
     );
   }
-  const length = wanted.shape.reduce((product, size) => product * size, 1);
+  const length = sizeOf(wanted.shape);
   if (feed.data.length !== length) {
     throw new TunebookError(
       `${expected}, which has ${length} elements, got an array of ${feed.data.length}.`,
@@ -40,7 +41,7 @@ export function signatureOf(feeds: Feeds): Signature {
   return Object.fromEntries(
     Object.entries(feeds).map(([name, { data, shape }]) => {
       const dtype = data instanceof Float32Array ? 'float32' : data instanceof Uint8Array ? 'uint8' : 'int32';
-      const size = shape.reduce((product, length) => product * length, 1);
+      const size = sizeOf(shape);
       if (data.length !== size) throw new Error(`internal: ${name} does not fill [${shape}]`);
       return [name, { shape, dtype }];
     }),

@@ -4,7 +4,8 @@
  */
 import { createRequire } from 'node:module';
 import path from 'node:path';
-import { TunebookError } from '../../types';
+import { tunebookEnvironment } from '../../environment';
+import { messageOf, TunebookError } from '../../types';
 import type { HostTensor } from '../../types';
 import type { CompiledFunction, CompiledVjp, Engine } from '../engine';
 import { checkedFeed } from '../contract/host-arrays';
@@ -128,7 +129,7 @@ function loadNative(): void {
     ...installed.map((name): [NodeRequire, string] => [createRequire(__filename), name]),
     ...installed.map((name): [NodeRequire, string] => [fromProject, name]),
   ];
-  const named = process.env.TUNEBOOK_TFJS_NODE;
+  const named = tunebookEnvironment().tfjsNodeFolder;
   if (named !== undefined) places.unshift([fromProject, path.resolve(named)]);
   for (const [load, place] of places) {
     try {
@@ -136,7 +137,7 @@ function loadNative(): void {
       if (tf.findBackend('tensorflow') !== null) return;
       failures.push(`${place} brought no native backend`);
     } catch (error) {
-      failures.push(`${place}: ${error instanceof Error ? error.message.split('\n')[0] : String(error)}`);
+      failures.push(`${place}: ${messageOf(error).split('\n')[0]}`);
     }
   }
   throw new TunebookError(

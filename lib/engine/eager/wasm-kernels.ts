@@ -6,6 +6,7 @@
  */
 import type { KernelConfig, TensorInfo } from '@tensorflow/tfjs-core';
 import { tf } from '../graph/tf';
+import { sizeOf } from '../../tensor';
 
 /** What is used of every TensorFlow.js backend. */
 interface HostBackend {
@@ -202,8 +203,4 @@ function run(
 
 function shapeBytes(shape: readonly number[]): Uint8Array {
   return new Uint8Array(Int32Array.from(shape).buffer);
-}
-
-function sizeOf(shape: readonly number[]): number {
-  return shape.reduce((product, size) => product * size, 1);
 }

@@ -6,6 +6,7 @@ import { tf } from '../graph/tf';
 import type { TraceBackend } from '../graph/trace-backend';
 import { cast, reshape } from './elementwise';
 import { lower } from './registry';
+import { sizeOf } from '../../tensor';
 
 lower<{ axis: number; batchDims: number }>('GatherV2', ({ b, inputs, attrs }) => {
   const x = b.value(inputs.x);
@@ -29,7 +30,7 @@ lower<{ shape: number[] }>('ScatterNd', ({ b, inputs, attrs }) => {
 });
 lower<{ numSegments: number }>('UnsortedSegmentSum', ({ b, inputs, attrs }) => {
   const [x, ids] = [b.value(inputs.x), b.value(inputs.segmentIds)];
-  const rows = ids.shape.reduce((product, size) => product * size, 1);
+  const rows = sizeOf(ids.shape);
   const tail = x.shape.slice(ids.shape.length);
   const updates = reshape(b, x, [rows, ...tail]);
   return scatterAdd(b, reshape(b, ids, [rows, 1]), updates, [attrs.numSegments, ...tail]);

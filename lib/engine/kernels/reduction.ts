@@ -5,7 +5,8 @@ import type { Value } from '../graph/graph';
 import { tf } from '../graph/tf';
 import type { TraceBackend } from '../graph/trace-backend';
 import { cast, reshape } from './elementwise';
-import { lower, sizeOf } from './registry';
+import { lower } from './registry';
+import { sizeOf } from '../../tensor';
 
 interface ReduceAttrs {
   axis?: number | number[];

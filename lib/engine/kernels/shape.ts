@@ -3,7 +3,8 @@
  */
 import { tf } from '../graph/tf';
 import { cast, reshape } from './elementwise';
-import { lower, requireShapes, sameShape, sizeOf } from './registry';
+import { lower, requireShapes, sameShape } from './registry';
+import { sizeOf } from '../../tensor';
 
 lower<{ shape: number[] }>('Reshape', ({ b, inputs, attrs }) => {
   const x = b.value(inputs.x);

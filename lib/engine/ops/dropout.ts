@@ -4,13 +4,14 @@
  * of keeping it. Masks are made on the host, or, where large arrays are dear to move, by the function that needs
  * them: both forms give the same bits.
  */
-import { lower, sizeOf } from '../kernels/registry';
+import { lower } from '../kernels/registry';
 import { reshape } from '../kernels/elementwise';
 import type { Value } from '../graph/graph';
 import { tf } from '../graph/tf';
 import type { Tensor } from '../graph/tf';
 import { isTracing } from '../graph/trace-backend';
 import type { TraceBackend } from '../graph/trace-backend';
+import { sizeOf } from '../../tensor';
 
 export interface DropoutKey {
   readonly seed: number;

@@ -3,11 +3,12 @@
  * contributed CPU operators are; elsewhere, and for gradients, weights are restored first.
  */
 import type { Value } from '../graph/graph';
-import { lower, requireShapes, sizeOf } from '../kernels/registry';
+import { lower, requireShapes } from '../kernels/registry';
 import { reshape } from '../kernels/elementwise';
 import { tf } from '../graph/tf';
 import type { NamedTensors, Tensor } from '../graph/tf';
 import { isTracing } from '../graph/trace-backend';
+import { sizeOf } from '../../tensor';
 
 /** A weight [out, in] as bitsandbytes packs it, in blocks along its rows. */
 export interface PackedWeight {

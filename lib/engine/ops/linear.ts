@@ -4,9 +4,10 @@
 import { tf } from '../graph/tf';
 import type { NamedTensors, Tensor } from '../graph/tf';
 import { isTracing } from '../graph/trace-backend';
-import { lower, requireShapes, sameShape, sizeOf } from '../kernels/registry';
+import { lower, requireShapes, sameShape } from '../kernels/registry';
 import { reshape } from '../kernels/elementwise';
 import { gemm } from '../kernels/matmul';
+import { sizeOf } from '../../tensor';
 
 export interface LinearOptions {
   /** The weight is [out, in], as torch.nn.Linear keeps it, instead of [in, out], as GPT-2's Conv1D does. */

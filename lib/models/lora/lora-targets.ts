@@ -4,6 +4,7 @@
  * can be counted.
  */
 import { TunebookError } from '../../types';
+import { sizeOf } from '../../tensor';
 import { storedName } from '../families/architecture';
 import type { Architecture, LinearModule, ParameterSpec } from '../families/architecture';
 import type { LoraConfig } from './lora-config';
@@ -48,7 +49,7 @@ export function planLora(config: LoraConfig, architecture: Architecture): LoraPl
 }
 
 export function countOf(specs: readonly ParameterSpec[]): number {
-  return specs.reduce((total, { shape }) => total + shape.reduce((product, n) => product * n, 1), 0);
+  return specs.reduce((total, { shape }) => total + sizeOf(shape), 0);
 }
 
 function moduleSpecs(config: LoraConfig, module: LinearModule, path: string): ParameterSpec[] {

@@ -3,11 +3,12 @@
  * matrices, with PEFT's names.
  */
 import type { HostTensor } from '../../types';
+import { asTensor } from '../../tensor';
 import { storedName } from '../families/architecture';
 import type { Architecture, LinearModule } from '../families/architecture';
 import { countOf, planLora } from './lora-targets';
 import type { LoraConfig } from './lora-config';
-import { allocateParameters, asTensor, fillNormal } from '../weights/parameters';
+import { allocateParameters, fillNormal } from '../weights/parameters';
 import type { Parameter, ParameterSet } from '../weights/parameters';
 
 /** What an adapter takes over from the base that it is made for. */

@@ -26,7 +26,7 @@ import {
 import type { FrozenLayers, FrozenTensor } from '../weights/frozen-layers';
 import type { LoraAdapter } from '../lora/lora';
 import { summaryLine } from '../lora/parameter-counts';
-import { asTensor, sizeOf } from '../weights/parameters';
+import { asTensor, sizeOf } from '../../tensor';
 import type { Parameter, ParameterSet } from '../weights/parameters';
 import { allLayers, headLogits } from './layers';
 import { meanLoss } from './loss';

@@ -8,7 +8,7 @@ import type { Architecture } from '../families/architecture';
 import { attentionBias, positionIds } from './attention-bias';
 import type { MaskedBatch } from './attention-bias';
 import type { CausalLM, LayerCache } from './causal-lm';
-import { sizeOf } from '../weights/parameters';
+import { sizeOf } from '../../tensor';
 import type { Workspace } from './workspace';
 
 /**

@@ -4,7 +4,7 @@
  */
 import type { DeviceMemory, Engine } from '../../engine';
 import type { HostTensor } from '../../types';
-import { sizeOf } from '../weights/parameters';
+import { sizeOf } from '../../tensor';
 
 /** Arrays on the host that the last pass used, by length: the next one writes on them, since new memory is dear. */
 export type HostPool = Map<number, Float32Array[]>;

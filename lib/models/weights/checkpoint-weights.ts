@@ -11,6 +11,7 @@ import {
 } from '../../quantization';
 import type { BitsAndBytesConfig, OriginalDtype, QuantizedTensor } from '../../quantization';
 import { TunebookError } from '../../types';
+import { sizeOf } from '../../tensor';
 import { storedName } from '../families/architecture';
 import type { Architecture, LinearModule } from '../families/architecture';
 import { matchStateDict } from '../../checkpoint/checkpoint';
@@ -18,7 +19,7 @@ import type { Checkpoint } from '../../checkpoint/checkpoint';
 import { isWhole } from './coded-feeds';
 import { transposed } from './frozen-layers';
 import type { FrozenLayer, FrozenTensor, StoredWeight } from './frozen-layers';
-import { allocateParameters, sizeOf } from './parameters';
+import { allocateParameters } from './parameters';
 import type { ParameterSet } from './parameters';
 
 export interface CheckpointWeightsOptions {

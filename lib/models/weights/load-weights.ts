@@ -18,7 +18,7 @@ import type { DevicePlan, MaxMemory, MemorySize } from './device-map';
 import { ResidentLayers } from './frozen-layers';
 import type { FrozenLayer, FrozenLayers } from './frozen-layers';
 import { OffloadedLayers, OffloadFolder } from './offload-folder';
-import { sizeOf } from './parameters';
+import { sizeOf } from '../../tensor';
 import type { ParameterSet } from './parameters';
 
 export interface PlacementOptions {

@@ -2,7 +2,7 @@
  * Parameters on the host. Those of one kind lie in one flat array, so that an optimizer walks through it in
  * long strides and nothing is allocated during training.
  */
-import type { HostTensor } from '../../types';
+import { sizeOf } from '../../tensor';
 import type { ParameterSpec } from '../families/architecture';
 
 export interface Parameter {
@@ -52,12 +52,4 @@ export function fillNormal(data: Float32Array, std: number, seed: number): void 
     data[i] = radius * Math.cos(angle);
     if (i + 1 < data.length) data[i + 1] = radius * Math.sin(angle);
   }
-}
-
-export function asTensor(parameter: { data: Float32Array; shape: readonly number[] }): HostTensor {
-  return { data: parameter.data, shape: parameter.shape };
-}
-
-export function sizeOf(shape: readonly number[]): number {
-  return shape.reduce((product, size) => product * size, 1);
 }

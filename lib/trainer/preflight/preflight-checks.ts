@@ -6,7 +6,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { promises as fs } from 'node:fs';
 import path from 'node:path';
 import type { CausalLM } from '../../models';
-import { TunebookError } from '../../types';
+import { messageOf, TunebookError } from '../../types';
 import type { TrainingValues } from '../arguments/arguments';
 
 /** The error of a run that cannot work. @param problems one sentence each, with what to do */
@@ -46,7 +46,7 @@ export async function folderFault(option: string, folder: string): Promise<strin
       return `${option}: ${folder} gives back other bytes than were written. Choose a folder on another disk.`;
     return undefined;
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = messageOf(error);
     const isFull = /^(ENOSPC|EDQUOT|EFBIG)/.test(why);
     const remedy = isFull
       ? 'Make room, or choose another folder'

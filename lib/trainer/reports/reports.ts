@@ -4,6 +4,7 @@
  */
 import path from 'node:path';
 import { writeFileAtomic } from '../../files';
+import { messageOf } from '../../types';
 import type { TrainingValues } from '../arguments/arguments';
 import { reportPage } from './report-page';
 import { RunLog, runRecord } from './run-log';
@@ -35,9 +36,7 @@ export function reports(values: TrainingValues): TrainerCallback[] {
   const orWarn = async (write: () => Promise<void>): Promise<void> => {
     await write().catch((error: unknown) => {
       log = events = undefined;
-      console.warn(
-        `reportTo: no more reports of this run; ${error instanceof Error ? error.message : String(error)}`,
-      );
+      console.warn(`reportTo: no more reports of this run; ${messageOf(error)}`);
     });
   };
 

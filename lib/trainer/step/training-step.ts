@@ -4,7 +4,7 @@
 import type { DataCollator } from '../../dataset';
 import { countLabels, forwardBackward } from '../../models';
 import type { CausalLM, Gradients } from '../../models';
-import { TunebookError } from '../../types';
+import { messageOf, TunebookError } from '../../types';
 import type { Batch, EncodedExample } from '../../types';
 import type { TrainingValues } from '../arguments/arguments';
 import type { CallbackList } from '../state/callbacks';
@@ -125,7 +125,7 @@ export function cut(batch: readonly number[], size: number): number[][] {
 
 /** Whether an error says that an allocation failed: of an array, or inside ONNX Runtime. */
 export function isMemoryError(error: unknown): boolean {
-  const text = error instanceof Error ? error.message : String(error);
+  const text = messageOf(error);
   return /array buffer allocation failed|invalid (typed )?array (buffer )?length|bad.?alloc|failed to allocate|out of memory|ENOMEM/i.test(
     text,
   );

@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict';
+import { promises as fs } from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+import { z } from 'zod';
+import { jsonObjectSchema, parseJson, readJson, readJsonIfPresent } from '../../lib/files';
+import { temporaryFolder } from '../support/temporary-folder';
+
+const FAULTS: [title: string, text: string, line: number, column: number][] = [
+  ['an empty text', '', 1, 1],
+  ['a value that is missing', '{"a": }', 1, 7],
+  ['a word that is none', '{"a": 1,\n "b": x}', 2, 7],
+  ['a word that breaks off', '[\n tru]', 2, 5],
+  ['an object that ends too early', '{"a":\n', 2, 1],
+  ['a list that ends too early', '[1,2', 1, 5],
+  ['a comma too many', '[1,\n]', 2, 1],
+  ['a brace too many', '{"a":1}}', 1, 8],
+  ['a name without quotation marks', '{a:1}', 1, 2],
+  ['a web page', '<html>', 1, 1],
+  ['the fault after the same words in a text', '["x}", x}]', 1, 8],
+  ['a fault late in a long text', `[${'1,\n'.repeat(1000)}x]`, 1001, 1],
+];
+for (const [title, text, line, column] of FAULTS) {
+  test(`${title}: file, line and column are named, and what to do`, () => {
+    assert.throws(() => parseJson(text, { where: 'a.json', remedy: 'Save it again.' }), {
+      name: 'TunebookError',
+      message: new RegExp(
+        `^a\\.json, line ${line}, column ${column}: expected JSON, got something else \\([^]+\\)\\. Save it again\\.$`,
+      ),
+    });
+  });
+}
+
+test('what a file holds is checked against its schema', async (t) => {
+  const file = path.join(await temporaryFolder(t), 'a.json');
+  const schema = z.object({ a: z.number() });
+  await assert.rejects(readJson(file, { schema, remedy: 'Make it.' }), {
+    name: 'TunebookError',
+    message: /a\.json: expected a readable file, got an error \(ENOENT.*\)\. Make it\.$/,
+  });
+  assert.equal(await readJsonIfPresent(file, { schema }), undefined);
+  await fs.writeFile(file, '\uFEFF{"a": 1}');
+  assert.deepEqual(await readJson(file, { schema }), { a: 1 });
+  assert.deepEqual(await readJsonIfPresent(file, { schema }), { a: 1 });
+  await fs.writeFile(file, '{"a": "1"}');
+  await assert.rejects(readJson(file, { schema, remedy: 'Mend it.' }), {
+    name: 'TunebookError',
+    message: /a\.json: [^]*expected number, received string[^]*at a\. Mend it\.$/,
+  });
+  for (const text of ['[]', 'null', '1']) {
+    await fs.writeFile(file, text);
+    await assert.rejects(readJson(file, { schema: jsonObjectSchema }), /expected a JSON object/);
+  }
+});
