@@ -5,6 +5,7 @@
 import { promises as fs } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
+import { readJson } from '../files';
 import { TunebookError } from '../types';
 
 /** The files of a checkpoint, found but not yet opened. */
@@ -47,46 +48,48 @@ export async function findCheckpointFiles(folder: string, baseName: string): Pro
   const single = `${baseName}.safetensors`;
   const index = `${single}.index.json`;
   if (present.includes(single)) return { files: [single] };
-  if (present.includes(index)) return readIndex(path.join(folder, index), new Set(present));
+  if (present.includes(index)) {
+    const layout = await readCheckpointIndex(path.join(folder, index));
+    requireShards(layout.files, path.join(folder, index), new Set(present));
+    return layout;
+  }
   throw noCheckpoint({ folder, single, index, present });
 }
 
-async function readIndex(indexPath: string, present: ReadonlySet<string>): Promise<CheckpointLayout> {
+/**
+ * Reads the index of a sharded checkpoint; whether the shards are there is not asked.
+ *
+ * @throws {TunebookError} If it is no index, or names something else than .safetensors files beside it.
+ */
+export async function readCheckpointIndex(indexPath: string): Promise<CheckpointLayout> {
   const { size } = await fs.stat(indexPath);
   if (size > MAX_INDEX_BYTES) {
     throw new TunebookError(`${indexPath}: expected at most ${MAX_INDEX_BYTES} bytes, got ${size}.`);
   }
-  let json: unknown;
-  try {
-    json = JSON.parse(await fs.readFile(indexPath, 'utf8'));
-  } catch (error) {
-    throw new TunebookError(`${indexPath}: expected JSON, got something else. Download or save it again.`, {
-      cause: error,
-    });
-  }
-  const parsed = indexSchema.safeParse(json);
-  if (!parsed.success) {
-    throw new TunebookError(
-      `${indexPath}: expected { "metadata": {...}, "weight_map": { name: file } } (${z.prettifyError(parsed.error)}).`,
-    );
-  }
-  const weightMap = new Map(Object.entries(parsed.data.weight_map));
+  const index = await readJson(indexPath, {
+    schema: indexSchema,
+    expected: '{ "metadata": {...}, "weight_map": { name: file } }',
+    remedy: 'Download or save it again.',
+  });
+  const weightMap = new Map(Object.entries(index.weight_map));
   const files = [...new Set(weightMap.values())].sort();
   if (files.length === 0) throw new TunebookError(`${indexPath}: the weight_map names no tensor.`);
   for (const file of files) requireInnerFile(file, indexPath);
-  const missing = files.filter((file) => !present.has(file));
-  if (missing.length > 0) {
-    throw new TunebookError(
-      `${indexPath}: expected ${files.length} shards, ${missing.length} are missing: ${missing.join(', ')}. ` +
-        'Download them again (what is there is kept).',
-    );
-  }
-  const sums = parsed.data.metadata?.shard_sha256;
+  const sums = index.metadata?.shard_sha256;
   return { files, weightMap, sha256: sums === undefined ? undefined : new Map(Object.entries(sums)) };
 }
 
+function requireShards(files: readonly string[], indexPath: string, present: ReadonlySet<string>): void {
+  const missing = files.filter((file) => !present.has(file));
+  if (missing.length === 0) return;
+  throw new TunebookError(
+    `${indexPath}: expected ${files.length} shards, ${missing.length} are missing: ${missing.join(', ')}. ` +
+      'Download them again (what is there is kept).',
+  );
+}
+
 /** A shard is a plain name beside the index: nothing in an index may point out of the folder. */
-export function requireInnerFile(file: string, indexPath: string): void {
+function requireInnerFile(file: string, indexPath: string): void {
   const plain =
     path.posix.basename(file) === file && path.win32.basename(file) === file && !file.includes('\0');
   if (!plain || file.startsWith('.') || !file.endsWith('.safetensors')) {
@@ -96,6 +99,7 @@ export function requireInnerFile(file: string, indexPath: string): void {
   }
 }
 
+/** The error of a folder or repository without a checkpoint, by what it has instead. */
 export function noCheckpoint(found: {
   folder: string;
   single: string;

@@ -10,12 +10,8 @@ import { TunebookError } from '../types';
 import { findCheckpointFiles } from './checkpoint-layout';
 import type { CheckpointLayout } from './checkpoint-layout';
 import { openSafetensors } from './safetensors';
-import type { ElementRange, SafetensorsFile, TensorInfo } from './safetensors';
-
-export { writeCheckpoint } from './checkpoint-write';
-export type { WriteCheckpointOptions } from './checkpoint-write';
-export { matchStateDict } from './checkpoint-match';
-export type { MatchStateDictOptions } from './checkpoint-match';
+import type { ElementRange, SafetensorsFile } from './safetensors';
+import type { TensorInfo } from './safetensors-format';
 
 /** What a checkpoint knows of a tensor before reading it. */
 export interface CheckpointTensorInfo extends TensorInfo {

@@ -9,11 +9,6 @@ import { bfloat16ToFloat32, float16ToFloat32 } from './safetensors-convert';
 import { dtypeSizeBytes, parseHeader, parseHeaderLength } from './safetensors-format';
 import type { SafetensorsHeader, TensorInfo } from './safetensors-format';
 
-export { writeSafetensors } from './safetensors-write';
-export type { TensorSource, WriteSafetensorsOptions } from './safetensors-write';
-export { dtypeSizeBytes } from './safetensors-format';
-export type { SafetensorsDtype, SafetensorsHeader, TensorInfo } from './safetensors-format';
-
 /** Elements `start` to `start + count` of a tensor in row-major order. */
 export interface ElementRange {
   readonly start: number;

@@ -5,6 +5,7 @@
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { messageOf, TunebookError } from '../types';
+import { readTextIfPresent } from './presence';
 
 /** A JSON object whose members are not known yet. */
 export type JsonObject = { readonly [key: string]: unknown };
@@ -15,12 +16,17 @@ export function isJsonObject(value: unknown): value is JsonObject {
 }
 
 /** A schema for any JSON object. */
-export const jsonObjectSchema = z.custom<JsonObject>(isJsonObject, 'expected a JSON object');
+export const jsonObjectSchema = z.custom<JsonObject>(isJsonObject, {
+  error: ({ input }) =>
+    `expected a JSON object, got ${Array.isArray(input) ? 'a list' : input === null ? 'null' : typeof input}`,
+});
 
 /** How a file is read. */
 export interface ReadJsonOptions<T> {
   /** What the file has to hold. */
   readonly schema: z.ZodType<T>;
+  /** The same in words, for the errors: `{ "a": [...] }`, "an adapter's configuration". */
+  readonly expected?: string;
   /** The end of every error: what to do about it, as a sentence. */
   readonly remedy?: string;
 }
@@ -38,10 +44,10 @@ export function parseJson(text: string, options: { where: string; remedy?: strin
     return JSON.parse(json);
   } catch (error) {
     const before = json.slice(0, faultPosition(json, error)).split('\n');
+    const place = `line ${before.length}, column ${(before.at(-1) ?? '').length + 1}`;
     throw new TunebookError(
       withRemedy(
-        `${where}, line ${before.length}, column ${(before.at(-1) ?? '').length + 1}: expected JSON, got something ` +
-          `else (${messageOf(error)}).`,
+        `${where}: expected JSON, got ${json.length} characters that are not (${place}: ${messageOf(error)}).`,
         remedy,
       ),
       { cause: error },
@@ -77,26 +83,13 @@ export async function readJsonIfPresent<T>(
   return checked(parseJson(text, { where: file, remedy: options.remedy }), { where: file, ...options });
 }
 
-/** The text of a file; undefined where there is none. */
-export async function readTextIfPresent(file: string): Promise<string | undefined> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    if (isMissing(error)) return undefined;
-    throw new TunebookError(`${file}: cannot be read (${messageOf(error)}).`, { cause: error });
-  }
-}
-
-/** True where an error says that a file or folder does not exist. */
-export function isMissing(error: unknown): boolean {
-  return isJsonObject(error) && (error.code === 'ENOENT' || error.code === 'ENOTDIR');
-}
-
 function checked<T>(value: unknown, check: { where: string } & ReadJsonOptions<T>): T {
-  const { where, schema, remedy } = check;
+  const { where, schema, expected, remedy } = check;
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
-  throw new TunebookError(withRemedy(`${where}: ${z.prettifyError(parsed.error)}.`, remedy));
+  const faults = z.prettifyError(parsed.error).replace(/^✖ (?![^]*✖)/, ''); // one needs no mark
+  const fault = expected === undefined ? faults : `expected ${expected} (${faults})`;
+  throw new TunebookError(withRemedy(`${where}: ${fault}.`, remedy));
 }
 
 /** Node names the position in some of its messages; else it is where the shortest faulty start of the text ends. */

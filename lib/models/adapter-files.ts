@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { TunebookError } from '../types';
 import { writeFileAtomic } from '../files';
 import type { CausalLM } from './run/causal-lm';
-import { matchStateDict, openCheckpoint, writeCheckpoint } from '../checkpoint/checkpoint';
+import { matchStateDict, openCheckpoint, writeCheckpoint } from '../checkpoint';
 import { LoraAdapter } from './lora/lora';
 import { LoraConfig } from './lora/lora-config';
 

@@ -12,11 +12,11 @@ import { sizeOf } from '../tensor';
 import type { Architecture } from './families/architecture';
 import { writeFileAtomic } from '../files';
 import { CausalLM } from './run/causal-lm';
-import { openCheckpoint, writeCheckpoint } from '../checkpoint/checkpoint';
+import { openCheckpoint, writeCheckpoint } from '../checkpoint';
 import { gpt2 } from './families/gpt2';
 import { mistral } from './families/mistral';
-import { resolveModelFolder } from '../hub/hub';
-import type { ResolveModelOptions } from '../hub/hub';
+import { resolveModelFolder } from '../hub';
+import type { HubOptions } from '../hub';
 import { loadWeights } from './weights/load-weights';
 import type { PlacementOptions } from './weights/load-weights';
 import { allocateParameters, fillNormal } from './weights/parameters';
@@ -28,7 +28,7 @@ const FAMILIES: Record<string, (config: Record<string, unknown>) => Architecture
   llama: mistral,
 };
 
-export interface FromPretrainedOptions extends ResolveModelOptions, PlacementOptions {
+export interface FromPretrainedOptions extends HubOptions, PlacementOptions {
   /** Where the model computes; default: compiled, on the CPU. */
   engine?: EngineOptions;
   /** Quantizes linear weights as they are read; such weights are frozen and trained through adapters. */

@@ -7,7 +7,7 @@ import { TunebookError } from '../types';
 import { loadAdapter } from './adapter-files';
 import { architectureOf } from './auto';
 import { CausalLM } from './run/causal-lm';
-import { openCheckpoint } from '../checkpoint/checkpoint';
+import { openCheckpoint } from '../checkpoint';
 import { loadWeights } from './weights/load-weights';
 
 /**

@@ -9,7 +9,7 @@ import type { CausalLM } from './run/causal-lm';
 import { isQuantized, restore, transposed } from './weights/frozen-layers';
 import type { FrozenTensor } from './weights/frozen-layers';
 import { sizeOf } from '../tensor';
-import type { TensorSource } from '../checkpoint/safetensors';
+import type { TensorSource } from '../checkpoint';
 
 /** All tensors of the base model, each one's values asked for when it is written. */
 export async function weightSources(model: CausalLM): Promise<TensorSource[]> {

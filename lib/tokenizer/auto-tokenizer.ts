@@ -1,13 +1,13 @@
 /**
  * AutoTokenizer: from a name to a tokenizer. Where it stands: the first call of every job.
  */
-import { stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import path from 'node:path';
 import { z } from 'zod';
-import { PACKAGE_ROOT } from '../environment';
+import { dataFolder } from '../environment';
+import { isFolder } from '../files';
+import { isHubId } from '../hub';
 import { TunebookError } from '../types';
-import { hubFolder, isHubId } from './hub-files';
-import { isMissing } from './json';
+import { hubTokenizerFolder } from './hub-tokenizer';
 import { createPretrainedTokenizer } from './pretrained-tokenizer';
 import { hasTokenizer, readTokenizerFiles } from './tokenizer-files';
 import type { PretrainedTokenizer, TokenizerOptions } from './types';
@@ -21,14 +21,14 @@ const BUILT_IN = new Map([
 ]);
 
 const optionsSchema = z.strictObject({
-  revision: z
-    .string()
-    .regex(/^[\w][\w./-]*$/)
-    .refine((revision) => !revision.includes('..'))
-    .optional(),
+  revision: z.string().optional(),
   cacheDir: z.string().min(1).optional(),
+  token: z.string().optional(),
+  endpoint: z.string().optional(),
   localFilesOnly: z.boolean().optional(),
-  remoteHost: z.string().optional(),
+  maxRetries: z.int().min(0).optional(),
+  retryDelayMs: z.number().min(0).optional(),
+  stallTimeoutMs: z.number().positive().optional(),
   padToken: z.string().optional(),
   paddingSide: z.enum(['left', 'right']).optional(),
   onProgress: z
@@ -71,17 +71,8 @@ async function fromPretrained(
 async function findFolder(name: string, options: TokenizerOptions): Promise<string> {
   if (await hasTokenizer(name)) return name;
   const builtIn = BUILT_IN.get(name);
-  if (builtIn !== undefined) return join(PACKAGE_ROOT, 'data', 'tokenizers', builtIn);
+  if (builtIn !== undefined) return path.join(dataFolder('tokenizers'), builtIn);
   // A folder without a tokenizer is the caller's mistake, not a name to look for on the hub.
   if ((await isFolder(name)) || !isHubId(name)) return name;
-  return hubFolder(name, options);
-}
-
-async function isFolder(path: string): Promise<boolean> {
-  try {
-    return (await stat(path)).isDirectory();
-  } catch (error) {
-    if (isMissing(error)) return false;
-    throw error;
-  }
+  return hubTokenizerFolder(name, options);
 }

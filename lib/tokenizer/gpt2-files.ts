@@ -3,9 +3,9 @@
  * `tokenizer.json` that today's tools read. Where it stands: below the loader, for checkpoints that are
  * older than tokenizer.json, and for the script that builds data/tokenizers/gpt2.
  */
+import { isJsonObject } from '../files';
+import type { JsonObject } from '../files';
 import { TunebookError } from '../types';
-import { isJsonObject } from './json';
-import type { JsonObject } from './json';
 
 /** GPT-2's only special token: it ends a document, and begins one. */
 export const GPT2_END_OF_TEXT = '<|endoftext|>';

@@ -2,10 +2,9 @@
  * A loaded tokenizer: the library's encoder behind the names that the rest of tunebook uses.
  */
 import { join } from 'node:path';
-import { TunebookError } from '../types';
-import { writeFileAtomic } from '../files';
-import { isJsonObject, messageOf } from './json';
-import type { JsonObject } from './json';
+import { isJsonObject, writeFileAtomic } from '../files';
+import type { JsonObject } from '../files';
+import { messageOf, TunebookError } from '../types';
 import { vocabularyOf } from './tokenizer-files';
 import type { TokenizerFiles } from './tokenizer-files';
 import { transformersLibrary } from './transformers-js';

@@ -3,12 +3,11 @@
  * file names, a chat template of its own file, older formats. Where it stands: between the folder (local,
  * built-in or downloaded) and the library that encodes.
  */
-import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isFile, isJsonObject, jsonObjectSchema, readJsonIfPresent, readTextIfPresent } from '../files';
+import type { JsonObject } from '../files';
 import { TunebookError } from '../types';
 import { byteLevelTokenizerJson, parseMerges, parseVocabulary } from './gpt2-files';
-import { isJsonObject, isMissing, readJsonObject } from './json';
-import type { JsonObject } from './json';
 
 /** A tokenizer as its files describe it. */
 export interface TokenizerFiles {
@@ -43,20 +42,20 @@ export async function readTokenizerFiles(folder: string): Promise<TokenizerFiles
       tokenText(config[key]) ??
       tokenText(specialMap[key]) ??
       tokenById(tokenizerJson, modelConfig[`${key}_id`]);
-    if (token === null) delete config[key];
+    if (token === undefined) delete config[key];
     else config[key] = token;
   }
   const only = onlySpecialToken(tokenizerJson);
   // GPT-2's own files on the hub name no special token at all; it has just one.
-  if (config.eos_token === undefined && only !== null) {
+  if (config.eos_token === undefined && only !== undefined) {
     config.eos_token = only;
     config.bos_token ??= only;
   }
   // The library would tidy decoded text by default ("it 's" -> "it's"); Hugging Face no longer does.
   config.clean_up_tokenization_spaces ??= false;
   if (config.chat_template === undefined) {
-    const template = await readOptionalText(join(folder, 'chat_template.jinja'));
-    if (template !== null) config.chat_template = template;
+    const template = await readTextIfPresent(join(folder, 'chat_template.jinja'));
+    if (template !== undefined) config.chat_template = template;
   }
   return { tokenizerJson, config };
 }
@@ -81,7 +80,7 @@ export function vocabularyOf(tokenizerJson: JsonObject): Map<string, number> {
 async function readTokenizerJson(folder: string): Promise<JsonObject> {
   const path = join(folder, 'tokenizer.json');
   const json = await readJsonObject(path);
-  if (json !== null) {
+  if (json !== undefined) {
     if (!isJsonObject(json.model)) {
       throw new TunebookError(
         `${path}: expected a tokenizer with a "model", got the keys ${Object.keys(json).join(', ') || '(none)'}. ` +
@@ -93,8 +92,8 @@ async function readTokenizerJson(folder: string): Promise<JsonObject> {
   const vocabularyPath = join(folder, 'vocab.json');
   const mergesPath = join(folder, 'merges.txt');
   const vocabulary = await readJsonObject(vocabularyPath);
-  const merges = await readOptionalText(mergesPath);
-  if (vocabulary === null || merges === null) {
+  const merges = await readTextIfPresent(mergesPath);
+  if (vocabulary === undefined || merges === undefined) {
     throw new TunebookError(
       `${folder}: expected tokenizer.json (or vocab.json and merges.txt), found neither.` +
         ((await isFile(join(folder, 'tokenizer.model')))
@@ -107,19 +106,18 @@ async function readTokenizerJson(folder: string): Promise<JsonObject> {
 }
 
 /** A special token is a plain string or, in some files, an object with its content. */
-function tokenText(value: unknown): string | null {
+function tokenText(value: unknown): string | undefined {
   if (typeof value === 'string') return value;
-  return isJsonObject(value) && typeof value.content === 'string' ? value.content : null;
+  return isJsonObject(value) && typeof value.content === 'string' ? value.content : undefined;
 }
 
-function tokenById(tokenizerJson: JsonObject, id: unknown): string | null {
-  if (typeof id !== 'number') return null;
-  return addedTokens(tokenizerJson).find((token) => token.id === id)?.content ?? null;
+function tokenById(tokenizerJson: JsonObject, id: unknown): string | undefined {
+  return addedTokens(tokenizerJson).find((token) => token.id === id)?.content;
 }
 
-function onlySpecialToken(tokenizerJson: JsonObject): string | null {
+function onlySpecialToken(tokenizerJson: JsonObject): string | undefined {
   const special = addedTokens(tokenizerJson).filter((token) => token.special);
-  return special.length === 1 ? (special[0]?.content ?? null) : null;
+  return special.length === 1 ? special[0].content : undefined;
 }
 
 function addedTokens(tokenizerJson: JsonObject): { content: string; id: number; special: boolean }[] {
@@ -131,20 +129,7 @@ function addedTokens(tokenizerJson: JsonObject): { content: string; id: number; 
   );
 }
 
-async function readOptionalText(path: string): Promise<string | null> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    if (isMissing(error)) return null;
-    throw error;
-  }
-}
-
-async function isFile(path: string): Promise<boolean> {
-  try {
-    return (await stat(path)).isFile();
-  } catch (error) {
-    if (isMissing(error)) return false;
-    throw error;
-  }
+function readJsonObject(file: string): Promise<JsonObject | undefined> {
+  const remedy = 'The file is damaged or cut short: fetch it again.';
+  return readJsonIfPresent(file, { schema: jsonObjectSchema, remedy });
 }

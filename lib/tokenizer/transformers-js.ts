@@ -2,9 +2,8 @@
  * The only place that touches @xenova/transformers. It is imported on first use (0.2 s, ONNX Runtime comes
  * with it), and narrowed to the few members that this room calls.
  */
-import { TunebookError } from '../types';
-import { messageOf } from './json';
-import type { JsonObject } from './json';
+import type { JsonObject } from '../files';
+import { messageOf, TunebookError } from '../types';
 
 /** What we call of the library's tokenizer. Unknown names and ids give undefined. */
 export interface LibraryTokenizer {
@@ -17,10 +16,6 @@ export interface LibraryTokenizer {
 /** What we call of the library. */
 export interface TransformersLibrary {
   PreTrainedTokenizer: new (tokenizerJson: JsonObject, tokenizerConfig: JsonObject) => LibraryTokenizer;
-  AutoTokenizer: {
-    from_pretrained(id: string, options: JsonObject): Promise<unknown>;
-  };
-  env: { cacheDir: string | null; remoteHost: string };
 }
 
 const LIBRARY: string = '@xenova/transformers';
@@ -57,10 +52,6 @@ function isLibrary(module: unknown): module is TransformersLibrary {
     typeof module === 'object' &&
     module !== null &&
     'PreTrainedTokenizer' in module &&
-    typeof module.PreTrainedTokenizer === 'function' &&
-    'AutoTokenizer' in module &&
-    typeof module.AutoTokenizer === 'function' &&
-    'env' in module &&
-    typeof module.env === 'object'
+    typeof module.PreTrainedTokenizer === 'function'
   );
 }

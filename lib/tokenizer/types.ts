@@ -1,24 +1,15 @@
 /**
  * The types that this room gives to its users.
  */
+import type { HubOptions } from '../hub';
 import type { Tokenizer } from '../types';
 
 /** Where a tokenizer comes from and how it is fetched. */
-export interface TokenizerOptions {
-  /** Branch, tag or commit on the hub. Default 'main'. */
-  revision?: string;
-  /** Folder for downloads. Default: `$HF_HOME/tunebook`, else `~/.cache/huggingface/tunebook`. */
-  cacheDir?: string;
-  /** Never touch the network. Default: true if HF_HUB_OFFLINE is set, else false. */
-  localFilesOnly?: boolean;
-  /** Hub address. Default: `$HF_ENDPOINT`, else https://huggingface.co. */
-  remoteHost?: string;
+export interface TokenizerOptions extends HubOptions {
   /** Overrides the pad token; it must be a token of the vocabulary. */
   padToken?: string;
   /** Side that `batchEncode` pads. Default: the tokenizer's own, else 'right'. */
   paddingSide?: 'left' | 'right';
-  /** Called while files download: file name, bytes so far, bytes in all (0 if unknown). */
-  onProgress?: (progress: { file: string; loadedBytes: number; totalBytes: number }) => void;
 }
 
 /** One turn of a conversation. */

@@ -3,9 +3,8 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { promises as fs } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
-import { matchStateDict, openCheckpoint, writeCheckpoint } from '../../lib/checkpoint/checkpoint';
-import { writeSafetensors } from '../../lib/checkpoint/safetensors';
-import type { TensorSource } from '../../lib/checkpoint/safetensors';
+import { matchStateDict, openCheckpoint, writeCheckpoint, writeSafetensors } from '../../lib/checkpoint';
+import type { TensorSource } from '../../lib/checkpoint';
 import { temporaryFolder } from '../support/temporary-folder';
 import { ROOT } from '../support/paths';
 
@@ -245,7 +244,7 @@ test('a disk that fills up in the second shard leaves neither shard nor index', 
   const folder = await temporaryFolder(t);
   // The real thing, in a process that may write files of at most 64 KiB: the second tensor is larger.
   const program = `
-    const { writeCheckpoint } = require(${JSON.stringify(require.resolve('../../lib/checkpoint/checkpoint'))});
+    const { writeCheckpoint } = require(${JSON.stringify(require.resolve('../../lib/checkpoint'))});
     const tensor = (name, n) => ({ name, shape: [n], values: () => new Float32Array(n) });
     writeCheckpoint(${JSON.stringify(folder)}, [tensor('a', 100), tensor('b', 1e6)], { maxShardSizeBytes: 1000 })
       .then(() => process.exit(3), (error) => console.log(error.name + ': ' + error.message));`;
@@ -270,7 +269,7 @@ test('a folder that cannot be written to is a clear error', async (t) => {
     // Root may write anywhere, so another user does the writing.
     const program = `
       process.setgid(65534); process.setuid(65534);
-      require(${JSON.stringify(require.resolve('../../lib/checkpoint/checkpoint'))})
+      require(${JSON.stringify(require.resolve('../../lib/checkpoint'))})
         .writeCheckpoint(${JSON.stringify(folder)}, [{ name: 'a', shape: [1], values: new Float32Array(1) }])
         .catch((error) => console.log(error.name + ': ' + error.message));`;
     const out = execFileSync(process.execPath, ['-e', program], { encoding: 'utf8' });

@@ -3,8 +3,13 @@ import { promises as fs } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
-import { openSafetensors, readSafetensorsHeader, writeSafetensors } from '../../lib/checkpoint/safetensors';
-import { float32ToBfloat16, float32ToFloat16 } from '../../lib/checkpoint/safetensors-convert';
+import {
+  float32ToBfloat16,
+  float32ToFloat16,
+  openSafetensors,
+  readSafetensorsHeader,
+  writeSafetensors,
+} from '../../lib/checkpoint';
 import { temporaryFolder } from '../support/temporary-folder';
 import { ROOT } from '../support/paths';
 

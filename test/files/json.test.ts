@@ -25,7 +25,7 @@ for (const [title, text, line, column] of FAULTS) {
     assert.throws(() => parseJson(text, { where: 'a.json', remedy: 'Save it again.' }), {
       name: 'TunebookError',
       message: new RegExp(
-        `^a\\.json, line ${line}, column ${column}: expected JSON, got something else \\([^]+\\)\\. Save it again\\.$`,
+        `^a\\.json: expected JSON, got ${text.length} characters that are not \\(line ${line}, column ${column}: [^]+\\)\\. Save it again\\.$`,
       ),
     });
   });
@@ -47,8 +47,15 @@ test('what a file holds is checked against its schema', async (t) => {
     name: 'TunebookError',
     message: /a\.json: [^]*expected number, received string[^]*at a\. Mend it\.$/,
   });
+  await assert.rejects(
+    readJson(file, { schema, expected: '{ "a": number }' }),
+    /a\.json: expected \{ "a": number \} \([^]*received string[^]*\)\.$/,
+  );
   for (const text of ['[]', 'null', '1']) {
     await fs.writeFile(file, text);
-    await assert.rejects(readJson(file, { schema: jsonObjectSchema }), /expected a JSON object/);
+    await assert.rejects(
+      readJson(file, { schema: jsonObjectSchema }),
+      /a\.json: expected a JSON object, got (a list|null|number)\.$/,
+    );
   }
 });

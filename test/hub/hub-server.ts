@@ -60,6 +60,20 @@ export async function startFakeHub(t: TestContext): Promise<FakeHub> {
   return hub;
 }
 
+/** Unsets what this machine's user has set for the hub, and sets the given; undone after the test. */
+export function isolateHubEnvironment(t: TestContext, values: Record<string, string>): void {
+  const names = [
+    ...['HF_HOME', 'HF_TOKEN', 'HUGGING_FACE_HUB_TOKEN', 'HF_TOKEN_PATH', 'HF_ENDPOINT', 'HF_HUB_CACHE'],
+    ...['HUGGINGFACE_HUB_CACHE', 'HF_HUB_OFFLINE', 'TRANSFORMERS_OFFLINE'],
+  ];
+  for (const name of names) {
+    const before = process.env[name];
+    t.after(() => (before === undefined ? delete process.env[name] : (process.env[name] = before)));
+    if (values[name] === undefined) delete process.env[name];
+    else process.env[name] = values[name];
+  }
+}
+
 export function sha256(bytes: Buffer): string {
   return createHash('sha256').update(bytes).digest('hex');
 }

@@ -3,10 +3,10 @@ import { promises as fs } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
-import { openCheckpoint } from '../../lib/checkpoint/checkpoint';
-import { resolveModelFolder } from '../../lib/hub/hub';
-import type { DownloadProgress, ResolveModelOptions } from '../../lib/hub/hub';
-import { COMMIT, gitOid, sha256, startFakeHub } from './hub-server';
+import { openCheckpoint } from '../../lib/checkpoint';
+import { resolveModelFolder } from '../../lib/hub';
+import type { DownloadProgress, HubOptions } from '../../lib/hub';
+import { COMMIT, gitOid, isolateHubEnvironment, sha256, startFakeHub } from './hub-server';
 import type { FakeHub } from './hub-server';
 import { temporaryFolder } from '../support/temporary-folder';
 import { ROOT } from '../support/paths';
@@ -16,7 +16,7 @@ const MODEL = path.join(ROOT, 'test', 'golden', 'gpt2', 'model');
 interface Setting {
   readonly hub: FakeHub;
   readonly cacheDir: string;
-  readonly options: ResolveModelOptions;
+  readonly options: HubOptions;
   readonly weights: Buffer;
   readonly blob: string;
 }
@@ -25,7 +25,7 @@ interface Setting {
 async function setUp(t: TestContext): Promise<Setting> {
   const hub = await startFakeHub(t);
   const cacheDir = await temporaryFolder(t);
-  isolateEnvironment(t, { HF_HOME: cacheDir });
+  isolateHubEnvironment(t, { HF_HOME: cacheDir });
   for (const name of ['config.json', 'model.safetensors']) {
     hub.files.set(name, await fs.readFile(path.join(MODEL, name)));
   }
@@ -35,23 +35,6 @@ async function setUp(t: TestContext): Promise<Setting> {
   const blob = path.join(cacheDir, 'models--someone--small', 'blobs', sha256(weights));
   const options = { endpoint: hub.endpoint, cacheDir, maxRetries: 2, retryDelayMs: 1, stallTimeoutMs: 2000 };
   return { hub, cacheDir, options, weights, blob };
-}
-
-function isolateEnvironment(t: TestContext, values: Record<string, string>): void {
-  const names = [
-    'HF_HOME',
-    'HF_TOKEN',
-    'HUGGING_FACE_HUB_TOKEN',
-    'HF_TOKEN_PATH',
-    'HF_ENDPOINT',
-    'HF_HUB_CACHE',
-  ];
-  for (const name of [...names, 'HUGGINGFACE_HUB_CACHE', 'HF_HUB_OFFLINE']) {
-    const before = process.env[name];
-    t.after(() => (before === undefined ? delete process.env[name] : (process.env[name] = before)));
-    if (values[name] === undefined) delete process.env[name];
-    else process.env[name] = values[name];
-  }
 }
 
 test('a local folder is itself; a path that is not there is an error', async (t) => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { test } from 'node:test';
-import { openCheckpoint, writeCheckpoint } from '../../lib/checkpoint/checkpoint';
+import { openCheckpoint, writeCheckpoint } from '../../lib/checkpoint';
 import {
   BitsAndBytesConfig,
   companionsOf,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { test } from 'node:test';
-import { openSafetensors } from '../../lib/checkpoint/safetensors';
+import { openSafetensors } from '../../lib/checkpoint';
 import {
   blockScales,
   dequantize,

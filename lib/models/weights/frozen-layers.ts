@@ -6,12 +6,7 @@ import type { RowTable } from '../../engine';
 import type { HostTensor } from '../../types';
 import { blockScales, dequantize, tensorSize } from '../../quantization';
 import type { BitsAndBytesConfig, QuantizedTensor } from '../../quantization';
-import {
-  bfloat16ToFloat32,
-  float16ToFloat32,
-  float32ToBfloat16,
-  float32ToFloat16,
-} from '../../checkpoint/safetensors-convert';
+import { bfloat16ToFloat32, float16ToFloat32, float32ToBfloat16, float32ToFloat16 } from '../../checkpoint';
 
 /** A weight as it was stored. */
 export interface StoredWeight {

@@ -9,7 +9,7 @@ import type { DeviceMemory } from '../../engine';
 import type { BitsAndBytesConfig } from '../../quantization';
 import type { HostTensor } from '../../types';
 import type { Architecture } from '../families/architecture';
-import type { Checkpoint } from '../../checkpoint/checkpoint';
+import type { Checkpoint } from '../../checkpoint';
 import { CheckpointWeights, restoredBytes } from './checkpoint-weights';
 import { copyOnDevice, DeviceLayers, placeOnDevice } from './device-layers';
 import type { DeviceLayer } from './device-layers';

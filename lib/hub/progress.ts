@@ -1,7 +1,7 @@
 /**
  * How far a download of several files is, in bytes and seconds.
  */
-import type { HubFile } from './hub-download';
+import type { HubFile } from './download';
 
 /** How far a download is. */
 export interface DownloadProgress {
@@ -26,13 +26,9 @@ export class ProgressMeter {
   private reportedMs = -Infinity;
   private totalBytes = 0;
 
-  constructor(
-    private readonly onProgress: ((progress: DownloadProgress) => void) | undefined,
-    files: readonly HubFile[],
-  ) {
-    this.add(files);
-  }
+  constructor(private readonly onProgress: ((progress: DownloadProgress) => void) | undefined) {}
 
+  /** Counts files that are wanted as well. */
   add(files: readonly HubFile[]): void {
     for (const { sizeBytes } of files) this.totalBytes += sizeBytes;
   }

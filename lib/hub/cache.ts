@@ -5,11 +5,11 @@
 import { promises as fs } from 'node:fs';
 import path from 'node:path';
 import { TunebookError } from '../types';
-import { writeFileAtomic } from '../files';
-import { findCheckpointFiles } from '../checkpoint/checkpoint-layout';
-import { downloadBlob } from './hub-download';
-import type { DownloadPolicy, HubFile } from './hub-download';
-import type { HubRequest } from './hub-errors';
+import { isFolder, writeFileAtomic } from '../files';
+import { downloadBlob } from './download';
+import type { DownloadPolicy, HubFile } from './download';
+import { nameOf } from './errors';
+import type { HubRequest } from './errors';
 
 /** What names a commit: 40 hex digits. */
 export const COMMIT = /^[0-9a-f]{40}$/;
@@ -25,14 +25,12 @@ export async function fetchFile(job: {
 }): Promise<void> {
   const { file, commit, repoFolder, request, policy } = job;
   if (!CHECKSUM.test(file.checksum) || !Number.isSafeInteger(file.sizeBytes) || file.sizeBytes < 0) {
-    throw new TunebookError(
-      `model "${request.modelId}", ${file.name}: the hub gave no usable checksum or size.`,
-    );
+    throw new TunebookError(`${nameOf(request)}, ${file.name}: the hub gave no usable checksum or size.`);
   }
   const blobPath = path.join(repoFolder, 'blobs', file.checksum);
   const blob = await fs.stat(blobPath).catch(() => undefined);
   if (blob?.size !== file.sizeBytes) {
-    const address = `${request.endpoint}/${request.modelId}/resolve/${commit}/${encodeURIComponent(file.name)}`;
+    const address = `${request.endpoint}/${request.id}/resolve/${commit}/${encodeURIComponent(file.name)}`;
     await downloadBlob(address, file, blobPath, { request, policy });
   }
   policy.onBytes(file.sizeBytes);
@@ -47,17 +45,12 @@ export async function fetchFile(job: {
   }
 }
 
-/** The folder of a revision in the cache, if everything that a model needs is there. */
-export async function cachedSnapshot(repoFolder: string, revision: string): Promise<string | undefined> {
+/** The folder of a revision in the cache, if it is there, complete or not. */
+export async function snapshotFolder(repoFolder: string, revision: string): Promise<string | undefined> {
   const ref = path.join(repoFolder, 'refs', ...revision.split('/'));
   const commit = COMMIT.test(revision) ? revision : (await fs.readFile(ref, 'utf8').catch(() => '')).trim();
   const snapshot = path.join(repoFolder, 'snapshots', commit);
-  if (!COMMIT.test(commit) || !(await isFolder(snapshot))) return undefined;
-  for (const baseName of ['model', 'adapter_model']) {
-    const complete = await findCheckpointFiles(snapshot, baseName).catch(() => undefined);
-    if (complete !== undefined) return snapshot;
-  }
-  return undefined;
+  return COMMIT.test(commit) && (await isFolder(snapshot)) ? snapshot : undefined;
 }
 
 /** Bytes that are still to be downloaded of these files. */
@@ -77,10 +70,4 @@ export async function writeRef(repoFolder: string, revision: string, commit: str
   const ref = path.join(repoFolder, 'refs', ...revision.split('/'));
   await fs.mkdir(path.dirname(ref), { recursive: true });
   await writeFileAtomic(ref, commit);
-}
-
-/** Whether a path leads to a folder. */
-export async function isFolder(folder: string): Promise<boolean> {
-  const stats = await fs.stat(folder).catch(() => undefined);
-  return stats?.isDirectory() === true;
 }

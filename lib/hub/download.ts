@@ -14,8 +14,9 @@ import {
   isNetworkError,
   isTransientStatus,
   networkReason,
-} from './hub-errors';
-import type { HubRequest } from './hub-errors';
+  nameOf,
+} from './errors';
+import type { HubRequest } from './errors';
 
 /** A file of a repository, as the hub lists it. */
 export interface HubFile {
@@ -65,7 +66,7 @@ export async function downloadBlob(
       failures = now > before ? 1 : failures + 1;
       if (failures > policy.maxRetries) {
         throw new TunebookError(
-          `model "${request.modelId}", ${file.name}: the connection broke (${networkReason(error)}) with ${now} of ` +
+          `${nameOf(request)}, ${file.name}: the connection broke (${networkReason(error)}) with ${now} of ` +
             `${file.sizeBytes} bytes here. They are kept: run again to continue.`,
           { cause: error },
         );
@@ -125,7 +126,7 @@ async function continueDownload(
       if (position + bytes.byteLength > file.sizeBytes) {
         await handle.truncate(0);
         throw new TunebookError(
-          `model "${request.modelId}", ${file.name}: expected ${file.sizeBytes} bytes, the server sent more. Try again later.`,
+          `${nameOf(request)}, ${file.name}: expected ${file.sizeBytes} bytes, the server sent more. Try again later.`,
         );
       }
       // At its position, so that two processes that download the same file do each other no harm.
@@ -153,7 +154,7 @@ async function requireChecksum(filePath: string, file: HubFile, request: HubRequ
   if (actual === file.checksum) return;
   await fs.rm(filePath, { force: true });
   throw new TunebookError(
-    `model "${request.modelId}", ${file.name}: expected checksum ${file.checksum}, got ${actual}. The file was deleted. ` +
+    `${nameOf(request)}, ${file.name}: expected checksum ${file.checksum}, got ${actual}. The file was deleted. ` +
       'Try again; if it stays so, a proxy or mirror alters the files.',
   );
 }

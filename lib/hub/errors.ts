@@ -6,11 +6,17 @@ import { TunebookError } from '../types';
 
 /** What was asked for. */
 export interface HubRequest {
+  readonly what: 'model' | 'tokenizer';
   /** For instance `mistralai/Mistral-7B-v0.1`. */
-  readonly modelId: string;
+  readonly id: string;
   readonly revision: string;
   readonly endpoint: string;
   readonly hasToken: boolean;
+}
+
+/** How every error names what was asked for. */
+export function nameOf({ what, id }: HubRequest): string {
+  return `${what} "${id}"`;
 }
 
 /** A status that may pass by itself: worth another try. */
@@ -29,9 +35,9 @@ export function hubStatusError(
   errorCode?: string,
   message = '',
 ): TunebookError {
-  const { modelId, revision, endpoint, hasToken } = request;
-  const page = `${endpoint}/${modelId}`;
-  const where = `model "${modelId}" at ${endpoint}`;
+  const { id, revision, endpoint, hasToken } = request;
+  const page = `${endpoint}/${id}`;
+  const where = `${nameOf(request)} at ${endpoint}`;
   const gated = errorCode === 'GatedRepo' || /gated|awaiting a review|restricted/i.test(message);
   if (gated || status === 403) {
     return new TunebookError(
@@ -74,7 +80,7 @@ export function explainHubError(error: unknown, request: HubRequest): Error {
   }
   if (isNetworkError(error)) {
     return new TunebookError(
-      `model "${request.modelId}": ${request.endpoint} cannot be reached (${networkReason(error)}). Check the ` +
+      `${nameOf(request)}: ${request.endpoint} cannot be reached (${networkReason(error)}). Check the ` +
         'connection, set HF_ENDPOINT to a mirror, or give the path of a local folder instead of a name.',
       { cause: error },
     );

@@ -1,0 +1,5 @@
+/** The door of `hub`: one client and one cache for models and tokenizers. */
+export { MAX_SMALL_FILE_BYTES, resolveModelFolder, TOKENIZER_FILES } from './model-folder';
+export { cachedSnapshot, hubSnapshot, isHubId } from './snapshot';
+export type { HubOptions, HubRepository, SnapshotRequest } from './snapshot';
+export type { DownloadProgress } from './progress';

@@ -1,0 +1,98 @@
+/**
+ * Where a model's files are: a local folder as it is, one of the small models that come with tunebook, or a model of
+ * the Hugging Face hub.
+ */
+import { promises as fs } from 'node:fs';
+import path from 'node:path';
+import { findCheckpointFiles, noCheckpoint, readCheckpointIndex } from '../checkpoint';
+import { dataFolder } from '../environment';
+import { isFolder } from '../files';
+import { TunebookError } from '../types';
+import { hubSnapshot, isHubId } from './snapshot';
+import type { HubOptions, HubRepository } from './snapshot';
+
+/** Files that a tokenizer is read from. A model's download brings them as well. */
+export const TOKENIZER_FILES: readonly string[] = [
+  'tokenizer.json',
+  'tokenizer_config.json',
+  'tokenizer.model',
+  'special_tokens_map.json',
+  'added_tokens.json',
+  'vocab.json',
+  'merges.txt',
+  'chat_template.jinja',
+];
+/** Most bytes of a file that is no weights. */
+export const MAX_SMALL_FILE_BYTES = 100_000_000;
+
+const INDEX = 'model.safetensors.index.json';
+const SMALL_FILES = new Set([
+  'config.json',
+  'generation_config.json',
+  'adapter_config.json',
+  INDEX,
+  ...TOKENIZER_FILES,
+]);
+/** Weights in one file: of a model, or of an adapter. */
+const SINGLE_WEIGHTS = ['model.safetensors', 'adapter_model.safetensors'];
+
+/**
+ * Finds the folder with a model's files, downloading them first where needed.
+ *
+ * @param idOrFolder A local folder, a built-in name (`gpt2-mini`) or a hub id (`gpt2`, `OWNER/NAME`).
+ * @returns The path of the folder; for a hub id it lies in the hub's cache and is not to be written to.
+ * @throws {TunebookError} If there is no such model, access is restricted, or the download fails.
+ * @example
+ * ```ts
+ * import { resolveModelFolder } from 'tunebook';
+ *
+ * const folder = await resolveModelFolder('gpt2-mini'); // comes with tunebook: no download
+ * console.log(folder.endsWith('gpt2-mini')); // true
+ * ```
+ */
+export async function resolveModelFolder(idOrFolder: string, options: HubOptions = {}): Promise<string> {
+  if (await isFolder(idOrFolder)) return idOrFolder;
+  const builtIn = path.join(dataFolder('models'), path.basename(idOrFolder));
+  if (idOrFolder !== '' && path.basename(idOrFolder) === idOrFolder && (await isFolder(builtIn)))
+    return builtIn;
+  if (!isHubId(idOrFolder)) {
+    const names = await fs.readdir(dataFolder('models')).catch(() => []);
+    throw new TunebookError(
+      `model "${idOrFolder}": expected a folder that exists, a hub id (OWNER/NAME)` +
+        `${names.length > 0 ? `, or a built-in model (${names.join(', ')})` : ''}.`,
+    );
+  }
+  const isComplete = async (folder: string): Promise<boolean> =>
+    (await hasCheckpoint(folder, 'model')) || hasCheckpoint(folder, 'adapter_model');
+  return hubSnapshot({ id: idOrFolder, what: 'model', options, isComplete }, (repository) =>
+    fetchModel(idOrFolder, repository),
+  );
+}
+
+async function fetchModel(id: string, repository: HubRepository): Promise<void> {
+  const listed = new Set(repository.names);
+  const single = SINGLE_WEIGHTS.filter((name) => listed.has(name));
+  if (single.length === 0 && !listed.has(INDEX)) {
+    throw noCheckpoint({ folder: id, single: SINGLE_WEIGHTS[0], index: INDEX, present: repository.names });
+  }
+  const small = repository.names.filter((name) => SMALL_FILES.has(name));
+  await repository.download(small, { maxFileBytes: MAX_SMALL_FILE_BYTES });
+  const weights = single.length > 0 ? single : await shardNames(repository);
+  for (const name of weights) {
+    if (!listed.has(name)) {
+      throw new TunebookError(`model "${id}": its index names ${name}, but the hub has no such file.`);
+    }
+  }
+  await repository.download(weights);
+}
+
+/** The shards that a downloaded index names; every name is checked before it is used. */
+async function shardNames({ folder }: HubRepository): Promise<readonly string[]> {
+  const { files } = await readCheckpointIndex(path.join(folder, INDEX));
+  return files;
+}
+
+async function hasCheckpoint(folder: string, baseName: string): Promise<boolean> {
+  const found = await findCheckpointFiles(folder, baseName).catch(() => undefined);
+  return found !== undefined;
+}
