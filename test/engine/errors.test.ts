@@ -197,11 +197,11 @@ describe('engine errors', () => {
   });
 });
 
-/** Why the message about a missing package cannot be tested: it is not missing. */
+/** Why the message about a missing package cannot be tested: it is not missing, its library included. */
 function nativePackage(): string | false {
   if (process.env.TUNEBOOK_TFJS_NODE !== undefined) return 'TUNEBOOK_TFJS_NODE names one';
   try {
-    return `installed: ${createRequire(__filename).resolve('@tensorflow/tfjs-node-gpu')}`;
+    return `installed: ${createRequire(__filename).resolve('@tensorflow/tfjs-node-gpu/lib/napi-v8/tfjs_binding.node')}`;
   } catch {
     return false;
   }
