@@ -55,3 +55,27 @@ export class TunebookError extends Error {
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
+
+/** What a value is, for "expected X, got Y": the value itself where it is short, else its kind. */
+export function kindOf(value: unknown): string {
+  if (Array.isArray(value)) return 'a list';
+  if (typeof value === 'function') return 'a function';
+  if (typeof value === 'object' && value !== null) {
+    const name: unknown = value.constructor?.name;
+    return typeof name === 'string' && name !== 'Object' ? `a ${name}` : 'an object';
+  }
+  return typeof value === 'string' ? JSON.stringify(value.slice(0, 60)) : String(value);
+}
+
+/**
+ * Refuses an argument that is no text, or empty.
+ *
+ * @param where The function and the argument: `openCheckpoint, folder`.
+ * @param what What is expected: `the path of a folder`.
+ * @throws {TunebookError} "where: expected what, got ...".
+ */
+export function requireText(value: unknown, { where, what }: { where: string; what: string }): void {
+  if (typeof value !== 'string' || value === '') {
+    throw new TunebookError(`${where}: expected ${what}, got ${kindOf(value)}.`);
+  }
+}

@@ -4,11 +4,11 @@
  */
 import { promises as fs } from 'node:fs';
 import path from 'node:path';
-import { TunebookError } from '../types';
+import { requireText, TunebookError } from '../types';
 import { requireFreeSpace, stageFile } from '../files';
 import type { StagedFile } from '../files';
 import { dtypeSizeBytes, elementCount } from './safetensors-format';
-import { stageSafetensors } from './safetensors-write';
+import { requireTensors, stageSafetensors } from './safetensors-write';
 import type { TensorSource, WriteSafetensorsOptions } from './safetensors-write';
 
 /** How a checkpoint is written. */
@@ -34,11 +34,13 @@ export async function writeCheckpoint(
   options: WriteCheckpointOptions = {},
 ): Promise<{ files: string[]; sizeBytes: number }> {
   const { maxShardSizeBytes = 5e9, baseName = 'model', ...fileOptions } = options;
+  requireText(folder, { where: 'writeCheckpoint', what: 'the path of a folder' });
+  const sources = requireTensors(tensors, folder);
   if (!(maxShardSizeBytes > 0)) {
     throw new TunebookError(`${folder}: expected maxShardSizeBytes above 0, got ${maxShardSizeBytes}.`);
   }
   await fs.mkdir(folder, { recursive: true });
-  const { shards, tensorBytes } = planShards([...tensors], {
+  const { shards, tensorBytes } = planShards(sources, {
     maxShardSizeBytes,
     dtype: options.dtype,
     folder,

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { TunebookError } from '../types';
+import { requireText, TunebookError } from '../types';
 import { findCheckpointFiles } from './checkpoint-layout';
 import type { CheckpointLayout } from './checkpoint-layout';
 import { openSafetensors } from './safetensors';
@@ -60,6 +60,8 @@ export async function openCheckpoint(
   folder: string,
   { baseName = 'model' }: OpenCheckpointOptions = {},
 ): Promise<Checkpoint> {
+  requireText(folder, { where: 'openCheckpoint', what: 'the path of a folder' });
+  requireText(baseName, { where: 'openCheckpoint, baseName', what: "a name such as 'model'" });
   const layout = await findCheckpointFiles(folder, baseName);
   const open: SafetensorsFile[] = [];
   const close = async (): Promise<void> => {

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import path from 'node:path';
-import { TunebookError } from '../types';
+import { kindOf, requireText, TunebookError } from '../types';
 import { requireFreeSpace, stageFile } from '../files';
 import type { ByteSink, StagedFile } from '../files';
 import { float32ToBfloat16, float32ToFloat16 } from './safetensors-convert';
@@ -46,6 +46,7 @@ export async function writeSafetensors(
   tensors: Iterable<TensorSource>,
   options: WriteSafetensorsOptions = {},
 ): Promise<number> {
+  requireText(filePath, { where: 'writeSafetensors', what: 'the path of a file' });
   const { staged, sizeBytes } = await stageSafetensors(filePath, tensors, options);
   await staged.commit();
   return sizeBytes;
@@ -61,7 +62,7 @@ export async function stageSafetensors(
   { dtype: defaultDtype = 'F32', metadata = { format: 'pt' } }: WriteSafetensorsOptions = {},
 ): Promise<{ staged: StagedFile; sizeBytes: number; sha256: string }> {
   const seen = new Set<string>();
-  const planned = [...tensors].map((source) => {
+  const planned = requireTensors(tensors, filePath).map((source) => {
     requireSafeName(source.name, filePath);
     if (seen.has(source.name)) {
       throw new TunebookError(`${filePath}: expected each name once, got "${source.name}" twice.`);
@@ -100,6 +101,34 @@ export async function stageSafetensors(
     }
   });
   return { staged, sizeBytes, sha256: hash.digest('hex') };
+}
+
+/**
+ * The tensors as a list, each of them complete.
+ *
+ * @param where Named in the error: the file or folder that is written.
+ * @throws {TunebookError} If one lacks its name, shape or values.
+ */
+export function requireTensors(tensors: Iterable<TensorSource>, where: string): readonly TensorSource[] {
+  const given: unknown = tensors;
+  if (typeof given !== 'object' || given === null || !(Symbol.iterator in given)) {
+    throw new TunebookError(
+      `${where}: expected a list of tensors { name, shape, values }, got ${kindOf(given)}.`,
+    );
+  }
+  const list = [...tensors];
+  list.forEach((tensor: Partial<TensorSource> | undefined, i) => {
+    const { name, shape, values } = tensor ?? {};
+    const of = typeof name === 'string' ? `tensor "${name}"` : `tensor ${i}`;
+    const wrong = (member: string, expected: string, got: unknown): TunebookError =>
+      new TunebookError(`${where}: ${of}: expected ${member}, ${expected}, got ${kindOf(got)}.`);
+    if (typeof name !== 'string') throw wrong('a name', 'a text', name);
+    if (!Array.isArray(shape)) throw wrong('a shape', 'a list of whole numbers', shape);
+    const isValues = values instanceof Float32Array || values instanceof Uint8Array;
+    if (!isValues && typeof values !== 'function')
+      throw wrong('values', 'a Float32Array, a Uint8Array or a function that makes one', values);
+  });
+  return list;
 }
 
 async function writeFloats(

@@ -4,7 +4,7 @@
  */
 import { promises as fs } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
-import { TunebookError } from '../types';
+import { requireText, TunebookError } from '../types';
 import { bfloat16ToFloat32, float16ToFloat32 } from './safetensors-convert';
 import { dtypeSizeBytes, parseHeader, parseHeaderLength } from './safetensors-format';
 import type { SafetensorsHeader, TensorInfo } from './safetensors-format';
@@ -44,7 +44,7 @@ const CHUNK_BYTES = 4 << 20;
  * @throws {TunebookError} If the file is missing, truncated, hostile or something else.
  */
 export async function readSafetensorsHeader(filePath: string): Promise<SafetensorsHeader> {
-  const handle = await openForReading(filePath);
+  const handle = await openForReading(filePath, 'readSafetensorsHeader');
   try {
     return await readHeader(handle, filePath);
   } finally {
@@ -58,7 +58,7 @@ export async function readSafetensorsHeader(filePath: string): Promise<Safetenso
  * @throws {TunebookError} If the file is missing, truncated, hostile or something else.
  */
 export async function openSafetensors(filePath: string): Promise<SafetensorsFile> {
-  const handle = await openForReading(filePath);
+  const handle = await openForReading(filePath, 'openSafetensors');
   let header: SafetensorsHeader;
   try {
     header = await readHeader(handle, filePath);
@@ -105,7 +105,8 @@ export async function openSafetensors(filePath: string): Promise<SafetensorsFile
   };
 }
 
-async function openForReading(filePath: string): Promise<FileHandle> {
+async function openForReading(filePath: string, where: string): Promise<FileHandle> {
+  requireText(filePath, { where, what: 'the path of a safetensors file' });
   let handle: FileHandle;
   try {
     handle = await fs.open(filePath, 'r');

@@ -1,5 +1,7 @@
 /** The door of `hub`: one client and one cache for models and tokenizers. */
 export { MAX_SMALL_FILE_BYTES, resolveModelFolder, TOKENIZER_FILES } from './model-folder';
 export { cachedSnapshot, hubSnapshot, isHubId } from './snapshot';
-export type { HubOptions, HubRepository, SnapshotRequest } from './snapshot';
+export type { HubRepository, SnapshotRequest } from './snapshot';
+export { HUB_OPTIONS } from './options';
+export type { HubOptions } from './options';
 export type { DownloadProgress } from './progress';

@@ -7,9 +7,11 @@ import path from 'node:path';
 import { findCheckpointFiles, noCheckpoint, readCheckpointIndex } from '../checkpoint';
 import { dataFolder } from '../environment';
 import { isFolder } from '../files';
-import { TunebookError } from '../types';
+import { kindOf, TunebookError } from '../types';
+import { requireHubOptions } from './options';
+import type { HubOptions } from './options';
 import { hubSnapshot, isHubId } from './snapshot';
-import type { HubOptions, HubRepository } from './snapshot';
+import type { HubRepository } from './snapshot';
 
 /** Files that a tokenizer is read from. A model's download brings them as well. */
 export const TOKENIZER_FILES: readonly string[] = [
@@ -51,6 +53,12 @@ const SINGLE_WEIGHTS = ['model.safetensors', 'adapter_model.safetensors'];
  * ```
  */
 export async function resolveModelFolder(idOrFolder: string, options: HubOptions = {}): Promise<string> {
+  if (typeof idOrFolder !== 'string') {
+    throw new TunebookError(
+      `resolveModelFolder: expected a folder or the name of a model, got ${kindOf(idOrFolder)}.`,
+    );
+  }
+  requireHubOptions(options, 'resolveModelFolder');
   if (await isFolder(idOrFolder)) return idOrFolder;
   const builtIn = path.join(dataFolder('models'), path.basename(idOrFolder));
   if (idOrFolder !== '' && path.basename(idOrFolder) === idOrFolder && (await isFolder(builtIn)))

@@ -12,30 +12,8 @@ import { COMMIT, fetchFile, missingBytes, snapshotFolder, writeRef } from './cac
 import type { HubFile } from './download';
 import { explainHubError, isNetworkError } from './errors';
 import type { HubRequest } from './errors';
+import type { HubOptions } from './options';
 import { ProgressMeter } from './progress';
-import type { DownloadProgress } from './progress';
-
-/** Where to look, and how. */
-export interface HubOptions {
-  /** The hub's cache; HF_HUB_CACHE, or `hub` in HF_HOME, or ~/.cache/huggingface/hub by default. */
-  readonly cacheDir?: string;
-  /** Branch, tag or commit; 'main' by default. */
-  readonly revision?: string;
-  /** Access token; HF_TOKEN, or the one that `hf auth login` stored, by default. */
-  readonly token?: string;
-  /** Address of the hub; HF_ENDPOINT or https://huggingface.co by default. */
-  readonly endpoint?: string;
-  /** Never use the network; true by default if HF_HUB_OFFLINE or TRANSFORMERS_OFFLINE is 1, ON, YES or TRUE. */
-  readonly localFilesOnly?: boolean;
-  /** Called a few times a second while downloading. */
-  readonly onProgress?: (progress: DownloadProgress) => void;
-  /** Tries after a broken connection that bring nothing new; 5 by default. */
-  readonly maxRetries?: number;
-  /** Pause before the first retry, doubled each time; 1000 by default. */
-  readonly retryDelayMs?: number;
-  /** A connection that is silent for so long is given up; 60000 by default. */
-  readonly stallTimeoutMs?: number;
-}
 
 /** What is wanted of a repository. */
 export interface SnapshotRequest {

@@ -1,5 +1,5 @@
 /** How much quantization changed a weight: the figures that a report shows. */
-import { TunebookError } from '../types';
+import { kindOf, TunebookError } from '../types';
 
 /** Differences between a weight and its restored form, in the units of the weight. */
 export interface QuantizationError {
@@ -20,6 +20,10 @@ export interface QuantizationError {
  * @throws {TunebookError} If there are none, or not equally many.
  */
 export function quantizationError(original: Float32Array, restored: Float32Array): QuantizationError {
+  for (const values of [original, restored] as unknown[]) {
+    if (!(values instanceof Float32Array))
+      throw new TunebookError(`quantizationError: expected two Float32Arrays, got ${kindOf(values)}.`);
+  }
   if (original.length !== restored.length || original.length === 0) {
     throw new TunebookError(
       `quantizationError: expected two arrays of one length above 0, got ${original.length} and ${restored.length}.`,

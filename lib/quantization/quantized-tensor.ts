@@ -2,7 +2,7 @@
  * A weight in 4 or 8 bits: codes, the scale of each block, and how to get the values back. Models hold their
  * frozen weights in this form; a layer's values exist only while it computes.
  */
-import { TunebookError } from '../types';
+import { kindOf, TunebookError } from '../types';
 import { sizeOf } from '../tensor';
 import {
   dequantizeDynamic,
@@ -84,11 +84,9 @@ export interface Quantizer {
  * @throws {TunebookError} If the type, the block size or their combination is not known.
  */
 export function startQuantization(options: QuantizeOptions): Quantizer {
+  requireOptions(options);
   const { quantType, shape, blockSize = 64, doubleQuant = false, originalDtype = 'float32' } = options;
   const where = `quantize ${quantType} [${shape.join(', ')}]`;
-  if (quantType !== 'nf4' && quantType !== 'fp4' && quantType !== 'int8') {
-    throw new TunebookError(`quantize: expected the type nf4, fp4 or int8, got "${String(quantType)}".`);
-  }
   const rowOfInt8 = quantType === 'int8' && blockSize === shape[shape.length - 1];
   if (!BLOCK_SIZES.includes(blockSize) && !rowOfInt8) {
     throw new TunebookError(
@@ -148,9 +146,26 @@ export function startQuantization(options: QuantizeOptions): Quantizer {
  * @throws {TunebookError} If the options do not fit together or the values are not finite.
  */
 export function quantize(values: Float32Array, options: QuantizeOptions): QuantizedTensor {
+  if (!((values as unknown) instanceof Float32Array)) {
+    throw new TunebookError(`quantize: expected the values as a Float32Array, got ${kindOf(values)}.`);
+  }
   const quantizer = startQuantization(options);
   quantizer.add(values);
   return quantizer.finish();
+}
+
+function requireOptions(options: Partial<QuantizeOptions> | undefined): void {
+  const { quantType, shape } = options ?? {};
+  if (quantType !== 'nf4' && quantType !== 'fp4' && quantType !== 'int8') {
+    throw new TunebookError(
+      `quantize: expected the type nf4, fp4 or int8, got ${kindOf(quantType)}. Give { quantType, shape }.`,
+    );
+  }
+  if (!Array.isArray(shape) || !shape.every((length) => Number.isSafeInteger(length) && length >= 0)) {
+    throw new TunebookError(
+      `quantize ${quantType}: expected a shape of whole numbers, for instance [out, in], got ${kindOf(shape)}.`,
+    );
+  }
 }
 
 /** A part of a weight, in row-major order. */
@@ -170,12 +185,13 @@ export interface DequantizeRange {
  */
 export function dequantize(
   tensor: QuantizedTensor,
-  {
-    range = { start: 0, count: tensorSize(tensor) },
-    out = new Float32Array(range.count),
-    scales = blockScales(tensor),
-  }: { range?: DequantizeRange; out?: Float32Array; scales?: Float32Array } = {},
+  options: { range?: DequantizeRange; out?: Float32Array; scales?: Float32Array } = {},
 ): Float32Array {
+  if (!((tensor as Partial<QuantizedTensor> | undefined)?.packed instanceof Uint8Array)) {
+    throw new TunebookError(`dequantize: expected what quantize gave, got ${kindOf(tensor)}.`);
+  }
+  const { range = { start: 0, count: tensorSize(tensor) }, scales = blockScales(tensor) } = options;
+  const { out = new Float32Array(range.count) } = options;
   const { start, count } = range;
   const { packed, blockSize, codeBook } = tensor;
   if (out.length !== count || start < 0 || start % 2 !== 0 || start + count > tensorSize(tensor)) {

@@ -5,8 +5,8 @@ import path from 'node:path';
 import { z } from 'zod';
 import { dataFolder } from '../environment';
 import { isFolder } from '../files';
-import { isHubId } from '../hub';
-import { TunebookError } from '../types';
+import { HUB_OPTIONS, isHubId } from '../hub';
+import { requireText, TunebookError } from '../types';
 import { hubTokenizerFolder } from './hub-tokenizer';
 import { createPretrainedTokenizer } from './pretrained-tokenizer';
 import { hasTokenizer, readTokenizerFiles } from './tokenizer-files';
@@ -21,19 +21,9 @@ const BUILT_IN = new Map([
 ]);
 
 const optionsSchema = z.strictObject({
-  revision: z.string().optional(),
-  cacheDir: z.string().min(1).optional(),
-  token: z.string().optional(),
-  endpoint: z.string().optional(),
-  localFilesOnly: z.boolean().optional(),
-  maxRetries: z.int().min(0).optional(),
-  retryDelayMs: z.number().min(0).optional(),
-  stallTimeoutMs: z.number().positive().optional(),
+  ...HUB_OPTIONS,
   padToken: z.string().optional(),
   paddingSide: z.enum(['left', 'right']).optional(),
-  onProgress: z
-    .custom<NonNullable<TokenizerOptions['onProgress']>>((value) => typeof value === 'function')
-    .optional(),
 });
 
 /** Loads tokenizers by folder, built-in name or hub id. */
@@ -55,6 +45,10 @@ async function fromPretrained(
   nameOrFolder: string,
   options: TokenizerOptions = {},
 ): Promise<PretrainedTokenizer> {
+  requireText(nameOrFolder, {
+    where: 'AutoTokenizer.fromPretrained',
+    what: "a folder, a built-in name such as 'gpt2', or a hub id",
+  });
   const checked = optionsSchema.safeParse(options);
   if (!checked.success) {
     throw new TunebookError(`AutoTokenizer.fromPretrained: ${z.prettifyError(checked.error)}`);

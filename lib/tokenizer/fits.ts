@@ -1,7 +1,7 @@
 /**
  * The check that a tokenizer and a model belong together, before anything is computed.
  */
-import { TunebookError } from '../types';
+import { kindOf, TunebookError } from '../types';
 import type { Tokenizer } from '../types';
 import type { ModelLimits } from './types';
 
@@ -13,7 +13,15 @@ import type { ModelLimits } from './types';
  * @throws TunebookError where an id or a length has no place in the model.
  */
 export function checkTokenizerFits(tokenizer: Tokenizer, limits: ModelLimits): void {
-  const { vocabSize, maxLength, sequenceLength } = limits;
+  const { vocabSize, maxLength, sequenceLength } = (limits as Partial<ModelLimits> | undefined) ?? {};
+  if (
+    vocabSize === undefined ||
+    typeof (tokenizer as Partial<Tokenizer> | undefined)?.encode !== 'function'
+  ) {
+    throw new TunebookError(
+      `checkTokenizerFits: expected a tokenizer and { vocabSize }, got ${kindOf(tokenizer)} and vocabSize ${kindOf(vocabSize)}.`,
+    );
+  }
   if (tokenizer.vocabSize > vocabSize) {
     throw new TunebookError(
       `tokenizer: expected at most ${vocabSize} tokens, as the model's embedding has rows, got ${tokenizer.vocabSize}. ` +

@@ -4,7 +4,7 @@
 import { join } from 'node:path';
 import { isJsonObject, writeFileAtomic } from '../files';
 import type { JsonObject } from '../files';
-import { messageOf, TunebookError } from '../types';
+import { kindOf, messageOf, requireText, TunebookError } from '../types';
 import { vocabularyOf } from './tokenizer-files';
 import type { TokenizerFiles } from './tokenizer-files';
 import { transformersLibrary } from './transformers-js';
@@ -99,7 +99,7 @@ class LoadedTokenizer implements PretrainedTokenizer {
   }
 
   encode(text: string, { addSpecialTokens = true }: { addSpecialTokens?: boolean } = {}): number[] {
-    requireText('encode', text);
+    requireString('encode', text);
     return this.library.encode(text.replace(LONE_SURROGATE, '\ufffd'), {
       add_special_tokens: addSpecialTokens,
     });
@@ -109,6 +109,7 @@ class LoadedTokenizer implements PretrainedTokenizer {
     ids: readonly number[],
     { skipSpecialTokens = false }: { skipSpecialTokens?: boolean } = {},
   ): string {
+    requireList('decode', 'a list of token ids', ids);
     const known = ids.filter((id) => {
       if (!Number.isInteger(id) || id < 0) {
         throw new TunebookError(
@@ -124,6 +125,7 @@ class LoadedTokenizer implements PretrainedTokenizer {
   batchEncode(texts: readonly string[], options: BatchEncodeOptions = {}): BatchEncoding {
     const { addSpecialTokens = true, padding = 'longest', truncation = false } = options;
     const { maxLength = this.modelMaxLength, paddingSide = this.paddingSide } = options;
+    requireList('batchEncode', 'a list of texts', texts);
     const rows = texts.map((text, row) => {
       const ids = this.encode(text, { addSpecialTokens });
       if (ids.length <= maxLength) return ids;
@@ -159,11 +161,12 @@ class LoadedTokenizer implements PretrainedTokenizer {
   }
 
   batchDecode(rows: readonly (readonly number[])[], options: { skipSpecialTokens?: boolean } = {}): string[] {
+    requireList('batchDecode', 'a list of rows of token ids', rows);
     return rows.map((ids) => this.decode(ids, options));
   }
 
   tokenize(text: string, { addSpecialTokens = false }: { addSpecialTokens?: boolean } = {}): string[] {
-    requireText('tokenize', text);
+    requireString('tokenize', text);
     return this.library.tokenize(text.replace(LONE_SURROGATE, '\ufffd'), {
       add_special_tokens: addSpecialTokens,
     });
@@ -189,6 +192,7 @@ class LoadedTokenizer implements PretrainedTokenizer {
     messages: readonly ChatMessage[],
     options: ChatTemplateOptions & { tokenize?: boolean } = {},
   ): string | number[] {
+    requireList('applyChatTemplate', 'a list of messages { role, content }', messages);
     const template = options.chatTemplate ?? this.chatTemplate;
     if (template === null) {
       throw new TunebookError(
@@ -215,6 +219,7 @@ class LoadedTokenizer implements PretrainedTokenizer {
   }
 
   async savePretrained(folder: string): Promise<string[]> {
+    requireText(folder, { where: 'tokenizer.savePretrained', what: 'the path of a folder' });
     const special: Record<string, string> = {};
     const named = { bos: this.bosToken, eos: this.eosToken, unk: this.unkToken, pad: this.padToken };
     for (const [name, token] of Object.entries(named)) if (token !== null) special[`${name}_token`] = token;
@@ -246,11 +251,15 @@ class LoadedTokenizer implements PretrainedTokenizer {
   }
 }
 
-function requireText(where: string, text: unknown): void {
+function requireString(where: string, text: unknown): void {
   if (typeof text !== 'string') {
-    throw new TunebookError(
-      `tokenizer.${where}: expected a string, got ${text === null ? 'null' : typeof text}.`,
-    );
+    throw new TunebookError(`tokenizer.${where}: expected a string, got ${kindOf(text)}.`);
+  }
+}
+
+function requireList(where: string, what: string, list: unknown): void {
+  if (!Array.isArray(list) && !ArrayBuffer.isView(list)) {
+    throw new TunebookError(`tokenizer.${where}: expected ${what}, got ${kindOf(list)}.`);
   }
 }
 

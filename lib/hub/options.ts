@@ -1,0 +1,55 @@
+/** How the hub is used: the options of every download, and their check. */
+import { z } from 'zod';
+import { TunebookError } from '../types';
+import type { DownloadProgress } from './progress';
+
+/** Where to look, and how. */
+export interface HubOptions {
+  /** The hub's cache; HF_HUB_CACHE, or `hub` in HF_HOME, or ~/.cache/huggingface/hub by default. */
+  readonly cacheDir?: string;
+  /** Branch, tag or commit; 'main' by default. */
+  readonly revision?: string;
+  /** Access token; HF_TOKEN, or the one that `hf auth login` stored, by default. */
+  readonly token?: string;
+  /** Address of the hub; HF_ENDPOINT or https://huggingface.co by default. */
+  readonly endpoint?: string;
+  /** Never use the network; true by default if HF_HUB_OFFLINE or TRANSFORMERS_OFFLINE is 1, ON, YES or TRUE. */
+  readonly localFilesOnly?: boolean;
+  /** Called a few times a second while downloading. */
+  readonly onProgress?: (progress: DownloadProgress) => void;
+  /** Retries after a broken connection that bring nothing new; 5 by default. */
+  readonly maxRetries?: number;
+  /** Pause before the first retry, in ms, doubled each time; 1000 by default. */
+  readonly retryDelayMs?: number;
+  /** Silence after which a connection is given up, in ms; 60000 by default. */
+  readonly stallTimeoutMs?: number;
+}
+
+/** The members of `HubOptions`, for options that have more. */
+export const HUB_OPTIONS = {
+  cacheDir: z.string().min(1).optional(),
+  revision: z.string().optional(),
+  token: z.string().optional(),
+  endpoint: z.string().optional(),
+  localFilesOnly: z.boolean().optional(),
+  onProgress: z
+    .custom<NonNullable<HubOptions['onProgress']>>((value) => typeof value === 'function', {
+      error: 'expected a function',
+    })
+    .optional(),
+  maxRetries: z.int().min(0).optional(),
+  retryDelayMs: z.number().min(0).optional(),
+  stallTimeoutMs: z.number().positive().optional(),
+};
+
+const hubOptionsSchema = z.strictObject(HUB_OPTIONS);
+
+/**
+ * Checks options that come from outside.
+ *
+ * @throws {TunebookError} If one is unknown or of the wrong kind.
+ */
+export function requireHubOptions(options: unknown, where: string): void {
+  const parsed = hubOptionsSchema.safeParse(options);
+  if (!parsed.success) throw new TunebookError(`${where}: ${z.prettifyError(parsed.error)}`);
+}
