@@ -5,6 +5,7 @@
  *
  * Format: https://github.com/huggingface/safetensors (README, "Format").
  */
+import { isJsonObject } from '../files';
 import { TunebookError } from '../types';
 
 /** Longest header that is accepted; the reference implementation has the same limit. */
@@ -128,7 +129,7 @@ export function parseHeader(json: Uint8Array, fileSizeBytes: number, where: stri
       { cause: error },
     );
   }
-  if (!isRecord(parsed)) throw new TunebookError(`${where}: expected a JSON object as the header.`);
+  if (!isJsonObject(parsed)) throw new TunebookError(`${where}: expected a JSON object as the header.`);
   const repeated = findRepeatedKey(text);
   if (repeated !== undefined) {
     throw new TunebookError(`${where}: expected each name once, got ${quote(repeated)} twice in the header.`);
@@ -211,7 +212,7 @@ export function elementCount(shape: readonly number[], where: string): number {
 function parseEntry(name: string, entry: unknown, dataOffset: number, file: string): TensorInfo {
   requireSafeName(name, file);
   const where = `${file}: tensor ${quote(name)}`;
-  if (!isRecord(entry)) throw new TunebookError(`${where}: expected an object in the header.`);
+  if (!isJsonObject(entry)) throw new TunebookError(`${where}: expected an object in the header.`);
   const { dtype, shape, data_offsets: offsets } = entry;
   if (!isDtype(dtype)) {
     throw new TunebookError(
@@ -243,7 +244,7 @@ function parseEntry(name: string, entry: unknown, dataOffset: number, file: stri
 
 function parseMetadata(entry: unknown, where: string): ReadonlyMap<string, string> {
   const metadata = new Map<string, string>();
-  for (const [key, value] of Object.entries(isRecord(entry) ? entry : { '': 0 })) {
+  for (const [key, value] of Object.entries(isJsonObject(entry) ? entry : { '': 0 })) {
     if (typeof value !== 'string') {
       throw new TunebookError(`${where}: expected __metadata__ to map names to text, got ${quote(entry)}.`);
     }
@@ -302,10 +303,6 @@ function findRepeatedKey(validJson: string): string | undefined {
     }
   }
   return undefined;
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function isDtype(value: unknown): value is SafetensorsDtype {

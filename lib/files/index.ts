@@ -1,6 +1,6 @@
 /** The door of `files`: writing, so that a file is whole or absent whatever happens, and reading JSON. */
 export { requireFreeSpace, stageFile, writeFileAtomic } from './atomic-write';
 export type { ByteSink, StagedFile } from './atomic-write';
-export { isJsonObject, jsonObjectSchema, parseJson, readJson, readJsonIfPresent } from './json';
+export { isJsonObject, parseJson, readJson, readJsonObject, readJsonObjectIfPresent } from './json';
 export type { JsonObject, ReadJsonOptions } from './json';
 export { isFile, isFolder, isMissing, readTextIfPresent } from './presence';

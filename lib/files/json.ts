@@ -4,7 +4,7 @@
  */
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
-import { messageOf, TunebookError } from '../types';
+import { kindOf, messageOf, TunebookError } from '../types';
 import { readTextIfPresent } from './presence';
 
 /** A JSON object whose members are not known yet. */
@@ -14,12 +14,6 @@ export type JsonObject = { readonly [key: string]: unknown };
 export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
-
-/** A schema for any JSON object. */
-export const jsonObjectSchema = z.custom<JsonObject>(isJsonObject, {
-  error: ({ input }) =>
-    `expected a JSON object, got ${Array.isArray(input) ? 'a list' : input === null ? 'null' : typeof input}`,
-});
 
 /** How a file is read. */
 export interface ReadJsonOptions<T> {
@@ -34,11 +28,14 @@ export interface ReadJsonOptions<T> {
 /**
  * Parses JSON.
  *
- * @param options `where`: the file's path, or what else the error should name; `remedy`: as in `ReadJsonOptions`.
+ * @param options `where`: the file's path, or what else the error should name; the others as in `ReadJsonOptions`.
  * @throws {TunebookError} If it is no JSON, with line and column, from 1.
  */
-export function parseJson(text: string, options: { where: string; remedy?: string }): unknown {
-  const { where, remedy } = options;
+export function parseJson(
+  text: string,
+  options: { where: string; expected?: string; remedy?: string },
+): unknown {
+  const { where, expected = 'JSON', remedy } = options;
   const json = text.replace(/^\uFEFF/, '');
   try {
     return JSON.parse(json);
@@ -47,7 +44,7 @@ export function parseJson(text: string, options: { where: string; remedy?: strin
     const place = `line ${before.length}, column ${(before.at(-1) ?? '').length + 1}`;
     throw new TunebookError(
       withRemedy(
-        `${where}: expected JSON, got ${json.length} characters that are not (${place}: ${messageOf(error)}).`,
+        `${where}: expected ${expected}, got ${json.length} characters that are none (${place}: ${messageOf(error)}).`,
         remedy,
       ),
       { cause: error },
@@ -61,26 +58,44 @@ export function parseJson(text: string, options: { where: string; remedy?: strin
  * @throws {TunebookError} If it is missing, unreadable, no JSON, or holds something else than the schema says.
  */
 export async function readJson<T>(file: string, options: ReadJsonOptions<T>): Promise<T> {
-  let text: string;
+  const value = parseJson(await readText(file, options), { where: file, remedy: options.remedy });
+  return checked(value, { where: file, ...options });
+}
+
+/**
+ * Reads a file that holds a JSON object of any members.
+ *
+ * @throws {TunebookError} If it is missing, unreadable, or holds anything else.
+ */
+export async function readJsonObject(file: string, { remedy = '' } = {}): Promise<JsonObject> {
+  return parseObject(await readText(file, { expected: 'a JSON object', remedy }), { where: file, remedy });
+}
+
+/** As `readJsonObject`; undefined where there is no such file. */
+export async function readJsonObjectIfPresent(
+  file: string,
+  { remedy = '' } = {},
+): Promise<JsonObject | undefined> {
+  const text = await readTextIfPresent(file);
+  return text === undefined ? undefined : parseObject(text, { where: file, remedy });
+}
+
+function parseObject(text: string, { where, remedy }: { where: string; remedy: string }): JsonObject {
+  const value = parseJson(text, { where, expected: 'a JSON object', remedy });
+  if (isJsonObject(value)) return value;
+  throw new TunebookError(withRemedy(`${where}: expected a JSON object, got ${kindOf(value)}.`, remedy));
+}
+
+async function readText(file: string, told: { expected?: string; remedy?: string }): Promise<string> {
   try {
-    text = await readFile(file, 'utf8');
+    return await readFile(file, 'utf8');
   } catch (error) {
+    const { expected = 'a readable file', remedy } = told;
     throw new TunebookError(
-      withRemedy(`${file}: expected a readable file, got an error (${messageOf(error)}).`, options.remedy),
+      withRemedy(`${file}: expected ${expected}, but the file cannot be read (${messageOf(error)}).`, remedy),
       { cause: error },
     );
   }
-  return checked(parseJson(text, { where: file, remedy: options.remedy }), { where: file, ...options });
-}
-
-/** As `readJson`; undefined where there is no such file. */
-export async function readJsonIfPresent<T>(
-  file: string,
-  options: ReadJsonOptions<T>,
-): Promise<T | undefined> {
-  const text = await readTextIfPresent(file);
-  if (text === undefined) return undefined;
-  return checked(parseJson(text, { where: file, remedy: options.remedy }), { where: file, ...options });
 }
 
 function checked<T>(value: unknown, check: { where: string } & ReadJsonOptions<T>): T {

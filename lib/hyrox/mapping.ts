@@ -4,6 +4,7 @@
  */
 import fs from 'node:fs';
 import { z } from 'zod';
+import { parseJson } from '../files';
 import { messageOf, TunebookError } from '../types';
 import type { AnswerTemplates } from './templates';
 
@@ -73,9 +74,10 @@ const schema: z.ZodType<DatasetMapping> = z.strictObject({
 export function readMapping(file: string): DatasetMapping {
   let value: unknown;
   try {
-    value = JSON.parse(fs.readFileSync(file, 'utf8'));
+    value = parseJson(fs.readFileSync(file, 'utf8'), { where: file, expected: 'a mapping file in JSON' });
   } catch (error) {
-    throw new TunebookError(`${file}: expected a mapping file in JSON (${messageOf(error)})`);
+    if (error instanceof TunebookError) throw error;
+    throw new TunebookError(`${file}: expected a mapping file, but it cannot be read (${messageOf(error)})`);
   }
   const parsed = schema.safeParse(value);
   if (!parsed.success) {

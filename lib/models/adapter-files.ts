@@ -1,11 +1,10 @@
 /**
  * LoRA adapters as PEFT saves them: adapter_config.json and adapter_model.safetensors.
  */
-import { promises as fs } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
 import { TunebookError } from '../types';
-import { writeFileAtomic } from '../files';
+import { readJson, writeFileAtomic } from '../files';
 import type { CausalLM } from './run/causal-lm';
 import { matchStateDict, openCheckpoint, writeCheckpoint } from '../checkpoint';
 import { LoraAdapter } from './lora/lora';
@@ -125,18 +124,11 @@ function adapterFor(model: CausalLM, config: LoraConfig, folder: string): LoraAd
 }
 
 async function readConfig(file: string): Promise<LoraConfig> {
-  const text = await fs.readFile(file, 'utf8').catch((cause: unknown) => {
-    throw new TunebookError(`${file}: expected a PEFT adapter's configuration, got no readable file.`, {
-      cause,
-    });
+  const c = await readJson(file, {
+    schema: fileSchema,
+    expected: 'a LoRA adapter of a kind that tunebook computes',
+    remedy: 'Save the adapter again, with PEFT or tunebook.',
   });
-  const parsed = fileSchema.safeParse(parseJson(file, text));
-  if (!parsed.success) {
-    throw new TunebookError(
-      `${file}: expected a LoRA adapter of a kind that tunebook computes.\n${z.prettifyError(parsed.error)}`,
-    );
-  }
-  const c = parsed.data;
   return new LoraConfig({
     r: c.r,
     loraAlpha: c.lora_alpha,
@@ -148,12 +140,4 @@ async function readConfig(file: string): Promise<LoraConfig> {
     useRslora: c.use_rslora,
     useDora: c.use_dora,
   });
-}
-
-function parseJson(file: string, text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw new TunebookError(`${file}: expected JSON, got something else. Save the adapter again.`, { cause });
-  }
 }

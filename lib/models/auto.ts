@@ -1,7 +1,6 @@
 /**
  * Models from folders and to folders: Hugging Face checkpoints in and out.
  */
-import { promises as fs } from 'node:fs';
 import path from 'node:path';
 import { createEngine } from '../engine';
 import type { Engine, EngineOptions } from '../engine';
@@ -10,7 +9,7 @@ import { tunebookEnvironment } from '../environment';
 import { TunebookError } from '../types';
 import { sizeOf } from '../tensor';
 import type { Architecture } from './families/architecture';
-import { writeFileAtomic } from '../files';
+import { readJsonObject, writeFileAtomic } from '../files';
 import { CausalLM } from './run/causal-lm';
 import { openCheckpoint, writeCheckpoint } from '../checkpoint';
 import { gpt2 } from './families/gpt2';
@@ -58,7 +57,9 @@ export const AutoModelForCausalLM = {
     const { engine, quantizationConfig, dtype, deviceMap, maxMemory, offloadFolder, onPlan, ...hub } =
       options;
     const folder = await resolveModelFolder(idOrFolder, hub);
-    const config = await readConfig(folder);
+    const config = await readJsonObject(path.join(folder, 'config.json'), {
+      remedy: 'Download or save the model again.',
+    });
     const architecture = architectureOf(config);
     const checkpoint = await openCheckpoint(folder);
     const isForGpu = typeof maxMemory === 'object' && maxMemory.gpu !== undefined;
@@ -138,32 +139,10 @@ export async function savePretrained(
   return ['config.json', ...files];
 }
 
-async function readConfig(folder: string): Promise<Record<string, unknown>> {
-  const file = path.join(folder, 'config.json');
-  let text: string;
-  try {
-    text = await fs.readFile(file, 'utf8');
-  } catch (error) {
-    throw new TunebookError(`${file}: expected the model's configuration, got no readable file.`, {
-      cause: error,
-    });
-  }
-  try {
-    const parsed: unknown = JSON.parse(text);
-    if (typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed))
-      return parsed as Record<string, unknown>;
-  } catch {
-    // Told below: not JSON and not an object have the same remedy.
-  }
-  throw new TunebookError(
-    `${file}: expected a JSON object, got something else. Download or save the model again.`,
-  );
-}
-
 /** What a checkpoint says of its own quantization counts; another one cannot be asked of it. */
 function quantizationOf(
   folder: string,
-  config: Record<string, unknown>,
+  config: Readonly<Record<string, unknown>>,
   asked: BitsAndBytesConfig | undefined,
 ): BitsAndBytesConfig | undefined {
   if (config.quantization_config === undefined || config.quantization_config === null) return asked;

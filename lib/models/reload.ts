@@ -1,8 +1,8 @@
 /**
  * A saved model loaded again beside the one that it was saved from, to compare the two before hours depend on it.
  */
-import { promises as fs } from 'node:fs';
 import path from 'node:path';
+import { readJsonObject } from '../files';
 import { TunebookError } from '../types';
 import { loadAdapter } from './adapter-files';
 import { architectureOf } from './auto';
@@ -31,10 +31,7 @@ export async function withReloaded<T>(
       model.setAdapter(own);
     }
   }
-  const config = JSON.parse(await fs.readFile(path.join(folder, 'config.json'), 'utf8')) as Record<
-    string,
-    unknown
-  >;
+  const config = await readJsonObject(path.join(folder, 'config.json'));
   // The stored type may be another one; whatever makes the model must be the same.
   const saved = architectureOf(config).toJson();
   const wrong = Object.entries(model.architecture.toJson())

@@ -4,7 +4,7 @@
  * built-in or downloaded) and the library that encodes.
  */
 import { join } from 'node:path';
-import { isFile, isJsonObject, jsonObjectSchema, readJsonIfPresent, readTextIfPresent } from '../files';
+import { isFile, isJsonObject, readJsonObjectIfPresent, readTextIfPresent } from '../files';
 import type { JsonObject } from '../files';
 import { TunebookError } from '../types';
 import { byteLevelTokenizerJson, parseMerges, parseVocabulary } from './gpt2-files';
@@ -32,10 +32,10 @@ export async function hasTokenizer(folder: string): Promise<boolean> {
 export async function readTokenizerFiles(folder: string): Promise<TokenizerFiles> {
   const tokenizerJson = await readTokenizerJson(folder);
   const config: Record<string, unknown> = {
-    ...(await readJsonObject(join(folder, 'tokenizer_config.json'))),
+    ...(await readObject(join(folder, 'tokenizer_config.json'))),
   };
-  const specialMap = (await readJsonObject(join(folder, 'special_tokens_map.json'))) ?? {};
-  const modelConfig = (await readJsonObject(join(folder, 'config.json'))) ?? {};
+  const specialMap = (await readObject(join(folder, 'special_tokens_map.json'))) ?? {};
+  const modelConfig = (await readObject(join(folder, 'config.json'))) ?? {};
   for (const name of SPECIAL_NAMES) {
     const key = `${name}_token`;
     const token =
@@ -79,7 +79,7 @@ export function vocabularyOf(tokenizerJson: JsonObject): Map<string, number> {
 
 async function readTokenizerJson(folder: string): Promise<JsonObject> {
   const path = join(folder, 'tokenizer.json');
-  const json = await readJsonObject(path);
+  const json = await readObject(path);
   if (json !== undefined) {
     if (!isJsonObject(json.model)) {
       throw new TunebookError(
@@ -91,7 +91,7 @@ async function readTokenizerJson(folder: string): Promise<JsonObject> {
   }
   const vocabularyPath = join(folder, 'vocab.json');
   const mergesPath = join(folder, 'merges.txt');
-  const vocabulary = await readJsonObject(vocabularyPath);
+  const vocabulary = await readObject(vocabularyPath);
   const merges = await readTextIfPresent(mergesPath);
   if (vocabulary === undefined || merges === undefined) {
     throw new TunebookError(
@@ -129,7 +129,6 @@ function addedTokens(tokenizerJson: JsonObject): { content: string; id: number; 
   );
 }
 
-function readJsonObject(file: string): Promise<JsonObject | undefined> {
-  const remedy = 'The file is damaged or cut short: fetch it again.';
-  return readJsonIfPresent(file, { schema: jsonObjectSchema, remedy });
+function readObject(file: string): Promise<JsonObject | undefined> {
+  return readJsonObjectIfPresent(file, { remedy: 'The file is damaged or cut short: fetch it again.' });
 }

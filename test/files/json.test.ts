@@ -3,7 +3,7 @@ import { promises as fs } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { z } from 'zod';
-import { jsonObjectSchema, parseJson, readJson, readJsonIfPresent } from '../../lib/files';
+import { parseJson, readJson, readJsonObject, readJsonObjectIfPresent } from '../../lib/files';
 import { temporaryFolder } from '../support/temporary-folder';
 
 const FAULTS: [title: string, text: string, line: number, column: number][] = [
@@ -25,7 +25,7 @@ for (const [title, text, line, column] of FAULTS) {
     assert.throws(() => parseJson(text, { where: 'a.json', remedy: 'Save it again.' }), {
       name: 'TunebookError',
       message: new RegExp(
-        `^a\\.json: expected JSON, got ${text.length} characters that are not \\(line ${line}, column ${column}: [^]+\\)\\. Save it again\\.$`,
+        `^a\\.json: expected JSON, got ${text.length} characters that are none \\(line ${line}, column ${column}: [^]+\\)\\. Save it again\\.$`,
       ),
     });
   });
@@ -36,12 +36,14 @@ test('what a file holds is checked against its schema', async (t) => {
   const schema = z.object({ a: z.number() });
   await assert.rejects(readJson(file, { schema, remedy: 'Make it.' }), {
     name: 'TunebookError',
-    message: /a\.json: expected a readable file, got an error \(ENOENT.*\)\. Make it\.$/,
+    message: /a\.json: expected a readable file, but the file cannot be read \(ENOENT.*\)\. Make it\.$/,
   });
-  assert.equal(await readJsonIfPresent(file, { schema }), undefined);
+  assert.equal(await readJsonObjectIfPresent(file), undefined);
+  await assert.rejects(readJsonObject(file), /a\.json: expected a JSON object, but .*ENOENT/);
   await fs.writeFile(file, '\uFEFF{"a": 1}');
   assert.deepEqual(await readJson(file, { schema }), { a: 1 });
-  assert.deepEqual(await readJsonIfPresent(file, { schema }), { a: 1 });
+  assert.deepEqual(await readJsonObject(file), { a: 1 });
+  assert.deepEqual(await readJsonObjectIfPresent(file), { a: 1 });
   await fs.writeFile(file, '{"a": "1"}');
   await assert.rejects(readJson(file, { schema, remedy: 'Mend it.' }), {
     name: 'TunebookError',
@@ -53,9 +55,6 @@ test('what a file holds is checked against its schema', async (t) => {
   );
   for (const text of ['[]', 'null', '1']) {
     await fs.writeFile(file, text);
-    await assert.rejects(
-      readJson(file, { schema: jsonObjectSchema }),
-      /a\.json: expected a JSON object, got (a list|null|number)\.$/,
-    );
+    await assert.rejects(readJsonObject(file), /a\.json: expected a JSON object, got (a list|null|1)\.$/);
   }
 });

@@ -228,7 +228,7 @@ describe('folders', () => {
   });
 
   const damaged: [string, Record<string, string>, RegExp][] = [
-    ['empty file', { 'tokenizer.json': '' }, /tokenizer\.json: expected JSON, got 0 characters/],
+    ['empty file', { 'tokenizer.json': '' }, /tokenizer\.json: expected a JSON object, got 0 characters/],
     ['cut short', { 'tokenizer.json': tinyTokenizer().slice(0, 90) }, /damaged or cut short/],
     [
       'another file',

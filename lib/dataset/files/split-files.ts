@@ -7,7 +7,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { messageOf, TunebookError } from '../../types';
-import { writeFileAtomic } from '../../files';
+import { parseJson, writeFileAtomic } from '../../files';
 import { loadRecords } from './records';
 import { SPLIT_DEFAULTS } from '../splits';
 import type { DataRecord, SplitFile, SplitManifest, SplitOptions, Splits } from '../types';
@@ -91,17 +91,9 @@ async function loadOne(folder: string, expected: SplitFile): Promise<DataRecord[
 
 async function readManifest(path: string): Promise<SplitManifest> {
   const text = (await readBytes(path)).toString('utf8');
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    throw new TunebookError(`${path}: expected JSON, got something else. Split again.`);
-  }
-  const parsed = manifestSchema.safeParse(value);
-  if (!parsed.success) {
-    throw new TunebookError(`${path}: is no manifest of splits:\n${z.prettifyError(parsed.error)}`);
-  }
-  return parsed.data;
+  const parsed = manifestSchema.safeParse(parseJson(text, { where: path, remedy: 'Split again.' }));
+  if (parsed.success) return parsed.data;
+  throw new TunebookError(`${path}: is no manifest of splits:\n${z.prettifyError(parsed.error)}`);
 }
 
 async function readBytes(path: string): Promise<Buffer> {

@@ -4,7 +4,7 @@
  */
 import { promises as fs } from 'node:fs';
 import path from 'node:path';
-import { writeFileAtomic } from '../../files';
+import { readJsonObject, writeFileAtomic } from '../../files';
 import {
   openCheckpoint,
   openSafetensors,
@@ -89,7 +89,7 @@ export async function readTrainerCheckpoint(
   if (fault !== undefined) {
     throw new TunebookError(`${folder}: expected a whole checkpoint, but ${fault}. Resume from another one.`);
   }
-  const changed = changesOf(await readJson(path.join(folder, 'training_args.json')), content.identity);
+  const changed = changesOf(await readJsonObject(path.join(folder, 'training_args.json')), content.identity);
   if (changed.length > 0) {
     const list = `${folder}: the run that it belongs to was another one:\n${changed.join('\n')}\n`;
     if (options.ignoreChanges !== true) {
@@ -100,7 +100,7 @@ export async function readTrainerCheckpoint(
     }
     options.warn?.(`${list}Going on all the same (ignoreChanges).`);
   }
-  const state = progressFromJson(await readJson(path.join(folder, STATE)));
+  const state = progressFromJson(await readJsonObject(path.join(folder, STATE)));
   await loadWeights(content.model, folder);
   await loadOptimizer(content.optimizer, folder, state.globalStep, options);
   content.model.engine.device?.forget();
@@ -155,13 +155,6 @@ export async function loadWeights(model: CausalLM, folder: string): Promise<void
   } finally {
     await checkpoint.close();
   }
-}
-
-async function readJson(file: string): Promise<Record<string, unknown>> {
-  const parsed: unknown = JSON.parse(await fs.readFile(file, 'utf8'));
-  if (typeof parsed !== 'object' || parsed === null)
-    throw new TunebookError(`${file}: expected a JSON object.`);
-  return parsed as Record<string, unknown>;
 }
 
 async function writeJson(file: string, value: unknown): Promise<void> {
