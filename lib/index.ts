@@ -38,5 +38,5 @@ export * from './trainer';
 export * from './generation';
 export * from './eval';
 export * from './notebook';
-export { generateAnswers } from './cli/generate';
-export type { GenerateCommandOptions, GenerateCommandResult } from './cli/generate';
+export { generateAnswers } from './pretrained';
+export type { GenerateAnswersOptions, GeneratedAnswers } from './pretrained';

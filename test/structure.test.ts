@@ -16,7 +16,7 @@ const SHARED = ['types', 'tensor', 'environment'];
 const ROOMS: Record<string, { imports: readonly string[]; floors?: readonly string[] }> = {
   files: { imports: [] },
   random: { imports: [] },
-  display: { imports: ['files'] },
+  display: { imports: ['files'], floors: ['output', 'figures'] },
   engine: { imports: [], floors: ['graph', 'kernels', 'ops', 'contract', 'eager', 'compiled', 'tfjs-node'] },
   quantization: { imports: [] },
   checkpoint: { imports: ['files'] },
@@ -38,8 +38,8 @@ const ROOMS: Record<string, { imports: readonly string[]; floors?: readonly stri
   eval: { imports: ['files', 'display', 'generation', 'dataset'] },
   hyrox: { imports: ['files', 'random', 'dataset', 'eval'] },
   notebook: {
-    imports: ['files', 'display', 'trainer'],
-    floors: ['format', 'typescript', 'parameters', 'kernel', 'run', 'repair'],
+    imports: ['files', 'display', 'engine', 'trainer'],
+    floors: ['format', 'typescript', 'parameters', 'kernel', 'run', 'repair', 'doctor'],
   },
   cli: {
     imports: [

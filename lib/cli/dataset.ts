@@ -2,9 +2,10 @@
 import { InvalidArgumentError, Option } from 'commander';
 import type { Command } from 'commander';
 import { writeFileAtomic } from '../files';
-import { renderTable } from '../notebook';
+import { renderTable } from '../display';
 import { buildDataset } from '../hyrox';
 import type { BuildResult, Handling, ProblemKind } from '../hyrox';
+import { wholeNumber } from './call';
 
 /** What the command line gives. */
 export interface DatasetBuildOptions {
@@ -62,12 +63,6 @@ function readHandle(
       `expected kind=${HANDLINGS.join('|')}, the kind being one of ${Object.keys(kinds).join(', ')}`,
     );
   return { ...before, [kind]: handling };
-}
-
-function wholeNumber(text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 0) throw new InvalidArgumentError('expected a whole number from 0');
-  return value;
 }
 
 /** One row for each kind of problem. */

@@ -1,65 +1,40 @@
 /** `tunebook run`: one notebook or several, the live view, Ctrl-C, and the list of what was written. */
 import path from 'node:path';
+import type { Command } from 'commander';
+import { formatDuration, formatSize } from '../display';
+import { writeFileAtomicSync } from '../files';
+import { readNotebook } from '../notebook/format';
+import { collectParameters, describeParameters, notebookParameters } from '../notebook/parameters';
+import type { GivenParameters } from '../notebook/parameters';
+import {
+  earlierDurations,
+  inParallel,
+  jsonSummary,
+  junitReport,
+  listFiles,
+  notebookToHtml,
+  onStopSignals,
+  outputPlaces,
+  runNotebook,
+} from '../notebook/run';
+import type { RunResult } from '../notebook/run';
 import { TunebookError } from '../types';
-import { notebookToHtml } from '../notebook/run/html-report';
-import { readNotebook, writeFileAtomic } from '../notebook/format/nbformat';
-import { listFiles, outputPlaces } from '../notebook/run/output-places';
-import { checkParameters, describeParameters, notebookParameters } from '../notebook/parameters/parameters';
-import type { GivenParameters } from '../notebook/parameters/parameters';
-import { parametersFromEnvironment, readParameterFile } from '../notebook/parameters/parameter-files';
+import { collect, count, limitsOf, readAssignments, seconds, WrongCallError } from './call';
+import type { LimitOptions } from './call';
 import { openPipes } from './run-pipes';
-import { inParallel, jsonSummary, junitReport } from '../notebook/run/run-summary';
-import { runNotebook } from '../notebook/run/runner';
-import type { CellResult, RunOptions, RunResult } from '../notebook/run/runner';
-import { onStopSignals } from '../notebook/run/stop-signals';
-import { formatDuration, formatSize, makeRunView } from './terminal-view';
+import { makeRunView } from './terminal-view';
 
 /** What the command line gives. */
-export interface RunCommandOptions {
+export interface RunCommandOptions extends LimitOptions {
   readonly param?: readonly string[];
   readonly output?: string;
-  readonly timeout?: number;
-  readonly cellTimeout?: number;
-  readonly startTimeout?: number;
-  readonly cwd?: string;
-  readonly from?: number;
-  readonly until?: number;
   readonly listParams?: boolean;
-  readonly prepareOnly?: boolean;
   readonly paramsFile?: string;
   readonly html?: boolean;
-  readonly resume?: boolean;
   readonly junit?: string;
   readonly summary?: string;
   /** Notebooks that run at a time. */
   readonly jobs?: number;
-}
-
-/** The command was called in a way that cannot be meant: exit status 2. */
-export class WrongCallError extends TunebookError {
-  override name = 'WrongCallError';
-}
-
-/** Reads `name=value` arguments. @throws WrongCallError for other texts */
-export function readAssignments(texts: readonly string[]): Record<string, string> {
-  const values: Record<string, string> = {};
-  for (const text of texts) {
-    const at = text.indexOf('=');
-    if (at < 1) throw new WrongCallError(`${text}: expected name=value`);
-    values[text.slice(0, at)] = text.slice(at + 1);
-  }
-  return values;
-}
-
-/** How long each cell took in the run that the output file holds, if that went well. */
-function earlierDurations(file: string): number[] {
-  try {
-    const record = readNotebook(file).metadata.tunebook as { cells?: CellResult[] } | undefined;
-    const cells = record?.cells ?? [];
-    return cells.every(({ status }) => status === 'ok') ? cells.map(({ durationMs }) => durationMs) : [];
-  } catch {
-    return [];
-  }
 }
 
 function reportEnd(result: RunResult): void {
@@ -84,39 +59,11 @@ function endText(result: RunResult): string {
 }
 
 /** Parameters of a notebook from the environment, a file and the command line; the later ones win. */
-export function givenParameters(
+export function parametersOf(
   notebook: string,
-  options: Pick<RunCommandOptions, 'param' | 'paramsFile'>,
+  { param = [], paramsFile }: Pick<RunCommandOptions, 'param' | 'paramsFile'>,
 ): GivenParameters {
-  const assigned = readAssignments(options.param ?? []);
-  const declared = notebookParameters(readNotebook(notebook));
-  // The environment may be meant for another notebook: what this one does not have is passed over.
-  const fromEnvironment = Object.entries(parametersFromEnvironment()).filter(([name]) =>
-    declared.some((parameter) => parameter.name === name),
-  );
-  return {
-    ...checkParameters(declared, Object.fromEntries(fromEnvironment), true),
-    ...(options.paramsFile === undefined
-      ? {}
-      : checkParameters(declared, readParameterFile(options.paramsFile), false)),
-    ...checkParameters(declared, assigned, true),
-  };
-}
-
-/** What the command line says of a run's limits and place. */
-export function limitsOf(options: RunCommandOptions): Partial<RunOptions> {
-  const ms = (seconds: number | undefined, name: keyof RunOptions): Partial<RunOptions> =>
-    seconds === undefined ? {} : { [name]: seconds * 1000 };
-  return {
-    ...ms(options.timeout, 'timeoutMs'),
-    ...ms(options.cellTimeout, 'cellTimeoutMs'),
-    ...ms(options.startTimeout, 'startTimeoutMs'),
-    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-    ...(options.resume ? { resume: true } : {}),
-    ...(options.prepareOnly ? { prepareOnly: true } : {}),
-    ...(options.from === undefined ? {} : { from: options.from }),
-    ...(options.until === undefined ? {} : { until: options.until }),
-  };
+  return collectParameters(notebook, { file: paramsFile, texts: readAssignments(param) });
 }
 
 /** Puts a page beside an executed notebook. */
@@ -126,9 +73,9 @@ function writeHtml(output: string): void {
 }
 
 /** Writes a file for readers. @throws TunebookError when that is not possible */
-export function writeReport(file: string, content: string): void {
+function writeReport(file: string, content: string): void {
   try {
-    writeFileAtomic(file, content);
+    writeFileAtomicSync(file, content);
   } catch (error) {
     throw new TunebookError(`${file}: cannot be written (${(error as NodeJS.ErrnoException).code})`);
   }
@@ -150,7 +97,7 @@ async function runOne(notebook: string, options: RunCommandOptions): Promise<Run
   const signals = onStopSignals((text) => view.take({ type: 'note', text }));
   let file = pipes.output ?? outputPlaces(pipes.notebook).file;
   try {
-    const parameters = givenParameters(pipes.notebook, options);
+    const parameters = parametersOf(pipes.notebook, options);
     const places = outputPlaces(
       pipes.notebook,
       pipes.toStdout ? undefined : (pipes.output ?? undefined),
@@ -205,7 +152,7 @@ async function runSeveral(notebooks: readonly string[], options: RunCommandOptio
           notebook,
           output: file,
           outputFolder: folder,
-          parameters: givenParameters(notebook, options),
+          parameters: parametersOf(notebook, options),
           interrupt: signals.interrupt,
           kill: signals.kill,
         });
@@ -232,7 +179,7 @@ function checkCall(notebooks: readonly string[], options: RunCommandOptions): vo
 }
 
 /** Runs the command. @returns the exit status: 0 ok, 1 failed, 130 interrupted */
-export async function runCommand(notebooks: readonly string[], options: RunCommandOptions): Promise<number> {
+async function runCommand(notebooks: readonly string[], options: RunCommandOptions): Promise<number> {
   checkCall(notebooks, options);
   if (options.listParams) {
     for (const notebook of notebooks)
@@ -244,4 +191,38 @@ export async function runCommand(notebooks: readonly string[], options: RunComma
   if (options.junit !== undefined) writeReport(options.junit, junitReport(results));
   if (options.summary !== undefined) writeReport(options.summary, jsonSummary(results));
   return Math.max(...results.map(({ exitStatus }) => exitStatus));
+}
+
+/** Adds `run` to the program. */
+export function addRunCommand(program: Command): void {
+  program
+    .command('run')
+    .description('run a notebook from top to bottom, without Jupyter and without Python')
+    .argument('<notebooks...>', 'the notebooks, which are not changed; - for the standard input')
+    .option('-p, --param <name=value>', 'set a parameter (repeatable); checked against its type', collect, [])
+    .option(
+      '-o, --output <file>',
+      'the executed notebook, {name} for a parameter, - for the standard output (default: outputs/NAME/NAME.ipynb)',
+    )
+    .option('--timeout <seconds>', 'limit for the whole run', seconds)
+    .option('--cell-timeout <seconds>', 'limit for each cell', seconds)
+    .option(
+      '--start-timeout <seconds>',
+      'limit for each of three tries to start the kernel (default: 10)',
+      seconds,
+    )
+    .option('--cwd <folder>', "folder that the code runs in (default: the notebook's)")
+    .option('--from <cell>', 'number of the first cell to run, counting all cells', count)
+    .option('--until <cell>', 'number of the last cell to run', count)
+    .option('--list-params', 'show the parameters with types and defaults, and run nothing')
+    .option('--prepare-only', 'write the notebook with its parameters, and run nothing')
+    .option('--params-file <file>', 'parameters from a .json or .yaml file; -p wins')
+    .option('--resume', 'go on from the cell where the earlier run failed')
+    .option('--html', 'also write the executed notebook as a page that opens offline')
+    .option('--junit <file>', "write JUnit's report, a test case for each cell")
+    .option('--summary <file>', 'write a summary as JSON')
+    .option('-j, --jobs <count>', 'notebooks that run at a time', count)
+    .action(async (notebooks: string[], options: RunCommandOptions) => {
+      process.exitCode = await runCommand(notebooks, options);
+    });
 }

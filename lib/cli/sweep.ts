@@ -1,13 +1,13 @@
 /** `tunebook sweep`: the grid from flags and files, a line for each run, the comparison. */
 import fs from 'node:fs';
 import path from 'node:path';
-import { TunebookError } from '../types';
-import { readParameterFile } from '../notebook/parameters/parameter-files';
-import { givenParameters, limitsOf, readAssignments, WrongCallError } from './run';
+import type { Command } from 'commander';
+import { formatDuration } from '../display';
+import { readGridFile } from '../notebook/parameters';
+import { gridValues, onStopSignals, sweepNotebook } from '../notebook/run';
+import { collect, count, limitsOf, readAssignments, seconds, WrongCallError } from './call';
+import { parametersOf } from './run';
 import type { RunCommandOptions } from './run';
-import { onStopSignals } from '../notebook/run/stop-signals';
-import { gridValues, sweepNotebook } from '../notebook/run/sweep';
-import { formatDuration } from './terminal-view';
 
 /** What the command line of `sweep` gives. */
 export interface SweepCommandOptions extends Omit<
@@ -19,22 +19,9 @@ export interface SweepCommandOptions extends Omit<
   readonly metric?: string;
 }
 
-/** The grid of a file: for each parameter a list of values. */
-function gridOfFile(file: string): Record<string, string[]> {
-  const grid: Record<string, string[]> = {};
-  for (const [name, values] of Object.entries(readParameterFile(file))) {
-    if (!Array.isArray(values))
-      throw new TunebookError(`${file}: ${name}: expected a list of values, got ${JSON.stringify(values)}`);
-    grid[name] = (values as unknown[]).map((value) =>
-      typeof value === 'string' ? value : JSON.stringify(value),
-    );
-  }
-  return grid;
-}
-
 /** Runs a sweep. @returns the exit status: 0 when all runs went well, 130 when it was interrupted */
-export async function sweepCommand(notebook: string, options: SweepCommandOptions): Promise<number> {
-  const grid: Record<string, string[]> = options.gridFile === undefined ? {} : gridOfFile(options.gridFile);
+async function sweepCommand(notebook: string, options: SweepCommandOptions): Promise<number> {
+  const grid: Record<string, string[]> = options.gridFile === undefined ? {} : readGridFile(options.gridFile);
   const flags = readAssignments(options.grid);
   for (const [name, values] of Object.entries(flags)) grid[name] = gridValues(values);
   if (Object.keys(grid).length === 0)
@@ -45,7 +32,7 @@ export async function sweepCommand(notebook: string, options: SweepCommandOption
     const runs = await sweepNotebook({
       notebook,
       grid,
-      parameters: givenParameters(notebook, options),
+      parameters: parametersOf(notebook, options),
       folder,
       ...(options.jobs === undefined ? {} : { jobs: options.jobs }),
       ...(options.metric === undefined ? {} : { metric: options.metric }),
@@ -63,4 +50,31 @@ export async function sweepCommand(notebook: string, options: SweepCommandOption
   } finally {
     signals.off();
   }
+}
+
+/** Adds `sweep` to the program. */
+export function addSweepCommand(program: Command): void {
+  program
+    .command('sweep')
+    .description('run a notebook over a grid of parameters and compare the runs')
+    .argument('<notebook>')
+    .option('-g, --grid <name=value,value...>', 'a parameter and its values (repeatable)', collect, [])
+    .option('--grid-file <file>', 'the grid from a .json or .yaml file, a list for each name; -g wins')
+    .option('-p, --param <name=value>', 'a parameter of all runs (repeatable)', collect, [])
+    .option('--params-file <file>', 'parameters of all runs from a .json or .yaml file; -p wins')
+    .option('-o, --output <folder>', 'folder of the sweep (default: outputs/NAME-sweep)')
+    .option('--metric <name>', "the metric to draw, from the runs' metrics.json")
+    .option('-j, --jobs <count>', 'runs at a time', count)
+    .option('--timeout <seconds>', 'limit for each run', seconds)
+    .option('--cell-timeout <seconds>', 'limit for each cell', seconds)
+    .option(
+      '--start-timeout <seconds>',
+      'limit for each of three tries to start a kernel (default: 10)',
+      seconds,
+    )
+    .option('--cwd <folder>', "folder that the code runs in (default: the notebook's)")
+    .option('--resume', 'keep the runs that went well, go on with the others')
+    .action(async (notebook: string, options: SweepCommandOptions) => {
+      process.exitCode = await sweepCommand(notebook, options);
+    });
 }

@@ -3,9 +3,9 @@
  * output, its progress and the time, rewritten in place; plain lines otherwise (CI, a file).
  */
 import { stripVTControlCharacters } from 'node:util';
-import { foldCarriageReturns } from '../notebook/run/cell-outputs';
-import { cellTitle } from '../notebook/run/executed-copy';
-import type { CellResult, RunEvent } from '../notebook/run/runner';
+import { formatDuration } from '../display';
+import { cellTitle, foldCarriageReturns } from '../notebook/run';
+import type { CellResult, RunEvent } from '../notebook/run';
 
 /** Where a view writes; `process.stdout` is one. */
 export interface ViewStream {
@@ -18,29 +18,6 @@ export interface ViewStream {
 export interface RunView {
   take(event: RunEvent): void;
   close(): void;
-}
-
-/** A duration as people read it: `0.4 s`, `12 s`, `3:05 min`, `1:02:03 h`. */
-export function formatDuration(ms: number): string {
-  if (ms < 9_950) return `${(ms / 1000).toFixed(1)} s`;
-  const s = Math.round(ms / 1000);
-  const two = (n: number): string => String(n).padStart(2, '0');
-  if (s < 60) return `${s} s`;
-  if (s < 3600) return `${Math.floor(s / 60)}:${two(s % 60)} min`;
-  return `${Math.floor(s / 3600)}:${two(Math.floor(s / 60) % 60)}:${two(s % 60)} h`;
-}
-
-/** A size as people read it: `812 B`, `4.2 kB`, `11.9 MB`. */
-export function formatSize(bytes: number): string {
-  if (bytes < 1000) return `${bytes} B`;
-  const units = ['kB', 'MB', 'GB', 'TB'];
-  let value = bytes / 1000;
-  let unit = 0;
-  while (value >= 999.95 && unit < units.length - 1) {
-    value /= 1000;
-    unit++;
-  }
-  return `${value.toFixed(1)} ${units[unit]}`;
 }
 
 const LIVE_LINES = 6;

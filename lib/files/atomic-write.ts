@@ -1,9 +1,19 @@
 /**
  * Files that appear whole or not at all: written beside their place under a temporary name, flushed to
- * the disk, and renamed. Data sets, tokenizers, models, adapters, checkpoints and reports are saved through
- * here; notebooks, which are saved synchronously while a cell runs, have their own in `notebook`.
+ * the disk, and renamed. Data sets, tokenizers, models, adapters, checkpoints, reports and notebooks are saved
+ * through here.
  */
-import { promises as fs } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  promises as fs,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { randomBytes } from 'node:crypto';
 import { messageOf, TunebookError } from '../types';
@@ -102,6 +112,29 @@ export async function writeFileAtomic(
   });
   const staged = await stageFile(filePath, write);
   await staged.commit();
+}
+
+/**
+ * Writes a whole file, or leaves its place as it was: for what must be saved before anything else happens, an
+ * executed notebook for instance. An existing file keeps its permissions, and a link to it stays a link. Unlike
+ * `writeFileAtomic` it does not flush to the disk, and passes the file system's errors on as they are.
+ */
+export function writeFileAtomicSync(file: string, content: string | Uint8Array): void {
+  const there = existsSync(file);
+  const target = there ? realpathSync(file) : path.resolve(file);
+  mkdirSync(path.dirname(target), { recursive: true });
+  const temporary = path.join(
+    path.dirname(target),
+    `.${path.basename(target)}.${randomBytes(4).toString('hex')}.tmp`,
+  );
+  try {
+    writeFileSync(temporary, content);
+    if (there) chmodSync(temporary, statSync(target).mode);
+    renameSync(temporary, target);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
 }
 
 /**

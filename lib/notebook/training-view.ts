@@ -3,13 +3,8 @@
  * plain text elsewhere. A callback for the trainer.
  */
 import type { LogEntry, TrainerCallback } from '../trainer';
-import type { Figure } from '../display/figure';
-import { lineFigure } from '../display/figure';
-import { livePlot } from '../display/plot';
-import type { LivePlot } from '../display/plot';
-import { progressBar } from '../display/progress';
-import type { ProgressBar } from '../display/progress';
-import { showTable } from '../display/table';
+import { lineFigure, livePlot, progressBar, showTable } from '../display';
+import type { Figure, LivePlot, ProgressBar } from '../display';
 
 /** The training and evaluation loss over the steps of a run's log. */
 export function lossFigure(history: readonly LogEntry[], title = 'Loss'): Figure {

@@ -11,7 +11,6 @@ export type { OptimizerName, OptimizerOptions } from './optimizers/optimizers';
 export type { Optimizer } from './optimizers/optimizer-types';
 export { preflightRows, preflightText } from './state/preflight-report';
 export type { PreflightReport } from './state/preflight-report';
-export { formatDuration } from '../display/duration';
 export { consoleProgress, progressText } from './reports/progress';
 export { learningRateAt, SCHEDULES } from './optimizers/schedules';
 export type { ScheduleName, ScheduleOptions, ScheduleSettings } from './optimizers/schedules';

@@ -22,7 +22,7 @@ import {
 } from '../../lib/models';
 import type { CausalLM, DevicePlan, FromPretrainedOptions } from '../../lib/models';
 import { requireFreeSpace } from '../../lib/files';
-import type { GenerateCommandResult } from '../../lib/cli/generate';
+import type { GeneratedAnswers } from '../../lib/pretrained';
 import { BitsAndBytesConfig } from '../../lib/quantization';
 import { AutoTokenizer } from '../../lib/tokenizer';
 import type { Batch } from '../../lib/types';
@@ -71,7 +71,7 @@ export interface WholeBench {
   readonly offloaded: TrainingPhase;
   readonly offloadedOverInMemory: number;
   /** A fresh process: 4-bit checkpoint and adapter loaded, 8 tokens generated. */
-  readonly fresh: GenerateCommandResult;
+  readonly fresh: GeneratedAnswers;
 }
 
 interface PhaseRequest {
@@ -139,13 +139,13 @@ function inProcess<Result>(request: PhaseRequest): Result {
   return JSON.parse(printed) as Result;
 }
 
-function generateInProcess(folder: string): GenerateCommandResult {
+function generateInProcess(folder: string): GeneratedAnswers {
   const words = ['generate', '--model', path.join(folder, 'nf4'), '--adapter', path.join(folder, 'adapter')];
   const printed = execFileSync(process.execPath, [CLI, ...words, '-n', '8', '--json', 'The race was'], {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  return JSON.parse(printed) as GenerateCommandResult;
+  return JSON.parse(printed) as GeneratedAnswers;
 }
 
 /** Loads, trains and, the first time, saves the model in 4 bits and the adapter. */

@@ -4,8 +4,9 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import { after, describe, it } from 'node:test';
 import path from 'node:path';
-import { examine, findingsText } from '../../lib/cli/doctor';
-import type { Finding } from '../../lib/cli/doctor';
+import { findingsText } from '../../lib/cli/doctor';
+import { examine } from '../../lib/notebook/doctor';
+import type { Finding } from '../../lib/notebook/doctor';
 import { installKernel } from '../../lib/notebook/kernel/kernelspec';
 import { Workplace } from '../support/make-notebook';
 import { CLI } from '../support/paths';
@@ -14,7 +15,7 @@ describe('tunebook doctor', () => {
   const place = new Workplace();
   after(() => place.remove());
   const look = (env: NodeJS.ProcessEnv): ((subject: string) => Finding) => {
-    const findings = examine({ env: { HOME: place.folder, ...env } });
+    const findings = examine({ env: { HOME: place.folder, XDG_CACHE_HOME: place.folder, ...env } });
     return (subject) => {
       const found = findings.find((finding) => finding.subject.startsWith(subject));
       assert.ok(found, subject);

@@ -5,7 +5,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, describe, it } from 'node:test';
-import type { GenerateCommandResult } from '../../lib/cli/generate';
+import type { GeneratedAnswers } from '../../lib/pretrained';
 import { textGenerator } from '../../lib/generation';
 import { AutoModelForCausalLM, getPeftModel, LoraConfig, saveAdapter } from '../../lib/models';
 import { BitsAndBytesConfig } from '../../lib/quantization';
@@ -44,7 +44,7 @@ describe('tunebook generate', () => {
     for (const place of [[], ['--max-memory', '8.6MB', '--offload-folder', 'offload']]) {
       const run = tunebook(...common, ...place, '--json');
       assert.equal(run.status, 0, run.stderr);
-      const result = JSON.parse(run.stdout) as GenerateCommandResult;
+      const result = JSON.parse(run.stdout) as GeneratedAnswers;
       assert.deepEqual(result.answers, wanted);
       assert.ok(result.loadMs > 0 && result.generateMs > 0 && result.peakMemoryBytes > 50e6);
       assert.equal(run.stderr.includes('disk'), place.length > 0, run.stderr);
@@ -61,7 +61,7 @@ describe('tunebook generate', () => {
     for (const [words, message] of [
       [['-m', 'mistral-mini'], /expected a prompt, got none/],
       [['hello'], /expected --model or --adapter, got neither/],
-      [['-a', 'nowhere', 'hello'], /nowhere\/adapter_config\.json: expected a JSON file/],
+      [['-a', 'nowhere', 'hello'], /nowhere\/adapter_config\.json: expected a readable file/],
       [['-a', 'nameless', 'hello'], /base_model_name_or_path, got none\. Name the base with --model/],
       [['-m', 'mistral-mini', '--prompts', 'numbers.json'], /numbers\.json: expected a JSON array of texts/],
       [['-m', 'mistral-mini', '--max-memory', '8.6MB', '-q', 'nf4', 'hello'], /offloadFolder/],

@@ -1,10 +1,16 @@
 /** The short ways to figures, what they become, and the room that their texts get. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { barFigure, figureTitle, histogramFigure, lineFigure, styledFigure } from '../../lib/display/figure';
-import type { Figure } from '../../lib/display/figure';
-import { fitTexts, textWidth } from '../../lib/display/fit-text';
-import { renderFigure } from '../../lib/display/render-figure';
+import {
+  barFigure,
+  figureTitle,
+  histogramFigure,
+  lineFigure,
+  styledFigure,
+} from '../../lib/display/figures/figure';
+import type { Figure } from '../../lib/display/figures/figure';
+import { fitTexts, textWidth } from '../../lib/display/figures/fit-text';
+import { renderFigure } from '../../lib/display/figures/render-figure';
 
 const series = (name: string, length: number): { name: string; x: number[]; y: number[] } => {
   const x = Array.from({ length }, (_, i) => i);

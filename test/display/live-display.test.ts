@@ -1,11 +1,11 @@
 /** What changes while it is shown: in a kernel, by a clock that the test sets, and in a terminal. */
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it, mock } from 'node:test';
-import { displayHandle } from '../../lib/display/display';
-import { lineFigure } from '../../lib/display/figure';
-import type { Figure } from '../../lib/display/figure';
-import type { MimeBundle } from '../../lib/notebook/format/nbformat';
-import { livePlot } from '../../lib/display/plot';
+import { displayHandle } from '../../lib/display/output/display';
+import { lineFigure } from '../../lib/display/figures/figure';
+import type { Figure } from '../../lib/display/figures/figure';
+import type { MimeBundle } from '../../lib/display';
+import { livePlot } from '../../lib/display/figures/plot';
 import { lossFigure, trainingView } from '../../lib/notebook/training-view';
 import type { LogEntry } from '../../lib/trainer';
 import { sleep } from '../notebook/kernel/kernel-session';

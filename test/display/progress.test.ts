@@ -1,9 +1,10 @@
 /** Progress bars, by a clock that the test sets. */
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it, mock } from 'node:test';
-import type { MimeBundle } from '../../lib/notebook/format/nbformat';
-import { clockTime, progressBar } from '../../lib/display/progress';
-import type { ProgressBar } from '../../lib/display/progress';
+import type { MimeBundle } from '../../lib/display';
+import { progressBar } from '../../lib/display/output/progress';
+import { clockTime } from '../../lib/display/output/text';
+import type { ProgressBar } from '../../lib/display/output/progress';
 import { asGithub } from './github-filter';
 
 const bridge = Symbol.for('tunebook.kernel');

@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import * as danfo from 'danfojs-node';
-import { styledFigure } from '../../lib/display/figure';
+import { styledFigure } from '../../lib/display/figures/figure';
 import { notebookToHtml } from '../../lib/notebook/run/html-report';
-import { renderSamples } from '../../lib/display/samples';
-import { renderTable } from '../../lib/display/table';
+import { renderSamples } from '../../lib/display/output/samples';
+import { renderTable } from '../../lib/display/output/table';
 import { makeNotebook } from '../support/make-notebook';
 
 type Color = readonly [red: number, green: number, blue: number];

@@ -1,8 +1,8 @@
 /** Differences of two texts, and samples beside the truth: in a terminal, in Jupyter, and behind GitHub's filter. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { diffWords } from '../../lib/display/diff';
-import { renderDiff, renderSamples } from '../../lib/display/samples';
+import { diffWords } from '../../lib/display/output/diff';
+import { renderDiff, renderSamples } from '../../lib/display/output/samples';
 import { asGithub } from './github-filter';
 import { seeded } from '../notebook/repair/notebook-corpus';
 

@@ -1,8 +1,8 @@
 /** Tables: aligned text for a terminal, HTML that GitHub's filter leaves readable. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { cellText, plainText, renderTable } from '../../lib/display/table';
-import type { TableRows } from '../../lib/display/table';
+import { cellText, plainText, renderTable } from '../../lib/display/output/table';
+import type { TableRows } from '../../lib/display/output/table';
 import { asGithub } from './github-filter';
 
 describe('tables', () => {

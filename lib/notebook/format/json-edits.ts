@@ -1,5 +1,5 @@
 /** Edits of JSON text: members put in, taken out, replaced, with the commas that go with them. */
-import type { JsonMember, JsonNode } from './json-text';
+import type { JsonMember, JsonNode } from './json-node';
 
 /** Replaces the text from `start` to `end`. */
 export interface TextEdit {

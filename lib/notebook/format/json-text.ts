@@ -2,26 +2,7 @@
 import { TunebookError } from '../../types';
 import { applyEdits } from './json-edits';
 import type { TextEdit } from './json-edits';
-
-/** A value and where it stands: text from `start` to `end`. */
-export interface JsonNode {
-  readonly start: number;
-  readonly end: number;
-  /** Members of an object in order. */
-  readonly members?: readonly JsonMember[];
-  /** Elements of an array. */
-  readonly elements?: readonly JsonNode[];
-  /** Value of a string, number, boolean or null. */
-  readonly value?: unknown;
-}
-
-/** A member of an object; `start` is that of its key, `end` that of its value. */
-export interface JsonMember {
-  readonly key: string;
-  readonly start: number;
-  readonly end: number;
-  readonly node: JsonNode;
-}
+import type { JsonMember, JsonNode } from './json-node';
 
 /** An edit that makes JSON of what is nearly JSON. */
 export interface JsonMend extends TextEdit {

@@ -5,17 +5,15 @@
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import { createRequire } from 'node:module';
-import path from 'node:path';
 import type { ValidateFunction } from 'ajv';
 import type AjvDraft04 from 'ajv-draft-04';
+import type { MimeBundle } from '../../display';
+import { writeFileAtomicSync } from '../../files';
 import { TunebookError } from '../../types';
 import schema from './nbformat.v4.5.schema.json';
 
 /** A text as notebooks hold it: whole, or as lines that keep their line ends. */
 export type MultilineText = string | string[];
-
-/** Mime type to value: text, base64 or JSON. */
-export type MimeBundle = Record<string, unknown>;
 
 /** One output of a code cell. */
 export type CellOutput =
@@ -268,29 +266,7 @@ export function formatNotebook(notebook: Notebook): string {
   return `${JSON.stringify(notebook, null, 1)}\n`;
 }
 
-/**
- * Writes a file whole or not at all: beside its place first, then renamed. A file that is there keeps its
- * permissions, and a link to it stays a link.
- */
-export function writeFileAtomic(file: string, content: string | Uint8Array): void {
-  const there = fs.existsSync(file);
-  const target = there ? fs.realpathSync(file) : path.resolve(file);
-  fs.mkdirSync(path.dirname(target), { recursive: true });
-  const temporary = path.join(
-    path.dirname(target),
-    `.${path.basename(target)}.${randomBytes(4).toString('hex')}.tmp`,
-  );
-  try {
-    fs.writeFileSync(temporary, content);
-    if (there) fs.chmodSync(temporary, fs.statSync(target).mode);
-    fs.renameSync(temporary, target);
-  } catch (error) {
-    fs.rmSync(temporary, { force: true });
-    throw error;
-  }
-}
-
 /** Writes a notebook whole or not at all. */
 export function writeNotebook(file: string, notebook: Notebook): void {
-  writeFileAtomic(file, formatNotebook(notebook));
+  writeFileAtomicSync(file, formatNotebook(notebook));
 }

@@ -5,7 +5,7 @@
  */
 import { memberOf } from './json-edits';
 import { parseJsonText } from './json-text';
-import type { JsonNode } from './json-text';
+import type { JsonNode } from './json-node';
 
 /** Lines as Python's `splitlines(keepends=True)` has them. */
 function pythonLines(text: string): string[] {

@@ -5,8 +5,8 @@ import os from 'node:os';
 import path from 'node:path';
 import { TunebookError } from '../../types';
 import { kernelArgv, kernelProgram } from './kernel-client';
-import { KERNEL_NAME, PLOTLY_FILE } from '../format/kernel-names';
-import { writeFileAtomic } from '../format/nbformat';
+import { KERNEL_NAME, PLOTLY_FILE } from '../../display';
+import { writeFileAtomicSync } from '../../files';
 
 /** Where a kernelspec goes: the user's folder, an environment's prefix, or the system's. */
 export type KernelPlace =
@@ -69,7 +69,7 @@ export function installKernel(place: KernelPlace, env: NodeJS.ProcessEnv = proce
     metadata: { debugger: false },
   };
   try {
-    writeFileAtomic(path.join(folder, 'kernel.json'), `${JSON.stringify(spec, null, 2)}\n`);
+    writeFileAtomicSync(path.join(folder, 'kernel.json'), `${JSON.stringify(spec, null, 2)}\n`);
     const copied = path.join(folder, `.${PLOTLY_FILE}.${process.pid}`);
     fs.copyFileSync(fromHere.resolve('plotly.js-dist/plotly.js'), copied);
     fs.renameSync(copied, path.join(folder, PLOTLY_FILE));

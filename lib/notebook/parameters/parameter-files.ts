@@ -1,19 +1,9 @@
-/** Parameters from files and from the environment: JSON, YAML, `TUNEBOOK_PARAM_name`. */
+/** Parameters and grids of parameters from files: JSON, YAML. */
 import fs from 'node:fs';
 import path from 'node:path';
 import { TunebookError } from '../../types';
 import type { GivenParameters } from './parameters';
 import { readYaml } from './yaml-values';
-
-const PREFIX = 'TUNEBOOK_PARAM_';
-
-/** Parameters that the environment sets, as texts. */
-export function parametersFromEnvironment(env: NodeJS.ProcessEnv = process.env): Record<string, string> {
-  const values: Record<string, string> = {};
-  for (const [name, value] of Object.entries(env))
-    if (name.startsWith(PREFIX) && value !== undefined) values[name.slice(PREFIX.length)] = value;
-  return values;
-}
 
 /**
  * Reads a file of parameters by its ending: `.json`, `.yaml` or `.yml`.
@@ -38,4 +28,20 @@ export function readParameterFile(file: string): GivenParameters {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw new TunebookError(`${file}: expected an object of parameters`);
   return value as GivenParameters;
+}
+
+/**
+ * Reads a grid: for each parameter a list of values, as texts.
+ * @throws TunebookError when the file is not of that form
+ */
+export function readGridFile(file: string): Record<string, string[]> {
+  const grid: Record<string, string[]> = {};
+  for (const [name, values] of Object.entries(readParameterFile(file))) {
+    if (!Array.isArray(values))
+      throw new TunebookError(`${file}: ${name}: expected a list of values, got ${JSON.stringify(values)}`);
+    grid[name] = (values as unknown[]).map((value) =>
+      typeof value === 'string' ? value : JSON.stringify(value),
+    );
+  }
+  return grid;
 }

@@ -4,7 +4,7 @@ import { checkCellTypes, missingDependencies } from './check-types';
 import { fileText } from '../format/file-text';
 import { repeatedMembers } from '../format/json-edits';
 import { lineOf, parseJsonText } from '../format/json-text';
-import type { JsonNode } from '../format/json-text';
+import type { JsonNode } from '../format/json-node';
 import { isTypescript, notebookLanguage } from '../format/language';
 import { cellSource, joinText, validateNotebook } from '../format/nbformat';
 import type { Notebook, NotebookCell } from '../format/nbformat';

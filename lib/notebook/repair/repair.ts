@@ -8,7 +8,8 @@ import { fileText } from '../format/file-text';
 import { applyEdits } from '../format/json-edits';
 import { parseJsonText } from '../format/json-text';
 import type { JsonMend } from '../format/json-text';
-import { formatNotebook, validateNotebook, writeFileAtomic } from '../format/nbformat';
+import { formatNotebook, validateNotebook } from '../format/nbformat';
+import { writeFileAtomicSync } from '../../files';
 import type { Notebook } from '../format/nbformat';
 import { normalForm } from '../format/normal-form';
 import {
@@ -116,6 +117,6 @@ export function repairFile(file: string, normalise = false): RepairResult {
     );
   }
   if (fault !== '') result = { ...result, mended: [`${fault}: written as UTF-8`, ...result.mended] };
-  if (fault !== '' || result.text !== text) writeFileAtomic(file, result.text);
+  if (fault !== '' || result.text !== text) writeFileAtomicSync(file, result.text);
   return result;
 }

@@ -5,7 +5,7 @@
 import { memberEdits, memberOf, removeItems, repeatedMembers, replaceNode } from '../format/json-edits';
 import type { TextEdit } from '../format/json-edits';
 import { lineOf } from '../format/json-text';
-import type { JsonNode } from '../format/json-text';
+import type { JsonNode } from '../format/json-node';
 import { isWidgetState } from '../format/nbformat';
 import { idFor, upgradeOutput } from '../format/upgrade-notebook';
 

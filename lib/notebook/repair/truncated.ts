@@ -1,6 +1,6 @@
 /** A notebook file that ends in the middle (a full disk, a broken download): what is whole of it. */
 import { JsonTextError, readJson } from '../format/json-text';
-import type { JsonNode } from '../format/json-text';
+import type { JsonNode } from '../format/json-node';
 
 /** The file's own text up to its last whole cell, closed. */
 export interface Recovered {

@@ -4,7 +4,7 @@
  */
 import { memberEdits, memberOf, replaceNode } from '../format/json-edits';
 import type { TextEdit } from '../format/json-edits';
-import type { JsonNode } from '../format/json-text';
+import type { JsonNode } from '../format/json-node';
 import { wrongMetadata } from '../format/nbformat';
 import type { MetadataOf } from '../format/nbformat';
 import { cellsOf, valueOf } from './structure-repairs';

@@ -1,8 +1,8 @@
 /** Gathers what a kernel publishes into the outputs of cells, as a notebook keeps them. */
-import { splitText } from '../format/nbformat';
-import type { CellOutput, MimeBundle, NotebookCell } from '../format/nbformat';
+import type { MimeBundle } from '../../display';
+import { joinText, splitText } from '../format/nbformat';
+import type { CellOutput, NotebookCell } from '../format/nbformat';
 import type { PublishedMessage } from '../kernel/kernel-client';
-import { joinText } from '../format/nbformat';
 
 const JSON_MIME = /^application\/(?:.*\+)?json$/;
 

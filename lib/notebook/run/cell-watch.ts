@@ -1,6 +1,7 @@
 /** Watches a running cell: its heartbeat, limits of time and output, interrupts; stops it gently, then by force. */
 import type { KernelClient } from '../kernel/kernel-client';
-import type { RunOptions, RunStatus } from './runner';
+import { DEFAULT_MAX_OUTPUT_BYTES } from './run-types';
+import type { RunNotebookOptions, RunStatus } from './run-types';
 
 const CHECK_EVERY_MS = 500;
 const HEARTBEAT_PATIENCE_MS = 5000;
@@ -44,9 +45,6 @@ async function stopCell(
   await kernel.kill();
 }
 
-/** Default of `maxOutputBytes`. */
-export const DEFAULT_MAX_OUTPUT_BYTES = 64 * 2 ** 20;
-
 /** Why a cell is stopped. */
 export interface StopReason {
   readonly status: RunStatus;
@@ -58,7 +56,7 @@ export interface WatchedCell {
   readonly kernel: KernelClient;
   /** Settles when the cell is done. */
   readonly done: Promise<unknown>;
-  readonly options: RunOptions;
+  readonly options: RunNotebookOptions;
   readonly runStartMs: number;
   /** Who has put out more than `maxOutputBytes`: this cell, or by a timer an earlier one; null: nobody. */
   flooding(): string | null;

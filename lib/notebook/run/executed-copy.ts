@@ -1,6 +1,7 @@
 /** The executed notebook as a file: a copy of the source to be filled, and what points a reader to a failed cell. */
-import { cellTags, makeCell } from '../format/nbformat';
+import { cellTags, makeCell, readNotebook } from '../format/nbformat';
 import type { Notebook, NotebookCell } from '../format/nbformat';
+import type { CellResult } from './run-types';
 
 const ERROR_TAG = 'tunebook-error';
 
@@ -51,4 +52,15 @@ export function failureNote(number: number, message: string): NotebookCell {
     [ERROR_TAG],
   );
   return { ...note, id: 'tunebook-failure-note' };
+}
+
+/** How long each cell took in the run that an executed notebook holds, in ms; empty unless all went well. */
+export function earlierDurations(file: string): number[] {
+  try {
+    const record = readNotebook(file).metadata.tunebook as { cells?: CellResult[] } | undefined;
+    const cells = record?.cells ?? [];
+    return cells.every(({ status }) => status === 'ok') ? cells.map(({ durationMs }) => durationMs) : [];
+  } catch {
+    return [];
+  }
 }

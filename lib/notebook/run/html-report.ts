@@ -3,9 +3,10 @@
  * loaded from elsewhere. Scripts in outputs are left out; figures show their static image.
  */
 import { stripVTControlCharacters } from 'node:util';
-import { escapeHtml } from '../../display/display';
+import { escapeHtml } from '../../display';
+import type { MimeBundle } from '../../display';
 import { cellSource, joinText } from '../format/nbformat';
-import type { CellOutput, MimeBundle, Notebook } from '../format/nbformat';
+import type { CellOutput, Notebook } from '../format/nbformat';
 
 function inline(text: string): string {
   const codes: string[] = [];

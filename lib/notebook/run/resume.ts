@@ -10,7 +10,7 @@ import { loadTypescript } from '../typescript/load-typescript';
 import { cellSource, cellTags, readNotebook } from '../format/nbformat';
 import type { Notebook, NotebookCell } from '../format/nbformat';
 import type { ParameterValue } from '../parameters/parameter-types';
-import type { CellResult } from './runner';
+import type { CellResult } from './run-types';
 
 /** Which cells of the new run are left out, and why the others are not. */
 export interface ResumePlan {

@@ -1,12 +1,12 @@
 /** A run while it goes on: its results so far, and the executed notebook that is saved as it fills. */
 import fs from 'node:fs';
 import { TunebookError } from '../../types';
-import { DEFAULT_MAX_OUTPUT_BYTES } from './cell-watch';
 import { OutputCollector, savedOutputs } from './cell-outputs';
 import { anchorCell } from './executed-copy';
 import { writeNotebook } from '../format/nbformat';
 import type { Notebook, NotebookCell } from '../format/nbformat';
-import type { CellResult, RunEvent, RunOptions, RunStatus } from './runner';
+import { DEFAULT_MAX_OUTPUT_BYTES } from './run-types';
+import type { CellResult, RunEvent, RunNotebookOptions, RunStatus } from './run-types';
 
 const SAVE_EVERY_MS = 2000;
 /** Saving takes at most this part of the time: a large notebook is written less often. */
@@ -31,7 +31,7 @@ export class Run {
 
   /** @param record what the notebook's metadata tell of the run from its start */
   constructor(
-    readonly options: RunOptions,
+    readonly options: RunNotebookOptions,
     readonly notebook: Notebook,
     readonly record: () => Record<string, unknown>,
   ) {

@@ -1,6 +1,6 @@
 /** Summaries of runs for CI: JSON, and JUnit's XML with a test case for each code cell. */
 import { stripVTControlCharacters } from 'node:util';
-import type { RunResult } from './runner';
+import type { RunResult } from './run-types';
 
 const names: Record<string, string> = {
   '&': '&amp;',
@@ -46,19 +46,4 @@ export function junitReport(results: readonly RunResult[]): string {
 /** The results as JSON. */
 export function jsonSummary(results: readonly RunResult[]): string {
   return `${JSON.stringify({ ok: results.every(({ status }) => status === 'ok'), runs: results }, null, 2)}\n`;
-}
-
-/** Runs tasks, `limit` at a time, and gives their results in the order of the tasks. */
-export async function inParallel<T, R>(
-  tasks: readonly T[],
-  limit: number,
-  run: (task: T, index: number) => Promise<R>,
-): Promise<R[]> {
-  const results = new Array<R>(tasks.length);
-  let next = 0;
-  const worker = async (): Promise<void> => {
-    for (let i = next++; i < tasks.length; i = next++) results[i] = await run(tasks[i], i);
-  };
-  await Promise.all(Array.from({ length: Math.min(limit, tasks.length) }, worker));
-  return results;
 }

@@ -2,18 +2,18 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { TunebookError } from '../../types';
-import type { Figure } from '../../display/figure';
-import { readNotebook, writeFileAtomic } from '../format/nbformat';
+import { cellText, renderTable, saveFigure } from '../../display';
+import type { Figure } from '../../display';
+import { writeFileAtomicSync } from '../../files';
+import { readNotebook } from '../format/nbformat';
 import { checkParameters, notebookParameters } from '../parameters/parameters';
 import type { GivenParameters } from '../parameters/parameters';
 import type { ParameterValue } from '../parameters/parameter-types';
-import { saveFigure } from '../../display/plot';
 import { safeName } from './output-places';
 import { NothingLeftError, ResumeError } from './resume';
-import { inParallel } from './run-summary';
+import { inParallel } from './in-parallel';
 import { runNotebook } from './runner';
-import type { RunOptions, RunResult, RunStatus } from './runner';
-import { cellText, renderTable } from '../../display/table';
+import type { RunNotebookOptions, RunResult, RunStatus } from './run-types';
 
 /** Settings of a sweep. */
 export interface SweepOptions {
@@ -30,7 +30,9 @@ export interface SweepOptions {
   readonly metric?: string;
   /** Keeps the runs of an earlier sweep that went well, and goes on with those that did not. */
   readonly resume?: boolean;
-  readonly run?: Partial<Omit<RunOptions, 'notebook' | 'output' | 'outputFolder' | 'parameters' | 'resume'>>;
+  readonly run?: Partial<
+    Omit<RunNotebookOptions, 'notebook' | 'output' | 'outputFolder' | 'parameters' | 'resume'>
+  >;
   readonly onRun?: (run: SweepRun) => void;
 }
 
@@ -153,9 +155,12 @@ async function writeComparison(options: SweepOptions, runs: readonly SweepRun[])
     )
     .join('\n');
   const file = (name: string): string => path.join(options.folder, name);
-  writeFileAtomic(file('sweep.json'), `${JSON.stringify({ notebook: options.notebook, runs }, null, 2)}\n`);
-  writeFileAtomic(file('sweep.md'), `${markdown}\n`);
-  writeFileAtomic(
+  writeFileAtomicSync(
+    file('sweep.json'),
+    `${JSON.stringify({ notebook: options.notebook, runs }, null, 2)}\n`,
+  );
+  writeFileAtomicSync(file('sweep.md'), `${markdown}\n`);
+  writeFileAtomicSync(
     file('sweep.html'),
     `<!DOCTYPE html><meta charset="utf-8">${renderTable(rows, { columns, maxRows: 10_000 }).html}\n`,
   );
@@ -172,7 +177,7 @@ async function runPoint(
 ): Promise<SweepRun> {
   const folder = path.join(options.folder, name);
   const output = path.join(folder, path.basename(options.notebook));
-  const run: RunOptions = {
+  const run: RunNotebookOptions = {
     ...options.run,
     notebook: options.notebook,
     output,
@@ -197,7 +202,7 @@ async function runPoint(
       }
     }
     // Once it has begun, the metrics of an earlier run there are none of this one's.
-    const onEvent: RunOptions['onEvent'] = (event) => {
+    const onEvent: RunNotebookOptions['onEvent'] = (event) => {
       if (event.type === 'start') fs.rmSync(path.join(folder, 'metrics.json'), { force: true });
       options.run?.onEvent?.(event);
     };

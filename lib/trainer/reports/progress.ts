@@ -1,7 +1,7 @@
 /**
  * Progress of a run as text: one line that is written over on a terminal, a line per log entry elsewhere.
  */
-import { formatDuration } from '../../display/duration';
+import { clockTime } from '../../display';
 import { preflightText } from '../state/preflight-report';
 import type { Progress, TrainerCallback } from '../state/state';
 
@@ -14,8 +14,8 @@ export function progressText(
   const parts = [`step ${state.globalStep}/${state.maxSteps}`];
   if (loss !== undefined) parts.push(`loss ${loss.toFixed(4)}`);
   if (progress.tokensPerSecond !== undefined) parts.push(`${Math.round(progress.tokensPerSecond)} tokens/s`);
-  const left = progress.remainingMs === undefined ? '' : `, ${formatDuration(progress.remainingMs)} left`;
-  parts.push(`${formatDuration(progress.elapsedMs)} elapsed${left}`);
+  const left = progress.remainingMs === undefined ? '' : `, ${clockTime(progress.remainingMs)} left`;
+  parts.push(`${clockTime(progress.elapsedMs)} elapsed${left}`);
   return parts.join('  ');
 }
 

@@ -2,8 +2,8 @@
  * A run's log as one HTML page that opens offline: figures as SVG inside, no script, nothing loaded.
  */
 import type { TrainingValues } from '../arguments/arguments';
-import { escaped, lineSvg } from '../../display/line-svg';
-import type { LineFigure } from '../../display/line-svg';
+import { escapeHtml, lineSvg } from '../../display';
+import type { LineFigure } from '../../display';
 import type { RunRecord } from './run-log';
 import type { TrainerState } from '../state/state';
 
@@ -52,7 +52,7 @@ export function reportPage(
   const { values, state, records } = run;
   const table = (rows: Readonly<Record<string, unknown>>): string =>
     `<table>${Object.entries(rows)
-      .map(([key, value]) => `<tr><td>${escaped(key)}</td><td>${escaped(shown(value))}</td></tr>`)
+      .map(([key, value]) => `<tr><td>${escapeHtml(key)}</td><td>${escapeHtml(shown(value))}</td></tr>`)
       .join('')}</table>`;
   const last = Object.assign({}, ...records) as Record<string, number>;
   const { time } = last;
@@ -68,7 +68,7 @@ export function reportPage(
   return (
     `<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">\n` +
     `<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">\n` +
-    `<title>${escaped(name)}</title><style>${STYLE}</style></head>\n<body>\n<h1>${escaped(name)}</h1>\n` +
+    `<title>${escapeHtml(name)}</title><style>${STYLE}</style></head>\n<body>\n<h1>${escapeHtml(name)}</h1>\n` +
     `${table(summary)}\n<div class="figures">\n${figures(records).map(lineSvg).join('\n')}\n</div>\n` +
     `<h2>Arguments</h2>\n${table(values)}\n</body></html>\n`
   );

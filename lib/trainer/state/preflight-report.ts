@@ -2,7 +2,7 @@
  * What a preflight found out, and its table.
  */
 import type { TrainingValues } from '../arguments/arguments';
-import { formatDuration } from '../../display/duration';
+import { clockTime } from '../../display';
 
 export interface PreflightReport {
   /** Optimizer steps that the run still has to do. */
@@ -43,10 +43,7 @@ export function preflightRows(report: PreflightReport): [name: string, value: st
     ['steps', `${report.steps} of ${(report.stepMs / 1000).toFixed(2)} s`],
     ['tokens', report.tokens.toLocaleString('en')],
     ['longest batch', `${longestBatch[0]} x ${longestBatch[1]} tokens`],
-    [
-      'time',
-      `${formatDuration(timeMs.expected)} (${formatDuration(timeMs.low)} to ${formatDuration(timeMs.high)})`,
-    ],
+    ['time', `${clockTime(timeMs.expected)} (${clockTime(timeMs.low)} to ${clockTime(timeMs.high)})`],
     ['peak memory', `${size(report.peakMemoryBytes)}, ${size(report.availableMemoryBytes)} were free`],
     [
       'optimizer state',
@@ -82,11 +79,10 @@ export function timeLimitText(
 ): string {
   const { maxTimeMs } = values;
   if (maxTimeMs === undefined) return 'none; Ctrl-C or SIGTERM finish the step and write a checkpoint';
-  if (forecast.expectedMs <= maxTimeMs)
-    return `${formatDuration(maxTimeMs)}, after the expected end of the run`;
+  if (forecast.expectedMs <= maxTimeMs) return `${clockTime(maxTimeMs)}, after the expected end of the run`;
   const share = maxTimeMs / forecast.expectedMs;
   return (
-    `${formatDuration(maxTimeMs)}, after about ${Math.floor(share * forecast.steps)} of ${forecast.steps} steps: the ` +
+    `${clockTime(maxTimeMs)}, after about ${Math.floor(share * forecast.steps)} of ${forecast.steps} steps: the ` +
     `step is finished, ${values.evalOnStop ? 'the model evaluated, ' : ''}a checkpoint written, and ` +
     `train({ resumeFromCheckpoint: true }) goes on`
   );

@@ -5,7 +5,7 @@
 import { applyEdits, memberOf } from '../../../lib/notebook/format/json-edits';
 import type { TextEdit } from '../../../lib/notebook/format/json-edits';
 import { parseJsonText } from '../../../lib/notebook/format/json-text';
-import type { JsonNode } from '../../../lib/notebook/format/json-text';
+import type { JsonNode } from '../../../lib/notebook/format/json-node';
 import { kernelspec } from '../../support/make-notebook';
 
 /** Numbers from 0 up to 1, the same for the same seed. Source: mulberry32. */

@@ -5,7 +5,7 @@ import fs from 'node:fs';
 import { after, describe, it } from 'node:test';
 import { cellSource, joinText, readNotebook, validateNotebook } from '../../../lib/notebook/format/nbformat';
 import { runNotebook } from '../../../lib/notebook/run/runner';
-import type { RunOptions, RunResult } from '../../../lib/notebook/run/runner';
+import type { RunNotebookOptions, RunResult } from '../../../lib/notebook/run/run-types';
 import { isRunning, sleep } from '../kernel/kernel-session';
 import { makeNotebook, Workplace } from '../../support/make-notebook';
 import { CLI } from '../../support/paths';
@@ -16,7 +16,7 @@ describe('bad runs', { timeout: 120_000, concurrency: 2 }, () => {
   let runs = 0;
   const run = async (
     sources: readonly string[],
-    options: Partial<RunOptions> = {},
+    options: Partial<RunNotebookOptions> = {},
   ): Promise<{ result: RunResult; output: string }> => {
     const notebook = place.write(`bad-${runs}.ipynb`, sources);
     const output = place.file(`bad-${runs++}-out/executed.ipynb`);

@@ -7,7 +7,7 @@ import { joinText, readNotebook, validateNotebook } from '../../../lib/notebook/
 import type { Notebook } from '../../../lib/notebook/format/nbformat';
 import { NothingLeftError, planResume } from '../../../lib/notebook/run/resume';
 import { runNotebook } from '../../../lib/notebook/run/runner';
-import type { RunResult } from '../../../lib/notebook/run/runner';
+import type { RunResult } from '../../../lib/notebook/run/run-types';
 import { makeNotebook, Workplace } from '../../support/make-notebook';
 
 describe('resume', { timeout: 60_000 }, () => {

@@ -12,7 +12,7 @@ import {
   validateNotebook,
 } from '../../../lib/notebook/format/nbformat';
 import { runNotebook } from '../../../lib/notebook/run/runner';
-import type { RunOptions, RunResult } from '../../../lib/notebook/run/runner';
+import type { RunNotebookOptions, RunResult } from '../../../lib/notebook/run/run-types';
 import { isRunning, sleep } from '../kernel/kernel-session';
 import { Workplace } from '../../support/make-notebook';
 import { CLI } from '../../support/paths';
@@ -24,7 +24,7 @@ describe('runner', { timeout: 120_000, concurrency: 2 }, () => {
 
   async function run(
     sources: readonly string[],
-    options: Partial<RunOptions> = {},
+    options: Partial<RunNotebookOptions> = {},
   ): Promise<{ result: RunResult; text: string[]; output: string }> {
     const name = `n${runs++}`;
     const notebook = place.write(`${name}.ipynb`, sources);
@@ -110,7 +110,7 @@ bar.text('100 %');`;
     );
   });
 
-  const failures: [string, string, Partial<RunOptions>, RunResult['status'], RegExp][] = [
+  const failures: [string, string, Partial<RunNotebookOptions>, RunResult['status'], RegExp][] = [
     ['a cell that exits', 'process.exit(4);', {}, 'kernel-died', /ProcessExit.*exit status 4/s],
     [
       'a cell that kills the kernel',

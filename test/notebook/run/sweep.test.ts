@@ -5,12 +5,11 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { JSDOM } from 'jsdom';
 import { after, describe, it } from 'node:test';
-import {
-  parametersFromEnvironment,
-  readParameterFile,
-} from '../../../lib/notebook/parameters/parameter-files';
-import { inParallel, junitReport } from '../../../lib/notebook/run/run-summary';
-import type { RunResult } from '../../../lib/notebook/run/runner';
+import { readParameterFile } from '../../../lib/notebook/parameters/parameter-files';
+import { tunebookEnvironment } from '../../../lib/environment';
+import { inParallel } from '../../../lib/notebook/run/in-parallel';
+import { junitReport } from '../../../lib/notebook/run/run-summary';
+import type { RunResult } from '../../../lib/notebook/run/run-types';
 import {
   flatNumbers,
   gridPoints,
@@ -76,7 +75,7 @@ describe('parameter files', () => {
   });
 
   it('may be the environment', () => {
-    assert.deepEqual(parametersFromEnvironment({ TUNEBOOK_PARAM_rate: '1', OTHER: '2' }), { rate: '1' });
+    assert.deepEqual(tunebookEnvironment({ TUNEBOOK_PARAM_rate: '1', OTHER: '2' }).parameters, { rate: '1' });
   });
 });
 

@@ -1,5 +1,5 @@
 /** Which of Plotly's kinds of traces can be drawn without a browser, and what stands in for the others. */
-import { TunebookError } from '../types';
+import { TunebookError } from '../../types';
 import type { Figure } from './figure';
 
 /** Kinds that WebGL draws, with those that draw the same as SVG. */

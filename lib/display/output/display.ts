@@ -4,7 +4,9 @@
  */
 import { randomBytes } from 'node:crypto';
 import { createRequire } from 'node:module';
-import type { MimeBundle } from '../notebook/format/nbformat';
+
+/** Mime type to value: text, base64 or JSON. */
+export type MimeBundle = Record<string, unknown>;
 
 interface DisplayData {
   readonly data: MimeBundle;
@@ -34,18 +36,6 @@ function findKernel(): KernelBridge | null {
 /** Whether this code runs in a notebook's kernel. */
 export function isInNotebook(): boolean {
   return findKernel() !== null;
-}
-
-/** Text with what HTML would read as markup replaced. */
-export function escapeHtml(text: string): string {
-  const names: Record<string, string> = {
-    '&': '&amp;',
-    '<': '&lt;',
-    '>': '&gt;',
-    '"': '&quot;',
-    "'": '&#39;',
-  };
-  return text.replace(/[&<>"']/g, (character) => names[character]);
 }
 
 /** Shows one output in all of the given forms; in a terminal its `text/plain`. `metadata`: by mime type. */

@@ -1,7 +1,8 @@
 /** Samples beside the truth, and the differences of two texts. */
 import { diffWords } from './diff';
 import type { DiffPart } from './diff';
-import { escapeHtml, showHtml } from './display';
+import { showHtml } from './display';
+import { escapeHtml } from './html';
 import { CELL_STYLE, plainText } from './table';
 
 const marks = {

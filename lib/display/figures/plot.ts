@@ -5,13 +5,13 @@
 import fs from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import path from 'node:path';
-import { TunebookError } from '../types';
-import { displayHandle, isInNotebook, show } from './display';
+import { TunebookError } from '../../types';
+import { writeFileAtomicSync } from '../../files';
+import { displayHandle, isInNotebook, show } from '../output/display';
+import type { MimeBundle } from '../output/display';
 import { figureTitle, styledFigure } from './figure';
 import type { Figure, FigureSize } from './figure';
-import { KERNEL_NAME, PLOTLY_FILE } from '../notebook/format/kernel-names';
-import { writeFileAtomic } from '../notebook/format/nbformat';
-import type { MimeBundle } from '../notebook/format/nbformat';
+import { KERNEL_NAME, PLOTLY_FILE } from '../output/kernel-names';
 import { renderFigure, svgToPng } from './render-figure';
 
 /** JSON that can stand inside a script element. */
@@ -175,8 +175,8 @@ export function livePlot(options: LivePlotOptions = {}): LivePlot {
 export async function saveFigure(figure: Figure, file: string, size: FigureSize = {}): Promise<void> {
   const kind = path.extname(file).toLowerCase();
   fs.mkdirSync(path.dirname(path.resolve(file)), { recursive: true });
-  if (kind === '.svg') writeFileAtomic(file, await renderFigure(figure, { ...size, format: 'svg' }));
-  else if (kind === '.png') writeFileAtomic(file, await renderFigure(figure, { ...size, format: 'png' }));
-  else if (kind === '.json') writeFileAtomic(file, `${JSON.stringify(figure)}\n`);
+  if (kind === '.svg') writeFileAtomicSync(file, await renderFigure(figure, { ...size, format: 'svg' }));
+  else if (kind === '.png') writeFileAtomicSync(file, await renderFigure(figure, { ...size, format: 'png' }));
+  else if (kind === '.json') writeFileAtomicSync(file, `${JSON.stringify(figure)}\n`);
   else throw new TunebookError(`saveFigure: expected a file that ends in .svg, .png or .json, got ${file}`);
 }

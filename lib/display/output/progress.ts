@@ -1,6 +1,8 @@
 /** A progress bar for long work in a cell: rich in Jupyter, one line in a terminal and in the runner's live view. */
-import { TunebookError } from '../types';
-import { displayHandle, escapeHtml } from './display';
+import { TunebookError } from '../../types';
+import { displayHandle } from './display';
+import { escapeHtml } from './html';
+import { clockTime } from './text';
 
 /** Settings of a progress bar. */
 export interface ProgressOptions {
@@ -22,14 +24,6 @@ export interface ProgressBar {
   update(done: number, note?: string): void;
   /** Shows the bar as full, or where it stopped, and how long it took. */
   finish(note?: string): void;
-}
-
-/** Minutes and seconds, with hours where there are some: `0:07`, `12:30`, `1:02:03`. */
-export function clockTime(ms: number): string {
-  const s = Math.max(0, Math.round(ms / 1000));
-  const two = (n: number): string => String(n).padStart(2, '0');
-  const minutes = Math.floor(s / 60) % 60;
-  return s < 3600 ? `${minutes}:${two(s % 60)}` : `${Math.floor(s / 3600)}:${two(minutes)}:${two(s % 60)}`;
 }
 
 const WIDTH = 24;

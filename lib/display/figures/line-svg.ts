@@ -1,7 +1,9 @@
 /**
  * A line figure as SVG text: for reports that open anywhere, with nothing to load.
  */
+import { escapeHtml } from '../output/html';
 
+/** Lines over training steps. */
 export interface LineFigure {
   readonly title: string;
   readonly series: readonly {
@@ -51,18 +53,13 @@ export function lineSvg({ title, series }: LineFigure): string {
     const key =
       lines.length < 2
         ? ''
-        : `<text x="${MARGIN.left + 8 + i * 130}" y="34" style="fill:${color}">${escaped(name)}</text>`;
+        : `<text x="${MARGIN.left + 8 + i * 130}" y="34" style="fill:${color}">${escapeHtml(name)}</text>`;
     return `<polyline fill="none" stroke="${color}" stroke-width="1.8" points="${path}"/>${dots.join('')}${key}`;
   });
   return (
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${escaped(title)}">` +
-    `<text class="title" x="${MARGIN.left}" y="18">${escaped(title)}</text>${grid.join('')}${drawn.join('')}</svg>`
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${escapeHtml(title)}">` +
+    `<text class="title" x="${MARGIN.left}" y="18">${escapeHtml(title)}</text>${grid.join('')}${drawn.join('')}</svg>`
   );
-}
-
-/** Text that can stand in HTML. */
-export function escaped(text: string): string {
-  return text.replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;').replace(/"/g, '&quot;');
 }
 
 interface Axis {

@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import type { DOMWindow, JSDOM as Dom } from 'jsdom';
 import type * as Resvg from '@resvg/resvg-js';
-import { TunebookError } from '../types';
+import { TunebookError } from '../../types';
 import { styledFigure } from './figure';
 import type { Figure, FigureSize } from './figure';
 import { drawableFigure } from './figure-kinds';

@@ -1,6 +1,7 @@
 /** Tables in notebooks: records and danfojs frames. */
-import { TunebookError } from '../types';
-import { escapeHtml, showHtml } from './display';
+import { TunebookError } from '../../types';
+import { showHtml } from './display';
+import { escapeHtml } from './html';
 
 /** What danfojs and the like have in common. */
 export interface FrameLike {

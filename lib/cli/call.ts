@@ -1,0 +1,73 @@
+/** What several commands read from the command line. */
+import { InvalidArgumentError } from 'commander';
+import type { RunNotebookOptions } from '../notebook/run';
+import { TunebookError } from '../types';
+
+/** A call that makes no sense: exit status 2. */
+export class WrongCallError extends TunebookError {
+  override name = 'WrongCallError';
+}
+
+/** Reads `name=value` arguments. @throws WrongCallError for other texts */
+export function readAssignments(texts: readonly string[]): Record<string, string> {
+  const values: Record<string, string> = {};
+  for (const text of texts) {
+    const at = text.indexOf('=');
+    if (at < 1) throw new WrongCallError(`${text}: expected name=value`);
+    values[text.slice(0, at)] = text.slice(at + 1);
+  }
+  return values;
+}
+
+/** Collects the values of a repeatable option. */
+export const collect = (value: string, before: readonly string[]): string[] => [...before, value];
+
+/** A number of seconds above 0. @throws InvalidArgumentError for other texts */
+export function seconds(text: string): number {
+  const value = Number(text);
+  if (!(value > 0)) throw new InvalidArgumentError('expected a number of seconds above 0');
+  return value;
+}
+
+/** A whole number above 0. @throws InvalidArgumentError for other texts */
+export function count(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 1)
+    throw new InvalidArgumentError('expected a whole number above 0');
+  return value;
+}
+
+/** A whole number, 0 included. @throws InvalidArgumentError for other texts */
+export function wholeNumber(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 0) throw new InvalidArgumentError('expected a whole number from 0');
+  return value;
+}
+
+/** Options that bound a run or choose its part. */
+export interface LimitOptions {
+  readonly timeout?: number;
+  readonly cellTimeout?: number;
+  readonly startTimeout?: number;
+  readonly cwd?: string;
+  readonly from?: number;
+  readonly until?: number;
+  readonly prepareOnly?: boolean;
+  readonly resume?: boolean;
+}
+
+/** What the command line says of a run's limits and place. */
+export function limitsOf(options: LimitOptions): Partial<RunNotebookOptions> {
+  const ms = (seconds: number | undefined, name: keyof RunNotebookOptions): Partial<RunNotebookOptions> =>
+    seconds === undefined ? {} : { [name]: seconds * 1000 };
+  return {
+    ...ms(options.timeout, 'timeoutMs'),
+    ...ms(options.cellTimeout, 'cellTimeoutMs'),
+    ...ms(options.startTimeout, 'startTimeoutMs'),
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    ...(options.resume ? { resume: true } : {}),
+    ...(options.prepareOnly ? { prepareOnly: true } : {}),
+    ...(options.from === undefined ? {} : { from: options.from }),
+    ...(options.until === undefined ? {} : { until: options.until }),
+  };
+}

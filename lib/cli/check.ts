@@ -1,0 +1,23 @@
+/** `tunebook check`: a line for each thing that is wrong with a notebook file. */
+import type { Command } from 'commander';
+import { checkNotebook } from '../notebook/repair';
+import type { CheckOptions } from '../notebook/repair';
+
+/** Adds `check` to the program. */
+export function addCheckCommand(program: Command): void {
+  program
+    .command('check')
+    .description('say what is wrong with notebook files')
+    .argument('<notebooks...>')
+    .option('--executed', 'the notebooks have been run: outputs are expected')
+    .option('--untrusted', 'report scripts in outputs')
+    .option('--no-types', 'do not type-check the cells')
+    .action((notebooks: string[], options: CheckOptions) => {
+      for (const file of notebooks) {
+        const findings = checkNotebook(file, options);
+        for (const { where, message } of findings) console.log(`${file}: ${where}: ${message}`);
+        if (findings.length > 0) process.exitCode = 1;
+        else console.log(`${file}: fine`);
+      }
+    });
+}

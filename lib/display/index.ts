@@ -1,0 +1,22 @@
+/** The door of `display`: what cells and terminals show. Cheap to import; Plotly, jsdom and resvg load on first use. */
+export { diffWords } from './output/diff';
+export type { DiffPart } from './output/diff';
+export { clearOutput, displayHandle, isInNotebook, show, showHtml, showMarkdown } from './output/display';
+export type { DisplayHandle, MimeBundle } from './output/display';
+export { barFigure, histogramFigure, lineFigure } from './figures/figure';
+export type { Figure, FigureSize, FigureTitles, Series } from './figures/figure';
+export { escapeHtml } from './output/html';
+export { KERNEL_NAME, PLOTLY_FILE } from './output/kernel-names';
+export { lineSvg } from './figures/line-svg';
+export type { LineFigure } from './figures/line-svg';
+export { figureText, interactiveHtml, livePlot, plot, saveFigure } from './figures/plot';
+export type { LivePlot, LivePlotOptions } from './figures/plot';
+export { progressBar } from './output/progress';
+export type { ProgressBar, ProgressOptions } from './output/progress';
+export { renderFigure } from './figures/render-figure';
+export type { RenderOptions } from './figures/render-figure';
+export { renderDiff, renderSamples, showDiff, showSamples } from './output/samples';
+export type { Sample, SamplesOptions } from './output/samples';
+export { cellText, plainText, renderTable, showTable } from './output/table';
+export type { FrameLike, TableOptions, TableRows } from './output/table';
+export { clockTime, formatDuration, formatSize } from './output/text';

@@ -1,0 +1,12 @@
+/** The door of running notebooks: one, several, a sweep; pages and summaries of what came of it. */
+export { foldCarriageReturns } from './cell-outputs';
+export { cellTitle, earlierDurations } from './executed-copy';
+export { notebookToHtml } from './html-report';
+export { inParallel } from './in-parallel';
+export { listFiles, outputPlaces } from './output-places';
+export { jsonSummary, junitReport } from './run-summary';
+export type { CellResult, RunEvent, RunNotebookOptions, RunResult, RunStatus } from './run-types';
+export { runNotebook } from './runner';
+export { onStopSignals } from './stop-signals';
+export type { StopSignals } from './stop-signals';
+export { gridValues, sweepNotebook } from './sweep';

@@ -1,0 +1,114 @@
+/** Answers of a model that is loaded for them alone: what a training run saved can be tried from any program. */
+import { promises as fs } from 'node:fs';
+import path from 'node:path';
+import { z } from 'zod';
+import { jsonObjectSchema, readJson } from '../files';
+import { textGenerator } from '../generation';
+import { AutoModelForCausalLM, loadAdapter, peakMemoryBytes } from '../models';
+import { BitsAndBytesConfig } from '../quantization';
+import { AutoTokenizer } from '../tokenizer';
+import { TunebookError } from '../types';
+
+const promptsSchema = z.custom<string[]>(
+  (value) => Array.isArray(value) && value.every((prompt) => typeof prompt === 'string'),
+  'expected a JSON array of texts',
+);
+
+/** Ways to quantize weights as they load. */
+export const QUANTIZATIONS = ['nf4', 'fp4', 'int8'] as const;
+
+/** What answers, and how. */
+export interface GenerateAnswersOptions {
+  /** Built-in model, folder or hub id. Default: the adapter's base. */
+  readonly model?: string;
+  /** Folder of a saved LoRA adapter. */
+  readonly adapter?: string;
+  /** A JSON file with an array of prompts; they follow the given ones. */
+  readonly prompts?: string;
+  readonly quantize?: (typeof QUANTIZATIONS)[number];
+  /** Most memory for weights, such as '3GB'; the rest goes to `offloadFolder`. */
+  readonly maxMemory?: string;
+  /** Most GPU memory for frozen weights; without it they stay off the GPU. */
+  readonly maxGpuMemory?: string;
+  readonly offloadFolder?: string;
+  /** Longest answer, in tokens. */
+  readonly maxNewTokens: number;
+}
+
+/** The answers, and what they took. */
+export interface GeneratedAnswers {
+  readonly answers: readonly string[];
+  /** From the start of loading to the model in memory. */
+  readonly loadMs: number;
+  readonly generateMs: number;
+  /** Most memory that the process has had. */
+  readonly peakMemoryBytes: number;
+}
+
+/**
+ * Loads a model, with an adapter and in 4 or 8 bits where wanted, and lets it answer prompts.
+ * @throws TunebookError where there is nothing to load or to ask, or as loading and generating do
+ */
+export async function generateAnswers(
+  given: readonly string[],
+  options: GenerateAnswersOptions,
+): Promise<GeneratedAnswers> {
+  const { adapter, maxMemory, maxGpuMemory, offloadFolder } = options;
+  const prompts = [...given, ...(options.prompts === undefined ? [] : await readPrompts(options.prompts))];
+  if (prompts.length === 0) {
+    throw new TunebookError('tunebook generate: expected a prompt, got none. Give one, or --prompts FILE.');
+  }
+  const started = performance.now();
+  const base = options.model ?? (await baseModelOf(adapter));
+  const tokenizer = await AutoTokenizer.fromPretrained(await tokenizerFolder(adapter, base));
+  const model = await AutoModelForCausalLM.fromPretrained(base, {
+    quantizationConfig: quantizationOf(options.quantize),
+    ...(maxMemory === undefined && maxGpuMemory === undefined
+      ? {}
+      : { deviceMap: 'auto' as const, maxMemory: { cpu: maxMemory, gpu: maxGpuMemory }, offloadFolder }),
+    onPlan: (table) => console.error(table),
+  });
+  try {
+    if (adapter !== undefined) await loadAdapter(model, adapter);
+    const loaded = performance.now();
+    const answers = await textGenerator({ model, tokenizer, maxNewTokens: options.maxNewTokens })(prompts);
+    return {
+      answers,
+      loadMs: Math.round(loaded - started),
+      generateMs: Math.round(performance.now() - loaded),
+      peakMemoryBytes: peakMemoryBytes(),
+    };
+  } finally {
+    await model.dispose();
+  }
+}
+
+function quantizationOf(type: GenerateAnswersOptions['quantize']): BitsAndBytesConfig | undefined {
+  if (type === undefined) return undefined;
+  if (type === 'int8') return new BitsAndBytesConfig({ loadIn8bit: true });
+  return new BitsAndBytesConfig({ loadIn4bit: true, bnb4bitQuantType: type, bnb4bitUseDoubleQuant: true });
+}
+
+async function baseModelOf(adapter: string | undefined): Promise<string> {
+  if (adapter === undefined) {
+    throw new TunebookError('tunebook generate: expected --model or --adapter, got neither.');
+  }
+  const file = path.join(adapter, 'adapter_config.json');
+  const { base_model_name_or_path: name } = await readJson(file, { schema: jsonObjectSchema });
+  if (typeof name === 'string' && name !== '') return name;
+  throw new TunebookError(`${file}: expected base_model_name_or_path, got none. Name the base with --model.`);
+}
+
+/** An adapter's own tokenizer wins, where one was saved with it. */
+async function tokenizerFolder(adapter: string | undefined, base: string): Promise<string> {
+  if (adapter === undefined) return base;
+  const hasOwn = await fs.access(path.join(adapter, 'tokenizer.json')).then(
+    () => true,
+    () => false,
+  );
+  return hasOwn ? adapter : base;
+}
+
+async function readPrompts(file: string): Promise<string[]> {
+  return readJson(file, { schema: promptsSchema });
+}

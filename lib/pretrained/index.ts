@@ -1,0 +1,3 @@
+/** The door of `pretrained`. */
+export { generateAnswers, QUANTIZATIONS } from './generate-answers';
+export type { GenerateAnswersOptions, GeneratedAnswers } from './generate-answers';
