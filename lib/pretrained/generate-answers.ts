@@ -9,11 +9,6 @@ import { BitsAndBytesConfig } from '../quantization';
 import { AutoTokenizer } from '../tokenizer';
 import { TunebookError } from '../types';
 
-const promptsSchema = z.custom<string[]>(
-  (value) => Array.isArray(value) && value.every((prompt) => typeof prompt === 'string'),
-  'expected a JSON array of texts',
-);
-
 /** Ways to quantize weights as they load. */
 export const QUANTIZATIONS = ['nf4', 'fp4', 'int8'] as const;
 
@@ -110,5 +105,7 @@ async function tokenizerFolder(adapter: string | undefined, base: string): Promi
 }
 
 async function readPrompts(file: string): Promise<string[]> {
-  return readJson(file, { schema: promptsSchema });
+  const prompts = await readJson(file, { schema: z.unknown() });
+  if (Array.isArray(prompts) && prompts.every((prompt) => typeof prompt === 'string')) return prompts;
+  throw new TunebookError(`${file}: expected a JSON array of texts, got something else.`);
 }
