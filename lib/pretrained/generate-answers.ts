@@ -2,7 +2,7 @@
 import { promises as fs } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
-import { jsonObjectSchema, readJson } from '../files';
+import { readJson, readJsonObject } from '../files';
 import { textGenerator } from '../generation';
 import { AutoModelForCausalLM, loadAdapter, peakMemoryBytes } from '../models';
 import { BitsAndBytesConfig } from '../quantization';
@@ -89,7 +89,7 @@ async function baseModelOf(adapter: string | undefined): Promise<string> {
     throw new TunebookError('tunebook generate: expected --model or --adapter, got neither.');
   }
   const file = path.join(adapter, 'adapter_config.json');
-  const { base_model_name_or_path: name } = await readJson(file, { schema: jsonObjectSchema });
+  const { base_model_name_or_path: name } = await readJsonObject(file);
   if (typeof name === 'string' && name !== '') return name;
   throw new TunebookError(`${file}: expected base_model_name_or_path, got none. Name the base with --model.`);
 }
