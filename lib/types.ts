@@ -37,12 +37,19 @@ export interface Batch {
 
 /** What the rest of the library needs of a tokenizer; `AutoTokenizer.fromPretrained` makes one. */
 export interface Tokenizer {
+  /** Ids below this exist. */
   readonly vocabSize: number;
-  readonly bosTokenId: number | null;
-  readonly eosTokenId: number | null;
-  readonly padTokenId: number | null;
+  /** Begins a text; undefined where the tokenizer has no such token. */
+  readonly bosTokenId: number | undefined;
+  /** Ends a text; undefined where the tokenizer has no such token. */
+  readonly eosTokenId: number | undefined;
+  /** Fills rows up; undefined where the tokenizer has no such token. */
+  readonly padTokenId: number | undefined;
+  /** Tokens that its model was trained for; Infinity where nobody says. */
   readonly modelMaxLength: number;
+  /** Token ids of a text, the tokenizer's own special tokens with them unless told otherwise. */
   encode(text: string, options?: { addSpecialTokens?: boolean }): number[];
+  /** The text of token ids. */
   decode(ids: readonly number[], options?: { skipSpecialTokens?: boolean }): string;
 }
 

@@ -120,7 +120,7 @@ function settingsOf(options: Omit<EncodeOptions, 'template'>): z.infer<typeof se
 }
 
 function requireEos(tokenizer: Tokenizer): number {
-  if (tokenizer.eosTokenId === null) {
+  if (tokenizer.eosTokenId === undefined) {
     throw new TunebookError(
       'encodeRecords: expected a tokenizer with an end-of-text token, got one without. ' +
         'Without it the model never learns to stop; set appendEos: false if you want that.',
@@ -133,7 +133,7 @@ function requireEos(tokenizer: Tokenizer): number {
 function shorten(
   ids: readonly number[],
   room: number,
-  { side, bosTokenId }: { side: 'left' | 'middle' | 'drop'; bosTokenId: number | null },
+  { side, bosTokenId }: { side: 'left' | 'middle' | 'drop'; bosTokenId: number | undefined },
 ): number[] {
   if (ids.length <= room) return [...ids];
   const keptStart = side === 'middle' ? Math.ceil(room / 2) : ids[0] === bosTokenId ? 1 : 0;

@@ -44,7 +44,7 @@ export function instructionTemplate(options: InstructionTemplateOptions = {}): P
  */
 export function chatTemplate(options: ChatPromptOptions): PromptTemplate {
   const { tokenizer, user = '{input}\n\n{context}', system, response = '{response}' } = options;
-  if (tokenizer.chatTemplate === null) {
+  if (tokenizer.chatTemplate === undefined) {
     throw new TunebookError(
       `chatTemplate: ${tokenizer.name} has no chat template. Use instructionTemplate() with this tokenizer.`,
     );
@@ -52,7 +52,7 @@ export function chatTemplate(options: ChatPromptOptions): PromptTemplate {
   refuseLeak(user + (system ?? ''), response);
   // Prompts are encoded with the tokenizer's special tokens; where it adds its own first token, the
   // template's must go, or there would be two.
-  const addsBos = tokenizer.bosTokenId !== null && tokenizer.encode('')[0] === tokenizer.bosTokenId;
+  const addsBos = tokenizer.bosTokenId !== undefined && tokenizer.encode('')[0] === tokenizer.bosTokenId;
   const bos = addsBos ? (tokenizer.bosToken ?? '') : '';
   const values = { context: '' };
   return {

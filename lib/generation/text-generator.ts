@@ -45,7 +45,7 @@ export function textGenerator(
         ...rest,
         inputIds,
         tokenizer,
-        eosTokenId: rest.eosTokenId === undefined ? tokenizer.eosTokenId : rest.eosTokenId,
+        eosTokenId: rest.eosTokenId === undefined ? (tokenizer.eosTokenId ?? null) : rest.eosTokenId,
         padTokenId: rest.padTokenId ?? tokenizer.padTokenId ?? tokenizer.eosTokenId,
       });
       for (const tokens of newTokens) {

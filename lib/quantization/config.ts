@@ -19,7 +19,7 @@ const optionsSchema = z
     bnb4bitUseDoubleQuant: z.boolean().default(false),
     bnb4bitComputeDtype: z.enum(DTYPES).default('float32'),
     bnb4bitQuantStorage: z.literal('uint8').default('uint8'),
-    llmInt8SkipModules: z.array(z.string()).nullable().default(null),
+    llmInt8SkipModules: z.array(z.string()).optional(),
     llmInt8Threshold: z.number().min(0).default(6),
     llmInt8EnableFp32CpuOffload: z.boolean().default(false),
     llmInt8HasFp16Weight: z.literal(false).default(false),
@@ -43,8 +43,8 @@ export interface BitsAndBytesOptions {
   readonly bnb4bitComputeDtype?: ComputeDtype;
   /** Codes are stored in bytes; nothing else is supported. */
   readonly bnb4bitQuantStorage?: 'uint8';
-  /** Modules that stay as they are, by name or part of a name (`lm_head`, `layers.0`); ['lm_head'] where null. */
-  readonly llmInt8SkipModules?: readonly string[] | null;
+  /** Modules that stay as they are, by name or part of a name (`lm_head`, `layers.0`); ['lm_head'] by default. */
+  readonly llmInt8SkipModules?: readonly string[];
   /** Kept for the file: there is no special path for outliers here. */
   readonly llmInt8Threshold?: number;
   /** Kept for the file. */
@@ -80,7 +80,7 @@ export class BitsAndBytesConfig {
   readonly bnb4bitUseDoubleQuant: boolean;
   readonly bnb4bitComputeDtype: ComputeDtype;
   readonly bnb4bitQuantStorage: 'uint8';
-  readonly llmInt8SkipModules: readonly string[] | null;
+  readonly llmInt8SkipModules: readonly string[] | undefined;
   readonly llmInt8Threshold: number;
   readonly llmInt8EnableFp32CpuOffload: boolean;
   readonly llmInt8HasFp16Weight: false;
@@ -120,7 +120,7 @@ export class BitsAndBytesConfig {
     }
     const options = Object.entries(FILE_NAMES)
       .map(([ours, theirs]) => [ours, parsed.data[theirs]] as const)
-      .filter(([, value]) => value !== undefined);
+      .filter(([ours, value]) => value !== undefined && !(ours === 'llmInt8SkipModules' && value === null));
     // The constructor checks every value; unknown ones of other versions are passed over.
     return new BitsAndBytesConfig(Object.fromEntries(options) as BitsAndBytesOptions);
   }
@@ -128,7 +128,7 @@ export class BitsAndBytesConfig {
   /** What `quantization_config` of config.json holds. */
   toJson(): Record<string, unknown> {
     const entries = (Object.keys(FILE_NAMES) as (keyof BitsAndBytesOptions)[]).map(
-      (ours): [string, unknown] => [FILE_NAMES[ours], this[ours]],
+      (ours): [string, unknown] => [FILE_NAMES[ours], this[ours] ?? null],
     );
     return {
       _load_in_4bit: this.loadIn4bit,

@@ -30,7 +30,7 @@ export function checkTokenizerFits(tokenizer: Tokenizer, limits: ModelLimits): v
   }
   const special = { bos: tokenizer.bosTokenId, eos: tokenizer.eosTokenId, pad: tokenizer.padTokenId };
   for (const [name, id] of Object.entries(special)) {
-    if (id !== null && (id < 0 || id >= vocabSize)) {
+    if (id !== undefined && (id < 0 || id >= vocabSize)) {
       throw new TunebookError(
         `tokenizer: expected the ${name} token's id below ${vocabSize}, the model's vocabulary, got ${id}.`,
       );

@@ -59,15 +59,15 @@ class LoadedTokenizer implements PretrainedTokenizer {
   readonly vocabSize: number;
   readonly modelMaxLength: number;
   readonly paddingSide: 'left' | 'right';
-  readonly chatTemplate: string | null;
-  readonly bosToken: string | null;
-  readonly eosToken: string | null;
-  readonly padToken: string | null;
-  readonly unkToken: string | null;
-  readonly bosTokenId: number | null;
-  readonly eosTokenId: number | null;
-  readonly padTokenId: number | null;
-  readonly unkTokenId: number | null;
+  readonly chatTemplate: string | undefined;
+  readonly bosToken: string | undefined;
+  readonly eosToken: string | undefined;
+  readonly padToken: string | undefined;
+  readonly unkToken: string | undefined;
+  readonly bosTokenId: number | undefined;
+  readonly eosTokenId: number | undefined;
+  readonly padTokenId: number | undefined;
+  readonly unkTokenId: number | undefined;
   private readonly library: LibraryTokenizer;
   private readonly files: TokenizerFiles;
   private readonly vocabulary: ReadonlyMap<string, number>;
@@ -86,12 +86,12 @@ class LoadedTokenizer implements PretrainedTokenizer {
       typeof limit === 'number' && limit > 0 && limit < LARGEST_LENGTH ? limit : Number.POSITIVE_INFINITY;
     this.paddingSide = paddingSide ?? (config.padding_side === 'left' ? 'left' : 'right');
     this.chatTemplate = chatTemplateOf(config.chat_template);
-    this.bosToken = stringOrNull(config.bos_token);
-    this.eosToken = stringOrNull(config.eos_token);
-    this.unkToken = stringOrNull(config.unk_token);
+    this.bosToken = textOf(config.bos_token);
+    this.eosToken = textOf(config.eos_token);
+    this.unkToken = textOf(config.unk_token);
     // As the original did: without a pad token the end-of-text token pads. Masks and labels go by length,
     // never by id, so a real end of text stays in the loss.
-    this.padToken = padToken ?? stringOrNull(config.pad_token) ?? this.eosToken;
+    this.padToken = padToken ?? textOf(config.pad_token) ?? this.eosToken;
     this.bosTokenId = this.specialId('bos', this.bosToken);
     this.eosTokenId = this.specialId('eos', this.eosToken);
     this.unkTokenId = this.specialId('unk', this.unkToken);
@@ -144,7 +144,7 @@ class LoadedTokenizer implements PretrainedTokenizer {
     }
     const length = padding === 'maxLength' ? maxLength : Math.max(0, ...rows.map((ids) => ids.length));
     const padId = this.padTokenId;
-    if (padId === null) {
+    if (padId === undefined) {
       throw new TunebookError(
         `tokenizer.batchEncode: ${this.name} has neither a pad nor an end-of-text token. ` +
           'Give fromPretrained a padToken, or set padding: false.',
@@ -172,12 +172,12 @@ class LoadedTokenizer implements PretrainedTokenizer {
     });
   }
 
-  tokenToId(token: string): number | null {
-    return this.vocabulary.get(token) ?? null;
+  tokenToId(token: string): number | undefined {
+    return this.vocabulary.get(token);
   }
 
-  idToToken(id: number): string | null {
-    return this.tokens[id] ?? null;
+  idToToken(id: number): string | undefined {
+    return this.tokens[id];
   }
 
   applyChatTemplate(
@@ -194,7 +194,7 @@ class LoadedTokenizer implements PretrainedTokenizer {
   ): string | number[] {
     requireList('applyChatTemplate', 'a list of messages { role, content }', messages);
     const template = options.chatTemplate ?? this.chatTemplate;
-    if (template === null) {
+    if (template === undefined) {
       throw new TunebookError(
         `tokenizer.applyChatTemplate: ${this.name} has no chat template. Give one as chatTemplate, ` +
           'or use the instruction prompt.',
@@ -222,7 +222,8 @@ class LoadedTokenizer implements PretrainedTokenizer {
     requireText(folder, { where: 'tokenizer.savePretrained', what: 'the path of a folder' });
     const special: Record<string, string> = {};
     const named = { bos: this.bosToken, eos: this.eosToken, unk: this.unkToken, pad: this.padToken };
-    for (const [name, token] of Object.entries(named)) if (token !== null) special[`${name}_token`] = token;
+    for (const [name, token] of Object.entries(named))
+      if (token !== undefined) special[`${name}_token`] = token;
     const config = { ...this.files.config, ...special, padding_side: this.paddingSide };
     const contents: [string, string][] = [
       ['tokenizer.json', JSON.stringify(this.files.tokenizerJson)],
@@ -238,8 +239,8 @@ class LoadedTokenizer implements PretrainedTokenizer {
     return paths;
   }
 
-  private specialId(name: string, token: string | null): number | null {
-    if (token === null) return null;
+  private specialId(name: string, token: string | undefined): number | undefined {
+    if (token === undefined) return undefined;
     const id = this.vocabulary.get(token);
     if (id === undefined) {
       throw new TunebookError(
@@ -263,17 +264,17 @@ function requireList(where: string, what: string, list: unknown): void {
   }
 }
 
-function stringOrNull(value: unknown): string | null {
-  return typeof value === 'string' ? value : null;
+function textOf(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined;
 }
 
 /** A template is text or, in older files, a list of named ones. */
-function chatTemplateOf(value: unknown): string | null {
+function chatTemplateOf(value: unknown): string | undefined {
   if (typeof value === 'string') return value;
-  if (!Array.isArray(value)) return null;
+  if (!Array.isArray(value)) return undefined;
   const entry: unknown =
     value.find((item: unknown) => isJsonObject(item) && item.name === 'default') ?? value[0];
-  return isJsonObject(entry) ? stringOrNull(entry.template) : null;
+  return isJsonObject(entry) ? textOf(entry.template) : undefined;
 }
 
 /** tokenizer.json as the library wants it: every part named, and GPT-2's pattern with Unicode's white space. */

@@ -53,21 +53,21 @@ export interface BatchEncoding {
 export interface PretrainedTokenizer extends Tokenizer {
   /** Folder, built-in name or hub id that it was loaded from. */
   readonly name: string;
-  readonly bosToken: string | null;
-  readonly eosToken: string | null;
+  readonly bosToken: string | undefined;
+  readonly eosToken: string | undefined;
   /** The end-of-text token where the tokenizer has none of its own. */
-  readonly padToken: string | null;
-  readonly unkToken: string | null;
-  readonly unkTokenId: number | null;
+  readonly padToken: string | undefined;
+  readonly unkToken: string | undefined;
+  readonly unkTokenId: number | undefined;
   readonly paddingSide: 'left' | 'right';
-  readonly chatTemplate: string | null;
+  readonly chatTemplate: string | undefined;
   batchEncode(texts: readonly string[], options?: BatchEncodeOptions): BatchEncoding;
   batchDecode(rows: readonly (readonly number[])[], options?: { skipSpecialTokens?: boolean }): string[];
   tokenize(text: string, options?: { addSpecialTokens?: boolean }): string[];
-  /** Null where the token is not in the vocabulary. */
-  tokenToId(token: string): number | null;
-  /** Null where the id is not in the vocabulary. */
-  idToToken(id: number): string | null;
+  /** The id of a token; undefined where it is not in the vocabulary. */
+  tokenToId(token: string): number | undefined;
+  /** The token of an id; undefined where it is not in the vocabulary. */
+  idToToken(id: number): string | undefined;
   applyChatTemplate(
     messages: readonly ChatMessage[],
     options: ChatTemplateOptions & { tokenize: false },

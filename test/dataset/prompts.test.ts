@@ -191,7 +191,7 @@ describe('labels', () => {
   it('without an end, on request; a tokenizer without one is refused otherwise', () => {
     const { examples } = encodeRecords([record], { tokenizer: letters, template: plain, appendEos: false });
     assert.deepEqual(examples[0]?.inputIds, [1, ...idsOf('abcXY')]);
-    const endless = { ...letters, eosTokenId: null };
+    const endless = { ...letters, eosTokenId: undefined };
     assert.throws(
       () => encodeRecords([record], { tokenizer: endless, template: plain }),
       /end-of-text token/,

@@ -3,9 +3,9 @@ import type { Tokenizer } from '../../lib/types';
 /** A token per byte, 0 to end: enough of a tokenizer to test text with. */
 export const byteTokenizer: Tokenizer = {
   vocabSize: 256,
-  bosTokenId: null,
+  bosTokenId: undefined,
   eosTokenId: 0,
-  padTokenId: null,
+  padTokenId: undefined,
   modelMaxLength: 1024,
   encode: (text) => [...Buffer.from(text)],
   decode: (ids, options) =>

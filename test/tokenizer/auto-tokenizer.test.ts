@@ -45,9 +45,9 @@ describe('built-in tokenizers', () => {
     assert.equal(tokenizer.eosTokenId, 50256);
     assert.equal(tokenizer.padToken, '<|endoftext|>');
     assert.equal(tokenizer.padTokenId, 50256);
-    assert.equal(tokenizer.chatTemplate, null);
+    assert.equal(tokenizer.chatTemplate, undefined);
     assert.equal(tokenizer.idToToken(50256), '<|endoftext|>');
-    assert.equal(tokenizer.idToToken(50257), null);
+    assert.equal(tokenizer.idToToken(50257), undefined);
     assert.deepEqual(tokenizer.tokenize('Hello world'), ['Hello', 'Ġworld']);
   });
 
@@ -194,7 +194,7 @@ describe('folders', () => {
   it('special tokens come from whichever file names them', async () => {
     const end = { id: 4, content: '<end>', special: true };
     const other = { id: 5, content: '<other>', special: true };
-    const cases: [string, Record<string, string>, string | null][] = [
+    const cases: [string, Record<string, string>, string | undefined][] = [
       [
         'config',
         { 'tokenizer_config.json': '{"eos_token":{"__type":"AddedToken","content":"<end>"}}' },
@@ -202,7 +202,7 @@ describe('folders', () => {
       ],
       ['map', { 'special_tokens_map.json': '{"eos_token":{"content":"<end>"}}' }, '<end>'],
       ['model', { 'config.json': '{"eos_token_id":4,"model_type":"gpt2"}' }, '<end>'],
-      ['two special tokens, none named', {}, null],
+      ['two special tokens, none named', {}, undefined],
     ];
     for (const [name, files, expected] of cases) {
       const folder = folderWith(`special-${name}`, {
@@ -221,7 +221,7 @@ describe('folders', () => {
     const tokenizer = await AutoTokenizer.fromPretrained(
       folderWith('nopad', { 'tokenizer.json': tinyTokenizer() }),
     );
-    assert.equal(tokenizer.padTokenId, null);
+    assert.equal(tokenizer.padTokenId, undefined);
     assert.deepEqual(tokenizer.encode('abc'), [2, 3]);
     assert.throws(() => tokenizer.batchEncode(['a', 'abc']), /neither a pad nor an end-of-text token/);
     assert.equal(tokenizer.modelMaxLength, Number.POSITIVE_INFINITY);
@@ -285,7 +285,13 @@ describe('checkTokenizerFits', () => {
       () => checkTokenizerFits(tokenizer, { vocabSize: 50257, maxLength: 512, sequenceLength: 513 }),
       /at most 512 tokens, the model's context, got 513/,
     );
-    const strange = { ...tokenizer, vocabSize: 10, bosTokenId: null, eosTokenId: 10, padTokenId: null };
+    const strange = {
+      ...tokenizer,
+      vocabSize: 10,
+      bosTokenId: undefined,
+      eosTokenId: 10,
+      padTokenId: undefined,
+    };
     assert.throws(
       () => checkTokenizerFits({ ...strange, encode: () => [], decode: () => '' }, { vocabSize: 10 }),
       /eos token's id below 10.*got 10/,
