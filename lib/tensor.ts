@@ -11,6 +11,11 @@ export function sizeOf(shape: readonly number[]): number {
   return shape.reduce((product, length) => product * length, 1);
 }
 
+/** Number of elements of whatever has a shape. */
+export function tensorSize({ shape }: { readonly shape: readonly number[] }): number {
+  return sizeOf(shape);
+}
+
 /** The array and shape of something that has more, for instance a parameter; the values are not copied. */
 export function asTensor({ data, shape }: HostTensor): HostTensor {
   return { data, shape };

@@ -5,14 +5,7 @@ export { dynamicCodeBook, fourBitCodeBook } from './code-books';
 export type { FourBitType } from './code-books';
 export { quantizationError } from './error';
 export type { QuantizationError } from './error';
-export {
-  blockScales,
-  dequantize,
-  quantize,
-  quantizedSizeBytes,
-  startQuantization,
-  tensorSize,
-} from './quantized-tensor';
+export { blockScales, dequantize, quantize, quantizedSizeBytes, startQuantization } from './quantized-tensor';
 export type {
   DequantizeRange,
   NestedScales,

@@ -3,7 +3,7 @@
  * frozen weights in this form; a layer's values exist only while it computes.
  */
 import { kindOf, TunebookError } from '../types';
-import { sizeOf } from '../tensor';
+import { sizeOf, tensorSize } from '../tensor';
 import {
   dequantizeDynamic,
   dequantizeFourBit,
@@ -214,11 +214,6 @@ export function blockScales({ scales }: QuantizedTensor): Float32Array {
   if (scales instanceof Float32Array) return scales;
   const { codes, absmax, codeBook, blockSize, offset } = scales;
   return dequantizeDynamic(codes, absmax, { codeBook, blockSize, offset });
-}
-
-/** Number of values. */
-export function tensorSize({ shape }: Pick<QuantizedTensor, 'shape'>): number {
-  return sizeOf(shape);
 }
 
 /** Bytes that a weight occupies: codes and scales, without code books. */

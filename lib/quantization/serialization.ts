@@ -6,7 +6,8 @@
  */
 import { z } from 'zod';
 import { TunebookError } from '../types';
-import { blockScales, tensorSize } from './quantized-tensor';
+import { tensorSize } from '../tensor';
+import { blockScales } from './quantized-tensor';
 import type { NestedScales, QuantizedTensor } from './quantized-tensor';
 
 /** A tensor as a safetensors file stores it. */

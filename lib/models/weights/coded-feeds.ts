@@ -3,7 +3,8 @@
  * not read 4-bit codes, with gradients as without.
  */
 import type { DeviceMemory } from '../../engine';
-import { blockScales, tensorSize } from '../../quantization';
+import { blockScales } from '../../quantization';
+import { tensorSize } from '../../tensor';
 import type { QuantizedTensor } from '../../quantization';
 import type { HostTensor } from '../../types';
 import { isQuantized } from './frozen-layers';

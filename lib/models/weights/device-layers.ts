@@ -3,7 +3,7 @@
  * holds nothing of them: what it needs again (saving, fingerprints) is read back, to the last bit.
  */
 import type { DeviceMemory } from '../../engine';
-import { tensorSize } from '../../quantization';
+import { tensorSize } from '../../tensor';
 import type { BitsAndBytesConfig, QuantizedTensor } from '../../quantization';
 import type { HostTensor } from '../../types';
 import { canBeCoded, codedFeeds, codedScales } from './coded-feeds';

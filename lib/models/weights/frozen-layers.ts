@@ -4,7 +4,8 @@
  */
 import type { RowTable } from '../../engine';
 import type { HostTensor } from '../../types';
-import { blockScales, dequantize, tensorSize } from '../../quantization';
+import { blockScales, dequantize } from '../../quantization';
+import { tensorSize } from '../../tensor';
 import type { BitsAndBytesConfig, QuantizedTensor } from '../../quantization';
 import { bfloat16ToFloat32, float16ToFloat32, float32ToBfloat16, float32ToFloat16 } from '../../checkpoint';
 

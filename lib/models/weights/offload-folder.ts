@@ -8,7 +8,7 @@ import type { FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import type { BitsAndBytesConfig, QuantizedTensor } from '../../quantization';
-import { tensorSize } from '../../quantization';
+import { tensorSize } from '../../tensor';
 import { TunebookError } from '../../types';
 import { requireFreeSpace, writeFileAtomic } from '../../files';
 import { isQuantized } from './frozen-layers';
