@@ -11,7 +11,7 @@ import path from 'node:path';
 export const PACKAGE_ROOT = path.resolve(__dirname, '..', '..');
 
 /** A folder of the data that comes with the package. */
-export function dataFolder(name: 'models' | 'tokenizers' | 'hyrox'): string {
+export function dataFolder(name: 'fonts' | 'models' | 'tokenizers' | 'hyrox'): string {
   return path.join(PACKAGE_ROOT, 'data', name);
 }
 

@@ -8,10 +8,10 @@ import { inflateSync } from 'node:zlib';
 import { interactiveHtml, figureText, saveFigure } from '../../lib/display/figures/plot';
 import { barFigure, lineFigure, styledFigure } from '../../lib/display/figures/figure';
 import type { Figure } from '../../lib/display/figures/figure';
-import { textWidth, wrapText } from '../../lib/display/figures/fit-text';
+import { wrapText } from '../../lib/display/figures/fit-text';
+import { hasGlyph, textWidth } from '../../lib/display/figures/font';
 import { renderFigure } from '../../lib/display/figures/render-figure';
 import { encodePng } from '../../lib/display/figures/raster-canvas';
-import { strokeTextWidth } from '../../lib/display/figures/stroke-font';
 import { Session } from '../notebook/kernel/kernel-session';
 import { Workplace } from '../support/make-notebook';
 import { ROOT } from '../support/paths';
@@ -111,7 +111,18 @@ describe('figures', { timeout: 60_000 }, () => {
     assert.equal(one.subarray(1, 4).toString(), 'PNG');
     assert.equal(one.readUInt32BE(16), 600);
     assert.notDeepEqual(one, other, 'the text shows');
-    assert.ok(strokeTextWidth('W', 10) > strokeTextWidth('i', 10));
+  });
+
+  it('have captions in Latin, Greek and Cyrillic letters, whatever fonts the machine has', async () => {
+    const draw = async (text: string): Promise<Buffer> =>
+      renderFigure({ data: [], layout: { title: { text } } }, { format: 'png', width: 300, height: 200 });
+    for (const text of ['Zażółć gęślą jaźń', 'Ωμέγα, ταχύτητα', 'Скорость', 'Loss ≤ 0.5 → été Ω']) {
+      for (const character of text) assert.ok(hasGlyph(character), character);
+      const boxes = await draw(text.replace(/\S/g, '\ue0ff'));
+      assert.notDeepEqual(await draw(text), boxes, `${text}: not boxes`);
+    }
+    assert.ok(!hasGlyph('\ue0ff') && !hasGlyph('例'));
+    assert.equal(textWidth('例', 12), 12);
   });
 
   const kinds: Record<string, Record<string, unknown>> = {

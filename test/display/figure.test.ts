@@ -9,7 +9,8 @@ import {
   styledFigure,
 } from '../../lib/display/figures/figure';
 import type { Figure } from '../../lib/display/figures/figure';
-import { fitTexts, textWidth } from '../../lib/display/figures/fit-text';
+import { fitTexts } from '../../lib/display/figures/fit-text';
+import { textWidth } from '../../lib/display/figures/font';
 import { renderFigure } from '../../lib/display/figures/render-figure';
 
 const series = (name: string, length: number): { name: string; x: number[]; y: number[] } => {

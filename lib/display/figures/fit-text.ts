@@ -1,24 +1,9 @@
 /**
- * Room for the texts of a static figure. In a browser Plotly measures and its legend scrolls; drawn without one, what
- * does not fit would be cut off: titles and legend entries are broken into lines, margins and height grow.
+ * Space for the texts of a static figure. In a browser Plotly measures and its legend scrolls; drawn without one, what
+ * does not fit would be cut off: titles and legend entries wrap, margins and height grow.
  */
 import type { Figure, FigureSize } from './figure';
-
-/** Viewers without Helvetica take faces that are wider. */
-const WIDEST_FACE = 1.12;
-
-/** Width of a text in a common sans-serif face, in units of the font size; averages of groups of letters. */
-export function textWidth(text: string, fontSize: number): number {
-  let width = 0;
-  for (const character of text) {
-    if (/[iljtfI.,:;'|!()[\] ]/.test(character)) width += 0.29;
-    else if (/[mwMW@%—…]/.test(character)) width += 0.87;
-    else if (/[A-Z]/.test(character)) width += 0.68;
-    else if (/[\u2e80-\uffff]/.test(character)) width += 1;
-    else width += 0.55;
-  }
-  return width * WIDEST_FACE * fontSize;
-}
+import { textWidth } from './font';
 
 /** The text with `<br>` where a line would be wider than `maxWidth` pixels; words stay whole unless one is wider. */
 export function wrapText(text: string, maxWidth: number, fontSize: number): string {

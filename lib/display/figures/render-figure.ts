@@ -1,6 +1,6 @@
 /**
  * Figures without a browser: Plotly draws into jsdom, the SVG is taken from it, and PNG is made of that by resvg.
- * jsdom has no layout, so text is measured here by a table of widths.
+ * jsdom has no layout, so text is measured here by the metrics of the face that resvg draws with.
  */
 import fs from 'node:fs';
 import { createRequire } from 'node:module';
@@ -10,9 +10,9 @@ import { TunebookError } from '../../types';
 import { styledFigure } from './figure';
 import type { Figure, FigureSize } from './figure';
 import { drawableFigure } from './figure-kinds';
-import { fitTexts, textWidth } from './fit-text';
+import { fitTexts } from './fit-text';
+import { FONT_FAMILY, FONT_FILE, textWidth } from './font';
 import { RasterCanvas } from './raster-canvas';
-import { drawTextAsStrokes } from './stroke-font';
 
 interface Plotly {
   readonly Snapshot: { toSVG(element: unknown, format: 'svg', scale: number): string };
@@ -148,17 +148,20 @@ export async function renderFigure(figure: Figure, options: RenderOptions): Prom
 /** An SVG of `renderFigure` as PNG bytes. */
 export function svgToPng(svg: string, options: Pick<RenderOptions, 'scale' | 'background'> = {}): Buffer {
   const { Resvg: Renderer } = createRequire(__filename)('@resvg/resvg-js') as typeof Resvg;
-  const { window } = loadPlotly();
   const { scale = 2, background = 'white' } = options;
   const renderer = new Renderer(
-    drawTextAsStrokes(
-      svg.replace(/image-rendering: ?pixelated/g, 'image-rendering: optimizeSpeed'),
-      window.document,
-    ),
+    svg.replace(/image-rendering: ?pixelated/g, 'image-rendering: optimizeSpeed'),
     {
       background,
       fitTo: { mode: 'zoom', value: scale },
-      font: { loadSystemFonts: false },
+      font: {
+        loadSystemFonts: false,
+        fontFiles: [FONT_FILE],
+        defaultFontFamily: FONT_FAMILY,
+        sansSerifFamily: FONT_FAMILY,
+        serifFamily: FONT_FAMILY,
+        monospaceFamily: FONT_FAMILY,
+      },
     },
   );
   return renderer.render().asPng();

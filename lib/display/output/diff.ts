@@ -1,4 +1,5 @@
 /** What a text lacks of an expected one and has beyond it, word by word. */
+import { diffArrays } from 'diff';
 
 /** One piece of a comparison of two texts, word by word. */
 export interface DiffPart {
@@ -10,69 +11,50 @@ export interface DiffPart {
 const WORDS =
   /\s+|[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}]|(?:(?![\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}])[\p{L}\p{M}\p{N}_])+|[^\s\p{L}\p{M}\p{N}_]/gu;
 
-/** Pairs of words that are compared at most: 100 MB for a table of their subsequences. */
-const MAX_PAIRS = 25_000_000;
+/** More changed words than this are shown as one change: to compare on would take seconds. */
+const MAX_CHANGES = 2000;
 
 /**
- * What `actual` lacks of `expected` and has beyond it, word by word: a longest common subsequence behind the common
- * beginning. What differs in many thousands of words is told apart as a whole.
- * Source: the textbook dynamic programme, O(n m) in words.
+ * What `actual` lacks of `expected` and has beyond it, word by word. Texts that differ in many thousands of words are
+ * compared as a whole, between their common beginning and end.
  */
 export function diffWords(expected: string, actual: string): DiffPart[] {
-  const a = expected.match(WORDS) ?? [];
-  const b = actual.match(WORDS) ?? [];
-  let head = 0;
-  while (head < a.length && head < b.length && a[head] === b[head]) head++;
-  const pairs = (to: number): number => (a.length - head - to) * (b.length - head - to);
-  let tail = 0; // where only the end is long, the first match reads better than the last
-  if (pairs(0) > MAX_PAIRS)
-    while (pairs(tail) > 0 && a[a.length - 1 - tail] === b[b.length - 1 - tail]) tail++;
-  const parts: { kind: DiffPart['kind']; text: string }[] = [];
-  const add = (kind: DiffPart['kind'], text: string): void => {
-    const last = parts.at(-1);
-    if (text === '') return;
-    if (last?.kind === kind) last.text += text;
-    else parts.push({ kind, text });
-  };
-  add('same', a.slice(0, head).join(''));
-  const [left, right] = [a.slice(head, a.length - tail), b.slice(head, b.length - tail)];
-  if (pairs(tail) <= MAX_PAIRS) compare(left, right, add);
-  else {
-    add('missing', left.join(''));
-    add('extra', right.join(''));
-  }
-  add('same', a.slice(a.length - tail).join(''));
-  return joinChanges(parts);
+  const [left, right] = [expected, actual].map((text): string[] => text.match(WORDS) ?? []);
+  const changes = diffArrays(left, right, { maxEditLength: MAX_CHANGES });
+  if (changes === undefined) return joinChanges(wholeChange(left, right));
+  return joinChanges(
+    changes.map(({ value, added, removed }) => ({
+      kind: added ? 'extra' : removed ? 'missing' : 'same',
+      text: value.join(''),
+    })),
+  );
 }
 
-function compare(
-  a: readonly string[],
-  b: readonly string[],
-  add: (kind: DiffPart['kind'], text: string) => void,
-): void {
-  const width = b.length + 1;
-  const common = new Uint32Array((a.length + 1) * width);
-  for (let i = a.length - 1; i >= 0; i--)
-    for (let j = b.length - 1; j >= 0; j--)
-      common[i * width + j] =
-        a[i] === b[j]
-          ? common[(i + 1) * width + j + 1] + 1
-          : Math.max(common[(i + 1) * width + j], common[i * width + j + 1]);
-  let i = 0;
-  let j = 0;
-  while (i < a.length || j < b.length) {
-    if (i < a.length && j < b.length && a[i] === b[j]) {
-      add('same', a[i++]);
-      j++;
-    } else if (j >= b.length || (i < a.length && common[(i + 1) * width + j] >= common[i * width + j + 1])) {
-      add('missing', a[i++]);
-    } else add('extra', b[j++]);
-  }
+function wholeChange(left: readonly string[], right: readonly string[]): DiffPart[] {
+  const shorter = Math.min(left.length, right.length);
+  let head = 0;
+  while (head < shorter && left[head] === right[head]) head++;
+  let tail = 0;
+  while (tail < shorter - head && left[left.length - 1 - tail] === right[right.length - 1 - tail]) tail++;
+  const middle = (words: readonly string[]): string => words.slice(head, words.length - tail).join('');
+  const parts: DiffPart[] = [
+    { kind: 'same', text: left.slice(0, head).join('') },
+    { kind: 'missing', text: middle(left) },
+    { kind: 'extra', text: middle(right) },
+    { kind: 'same', text: left.slice(left.length - tail).join('') },
+  ];
+  return parts.filter(({ text }) => text !== '');
 }
 
 /** Changes with nothing but blanks between them become one: whole phrases read better than pairs of words. */
 function joinChanges(parts: readonly DiffPart[]): DiffPart[] {
   const out: DiffPart[] = [];
+  const add = (kind: DiffPart['kind'], text: string): void => {
+    const last = out.at(-1);
+    if (text === '') return;
+    if (last?.kind === kind) out[out.length - 1] = { kind, text: last.text + text };
+    else out.push({ kind, text });
+  };
   for (let from = 0; from < parts.length;) {
     let end = from;
     let until = from; // behind the last change of this run
@@ -82,18 +64,33 @@ function joinChanges(parts: readonly DiffPart[]): DiffPart[] {
       else if (end === from || text.trim() !== '') break;
     }
     if (until === from) {
-      out.push(parts[from++]);
+      add('same', parts[from++].text);
       continue;
     }
     const run = parts.slice(from, until);
-    for (const kind of ['missing', 'extra'] as const) {
-      const text = run
+    const [missing, extra] = (['missing', 'extra'] as const).map((kind) =>
+      run
         .filter((part) => part.kind === kind || part.kind === 'same')
         .map((part) => part.text)
-        .join('');
-      if (text !== '') out.push({ kind, text });
-    }
+        .join(''),
+    );
+    const [before, after] = commonBlanks(missing, extra);
+    add('same', missing.slice(0, before));
+    add('missing', missing.slice(before, missing.length - after));
+    add('extra', extra.slice(before, extra.length - after));
+    add('same', missing.slice(missing.length - after));
     from = until;
   }
   return out;
+}
+
+/** How many blanks two changed texts share at their beginning and end; none where one would be nothing else. */
+function commonBlanks(left: string, right: string): [before: number, after: number] {
+  if (left.trim() === '' || right.trim() === '') return [0, 0];
+  const shared = (blanks: (text: string) => string): number =>
+    blanks(left) === blanks(right) ? blanks(left).length : 0;
+  return [
+    shared((text) => text.slice(0, text.length - text.trimStart().length)),
+    shared((text) => text.slice(text.trimEnd().length)),
+  ];
 }

@@ -1,6 +1,6 @@
 /** Scripts in a notebook from elsewhere: in outputs, texts and the state of widgets, whatever shape the file has. */
-
-import { htmlTags } from './html-tags';
+import { Tokenizer, TokenizerMode } from 'parse5';
+import type { Token } from 'parse5';
 
 /** Elements that run something, or take the reader elsewhere. */
 const SCRIPTED_ELEMENTS = new Set('script iframe frame object embed applet base form'.split(' '));
@@ -13,40 +13,96 @@ const SCRIPTED_ADDRESS = /^(?:javascript:|vbscript:|data:text\/html)/i;
 const MARKUP = /html|svg|markdown|latex/;
 const PROGRAM = /javascript|ecmascript|es6-rich|bokehjs_(?:exec|load)/;
 
-const named: Record<string, string> = { colon: ':', tab: '', newline: '', lpar: '(', quot: '"', apos: "'" };
+/** How the content of an element is read where it is no markup. */
+const RAW_CONTENT: Readonly<Record<string, typeof TokenizerMode.RCDATA | typeof TokenizerMode.RAWTEXT>> = {
+  title: TokenizerMode.RCDATA,
+  textarea: TokenizerMode.RCDATA,
+  style: TokenizerMode.RAWTEXT,
+  xmp: TokenizerMode.RAWTEXT,
+  noembed: TokenizerMode.RAWTEXT,
+  noframes: TokenizerMode.RAWTEXT,
+  noscript: TokenizerMode.RAWTEXT,
+};
 
-/** The text as a browser reads an address: entities resolved, control characters left out, blanks as one. */
-function resolved(text: string): string {
-  return text
-    .replace(
-      /&(?:#x([0-9a-f]{1,6})|#(\d{1,7})|([a-z]{1,8}));?/gi,
-      (whole, hex?: string, decimal?: string, name?: string) => {
-        if (name !== undefined) return named[name.toLowerCase()] ?? whole;
-        const code = hex === undefined ? Number(decimal) : Number.parseInt(hex, 16);
-        return code <= 0x10ffff ? String.fromCodePoint(code) : whole;
+/** What is read of a text. */
+interface Found {
+  tag?(token: Token.TagToken): void;
+  text?(text: string): void;
+}
+
+/**
+ * Reads HTML as browsers do (parse5's tokenizer, which takes linear time; its tree would take quadratic time on
+ * deeply nested elements).
+ * @param raw whether the content of styles and text fields is text, as in HTML; in SVG it is markup
+ * @param mode RCDATA to read everything as text, with its entities resolved
+ */
+function tokenize(text: string, found: Found, raw: boolean, mode: number = TokenizerMode.DATA): void {
+  const ignore = (): void => undefined;
+  const onText = ({ chars }: Token.CharacterToken): void => found.text?.(chars);
+  const tokenizer = new Tokenizer(
+    {},
+    {
+      onStartTag(token) {
+        found.tag?.(token);
+        const content =
+          raw && Object.hasOwn(RAW_CONTENT, token.tagName) ? RAW_CONTENT[token.tagName] : undefined;
+        if (content !== undefined) tokenizer.state = content;
       },
+      onCharacter: onText,
+      onWhitespaceCharacter: onText,
+      onNullCharacter: ignore,
+      onEndTag: ignore,
+      onComment: ignore,
+      onDoctype: ignore,
+      onEof: ignore,
+    },
+  );
+  tokenizer.state = mode as typeof tokenizer.state;
+  tokenizer.write(text, true);
+}
+
+/** The text as a browser reads an address: control characters left out, blanks as one. */
+function addressText(text: string): string {
+  return text.replace(/[\0-\x1f]/g, '').replace(/\s+/g, ' ');
+}
+
+/** The text of Markdown or LaTeX with its entities resolved. */
+function withoutEntities(text: string): string {
+  if (!text.includes('&')) return text;
+  const parts: string[] = [];
+  tokenize(text, { text: (part) => parts.push(part) }, false, TokenizerMode.RCDATA);
+  return parts.join('');
+}
+
+function isScriptedTag({ tagName, attrs }: Token.TagToken): boolean {
+  const local = tagName.slice(tagName.indexOf(':') + 1); // XML may have a prefix
+  return (
+    SCRIPTED_ELEMENTS.has(local) ||
+    attrs.some(
+      ({ name, value }) =>
+        /^on[a-z]/.test(name) ||
+        (local === 'meta' && name === 'http-equiv') ||
+        SCRIPTED_ADDRESS.test(addressText(value).replace(/\s/g, '')),
     )
-    .replace(/[\0-\x1f]/g, '')
-    .replace(/\s+/g, ' ');
+  );
 }
 
 /** Whether HTML holds a script: quotes, entities and odd tags are no cover. Read both as HTML and as SVG. */
 function isScriptedHtml(text: string): boolean {
-  return [...htmlTags(text, true), ...htmlTags(text, false)].some(
-    ({ name, attributes }) =>
-      SCRIPTED_ELEMENTS.has(name) ||
-      attributes.some(
-        ([key, value]) =>
-          /^on[a-z]/.test(key) ||
-          (name === 'meta' && key === 'http-equiv') ||
-          SCRIPTED_ADDRESS.test(resolved(value).replace(/\s/g, '')),
-      ),
-  );
+  let scripted = false;
+  const tag = (token: Token.TagToken): void => {
+    scripted ||= isScriptedTag(token);
+  };
+  tokenize(text, { tag }, true);
+  if (!scripted) tokenize(text, { tag }, false);
+  return scripted;
 }
 
 /** Whether markup holds a script. */
 export function isScripted(text: string): boolean {
-  return /<script\b/i.test(text) || SCRIPTED_LINKS.test(resolved(text)) || isScriptedHtml(text);
+  return (
+    /<script\b/i.test(text) || SCRIPTED_LINKS.test(addressText(withoutEntities(text))) || isScriptedHtml(text)
+  );
 }
 
 type Part = Readonly<Record<string, unknown>>;

@@ -3,77 +3,32 @@
  * loaded from elsewhere. Scripts in outputs are left out; figures show their static image.
  */
 import { stripVTControlCharacters } from 'node:util';
+import { Marked } from 'marked';
 import { escapeHtml } from '../../display';
 import type { MimeBundle } from '../../display';
 import { cellSource, joinText } from '../format/nbformat';
 import type { CellOutput, Notebook } from '../format/nbformat';
+import { isScripted } from '../format/untrusted';
 
-function inline(text: string): string {
-  const codes: string[] = [];
-  const held = text.replace(/`([^`]+)`/g, (_, code: string) => {
-    codes.push(`<code>${escapeHtml(code)}</code>`);
-    return `\u0000${codes.length - 1}\u0000`;
-  });
-  return escapeHtml(held)
-    .replace(/\*\*([^*]+)\*\*/g, '<strong>$1</strong>')
-    .replace(/(^|\W)\*([^*\s][^*]*)\*/g, '$1<em>$2</em>')
-    .replace(/\[([^\]]+)\]\((https?:\/\/[^)\s]+|#[^)\s]+|[\w./-]+)\)/g, '<a href="$2">$1</a>')
-    .replace(/\u0000(\d+)\u0000/g, (_, i: string) => codes[Number(i)]);
-}
+/** Addresses that a page of ours may link to; what would run or load something is left as text. */
+const SAFE_ADDRESS = /^(?:https?:\/\/|#|[\w.-]+(?:\/|$))/i;
 
-function tableHtml(lines: readonly string[]): string {
-  const cells = (line: string): string[] =>
-    line
-      .trim()
-      .replace(/^\||\|$/g, '')
-      .split('|')
-      .map((cell) => inline(cell.trim()));
-  const [head, , ...rows] = lines;
-  const row = (line: string, tag: string): string =>
-    `<tr>${cells(line)
-      .map((cell) => `<${tag}>${cell}</${tag}>`)
-      .join('')}</tr>`;
-  return `<table>${row(head, 'th')}${rows.map((line) => row(line, 'td')).join('')}</table>`;
-}
+/** Markdown without HTML, and without pictures from elsewhere. */
+const markdown = new Marked({
+  gfm: true,
+  renderer: {
+    html: ({ text }) => escapeHtml(text),
+    link({ href, tokens }) {
+      const text = this.parser.parseInline(tokens);
+      return SAFE_ADDRESS.test(href) ? `<a href="${escapeHtml(href)}">${text}</a>` : text;
+    },
+    image: ({ text }) => escapeHtml(text),
+  },
+});
 
-/** Markdown as HTML: headings, paragraphs, lists, tables, code, emphasis, links. HTML in it is shown as text. */
-export function markdownToHtml(markdown: string): string {
-  const out: string[] = [];
-  const lines = markdown.split('\n');
-  for (let i = 0; i < lines.length;) {
-    const line = lines[i];
-    const take = (matches: (text: string) => boolean): string[] => {
-      const from = i;
-      while (i < lines.length && matches(lines[i])) i++;
-      return lines.slice(from, i);
-    };
-    const heading = /^(#{1,6})\s+(.*)$/.exec(line);
-    if (heading) {
-      out.push(`<h${heading[1].length}>${inline(heading[2])}</h${heading[1].length}>`);
-      i++;
-    } else if (line.startsWith('```')) {
-      i++;
-      out.push(`<pre>${escapeHtml(take((text) => !text.startsWith('```')).join('\n'))}</pre>`);
-      i++;
-    } else if (/^\s*(?:[-*+]|\d+\.)\s+/.test(line)) {
-      const tag = /^\s*\d/.test(line) ? 'ol' : 'ul';
-      const items = take((text) => /^\s*(?:[-*+]|\d+\.)\s+/.test(text));
-      out.push(
-        `<${tag}>${items.map((item) => `<li>${inline(item.replace(/^\s*(?:[-*+]|\d+\.)\s+/, ''))}</li>`).join('')}</${tag}>`,
-      );
-    } else if (line.includes('|') && /^\s*\|?[\s:|-]+-[\s:|-]*$/.test(lines[i + 1] ?? '')) {
-      out.push(tableHtml(take((text) => text.includes('|'))));
-    } else if (line.trim() === '') {
-      i++;
-    } else {
-      const paragraph = [
-        lines[i++],
-        ...take((text) => text.trim() !== '' && !/^(?:#{1,6}\s|```|\s*(?:[-*+]|\d+\.)\s)/.test(text)),
-      ];
-      out.push(`<p>${inline(paragraph.join(' '))}</p>`);
-    }
-  }
-  return out.join('\n');
+/** Markdown as HTML. HTML in it is shown as text. */
+export function markdownToHtml(source: string): string {
+  return markdown.parse(source, { async: false }).trimEnd();
 }
 
 const textOf = (value: unknown): string =>
@@ -92,8 +47,7 @@ function bundleHtml(data: MimeBundle): string {
   for (const mime of ['image/png', 'image/jpeg'] as const)
     if (mime in data) return image(mime, textOf(data[mime]).replace(/[^A-Za-z0-9+/=]/g, ''));
   const html = 'text/html' in data ? textOf(data['text/html']) : '';
-  if (html !== '' && !/<script|<iframe|<object|<embed|<link|\son\w+\s*=|javascript:/i.test(html))
-    return `<div>${html}</div>`;
+  if (html !== '' && !isScripted(html) && !/<link\b/i.test(html)) return `<div>${html}</div>`;
   if (/Plotly|newPlot/.test(html)) return ''; // its static image follows
   if ('text/markdown' in data) return markdownToHtml(textOf(data['text/markdown']));
   return 'text/plain' in data ? `<pre>${escapeHtml(textOf(data['text/plain']))}</pre>` : '';
@@ -116,7 +70,7 @@ pre{overflow-x:auto;padding:.6em .8em;margin:.4em 0;font:13px/1.45 ui-monospace,
 pre.code{background:rgba(127,127,127,.12);border-left:3px solid rgba(127,127,127,.5)}
 pre.stderr,pre.error{background:rgba(220,60,50,.12)} img{max-width:100%}
 table{border-collapse:collapse} th,td{padding:2px 10px;border-bottom:1px solid rgba(127,127,127,.3);text-align:left}
-code{background:rgba(127,127,127,.15);padding:0 .25em}`;
+code{background:rgba(127,127,127,.15);padding:0 .25em} pre code{background:none;padding:0}`;
 
 /** An executed notebook as a page. */
 export function notebookToHtml(notebook: Notebook, title: string): string {

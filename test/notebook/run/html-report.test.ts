@@ -12,11 +12,23 @@ describe('html report', () => {
     );
     assert.equal(
       html,
-      '<h1>A <em>b</em></h1>\n<p>text <code>x&lt;y</code> <strong>bold</strong> more <a href="https://e.org">l</a></p>\n' +
-        '<ul><li>one</li><li>two</li></ul>\n<table><tr><th>a</th><th>b</th></tr><tr><td>1</td><td>2</td></tr></table>\n' +
-        '<pre>a &lt; b</pre>\n<p>&lt;b&gt;raw&lt;/b&gt;</p>',
+      '<h1>A <em>b</em></h1>\n<p>text <code>x&lt;y</code> <strong>bold</strong>\nmore <a href="https://e.org">l</a></p>\n' +
+        '<ul>\n<li>one</li>\n<li>two</li>\n</ul>\n' +
+        '<table>\n<thead>\n<tr>\n<th>a</th>\n<th>b</th>\n</tr>\n</thead>\n' +
+        '<tbody><tr>\n<td>1</td>\n<td>2</td>\n</tr>\n</tbody></table>\n' +
+        '<pre><code class="language-ts">a &lt; b\n</code></pre>\n<p>&lt;b&gt;raw&lt;/b&gt;</p>',
     );
-    assert.doesNotMatch(markdownToHtml('[x](javascript:alert(1))'), /href/);
+    for (const address of [
+      'javascript:alert(1)',
+      'data:text/html,x',
+      'java&Tab;script:x',
+      '//e.org',
+      'file:///x',
+    ])
+      assert.doesNotMatch(markdownToHtml(`[x](${address}) <${address}> [y][r]\n\n[r]: ${address}`), /href/);
+    assert.equal(markdownToHtml('[x](a/b.csv) [y](#z)'), '<p><a href="a/b.csv">x</a> <a href="#z">y</a></p>');
+    assert.equal(markdownToHtml('![words](https://e.org/x.png)'), '<p>words</p>');
+    assert.equal(markdownToHtml('a <img src=x onerror=y> b'), '<p>a &lt;img src=x onerror=y&gt; b</p>');
   });
 
   it('shows Markdown outputs rendered, and text where there is nothing else', () => {
