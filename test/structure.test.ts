@@ -39,7 +39,7 @@ const ROOMS: Record<string, { imports: readonly string[]; floors?: readonly stri
   hyrox: { imports: ['files', 'random', 'dataset', 'eval'] },
   notebook: {
     imports: ['files', 'display', 'engine', 'trainer'],
-    floors: ['format', 'typescript', 'parameters', 'kernel', 'run', 'repair', 'doctor'],
+    floors: ['format', 'typescript', 'parameters', 'kernel', 'run', 'publish', 'repair', 'doctor'],
   },
   cli: {
     imports: [

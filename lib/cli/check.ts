@@ -1,4 +1,5 @@
 /** `tunebook check`: a line for each thing that is wrong with a notebook file. */
+import { Option } from 'commander';
 import type { Command } from 'commander';
 import { checkNotebook } from '../notebook/repair';
 import type { CheckOptions } from '../notebook/repair';
@@ -9,7 +10,13 @@ export function addCheckCommand(program: Command): void {
     .command('check')
     .description('say what is wrong with notebook files')
     .argument('<notebooks...>')
-    .option('--executed', 'the notebooks have been run: outputs are expected')
+    .addOption(
+      new Option(
+        '--outputs <rule>',
+        'whether outputs are required, up to date with the cells, or forbidden (default: forbidden)',
+      ).choices(['required', 'forbidden']),
+    )
+    .addOption(new Option('--executed', 'outputs may be there').conflicts('outputs'))
     .option('--untrusted', 'report scripts in outputs')
     .option('--no-types', 'do not type-check the cells')
     .action((notebooks: string[], options: CheckOptions) => {

@@ -8,6 +8,7 @@ import { addDatasetCommands } from './dataset';
 import { addDoctorCommand } from './doctor';
 import { addGenerateCommand } from './generate';
 import { addKernelCommands } from './kernel';
+import { addPublishCommand } from './publish';
 import { addRepairCommand } from './repair';
 import { addRunCommand } from './run';
 import { addSweepCommand } from './sweep';
@@ -23,6 +24,7 @@ const program = new Command('tunebook')
 for (const add of [
   addRunCommand,
   addSweepCommand,
+  addPublishCommand,
   addCheckCommand,
   addRepairCommand,
   addKernelCommands,

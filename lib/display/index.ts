@@ -1,7 +1,15 @@
 /** The door of `display`: what cells and terminals show. Cheap to import; Plotly, jsdom and resvg load on first use. */
 export { diffWords } from './output/diff';
 export type { DiffPart } from './output/diff';
-export { clearOutput, displayHandle, isInNotebook, show, showHtml, showMarkdown } from './output/display';
+export {
+  VOLATILE,
+  clearOutput,
+  displayHandle,
+  isInNotebook,
+  show,
+  showHtml,
+  showMarkdown,
+} from './output/display';
 export type { DisplayHandle, MimeBundle } from './output/display';
 export { barFigure, histogramFigure, lineFigure } from './figures/figure';
 export type { Figure, FigureSize, FigureTitles, Series } from './figures/figure';
@@ -13,7 +21,7 @@ export { figureText, interactiveHtml, livePlot, plot, saveFigure } from './figur
 export type { LivePlot, LivePlotOptions } from './figures/plot';
 export { progressBar } from './output/progress';
 export type { ProgressBar, ProgressOptions } from './output/progress';
-export { renderFigure } from './figures/render-figure';
+export { renderFigure, svgToPng } from './figures/render-figure';
 export type { RenderOptions } from './figures/render-figure';
 export { renderDiff, renderSamples, showDiff, showSamples } from './output/samples';
 export type { Sample, SamplesOptions } from './output/samples';

@@ -3,7 +3,7 @@
  * plain text elsewhere. A callback for the trainer.
  */
 import type { LogEntry, TrainerCallback } from '../trainer';
-import { lineFigure, livePlot, progressBar, showTable } from '../display';
+import { VOLATILE, lineFigure, livePlot, progressBar, renderTable, show } from '../display';
 import type { Figure, LivePlot, ProgressBar } from '../display';
 
 /** The training and evaluation loss over the steps of a run's log. */
@@ -28,10 +28,11 @@ export function trainingView(title = 'Training'): TrainerCallback {
   let note = '';
   return {
     onPreflight({ rows }) {
-      showTable(
+      const { html, text } = renderTable(
         rows.map(([what, value]) => ({ what, value })),
         { caption: `Preflight passed: what this run will take` },
       );
+      show({ 'text/html': html, 'text/plain': text }, VOLATILE);
     },
     onTrainBegin({ state }) {
       bar = progressBar({ total: state.maxSteps, start: state.globalStep, label: title });

@@ -2,6 +2,7 @@
  * Figures without a browser: Plotly draws into jsdom, the SVG is taken from it, and PNG is made of that by resvg.
  * jsdom has no layout, so text is measured here by the metrics of the face that resvg draws with.
  */
+import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import type { DOMWindow, JSDOM as Dom } from 'jsdom';
@@ -93,6 +94,17 @@ function loadPlotly(): { window: DOMWindow; plotly: Plotly } {
   return loaded;
 }
 
+/** Numbers in [0, 1) that follow from a text (mulberry32). */
+function seededRandom(text: string): () => number {
+  let state = createHash('sha256').update(text).digest().readUInt32LE();
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
 async function renderSvg(figure: Figure, size: FigureSize): Promise<string> {
   const { window, plotly } = loadPlotly();
   const fitted = fitTexts(drawableFigure(figure), size);
@@ -105,6 +117,7 @@ async function renderSvg(figure: Figure, size: FigureSize): Promise<string> {
   const element = window.document.createElement('div');
   window.document.body.appendChild(element);
   try {
+    window.Math.random = seededRandom(JSON.stringify(copy)); // ids and jitter: same figure, same bytes
     await plotly.newPlot(element, copy.data, copy.layout, { staticPlot: true });
     const svg = plotly.Snapshot.toSVG(element, 'svg', 1);
     if (/\bNaN\b/.test(svg.replace(/>[^<]*</g, '><')))

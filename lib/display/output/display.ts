@@ -45,6 +45,9 @@ export function show(data: MimeBundle, metadata: Record<string, unknown> = {}): 
   else if (typeof data['text/plain'] === 'string') process.stdout.write(`${data['text/plain']}\n`);
 }
 
+/** Metadata of an output about speed, time or memory: `tunebook publish` leaves it out, since each run has its own. */
+export const VOLATILE: Readonly<Record<string, unknown>> = { tunebook: { volatile: true } };
+
 /** Shows HTML; `plain` is what a terminal prints. The HTML is not escaped: it must come from trusted code. */
 export function showHtml(html: string, plain: string): void {
   show({ 'text/html': html, 'text/plain': plain });

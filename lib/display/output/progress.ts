@@ -1,6 +1,6 @@
 /** A progress bar for long work in a cell: rich in Jupyter, one line in a terminal and in the runner's live view. */
 import { TunebookError } from '../../types';
-import { displayHandle } from './display';
+import { VOLATILE, displayHandle } from './display';
 import { escapeHtml } from './html';
 import { clockTime } from './text';
 
@@ -55,13 +55,14 @@ export function progressBar(options: ProgressOptions): ProgressBar {
     const facts = parts.join(' · ');
     const unbroken = parts.map((fact) => fact.replaceAll(' ', '\u00a0')).join(' · ');
     const head = label === '' ? '' : `${label} `;
-    handle.update({
+    const data = {
       'text/html':
         `<div style="font-family:monospace;white-space:pre-wrap">${escapeHtml(head)}` +
         `<progress value="${share}" max="1" style="width:16em;vertical-align:middle"></progress> ` +
         `${Math.floor(share * 100)} % · ${escapeHtml(unbroken)}</div>`,
       'text/plain': `${head}${'█'.repeat(filled)}${'░'.repeat(WIDTH - filled)} ${Math.floor(share * 100)} % · ${facts}`,
-    });
+    };
+    handle.update(data, VOLATILE);
   };
   draw(start, '', false);
   return {

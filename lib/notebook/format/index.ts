@@ -11,3 +11,5 @@ export {
   writeNotebook,
 } from './nbformat';
 export type { CellOutput, MultilineText, Notebook, NotebookCell } from './nbformat';
+export { codeDigests, storedDigests } from './outputs-of';
+export type { CodeDigests } from './outputs-of';

@@ -7,6 +7,7 @@ import { lineOf, parseJsonText } from '../format/json-text';
 import type { JsonNode } from '../format/json-node';
 import { isTypescript, notebookLanguage } from '../format/language';
 import { cellSource, joinText, validateNotebook } from '../format/nbformat';
+import { codeDigests, storedDigests } from '../format/outputs-of';
 import type { Notebook, NotebookCell } from '../format/nbformat';
 import { parameterCellIndex, readParameterCell } from '../parameters/parameters';
 import { conflictLines } from './truncated';
@@ -14,7 +15,12 @@ import { scriptsIn } from '../format/untrusted';
 
 /** Settings of a check. */
 export interface CheckOptions {
-  /** Whether outputs are expected (an executed notebook). Default false: a notebook in a repository has none. */
+  /**
+   * Whether a notebook in this project has outputs: `required` wants every cell executed, with outputs that belong to
+   * the code as it is now (see `tunebook publish`). Default `forbidden`.
+   */
+  readonly outputs?: 'required' | 'forbidden' | 'allowed';
+  /** Short for `outputs: 'allowed'`. */
   readonly executed?: boolean;
   /** Whether cells are type-checked. Default true. */
   readonly types?: boolean;
@@ -28,11 +34,21 @@ export interface CheckFinding {
   readonly message: string;
 }
 
-function outputFindings(cell: NotebookCell, where: string, executed: boolean): CheckFinding[] {
+function outputFindings(
+  cell: NotebookCell,
+  where: string,
+  wanted: NonNullable<CheckOptions['outputs']>,
+): CheckFinding[] {
   const outputs = cell.outputs ?? [];
   const findings: CheckFinding[] = [];
-  if (!executed && (outputs.length > 0 || typeof cell.execution_count === 'number'))
-    findings.push({ where, message: 'has outputs; notebooks are committed without (or pass --executed)' });
+  const hasRun = outputs.length > 0 || typeof cell.execution_count === 'number';
+  if (wanted === 'forbidden' && hasRun)
+    findings.push({
+      where,
+      message: 'has outputs, which are forbidden here; clear them, or pass --outputs required',
+    });
+  if (wanted === 'required' && !hasRun && cellSource(cell).trim() !== '')
+    findings.push({ where, message: 'has not been run; `tunebook publish` runs it and keeps the outputs' });
   const bundles = outputs.flatMap((output) => ('data' in output ? [output.data] : []));
   const text = (value: unknown): string =>
     typeof value === 'string' || Array.isArray(value) ? joinText(value as string[]) : '';
@@ -45,6 +61,36 @@ function outputFindings(cell: NotebookCell, where: string, executed: boolean): C
   if (figures.length > images.length)
     findings.push({ where, message: 'shows a figure without a static image: GitHub runs no scripts' });
   return findings;
+}
+
+/** Cells whose code is not the one that the outputs came from. */
+function staleFindings(notebook: Notebook, wanted: NonNullable<CheckOptions['outputs']>): CheckFinding[] {
+  const stored = storedDigests(notebook);
+  if (wanted === 'forbidden') return [];
+  if (stored === undefined)
+    return wanted === 'required'
+      ? [
+          {
+            where: 'metadata',
+            message: 'does not say which code the outputs belong to; run `tunebook publish`',
+          },
+        ]
+      : [];
+  const now = codeDigests(notebook);
+  const numberOf = (id: string): number => notebook.cells.findIndex((cell) => cell.id === id) + 1;
+  const changed = Object.keys(now)
+    .filter((id) => now[id] !== stored[id])
+    .map((id) => ({
+      where: `cell ${numberOf(id)}`,
+      message: `${id in stored ? 'was changed' : 'was added'} after the outputs were made; run \`tunebook publish\``,
+    }));
+  const gone = Object.keys(stored).filter((id) => !(id in now));
+  return gone.length === 0
+    ? changed
+    : [
+        ...changed,
+        { where: 'metadata', message: `outputs were made with cells that are gone: ${gone.join(', ')}` },
+      ];
 }
 
 function parameterFindings(notebook: Notebook): CheckFinding[] {
@@ -87,9 +133,11 @@ function hasShape(notebook: unknown): notebook is Notebook {
 }
 
 function contentFindings(notebook: Notebook, file: string, options: CheckOptions): CheckFinding[] {
+  const wanted = options.outputs ?? (options.executed ? 'allowed' : 'forbidden');
   const findings = notebook.cells.flatMap((cell, i) =>
-    cell.cell_type === 'code' ? outputFindings(cell, `cell ${i + 1}`, options.executed ?? false) : [],
+    cell.cell_type === 'code' ? outputFindings(cell, `cell ${i + 1}`, wanted) : [],
   );
+  findings.push(...staleFindings(notebook, wanted));
   const language = notebookLanguage(notebook);
   if (!isTypescript(language))
     return [...findings, { where: 'metadata', message: `the notebook is in ${language}, not in TypeScript` }];
