@@ -1,6 +1,7 @@
 /** Turns what a cell threw, or what the compiler found, into the `error` message of the Jupyter protocol. */
 import { inspect, stripVTControlCharacters } from 'node:util';
 import { withAdvice } from './compiler-advice';
+import type { Finding } from '../typescript/cell-compiler';
 import type { Place } from '../typescript/source-map';
 
 /** Content of an `error` message; `traceback` may contain ANSI colours. */
@@ -13,16 +14,8 @@ export interface ErrorReport {
 /** Source text of cell `n`. */
 export type CellSource = (cell: number) => string | undefined;
 
-/** The place in a cell's source of a place in the code that ran (zero-based); null: the cell did not write it. */
-export type LocatePlace = (cell: number, generated: Place) => Place | null;
-
-/** One finding of the TypeScript compiler; zero-based. */
-export interface Finding {
-  readonly line: number;
-  readonly column: number;
-  readonly message: string;
-  readonly file?: string;
-}
+/** The place in a cell's source of a place in the code that ran (zero-based); undefined: the cell did not write it. */
+export type LocatePlace = (cell: number, generated: Place) => Place | undefined;
 
 /** Raised in a cell that is interrupted, as in other kernels. */
 export class KeyboardInterrupt extends Error {
@@ -35,7 +28,7 @@ export class KeyboardInterrupt extends Error {
 const red = (text: string): string => `\u001b[31m${text}\u001b[39m`;
 const CELL_FRAME = /In\[(-?\d+)\]:(\d+):(\d+)/;
 const INTERNAL_FRAME =
-  /node:|[\\/]tslab[\\/]dist[\\/]|[\\/]lib[\\/]notebook[\\/](?:kernel|typescript)[\\/](?:kernel-host|host-|error-report|cell-context)/;
+  /node:|[\\/]tslab[\\/]dist[\\/]|[\\/]lib[\\/]notebook[\\/](?:typescript[\\/]|kernel[\\/](?:kernel-host|host-|error-report|cell-context))/;
 
 /**
  * What `Error.prepareStackTrace` answers: a stack as V8 writes it, with the cells' own lines and without the kernel's

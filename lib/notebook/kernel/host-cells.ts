@@ -1,6 +1,6 @@
 /**
- * Runs cells on the kernel's main thread: what stock tslab prints as text becomes `error`, `execute_result` and
- * `stream` messages of the cell that it belongs to, also when it comes from a timer after the cell's end.
+ * Runs cells on the kernel's main thread: what comes of them becomes `error`, `execute_result` and `stream` messages
+ * of the cell that it belongs to, also when it comes from a timer after the cell's end.
  */
 import { createRequire } from 'node:module';
 import path from 'node:path';
@@ -9,9 +9,10 @@ import { inspect } from 'node:util';
 import { MessageChannel } from 'node:worker_threads';
 import { CellContext } from './cell-context';
 import { reportFindings, reportThrown, writeStack, KeyboardInterrupt } from './error-report';
-import type { ErrorReport, Finding } from './error-report';
-import { AWAIT_HELPER, ITERATE_HELPER, META_HELPER, prepareTslab } from '../typescript/host-compiler';
-import type { PreparedTslab } from '../typescript/host-compiler';
+import type { ErrorReport } from './error-report';
+import { createCellCompiler } from '../typescript/cell-compiler';
+import type { CellCompiler, CompiledCell, Finding } from '../typescript/cell-compiler';
+import { AWAIT_HELPER, ITERATE_HELPER, META_HELPER } from '../typescript/wrap-awaits';
 import type { MessageContent } from './wire';
 
 /** Where the cells' messages go. */
@@ -19,6 +20,8 @@ export interface CellChannel {
   publish(request: number, type: string, content: MessageContent): void;
   /** Called before the first statement of a cell, when it is compiled. */
   beginRunning(): void;
+  /** What a cell shows through `display` of package tslab. */
+  display(data: unknown, update: boolean): void;
 }
 
 interface Cell {
@@ -34,7 +37,7 @@ interface Cell {
   /** Given up: whatever of its code still runs stays at its next await. */
   abandoned: boolean;
   thrown: { value: unknown } | null;
-  readonly findings: Finding[];
+  compiled: CompiledCell | undefined;
 }
 
 /** The answer to each of a request's `user_expressions`. */
@@ -45,11 +48,9 @@ const noExpressions = {
   traceback: [],
 };
 
-const TSLAB_FINDING_FORMAT = '%s%d:%d - %s';
-
 /** The cells of one kernel. */
 export class CellRunner {
-  readonly tslab: PreparedTslab;
+  readonly compiler: CellCompiler;
   private number = 0;
   private uncounted = 0;
   private key = 0;
@@ -61,15 +62,9 @@ export class CellRunner {
 
   constructor(channel: CellChannel) {
     this.channel = channel;
-    this.tslab = prepareTslab(
-      { log: (value: unknown) => this.result(value), error: (...values: unknown[]) => this.failed(values) },
-      {
-        cellNumber: () => this.key,
-        beginRunning: () => channel.beginRunning(),
-      },
-    );
+    this.compiler = createCellCompiler({ display: (data, update) => channel.display(data, update) });
     this.installHelpers();
-    Error.prepareStackTrace = (error, sites) => writeStack(error, sites, this.tslab.locate);
+    Error.prepareStackTrace = (error, sites) => writeStack(error, sites, this.compiler.locate);
     this.context.patchTimers();
   }
 
@@ -100,7 +95,7 @@ export class CellRunner {
       interrupts: 0,
       abandoned: false,
       thrown: null,
-      findings: [],
+      compiled: undefined,
     };
     this.sources.set(cell.key, code);
     if (!silent) this.channel.publish(request, 'execute_input', { code, execution_count: cell.number });
@@ -108,7 +103,7 @@ export class CellRunner {
     this.last = request;
     let ok = false;
     try {
-      ok = await this.apart(() => this.context.run(cell, () => this.tslab.executor.execute(code)), false);
+      ok = await this.apart(() => this.context.run(cell, () => this.runCode(cell, code)), false);
     } catch (error) {
       cell.thrown ??= { value: error };
     }
@@ -122,10 +117,25 @@ export class CellRunner {
         user_expressions: Object.fromEntries(expressions.map((name) => [name, noExpressions])),
       };
     }
-    if (!ok) this.tslab.keepDefined();
+    if (!ok) cell.compiled?.keepDefined();
     // What was thrown is code as well: it may be slow to show itself.
     const report = await this.apart(() => this.report(cell, code), this.reportOf(new KeyboardInterrupt()));
     return this.fail(cell, report);
+  }
+
+  /** Compiles and runs a cell. @returns whether it went through */
+  private async runCode(cell: Cell, code: string): Promise<boolean> {
+    cell.compiled = this.compiler.compile(code, cell.key);
+    if (cell.compiled.findings.length > 0) return false;
+    this.channel.beginRunning();
+    try {
+      const value = await cell.compiled.run();
+      if (value !== undefined && value !== null) this.result(cell, value);
+      return true;
+    } catch (error) {
+      cell.thrown ??= { value: error };
+      return false;
+    }
   }
 
   /** Tells the error that ended a cell. @returns the content of `execute_reply` */
@@ -182,7 +192,6 @@ export class CellRunner {
     this.running.abandoned = true;
     this.rejectAwaits(this.running, new KeyboardInterrupt());
     this.running.thrown ??= { value: new KeyboardInterrupt() };
-    this.tslab.executor.interrupt();
     this.giveUp();
   }
 
@@ -209,7 +218,8 @@ export class CellRunner {
 
   private report(cell: Cell, code: string): ErrorReport {
     if (cell.thrown) return this.reportOf(cell.thrown.value);
-    if (cell.findings.length > 0) return reportFindings(cell.findings, code);
+    const findings: readonly Finding[] = cell.compiled?.findings ?? [];
+    if (findings.length > 0) return reportFindings(findings, code);
     return this.reportOf(new Error('internal: the cell failed without an error'));
   }
 
@@ -218,9 +228,8 @@ export class CellRunner {
     cell.awaiting.clear();
   }
 
-  private result(value: unknown): void {
-    const cell = this.running;
-    if (!cell || cell.silent) return;
+  private result(cell: Cell, value: unknown): void {
+    if (this.running !== cell || cell.silent) return;
     const html = (value as { toNotebookHtml?: () => string } | null)?.toNotebookHtml;
     this.channel.publish(cell.request, 'execute_result', {
       execution_count: cell.number,
@@ -230,23 +239,6 @@ export class CellRunner {
       },
       metadata: {},
     });
-  }
-
-  /** tslab prints what went wrong; the values tell a compiler's finding from a thrown value. */
-  private failed(values: unknown[]): void {
-    const cell = this.running;
-    if (!cell) return;
-    if (values[0] === TSLAB_FINDING_FORMAT && values.length === 5) {
-      const [, file, line, column, message] = values;
-      cell.findings.push({
-        line: Number(line) - 1,
-        column: Number(column) - 1,
-        message: String(message),
-        ...(file ? { file: String(file).trim() } : {}),
-      });
-    } else {
-      cell.thrown ??= { value: values[0] };
-    }
   }
 
   /** Awaits in cell code go through these, so that an interrupt can end them. */

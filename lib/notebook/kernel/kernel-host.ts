@@ -76,6 +76,7 @@ process.on('SIGINT', ownListener); // before the compiler loads: a signal meanwh
 const cells = new CellRunner({
   publish: (request, type, content) => post({ kind: 'publish', request, type, content }),
   beginRunning: () => Atomics.store(state, slot.phase, phase.running),
+  display: (data, update) => display(data, update),
 });
 
 // --- before the first cell: the compiler gets ready, and the library's types where nobody waits ---
@@ -93,9 +94,9 @@ function compile<T>(task: () => T): T {
 let asked = false;
 setImmediate(() => {
   if (asked) return;
-  compile(() => cells.tslab.warmUp(false));
+  compile(() => cells.compiler.warmUp(false));
   setTimeout(() => {
-    if (!asked) compile(() => cells.tslab.warmUp(true));
+    if (!asked) compile(() => cells.compiler.warmUp(true));
   }, 100);
 });
 
@@ -161,7 +162,6 @@ function display(data: unknown, update: boolean): void {
   const type = update ? 'update_display_data' : 'display_data';
   post({ kind: 'publish', request: cells.currentRequest, type, content, sizeBytes });
 }
-cells.tslab.jupyter.lastWriteDisplayData = display;
 
 /** What `lib/notebook/display` finds when it runs inside this kernel. */
 Object.assign(globalThis, {
@@ -187,7 +187,7 @@ function cursorOf(code: string, position: unknown): number {
 
 function complete(content: MessageContent): MessageContent {
   const code = String(content.code ?? '');
-  const info = cells.tslab.executor.complete(code, cursorOf(code, content.cursor_pos));
+  const info = cells.compiler.complete(code, cursorOf(code, content.cursor_pos));
   return {
     status: 'ok',
     matches: info.candidates,
@@ -199,11 +199,11 @@ function complete(content: MessageContent): MessageContent {
 
 function inspectCode(content: MessageContent): MessageContent {
   const code = String(content.code ?? '');
-  const info = cells.tslab.executor.inspect(code, cursorOf(code, content.cursor_pos));
+  const text = cells.compiler.inspect(code, cursorOf(code, content.cursor_pos));
   return {
     status: 'ok',
-    found: Boolean(info),
-    data: info ? { 'text/plain': cells.tslab.printQuickInfo(info) } : {},
+    found: text !== undefined,
+    data: text === undefined ? {} : { 'text/plain': text },
     metadata: {},
   };
 }
@@ -221,8 +221,8 @@ async function answer(request: HostRequest): Promise<MessageContent> {
     case 'inspect_request':
       return compile(() => inspectCode(request.content));
     default: {
-      const { completed, indent } = cells.tslab.isCompleteCode(String(request.content.code ?? ''));
-      return completed ? { status: 'complete' } : { status: 'incomplete', indent: indent ?? '' };
+      const { isComplete, indent } = cells.compiler.isComplete(String(request.content.code ?? ''));
+      return isComplete ? { status: 'complete' } : { status: 'incomplete', indent };
     }
   }
 }

@@ -1,6 +1,6 @@
 /**
  * A cell's text as the kernel's compiler gets it: words that belong to files are blanked, so that every place stays.
- * Used by the kernel (`host-compiler`) and by `check-types`, so that both accept the same cells.
+ * Used by the kernel (`tslab-compiler`) and by `check-types`, so that both accept the same cells.
  */
 import type * as TypeScript from 'typescript';
 

@@ -6,7 +6,7 @@
 import type * as TypeScript from '@tslab/typescript-for-tslab';
 
 /** A cell as it was compiled, before it runs. */
-export interface CompiledCell {
+export interface CompiledText {
   /** Declarations of the cells before it. */
   readonly before: string;
   /** Declarations that there are once it has run. */
@@ -70,48 +70,25 @@ function pick(
     .join('');
 }
 
-/** Remembers one cell while it runs. */
-export class KeptDeclarations {
-  private cell: CompiledCell | null = null;
-  private previous = '';
-  private earlier = new Map<string, unknown>();
-  private kept: { from: string; to: string } | null = null;
-
-  constructor(
-    private readonly ts: typeof TypeScript,
-    private readonly values: () => Values,
-  ) {}
-
-  /** The declarations to compile with where tslab says `previous`. */
-  current(previous: string): string {
-    return this.kept?.from === previous ? this.kept.to : previous;
-  }
-
-  /** A cell is about to run; null: it was not compiled. @param previous what tslab said */
-  begin(previous: string, cell: CompiledCell | null): void {
-    this.cell = cell;
-    this.previous = previous;
-    const values = this.values();
-    const names = cell ? ownNames(cell.output) : [];
-    this.earlier = new Map(names.map((name) => [name, values[name]]));
-  }
-
-  /** The cell has failed: keeps what it had set. */
-  failed(): void {
-    if (!this.cell) return;
-    const { before, after } = this.cell;
-    const values = this.values();
-    const missed = [...this.earlier.keys()].filter((name) => values[name] === undefined);
+/**
+ * Remembers the values that a cell may overwrite; to be called before it runs.
+ * @param values the cells' values
+ * @returns what to call if it fails: names that were not reached get their earlier values back, and the answer is
+ * what is declared from then on
+ */
+export function prepareFailure(ts: typeof TypeScript, values: Values, cell: CompiledText): () => string {
+  const earlier = new Map(ownNames(cell.output).map((name) => [name, values[name]]));
+  return () => {
+    const missed = [...earlier.keys()].filter((name) => values[name] === undefined);
     for (const name of missed) {
-      const value = this.earlier.get(name);
+      const value = earlier.get(name);
       if (value === undefined) delete values[name];
       else values[name] = value;
     }
     const lost = new Set(missed);
-    const to =
-      pick(this.ts, after, (name) => !lost.has(name), true) +
-      pick(this.ts, before, (name) => lost.has(name), false);
-    this.kept = { from: this.previous, to };
-    this.cell = null;
-  }
+    return (
+      pick(ts, cell.after, (name) => !lost.has(name), true) +
+      pick(ts, cell.before, (name) => lost.has(name), false)
+    );
+  };
 }

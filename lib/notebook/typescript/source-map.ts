@@ -34,8 +34,8 @@ function decodeVlq(text: string): number[] {
   return values;
 }
 
-/** Answers where a generated place comes from; null where nothing is known of it. */
-export type SourceLookup = (generated: Place) => Place | null;
+/** Answers where a generated place comes from; undefined where nothing is known of it. */
+export type SourceLookup = (generated: Place) => Place | undefined;
 
 /** Reads a source map (JSON text) of one source. */
 export function readSourceMap(json: string): SourceLookup {
@@ -57,12 +57,12 @@ export function readSourceMap(json: string): SourceLookup {
   });
   return (generated) => {
     const segments = lines[generated.line] ?? [];
-    let best: Segment | null = null;
+    let best: Segment | undefined;
     for (const segment of segments) {
       if (segment.column > generated.column && best) break;
       best = segment;
     }
-    return best?.source ?? null;
+    return best?.source;
   };
 }
 

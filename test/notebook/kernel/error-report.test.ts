@@ -124,14 +124,14 @@ describe('an error report', () => {
       'run (node:vm:1:1)',
     ].map((text) => ({ toString: () => text }) as NodeJS.CallSite);
     const stack = writeStack(new TypeError('x'), sites, (_, { line, column }) =>
-      line > 50 ? null : { line: line - 1, column: column + 1 },
+      line > 50 ? undefined : { line: line - 1, column: column + 1 },
     );
     assert.equal(
       stack,
       'TypeError: x\n    at late (In[1]:3:6)\n    at JSON.parse (<anonymous>)\n    at async other (In[1]:8:10)',
     );
     assert.equal(
-      writeStack(null, sites.slice(4), () => null),
+      writeStack(null, sites.slice(4), () => undefined),
       'Error\n    at run (node:vm:1:1)',
     );
   });
