@@ -11,11 +11,11 @@ import type { DownloadPolicy, HubFile } from './download';
 import { nameOf } from './errors';
 import type { HubRequest } from './errors';
 
-/** What names a commit: 40 hex digits. */
+/** The name of a commit: 40 hex digits. */
 export const COMMIT = /^[0-9a-f]{40}$/;
 const CHECKSUM = /^([0-9a-f]{40}|[0-9a-f]{64})$/;
 
-/** Downloads a file unless the cache has it, and links it into the snapshot, as the Python library does. */
+/** Downloads a file unless the cache has it, and links it into the snapshot, as huggingface_hub does. */
 export async function fetchFile(job: {
   file: HubFile;
   commit: string;
@@ -41,11 +41,11 @@ export async function fetchFile(job: {
   try {
     await fs.symlink(path.relative(path.dirname(pointer), blobPath), pointer);
   } catch {
-    await fs.link(blobPath, pointer).catch(() => fs.copyFile(blobPath, pointer)); // Windows without the right to link
+    await fs.link(blobPath, pointer).catch(() => fs.copyFile(blobPath, pointer)); // Windows without permission to make symlinks
   }
 }
 
-/** The folder of a revision in the cache, if it is there, complete or not. */
+/** The snapshot folder of a revision, complete or not; undefined where there is none. */
 export async function snapshotFolder(repoFolder: string, revision: string): Promise<string | undefined> {
   const ref = path.join(repoFolder, 'refs', ...revision.split('/'));
   const commit = COMMIT.test(revision) ? revision : (await fs.readFile(ref, 'utf8').catch(() => '')).trim();
@@ -53,7 +53,7 @@ export async function snapshotFolder(repoFolder: string, revision: string): Prom
   return COMMIT.test(commit) && (await isFolder(snapshot)) ? snapshot : undefined;
 }
 
-/** Bytes that are still to be downloaded of these files. */
+/** Bytes of these files that are not on the disk yet. */
 export async function missingBytes(repoFolder: string, files: readonly HubFile[]): Promise<number> {
   let missing = 0;
   for (const { checksum, sizeBytes } of files) {
@@ -64,7 +64,7 @@ export async function missingBytes(repoFolder: string, files: readonly HubFile[]
   return missing;
 }
 
-/** Records which commit a branch or tag stands for. */
+/** Records which commit a branch or tag points to. */
 export async function writeRef(repoFolder: string, revision: string, commit: string): Promise<void> {
   if (revision === commit) return;
   const ref = path.join(repoFolder, 'refs', ...revision.split('/'));

@@ -1,6 +1,6 @@
 /**
- * One file from the model hub into the cache: in pieces where the connection breaks, continued where an
- * earlier run stopped, and believed only when its checksum is right.
+ * Downloads one file into the cache: resumes after a broken connection or an interrupted run, and verifies the
+ * checksum before the file gets its name.
  */
 import { createHash } from 'node:crypto';
 import { createReadStream, promises as fs } from 'node:fs';
@@ -27,21 +27,21 @@ export interface HubFile {
   readonly checksum: string;
 }
 
-/** How often and how patiently. */
+/** Retries, timeouts and progress of a download. */
 export interface DownloadPolicy {
   readonly token?: string;
-  /** Tries after the first that bring nothing new; a try that brought bytes does not count. */
+  /** Retries in a row that bring no new bytes before the download fails. */
   readonly maxRetries: number;
-  /** Pause before the first retry, doubled each time. */
+  /** Pause before the first retry, in ms; doubles each time. */
   readonly retryDelayMs: number;
-  /** A connection that is silent for so long is given up. */
+  /** A connection that sends nothing for so long is dropped, in ms. */
   readonly stallTimeoutMs: number;
   /** Called with the bytes of this file that are on the disk. */
   readonly onBytes: (doneBytes: number) => void;
 }
 
 /**
- * Downloads a file to `blobs/<checksum>`, by way of `<checksum>.incomplete`, which a later call continues.
+ * Downloads a file to `blobs/<checksum>` through `<checksum>.incomplete`, which a later call resumes.
  *
  * @throws {TunebookError} If the hub refuses, the connection stays down, the disk is full, or the checksum is wrong.
  */
@@ -78,12 +78,12 @@ export async function downloadBlob(
     await requireChecksum(partialPath, file, request);
     await fs.rename(partialPath, blobPath);
   } catch (error) {
-    // Another process that downloaded the same file was faster: it checked the bytes and moved the file away.
+    // Another process downloaded the same file, verified it and renamed it first.
     if (error instanceof TunebookError || (await sizeOf(blobPath)) !== file.sizeBytes) throw error;
   }
 }
 
-/** One request for what is missing. A network error means: try again. */
+/** Requests the missing bytes once; a network error is worth a retry. */
 async function continueDownload(
   url: string,
   file: HubFile,
@@ -114,11 +114,11 @@ async function continueDownload(
       response.status === 206 &&
       response.headers.get('content-range')?.startsWith(`bytes ${position}-`) === true;
     if (!continues && position > 0) {
-      await handle.truncate(0); // the server cannot continue: from the start
+      await handle.truncate(0); // the server ignores ranges: start over
       position = 0;
     }
-    if (response.status === 416) throw new ConnectionLost('the server does not know that range');
-    if (response.body === null) throw new ConnectionLost('the answer has no body');
+    if (response.status === 416) throw new ConnectionLost('the server refused the range');
+    if (response.body === null) throw new ConnectionLost('the response has no body');
     const reader = response.body.getReader();
     for (let part = await reader.read(); !part.done; part = await reader.read()) {
       const bytes = part.value;
@@ -129,7 +129,7 @@ async function continueDownload(
           `${nameOf(request)}, ${file.name}: expected ${file.sizeBytes} bytes, the server sent more. Try again later.`,
         );
       }
-      // At its position, so that two processes that download the same file do each other no harm.
+      // At an explicit position: two processes may download the same file at once.
       for (let done = 0; done < bytes.byteLength;) {
         const { bytesWritten } = await handle.write(bytes, done, bytes.byteLength - done, position);
         done += bytesWritten;
@@ -137,7 +137,7 @@ async function continueDownload(
       }
       policy.onBytes(position);
     }
-    if (position < file.sizeBytes) throw new ConnectionLost(`the answer ended at byte ${position}`);
+    if (position < file.sizeBytes) throw new ConnectionLost(`the response ended at byte ${position}`);
     await handle.sync();
   } finally {
     clearTimeout(stall);
@@ -155,7 +155,7 @@ async function requireChecksum(filePath: string, file: HubFile, request: HubRequ
   await fs.rm(filePath, { force: true });
   throw new TunebookError(
     `${nameOf(request)}, ${file.name}: expected checksum ${file.checksum}, got ${actual}. The file was deleted. ` +
-      'Try again; if it stays so, a proxy or mirror alters the files.',
+      'Try again; if it happens again, a proxy or mirror changes the files.',
   );
 }
 

@@ -1,10 +1,8 @@
-/**
- * What the model hub's refusals mean, in words that say what to do next.
- */
+/** Turns the hub's refusals into errors that say what to do. */
 import { HubApiError } from '@huggingface/hub';
 import { TunebookError } from '../types';
 
-/** What was asked for. */
+/** The repository that an error is about. */
 export interface HubRequest {
   readonly what: 'model' | 'tokenizer';
   /** For instance `mistralai/Mistral-7B-v0.1`. */
@@ -14,18 +12,18 @@ export interface HubRequest {
   readonly hasToken: boolean;
 }
 
-/** How every error names what was asked for. */
+/** How every error names the repository. */
 export function nameOf({ what, id }: HubRequest): string {
   return `${what} "${id}"`;
 }
 
-/** A status that may pass by itself: worth another try. */
+/** Whether a status is transient, so that a retry may succeed. */
 export function isTransientStatus(status: number): boolean {
   return status === 408 || status === 429 || status >= 500;
 }
 
 /**
- * Turns a status into an error.
+ * The error for an HTTP status.
  *
  * @param errorCode The hub's `X-Error-Code` header, where known.
  */
@@ -71,11 +69,11 @@ export function hubStatusError(
   );
 }
 
-/** Turns whatever the hub's client threw into an error that the user can act on. */
+/** Turns whatever the hub's client threw into an error that a person can act on. */
 export function explainHubError(error: unknown, request: HubRequest): Error {
   if (error instanceof TunebookError) return error;
   if (error instanceof HubApiError) {
-    const [said] = error.message.split('. URL: '); // the client adds the address, whose words are not the hub's
+    const [said] = error.message.split('. URL: '); // the client appends the address
     return hubStatusError(request, error.statusCode, undefined, said);
   }
   if (isNetworkError(error)) {
@@ -88,20 +86,20 @@ export function explainHubError(error: unknown, request: HubRequest): Error {
   return error instanceof Error ? error : new Error(String(error));
 }
 
-/** An answer that never came, broke off or says to come again. */
+/** A response that never came, broke off, or asks for a retry. */
 export class ConnectionLost extends Error {
   override name = 'ConnectionLost';
 }
 
-/** Whether the connection failed, as opposed to the server refusing. */
+/** Whether the connection failed, rather than the server refusing. */
 export function isNetworkError(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
-  // fetch reports a failed connection as a TypeError, told from a mistake in a program by its words only.
+  // fetch throws a TypeError for a failed connection; only its message tells it from a programming error.
   const failedFetch = error instanceof TypeError && /fetch failed|terminated/.test(error.message);
   return failedFetch || error instanceof ConnectionLost || error.name === 'TimeoutError';
 }
 
-/** The innermost reason of a failed fetch, for instance "connect ECONNREFUSED 127.0.0.1:9". */
+/** The root cause of a failed fetch, for instance "connect ECONNREFUSED 127.0.0.1:9". */
 export function networkReason(error: unknown): string {
   let inner: unknown = error;
   while (inner instanceof Error && inner.cause instanceof Error) inner = inner.cause;

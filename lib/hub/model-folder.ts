@@ -1,6 +1,5 @@
 /**
- * Where a model's files are: a local folder as it is, one of the small models that come with tunebook, or a model of
- * the Hugging Face hub.
+ * Finds a model's files: in a local folder, among the small models that come with tunebook, or on the Hugging Face hub.
  */
 import { promises as fs } from 'node:fs';
 import path from 'node:path';
@@ -13,7 +12,7 @@ import type { HubOptions } from './options';
 import { hubSnapshot, isHubId } from './snapshot';
 import type { HubRepository } from './snapshot';
 
-/** Files that a tokenizer is read from. A model's download brings them as well. */
+/** The files of a tokenizer; a model's download includes them. */
 export const TOKENIZER_FILES: readonly string[] = [
   'tokenizer.json',
   'tokenizer_config.json',
@@ -24,7 +23,7 @@ export const TOKENIZER_FILES: readonly string[] = [
   'merges.txt',
   'chat_template.jinja',
 ];
-/** Most bytes of a file that is no weights. */
+/** Largest size of a file other than weights, in bytes. */
 export const MAX_SMALL_FILE_BYTES = 100_000_000;
 
 const INDEX = 'model.safetensors.index.json';
@@ -39,10 +38,10 @@ const SMALL_FILES = new Set([
 const SINGLE_WEIGHTS = ['model.safetensors', 'adapter_model.safetensors'];
 
 /**
- * Finds the folder with a model's files, downloading them first where needed.
+ * Finds the folder with a model's files; downloads them from the hub where needed.
  *
  * @param idOrFolder A local folder, a built-in name (`gpt2-mini`) or a hub id (`gpt2`, `OWNER/NAME`).
- * @returns The path of the folder; for a hub id it lies in the hub's cache and is not to be written to.
+ * @returns The path of the folder; a hub id's is in the shared cache: do not write to it.
  * @throws {TunebookError} If there is no such model, access is restricted, or the download fails.
  * @example
  * ```ts
@@ -94,7 +93,7 @@ async function fetchModel(id: string, repository: HubRepository): Promise<void> 
   await repository.download(weights);
 }
 
-/** The shards that a downloaded index names; every name is checked before it is used. */
+/** The shards in a downloaded index, their names checked. */
 async function shardNames({ folder }: HubRepository): Promise<readonly string[]> {
   const { files } = await readCheckpointIndex(path.join(folder, INDEX));
   return files;

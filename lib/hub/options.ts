@@ -1,9 +1,9 @@
-/** How the hub is used: the options of every download, and their check. */
+/** The options of every download, and their validation. */
 import { z } from 'zod';
 import { TunebookError } from '../types';
 import type { DownloadProgress } from './progress';
 
-/** Where to look, and how. */
+/** Where to look for a repository, and how to download it. */
 export interface HubOptions {
   /** The hub's cache; HF_HUB_CACHE, or `hub` in HF_HOME, or ~/.cache/huggingface/hub by default. */
   readonly cacheDir?: string;
@@ -17,15 +17,15 @@ export interface HubOptions {
   readonly localFilesOnly?: boolean;
   /** Called a few times a second while downloading. */
   readonly onProgress?: (progress: DownloadProgress) => void;
-  /** Retries after a broken connection that bring nothing new; 5 by default. */
+  /** Retries in a row that bring no new bytes before a download fails; 5 by default. */
   readonly maxRetries?: number;
-  /** Pause before the first retry, in ms, doubled each time; 1000 by default. */
+  /** Pause before the first retry, in ms; doubles each time; 1000 by default. */
   readonly retryDelayMs?: number;
-  /** Silence after which a connection is given up, in ms; 60000 by default. */
+  /** Silence after which a connection is dropped, in ms; 60000 by default. */
   readonly stallTimeoutMs?: number;
 }
 
-/** The members of `HubOptions`, for options that have more. */
+/** Schemas of the members of `HubOptions`, for options that extend them. */
 export const HUB_OPTIONS = {
   cacheDir: z.string().min(1).optional(),
   revision: z.string().optional(),
@@ -45,7 +45,7 @@ export const HUB_OPTIONS = {
 const hubOptionsSchema = z.strictObject(HUB_OPTIONS);
 
 /**
- * Checks options that come from outside.
+ * Validates options.
  *
  * @throws {TunebookError} If one is unknown or of the wrong kind.
  */

@@ -1,24 +1,23 @@
-/**
- * How far a download of several files is, in bytes and seconds.
- */
+/** Progress of a download of several files, in bytes and seconds. */
 import type { HubFile } from './download';
 
-/** How far a download is. */
+/** Progress of a download. */
 export interface DownloadProgress {
-  /** The file that is being downloaded. */
+  /** The file being downloaded. */
   readonly file: string;
-  /** Bytes on the disk, of all files together; files that were there already count. */
+  /** Bytes on the disk of all files together, those already there included. */
   readonly doneBytes: number;
+  /** Bytes of all files together; grows when an index names more of them. */
   readonly totalBytes: number;
-  /** Since this download began. */
+  /** Mean speed since this download began. */
   readonly bytesPerSecond: number;
-  /** Undefined until there is a speed to reckon with. */
+  /** Undefined until the speed is known. */
   readonly secondsLeft?: number;
 }
 
 const PROGRESS_INTERVAL_MS = 100;
 
-/** Adds up the bytes of all files and reports them a few times a second. */
+/** Sums the bytes of all files and reports them at most ten times a second. */
 export class ProgressMeter {
   private readonly done = new Map<HubFile, number>();
   private readonly first = new Map<HubFile, number>();
@@ -28,11 +27,12 @@ export class ProgressMeter {
 
   constructor(private readonly onProgress: ((progress: DownloadProgress) => void) | undefined) {}
 
-  /** Counts files that are wanted as well. */
+  /** Adds files to the total. */
   add(files: readonly HubFile[]): void {
     for (const { sizeBytes } of files) this.totalBytes += sizeBytes;
   }
 
+  /** Notes the bytes of one file that are on the disk. */
   report(file: HubFile, doneBytes: number): void {
     if (!this.first.has(file)) this.first.set(file, doneBytes);
     this.done.set(file, doneBytes);
@@ -42,7 +42,7 @@ export class ProgressMeter {
     this.reportedMs = nowMs;
     const total = sum(this.done.values());
     const seconds = (nowMs - this.startedMs) / 1000;
-    // What an earlier run left here says nothing about the speed.
+    // Bytes of an earlier run say nothing about the speed.
     const bytesPerSecond = seconds > 0 ? (total - sum(this.first.values())) / seconds : 0;
     const secondsLeft = bytesPerSecond > 0 ? (this.totalBytes - total) / bytesPerSecond : undefined;
     this.onProgress?.({

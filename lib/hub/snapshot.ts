@@ -1,6 +1,6 @@
 /**
- * The hub's one client: brings files of a repository into the cache that the Python libraries use as well, and finds
- * what lies there. Which files, and when they are enough, the caller says: a model's or a tokenizer's.
+ * The one client of the Hugging Face hub: downloads files of a repository into the cache that the Python libraries
+ * share, and finds what is there. The caller decides which files it needs: a model's or a tokenizer's.
  */
 import { getRepoFolderName, listFiles, modelInfo } from '@huggingface/hub';
 import { promises as fs } from 'node:fs';
@@ -15,51 +15,51 @@ import type { HubRequest } from './errors';
 import type { HubOptions } from './options';
 import { ProgressMeter } from './progress';
 
-/** What is wanted of a repository. */
+/** What a caller wants from a repository. */
 export interface SnapshotRequest {
   /** `OWNER/NAME`, or `NAME` alone. */
   readonly id: string;
-  /** What the errors call it. */
+  /** What errors call it. */
   readonly what: 'model' | 'tokenizer';
   readonly options: HubOptions;
-  /** Whether a folder of the cache holds all that is needed. */
+  /** Whether a snapshot folder holds every file that is needed. */
   readonly isComplete: (folder: string) => Promise<boolean>;
 }
 
 /** One commit of a repository, open for downloads. */
 export interface HubRepository {
-  /** Names of its files, those in folders left out. */
+  /** Names of its files at the top level. */
   readonly names: readonly string[];
-  /** The folder of the cache that downloads appear in. */
+  /** The snapshot folder in the cache, where downloads appear. */
   readonly folder: string;
   /**
-   * Downloads files, unless the cache has them.
+   * Downloads the files that the cache lacks.
    *
-   * @throws {TunebookError} If one is larger than `maxFileBytes` or cannot be had.
+   * @throws {TunebookError} If one is larger than `maxFileBytes` or the download fails.
    */
   download(names: readonly string[], options?: { maxFileBytes?: number }): Promise<void>;
 }
 
-/** Whether a name can be a repository on the hub: `OWNER/NAME` or `NAME`. */
+/** Whether a name can be a repository's: `OWNER/NAME` or `NAME`. */
 export function isHubId(name: string): boolean {
   return /^\w[\w.-]{0,95}(\/\w[\w.-]{0,95})?$/.test(name) && !/--|\.\./.test(name);
 }
 
 /**
- * The cache's folder of a repository, if it is complete; asks nobody.
+ * The snapshot folder of a repository if the cache has it complete; never uses the network.
  *
- * @throws {TunebookError} If the options make no sense.
+ * @throws {TunebookError} If the endpoint or the revision is malformed.
  */
 export function cachedSnapshot(request: SnapshotRequest): Promise<string | undefined> {
   return findCached(request, placeOf(request));
 }
 
 /**
- * The cache's folder of a repository, with what the hub has now; with what was there before if the hub cannot be
- * reached. A download that broke off is continued, every file is checked against the hub's checksum, and a name that
- * the hub gives never leads out of the cache.
+ * The snapshot folder of a repository at the hub's current commit, or the last known one if the hub cannot be reached.
+ * Interrupted downloads resume, every file is verified against the hub's checksum, and no name from the hub can lead
+ * out of the cache.
  *
- * @param fetch Downloads the files that are wanted.
+ * @param fetch Downloads the files that are needed.
  * @throws {TunebookError} If there is no such repository, access is restricted, the download fails, or the network is
  *   not to be used and the cache is not complete.
  */
@@ -84,14 +84,14 @@ export async function hubSnapshot(
     return repository.folder;
   } catch (error) {
     if (isNetworkError(error)) {
-      const cached = await findCached(request, place); // no connection: the last one known will do
+      const cached = await findCached(request, place); // no connection: use the last known commit
       if (cached !== undefined) return cached;
     }
     throw explainHubError(error, place);
   }
 }
 
-/** A request with everything settled that options and environment leave open. */
+/** A request with the defaults of options and environment filled in. */
 interface Place extends HubRequest {
   readonly repoFolder: string;
   readonly token: string | undefined;
@@ -162,7 +162,7 @@ async function openRepository(
   return { commit, repository: { names: [...listed.keys()], folder, download } };
 }
 
-/** The hub's own client refuses tokens of mirrors (they need not start with hf_), so the header is set here. */
+/** The hub's own client rejects tokens without the hf_ prefix, which mirrors issue; so the header is set here. */
 function fetchWithToken(endpoint: string, token: string | undefined): typeof fetch {
   return (input, init) => {
     const headers = new Headers(init?.headers);

@@ -5,7 +5,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { TunebookError } from '../types';
-import { PACKAGE_ROOT } from '../environment';
+import { PACKAGE_ROOT, tunebookEnvironment } from '../environment';
 
 /** A path as given if it exists from here, else inside the package: 'data/...' works from every folder. */
 export function projectPath(file: string): string {
@@ -24,7 +24,7 @@ export function runFolder(name: string): string {
     name.split(/[\\/]/).some((part) => part === '..' || part === '.')
   )
     throw new TunebookError(`runFolder: expected a name below outputs/, got ${JSON.stringify(name)}`);
-  const folder = process.env.TUNEBOOK_OUTPUT ?? path.join(PACKAGE_ROOT, 'outputs', name);
+  const folder = tunebookEnvironment().outputFolder ?? path.join(PACKAGE_ROOT, 'outputs', name);
   fs.mkdirSync(folder, { recursive: true });
   return path.resolve(folder);
 }
