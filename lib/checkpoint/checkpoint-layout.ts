@@ -1,6 +1,6 @@
 /**
- * Which files make up a checkpoint folder: one safetensors file, or shards and the index that names them.
- * What an index says is checked here, before any shard is opened.
+ * The files of a checkpoint folder: one safetensors file, or shards and the index that names them. The index is
+ * validated before any shard is opened.
  */
 import { promises as fs } from 'node:fs';
 import path from 'node:path';
@@ -12,13 +12,13 @@ import { TunebookError } from '../types';
 export interface CheckpointLayout {
   /** File names inside the folder, sorted. */
   readonly files: readonly string[];
-  /** Which file each tensor is in; undefined where one file holds everything. */
+  /** The file of each tensor; undefined where one file holds them all. */
   readonly weightMap?: ReadonlyMap<string, string>;
   /** SHA-256 of each shard, in hex, where the index records it (tunebook writes it; others do not). */
   readonly sha256?: ReadonlyMap<string, string>;
 }
 
-/** Longest index that is read, in bytes. */
+/** Largest index that is read, in bytes. */
 const MAX_INDEX_BYTES = 100_000_000;
 
 const indexSchema = z.object({
@@ -32,9 +32,8 @@ const indexSchema = z.object({
 /**
  * Finds the files of a checkpoint.
  *
- * @param folder The folder.
  * @param baseName `model` for `model.safetensors`, `model.safetensors.index.json` and `model-00001-of-...`.
- * @throws {TunebookError} If there is none, only a pickle, a shard is missing, or the index is not to be trusted.
+ * @throws {TunebookError} If there is none, only a pickle, a shard is missing, or the index is hostile.
  */
 export async function findCheckpointFiles(folder: string, baseName: string): Promise<CheckpointLayout> {
   let present: string[];
@@ -57,9 +56,9 @@ export async function findCheckpointFiles(folder: string, baseName: string): Pro
 }
 
 /**
- * Reads the index of a sharded checkpoint; whether the shards are there is not asked.
+ * Reads the index of a sharded checkpoint; does not look for the shards.
  *
- * @throws {TunebookError} If it is no index, or names something else than .safetensors files beside it.
+ * @throws {TunebookError} If it is malformed, or names anything but .safetensors files in its own folder.
  */
 export async function readCheckpointIndex(indexPath: string): Promise<CheckpointLayout> {
   const { size } = await fs.stat(indexPath);
@@ -88,7 +87,7 @@ function requireShards(files: readonly string[], indexPath: string, present: Rea
   );
 }
 
-/** A shard is a plain name beside the index: nothing in an index may point out of the folder. */
+/** A shard's name is plain: nothing in an index may point out of its folder. */
 function requireInnerFile(file: string, indexPath: string): void {
   const plain =
     path.posix.basename(file) === file && path.win32.basename(file) === file && !file.includes('\0');
@@ -99,7 +98,7 @@ function requireInnerFile(file: string, indexPath: string): void {
   }
 }
 
-/** The error of a folder or repository without a checkpoint, by what it has instead. */
+/** The error for a folder or repository without a checkpoint; says what it has instead. */
 export function noCheckpoint(found: {
   folder: string;
   single: string;

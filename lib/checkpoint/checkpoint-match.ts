@@ -1,26 +1,26 @@
 /**
- * Whether the tensors of a checkpoint are those that a model has. Loading calls this before it reads a
- * single value, so that a wrong checkpoint costs no time and never loads in part.
+ * Compares the tensors of a checkpoint with those of a model, before any value is read: a wrong checkpoint costs no
+ * time and never loads in part.
  */
 import { TunebookError } from '../types';
 
-/** What is compared, and what may be passed over. */
+/** Where the tensors are, and which may be ignored. */
 export interface MatchStateDictOptions {
-  /** Named in the error: a folder or file. */
+  /** A folder or file, for the error. */
   readonly where: string;
-  /** Unknown tensors that are no fault, for instance buffers that old versions saved. */
+  /** Unknown tensors to ignore, for instance buffers that old versions saved. */
   readonly ignoreUnexpected?: readonly RegExp[];
 }
 
-/** Most names that one group of the error lists. */
+/** Most names listed in one group of the error. */
 const MAX_LISTED = 20;
 
 /**
- * Compares names and shapes.
+ * Compares the names and shapes of tensors.
  *
- * @param expected Shape of each tensor that the model has.
- * @param found Shape of each tensor that the checkpoint has.
- * @throws {TunebookError} One error that lists every missing, unknown and wrongly shaped tensor.
+ * @param expected The shape of each tensor of the model, by name.
+ * @param found The shape of each tensor of the checkpoint, by name.
+ * @throws {TunebookError} Listing every missing, unknown and wrongly shaped tensor.
  */
 export function matchStateDict(
   expected: ReadonlyMap<string, readonly number[]>,

@@ -1,6 +1,6 @@
 /**
- * Writing a checkpoint folder: shards of bounded size and the index that names them. All files are written
- * in full before the first takes its place, so a full disk leaves an older checkpoint as it was.
+ * Writes a checkpoint folder: shards of bounded size and the index that names them. All files are complete before the
+ * first is renamed into place, so a full disk leaves an older checkpoint untouched.
  */
 import { promises as fs } from 'node:fs';
 import path from 'node:path';
@@ -13,20 +13,32 @@ import type { TensorSource, WriteSafetensorsOptions } from './safetensors-write'
 
 /** How a checkpoint is written. */
 export interface WriteCheckpointOptions extends WriteSafetensorsOptions {
-  /** Most bytes of tensors per file; 5e9 by default, as transformers long had it. A larger tensor gets its own file. */
+  /** Most bytes of tensors per file; 5e9 by default, as in transformers 4. A larger tensor gets a file of its own. */
   readonly maxShardSizeBytes?: number;
-  /** The files' common name; 'model' by default, 'adapter_model' for adapters. */
+  /** The files' common prefix; 'model' by default, 'adapter_model' for adapters. */
   readonly baseName?: string;
 }
 
 /**
  * Writes tensors as `model.safetensors`, or as shards and `model.safetensors.index.json` where they are larger
- * than one shard; removes what an older checkpoint of the same name left over.
+ * than one shard; removes the leftovers of an older checkpoint of that name.
  *
- * @param folder Made if missing.
- * @param tensors Written in this order; each one's values are asked for when its turn comes.
- * @returns The names of the files written, and their bytes together.
- * @throws {TunebookError} If values do not fit their shape or the disk is full; nothing has changed then.
+ * @param folder Created if missing.
+ * @param tensors Written in this order; a function that gives values is called when its tensor is written.
+ * @returns The names of the files written, and their total size in bytes.
+ * @throws {TunebookError} If values do not fit their shape or the disk is full; the folder is as before then.
+ * @example
+ * ```ts
+ * import { mkdtemp } from 'node:fs/promises';
+ * import { tmpdir } from 'node:os';
+ * import path from 'node:path';
+ * import { writeCheckpoint } from 'tunebook';
+ *
+ * const folder = await mkdtemp(path.join(tmpdir(), 'tunebook-'));
+ * const tensor = (name: string) => ({ name, shape: [2, 3], values: new Float32Array(6) });
+ * const { files } = await writeCheckpoint(folder, [tensor('a'), tensor('b')], { maxShardSizeBytes: 24 });
+ * console.log(files); // two shards and model.safetensors.index.json
+ * ```
  */
 export async function writeCheckpoint(
   folder: string,
@@ -77,7 +89,7 @@ export async function writeCheckpoint(
   return { files: names, sizeBytes };
 }
 
-/** Fills shards in the given order; a tensor is never cut. */
+/** Fills shards in the given order; never splits a tensor. */
 function planShards(
   tensors: readonly TensorSource[],
   plan: { maxShardSizeBytes: number; dtype: WriteSafetensorsOptions['dtype']; folder: string },
@@ -108,7 +120,7 @@ function shardName(baseName: string, index: number, count: number): string {
   return `${baseName}-${pad(index + 1)}-of-${pad(count)}.safetensors`;
 }
 
-/** An older checkpoint in other pieces would be found before this one, or waste its bytes. */
+/** An older checkpoint in other shards could be found instead of this one. */
 async function removeLeftovers(folder: string, baseName: string, kept: ReadonlySet<string>): Promise<void> {
   for (const file of await fs.readdir(folder)) {
     if (!file.startsWith(baseName) || kept.has(file)) continue;

@@ -1,6 +1,6 @@
 /**
- * A Hugging Face checkpoint folder as one table of tensors, whichever file each is in. Models read from here
- * tensor by tensor and are written back shard by shard, never whole in memory.
+ * Opens a Hugging Face checkpoint folder as one table of tensors, whichever file each is in. Models are read tensor by
+ * tensor, never whole in memory twice.
  */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
@@ -13,48 +13,69 @@ import { openSafetensors } from './safetensors';
 import type { ElementRange, SafetensorsFile } from './safetensors';
 import type { TensorInfo } from './safetensors-format';
 
-/** What a checkpoint knows of a tensor before reading it. */
+/** What is known of a tensor before it is read. */
 export interface CheckpointTensorInfo extends TensorInfo {
   /** Name of the file inside the folder. */
   readonly file: string;
 }
 
-/** An open checkpoint folder; `close` it when done. Reads may run at the same time. */
+/** An open checkpoint folder; `close` it when done. Reads may run concurrently. */
 export interface Checkpoint {
   readonly folder: string;
-  /** File by file, in the order in which the bytes lie: reading in this order is fastest. */
+  /** Names of the tensors, in the order of their bytes: the fastest order to read them. */
   readonly names: readonly string[];
   /** Names of the safetensors files inside the folder. */
   readonly files: readonly string[];
+  /** Whether there is a tensor of that name. */
   has(name: string): boolean;
-  /** @throws {TunebookError} If there is no such tensor. */
+  /**
+   * The shape, dtype and place of a tensor.
+   *
+   * @throws {TunebookError} If there is no such tensor.
+   */
   info(name: string): CheckpointTensorInfo;
-  /** The values of a floating-point tensor as float32. @throws {TunebookError} On any other dtype. */
+  /**
+   * The values of a floating-point tensor as float32, row-major.
+   *
+   * @throws {TunebookError} If the dtype is another.
+   */
   read(name: string, range?: ElementRange): Promise<Float32Array>;
-  /** As `read`, into an array that the caller has. */
+  /** Like `read`, into the caller's array. */
   readInto(name: string, out: Float32Array, range?: ElementRange): Promise<void>;
-  /** The bytes of a tensor of any dtype, as they are stored (little-endian). */
+  /** The stored bytes of a tensor of any dtype, little-endian. */
   readBytes(name: string, range?: ElementRange): Promise<Uint8Array>;
   /**
-   * Reads every shard once and compares its SHA-256 with the one in the index.
-   * @returns False where the index records none (only `writeCheckpoint` records them).
+   * Compares the SHA-256 of every shard with the index.
+   *
+   * @returns False where the index has none (only `writeCheckpoint` records them).
    * @throws {TunebookError} Naming each shard whose bytes changed.
    */
   verify(): Promise<boolean>;
+  /** Closes every file. */
   close(): Promise<void>;
 }
 
 /** How a checkpoint is opened. */
 export interface OpenCheckpointOptions {
-  /** The files' common name; 'model' by default, 'adapter_model' for adapters. */
+  /** The files' common prefix; 'model' by default, 'adapter_model' for adapters. */
   readonly baseName?: string;
 }
 
 /**
- * Opens a checkpoint folder: `model.safetensors`, or shards with `model.safetensors.index.json`. Every
- * header is read and checked against the index; no tensor is read yet.
+ * Opens a checkpoint folder: `model.safetensors`, or shards with `model.safetensors.index.json`. Reads every header and
+ * checks it against the index; reads no tensor yet.
  *
- * @throws {TunebookError} If files are missing, hostile, damaged or do not hold what the index says.
+ * @throws {TunebookError} If files are missing, hostile, damaged, or differ from the index.
+ * @example
+ * ```ts
+ * import { openCheckpoint, resolveModelFolder } from 'tunebook';
+ *
+ * const checkpoint = await openCheckpoint(await resolveModelFolder('gpt2-mini'));
+ * const name = 'transformer.wte.weight';
+ * console.log(checkpoint.info(name).shape); // [ 50257, 96 ]
+ * const firstRow = await checkpoint.read(name, { start: 0, count: 96 });
+ * await checkpoint.close();
+ * ```
  */
 export async function openCheckpoint(
   folder: string,
@@ -99,7 +120,7 @@ export async function openCheckpoint(
       const file = fileOf(name);
       return { ...file.info(name), file: path.basename(file.path) };
     },
-    // Async, so that an unknown name is a rejected promise and not a throw.
+    // Async: an unknown name rejects instead of throwing.
     read: async (name, range) => fileOf(name).read(name, range),
     readInto: async (name, out, range) => fileOf(name).readInto(name, out, range),
     readBytes: async (name, range) => fileOf(name).readBytes(name, range),
@@ -108,7 +129,7 @@ export async function openCheckpoint(
   };
 }
 
-/** Enters the tensors of one shard, which have to be those that the index gives it. */
+/** Adds the tensors of one shard, which must match the index. */
 function addTensors(
   home: Map<string, SafetensorsFile>,
   file: SafetensorsFile,

@@ -1,13 +1,13 @@
 /**
- * Element conversion between the 16-bit formats that checkpoints are stored in and the float32 that the
- * engine computes with. Plain loops over typed arrays: hundreds of megabytes pass through here.
+ * Converts between the 16-bit formats of checkpoints and the float32 of the engine. Plain loops over typed arrays:
+ * hundreds of megabytes pass through here.
  *
  * Formats: IEEE 754 binary16 (1 sign, 5 exponent, 10 fraction bits) and bfloat16 (the upper half of a float32).
  */
 
 let halfTable: Float32Array | undefined;
 
-/** The float32 value of every binary16 bit pattern, made on first use (256 KiB). */
+/** The float32 value of every binary16 bit pattern, built on first use (256 KiB). */
 function halfToFloatTable(): Float32Array {
   if (halfTable !== undefined) return halfTable;
   const table = new Float32Array(65536);

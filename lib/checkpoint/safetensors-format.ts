@@ -1,16 +1,16 @@
 /**
  * The header of a safetensors file: 8 bytes of little-endian length, then JSON that names each tensor with
- * its dtype, shape and byte range, then the bytes. This file turns untrusted bytes into a checked table, and
- * a table into bytes; it touches no disk.
+ * its dtype, shape and byte range, then the bytes. This file parses untrusted bytes into a validated table, and formats
+ * a table as bytes; it touches no disk.
  *
  * Format: https://github.com/huggingface/safetensors (README, "Format").
  */
 import { isJsonObject } from '../files';
 import { TunebookError } from '../types';
 
-/** Longest header that is accepted; the reference implementation has the same limit. */
+/** Longest accepted header, in bytes; the reference implementation has the same limit. */
 export const MAX_HEADER_BYTES = 100_000_000;
-/** Most dimensions that a tensor may have. */
+/** Most dimensions of a tensor. */
 export const MAX_RANK = 16;
 /** Longest tensor name, in UTF-16 units. */
 export const MAX_NAME_LENGTH = 1024;
@@ -33,28 +33,28 @@ const DTYPE_BYTES = {
   F64: 8,
 } as const;
 
-/** Element types by the names that the format uses. */
+/** Element types by their names in the format. */
 export type SafetensorsDtype = keyof typeof DTYPE_BYTES;
 
-/** Bytes of one element. */
+/** Bytes per element. */
 export function dtypeSizeBytes(dtype: SafetensorsDtype): number {
   return DTYPE_BYTES[dtype];
 }
 
-/** Where a tensor lies in its file, and what it is. */
+/** The type, shape and place of a tensor in its file. */
 export interface TensorInfo {
   readonly dtype: SafetensorsDtype;
   readonly shape: readonly number[];
   /** Number of elements, the product of `shape`. */
   readonly size: number;
-  /** From the start of the file. */
+  /** First byte, from the start of the file. */
   readonly byteOffset: number;
   readonly byteLength: number;
 }
 
-/** The checked header of one file. */
+/** The validated header of one file. */
 export interface SafetensorsHeader {
-  /** In the order in which the bytes lie in the file. */
+  /** By name, in the order of their bytes. */
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   /** The free text entries of `__metadata__`, for instance `format: 'pt'`. */
   readonly metadata: ReadonlyMap<string, string>;
@@ -63,12 +63,12 @@ export interface SafetensorsHeader {
 }
 
 /**
- * Checks the length field of a header.
+ * Reads and validates the length field of a header.
  *
  * @param start The first bytes of the file: at least 8, or all of them. More than 8 give better messages.
  * @param fileSizeBytes Size of the whole file.
  * @returns Bytes of JSON that follow the length field.
- * @throws {TunebookError} If the file is empty, truncated or something else than safetensors.
+ * @throws {TunebookError} If the file is empty, truncated or not safetensors.
  */
 export function parseHeaderLength(start: Uint8Array, fileSizeBytes: number, where: string): number {
   if (fileSizeBytes === 0) throw new TunebookError(`${where}: the file is empty. Download or save it again.`);
@@ -95,14 +95,14 @@ export function parseHeaderLength(start: Uint8Array, fileSizeBytes: number, wher
   return length;
 }
 
-/** Names what a file that is no safetensors file seems to be, and what to do about it. */
+/** What a file that is not safetensors seems to be, and what to do about it. */
 function looksLike(start: Uint8Array): string | undefined {
   const text = Buffer.from(start).toString('latin1');
   if (text.startsWith('version https://git-lfs')) {
     return 'a git-lfs pointer: the weights themselves were not fetched. Run: git lfs pull';
   }
   if (/^\s*<(!doctype|html|\?xml)/i.test(text)) return 'a web page. Download the file itself.';
-  // Pickles of PyTorch are zip archives, or start with the pickle protocol mark.
+  // PyTorch's pickles are zip archives, or start with the pickle protocol's mark.
   if (text.startsWith('PK\x03\x04') || /^\x80[\x02-\x05]/.test(text)) {
     return 'a pickle or zip archive (PyTorch .bin/.pt). Convert it with save_pretrained(..., safe_serialization=True).';
   }
@@ -111,11 +111,11 @@ function looksLike(start: Uint8Array): string | undefined {
 }
 
 /**
- * Reads and checks the JSON of a header.
+ * Parses and validates the JSON of a header.
  *
  * @param json The bytes after the length field, as many as it says.
- * @param fileSizeBytes Size of the whole file, which the tensors have to fill exactly.
- * @throws {TunebookError} On anything that the format does not allow, naming the tensor.
+ * @param fileSizeBytes Size of the whole file, which the tensors must fill exactly.
+ * @throws {TunebookError} If the format does not allow something; names the tensor.
  */
 export function parseHeader(json: Uint8Array, fileSizeBytes: number, where: string): SafetensorsHeader {
   let text: string;
@@ -148,9 +148,9 @@ export function parseHeader(json: Uint8Array, fileSizeBytes: number, where: stri
 }
 
 /**
- * The bytes before the tensors: length field and JSON, padded with spaces to a multiple of 8.
+ * The bytes before the tensors: the length field and JSON, padded with spaces to a multiple of 8.
  *
- * @param tensors In the order in which their bytes will follow.
+ * @param tensors In the order of their bytes.
  */
 export function formatHeader(
   tensors: Iterable<{ name: string; dtype: SafetensorsDtype; shape: readonly number[]; byteLength: number }>,
@@ -173,7 +173,7 @@ export function formatHeader(
 }
 
 /**
- * Refuses names that no honest file has: they pollute prototypes where names become keys, or are the format's own.
+ * Refuses names that pollute prototypes when used as keys, and the format's own.
  *
  * @throws {TunebookError} Naming the name and the rule.
  */
@@ -189,9 +189,9 @@ export function requireSafeName(name: string, where: string): void {
 }
 
 /**
- * The product of a shape.
+ * Number of elements of an untrusted shape.
  *
- * @throws {TunebookError} If a dimension is negative or no integer, or the product has no exact number.
+ * @throws {TunebookError} If a dimension is negative or not an integer, or the product exceeds 2^53.
  */
 export function elementCount(shape: readonly number[], where: string): number {
   let count = 1;
@@ -253,7 +253,7 @@ function parseMetadata(entry: unknown, where: string): ReadonlyMap<string, strin
   return metadata;
 }
 
-/** The tensors, in order of offset, have to follow each other without hole or overlap to the end of the file. */
+/** Tensors, sorted by offset, must follow each other without gap or overlap to the end of the file. */
 function requireExactCover(
   entries: readonly [string, TensorInfo][],
   dataOffset: number,
@@ -286,7 +286,7 @@ function requireExactCover(
   }
 }
 
-/** JSON.parse keeps the last of two equal keys and says nothing, so the keys are read once more. */
+/** JSON.parse silently keeps the last of two equal keys, so the keys are scanned again. */
 function findRepeatedKey(validJson: string): string | undefined {
   const open: Set<string>[] = [];
   let lastString = '';
@@ -313,14 +313,14 @@ function isNumberArray(value: unknown): value is number[] {
   return Array.isArray(value) && value.every((item) => typeof item === 'number');
 }
 
-/** Untrusted text in a message: escaped, and short. */
+/** Untrusted text for a message: escaped and truncated. */
 function quote(value: unknown): string {
   const text =
     typeof value === 'object' && value !== null ? listing(value) : (JSON.stringify(value) ?? String(value));
   return text.length > 120 ? `${text.slice(0, 117)}...` : text;
 }
 
-/** Not JSON.stringify: nesting without end would exhaust the stack. */
+/** Not JSON.stringify: deep nesting would overflow the stack. */
 function listing(value: object): string {
   return Array.isArray(value) && value.every((item) => typeof item === 'number')
     ? `[${value.join(', ')}]`

@@ -1,6 +1,6 @@
 /**
- * Writing safetensors files: tensors are asked for one by one while the file is written, so that a model is
- * never in memory twice; the file appears under its name only when it is whole.
+ * Writes safetensors files. Values are requested tensor by tensor, so that a model is never in memory twice; the file
+ * gets its name only when it is complete.
  */
 import { createHash } from 'node:crypto';
 import path from 'node:path';
@@ -11,35 +11,48 @@ import { float32ToBfloat16, float32ToFloat16 } from './safetensors-convert';
 import { dtypeSizeBytes, elementCount, formatHeader, requireSafeName } from './safetensors-format';
 import type { SafetensorsDtype } from './safetensors-format';
 
-/** The values of one tensor: float32 to be stored as F32, F16 or BF16; or bytes to be stored as they are. */
+/** The values of one tensor: float32 to store as F32, F16 or BF16, or bytes to store unchanged. */
 export type TensorValues = Float32Array | Uint8Array;
 
-/** A tensor that is to be written. */
+/** A tensor to write. */
 export interface TensorSource {
+  /** Its name in the file, once per file. */
   readonly name: string;
+  /** Dimensions; their product is the number of values. */
   readonly shape: readonly number[];
-  /** How it is stored; the file's dtype where left out. Other than F32, F16 and BF16 need values as bytes. */
+  /** Stored type; the file's `dtype` by default. Types other than F32, F16 and BF16 need values as bytes. */
   readonly dtype?: SafetensorsDtype;
-  /** The values, or a function that makes them when their turn comes and lets go of them afterwards. */
+  /** The values, row-major, or a function that provides them when they are written. */
   readonly values: TensorValues | (() => TensorValues | Promise<TensorValues>);
 }
 
 /** How a safetensors file is written. */
 export interface WriteSafetensorsOptions {
-  /** Stored type of tensors that name none; 'F32' by default. */
+  /** Stored type of tensors without their own; 'F32' by default. */
   readonly dtype?: 'F32' | 'F16' | 'BF16';
-  /** Free text for the header; `{ format: 'pt' }` by default, without which transformers refuses the file. */
+  /** Text entries of the header; `{ format: 'pt' }` by default, which transformers requires. */
   readonly metadata?: Readonly<Record<string, string>>;
 }
 
-/** Bytes that are converted and written at a time. */
+/** Bytes converted and written at a time. */
 const CHUNK_BYTES = 4 << 20;
 
 /**
- * Writes a safetensors file, or leaves its place as it was.
+ * Writes a safetensors file, or leaves an existing one untouched.
  *
  * @returns The size of the file in bytes.
  * @throws {TunebookError} If names repeat, values do not fit their shape, or the disk is full.
+ * @example
+ * ```ts
+ * import { mkdtemp } from 'node:fs/promises';
+ * import { tmpdir } from 'node:os';
+ * import path from 'node:path';
+ * import { writeSafetensors } from 'tunebook';
+ *
+ * const folder = await mkdtemp(path.join(tmpdir(), 'tunebook-'));
+ * const tensor = { name: 'weight', shape: [2, 3], values: Float32Array.of(1, 2, 3, 4, 5, 6) };
+ * await writeSafetensors(path.join(folder, 'one.safetensors'), [tensor], { dtype: 'BF16' });
+ * ```
  */
 export async function writeSafetensors(
   filePath: string,
@@ -53,8 +66,8 @@ export async function writeSafetensors(
 }
 
 /**
- * As `writeSafetensors`, but the file waits under a temporary name until it is committed; also gives the
- * SHA-256 of its bytes in hex.
+ * Like `writeSafetensors`, but the file keeps a temporary name until it is committed; also returns the SHA-256 of its
+ * bytes in hex.
  */
 export async function stageSafetensors(
   filePath: string,
@@ -79,7 +92,7 @@ export async function stageSafetensors(
       byteLength: size * dtypeSizeBytes(dtype),
     };
   });
-  // Wide elements first, so that every tensor starts at a multiple of its element size.
+  // Wide elements first: every tensor then starts at a multiple of its element size.
   planned.sort((a, b) => dtypeSizeBytes(b.dtype) - dtypeSizeBytes(a.dtype));
   const header = formatHeader(planned, metadata);
   const sizeBytes = planned.reduce((sum, { byteLength }) => sum + byteLength, header.byteLength);
@@ -104,9 +117,9 @@ export async function stageSafetensors(
 }
 
 /**
- * The tensors as a list, each of them complete.
+ * The tensors as a list, each with its name, shape and values.
  *
- * @param where Named in the error: the file or folder that is written.
+ * @param where The file or folder being written, for the error.
  * @throws {TunebookError} If one lacks its name, shape or values.
  */
 export function requireTensors(tensors: Iterable<TensorSource>, where: string): readonly TensorSource[] {

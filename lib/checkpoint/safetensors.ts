@@ -1,6 +1,6 @@
 /**
- * Reading safetensors files: the header is checked before anything is believed, and only the bytes of the
- * tensors that are asked for are read. Everything that loads weights starts here.
+ * Reads safetensors files: the header is validated first, and only the bytes of requested tensors are read. Everything
+ * that loads weights starts here.
  */
 import { promises as fs } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
@@ -9,39 +9,47 @@ import { bfloat16ToFloat32, float16ToFloat32 } from './safetensors-convert';
 import { dtypeSizeBytes, parseHeader, parseHeaderLength } from './safetensors-format';
 import type { SafetensorsHeader, TensorInfo } from './safetensors-format';
 
-/** Elements `start` to `start + count` of a tensor in row-major order. */
+/** A range of elements of a tensor, in row-major order. */
 export interface ElementRange {
+  /** First element. */
   readonly start: number;
+  /** Number of elements. */
   readonly count: number;
 }
 
-/** An open safetensors file; `close` it when done. Reads may run at the same time. */
+/** An open safetensors file; `close` it when done. Reads may run concurrently. */
 export interface SafetensorsFile {
   readonly path: string;
   readonly header: SafetensorsHeader;
-  /** In the order in which the bytes lie in the file. */
+  /** Names of the tensors, in the order of their bytes. */
   readonly names: readonly string[];
-  /** @throws {TunebookError} If there is no such tensor; the message lists names that are near. */
+  /**
+   * The type, shape and place of a tensor.
+   *
+   * @throws {TunebookError} If there is no such tensor; suggests similar names.
+   */
   info(name: string): TensorInfo;
   /**
-   * The values of an F32, F16, BF16 or F64 tensor as float32.
-   * @throws {TunebookError} If the dtype is none of these, or the file changed since it was opened.
+   * The values of an F32, F16, BF16 or F64 tensor as float32, row-major.
+   *
+   * @throws {TunebookError} If the dtype is another, or the file changed since it was opened.
    */
   read(name: string, range?: ElementRange): Promise<Float32Array>;
-  /** As `read`, into an array that the caller has: no second copy of the tensor is ever in memory. */
+  /** Like `read`, into the caller's array: no second copy in memory. */
   readInto(name: string, out: Float32Array, range?: ElementRange): Promise<void>;
-  /** The bytes of a tensor of any dtype, as they are stored (little-endian). */
+  /** The stored bytes of a tensor of any dtype, little-endian. */
   readBytes(name: string, range?: ElementRange): Promise<Uint8Array>;
+  /** Closes the file. */
   close(): Promise<void>;
 }
 
-/** Bytes that are read and converted at a time: small beside any model, large beside a disk's block. */
+/** Bytes read and converted at a time: small beside any model, large beside a disk's block. */
 const CHUNK_BYTES = 4 << 20;
 
 /**
- * Reads and checks the header of a safetensors file, and nothing else.
+ * Reads and validates the header of a safetensors file, and nothing else.
  *
- * @throws {TunebookError} If the file is missing, truncated, hostile or something else.
+ * @throws {TunebookError} If the file is missing, truncated, hostile or not safetensors.
  */
 export async function readSafetensorsHeader(filePath: string): Promise<SafetensorsHeader> {
   const handle = await openForReading(filePath, 'readSafetensorsHeader');
@@ -53,9 +61,19 @@ export async function readSafetensorsHeader(filePath: string): Promise<Safetenso
 }
 
 /**
- * Opens a safetensors file.
+ * Opens a safetensors file and validates its header; reads no tensor yet.
  *
- * @throws {TunebookError} If the file is missing, truncated, hostile or something else.
+ * @throws {TunebookError} If the file is missing, truncated, hostile or not safetensors.
+ * @example
+ * ```ts
+ * import path from 'node:path';
+ * import { openSafetensors, resolveModelFolder } from 'tunebook';
+ *
+ * const folder = await resolveModelFolder('gpt2-mini');
+ * const file = await openSafetensors(path.join(folder, 'model.safetensors'));
+ * const bias = await file.read('transformer.ln_f.bias'); // Float32Array(96)
+ * await file.close();
+ * ```
  */
 export async function openSafetensors(filePath: string): Promise<SafetensorsFile> {
   const handle = await openForReading(filePath, 'openSafetensors');
@@ -121,7 +139,7 @@ async function openForReading(filePath: string, where: string): Promise<FileHand
   const stats = await handle.stat();
   if (!stats.isFile()) {
     await handle.close();
-    throw new TunebookError(`${filePath}: expected a safetensors file, got something that is no file.`);
+    throw new TunebookError(`${filePath}: expected a safetensors file, got something that is not a file.`);
   }
   return handle;
 }
@@ -186,7 +204,7 @@ async function readFully(
   where: string,
 ): Promise<void> {
   for (let done = 0; done < out.byteLength;) {
-    const length = Math.min(out.byteLength - done, 1 << 30); // one system call reads less than 2 GiB
+    const length = Math.min(out.byteLength - done, 1 << 30); // a system call reads less than 2 GiB
     const { bytesRead } = await handle.read(out, done, length, position + done);
     if (bytesRead === 0) {
       throw new TunebookError(

@@ -1,27 +1,26 @@
 /**
- * Reading JSON: a fault is named with its file, line and column, and what the file holds is checked against a
- * schema before anybody believes it.
+ * Reads JSON: errors name the file, line and column, and content is validated against a schema.
  */
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { kindOf, messageOf, TunebookError } from '../types';
 import { readTextIfPresent } from './presence';
 
-/** A JSON object whose members are not known yet. */
+/** A JSON object with members not validated yet. */
 export type JsonObject = { readonly [key: string]: unknown };
 
-/** True for `{...}`, false for arrays, null and plain values. */
+/** Whether a value is `{...}`, not a list, null or a primitive. */
 export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** How a file is read. */
+/** What a file must contain, and what its errors say. */
 export interface ReadJsonOptions<T> {
-  /** What the file has to hold. */
+  /** Validates the content. */
   readonly schema: z.ZodType<T>;
-  /** The same in words, for the errors: `{ "a": [...] }`, "an adapter's configuration". */
+  /** The content in words, for errors: `{ "a": [...] }`, "an adapter's configuration". */
   readonly expected?: string;
-  /** The end of every error: what to do about it, as a sentence. */
+  /** What to do about an error, as a sentence. */
   readonly remedy?: string;
 }
 
@@ -29,7 +28,7 @@ export interface ReadJsonOptions<T> {
  * Parses JSON.
  *
  * @param options `where`: the file's path, or what else the error should name; the others as in `ReadJsonOptions`.
- * @throws {TunebookError} If it is no JSON, with line and column, from 1.
+ * @throws {TunebookError} If it is not JSON; names line and column, from 1.
  */
 export function parseJson(
   text: string,
@@ -55,7 +54,7 @@ export function parseJson(
 /**
  * Reads a JSON file.
  *
- * @throws {TunebookError} If it is missing, unreadable, no JSON, or holds something else than the schema says.
+ * @throws {TunebookError} If it is missing, unreadable, not JSON, or does not fit the schema.
  */
 export async function readJson<T>(file: string, options: ReadJsonOptions<T>): Promise<T> {
   const value = parseJson(await readText(file, options), { where: file, remedy: options.remedy });
@@ -63,7 +62,7 @@ export async function readJson<T>(file: string, options: ReadJsonOptions<T>): Pr
 }
 
 /**
- * Reads a file that holds a JSON object of any members.
+ * Reads a JSON object with any members.
  *
  * @throws {TunebookError} If it is missing, unreadable, or holds anything else.
  */
@@ -71,7 +70,7 @@ export async function readJsonObject(file: string, { remedy = '' } = {}): Promis
   return parseObject(await readText(file, { expected: 'a JSON object', remedy }), { where: file, remedy });
 }
 
-/** As `readJsonObject`; undefined where there is no such file. */
+/** Like `readJsonObject`; undefined if there is no such file. */
 export async function readJsonObjectIfPresent(
   file: string,
   { remedy = '' } = {},
@@ -102,12 +101,12 @@ function checked<T>(value: unknown, check: { where: string } & ReadJsonOptions<T
   const { where, schema, expected, remedy } = check;
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
-  const faults = z.prettifyError(parsed.error).replace(/^✖ (?![^]*✖)/, ''); // one needs no mark
+  const faults = z.prettifyError(parsed.error).replace(/^✖ (?![^]*✖)/, ''); // a single fault needs no mark
   const fault = expected === undefined ? faults : `expected ${expected} (${faults})`;
   throw new TunebookError(withRemedy(`${where}: ${fault}.`, remedy));
 }
 
-/** Node names the position in some of its messages; else it is where the shortest faulty start of the text ends. */
+/** Node names the position in some of its messages; else it is the end of the shortest prefix that is an error. */
 function faultPosition(json: string, error: unknown): number {
   const named = /at position (\d+)/.exec(messageOf(error));
   if (named !== null) return Number(named[1]);
@@ -121,7 +120,7 @@ function faultPosition(json: string, error: unknown): number {
   return good;
 }
 
-/** Whether a text holds a fault other than that it ends too early. */
+/** Whether a text has an error other than ending too early. */
 function isWrong(json: string): boolean {
   try {
     JSON.parse(json);

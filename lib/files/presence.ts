@@ -1,23 +1,23 @@
-/** What is there and what is not. */
+/** Whether files and folders exist. */
 import { promises as fs } from 'node:fs';
 import { messageOf, TunebookError } from '../types';
 
-/** Whether a path leads to a folder; false as well where it cannot be looked at. */
+/** Whether a path is a folder; false too if it cannot be examined. */
 export async function isFolder(folder: string): Promise<boolean> {
   const stats = await fs.stat(folder).catch(() => undefined);
   return stats?.isDirectory() === true;
 }
 
-/** Whether a path leads to a file; false as well where it cannot be looked at. */
+/** Whether a path is a file; false too if it cannot be examined. */
 export async function isFile(file: string): Promise<boolean> {
   const stats = await fs.stat(file).catch(() => undefined);
   return stats?.isFile() === true;
 }
 
 /**
- * The text of a file; undefined where there is none.
+ * The text of a file; undefined if there is none.
  *
- * @throws {TunebookError} If there is one that cannot be read.
+ * @throws {TunebookError} If it exists but cannot be read.
  */
 export async function readTextIfPresent(file: string): Promise<string | undefined> {
   try {

@@ -1,23 +1,23 @@
 /**
- * The inner loops: values to codes and back, block by block, each block scaled by its largest magnitude.
- * Plain typed arrays; a 7B model passes through here once when it is loaded.
+ * The inner loops: values to codes and back, block by block, each block scaled by its largest magnitude. Plain typed
+ * arrays: loading a 7B model passes all of it through here once.
  *
- * Arithmetic is float32, as in bitsandbytes: a value is multiplied by the reciprocal of its block's
- * largest magnitude, and goes to the nearest code. A block of zeros has scale 0.
+ * Arithmetic is float32, as in bitsandbytes: a value is multiplied by the reciprocal of its block's largest magnitude
+ * and rounded to the nearest code. A block of zeros has scale 0.
  */
 import { dynamicCodeBook, fourBitCodeBook } from './code-books';
 import type { FourBitType } from './code-books';
 
-/** Bins over the range of scaled values: narrower than the least distance of two neighbouring midpoints. */
+/** Bins over the range of scaled values, each narrower than the distance between neighbouring midpoints. */
 const BINS = 4096;
 
-/** Finds the nearest code: the code at a bin's left edge, and the one midpoint that the bin may hold. */
+/** Nearest codes by bin: the code at the bin's left edge, and the one midpoint that the bin may contain. */
 interface NearestTable {
-  /** Position of the code at the left edge of each bin. */
+  /** Rank of the code at the left edge of each bin. */
   readonly start: Uint8Array;
-  /** Values above this go to the next position; infinite for the last. */
+  /** Values above this round to the next rank; infinite for the last. */
   readonly middle: Float32Array;
-  /** Code of each position, ascending by value. */
+  /** Code of each rank, ascending by value. */
   readonly code: Uint8Array;
 }
 
@@ -34,13 +34,13 @@ function nearestTable(type: FourBitType): NearestTable {
   const middle = new Float32Array(code.length).fill(Infinity);
   for (let i = 0; i + 1 < code.length; i++) {
     middle[i] = Math.fround(book[code[i]] + book[code[i + 1]]) / 2;
-    // FP4 is rounded by magnitude, ties to the smaller, and the sign is kept even of what becomes 0: below
-    // zero a value at the middle belongs above it.
+    // FP4 rounds by magnitude, ties to the smaller, and keeps the sign even of zero: a negative value at the midpoint
+    // rounds up.
     if (type === 'fp4' && code[i] >= 8) middle[i] = nextBelow(middle[i]);
   }
   const start = new Uint8Array(BINS + 1);
   for (let bin = 0; bin <= BINS; bin++) {
-    // A little to the left, so that rounding cannot put a value below its bin's first code.
+    // Slightly to the left: rounding must not put a value below its bin's first code.
     const edge = ((bin - 0.01) / BINS) * 2 - 1;
     while (edge > middle[start[bin]]) start[bin]++;
   }
@@ -49,7 +49,7 @@ function nearestTable(type: FourBitType): NearestTable {
   return table;
 }
 
-/** The largest float32 below one that is not positive. */
+/** The next float32 below a value that is not positive. */
 function nextBelow(value: number): number {
   const word = new Uint32Array(Float32Array.of(value === 0 ? -0 : value).buffer);
   word[0]++;
@@ -57,8 +57,8 @@ function nextBelow(value: number): number {
 }
 
 /**
- * Gives the largest magnitude of `values[from..to)`; not finite if one of them is not. Compares bit patterns,
- * which order magnitudes as numbers do, with infinity and NaN at the top.
+ * The largest magnitude of `values[from..to)`; not finite if one of them is not. Compares bit patterns, which sort like
+ * magnitudes, infinity and NaN last.
  */
 function magnitudeOf(values: Float32Array): (from: number, to: number) => number {
   const words = new Int32Array(values.buffer, values.byteOffset, values.length);
@@ -76,12 +76,12 @@ function magnitudeOf(values: Float32Array): (from: number, to: number) => number
 }
 
 /**
- * Quantizes to 4 bits, two codes to a byte, the first in the high nibble.
+ * Quantizes to 4 bits, two codes per byte, the first in the high nibble.
  *
- * @param values Float32 values; an odd last one shares its byte with code 0.
+ * @param values An odd last value shares its byte with code 0.
  * @param blockSize Values per scale; even.
- * @param packed ceil(values / 2) bytes, written.
- * @param absmax ceil(values / blockSize) scales, written.
+ * @param packed Receives ceil(values / 2) bytes.
+ * @param absmax Receives ceil(values / blockSize) scales.
  */
 export function quantizeFourBit(
   values: Float32Array,
@@ -98,7 +98,7 @@ export function quantizeFourBit(
     absmax[block] = most;
     const reciprocal = most > 0 ? Math.min(Math.fround(1 / most), LARGEST_FLOAT) : 0;
     for (let i = from; i < to; i += 2) {
-      // Twice the same, not a function: this is the hot loop of loading a model.
+      // Repeated, not a function: this is the hot loop of loading a model.
       const first = Math.fround(values[i] * reciprocal);
       let high = start[((first + 1) * (BINS / 2)) | 0];
       if (first > middle[high]) high++;
@@ -112,12 +112,12 @@ export function quantizeFourBit(
 }
 
 /**
- * Restores 4-bit codes.
+ * Dequantizes 4-bit codes.
  *
- * @param packed Two codes to a byte, the first in the high nibble.
+ * @param packed Two codes per byte, the first in the high nibble.
  * @param absmax The scale of each block.
- * @param first Index of the first value wanted; even.
- * @param out As many values as are wanted, written.
+ * @param first Index of the first value; even.
+ * @param out Receives as many values as it holds.
  */
 export function dequantizeFourBit(
   packed: Uint8Array,
@@ -146,14 +146,14 @@ export function dequantizeFourBit(
     out[end] = high[packed[(first + end) >>> 1]] * absmax[Math.floor((first + end) / blockSize)];
 }
 
-/** Quantizes to int8: the largest magnitude of a block becomes 127, halves go to the even neighbour. */
+/** Quantizes to int8: the largest magnitude of a block becomes 127, ties round to even. */
 export function quantizeInt8(
   values: Float32Array,
   blockSize: number,
   { codes, absmax }: { codes: Int8Array; absmax: Float32Array },
 ): void {
   const largest = magnitudeOf(values);
-  const roundToInteger = 6755399441055744; // 1.5 * 2^52: adding it leaves a double no bits after the point
+  const roundToInteger = 6755399441055744; // 1.5 * 2^52: adding it leaves a double no fraction bits
   for (let block = 0, from = 0; from < values.length; block++, from += blockSize) {
     const to = Math.min(from + blockSize, values.length);
     const most = largest(from, to);
@@ -165,7 +165,7 @@ export function quantizeInt8(
   }
 }
 
-/** Restores int8 codes, from value `first` on. */
+/** Dequantizes int8 codes, from value `first` on. */
 export function dequantizeInt8(
   codes: Int8Array,
   absmax: Float32Array,
@@ -180,7 +180,7 @@ export function dequantizeInt8(
   }
 }
 
-/** Quantizes to the dynamic 8-bit type: for the scales of double quantization. */
+/** Quantizes to the dynamic 8-bit type of double quantization's scales. */
 export function quantizeDynamic(
   values: Float32Array,
   blockSize: number,
@@ -207,7 +207,7 @@ export function quantizeDynamic(
   }
 }
 
-/** Restores dynamic 8-bit codes and adds an offset. */
+/** Dequantizes dynamic 8-bit codes and adds an offset. */
 export function dequantizeDynamic(
   codes: Uint8Array,
   absmax: Float32Array,

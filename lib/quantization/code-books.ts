@@ -1,9 +1,9 @@
 /**
- * The values that 4-bit and 8-bit codes stand for, in the order and to the last bit that bitsandbytes has
- * them, so that its checkpoints and ours are the same bytes.
+ * The values of 4-bit and 8-bit codes, in the order and to the last bit of bitsandbytes, so that its checkpoints and
+ * ours have the same bytes.
  */
 
-/** 4-bit types whose codes index a code book of 16 values. */
+/** 4-bit types, whose codes index a code book of 16 values. */
 export type FourBitType = 'nf4' | 'fp4';
 
 /** Quantiles of the normal distribution (QLoRA, arXiv:2305.14314, appendix E), ascending. */
@@ -32,7 +32,7 @@ const FP4: Float32Array = Float32Array.from(
   (value) => value / 12,
 );
 
-/** The 16 values of a 4-bit type by code; a copy. */
+/** A copy of the 16 values of a 4-bit type, by code. */
 export function fourBitCodeBook(type: FourBitType): Float32Array {
   return type === 'nf4' ? NF4.slice() : FP4.slice();
 }
@@ -40,8 +40,8 @@ export function fourBitCodeBook(type: FourBitType): Float32Array {
 let dynamic: Float32Array | undefined;
 
 /**
- * The 256 values of the signed dynamic 8-bit type, ascending; a copy. For each power of ten from 1e-6 to 1
- * it has twice as many evenly spaced values as for the one before (arXiv:2110.02861, section 1.2).
+ * A copy of the 256 values of the signed dynamic 8-bit type, ascending. Each power of ten from 1e-6 to 1 has twice as
+ * many evenly spaced values as the one before (arXiv:2110.02861, section 1.2).
  */
 export function dynamicCodeBook(): Float32Array {
   dynamic ??= makeDynamicCodeBook();
@@ -53,7 +53,7 @@ function makeDynamicCodeBook(): Float32Array {
   const values = [0, 1];
   for (let power = -6; power <= 0; power++) {
     const count = 2 ** (power + 6) + 1;
-    // As PyTorch spaces float32 values: from both ends, each with one rounding.
+    // As PyTorch's linspace in float32: from both ends, one rounding each.
     const step = round((1 - round(0.1)) / (count - 1));
     const bounds = Array.from({ length: count }, (_, k) =>
       k < Math.floor(count / 2) ? round(round(0.1) + step * k) : round(1 - step * (count - 1 - k)),

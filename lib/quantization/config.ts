@@ -1,12 +1,12 @@
 /**
- * `BitsAndBytesConfig`: how a model is quantized when it is loaded, by the names that people know from
- * transformers, and as `quantization_config` in config.json.
+ * `BitsAndBytesConfig`: how a model is quantized when it is loaded, by transformers' names, and as
+ * `quantization_config` in config.json.
  */
 import { z } from 'zod';
 import { TunebookError } from '../types';
 import type { QuantizeOptions } from './quantized-tensor';
 
-/** Element types that others compute with; here every product is float32, and the name is kept for the file. */
+/** Element types that other libraries compute in; here every product is float32, and the name only goes to the file. */
 export type ComputeDtype = 'float32' | 'float16' | 'bfloat16';
 
 const DTYPES = ['float32', 'float16', 'bfloat16'] as const;
@@ -29,7 +29,7 @@ const optionsSchema = z
     path: ['loadIn4bit'],
   });
 
-/** What a `BitsAndBytesConfig` is made from. */
+/** Options of `BitsAndBytesConfig`. */
 export interface BitsAndBytesOptions {
   /** Quantize to 4 bits; false by default. */
   readonly loadIn4bit?: boolean;
@@ -37,23 +37,23 @@ export interface BitsAndBytesOptions {
   readonly loadIn8bit?: boolean;
   /** 'nf4' or 'fp4'; 'fp4' by default, as in bitsandbytes ('nf4' loses less). */
   readonly bnb4bitQuantType?: 'nf4' | 'fp4';
-  /** Quantize the scales as well: 0.37 bits per weight less; false by default. */
+  /** Quantize the scales as well, which saves 0.37 bits per weight; false by default. */
   readonly bnb4bitUseDoubleQuant?: boolean;
-  /** Kept for the file: computation here is float32. */
+  /** Only for the file: computation here is float32. */
   readonly bnb4bitComputeDtype?: ComputeDtype;
-  /** Codes are stored in bytes; nothing else is supported. */
+  /** Storage type of the codes; only bytes are supported. */
   readonly bnb4bitQuantStorage?: 'uint8';
-  /** Modules that stay as they are, by name or part of a name (`lm_head`, `layers.0`); ['lm_head'] by default. */
+  /** Modules to leave unquantized, by name or part of a name (`lm_head`, `layers.0`); ['lm_head'] by default. */
   readonly llmInt8SkipModules?: readonly string[];
-  /** Kept for the file: there is no special path for outliers here. */
+  /** Only for the file: outliers have no special path here. */
   readonly llmInt8Threshold?: number;
-  /** Kept for the file. */
+  /** Only for the file. */
   readonly llmInt8EnableFp32CpuOffload?: boolean;
   /** Only false is supported. */
   readonly llmInt8HasFp16Weight?: false;
 }
 
-/** Names in config.json by the names here. */
+/** Names in config.json by our names. */
 const FILE_NAMES = {
   loadIn4bit: 'load_in_4bit',
   loadIn8bit: 'load_in_8bit',
@@ -68,10 +68,16 @@ const FILE_NAMES = {
 } as const satisfies Record<keyof BitsAndBytesOptions, string>;
 
 /**
- * How a model is quantized.
+ * How a model is quantized when it is loaded.
  *
  * @example
- * new BitsAndBytesConfig({ loadIn4bit: true, bnb4bitQuantType: 'nf4', bnb4bitUseDoubleQuant: true })
+ * ```ts
+ * import { AutoModelForCausalLM, BitsAndBytesConfig } from 'tunebook';
+ *
+ * const quantizationConfig = new BitsAndBytesConfig({ loadIn4bit: true, bnb4bitQuantType: 'nf4' });
+ * const model = await AutoModelForCausalLM.fromPretrained('gpt2-mini', { quantizationConfig });
+ * await model.dispose();
+ * ```
  */
 export class BitsAndBytesConfig {
   readonly loadIn4bit: boolean;
@@ -104,9 +110,9 @@ export class BitsAndBytesConfig {
   }
 
   /**
-   * Reads `quantization_config` of a config.json.
+   * Parses `quantization_config` of a config.json.
    *
-   * @throws {TunebookError} If it is of another method, or asks for what is not supported.
+   * @throws {TunebookError} If the method is another, or a value is not supported.
    */
   static fromJson(json: unknown): BitsAndBytesConfig {
     const where = 'config.json, quantization_config';
@@ -121,11 +127,11 @@ export class BitsAndBytesConfig {
     const options = Object.entries(FILE_NAMES)
       .map(([ours, theirs]) => [ours, parsed.data[theirs]] as const)
       .filter(([ours, value]) => value !== undefined && !(ours === 'llmInt8SkipModules' && value === null));
-    // The constructor checks every value; unknown ones of other versions are passed over.
+    // The constructor validates the values; members of other versions are ignored.
     return new BitsAndBytesConfig(Object.fromEntries(options) as BitsAndBytesOptions);
   }
 
-  /** What `quantization_config` of config.json holds. */
+  /** The `quantization_config` for config.json. */
   toJson(): Record<string, unknown> {
     const entries = (Object.keys(FILE_NAMES) as (keyof BitsAndBytesOptions)[]).map(
       (ours): [string, unknown] => [FILE_NAMES[ours], this[ours] ?? null],
@@ -138,22 +144,22 @@ export class BitsAndBytesConfig {
     };
   }
 
-  /** Whether anything is quantized at all. */
+  /** Whether anything is quantized. */
   get isQuantizing(): boolean {
     return this.loadIn4bit || this.loadIn8bit;
   }
 
-  /** Whether a module stays as it is: a module to skip is it, or holds it. */
+  /** Whether a module stays unquantized: it is a skipped module, or inside one. */
   skips(moduleName: string): boolean {
     const skipped = this.llmInt8SkipModules ?? ['lm_head'];
     return skipped.some((name) => `.${moduleName}.`.includes(`.${name}.`));
   }
 
   /**
-   * How to quantize one weight of a linear layer.
+   * The options of `quantize` for one weight of a linear layer.
    *
    * @param shape [out, in].
-   * @throws {TunebookError} If nothing is to be quantized.
+   * @throws {TunebookError} If neither `loadIn4bit` nor `loadIn8bit` is set.
    */
   quantizeOptions(shape: readonly number[]): QuantizeOptions {
     if (this.loadIn8bit) return { quantType: 'int8', shape, blockSize: shape[shape.length - 1] };

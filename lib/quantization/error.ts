@@ -1,23 +1,34 @@
-/** How much quantization changed a weight: the figures that a report shows. */
+/** Measures what quantization changed in a weight, for reports. */
 import { kindOf, TunebookError } from '../types';
 
-/** Differences between a weight and its restored form, in the units of the weight. */
+/** Differences between a weight and its dequantized form, in units of the weight where not said otherwise. */
 export interface QuantizationError {
+  /** Mean magnitude of the error. */
   readonly meanAbsolute: number;
+  /** Root mean square of the error. */
   readonly rootMeanSquare: number;
+  /** Largest magnitude of the error. */
   readonly maxAbsolute: number;
-  /** Mean of error over magnitude, over the values that are not zero. */
+  /** Mean of the error's magnitude over the value's, without zeros; no unit. */
   readonly meanRelative: number;
-  /** Root mean square of the error over that of the weight. */
+  /** Root mean square of the error over that of the weight; no unit. */
   readonly relative: number;
 }
 
 /**
- * Compares a weight with what was restored.
+ * Compares a weight with its dequantized form.
  *
- * @param original Values before.
- * @param restored Values after, as many.
- * @throws {TunebookError} If there are none, or not equally many.
+ * @param original The values before.
+ * @param restored As many values after.
+ * @throws {TunebookError} If there are none, or the lengths differ.
+ * @example
+ * ```ts
+ * import { dequantize, quantizationError, quantize } from 'tunebook';
+ *
+ * const weight = Float32Array.from({ length: 128 }, (_, i) => Math.sin(i));
+ * const restored = dequantize(quantize(weight, { quantType: 'nf4', shape: [2, 64] }));
+ * console.log(quantizationError(weight, restored).relative < 0.1); // true
+ * ```
  */
 export function quantizationError(original: Float32Array, restored: Float32Array): QuantizationError {
   for (const values of [original, restored] as unknown[]) {

@@ -1,6 +1,6 @@
 /**
- * A weight in 4 or 8 bits: codes, the scale of each block, and how to get the values back. Models hold their
- * frozen weights in this form; a layer's values exist only while it computes.
+ * A weight in 4 or 8 bits: codes, a scale per block, and the way back to values. Models hold frozen weights in this
+ * form; a layer's values exist only while it computes.
  */
 import { kindOf, TunebookError } from '../types';
 import { sizeOf, tensorSize } from '../tensor';
@@ -15,31 +15,33 @@ import {
 import { dynamicCodeBook, fourBitCodeBook } from './code-books';
 import type { FourBitType } from './code-books';
 
-/** What a code stands for: a normal quantile, a 4-bit float, or a whole number up to 127. */
+/** What a code encodes: a normal quantile (nf4), a 4-bit float (fp4), or an integer from -127 to 127. */
 export type QuantType = FourBitType | 'int8';
 
-/** Element type that a weight had before, which others restore it to. */
+/** A weight's element type before quantization, which other libraries dequantize it to. */
 export type OriginalDtype = 'float32' | 'float16' | 'bfloat16';
 
-/** The largest magnitude of each block, itself in 8 bits (double quantization). */
+/** Scales that are themselves quantized to 8 bits (double quantization). */
 export interface NestedScales {
-  /** Code of each block's scale, in the dynamic 8-bit type. */
+  /** Each block's scale as a code of the dynamic 8-bit type. */
   readonly codes: Uint8Array;
-  /** Largest magnitude of each block of codes. */
+  /** The scale of each block of codes. */
   readonly absmax: Float32Array;
   /** The 256 values of the type. */
   readonly codeBook: Float32Array;
   /** Codes per entry of `absmax`. */
   readonly blockSize: number;
-  /** Mean of the scales, taken off before and added after. */
+  /** Mean of the scales, subtracted before quantization and added after. */
   readonly offset: number;
 }
 
 /** A quantized weight. */
 export interface QuantizedTensor {
+  /** What its codes encode. */
   readonly quantType: QuantType;
+  /** Dimensions of the weight, for instance [out, in]. */
   readonly shape: readonly number[];
-  /** Values per scale, counted in row-major order across rows. */
+  /** Values per scale, in row-major order across rows. */
   readonly blockSize: number;
   /** 4-bit: ceil(size / 2) bytes, the first value in the high nibble. int8: size bytes, two's complement. */
   readonly packed: Uint8Array;
@@ -47,41 +49,51 @@ export interface QuantizedTensor {
   readonly codeBook: Float32Array;
   /** One scale per block, as float32 or itself quantized. */
   readonly scales: Float32Array | NestedScales;
+  /** Element type before quantization. */
   readonly originalDtype: OriginalDtype;
 }
 
 /** How a weight is quantized. */
 export interface QuantizeOptions {
+  /** What the codes encode. */
   readonly quantType: QuantType;
-  /** Its product is the number of values. */
+  /** Dimensions of the weight; their product is the number of values. */
   readonly shape: readonly number[];
-  /** Values per scale: a power of two from 64 to 4096; 64 by default. For int8 also the length of a row. */
+  /** Values per scale: a power of two from 64 to 4096, for int8 also a row's length; 64 by default. */
   readonly blockSize?: number;
-  /** Quantize the scales as well; false by default. Only for 4-bit types. */
+  /** Quantize the scales as well, for 4-bit types only; false by default. */
   readonly doubleQuant?: boolean;
-  /** What the weight was stored as; 'float32' by default. */
+  /** Element type before quantization, for the file; 'float32' by default. */
   readonly originalDtype?: OriginalDtype;
 }
 
 const BLOCK_SIZES = [64, 128, 256, 512, 1024, 2048, 4096];
-/** Scales per scale of scales, as bitsandbytes has it. */
+/** Scales per nested scale, as in bitsandbytes. */
 const NESTED_BLOCK_SIZE = 256;
 
 /**
- * Quantizes a weight that arrives in pieces, so that it is never whole in float32. Each piece but the last
- * has to be a multiple of the block size.
+ * Quantizes a weight piece by piece, so that it is never whole in float32. Each piece but the last must be a multiple
+ * of the block size.
  */
 export interface Quantizer {
-  /** @throws {TunebookError} If the piece ends inside a block and is not the last, or there are too many values. */
+  /**
+   * Quantizes the next values.
+   *
+   * @throws {TunebookError} If a piece other than the last ends inside a block, or there are too many values.
+   */
   add(values: Float32Array): void;
-  /** @throws {TunebookError} If values are missing. */
+  /**
+   * The quantized weight.
+   *
+   * @throws {TunebookError} If values are missing or not finite.
+   */
   finish(): QuantizedTensor;
 }
 
 /**
- * Begins the quantization of a weight.
+ * Starts to quantize a weight that arrives in pieces.
  *
- * @throws {TunebookError} If the type, the block size or their combination is not known.
+ * @throws {TunebookError} If the options are wrong or do not go together.
  */
 export function startQuantization(options: QuantizeOptions): Quantizer {
   requireOptions(options);
@@ -143,7 +155,16 @@ export function startQuantization(options: QuantizeOptions): Quantizer {
  * Quantizes a weight.
  *
  * @param values Row-major float32, as many as the product of `shape`.
- * @throws {TunebookError} If the options do not fit together or the values are not finite.
+ * @throws {TunebookError} If the options do not go together, or the values do not fit or are not finite.
+ * @example
+ * ```ts
+ * import { dequantize, quantize } from 'tunebook';
+ *
+ * const weight = Float32Array.from({ length: 128 }, (_, i) => Math.sin(i));
+ * const quantized = quantize(weight, { quantType: 'nf4', shape: [2, 64], doubleQuant: true });
+ * console.log(quantized.packed.length); // 64: two values a byte
+ * const restored = dequantize(quantized); // Float32Array(128)
+ * ```
  */
 export function quantize(values: Float32Array, options: QuantizeOptions): QuantizedTensor {
   if (!((values as unknown) instanceof Float32Array)) {
@@ -168,20 +189,21 @@ function requireOptions(options: Partial<QuantizeOptions> | undefined): void {
   }
 }
 
-/** A part of a weight, in row-major order. */
+/** A range of a weight, in row-major order. */
 export interface DequantizeRange {
   /** First value; even. */
   readonly start: number;
+  /** Number of values. */
   readonly count: number;
 }
 
 /**
- * Restores values.
+ * Dequantizes a weight.
  *
- * @param range Which values; all by default.
- * @param out Where to; a new array by default.
- * @param scales From `blockScales`, where the caller kept them; found again by default.
+ * @param options `range`: which values, all by default; `out`: the array to fill, a new one by default; `scales`: what
+ *   `blockScales` gave, computed again by default.
  * @returns `out`: row-major float32.
+ * @throws {TunebookError} If the range starts at an odd value, exceeds the weight, or differs from `out` in length.
  */
 export function dequantize(
   tensor: QuantizedTensor,
@@ -209,14 +231,14 @@ export function dequantize(
   return out;
 }
 
-/** One float32 scale per block, restored where it is quantized itself. */
+/** One float32 scale per block, dequantized where necessary. */
 export function blockScales({ scales }: QuantizedTensor): Float32Array {
   if (scales instanceof Float32Array) return scales;
   const { codes, absmax, codeBook, blockSize, offset } = scales;
   return dequantizeDynamic(codes, absmax, { codeBook, blockSize, offset });
 }
 
-/** Bytes that a weight occupies: codes and scales, without code books. */
+/** Size of a quantized weight in bytes: codes and scales, without code books. */
 export function quantizedSizeBytes(
   size: number,
   options: { quantType: QuantType; blockSize?: number; doubleQuant?: boolean },

@@ -1,6 +1,5 @@
 /**
- * Quantized weights in checkpoints, by the names and in the layout that Hugging Face writes for
- * bitsandbytes: for 4 bits `weight` (codes), `weight.absmax`, `weight.quant_map`, with double quantization
+ * Quantized weights in checkpoints, by Hugging Face's names and layout for bitsandbytes: for 4 bits `weight` (codes), `weight.absmax`, `weight.quant_map`, with double quantization
  * `weight.nested_absmax` and `weight.nested_quant_map`, and `weight.quant_state.bitsandbytes__nf4` (JSON in
  * bytes); for 8 bits `weight`, `SCB` (one scale per row) and `weight_format`.
  */
@@ -10,7 +9,7 @@ import { tensorSize } from '../tensor';
 import { blockScales } from './quantized-tensor';
 import type { NestedScales, QuantizedTensor } from './quantized-tensor';
 
-/** A tensor as a safetensors file stores it. */
+/** A tensor as it is stored in a safetensors file. */
 export interface StoredTensor {
   readonly name: string;
   readonly shape: readonly number[];
@@ -18,7 +17,7 @@ export interface StoredTensor {
   readonly values: Uint8Array | Float32Array;
 }
 
-/** Where stored tensors come from; an open checkpoint is one. */
+/** A source of stored tensors; an open checkpoint is one. */
 export interface QuantizedTensorReader {
   has(name: string): boolean;
   info(name: string): { readonly dtype: string; readonly shape: readonly number[] };
@@ -41,9 +40,10 @@ const stateSchema = z.object({
 });
 
 /**
- * The tensors that a quantized weight is saved as.
+ * The tensors that store a quantized weight.
  *
- * @param name Name of the weight, ending in `weight`.
+ * @param name The weight's name, ending in `weight`.
+ * @throws {TunebookError} If it is int8 and not scaled by rows.
  */
 export function toStoredTensors(name: string, tensor: QuantizedTensor): StoredTensor[] {
   const { quantType, shape, blockSize, packed, scales, codeBook, originalDtype } = tensor;
@@ -87,7 +87,7 @@ export function toStoredTensors(name: string, tensor: QuantizedTensor): StoredTe
   ];
 }
 
-/** The quantized weights among the names of a checkpoint. */
+/** Names of the quantized weights among the tensors of a checkpoint. */
 export function findQuantizedWeights(names: readonly string[]): string[] {
   const all = new Set(names);
   const fourBit = names
@@ -97,7 +97,7 @@ export function findQuantizedWeights(names: readonly string[]): string[] {
   return [...fourBit, ...eightBit].filter((name) => all.has(name));
 }
 
-/** The names that belong to a quantized weight beside its own, whether or not a checkpoint has them. */
+/** Names that may accompany a quantized weight, whether or not a checkpoint has them. */
 export function companionsOf(name: string): string[] {
   const suffixes = ['absmax', 'quant_map', 'nested_absmax', 'nested_quant_map'];
   const states = ['nf4', 'fp4'].map((type) => `${name}${STATE_PREFIX}${type}`);
@@ -110,10 +110,10 @@ export function companionsOf(name: string): string[] {
 }
 
 /**
- * Reads a quantized weight; no 16-bit form of it is ever made.
+ * Reads a quantized weight without dequantizing it.
  *
- * @param name Name of the weight, out of `findQuantizedWeights`.
- * @throws {TunebookError} If parts are missing, of another type, or do not fit each other.
+ * @param name One of `findQuantizedWeights`.
+ * @throws {TunebookError} If parts are missing, of another type, or inconsistent.
  */
 export async function readQuantizedTensor(
   reader: QuantizedTensorReader,
@@ -234,7 +234,7 @@ function requirePart(
   }
 }
 
-/** Another tensor of the same module. */
+/** The name of another tensor of the same module. */
 function sibling(name: string, last: string): string {
   return name.slice(0, name.lastIndexOf('.') + 1) + last;
 }

@@ -1,5 +1,5 @@
 /**
- * AutoTokenizer: from a name to a tokenizer. Where it stands: the first call of every job.
+ * AutoTokenizer: loads a tokenizer by name. Where it stands: the first call of every job.
  */
 import path from 'node:path';
 import { z } from 'zod';
@@ -12,7 +12,7 @@ import { createPretrainedTokenizer } from './pretrained-tokenizer';
 import { hasTokenizer, readTokenizerFiles } from './tokenizer-files';
 import type { PretrainedTokenizer, TokenizerOptions } from './types';
 
-/** Tokenizers that come with the project, by name: their folder in data/tokenizers. Built-in models share them. */
+/** Folders in data/tokenizers by the names of the tokenizers and models that come with the project. */
 const BUILT_IN = new Map([
   ['gpt2', 'gpt2'],
   ['gpt2-mini', 'gpt2'],
@@ -28,19 +28,24 @@ const optionsSchema = z.strictObject({
 
 /** Loads tokenizers by folder, built-in name or hub id. */
 export const AutoTokenizer: {
+  /**
+   * Loads a tokenizer: from a local folder of that name, else a built-in tokenizer (`gpt2`, `mistral`), else a hub
+   * repository, cached or downloaded.
+   *
+   * @param nameOrFolder A folder, a built-in name or a hub id.
+   * @throws {TunebookError} If it cannot be found, downloaded or parsed.
+   * @example
+   * ```ts
+   * import { AutoTokenizer } from 'tunebook';
+   *
+   * const tokenizer = await AutoTokenizer.fromPretrained('gpt2');
+   * console.log(tokenizer.encode('Hello world')); // [ 15496, 995 ]
+   * console.log(tokenizer.decode([15496, 995])); // Hello world
+   * ```
+   */
   fromPretrained(nameOrFolder: string, options?: TokenizerOptions): Promise<PretrainedTokenizer>;
 } = { fromPretrained };
 
-/**
- * Loads a tokenizer: a local folder if there is one of that name, else a built-in tokenizer (`gpt2`,
- * `mistral`), else a hub repository, from the caches or by download.
- *
- * @param nameOrFolder folder, built-in name or hub id
- * @throws TunebookError where it cannot be found, fetched or understood.
- * @example
- * const tokenizer = await AutoTokenizer.fromPretrained('gpt2');
- * tokenizer.encode('Hello world'); // [15496, 995]
- */
 async function fromPretrained(
   nameOrFolder: string,
   options: TokenizerOptions = {},

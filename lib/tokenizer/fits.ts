@@ -1,16 +1,21 @@
-/**
- * The check that a tokenizer and a model belong together, before anything is computed.
- */
+/** Checks that a tokenizer and a model fit, before anything is computed. */
 import { kindOf, TunebookError } from '../types';
 import type { Tokenizer } from '../types';
 import type { ModelLimits } from './types';
 
 /**
- * Checks that every id the tokenizer can make has a row in the model, and that the wanted sequences fit.
+ * Checks that the model has a row for every id of the tokenizer, and that sequences fit into its context.
  *
- * A model may have more rows than the tokenizer has tokens (many are padded to a round number).
+ * A model may have more rows than the tokenizer has tokens: many vocabularies are padded to a round number.
  *
- * @throws TunebookError where an id or a length has no place in the model.
+ * @throws {TunebookError} If an id or a length exceeds the model's limits.
+ * @example
+ * ```ts
+ * import { AutoTokenizer, checkTokenizerFits } from 'tunebook';
+ *
+ * const tokenizer = await AutoTokenizer.fromPretrained('gpt2');
+ * checkTokenizerFits(tokenizer, { vocabSize: 50257, maxLength: 1024, sequenceLength: 256 }); // fits: no error
+ * ```
  */
 export function checkTokenizerFits(tokenizer: Tokenizer, limits: ModelLimits): void {
   const { vocabSize, maxLength, sequenceLength } = (limits as Partial<ModelLimits> | undefined) ?? {};

@@ -1,7 +1,7 @@
 /**
- * From the two files of the original GPT-2 tokenizer (a vocabulary and a list of merges) to the one
- * `tokenizer.json` that today's tools read. Where it stands: below the loader, for checkpoints that are
- * older than tokenizer.json, and for the script that builds data/tokenizers/gpt2.
+ * Converts the two files of the original GPT-2 tokenizer (a vocabulary and a list of merges) to `tokenizer.json`.
+ * Where it stands: below the loader, for checkpoints older than tokenizer.json, and for the script that builds
+ * data/tokenizers/gpt2.
  */
 import { isJsonObject } from '../files';
 import type { JsonObject } from '../files';
@@ -11,9 +11,9 @@ import { TunebookError } from '../types';
 export const GPT2_END_OF_TEXT = '<|endoftext|>';
 
 /**
- * Reads the lines of a `merges.txt` or `vocab.bpe`: one "left right" pair a line, most frequent first.
+ * Parses a `merges.txt` or `vocab.bpe`: one "left right" pair a line, most frequent first.
  *
- * @throws TunebookError naming the first line that is not a pair.
+ * @throws {TunebookError} Naming the first line that is not a pair.
  */
 export function parseMerges(text: string, file: string): string[] {
   const merges: string[] = [];
@@ -33,7 +33,7 @@ export function parseMerges(text: string, file: string): string[] {
 /**
  * Checks that a parsed vocabulary maps tokens to ids.
  *
- * @throws TunebookError if a value is not a token id.
+ * @throws {TunebookError} If a value is not a token id.
  */
 export function parseVocabulary(value: unknown, file: string): Record<string, number> {
   if (!isJsonObject(value)) {

@@ -1,5 +1,5 @@
 /**
- * Finds the folder of a hub tokenizer: what a model's download, Python or an earlier run already brought, else a
+ * Finds the folder of a hub tokenizer: in the cache, where a model's download or Python may have left it, else by
  * download. Where it stands: between a hub id and `tokenizer-files`.
  */
 import path from 'node:path';
@@ -9,17 +9,17 @@ import type { HubOptions } from '../hub';
 import { TunebookError } from '../types';
 import { hasTokenizer } from './tokenizer-files';
 
-/** What the files of a tokenizer are read beside: special tokens that only the model's configuration names. */
+/** Some models name special tokens only in their own configuration. */
 const MODEL_CONFIG = 'config.json';
 
-/** Not needed where there is a tokenizer.json, and large. */
+/** Large, and redundant beside a tokenizer.json. */
 const OLDER_FORMS = ['vocab.json', 'merges.txt', 'tokenizer.model'];
 
 /**
- * The local folder that holds a hub tokenizer's files; downloads them where need be. One that is here is used without
- * asking for a newer one.
+ * The local folder of a hub tokenizer's files; downloads them where needed. Cached files are used without asking the
+ * hub for newer ones.
  *
- * @throws {TunebookError} If they are not here and may not or cannot be fetched.
+ * @throws {TunebookError} If they are not cached and cannot be downloaded.
  */
 export async function hubTokenizerFolder(id: string, options: HubOptions): Promise<string> {
   const request = { id, what: 'tokenizer', options, isComplete: hasTokenizer } as const;
@@ -45,7 +45,7 @@ export async function hubTokenizerFolder(id: string, options: HubOptions): Promi
   });
 }
 
-/** Where tunebook kept tokenizers before it had one cache for all downloads. */
+/** Where tunebook cached tokenizers before models and tokenizers shared one cache. */
 function earlierFolder(id: string, { cacheDir, revision = 'main' }: HubOptions): string {
   const cache = cacheDir ?? path.join(hubEnvironment().homeFolder, 'tunebook');
   return revision === 'main' ? path.join(cache, id) : path.join(cache, id, revision);

@@ -1,6 +1,6 @@
 /**
- * The tokenizer room's door: text to token ids and back, over @xenova/transformers.
- * Where it stands: first step of the flow; `dataset`, `generation` and `models` use it.
+ * The door of `tokenizer`: text to token ids and back, over @xenova/transformers.
+ * Where it stands: the first step of the flow, for `dataset` and `generation`.
  */
 export { AutoTokenizer } from './auto-tokenizer';
 export { checkTokenizerFits } from './fits';

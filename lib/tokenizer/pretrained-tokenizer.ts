@@ -21,12 +21,12 @@ import type {
 const LARGEST_LENGTH = 1e9;
 
 /**
- * GPT-2's pattern for cutting text into words, from its published encoder. The library has it built in, with
- * JavaScript's `\s`; in a Split it takes Unicode's, as the Rust tokenizers do (they differ on U+FEFF, U+0085).
+ * GPT-2's pattern for splitting text into words, from its published encoder. The library's own has JavaScript's `\s`;
+ * in a Split it takes Unicode's, as the Rust tokenizers do (they differ on U+FEFF and U+0085).
  */
 const GPT2_PATTERN = String.raw`'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`;
 
-/** Half of a character: no UTF-8 file can hold it, so it is what such a file would hold in its place. */
+/** UTF-8 cannot hold half a surrogate pair; it becomes U+FFFD, as in a file. */
 const LONE_SURROGATE = /\p{Surrogate}/gu;
 
 interface Source {
@@ -39,7 +39,7 @@ interface Source {
 /**
  * Builds a tokenizer from its files.
  *
- * @throws TunebookError where the library does not understand them, or a special token is no token.
+ * @throws {TunebookError} If the library rejects them, or a special token is not in the vocabulary.
  */
 export async function createPretrainedTokenizer(source: Source): Promise<PretrainedTokenizer> {
   const { PreTrainedTokenizer } = await transformersLibrary();
@@ -48,7 +48,7 @@ export async function createPretrainedTokenizer(source: Source): Promise<Pretrai
     library = new PreTrainedTokenizer(forLibrary(source.files.tokenizerJson), source.files.config);
   } catch (error) {
     throw new TunebookError(
-      `AutoTokenizer: ${source.name} is no tokenizer that @xenova/transformers understands (${messageOf(error)}).`,
+      `AutoTokenizer: ${source.name} is not a tokenizer that @xenova/transformers can load (${messageOf(error)}).`,
     );
   }
   return new LoadedTokenizer(library, source);
@@ -89,8 +89,8 @@ class LoadedTokenizer implements PretrainedTokenizer {
     this.bosToken = textOf(config.bos_token);
     this.eosToken = textOf(config.eos_token);
     this.unkToken = textOf(config.unk_token);
-    // As the original did: without a pad token the end-of-text token pads. Masks and labels go by length,
-    // never by id, so a real end of text stays in the loss.
+    // As in GPT-2's original code, the end-of-text token pads where there is no pad token. Masks and labels go by
+    // length, not by id, so a real end of text stays in the loss.
     this.padToken = padToken ?? textOf(config.pad_token) ?? this.eosToken;
     this.bosTokenId = this.specialId('bos', this.bosToken);
     this.eosTokenId = this.specialId('eos', this.eosToken);
@@ -113,10 +113,10 @@ class LoadedTokenizer implements PretrainedTokenizer {
     const known = ids.filter((id) => {
       if (!Number.isInteger(id) || id < 0) {
         throw new TunebookError(
-          `tokenizer.decode: expected token ids, got ${id}. Labels hold -100 where the loss looks away: filter it out.`,
+          `tokenizer.decode: expected token ids, got ${id}. Labels hold -100 where the loss ignores a token: filter it out.`,
         );
       }
-      // A model may have more rows than there are tokens; such an id stands for nothing, as in Hugging Face.
+      // A model may have more rows than tokens; such an id decodes to nothing, as in Hugging Face.
       return this.tokens[id] !== undefined;
     });
     return known.length === 0 ? '' : this.library.decode(known, { skip_special_tokens: skipSpecialTokens });
@@ -214,7 +214,7 @@ class LoadedTokenizer implements PretrainedTokenizer {
     if (typeof text !== 'string') {
       throw new TunebookError('internal: a chat template gave no text.');
     }
-    // The template writes the special tokens itself: adding them again would double the first.
+    // The template writes the special tokens itself; adding them again would double the first.
     return options.tokenize === false ? text : this.encode(text, { addSpecialTokens: false });
   }
 
@@ -268,7 +268,7 @@ function textOf(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined;
 }
 
-/** A template is text or, in older files, a list of named ones. */
+/** A template is a string or, in older files, a list of named ones. */
 function chatTemplateOf(value: unknown): string | undefined {
   if (typeof value === 'string') return value;
   if (!Array.isArray(value)) return undefined;
@@ -277,7 +277,7 @@ function chatTemplateOf(value: unknown): string | undefined {
   return isJsonObject(entry) ? textOf(entry.template) : undefined;
 }
 
-/** tokenizer.json as the library wants it: every part named, and GPT-2's pattern with Unicode's white space. */
+/** tokenizer.json as the library needs it: every part present, and GPT-2's pattern with Unicode's white space. */
 function forLibrary(tokenizerJson: JsonObject): JsonObject {
   const { pre_tokenizer: cutter = null } = tokenizerJson;
   const parts = { normalizer: null, post_processor: null, decoder: null, added_tokens: [], ...tokenizerJson };

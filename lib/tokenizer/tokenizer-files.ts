@@ -1,6 +1,6 @@
 /**
- * Reads a tokenizer's files from a folder and settles what they leave open: special tokens that only another
- * file names, a chat template of its own file, older formats. Where it stands: between the folder (local,
+ * Reads a tokenizer's files from a folder and fills their gaps: special tokens that only another file
+ * names, a chat template in its own file, older formats. Where it stands: between the folder (local,
  * built-in or downloaded) and the library that encodes.
  */
 import { join } from 'node:path';
@@ -18,7 +18,7 @@ export interface TokenizerFiles {
 
 const SPECIAL_NAMES = ['bos', 'eos', 'unk', 'pad', 'sep', 'cls', 'mask'] as const;
 
-/** True where a folder has files that this room can load. */
+/** Whether a folder has a tokenizer that can be loaded. */
 export async function hasTokenizer(folder: string): Promise<boolean> {
   if (await isFile(join(folder, 'tokenizer.json'))) return true;
   return (await isFile(join(folder, 'vocab.json'))) && isFile(join(folder, 'merges.txt'));
@@ -27,7 +27,7 @@ export async function hasTokenizer(folder: string): Promise<boolean> {
 /**
  * Reads a folder that holds `tokenizer.json`, or the `vocab.json` and `merges.txt` of GPT-2's time.
  *
- * @throws TunebookError where a file is missing, damaged, or is not a tokenizer.
+ * @throws {TunebookError} If a file is missing, damaged, or not a tokenizer.
  */
 export async function readTokenizerFiles(folder: string): Promise<TokenizerFiles> {
   const tokenizerJson = await readTokenizerJson(folder);
@@ -46,12 +46,12 @@ export async function readTokenizerFiles(folder: string): Promise<TokenizerFiles
     else config[key] = token;
   }
   const only = onlySpecialToken(tokenizerJson);
-  // GPT-2's own files on the hub name no special token at all; it has just one.
+  // GPT-2's files on the hub name no special token; its vocabulary has just one.
   if (config.eos_token === undefined && only !== undefined) {
     config.eos_token = only;
     config.bos_token ??= only;
   }
-  // The library would tidy decoded text by default ("it 's" -> "it's"); Hugging Face no longer does.
+  // The library cleans decoded text up by default ("it 's" -> "it's"); Hugging Face no longer does.
   config.clean_up_tokenization_spaces ??= false;
   if (config.chat_template === undefined) {
     const template = await readTextIfPresent(join(folder, 'chat_template.jinja'));
@@ -84,7 +84,7 @@ async function readTokenizerJson(folder: string): Promise<JsonObject> {
     if (!isJsonObject(json.model)) {
       throw new TunebookError(
         `${path}: expected a tokenizer with a "model", got the keys ${Object.keys(json).join(', ') || '(none)'}. ` +
-          'Is it another file under that name?',
+          'Is it another file of that name?',
       );
     }
     return json;
@@ -105,7 +105,7 @@ async function readTokenizerJson(folder: string): Promise<JsonObject> {
   return byteLevelTokenizerJson(parseVocabulary(vocabulary, vocabularyPath), parseMerges(merges, mergesPath));
 }
 
-/** A special token is a plain string or, in some files, an object with its content. */
+/** A special token is a string or, in some files, an object with its content. */
 function tokenText(value: unknown): string | undefined {
   if (typeof value === 'string') return value;
   return isJsonObject(value) && typeof value.content === 'string' ? value.content : undefined;

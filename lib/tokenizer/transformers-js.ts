@@ -1,11 +1,11 @@
 /**
- * The only place that touches @xenova/transformers. It is imported on first use (0.2 s, ONNX Runtime comes
- * with it), and narrowed to the few members that this room calls.
+ * The only file that touches @xenova/transformers. It is imported on first use (0.2 s, it brings ONNX Runtime) and
+ * narrowed to the members that are called here.
  */
 import type { JsonObject } from '../files';
 import { messageOf, TunebookError } from '../types';
 
-/** What we call of the library's tokenizer. Unknown names and ids give undefined. */
+/** The members of the library's tokenizer that are called here. */
 export interface LibraryTokenizer {
   encode(text: string, options: { add_special_tokens: boolean }): number[];
   decode(ids: number[], options: { skip_special_tokens: boolean }): string;
@@ -13,7 +13,7 @@ export interface LibraryTokenizer {
   apply_chat_template(messages: readonly object[], options: JsonObject): unknown;
 }
 
-/** What we call of the library. */
+/** The members of the library that are called here. */
 export interface TransformersLibrary {
   PreTrainedTokenizer: new (tokenizerJson: JsonObject, tokenizerConfig: JsonObject) => LibraryTokenizer;
 }
@@ -25,7 +25,7 @@ let loading: Promise<TransformersLibrary> | undefined;
 /**
  * The library, imported once.
  *
- * @throws TunebookError if it is not installed or lacks what we call.
+ * @throws {TunebookError} If it is not installed or lacks these members.
  */
 export function transformersLibrary(): Promise<TransformersLibrary> {
   loading ??= importLibrary();

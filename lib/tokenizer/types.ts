@@ -1,51 +1,51 @@
-/**
- * The types that this room gives to its users.
- */
+/** The public types of tokenizers. */
 import type { HubOptions } from '../hub';
 import type { Tokenizer } from '../types';
 
-/** Where a tokenizer comes from and how it is fetched. */
+/** Where a tokenizer comes from, and how it pads. */
 export interface TokenizerOptions extends HubOptions {
-  /** Overrides the pad token; it must be a token of the vocabulary. */
+  /** Replaces the pad token; must be in the vocabulary. */
   padToken?: string;
-  /** Side that `batchEncode` pads. Default: the tokenizer's own, else 'right'. */
+  /** The side that `batchEncode` pads. Default: the tokenizer's own, else 'right'. */
   paddingSide?: 'left' | 'right';
 }
 
 /** One turn of a conversation. */
 export interface ChatMessage {
+  /** Who speaks; templates may know other roles. */
   role: 'system' | 'user' | 'assistant' | (string & {});
   content: string;
 }
 
 /** How a conversation is rendered. */
 export interface ChatTemplateOptions {
-  /** Ends the prompt where the assistant's answer begins. Default false. */
+  /** Ends the prompt where the assistant's turn begins. Default false. */
   addGenerationPrompt?: boolean;
-  /** A Jinja template to use in place of the tokenizer's own. */
+  /** A Jinja template instead of the tokenizer's own. */
   chatTemplate?: string;
-  /** Further variables for the template. */
+  /** More variables for the template. */
   variables?: Readonly<Record<string, unknown>>;
 }
 
 /** How a batch of texts is encoded. */
 export interface BatchEncodeOptions {
-  /** Let the tokenizer add its own special tokens (Mistral's `<s>`). Default true. */
+  /** Add the tokenizer's special tokens (Mistral's `<s>`). Default true. */
   addSpecialTokens?: boolean;
   /** 'longest' pads to the longest text, 'maxLength' to `maxLength`, false not at all. Default 'longest'. */
   padding?: 'longest' | 'maxLength' | false;
-  /** Cut texts longer than `maxLength`; otherwise they are an error. Default false. */
+  /** Cut texts longer than `maxLength`, which are an error otherwise. Default false. */
   truncation?: boolean;
-  /** Tokens; default the tokenizer's `modelMaxLength`. */
+  /** In tokens. Default: the tokenizer's `modelMaxLength`. */
   maxLength?: number;
   /** Default: the tokenizer's `paddingSide`. */
   paddingSide?: 'left' | 'right';
 }
 
-/** Token ids and masks, row by row [B][T]. */
+/** A batch of texts, row by row. */
 export interface BatchEncoding {
+  /** Token ids, [B][T]. */
   inputIds: number[][];
-  /** 1 where a token is real, 0 where it is padding. */
+  /** 1 where a token is real, 0 where it is padding, [B][T]. */
   attentionMask: number[][];
 }
 
@@ -53,21 +53,39 @@ export interface BatchEncoding {
 export interface PretrainedTokenizer extends Tokenizer {
   /** Folder, built-in name or hub id that it was loaded from. */
   readonly name: string;
+  /** Begins a text; undefined where there is none. */
   readonly bosToken: string | undefined;
+  /** Ends a text; undefined where there is none. */
   readonly eosToken: string | undefined;
-  /** The end-of-text token where the tokenizer has none of its own. */
+  /** Pads rows; the end-of-text token where the tokenizer has none of its own. */
   readonly padToken: string | undefined;
+  /** Stands for what the vocabulary cannot say; undefined where there is none. */
   readonly unkToken: string | undefined;
+  /** The id of `unkToken`. */
   readonly unkTokenId: number | undefined;
+  /** The side that `batchEncode` pads by default. */
   readonly paddingSide: 'left' | 'right';
+  /** The Jinja template of conversations; undefined where there is none. */
   readonly chatTemplate: string | undefined;
+  /**
+   * Token ids of several texts, padded to rows of one length.
+   *
+   * @throws {TunebookError} If a text is too long and not to be cut, or there is no pad token.
+   */
   batchEncode(texts: readonly string[], options?: BatchEncodeOptions): BatchEncoding;
+  /** The text of each row of ids. */
   batchDecode(rows: readonly (readonly number[])[], options?: { skipSpecialTokens?: boolean }): string[];
+  /** The tokens of a text as the vocabulary spells them. */
   tokenize(text: string, options?: { addSpecialTokens?: boolean }): string[];
   /** The id of a token; undefined where it is not in the vocabulary. */
   tokenToId(token: string): number | undefined;
   /** The token of an id; undefined where it is not in the vocabulary. */
   idToToken(id: number): string | undefined;
+  /**
+   * A conversation in the model's own format: token ids, or text with `tokenize: false`.
+   *
+   * @throws {TunebookError} If there is no template, or it rejects the messages.
+   */
   applyChatTemplate(
     messages: readonly ChatMessage[],
     options: ChatTemplateOptions & { tokenize: false },
@@ -76,16 +94,16 @@ export interface PretrainedTokenizer extends Tokenizer {
     messages: readonly ChatMessage[],
     options?: ChatTemplateOptions & { tokenize?: true },
   ): number[];
-  /** Writes tokenizer.json, tokenizer_config.json and special_tokens_map.json; gives their paths. */
+  /** Writes tokenizer.json, tokenizer_config.json and special_tokens_map.json; returns their paths. */
   savePretrained(folder: string): Promise<string[]>;
 }
 
-/** What `checkTokenizerFits` compares with. */
+/** What `checkTokenizerFits` compares a tokenizer with. */
 export interface ModelLimits {
   /** Rows of the model's embedding. */
   vocabSize: number;
-  /** The model's context, tokens. */
+  /** The model's context, in tokens. */
   maxLength?: number;
-  /** The sequence length that the job wants, tokens. */
+  /** The sequence length of the job, in tokens. */
   sequenceLength?: number;
 }

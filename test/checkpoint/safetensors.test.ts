@@ -326,7 +326,7 @@ test('a missing file and a folder are errors that name the path', async (t) => {
   const folder = await temporaryFolder(t);
   await assert.rejects(openSafetensors(folder), {
     name: 'TunebookError',
-    message: /cannot be opened|no file/,
+    message: /cannot be opened|is not a file/,
   });
   await assert.rejects(openSafetensors(path.join(folder, 'none')), {
     name: 'TunebookError',

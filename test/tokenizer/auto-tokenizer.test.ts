@@ -247,7 +247,7 @@ describe('folders', () => {
     [
       'unknown kind',
       { 'tokenizer.json': tinyTokenizer({ normalizer: { type: 'Nonsense' } }) },
-      /no tokenizer that @xenova/,
+      /is not a tokenizer that @xenova/,
     ],
     [
       'pad that is no token',
