@@ -17,7 +17,7 @@ const ROOMS: Record<string, { imports: readonly string[]; floors?: readonly stri
   files: { imports: [] },
   random: { imports: [] },
   display: { imports: ['files'], floors: ['output', 'figures'] },
-  engine: { imports: [], floors: ['graph', 'kernels', 'ops', 'contract', 'eager', 'compiled', 'tfjs-node'] },
+  engine: { imports: [], floors: ['graph', 'kernels', 'ops', 'contract', 'eager', 'compiled'] },
   quantization: { imports: [] },
   checkpoint: { imports: ['files'] },
   hub: { imports: ['files', 'checkpoint'] },

@@ -2,7 +2,7 @@
  * A TensorFlow.js backend whose kernels record instead of compute. Calling a function of tensors on it
  * once, gradients included, leaves the graph that `onnx.ts` writes and ONNX Runtime executes.
  */
-import type { DataType, TensorInfo } from '@tensorflow/tfjs-core';
+import type { backend_util, DataType, TensorInfo } from '@tensorflow/tfjs-core';
 import { TunebookError } from '../../types';
 import type { EngineDtype } from '../../types';
 import { GraphBuilder } from './graph';
@@ -18,7 +18,7 @@ interface Stored {
   /** The trace that `value` belongs to: a constant may be used in several. */
   builder?: GraphBuilder;
   /** Set on constants, until (and after) a kernel uses them. */
-  host?: tf.backend_util.BackendValues;
+  host?: backend_util.BackendValues;
   dtype: DataType;
   shape: number[];
 }
@@ -45,17 +45,12 @@ export class TraceBackend extends tf.KernelBackend {
   override numDataIds(): number {
     return this.storage.numDataIds();
   }
-  override write(values: tf.backend_util.BackendValues, shape: number[], dtype: DataType): object {
+  override write(values: backend_util.BackendValues, shape: number[], dtype: DataType): object {
     const dataId = {};
     this.storage.set(dataId, { host: values, dtype, shape });
     return dataId;
   }
-  override move(
-    dataId: object,
-    values: tf.backend_util.BackendValues,
-    shape: number[],
-    dtype: DataType,
-  ): void {
+  override move(dataId: object, values: backend_util.BackendValues, shape: number[], dtype: DataType): void {
     this.storage.set(dataId, { host: values, dtype, shape });
   }
   override refCount(): number {
@@ -79,7 +74,7 @@ export class TraceBackend extends tf.KernelBackend {
     return false;
   }
   override dispose(): void {}
-  override readSync(dataId: object): tf.backend_util.BackendValues {
+  override readSync(dataId: object): backend_util.BackendValues {
     const stored = this.storage.get(dataId);
     if (stored.host !== undefined) return stored.host;
     const from =
@@ -90,7 +85,7 @@ export class TraceBackend extends tf.KernelBackend {
         `traced: choose with tf.where instead, or run the function on an eager engine.`,
     );
   }
-  override async read(dataId: object): Promise<tf.backend_util.BackendValues> {
+  override async read(dataId: object): Promise<backend_util.BackendValues> {
     return this.readSync(dataId);
   }
 
@@ -181,7 +176,7 @@ export class TraceBackend extends tf.KernelBackend {
   }
 
   /** A constant of the graph; one that holds the same number everywhere is not stored everywhere. */
-  hostConstant(host: tf.backend_util.BackendValues, shape: readonly number[], dtype: DataType): Value {
+  hostConstant(host: backend_util.BackendValues, shape: readonly number[], dtype: DataType): Value {
     if (dtype !== 'float32' && dtype !== 'int32' && dtype !== 'bool') {
       throw new TunebookError(
         `engine.compile: expected float32, int32 or bool tensors, got a ${dtype} constant.`,

@@ -155,9 +155,9 @@ function dependencyNames(folder: string): Set<string> {
   for (let at = folder; ; at = path.dirname(at)) {
     const file = path.join(at, 'package.json');
     if (fs.existsSync(file)) {
-      const { name, dependencies = {}, optionalDependencies = {} } = readPackage(file);
-      for (const known of [name, ...Object.keys(dependencies), ...Object.keys(optionalDependencies)])
-        if (known) names.add(known);
+      const { name, dependencies, devDependencies, optionalDependencies, peerDependencies } = readPackage(file);
+      const named = { ...dependencies, ...devDependencies, ...optionalDependencies, ...peerDependencies };
+      for (const known of [name, ...Object.keys(named)]) if (known) names.add(known);
       return names;
     }
     if (path.dirname(at) === at) return names;
@@ -167,7 +167,9 @@ function dependencyNames(folder: string): Set<string> {
 interface PackageNames {
   readonly name?: string;
   readonly dependencies?: object;
+  readonly devDependencies?: object;
   readonly optionalDependencies?: object;
+  readonly peerDependencies?: object;
 }
 
 function readPackage(file: string): PackageNames {

@@ -25,7 +25,10 @@ const fourBit = ({ x, codes, absmax }: NamedTensors, attrs: Record<string, unkno
   const high = tf.floorDiv(codes, tf.scalar(16, 'int32'));
   const low = tf.mod(codes, tf.scalar(16, 'int32'));
   const places = tf.reshape(tf.stack([high, low], -1), [-1]);
-  const values = tf.gather(tf.tensor1d(fourBitCodeBook(attrs.quantType as 'nf4' | 'fp4')), places.toInt());
+  const values = tf.gather(
+    tf.tensor1d(fourBitCodeBook(attrs.quantType as 'nf4' | 'fp4')),
+    tf.cast(places, 'int32'),
+  );
   const scaled = tf.mul(tf.reshape(values, [absmax.size, -1]), tf.expandDims(absmax, 1));
   const weight = tf.reshape(scaled, [Number(attrs.outSize), -1]);
   return plainLinear(x, weight, undefined, { transposeWeight: true });

@@ -219,7 +219,7 @@ describe('rotary', () => {
           cos: tf.tensor(cos.data, [...cos.shape]),
           sin: tf.tensor(sin.data, [...sin.shape]),
         });
-        return [...turned.matMul(turned, false, true).dataSync(), ...turned.dataSync()];
+        return [...tf.matMul(turned, turned, false, true).dataSync(), ...turned.dataSync()];
       });
     };
     assertClose(at(0).slice(0, 4), at(11).slice(0, 4), { absolute: 1e-4, relative: 0 }, 'scores');
