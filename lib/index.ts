@@ -38,5 +38,4 @@ export * from './trainer';
 export * from './generation';
 export * from './eval';
 export * from './notebook';
-export { generateAnswers } from './pretrained';
-export type { GenerateAnswersOptions, GeneratedAnswers } from './pretrained';
+export * from './pretrained';

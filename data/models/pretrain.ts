@@ -16,8 +16,8 @@ import path from 'node:path';
 import { promises as fs } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { packExamples } from '../../lib/dataset';
-import { AutoModelForCausalLM, savePretrained } from '../../lib/models';
-import type { CausalLM } from '../../lib/models';
+import { AutoModelForCausalLM, savePretrained } from '../../lib/pretrained';
+import type { CausalLM } from '../../lib/pretrained';
 import { AutoTokenizer } from '../../lib/tokenizer';
 import { Trainer, TrainingArguments } from '../../lib/trainer';
 import type { EncodedExample } from '../../lib/types';
@@ -152,8 +152,8 @@ function copyWeights(
   to: readonly number[] = range(from.length),
 ): void {
   const { tokenEmbedding, width } = target.architecture;
-  for (const [name, { data }] of target.parameters.byName) {
-    const values = source.parameter(name).data;
+  for (const [name, { data }] of target.weights.parameters.byName) {
+    const values = source.weights.parameter(name).data;
     if (name !== tokenEmbedding) data.set(values);
     else from.forEach((row, i) => data.set(values.subarray(row * width, (row + 1) * width), to[i] * width));
   }

@@ -7,78 +7,22 @@ import { tunebookEnvironment } from '../environment';
 import { TunebookError } from '../types';
 import { sizeOf } from '../tensor';
 import type { HostTensor } from '../types';
-import type { DeviceMemory } from './compiled/device-memory';
 import { EagerEngine } from './eager/eager';
-import type { Feeds } from './contract/host-arrays';
+import type {
+  CompiledFunction,
+  CompiledVjp,
+  Engine,
+  EngineOptions,
+  Residuals,
+} from './contract/engine-types';
 import type { Signature, TensorFunction, VjpRequest } from './contract/functions';
 import { gpuRace, isGpuWorth } from './compiled/gpu-race';
-import { deviceMemory, GraphSession, PROVIDERS } from './compiled/session';
-import type { Provider, SessionOptions } from './compiled/session';
+import type { GpuMemory } from './compiled/gpu-memory';
+import { deviceMemory, GraphSession } from './compiled/session';
+import type { SessionOptions } from './compiled/session';
+import { PROVIDERS } from './contract/engine-types';
 import { traceFunction, traceVjp, UPSTREAM } from './compiled/trace';
 import type { Value } from './graph/graph';
-
-export interface RunOptions {
-  /** Buffers that receive outputs by name, instead of new ones. */
-  readonly into?: Readonly<Record<string, Float32Array>>;
-}
-
-/** A function made for one signature. */
-export interface CompiledFunction {
-  run(feeds: Feeds, options?: RunOptions): Promise<Record<string, HostTensor>>;
-}
-
-/** Values that the backward pass needs from the forward pass of the same inputs. */
-export type Residuals = Readonly<Record<string, HostTensor>>;
-
-/** A function and its vector-Jacobian product, in two halves. */
-export interface CompiledVjp {
-  /** Bytes of residuals that one forward pass keeps. */
-  readonly residualBytes: number;
-  /** @returns outputs and residuals; their arrays are good until the backward pass that takes the residuals. */
-  forward(
-    feeds: Feeds,
-    options?: RunOptions,
-  ): Promise<{ outputs: Record<string, HostTensor>; residuals: Residuals }>;
-  /** @returns `d_<name>` for each name of `wrt`. Gives the forward pass's memory back for the next one. */
-  backward(
-    feeds: Feeds,
-    residuals: Residuals,
-    upstream: HostTensor,
-    options?: RunOptions,
-  ): Promise<Record<string, HostTensor>>;
-}
-
-export interface Engine {
-  /** For instance 'compiled:cpu' or 'eager:wasm'. */
-  readonly name: string;
-  /** Memory of its own that keeps arrays from run to run, on a GPU; undefined where runs use the host's. */
-  readonly device?: DeviceMemory;
-  /** Milliseconds spent on tracing and on making sessions so far. */
-  readonly compileMs: number;
-  /** Same function object and signature: the same compiled function. */
-  compile(fn: TensorFunction, signature: Signature): Promise<CompiledFunction>;
-  compileVjp(request: VjpRequest): Promise<CompiledVjp>;
-  dispose(): Promise<void>;
-}
-
-export interface EngineOptions {
-  /** 'compiled' (default) or 'eager'. */
-  kind?: 'compiled' | 'eager';
-  /**
-   * Hardware for compiled functions. 'auto', the default: what TUNEBOOK_PROVIDER in the environment names, else
-   * WebGPU where a GPU is there and faster (see `gpuRace`), else 'cpu'.
-   */
-  provider?: Provider | 'auto';
-  /** TensorFlow.js backend for eager functions; default 'cpu'. */
-  backend?: 'cpu' | 'wasm' | 'tensorflow';
-  /** CPU threads; default: TUNEBOOK_THREADS from the environment, else 0: one per core. */
-  threads?: number;
-  /**
-   * Keep the memory of intermediate values from one run to the next; default true. False takes less than half at
-   * large sizes and some time.
-   */
-  memoryArena?: boolean;
-}
 
 const optionsSchema = z.strictObject({
   kind: z.enum(['compiled', 'eager']).default('compiled'),
@@ -123,7 +67,7 @@ class CompiledEngine implements Engine {
     Map<string, Promise<CompiledFunction | CompiledVjp>>
   >();
   private readonly sessions: GraphSession[] = [];
-  readonly device: DeviceMemory | undefined;
+  readonly device: GpuMemory | undefined;
 
   constructor(private readonly options: SessionOptions) {
     this.name = `compiled:${options.provider}`;
@@ -197,7 +141,7 @@ function splitFunction({
   backward: GraphSession;
   residuals: ReadonlyMap<string, Value>;
   outputsStay: boolean;
-  device: DeviceMemory | undefined;
+  device: GpuMemory | undefined;
 }): CompiledVjp {
   const newBuffers = (): Record<string, HostTensor['data']> => {
     const buffers = forward.newOutputs();

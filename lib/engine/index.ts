@@ -1,14 +1,21 @@
 /** The engine's door: TensorFlow.js functions in, fast native execution out. */
 export { createEngine } from './engine';
-export type { CompiledFunction, CompiledVjp, Engine, EngineOptions, Residuals } from './engine';
-export type { DeviceMemory, Traffic } from './compiled/device-memory';
+export { PROVIDERS, run } from './contract/engine-types';
+export type {
+  CompiledFunction,
+  CompiledVjp,
+  DeviceMemory,
+  Engine,
+  EngineOptions,
+  Provider,
+  Residuals,
+  Traffic,
+} from './contract/engine-types';
 export { signatureOf } from './contract/host-arrays';
 export type { Feeds } from './contract/host-arrays';
 export { gpuRace, isGpuWorth, raceText } from './compiled/gpu-race';
 export type { GpuRace } from './compiled/gpu-race';
-export type { Provider } from './compiled/session';
 export { findVulkan } from './compiled/vulkan';
-export { PROVIDERS } from './compiled/session';
 export type { Signature, TensorFunction, TensorSpec, VjpRequest } from './contract/functions';
 export { memoized } from './contract/functions';
 export { loweredKernels } from './kernels';

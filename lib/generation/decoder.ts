@@ -2,10 +2,10 @@
  * Logits of the next token, for a batch of rows that grow by one token a step: with a key-value cache, or
  * without, where every step runs the whole rows again.
  */
-import { Workspace } from '../models';
-import type { CausalLM } from '../models';
+import { headLogits, hiddenStates, Workspace } from '../models';
+import type { LayerCache, Runtime } from '../models';
 import type { HostTensor } from '../types';
-import { KeyValueCache, roomFor } from './key-value-cache';
+import { KeyValueCache, slotsFor } from './key-value-cache';
 import { stepRunner } from './step';
 import type { StepRunner } from './step';
 
@@ -28,15 +28,19 @@ export class UncachedDecoder implements Decoder {
   private rows: number[][];
 
   constructor(
-    private readonly model: CausalLM,
+    private readonly runtime: Runtime,
     prompts: readonly (readonly number[])[],
   ) {
     this.rows = prompts.map((prompt) => [...prompt]);
   }
 
   async start(): Promise<Float32Array> {
-    const { shape, ids, attentionMask } = paddedRows(this.model, this.rows);
-    return lastLogits(this.model, this.rows, await this.model.hidden({ shape, attentionMask }, ids));
+    const { shape, ids, attentionMask } = paddedRows(this.runtime, this.rows);
+    return this.runtime.inWorkspace(async (workspace) => {
+      const batch = { shape, attentionMask };
+      const hidden = await hiddenStates(this.runtime, { batch, ids, workspace });
+      return lastLogits(this.runtime, this.rows, await workspace.home(hidden));
+    });
   }
 
   step(tokens: readonly (number | null)[]): Promise<Float32Array> {
@@ -56,7 +60,7 @@ const SPARE_SLOTS = 64;
 
 /** @param longest most tokens that a row will hold */
 export function capacityFor(length: number, longest: number): number {
-  return roomFor(Math.min(longest, length + SPARE_SLOTS));
+  return slotsFor(Math.min(longest, length + SPARE_SLOTS));
 }
 
 /** Keeps keys and values; a step computes one token per row. */
@@ -66,20 +70,22 @@ export class CachedDecoder implements Decoder {
 
   /** @param longest most tokens that a row will hold */
   constructor(
-    private readonly model: CausalLM,
+    private readonly runtime: Runtime,
     private readonly prompts: readonly (readonly number[])[],
     private readonly longest: number,
   ) {}
 
   async start(): Promise<Float32Array> {
-    const { shape, ids, attentionMask } = paddedRows(this.model, this.prompts);
-    const room = new Workspace(undefined);
-    const { hidden, layers } = await this.model.hiddenWithCache({ shape, attentionMask }, ids, room);
+    const { shape, ids, attentionMask } = paddedRows(this.runtime, this.prompts);
+    const workspace = new Workspace(undefined);
+    const batch = { shape, attentionMask };
+    const caches: LayerCache[] = [];
+    const hidden = await hiddenStates(this.runtime, { batch, ids, workspace, caches });
     const lengths = this.prompts.map((prompt) => prompt.length);
-    const { slidingWindow } = this.model.architecture;
+    const { slidingWindow } = this.runtime.architecture;
     const capacity = this.capacityFor(Math.max(...lengths));
-    this.cache = KeyValueCache.from(layers, lengths, { capacity, slidingWindow });
-    return lastLogits(this.model, this.prompts, hidden);
+    this.cache = KeyValueCache.from(caches, lengths, { capacity, slidingWindow });
+    return lastLogits(this.runtime, this.prompts, hidden);
   }
 
   async step(tokens: readonly (number | null)[]): Promise<Float32Array> {
@@ -88,7 +94,7 @@ export class CachedDecoder implements Decoder {
       cache = cache.resized([...tokens.keys()], this.capacityFor(cache.longest + 1));
       this.replaceCache(cache);
     }
-    this.runStep ??= await stepRunner(this.model, cache);
+    this.runStep ??= await stepRunner(this.runtime, cache);
     const ids = Int32Array.from(tokens, (token) => token ?? 0);
     const positions = Int32Array.from(tokens, (token, row) => (token === null ? 0 : cache.lengths[row]));
     const { logits, layers } = await this.runStep(ids, positions);
@@ -121,11 +127,11 @@ export class CachedDecoder implements Decoder {
 
 /** Whole rows, padded on the right where nothing can see it: positions then start at 0 in every row. */
 export function paddedRows(
-  model: CausalLM,
+  runtime: Runtime,
   rows: readonly (readonly number[])[],
 ): { shape: [number, number]; ids: Int32Array; attentionMask: Int32Array } {
   const longest = Math.max(...rows.map((row) => row.length));
-  const T = Math.min(roomFor(longest), model.architecture.maxPositions);
+  const T = Math.min(slotsFor(longest), runtime.architecture.maxPositions);
   const ids = new Int32Array(rows.length * T);
   const attentionMask = new Int32Array(rows.length * T);
   rows.forEach((row, b) => {
@@ -137,7 +143,7 @@ export function paddedRows(
 
 /** Logits after each row's last token, float32 [B, V]. @param hidden float32 [B, T, C] */
 async function lastLogits(
-  model: CausalLM,
+  runtime: Runtime,
   rows: readonly (readonly number[])[],
   hidden: HostTensor,
 ): Promise<Float32Array> {
@@ -147,6 +153,6 @@ async function lastLogits(
     const from = (b * T + row.length - 1) * C;
     last.set(hidden.data.subarray(from, from + C), b * C);
   });
-  const { data } = await model.logits({ data: last, shape: [B, 1, C] });
+  const { data } = await headLogits(runtime, { data: last, shape: [B, 1, C] });
   return data as Float32Array;
 }

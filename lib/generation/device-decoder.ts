@@ -2,17 +2,17 @@
  * Decoding where the engine's device keeps keys and values: for each token some numbers go up and the logits come home.
  * `CachedDecoder` does the same on the host.
  */
-import { MASKED, memoized, signatureOf, tf } from '../engine';
+import { MASKED, memoized, run, tf } from '../engine';
 import type { DeviceMemory, TensorFunction } from '../engine';
-import { withWorkspace, Workspace } from '../models';
-import type { Architecture, CausalLM, LayerCache } from '../models';
+import { embed, headLogits, hiddenStates, stepMode, walk, Workspace } from '../models';
+import type { Architecture, LayerCache, Runtime } from '../models';
 import type { HostTensor } from '../types';
 import { capacityFor, paddedRows } from './decoder';
 import type { Decoder } from './decoder';
 
 export class DeviceDecoder implements Decoder {
   /** Where the caches are, as long as the decoder lives. */
-  private readonly room: Workspace;
+  private readonly workspace: Workspace;
   private layers: LayerCache[] = [];
   /** Tokens that each row holds: slots 0 to lengths[b] - 1 of its cache. */
   private lengths: number[];
@@ -20,23 +20,25 @@ export class DeviceDecoder implements Decoder {
 
   /** @param options.longest most tokens that a row will hold */
   constructor(
-    private readonly model: CausalLM,
+    private readonly runtime: Runtime,
     device: DeviceMemory,
     private readonly options: { readonly prompts: readonly (readonly number[])[]; readonly longest: number },
   ) {
-    this.room = new Workspace(device);
+    this.workspace = new Workspace(device);
     this.lengths = options.prompts.map((prompt) => prompt.length);
   }
 
   async start(): Promise<Float32Array> {
     const { prompts, longest } = this.options;
-    const { shape, ids, attentionMask } = paddedRows(this.model, prompts);
-    return this.inRoom(async (room) => {
-      const { hidden, layers } = await this.model.hiddenWithCache({ shape, attentionMask }, ids, room);
-      this.layers = layers;
+    const { shape, ids, attentionMask } = paddedRows(this.runtime, prompts);
+    return this.inWorkspace(async (workspace) => {
+      const batch = { shape, attentionMask };
+      const caches: LayerCache[] = [];
+      const hidden = await hiddenStates(this.runtime, { batch, ids, workspace, caches });
+      this.layers = caches;
       await this.resize([...prompts.keys()], capacityFor(Math.max(...this.lengths), longest));
       const last = this.lengths.map((length, row) => row * shape[1] + length - 1);
-      return this.logits(await this.chosen(hidden, last, room));
+      return this.logits(await this.chosen(hidden, last, workspace));
     });
   }
 
@@ -44,31 +46,33 @@ export class DeviceDecoder implements Decoder {
     const longest = Math.max(...this.lengths);
     if (longest >= this.capacity)
       await this.resize([...tokens.keys()], capacityFor(longest + 1, this.options.longest));
-    const { architecture } = this.model;
+    const { architecture } = this.runtime;
     const shape: [number, number] = [tokens.length, 1];
     const ids = Int32Array.from(tokens, (token) => token ?? 0);
     const positions = Int32Array.from(tokens, (token, row) => (token === null ? 0 : this.lengths[row]));
-    const logits = await this.inRoom(async (room) => {
-      const { lengths, ...placed } = room.keep({
+    const logits = await this.inWorkspace(async (workspace) => {
+      const { lengths, ...placed } = workspace.keep({
         lengths: { data: Int32Array.from(this.lengths), shape: [tokens.length, 1, 1, 1] },
         ...architecture.positionFeeds(positions, shape),
       });
-      await room.send();
-      const bias = await this.bias(lengths, room);
-      let x = await this.model.embed(ids, positions, shape, room);
-      for (let layer = 0; layer < architecture.layers; layer++) {
-        const { key, value } = this.layers[layer];
-        const feeds = { x, bias, lengths, ...placed, 'past.key': key, 'past.value': value };
-        const into = {
-          y: room.output(x.shape),
-          key: this.room.output(key.shape),
-          value: this.room.output(value.shape),
-        };
-        const next = await this.model.runBlock(layer, feeds, { fn: cachingBlock(architecture), into });
-        this.replace(layer, { key: next.key, value: next.value });
-        x = next.y;
-      }
-      return this.logits(x);
+      await workspace.send();
+      const bias = await this.bias(lengths, workspace);
+      const x = await embed(this.runtime, { ids, positions, shape, workspace });
+      const mode = stepMode(
+        this.runtime,
+        { bias, lengths, ...placed },
+        {
+          fn: cachingBlock(architecture),
+          past: (layer) => this.layers[layer],
+          into: (layer, { shape: output }) => ({
+            y: workspace.output(output),
+            key: this.workspace.output(this.layers[layer].key.shape),
+            value: this.workspace.output(this.layers[layer].value.shape),
+          }),
+          append: (layer, cache) => this.replace(layer, cache),
+        },
+      );
+      return this.logits(await walk(this.runtime, x, mode));
     });
     tokens.forEach((token, row) => {
       if (token !== null) this.lengths[row]++;
@@ -82,20 +86,19 @@ export class DeviceDecoder implements Decoder {
   }
 
   end(): void {
-    this.room.end();
+    this.workspace.end();
   }
 
   /** Caches of the given rows, in that order, with another number of slots. */
   private async resize(rows: readonly number[], capacity: number): Promise<void> {
-    await this.inRoom(async (room) => {
-      const { chosen } = room.keep({ chosen: { data: Int32Array.from(rows), shape: [rows.length] } });
+    await this.inWorkspace(async (workspace) => {
+      const { chosen } = workspace.keep({ chosen: { data: Int32Array.from(rows), shape: [rows.length] } });
       for (const [layer, cache] of this.layers.entries()) {
         const resized = async (from: HostTensor): Promise<HostTensor> => {
           const [, heads, , headSize] = from.shape;
-          const into = { y: this.room.output([rows.length, heads, capacity, headSize]) };
+          const into = { y: this.workspace.output([rows.length, heads, capacity, headSize]) };
           const feeds = { x: from, rows: chosen };
-          const compiled = await this.model.engine.compile(resizing(capacity), signatureOf(feeds));
-          return (await compiled.run(feeds, { into })).y;
+          return (await run(this.runtime.engine, resizing(capacity), feeds, { into })).y;
         };
         this.replace(layer, { key: await resized(cache.key), value: await resized(cache.value) });
       }
@@ -105,33 +108,31 @@ export class DeviceDecoder implements Decoder {
 
   private replace(layer: number, cache: LayerCache): void {
     const { key, value } = this.layers[layer];
-    this.room.giveBack(key.data);
-    this.room.giveBack(value.data);
+    this.workspace.giveBack(key.data);
+    this.workspace.giveBack(value.data);
     this.layers[layer] = cache;
   }
 
   /** 0 on the slots that a row has filled (within a window) and on the step's own token, MASKED elsewhere. */
-  private async bias(lengths: HostTensor, room: Workspace): Promise<HostTensor> {
-    const fn = biasFunction(this.capacity)(this.model.architecture.slidingWindow ?? Infinity);
-    const compiled = await this.model.engine.compile(fn, signatureOf({ lengths }));
-    const into = { bias: room.output([lengths.shape[0], 1, 1, this.capacity + 1]) };
-    return (await compiled.run({ lengths }, { into })).bias;
+  private async bias(lengths: HostTensor, workspace: Workspace): Promise<HostTensor> {
+    const fn = biasFunction(this.capacity)(this.runtime.architecture.slidingWindow ?? Infinity);
+    const into = { bias: workspace.output([lengths.shape[0], 1, 1, this.capacity + 1]) };
+    return (await run(this.runtime.engine, fn, { lengths }, { into })).bias;
   }
 
   /** Rows of [B, T, C] taken as [B * T, C], float32 [rows, 1, C]. */
-  private async chosen(x: HostTensor, rows: readonly number[], room: Workspace): Promise<HostTensor> {
-    const feeds = { x, ...room.keep({ rows: { data: Int32Array.from(rows), shape: [rows.length] } }) };
-    const compiled = await this.model.engine.compile(choosing, signatureOf(feeds));
-    const into = { y: room.output([rows.length, 1, x.shape[2]]) };
-    return (await compiled.run(feeds, { into })).y;
+  private async chosen(x: HostTensor, rows: readonly number[], workspace: Workspace): Promise<HostTensor> {
+    const feeds = { x, ...workspace.keep({ rows: { data: Int32Array.from(rows), shape: [rows.length] } }) };
+    const into = { y: workspace.output([rows.length, 1, x.shape[2]]) };
+    return (await run(this.runtime.engine, choosing, feeds, { into })).y;
   }
 
   private async logits(x: HostTensor): Promise<Float32Array> {
-    return (await this.model.logits(x)).data as Float32Array;
+    return (await headLogits(this.runtime, x)).data as Float32Array;
   }
 
-  private inRoom<Result>(work: (room: Workspace) => Promise<Result>): Promise<Result> {
-    return withWorkspace(this.model, work);
+  private inWorkspace<Result>(work: (workspace: Workspace) => Promise<Result>): Promise<Result> {
+    return this.runtime.inWorkspace(work);
   }
 }
 

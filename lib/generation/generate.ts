@@ -1,7 +1,7 @@
 /**
  * Generation: prompts in, tokens out, one step of the model per token. The main path is `streamGenerate`.
  */
-import type { CausalLM } from '../models';
+import type { HasRuntime, Runtime } from '../models';
 import { CachedDecoder, UncachedDecoder } from './decoder';
 import type { Decoder } from './decoder';
 import { DeviceDecoder } from './device-decoder';
@@ -32,7 +32,7 @@ export interface GenerationResult {
  * @example
  * const { newTokens } = await generate(model, { inputIds: [[464, 3234]], maxNewTokens: 8 });
  */
-export async function generate(model: CausalLM, options: GenerateOptions): Promise<GenerationResult> {
+export async function generate(model: HasRuntime, options: GenerateOptions): Promise<GenerationResult> {
   const stream = streamGenerate(model, options);
   for (;;) {
     const next = await stream.next();
@@ -46,13 +46,13 @@ export async function generate(model: CausalLM, options: GenerateOptions): Promi
  * @throws as `generate`
  */
 export async function* streamGenerate(
-  model: CausalLM,
+  { runtime }: HasRuntime,
   options: GenerateOptions,
 ): AsyncGenerator<TokenEvent, GenerationResult, undefined> {
-  const plan = generationPlan(model, options);
+  const plan = generationPlan(runtime.architecture, options);
   const rows = plan.prompts.map((prompt, index) => new Row(index, prompt, plan));
-  const decoder = decoderOf(model, plan);
-  const { vocabSize } = model.architecture;
+  const decoder = decoderOf(runtime, plan);
+  const { vocabSize } = runtime.architecture;
 
   plan.signal?.throwIfAborted();
   try {
@@ -91,12 +91,12 @@ async function* decoded(
   }
 }
 
-function decoderOf(model: CausalLM, plan: GenerationPlan): Decoder {
-  if (!plan.useCache) return new UncachedDecoder(model, plan.prompts);
+function decoderOf(runtime: Runtime, plan: GenerationPlan): Decoder {
+  if (!plan.useCache) return new UncachedDecoder(runtime, plan.prompts);
   const longest = Math.max(...plan.prompts.map((prompt, row) => prompt.length + plan.limits[row]));
-  const { device } = model.engine;
-  if (device !== undefined) return new DeviceDecoder(model, device, { prompts: plan.prompts, longest });
-  return new CachedDecoder(model, plan.prompts, longest);
+  const { device } = runtime.engine;
+  if (device !== undefined) return new DeviceDecoder(runtime, device, { prompts: plan.prompts, longest });
+  return new CachedDecoder(runtime, plan.prompts, longest);
 }
 
 /** One answer as it grows. */

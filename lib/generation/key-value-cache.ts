@@ -135,7 +135,7 @@ interface CacheLayer extends LayerCache {
 }
 
 /** The smallest of 16, 24, 32, 48, 64, 96, ... that holds `length`: few sizes, so few compiled functions. */
-export function roomFor(length: number): number {
+export function slotsFor(length: number): number {
   let size = 16;
   for (let half = true; size < length; half = !half) size = half ? (size / 2) * 3 : (size / 3) * 4;
   return size;

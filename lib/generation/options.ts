@@ -2,7 +2,7 @@
  * What may be asked of generation, named as transformers' GenerationConfig, checked once before anything runs.
  */
 import { z } from 'zod';
-import type { CausalLM } from '../models';
+import type { Architecture } from '../models';
 import { TunebookError } from '../types';
 import type { Tokenizer } from '../types';
 
@@ -107,13 +107,13 @@ export interface SamplingPlan {
 }
 
 /** @throws TunebookError that lists what cannot be used: unknown options, ids outside the vocabulary, long prompts. */
-export function generationPlan(model: CausalLM, options: GenerateOptions): GenerationPlan {
+export function generationPlan(architecture: Architecture, options: GenerateOptions): GenerationPlan {
   const parsed = optionsSchema.safeParse(options);
   if (!parsed.success) throw new TunebookError(`generate: ${z.prettifyError(parsed.error)}`);
   const { inputIds, attentionMask, maxNewTokens, doSample, temperature, topK, topP, seed, ...rest } =
     parsed.data;
   const prompts = realTokens(inputIds, attentionMask);
-  const { maxPositions, vocabSize } = model.architecture;
+  const { maxPositions, vocabSize } = architecture;
   prompts.forEach((prompt, row) => checkPrompt(prompt, row, { maxPositions, vocabSize }));
   if (rest.stopStrings.length > 0 && rest.tokenizer === undefined) {
     throw new TunebookError(
@@ -121,10 +121,10 @@ export function generationPlan(model: CausalLM, options: GenerateOptions): Gener
     );
   }
   const endTokens = listOf(
-    rest.eosTokenId === undefined ? configured(model, 'eos_token_id') : rest.eosTokenId,
+    rest.eosTokenId === undefined ? configured(architecture, 'eos_token_id') : rest.eosTokenId,
   );
   const stopStrings = typeof rest.stopStrings === 'string' ? [rest.stopStrings] : rest.stopStrings;
-  const padTokenId = rest.padTokenId ?? listOf(configured(model, 'pad_token_id'))[0] ?? endTokens[0];
+  const padTokenId = rest.padTokenId ?? listOf(configured(architecture, 'pad_token_id'))[0] ?? endTokens[0];
   const mayNeedPadding =
     prompts.length > 1 &&
     (endTokens.length > 0 || stopStrings.length > 0 || prompts.some((p) => p.length !== prompts[0].length));
@@ -188,8 +188,8 @@ function checkPrompt(
   }
 }
 
-function configured(model: CausalLM, field: string): number | number[] | null {
-  const parsed = z.union([tokenId, z.array(tokenId)]).safeParse(model.config[field]);
+function configured(architecture: Architecture, field: string): number | number[] | null {
+  const parsed = z.union([tokenId, z.array(tokenId)]).safeParse(architecture.toJson()[field]);
   return parsed.success ? parsed.data : null;
 }
 

@@ -5,8 +5,8 @@
  */
 import { linear, memoized, signatureOf, tf } from '../engine';
 import type { NamedTensors, TensorFunction } from '../engine';
-
-import type { Architecture, CausalLM, LayerCache } from '../models';
+import { embed, headLogits, stepMode, walk } from '../models';
+import type { Architecture, LayerCache, Runtime } from '../models';
 import type { HostTensor } from '../types';
 import type { KeyValueCache } from './key-value-cache';
 
@@ -26,26 +26,26 @@ export interface LayerStep {
 export type StepRunner = (ids: Int32Array, positions: Int32Array) => Promise<StepResult>;
 
 /** A runner for this cache, which it reads but does not fill. */
-export async function stepRunner(model: CausalLM, cache: KeyValueCache): Promise<StepRunner> {
-  return model.frozen === undefined ? wholeStep(model, cache) : layeredStep(model, cache);
+export async function stepRunner(runtime: Runtime, cache: KeyValueCache): Promise<StepRunner> {
+  return runtime.weights.frozen === undefined ? wholeStep(runtime, cache) : layeredStep(runtime, cache);
 }
 
 /**
  * One session instead of one per layer: reading the weights is nearly all that a token costs, and nothing waits
  * between layers.
  */
-async function wholeStep(model: CausalLM, cache: KeyValueCache): Promise<StepRunner> {
-  const { architecture } = model;
+async function wholeStep(runtime: Runtime, cache: KeyValueCache): Promise<StepRunner> {
+  const { architecture } = runtime;
   const { rows, heads, headSize } = cache.shape;
   const feeds: Record<string, HostTensor> = {
     [scoped(SHARED, 'bias')]: cache.bias,
-    ...model.finalNormFeeds(),
-    head: model.feed(architecture.head),
+    ...runtime.weights.finalNormFeeds(),
+    head: runtime.weights.feed(architecture.head),
   };
   const into: Record<string, Float32Array> = { logits: new Float32Array(rows * architecture.vocabSize) };
   const layers: LayerStep[] = [];
   for (let layer = 0; layer < architecture.layers; layer++) {
-    const inputs = { ...(await model.layerFeeds(layer)), ...pastFeeds(cache.layer(layer)) };
+    const inputs = { ...(await runtime.weights.layerFeeds(layer)), ...pastFeeds(cache.layer(layer)) };
     Object.assign(feeds, scopedFeeds(layer, inputs));
     const key = (into[scoped(layer, 'key')] = new Float32Array(rows * heads * headSize));
     const value = (into[scoped(layer, 'value')] = new Float32Array(rows * heads * headSize));
@@ -53,10 +53,10 @@ async function wholeStep(model: CausalLM, cache: KeyValueCache): Promise<StepRun
   }
   const tokenFeeds = async (ids: Int32Array, positions: Int32Array): Promise<Record<string, HostTensor>> => ({
     ...scopedFeeds(SHARED, architecture.positionFeeds(positions, [rows, 1])),
-    x: await model.embed(ids, positions, [rows, 1]),
+    x: await embed(runtime, { ids, positions, shape: [rows, 1] }),
   });
   const none = new Int32Array(rows);
-  const compiled = await model.engine.compile(
+  const compiled = await runtime.engine.compile(
     wholeFunction(architecture),
     signatureOf({ ...feeds, ...(await tokenFeeds(none, none)) }),
   );
@@ -66,20 +66,20 @@ async function wholeStep(model: CausalLM, cache: KeyValueCache): Promise<StepRun
   };
 }
 
-function layeredStep(model: CausalLM, cache: KeyValueCache): StepRunner {
-  const { architecture } = model;
+function layeredStep(runtime: Runtime, cache: KeyValueCache): StepRunner {
+  const { architecture } = runtime;
   const shape: [number, number] = [cache.shape.rows, 1];
   return async (ids, positions) => {
     const shared = { bias: cache.bias, ...architecture.positionFeeds(positions, shape) };
-    let x = await model.embed(ids, positions, shape);
     const layers: LayerStep[] = [];
-    for (let layer = 0; layer < architecture.layers; layer++) {
-      const feeds = { x, ...shared, ...pastFeeds(cache.layer(layer)) };
-      const { y, key, value } = await model.runBlock(layer, feeds, { fn: architecture.block });
-      layers.push({ key: key.data as Float32Array, value: value.data as Float32Array });
-      x = y;
-    }
-    const { data } = await model.logits(x);
+    const mode = stepMode(runtime, shared, {
+      past: (layer) => cache.layer(layer),
+      append: (_, { key, value }) => {
+        layers.push({ key: key.data as Float32Array, value: value.data as Float32Array });
+      },
+    });
+    const x = await walk(runtime, await embed(runtime, { ids, positions, shape }), mode);
+    const { data } = await headLogits(runtime, x);
     return { logits: data as Float32Array, layers };
   };
 }

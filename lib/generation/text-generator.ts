@@ -1,7 +1,7 @@
 /**
  * Generation from text to text: what evaluation and notebooks call.
  */
-import type { CausalLM } from '../models';
+import type { HasRuntime } from '../models';
 import { TunebookError } from '../types';
 import type { Tokenizer } from '../types';
 import { generate } from './generate';
@@ -13,7 +13,7 @@ export interface TextGeneratorOptions extends Omit<
   GenerateOptions,
   'inputIds' | 'attentionMask' | 'tokenizer'
 > {
-  model: CausalLM;
+  model: HasRuntime;
   tokenizer: Tokenizer;
   /** Prompts that run together; default 32. */
   batchSize?: number;

@@ -1,16 +1,21 @@
-/** The models' door: language models, LoRA, checkpoints and the hub. */
-import './methods';
-
-export { architectureOf, AutoModelForCausalLM, countParameters, savePretrained } from './auto';
-export type { FromPretrainedOptions, SavePretrainedOptions } from './auto';
+/** The door of `models`: families, weights, LoRA, forward and backward passes. Models as people hold them: `pretrained`. */
 export type { Architecture, DropoutSite, LinearModule, ParameterSpec } from './families/architecture';
 export { storedName } from './families/architecture';
 export { attentionBias, positionIds } from './run/attention-bias';
 export { availableMemory, peakMemoryBytes } from './weights/available-memory';
-export { CausalLM } from './run/causal-lm';
-export type { LayerCache } from './run/causal-lm';
+export { embed } from './run/embedding';
+export { checkedInputs } from './run/forward-inputs';
 export type { ForwardInputs, ForwardOutput } from './run/forward-inputs';
+export { ModelWeights } from './run/model-weights';
+export type { ModelParts } from './run/model-weights';
+export { Runtime } from './run/runtime';
+export type { HasRuntime } from './run/runtime';
+export { headLogits, hiddenStates, stepMode, walk } from './run/stack';
+export type { LayerCache } from './run/stack';
+export { isQuantized, restore, transposed } from './weights/frozen-layers';
 export type { FrozenLayer, FrozenLayers, FrozenTensor } from './weights/frozen-layers';
+export { architectureOf, registerFamily } from './families/registry';
+export type { Family } from './families/registry';
 export { gpt2 } from './families/gpt2';
 export type { Gpt2Config } from './families/gpt2';
 export { mistral } from './families/mistral';
@@ -18,10 +23,7 @@ export type { MistralConfig } from './families/mistral';
 export { LoraAdapter } from './lora/lora';
 export { LoraConfig } from './lora/lora-config';
 export type { LoraOptions } from './lora/lora-config';
-export { trainableSummary } from './lora/parameter-counts';
-export { getPeftModel, mergeAndUnload, PeftModel } from './peft';
-export type { PeftModelOptions } from './peft';
-export { loadAdapter, saveAdapter } from './adapter-files';
+export { countParameters, summaryLine, trainableSummary } from './lora/parameter-counts';
 export { devicePlanTable, planDevices, sizeInBytes } from './weights/device-map';
 export type {
   DevicePlan,
@@ -30,8 +32,10 @@ export type {
   MemorySize,
   PlacedModule,
 } from './weights/device-map';
+export { loadWeights } from './weights/load-weights';
 export type { PlacementOptions } from './weights/load-weights';
 export { IGNORED, meanLoss } from './run/loss';
+export { allocateParameters, fillNormal } from './weights/parameters';
 export type { Parameter, ParameterSet } from './weights/parameters';
 export { batchLoss, forwardBackward } from './train/training';
 export type { BackwardRequest } from './train/training';
@@ -39,10 +43,3 @@ export { allocateGradients } from './train/gradients';
 export type { Gradients } from './train/gradients';
 export { countLabels, rowBucket } from './train/head';
 export { withWorkspace, Workspace } from './run/workspace';
-export { openSafetensors, readSafetensorsHeader, writeSafetensors } from '../checkpoint';
-export type { SafetensorsFile, TensorSource } from '../checkpoint';
-export { matchStateDict, openCheckpoint, writeCheckpoint } from '../checkpoint';
-export type { Checkpoint } from '../checkpoint';
-export { resolveModelFolder } from '../hub';
-export type { HubOptions } from '../hub';
-export { withReloaded } from './reload';

@@ -4,10 +4,12 @@ import path from 'node:path';
 import { z } from 'zod';
 import { readJson, readJsonObject } from '../files';
 import { textGenerator } from '../generation';
-import { AutoModelForCausalLM, loadAdapter, peakMemoryBytes } from '../models';
+import { peakMemoryBytes } from '../models';
 import { BitsAndBytesConfig } from '../quantization';
 import { AutoTokenizer } from '../tokenizer';
 import { TunebookError } from '../types';
+import { loadAdapter } from './adapter-files';
+import { AutoModelForCausalLM } from './auto';
 
 /** Ways to quantize weights as they load. */
 export const QUANTIZATIONS = ['nf4', 'fp4', 'int8'] as const;

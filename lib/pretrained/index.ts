@@ -1,3 +1,12 @@
-/** The door of `pretrained`. */
+/** The door of `pretrained`: models as people hold them, from folders and the hub, with adapters, and saved again. */
+export { AutoModelForCausalLM } from './auto';
+export type { FromPretrainedOptions } from './auto';
+export { CausalLM } from './causal-lm';
+export { savePretrained } from './saving';
+export type { SavePretrainedOptions } from './saving';
+export { getPeftModel, mergeAndUnload, PeftModel } from './peft';
+export type { PeftModelOptions } from './peft';
+export { loadAdapter, saveAdapter } from './adapter-files';
+export { withReloaded } from './reload';
 export { generateAnswers, QUANTIZATIONS } from './generate-answers';
 export type { GenerateAnswersOptions, GeneratedAnswers } from './generate-answers';

@@ -2,7 +2,7 @@
  * What a trainer is made from, and what of it is missing.
  */
 import type { DataCollator } from '../dataset';
-import type { CausalLM } from '../models';
+import type { CausalLM } from '../pretrained';
 import type { EncodedExample } from '../types';
 import type { TrainingArguments, TrainingValues } from './arguments/arguments';
 import { needsBest } from './state/best-model';

@@ -6,7 +6,7 @@ import { linear, signatureOf } from '../../lib/engine';
 import type { TensorFunction } from '../../lib/engine';
 import { streamGenerate } from '../../lib/generation';
 
-import type { CausalLM } from '../../lib/models';
+import type { CausalLM } from '../../lib/pretrained';
 
 export interface GenerationBenchOptions {
   model: CausalLM;
@@ -64,11 +64,12 @@ export async function benchGeneration(options: GenerationBenchOptions): Promise<
 }
 
 /** Every weight but the position table, of which a token reads one row; a tied head is read once, as head. */
-function weightsPerToken({ architecture, parameters }: CausalLM): number {
+function weightsPerToken({ architecture, weights }: CausalLM): number {
   const { positionEmbedding, tokenEmbedding, head } = architecture;
   const tables = [positionEmbedding, head === tokenEmbedding ? undefined : tokenEmbedding];
   let count = 0;
-  for (const { name, data } of parameters.byName.values()) if (!tables.includes(name)) count += data.length;
+  for (const { name, data } of weights.parameters.byName.values())
+    if (!tables.includes(name)) count += data.length;
   return count;
 }
 
@@ -101,8 +102,8 @@ async function readingOf(
   model: CausalLM,
 ): Promise<{ bytes: number; run: () => Promise<void>; ms: () => number }> {
   const { width } = model.architecture;
-  const rows = Math.floor(model.parameters.flat.length / width);
-  const data = model.parameters.flat.subarray(0, rows * width);
+  const rows = Math.floor(model.weights.parameters.flat.length / width);
+  const data = model.weights.parameters.flat.subarray(0, rows * width);
   const x = { data: new Float32Array(width).fill(1), shape: [1, width] };
   const y = new Float32Array(rows);
   const ways: { run: () => Promise<unknown>; times: number[] }[] = [];

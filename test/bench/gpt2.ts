@@ -4,15 +4,9 @@
  */
 import { createEngine, tf } from '../../lib/engine';
 import type { CompiledFunction, Engine, EngineOptions, NamedTensors } from '../../lib/engine';
-import {
-  allocateGradients,
-  AutoModelForCausalLM,
-  countLabels,
-  forwardBackward,
-  getPeftModel,
-  LoraConfig,
-} from '../../lib/models';
-import type { CausalLM } from '../../lib/models';
+import { allocateGradients, countLabels, forwardBackward, LoraConfig } from '../../lib/models';
+import { AutoModelForCausalLM, getPeftModel } from '../../lib/pretrained';
+import type { CausalLM } from '../../lib/pretrained';
 import { createOptimizer, gradientNorm } from '../../lib/trainer';
 import type { Batch, HostTensor } from '../../lib/types';
 import { benchGeneration } from './generation';

@@ -5,15 +5,9 @@
 import { createEngine } from '../../lib/engine';
 import type { Provider } from '../../lib/engine';
 import { generate, streamGenerate } from '../../lib/generation';
-import {
-  allocateGradients,
-  AutoModelForCausalLM,
-  countLabels,
-  forwardBackward,
-  getPeftModel,
-  LoraConfig,
-} from '../../lib/models';
-import type { CausalLM } from '../../lib/models';
+import { allocateGradients, countLabels, forwardBackward, LoraConfig } from '../../lib/models';
+import { AutoModelForCausalLM, getPeftModel } from '../../lib/pretrained';
+import type { CausalLM } from '../../lib/pretrained';
 import type { Batch } from '../../lib/types';
 import { deviceClock, GemmPeak, median, steps, TOKENS } from './gpt2';
 import { randomMistral } from './mistral';

@@ -4,8 +4,9 @@
  */
 import { promises as fs } from 'node:fs';
 import path from 'node:path';
-import { mistral, storedName, writeCheckpoint } from '../../lib/models';
-import type { TensorSource } from '../../lib/models';
+import { mistral, storedName } from '../../lib/models';
+import { writeCheckpoint } from '../../lib/checkpoint';
+import type { TensorSource } from '../../lib/checkpoint';
 import { fillNormal } from '../../lib/models/weights/parameters';
 
 /** Numbers that are drawn; tensors repeat them from different places, which is fast and random enough for timing. */

@@ -9,18 +9,16 @@ import os from 'node:os';
 import path from 'node:path';
 import {
   allocateGradients,
-  AutoModelForCausalLM,
   countParameters,
   forwardBackward,
-  getPeftModel,
   LoraConfig,
   mistral,
   peakMemoryBytes,
-  saveAdapter,
-  savePretrained,
   trainableSummary,
 } from '../../lib/models';
-import type { CausalLM, DevicePlan, FromPretrainedOptions } from '../../lib/models';
+import { AutoModelForCausalLM, getPeftModel, saveAdapter, savePretrained } from '../../lib/pretrained';
+import type { CausalLM, FromPretrainedOptions } from '../../lib/pretrained';
+import type { DevicePlan } from '../../lib/models';
 import { requireFreeSpace } from '../../lib/files';
 import type { GeneratedAnswers } from '../../lib/pretrained';
 import { BitsAndBytesConfig } from '../../lib/quantization';

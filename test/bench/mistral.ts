@@ -7,13 +7,13 @@ import { createEngine, linear } from '../../lib/engine';
 import type { Engine } from '../../lib/engine';
 import {
   allocateGradients,
-  CausalLM,
   forwardBackward,
-  getPeftModel,
+  hiddenStates,
   LoraConfig,
   mistral,
   peakMemoryBytes,
 } from '../../lib/models';
+import { CausalLM, getPeftModel } from '../../lib/pretrained';
 import type { FrozenLayer } from '../../lib/models';
 import { DeviceLayers, placeOnDevice } from '../../lib/models/weights/device-layers';
 import type { DeviceLayer } from '../../lib/models/weights/device-layers';
@@ -21,7 +21,7 @@ import { ResidentLayers } from '../../lib/models/weights/frozen-layers';
 import { allocateParameters } from '../../lib/models/weights/parameters';
 import { BitsAndBytesConfig, dynamicCodeBook, fourBitCodeBook } from '../../lib/quantization';
 import type { QuantizedTensor } from '../../lib/quantization';
-import type { Batch } from '../../lib/types';
+import type { Batch, HostTensor } from '../../lib/types';
 
 export interface MistralBenchOptions {
   /** Rows of the batch; default 2. */
@@ -66,7 +66,11 @@ export async function benchMistral(options: MistralBenchOptions = {}): Promise<M
   try {
     const linearWeights = model.architecture.modules.reduce((sum, m) => sum + m.inSize * m.outSize, 0);
     const batch = randomBatch(batchSize, sequenceLength);
-    const forwardMs = await best(repeats, () => model.hidden(batch, batch.inputIds));
+    const hidden = (inputs: Batch): Promise<HostTensor> =>
+      model.runtime.inWorkspace(async (workspace) =>
+        workspace.home(await hiddenStates(model.runtime, { batch: inputs, ids: inputs.inputIds, workspace })),
+      );
+    const forwardMs = await best(repeats, () => hidden(batch));
     const gradients = allocateGradients(model.trainableParameters());
     const trainingMs = await best(repeats, (step) =>
       forwardBackward(model, gradients, {
@@ -78,7 +82,7 @@ export async function benchMistral(options: MistralBenchOptions = {}): Promise<M
       }),
     );
     const single = randomBatch(1, 1);
-    const singleTokenMs = await best(repeats, () => model.hidden(single, single.inputIds));
+    const singleTokenMs = await best(repeats, () => hidden(single));
     const peakGflops = await productGflops(engine, tokens, repeats);
     return {
       tokens,
@@ -135,7 +139,7 @@ export async function randomMistral(
   });
   const onHost = new ResidentLayers(inMemory, quantization);
   const frozen = placed.size === 0 ? onHost : new DeviceLayers(placed, onHost, new Map());
-  return new CausalLM(architecture, engine, parameters, frozen);
+  return new CausalLM({ architecture, parameters, frozen }, engine);
 }
 
 function randomWeight(outSize: number, inSize: number): QuantizedTensor {
@@ -189,7 +193,7 @@ export async function productGflops(engine: Engine, tokens: number, repeats: num
 }
 
 function packedBytes(model: CausalLM): number {
-  const tensors = [...(model.frozen?.resident(0)?.values() ?? [])];
+  const tensors = [...(model.weights.frozen?.resident(0)?.values() ?? [])];
   return tensors.reduce((total, tensor) => {
     if (!('packed' in tensor) || tensor.scales instanceof Float32Array)
       throw new Error('expected nested scales');

@@ -5,7 +5,7 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { AutoModelForCausalLM } from '../../lib/models';
+import { AutoModelForCausalLM } from '../../lib/pretrained';
 import { Trainer, TrainingArguments } from '../../lib/trainer';
 import type { TrainerCallback } from '../../lib/trainer';
 import type { EncodedExample } from '../../lib/types';

@@ -5,16 +5,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { CachedDecoder, UncachedDecoder } from '../../lib/generation/decoder';
-import { KeyValueCache, roomFor } from '../../lib/generation/key-value-cache';
-import { attentionBias, AutoModelForCausalLM } from '../../lib/models';
+import { KeyValueCache, slotsFor } from '../../lib/generation/key-value-cache';
+import { attentionBias } from '../../lib/models';
+import { AutoModelForCausalLM } from '../../lib/pretrained';
 
 test('logits equal those without cache, over growth and dropped rows', async (t) => {
   const config = { model_type: 'gpt2', vocab_size: 50, n_positions: 200, n_embd: 16, n_layer: 2, n_head: 2 };
   const model = await AutoModelForCausalLM.fromConfig({ ...config, initializer_range: 0.3 });
   t.after(() => model.dispose());
   const prompts = [[1, 2, 3], [4], [5, 6, 7, 8, 9, 10, 11], [12, 13]];
-  const cached = new CachedDecoder(model, prompts, 200);
-  const uncached = new UncachedDecoder(model, prompts);
+  const cached = new CachedDecoder(model.runtime, prompts, 200);
+  const uncached = new UncachedDecoder(model.runtime, prompts);
   const compare = (actual: Float32Array, expected: Float32Array, where: string, live: boolean[]): void => {
     assert.equal(actual.length, expected.length);
     const worst = expected.reduce((most, value, i) => {
@@ -83,7 +84,7 @@ test('a cache keeps each row’s keys in place when it is resized', () => {
 
 test('sizes', () => {
   assert.deepEqual(
-    [1, 16, 17, 25, 33, 49, 65, 97, 129, 769].map(roomFor),
+    [1, 16, 17, 25, 33, 49, 65, 97, 129, 769].map(slotsFor),
     [16, 16, 24, 32, 48, 64, 96, 128, 192, 1024],
   );
 });

@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { generate } from '../../lib/generation';
-import { AutoModelForCausalLM, CausalLM } from '../../lib/models';
+import { AutoModelForCausalLM, CausalLM } from '../../lib/pretrained';
 import { ROOT } from '../support/paths';
 
 interface Golden {
@@ -39,8 +39,9 @@ for (const family of ['gpt2', 'mistral']) {
     t.after(() => model.dispose());
     assert.deepEqual((await generate(model, options)).newTokens, expected);
     assert.deepEqual((await generate(model, { ...options, useCache: false })).newTokens, expected);
-    const { architecture, engine, parameters } = model;
-    const layered = new CausalLM(architecture, engine, parameters, NO_FROZEN_WEIGHTS);
+    const { architecture, engine, weights } = model;
+    const { parameters } = weights;
+    const layered = new CausalLM({ architecture, parameters, frozen: NO_FROZEN_WEIGHTS }, engine);
     assert.deepEqual((await generate(layered, options)).newTokens, expected);
   });
 }

@@ -8,8 +8,8 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import '../../lib/generation';
 import type { GenerateOptions, GenerationResult, TokenEvent } from '../../lib/generation';
-import { AutoModelForCausalLM, loadAdapter } from '../../lib/models';
-import type { CausalLM } from '../../lib/models';
+import { AutoModelForCausalLM, loadAdapter } from '../../lib/pretrained';
+import type { CausalLM } from '../../lib/pretrained';
 import { byteTokenizer } from './byte-tokenizer';
 import { ROOT } from '../support/paths';
 

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { textGenerator, textStreamer } from '../../lib/generation';
-import { AutoModelForCausalLM } from '../../lib/models';
-import type { CausalLM } from '../../lib/models';
+import { AutoModelForCausalLM } from '../../lib/pretrained';
+import type { CausalLM } from '../../lib/pretrained';
 import type { Tokenizer } from '../../lib/types';
 import { byteTokenizer } from './byte-tokenizer';
 

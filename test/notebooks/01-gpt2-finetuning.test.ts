@@ -7,7 +7,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
-import { AutoModelForCausalLM, loadAdapter } from '../../lib/models';
+import { AutoModelForCausalLM, loadAdapter } from '../../lib/pretrained';
 import { checkNotebook } from '../../lib/notebook/repair/check';
 import { readNotebook, validateNotebook } from '../../lib/notebook/format/nbformat';
 import { runNotebook } from '../../lib/notebook/run/runner';

@@ -3,7 +3,8 @@
  * ChildRequest in JSON; it prints a line `mark <what> <step>` wherever it is, and the outcome at the end.
  */
 import fs from 'node:fs';
-import { getPeftModel, LoraConfig } from '../../lib/models';
+import { getPeftModel } from '../../lib/pretrained';
+import { LoraConfig } from '../../lib/models';
 import { Trainer, TrainingArguments } from '../../lib/trainer';
 import type { CallbackContext, TrainerCallback, TrainingOptions } from '../../lib/trainer';
 import { loadOffloaded } from './preflight/offloaded-model';

@@ -10,15 +10,9 @@ import { describe, it } from 'node:test';
 import { createEngine, tf } from '../../lib/engine';
 import type { Provider, Traffic } from '../../lib/engine';
 import { generate } from '../../lib/generation';
-import {
-  allocateGradients,
-  AutoModelForCausalLM,
-  countLabels,
-  forwardBackward,
-  getPeftModel,
-  LoraConfig,
-} from '../../lib/models';
-import type { CausalLM } from '../../lib/models';
+import { allocateGradients, countLabels, forwardBackward, LoraConfig } from '../../lib/models';
+import { AutoModelForCausalLM, getPeftModel } from '../../lib/pretrained';
+import type { CausalLM } from '../../lib/pretrained';
 import { Trainer, TrainingArguments } from '../../lib/trainer';
 import { gradientNorm } from '../../lib/trainer/optimizers/gradient-norm';
 import { createOptimizer } from '../../lib/trainer/optimizers/optimizers';
@@ -214,7 +208,7 @@ describe('training steps', () => {
     const trained: Float32Array[] = [];
     for (const provider of ['webgpu', 'cpu'] as const) {
       const model = await load(provider);
-      const before = model.parameters.flat.slice();
+      const before = model.weights.parameters.flat.slice();
       const args = new TrainingArguments({
         ...{ outputDir: path.join(outputDir, provider), maxSteps: 3, learningRate: 1e-3, adamEpsilon: 1e-4 },
         ...{ perDeviceTrainBatchSize: 2, saveSteps: 2, saveStrategy: 'steps' },
@@ -222,16 +216,16 @@ describe('training steps', () => {
       const row = { inputIds: [...ids.subarray(0, T)], labels: [...ids.subarray(0, T)] };
       const trainer = new Trainer({ model, args, trainDataset: [row, row, row, row] });
       await trainer.train();
-      assert.notDeepEqual(model.parameters.flat, before);
-      trained.push(model.parameters.flat.slice());
+      assert.notDeepEqual(model.weights.parameters.flat, before);
+      trained.push(model.weights.parameters.flat.slice());
       if (provider === 'webgpu') {
         const folder = path.join(outputDir, provider, 'checkpoint-3');
         const again = await AutoModelForCausalLM.fromPretrained(folder, { engine: { threads: 1 } });
-        assert.deepEqual(again.parameters.flat, model.parameters.flat);
+        assert.deepEqual(again.weights.parameters.flat, model.weights.parameters.flat);
         await again.dispose();
         // Two steps, and one more from their checkpoint, are three steps.
         await trainer.train({ resumeFromCheckpoint: path.join(outputDir, provider, 'checkpoint-2') });
-        assertClose(model.parameters.flat, trained[0], { absolute: 2e-5, relative: 1e-4 }, 'resumed');
+        assertClose(model.weights.parameters.flat, trained[0], { absolute: 2e-5, relative: 1e-4 }, 'resumed');
       }
       await model.dispose();
     }

@@ -2,8 +2,8 @@
  * A GPT-2 of one layer and examples of uneven lengths, for tests of what an argument does. Its linear weights have
  * over 4096 values each, so 8-bit state is used for them.
  */
-import { AutoModelForCausalLM } from '../../lib/models';
-import type { CausalLM } from '../../lib/models';
+import { AutoModelForCausalLM } from '../../lib/pretrained';
+import type { CausalLM } from '../../lib/pretrained';
 import { Trainer, TrainingArguments } from '../../lib/trainer';
 import type { TrainerCallback, TrainingOptions } from '../../lib/trainer';
 import type { EncodedExample } from '../../lib/types';

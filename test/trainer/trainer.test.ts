@@ -6,8 +6,9 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
-import { AutoModelForCausalLM, getPeftModel, loadAdapter, LoraConfig } from '../../lib/models';
-import type { CausalLM } from '../../lib/models';
+import { AutoModelForCausalLM, getPeftModel, loadAdapter } from '../../lib/pretrained';
+import { LoraConfig } from '../../lib/models';
+import type { CausalLM } from '../../lib/pretrained';
 import { checkpointFault, listCheckpoints, newestWhole, Trainer, TrainingArguments } from '../../lib/trainer';
 import type { TrainerCallback, TrainingOptions } from '../../lib/trainer';
 import type { EncodedExample } from '../../lib/types';
@@ -42,7 +43,8 @@ async function goldenModel(overrides: Record<string, unknown> = {}): Promise<Cau
   const model = await AutoModelForCausalLM.fromPretrained(path.join(goldenFolder, 'model'));
   if (Object.keys(overrides).length === 0) return model;
   const changed = await AutoModelForCausalLM.fromConfig({ ...model.config, ...overrides });
-  for (const [name, parameter] of changed.parameters.byName) parameter.data.set(model.parameter(name).data);
+  for (const [name, parameter] of changed.weights.parameters.byName)
+    parameter.data.set(model.weights.parameter(name).data);
   return changed;
 }
 
@@ -105,8 +107,8 @@ test('an accumulated batch has the loss and the update of the same batch in one 
   };
   const [whole, parts] = [await run(6, 1), await run(2, 3)];
   whole.losses.forEach((loss, i) => assert.ok(Math.abs(parts.losses[i] - loss) < 1e-5, `step ${i + 1}`));
-  whole.model.parameters.flat.forEach((x, i) =>
-    assert.ok(Math.abs(x - parts.model.parameters.flat[i]) < 1e-4),
+  whole.model.weights.parameters.flat.forEach((x, i) =>
+    assert.ok(Math.abs(x - parts.model.weights.parameters.flat[i]) < 1e-4),
   );
 });
 
@@ -167,7 +169,7 @@ test('same seed, same bytes; another seed, other bytes', async () => {
       { data: many },
     );
     await trainer.train();
-    return trainer.model.parameters.flat;
+    return trainer.model.weights.parameters.flat;
   };
   const [a, b, c] = [await run(1), await run(1), await run(2)];
   assert.deepEqual(a, b);
@@ -268,7 +270,7 @@ test('a loss that is not finite stops the run, names the examples and keeps the 
   const model = await goldenModel();
   const poison: TrainerCallback = {
     onStepEnd: ({ state }) => {
-      if (state.globalStep === 3) model.parameter('ln_f.bias').data[0] = Number.NaN;
+      if (state.globalStep === 3) model.weights.parameter('ln_f.bias').data[0] = Number.NaN;
     },
   };
   const trainer = makeTrainer(

@@ -51,10 +51,14 @@ async function race(env: NodeJS.ProcessEnv): Promise<GpuRace> {
     if (loader === undefined) return { reason: 'no Vulkan loader (libvulkan.so.1)' };
   }
   try {
-    const { stdout } = await promisify(execFile)(process.execPath, [path.join(__dirname, 'gpu-trial.js')], {
-      env: { ...env, NODE_OPTIONS: '' },
-      timeout: 15_000,
-    });
+    const { stdout } = await promisify(execFile)(
+      process.execPath,
+      [path.join(__dirname, '..', 'gpu-trial.js')],
+      {
+        env: { ...env, NODE_OPTIONS: '' },
+        timeout: 15_000,
+      },
+    );
     return MEASURED.parse(JSON.parse(stdout.trim().split('\n').at(-1) ?? ''));
   } catch (error) {
     const isLate = error instanceof Error && 'killed' in error && error.killed === true;

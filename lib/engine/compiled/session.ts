@@ -5,15 +5,12 @@ import * as ort from 'onnxruntime-node';
 import { messageOf, TunebookError } from '../../types';
 import { sizeOf } from '../../tensor';
 import type { HostTensor } from '../../types';
-import { DeviceMemory } from './device-memory';
+import type { Provider } from '../contract/engine-types';
+import { GpuMemory } from './gpu-memory';
 import type { Graph, Value } from '../graph/graph';
 import { checkedFeed } from '../contract/host-arrays';
 import type { Feeds } from '../contract/host-arrays';
 import { outputName, STOPPER, writeOnnx } from '../graph/onnx';
-
-/** Where compiled functions run. */
-export type Provider = 'cpu' | 'webgpu' | 'cuda' | 'dml' | 'coreml';
-export const PROVIDERS: readonly Provider[] = ['cpu', 'webgpu', 'cuda', 'dml', 'coreml'];
 
 export interface SessionOptions {
   readonly provider: Provider;
@@ -35,11 +32,11 @@ export class GraphSession {
   private constructor(
     private readonly session: ort.InferenceSession,
     private readonly graph: Graph,
-    private readonly device: DeviceMemory | undefined,
+    private readonly device: GpuMemory | undefined,
   ) {}
 
   /** @param device keeps arrays of this session's feeds and outputs, where the provider has memory of its own */
-  static async create(graph: Graph, options: SessionOptions, device?: DeviceMemory): Promise<GraphSession> {
+  static async create(graph: Graph, options: SessionOptions, device?: GpuMemory): Promise<GraphSession> {
     const available = ort.listSupportedBackends().map((backend) => backend.name);
     if (!available.includes(options.provider)) {
       throw new TunebookError(
@@ -118,9 +115,9 @@ export class GraphSession {
 }
 
 /** The memory of a provider that has its own and whose buffers the binding can hand out. */
-export function deviceMemory(options: SessionOptions): DeviceMemory | undefined {
+export function deviceMemory(options: SessionOptions): GpuMemory | undefined {
   if (options.provider !== 'webgpu') return undefined;
-  return new DeviceMemory((model, extra) =>
+  return new GpuMemory((model, extra) =>
     ort.InferenceSession.create(model, { ...ortOptions(options), ...extra }),
   );
 }

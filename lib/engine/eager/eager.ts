@@ -7,7 +7,7 @@ import path from 'node:path';
 import { tunebookEnvironment } from '../../environment';
 import { messageOf, TunebookError } from '../../types';
 import type { HostTensor } from '../../types';
-import type { CompiledFunction, CompiledVjp, Engine } from '../engine';
+import type { CompiledFunction, CompiledVjp, Engine } from '../contract/engine-types';
 import { checkedFeed } from '../contract/host-arrays';
 import type { Feeds } from '../contract/host-arrays';
 import { tf } from '../graph/tf';

@@ -7,7 +7,7 @@
  * [R, C] sides of the two products of the backward pass. The label's -1 is added row by row on the host.
  */
 import type { HostTensor } from '../../types';
-import type { Engine } from '../engine';
+import type { Engine } from '../contract/engine-types';
 import { tf } from '../graph/tf';
 import type { NamedTensors, Tensor } from '../graph/tf';
 

@@ -1,9 +1,8 @@
 /**
- * What the runtime (`causal-lm.ts`, `training.ts`) needs to know of a model family. One file per family
- * describes it: `gpt2.ts`, ...
+ * What the runtime needs to know of a model. One file per family describes it (`gpt2.ts`, `mistral.ts`), and
+ * `registry.ts` finds the family of a config.json.
  */
-import { dropout, linear, linear4bit, restoreCoded, tf } from '../../engine';
-import type { NamedTensors, Tensor, TensorFunction } from '../../engine';
+import type { TensorFunction } from '../../engine';
 import type { HostTensor } from '../../types';
 
 /** A parameter as Hugging Face names it, without the family's prefix ('transformer.', 'model.'). */
@@ -55,6 +54,10 @@ export interface Architecture {
   readonly head: string;
   readonly parameters: readonly ParameterSpec[];
   readonly modules: readonly LinearModule[];
+  /** Modules that LoRA adapts where the configuration names none, as PEFT has them. */
+  readonly loraTargets: readonly string[];
+  /** Stored tensors that are no parameters, such as masks: passed over when a checkpoint is read. */
+  isBuffer(storedName: string): boolean;
   readonly embeddingDropout: number;
   readonly dropoutSites: readonly DropoutSite[];
   /**
@@ -74,73 +77,6 @@ export interface Architecture {
   positionFeeds(positions: Int32Array, shape: readonly [number, number]): Record<string, HostTensor>;
   /** config.json's content. */
   toJson(): Record<string, unknown>;
-}
-
-/**
- * A linear module of a block with whatever is attached to it: its bias, and a LoRA adapter where its inputs
- * are present (Hu et al. 2021): y = W x + b + scale * B A dropout(x), or its weight-decomposed form.
- */
-export function moduleLinear(
-  inputs: NamedTensors,
-  module: string,
-  x: Tensor,
-  options: { conv1d: boolean; outSize: number },
-): Tensor {
-  const y = baseLinear(inputs, module, x, { ...options, bias: inputs[`${module}.bias`] });
-  const [down, up] = [inputs[`${module}.lora_A`], inputs[`${module}.lora_B`]];
-  if (down === undefined || up === undefined) return y;
-  const source = dropped(inputs, module, x);
-  const low = linear(source, down, undefined, { transposeWeight: true });
-  const scale = inputs[`${module}.lora_scale`];
-  const delta = tf.mul(linear(low, up, undefined, { transposeWeight: true }), scale);
-  const magnitude = inputs[`${module}.lora_magnitude_vector`];
-  if (magnitude === undefined) return tf.add(y, delta);
-  // DoRA (Liu et al. 2024, section 4.3): W' = m (W + s B A) / |W + s B A| by rows, the length taken as given.
-  const [fixedUp, fixedDown] = [inputs[`${module}.fixed_B`], inputs[`${module}.fixed_A`]];
-  const change = tf.mul(tf.matMul(fixedUp as tf.Tensor2D, fixedDown as tf.Tensor2D), scale); // [out, in]
-  const { weight, transposed } = floatWeight(inputs, module, options);
-  const sum = tf.add(transposed ? weight : tf.transpose(weight), change);
-  const ratio = tf.div(magnitude, tf.sqrt(tf.sum(tf.square(sum), 1))); // [out]
-  const plain = linear(source, weight, undefined, { transposeWeight: transposed });
-  return tf.add(y, tf.add(tf.mul(tf.sub(ratio, 1), plain), tf.mul(ratio, delta)));
-}
-
-/** The frozen (or fully trained) part of a module: its weight may come in 4 bits, restored, or as it is. */
-function baseLinear(
-  inputs: NamedTensors,
-  module: string,
-  x: Tensor,
-  options: { conv1d: boolean; outSize: number; bias: Tensor | undefined },
-): Tensor {
-  const absmax = inputs[`${module}.weight.absmax`];
-  for (const quantType of ['nf4', 'fp4'] as const) {
-    const codes = inputs[`${module}.weight.${quantType}`];
-    if (codes === undefined) continue;
-    return linear4bit(x, { codes, absmax, quantType, outSize: options.outSize }, options.bias);
-  }
-  const { weight, transposed } = floatWeight(inputs, module, options);
-  return linear(x, weight, options.bias, { transposeWeight: transposed });
-}
-
-/** Weights that come as codes or restored are [out, in] whatever the family; `transposed` says that x has to meet the transpose. */
-function floatWeight(
-  inputs: NamedTensors,
-  module: string,
-  { conv1d, outSize }: { conv1d: boolean; outSize: number },
-): { weight: Tensor; transposed: boolean } {
-  const [codes, table, scales] = ['codes', 'table', 'scales'].map(
-    (part) => inputs[`${module}.weight.${part}`],
-  );
-  if (codes !== undefined)
-    return { weight: restoreCoded({ codes, table, scales }, outSize), transposed: true };
-  const restored = inputs[`${module}.weight.restored`];
-  if (restored !== undefined) return { weight: restored, transposed: true };
-  return { weight: inputs[`${module}.weight`], transposed: !conv1d };
-}
-
-/** `tensor` after the dropout of a site, where there is one. */
-export function dropped(inputs: NamedTensors, site: string, tensor: Tensor): Tensor {
-  return dropout(tensor, inputs[`dropout.${site}`]);
 }
 
 /** Our name of a parameter -> the name that Hugging Face saves it by. */

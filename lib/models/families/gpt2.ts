@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { activation, ACTIVATIONS, attention, layerNorm, mergeHeads, splitHeads, tf } from '../../engine';
 import type { NamedTensors } from '../../engine';
 import { TunebookError } from '../../types';
-import { dropped, moduleLinear } from './architecture';
+import { dropped, moduleLinear } from './linear';
 import type { Architecture, LinearModule, ParameterSpec } from './architecture';
 
 const configSchema = z.looseObject({
@@ -99,6 +99,8 @@ export function gpt2(config: Gpt2Config): Architecture {
       std: c.initializer_range,
     }),
     modules,
+    loraTargets: ['c_attn'],
+    isBuffer: (name) => /\.attn\.(masked_)?bias$/.test(name),
     embeddingDropout: c.embd_pdrop,
     dropoutSites: [
       { name: 'attn', rate: c.attn_pdrop, shape: (B, T) => [B, heads, T, T] },

@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { attention, mergeHeads, rmsNorm, rotary, rotaryTables, splitHeads, tf } from '../../engine';
 import type { NamedTensors } from '../../engine';
 import { TunebookError } from '../../types';
-import { moduleLinear } from './architecture';
+import { moduleLinear } from './linear';
 import type { Architecture, LinearModule, ParameterSpec } from './architecture';
 
 const ropeSchema = z.looseObject({
@@ -138,6 +138,8 @@ export function mistral(config: MistralConfig): Architecture {
         : [{ name: head, shape: [c.vocab_size, width], decay: true, init: { std } }]),
     ],
     modules,
+    loraTargets: ['q_proj', 'v_proj'],
+    isBuffer: (name) => name.endsWith('rotary_emb.inv_freq'),
     embeddingDropout: 0,
     dropoutSites: [{ name: 'attn', rate: c.attention_dropout, shape: (B, T) => [B, heads, T, T] }],
     layerPrefix: (layer) => `layers.${layer}.`,

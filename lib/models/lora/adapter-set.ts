@@ -9,8 +9,14 @@ export class AdapterSet {
   private activeName: string | undefined;
   private isDisabled = false;
 
-  /** @param onChange called whenever another adapter, or none, comes into use */
-  constructor(private readonly onChange: () => void) {}
+  constructor(
+    private readonly hooks: {
+      /** Called before an adapter comes into use for the first time. */
+      readonly onAdd: (adapter: LoraAdapter) => void;
+      /** Called whenever another adapter, or none, comes into use. */
+      readonly onChange: () => void;
+    },
+  ) {}
 
   get names(): string[] {
     return [...this.byName.keys()];
@@ -32,6 +38,7 @@ export class AdapterSet {
 
   /** Puts an adapter on, in use at once; one of the same name is replaced. */
   add(name: string, adapter: LoraAdapter): void {
+    this.hooks.onAdd(adapter);
     this.byName.set(name, adapter);
     this.use(name);
   }
@@ -41,13 +48,13 @@ export class AdapterSet {
     this.requireKnown(name);
     this.activeName = name;
     this.isDisabled = false;
-    this.onChange();
+    this.hooks.onChange();
   }
 
   /** Whether the adapter in use counts. */
   setEnabled(isEnabled: boolean): void {
     this.isDisabled = !isEnabled;
-    this.onChange();
+    this.hooks.onChange();
   }
 
   /** @throws TunebookError where no adapter has that name */
@@ -55,14 +62,14 @@ export class AdapterSet {
     this.requireKnown(name);
     this.byName.delete(name);
     if (this.activeName === name) this.activeName = this.names[0];
-    this.onChange();
+    this.hooks.onChange();
   }
 
   clear(): void {
     this.byName.clear();
     this.activeName = undefined;
     this.isDisabled = false;
-    this.onChange();
+    this.hooks.onChange();
   }
 
   private requireKnown(name: string): void {

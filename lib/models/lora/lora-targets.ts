@@ -9,13 +9,6 @@ import { storedName } from '../families/architecture';
 import type { Architecture, LinearModule, ParameterSpec } from '../families/architecture';
 import type { LoraConfig } from './lora-config';
 
-/** What PEFT adapts where nothing is said. */
-const DEFAULT_TARGETS: Record<string, readonly string[]> = {
-  gpt2: ['c_attn'],
-  mistral: ['q_proj', 'v_proj'],
-  llama: ['q_proj', 'v_proj'],
-};
-
 /** An adapter's parts. */
 export interface LoraPlan {
   /** Adapted modules of each layer. */
@@ -81,7 +74,7 @@ function targetsByLayer(config: LoraConfig, architecture: Architecture): LinearM
       `LoraConfig.layersToTransform: expected layers from 0 to ${layers - 1}, got ${beyond.join(', ')}.`,
     );
   }
-  const targets = config.targetModules ?? DEFAULT_TARGETS[modelType];
+  const targets = config.targetModules ?? architecture.loraTargets;
   const list = `modules of ${modelType} (${modules.map((m) => m.name).join(', ')})`;
   let matches: (module: LinearModule, layer: number) => boolean;
   if (targets === 'all-linear') {

@@ -5,6 +5,7 @@
 import type { HostTensor } from '../../types';
 import { asTensor } from '../../tensor';
 import { storedName } from '../families/architecture';
+import { loraFeeds } from '../families/linear';
 import type { Architecture, LinearModule } from '../families/architecture';
 import { countOf, planLora } from './lora-targets';
 import type { LoraConfig } from './lora-config';
@@ -77,14 +78,13 @@ export class LoraAdapter {
     const feeds: Record<string, HostTensor> = {};
     for (const { name } of this.modulesOf(layer)) {
       const part = (suffix: string): HostTensor => asTensor(this.get(`${prefix}${name}.${suffix}`));
-      feeds[`${name}.lora_A`] = part('lora_A');
-      feeds[`${name}.lora_B`] = part('lora_B');
-      feeds[`${name}.lora_scale`] = { data: Float32Array.of(this.scale), shape: [1] };
-      if (!this.config.useDora) continue;
-      feeds[`${name}.lora_magnitude_vector`] = part('lora_magnitude_vector');
+      const [A, B] = [part('lora_A'), part('lora_B')];
+      const scale = { data: Float32Array.of(this.scale), shape: [1] };
       // The same arrays under names that no gradient is asked of: DoRA treats the length of the weights as given.
-      feeds[`${name}.fixed_A`] = part('lora_A');
-      feeds[`${name}.fixed_B`] = part('lora_B');
+      const dora = this.config.useDora
+        ? { magnitude: part('lora_magnitude_vector'), fixedA: part('lora_A'), fixedB: part('lora_B') }
+        : undefined;
+      Object.assign(feeds, loraFeeds(name, { A, B, scale, dora }));
     }
     return feeds;
   }

@@ -23,3 +23,8 @@ export function summaryLine(trainable: number, all: number): string {
   const percent = ((100 * trainable) / all).toFixed(4);
   return `trainable params: ${number(trainable)} || all params: ${number(all)} || trainable%: ${percent}`;
 }
+
+/** Number of parameters of a configuration, computed without allocating them; a tied head counts once. */
+export function countParameters(architecture: Architecture): number {
+  return countOf(architecture.parameters);
+}

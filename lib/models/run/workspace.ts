@@ -80,12 +80,12 @@ export class Workspace {
 /** Runs with a workspace of the model's that ends with it. */
 export async function withWorkspace<Result>(
   { engine, hostPool }: { readonly engine: Engine; readonly hostPool: HostPool },
-  work: (room: Workspace) => Promise<Result>,
+  work: (workspace: Workspace) => Promise<Result>,
 ): Promise<Result> {
-  const room = new Workspace(engine.device, hostPool);
+  const workspace = new Workspace(engine.device, hostPool);
   try {
-    return await work(room);
+    return await work(workspace);
   } finally {
-    room.end();
+    workspace.end();
   }
 }

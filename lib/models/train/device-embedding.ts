@@ -1,72 +1,25 @@
 /**
- * Embeddings where a GPU keeps their tables: rows are gathered there, and gradients added there. The tables' host
- * arrays are behind during a run; elsewhere, and for tables of 16 bits without a copy there, `CausalLM.embed` and
- * `training-embedding.ts` read and write the host's.
+ * Embeddings in training where a GPU keeps their tables: rows are gathered there, and gradients added there.
  */
-import { dropout, memoized, signatureOf, tf } from '../../engine';
+import { dropout, memoized, run, tf } from '../../engine';
 import type { NamedTensors, TensorFunction } from '../../engine';
 import type { HostTensor } from '../../types';
-import type { CausalLM } from '../run/causal-lm';
-import { tableOnDevice } from './device-head';
+import type { Runtime } from '../run/runtime';
+import { deviceEmbeddingFeeds, deviceEmbeddings } from '../run/embedding';
+import type { DeviceEmbeddingInputs } from '../run/embedding';
 import type { Gradients } from './gradients';
 import type { EmbeddingPass } from './embedding';
-import type { Workspace } from '../run/workspace';
-
-interface Embedded {
-  /** Token ids and their positions, int32 [B * T]. */
-  readonly ids: Int32Array;
-  readonly positions: Int32Array;
-  /** [B, T] */
-  readonly shape: readonly [number, number];
-  /** Key of the dropout mask, int32 [2]. */
-  readonly mask?: HostTensor;
-  /** float32 [B, T, C] */
-  readonly noise?: HostTensor;
-  readonly room: Workspace;
-}
-
-/** Rows of the tables, float32 [B, T, C], on the device. */
-export async function deviceEmbed(model: CausalLM, embedded: Embedded): Promise<HostTensor> {
-  return run(model, feedsOf(model, embedded), embedded.room);
-}
 
 /** The embeddings' way forward and back on the device. */
-export function deviceEmbedding(model: CausalLM, embedded: Embedded): EmbeddingPass {
-  const { room } = embedded;
-  const feeds = feedsOf(model, embedded);
-  const sums = sumFeeds(model, embedded);
+export function deviceEmbedding(runtime: Runtime, embedded: DeviceEmbeddingInputs): EmbeddingPass {
+  const { workspace } = embedded;
+  const feeds = deviceEmbeddingFeeds(runtime, embedded);
+  const sums = sumFeeds(runtime, embedded);
   return {
-    forward: () => run(model, feeds, room),
+    forward: () => deviceEmbeddings(runtime, feeds, workspace),
     backward: (upstream, gradients, accumulate) =>
-      addGradients(model, gradients, { ...{ upstream, accumulate, mask: feeds.mask }, ...sums }),
+      addGradients(runtime, gradients, { ...{ upstream, accumulate, mask: feeds.mask }, ...sums }),
   };
-}
-
-function feedsOf(model: CausalLM, embedded: Embedded): Record<string, HostTensor> {
-  const { ids, positions, shape, mask, noise, room } = embedded;
-  const { tokenEmbedding, positionEmbedding } = model.architecture;
-  const written: Record<string, HostTensor> = { ids: { data: ids, shape } };
-  if (positionEmbedding !== undefined) written.positions = { data: positions, shape };
-  if (mask !== undefined) written.mask = mask;
-  if (noise !== undefined) written.noise = noise;
-  const feeds: Record<string, HostTensor> = {
-    tokens: tableOnDevice(model, tokenEmbedding),
-    ...room.keep(written),
-  };
-  if (positionEmbedding !== undefined) feeds.places = model.feed(positionEmbedding);
-  return feeds;
-}
-
-async function run(model: CausalLM, feeds: Record<string, HostTensor>, room: Workspace): Promise<HostTensor> {
-  const compiled = await model.engine.compile(embedding, signatureOf(feeds));
-  const shape = [...feeds.ids.shape, model.architecture.width];
-  return (await compiled.run(feeds, { into: { x: room.output(shape) } })).x;
-}
-
-function embedding({ tokens, places, ids, positions, noise, mask }: NamedTensors): NamedTensors {
-  const rows = tf.gather(tokens, ids as tf.Tensor2D); // [B, T, C]
-  const placed = places === undefined ? rows : tf.add(rows, tf.gather(places, positions as tf.Tensor2D));
-  return { x: dropout(noise === undefined ? placed : tf.add(placed, noise), mask) };
 }
 
 interface SumFeeds {
@@ -82,7 +35,7 @@ interface SumFeeds {
  * once: where several writers add to one row, a GPU adds in an order of its own, and the same seed would not give the
  * same bytes.
  */
-function sumFeeds(model: CausalLM, { ids, positions, room }: Embedded): SumFeeds {
+function sumFeeds(runtime: Runtime, { ids, positions, workspace }: DeviceEmbeddingInputs): SumFeeds {
   const slotOf = new Map<number, number>();
   const slots = Int32Array.from(ids, (id) => {
     const slot = slotOf.get(id) ?? slotOf.size;
@@ -93,29 +46,28 @@ function sumFeeds(model: CausalLM, { ids, positions, room }: Embedded): SumFeeds
   unique.set([...slotOf.keys()]);
   const vector = (data: Int32Array): HostTensor => ({ data, shape: [data.length] });
   const sums = { unique: vector(unique), slots: vector(slots) };
-  if (model.architecture.positionEmbedding === undefined)
-    return { ...room.keep(sums), positions: sums.slots };
-  return room.keep({ ...sums, positions: vector(positions) });
+  if (runtime.architecture.positionEmbedding === undefined)
+    return { ...workspace.keep(sums), positions: sums.slots };
+  return workspace.keep({ ...sums, positions: vector(positions) });
 }
 
 async function addGradients(
-  model: CausalLM,
+  runtime: Runtime,
   gradients: Gradients,
   asked: SumFeeds & { upstream: HostTensor; accumulate: boolean; mask: HostTensor | undefined },
 ): Promise<void> {
-  const { tokenEmbedding, positionEmbedding, head, vocabSize, maxPositions } = model.architecture;
+  const { tokenEmbedding, positionEmbedding, head, vocabSize, maxPositions } = runtime.architecture;
   const { upstream, accumulate, mask, unique, slots, positions } = asked;
   const masked: Record<string, HostTensor> = mask === undefined ? { upstream } : { upstream, mask };
   const add = async (fn: TensorFunction, name: string, feeds: Record<string, HostTensor>): Promise<void> => {
     const sum = gradients.byName.get(name);
     if (sum === undefined) return;
-    const { shape } = model.parameter(name);
+    const { shape } = runtime.weights.parameter(name);
     // A tied head has written the whole token table already.
     const isThere = accumulate || name === head;
     const all: Record<string, HostTensor> = { ...masked, ...feeds };
     if (isThere) all.sum = { data: sum, shape };
-    const compiled = await model.engine.compile(fn, signatureOf(all));
-    await compiled.run(all, { into: { sum } });
+    await run(runtime.engine, fn, all, { into: { sum } });
   };
   await add(tokenGradient(vocabSize), tokenEmbedding, { unique, slots });
   if (positionEmbedding !== undefined)

@@ -6,41 +6,30 @@ import { linear, memoized, signatureOf, tf } from '../../engine';
 import type { TensorFunction } from '../../engine';
 import type { HostTensor } from '../../types';
 import type { Architecture } from '../families/architecture';
-import type { CausalLM } from '../run/causal-lm';
+import type { Runtime } from '../run/runtime';
 import type { Gradients } from './gradients';
 import type { HeadPass, HeadTargets } from './head';
 import type { Workspace } from '../run/workspace';
 
-/** Whether the engine has memory of its own and keeps the table there. */
-export function isOnDevice(model: CausalLM, name: string): boolean {
-  return model.engine.device !== undefined && 'data' in model.table(name);
-}
-
-export function tableOnDevice(model: CausalLM, name: string): HostTensor {
-  const table = model.table(name);
-  if ('data' in table) return table;
-  throw new Error(`internal: ${name} is not on the device`);
-}
-
 /** Prepared before the workspace sends its inputs. */
 export function deviceHead(
-  model: CausalLM,
+  runtime: Runtime,
   targets: HeadTargets & { smoothing: number },
-  room: Workspace,
+  workspace: Workspace,
 ): HeadPass {
-  const { engine, architecture } = model;
+  const { engine, architecture } = runtime;
   const { rows, labels, rowWeights, smoothing } = targets;
   const R = rows.length;
-  const written = room.keep({
+  const written = workspace.keep({
     rows: { data: rows, shape: [R] },
     labels: { data: labels, shape: [R, 1] },
     rowWeights: { data: rowWeights, shape: [R] },
     smoothing: { data: Float32Array.of(smoothing), shape: [] },
   });
-  const { one } = room.keep({ one: { data: Float32Array.of(1), shape: [] } });
+  const { one } = workspace.keep({ one: { data: Float32Array.of(1), shape: [] } });
   const feedsOf = (x: HostTensor): Record<string, HostTensor> => ({
-    ...{ x, ...written, ...model.finalNormFeeds() },
-    head: tableOnDevice(model, architecture.head),
+    ...{ x, ...written, ...runtime.weights.finalNormFeeds() },
+    head: runtime.weights.deviceTable(architecture.head),
   });
   const fn = headFunction(architecture);
   return {
@@ -51,14 +40,14 @@ export function deviceHead(
     },
     lossAndGradients: async (x, gradients, accumulate) => {
       const feeds = feedsOf(x);
-      const { names, into, sums } = wanted(model, feeds, gradients, accumulate);
+      const { names, into, sums } = wanted(runtime, feeds, gradients, accumulate);
       const vjp = await engine.compileVjp({
         ...{ fn, signature: signatureOf(feeds), output: 'loss' },
         ...{ wrt: ['x', ...names], accumulate: accumulate ? names : [] },
       });
       const { outputs, residuals } = await vjp.forward(feeds);
       const { d_x: dX } = await vjp.backward({ ...feeds, ...sums }, residuals, one, {
-        into: { ...into, d_x: room.output(x.shape) },
+        into: { ...into, d_x: workspace.output(x.shape) },
       });
       return { loss: outputs.loss.data[0], dX };
     },
@@ -67,7 +56,7 @@ export function deviceHead(
 
 /** Which inputs of the head get a gradient, where it goes, and what it is added to. */
 function wanted(
-  { architecture }: CausalLM,
+  { architecture }: Runtime,
   feeds: Record<string, HostTensor>,
   gradients: Gradients,
   accumulate: boolean,

@@ -5,7 +5,7 @@
 import { dropoutMask, packedKey } from '../../engine';
 import type { DropoutKey } from '../../engine';
 import type { HostTensor } from '../../types';
-import type { CausalLM } from '../run/causal-lm';
+import type { Runtime } from '../run/runtime';
 import type { Workspace } from '../run/workspace';
 
 /** `step` counts micro-batches over the whole run. */
@@ -25,13 +25,14 @@ export interface PassDropout {
 
 /** @param request absent: no dropout */
 export function passDropout(
-  model: CausalLM,
+  runtime: Runtime,
   [B, T]: readonly [number, number],
-  { request, room }: { request: DropoutRequest | undefined; room: Workspace },
+  { request, workspace }: { request: DropoutRequest | undefined; workspace: Workspace },
 ): PassDropout {
   if (request === undefined) return { layer: () => ({}), done: () => {}, embedding: () => undefined };
-  const { architecture, adapter } = model;
-  const onDevice = room.device !== undefined;
+  const { architecture, weights } = runtime;
+  const { adapter } = weights;
+  const onDevice = workspace.device !== undefined;
 
   const draw = (
     form: 'mask' | 'key',
@@ -39,7 +40,7 @@ export function passDropout(
   ): HostTensor => {
     const key = { ...request, layer, site };
     if (form === 'key') return { data: packedKey(key, rate), shape: [2] };
-    return { data: dropoutMask(key, room.output(shape), rate), shape };
+    return { data: dropoutMask(key, workspace.output(shape), rate), shape };
   };
   const ofLayer = (layer: number): Record<string, HostTensor> => {
     const sites = architecture.dropoutSites.map((site) => ({ ...site, shape: site.shape(B, T) }));
@@ -58,10 +59,10 @@ export function passDropout(
     rate === 0 ? undefined : draw(form, { layer: EMBEDDING_LAYER, site: 0, rate, shape });
   const done: PassDropout['done'] = (feeds) => {
     for (const [name, { data }] of Object.entries(feeds))
-      if (name.startsWith('dropout.')) room.giveBack(data);
+      if (name.startsWith('dropout.')) workspace.giveBack(data);
   };
   if (!onDevice) return { layer: ofLayer, done, embedding };
   // Small enough to be made at once, so that they are sent together and are the same arrays forward and back.
-  const keys = Array.from({ length: architecture.layers }, (_, layer) => room.keep(ofLayer(layer)));
+  const keys = Array.from({ length: architecture.layers }, (_, layer) => workspace.keep(ofLayer(layer)));
   return { layer: (layer) => keys[layer], done: () => {}, embedding };
 }

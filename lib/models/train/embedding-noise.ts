@@ -1,6 +1,6 @@
 /**
  * NEFTune (Jain et al. 2023): uniform noise on the token embeddings while training, alpha / sqrt(L d) at most,
- * where L is the length of the sequence and d the width of the model.
+ * where L is the length of the sequence and d the width of the runtime.
  */
 import { uniformNoise } from '../../engine';
 import type { Batch } from '../../types';
@@ -16,7 +16,7 @@ export interface EmbeddingNoise {
 const SITE = 1;
 
 /**
- * @param width of the model, C
+ * @param width of the runtime, C
  * @returns what is added to the embeddings, float32 [B * T * C]; L is the number of real tokens of a row, or of a
  * document where documents are packed, so that padding and packing change nothing; padding gets none
  */

@@ -3,12 +3,12 @@
  * host here, on a device in `device-embedding.ts`.
  */
 import type { Batch, HostTensor } from '../../types';
-import type { CausalLM } from '../run/causal-lm';
+import type { Runtime } from '../run/runtime';
 import { deviceEmbedding } from './device-embedding';
-import { isOnDevice } from './device-head';
 import { embeddingNoise } from './embedding-noise';
 import type { EmbeddingNoise } from './embedding-noise';
 import type { PassDropout } from './dropout';
+import { hostEmbeddings } from '../run/embedding';
 import type { Gradients } from './gradients';
 import type { Workspace } from '../run/workspace';
 
@@ -17,7 +17,7 @@ export interface EmbeddingRequest {
   readonly positions: Int32Array;
   readonly noise?: EmbeddingNoise;
   readonly dropout: PassDropout;
-  readonly room: Workspace;
+  readonly workspace: Workspace;
 }
 
 /** Forward and backward pass of the embeddings; `forward` comes first. */
@@ -29,14 +29,14 @@ export interface EmbeddingPass {
 }
 
 /** Prepared before the workspace sends its inputs. */
-export function embeddingPass(model: CausalLM, request: EmbeddingRequest): EmbeddingPass {
-  const { batch, positions, room } = request;
-  const { width, tokenEmbedding } = model.architecture;
+export function embeddingPass(runtime: Runtime, request: EmbeddingRequest): EmbeddingPass {
+  const { batch, positions, workspace } = request;
+  const { width, tokenEmbedding } = runtime.architecture;
   const shape = [...batch.shape, width];
   const noise = request.noise === undefined ? undefined : embeddingNoise(batch, width, request.noise);
-  if (isOnDevice(model, tokenEmbedding)) {
-    return deviceEmbedding(model, {
-      ...{ ids: batch.inputIds, positions, shape: batch.shape, room },
+  if (runtime.weights.isOnDevice(tokenEmbedding)) {
+    return deviceEmbedding(runtime, {
+      ...{ ids: batch.inputIds, positions, shape: batch.shape, workspace },
       mask: request.dropout.embedding('key', shape),
       noise: noise === undefined ? undefined : { data: noise, shape },
     });
@@ -44,15 +44,16 @@ export function embeddingPass(model: CausalLM, request: EmbeddingRequest): Embed
   const mask = request.dropout.embedding('mask', shape)?.data;
   return {
     forward: async () => {
-      const { data } = await model.embed(batch.inputIds, positions, batch.shape);
+      const inputs = { ids: batch.inputIds, positions, shape: batch.shape };
+      const { data } = hostEmbeddings(runtime, inputs);
       if (noise !== undefined) for (let i = 0; i < noise.length; i++) data[i] += noise[i];
       if (mask !== undefined) for (let i = 0; i < mask.length; i++) data[i] *= mask[i];
-      return room.keep({ x: { data, shape } }).x;
+      return workspace.keep({ x: { data, shape } }).x;
     },
     backward: async (upstream, gradients, accumulate) => {
-      const { data } = await room.home(upstream);
+      const { data } = await workspace.home(upstream);
       if (mask !== undefined) for (let i = 0; i < mask.length; i++) data[i] *= mask[i];
-      embeddingGradients(model, gradients, {
+      embeddingGradients(runtime, gradients, {
         ...{ batch, positions, dX: data as Float32Array, accumulate },
       });
     },
@@ -61,11 +62,11 @@ export function embeddingPass(model: CausalLM, request: EmbeddingRequest): Embed
 
 /** Scatters the gradient of the embedding's output to the rows of the tables that it came from. */
 function embeddingGradients(
-  model: CausalLM,
+  runtime: Runtime,
   gradients: Gradients,
   request: { batch: Batch; positions: Int32Array; dX: Float32Array; accumulate: boolean },
 ): void {
-  const { width, tokenEmbedding, positionEmbedding, head } = model.architecture;
+  const { width, tokenEmbedding, positionEmbedding, head } = runtime.architecture;
   const { batch, positions, dX, accumulate } = request;
   const tokens = gradients.byName.get(tokenEmbedding);
   const places = positionEmbedding === undefined ? undefined : gradients.byName.get(positionEmbedding);

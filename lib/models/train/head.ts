@@ -4,8 +4,8 @@
  */
 import { linearCrossEntropy, signatureOf } from '../../engine';
 import type { Batch, HostTensor } from '../../types';
-import type { CausalLM } from '../run/causal-lm';
-import { deviceHead, isOnDevice } from './device-head';
+import type { Runtime } from '../run/runtime';
+import { deviceHead } from './device-head';
 import type { Gradients } from './gradients';
 import { IGNORED } from '../run/loss';
 import type { Workspace } from '../run/workspace';
@@ -37,7 +37,7 @@ interface HeadRequest {
   readonly lossScale: number;
   /** Share of each target that is spread over the vocabulary; default 0. */
   readonly labelSmoothing?: number;
-  readonly room: Workspace;
+  readonly workspace: Workspace;
 }
 
 /** How many tokens of a batch have a label that some position predicts. */
@@ -56,26 +56,27 @@ export function rowBucket(rows: number): number {
 }
 
 /** Prepared before the workspace sends its inputs. */
-export function headPass(model: CausalLM, request: HeadRequest): HeadPass {
-  const { batch, lossScale, room, labelSmoothing: smoothing = 0 } = request;
+export function headPass(runtime: Runtime, request: HeadRequest): HeadPass {
+  const { batch, lossScale, workspace, labelSmoothing: smoothing = 0 } = request;
   const found = labelledRows(batch);
   const R = rowBucket(found.rows.length);
   const targets = { rows: new Int32Array(R), labels: new Int32Array(R), rowWeights: new Float32Array(R) };
   targets.rows.set(found.rows);
   targets.labels.set(found.labels);
   targets.rowWeights.fill(lossScale, 0, found.rows.length);
-  if (isOnDevice(model, model.architecture.head)) return deviceHead(model, { ...targets, smoothing }, room);
-  const { width } = model.architecture;
+  if (runtime.weights.isOnDevice(runtime.architecture.head))
+    return deviceHead(runtime, { ...targets, smoothing }, workspace);
+  const { width } = runtime.architecture;
   const count = found.rows.length;
   return {
-    loss: async (x) => hostLoss(model, chosenRows(await room.home(x), targets, width), targets),
+    loss: async (x) => hostLoss(runtime, chosenRows(await workspace.home(x), targets, width), targets),
     lossAndGradients: async (x, gradients, accumulate) => {
-      const chosen = chosenRows(await room.home(x), targets, width);
-      const result = await hostGradients(model, chosen, { ...targets, smoothing, gradients, accumulate });
+      const chosen = chosenRows(await workspace.home(x), targets, width);
+      const result = await hostGradients(runtime, chosen, { ...targets, smoothing, gradients, accumulate });
       const full = new Float32Array(x.data.length);
       for (let r = 0; r < count; r++)
         full.set(result.dX.subarray(r * width, (r + 1) * width), targets.rows[r] * width);
-      return { loss: result.loss, dX: room.keep({ dX: { data: full, shape: x.shape } }).dX };
+      return { loss: result.loss, dX: workspace.keep({ dX: { data: full, shape: x.shape } }).dX };
     },
   };
 }
@@ -108,23 +109,24 @@ function chosenRows(x: HostTensor, { rows, rowWeights }: HeadTargets, width: num
   return { data: chosen, shape: [rows.length, width] };
 }
 
-async function hostLoss(model: CausalLM, x: HostTensor, targets: HeadTargets): Promise<number> {
-  const { engine, architecture } = model;
-  const feeds = { x, ...model.finalNormFeeds() };
+async function hostLoss(runtime: Runtime, x: HostTensor, targets: HeadTargets): Promise<number> {
+  const { engine, architecture } = runtime;
+  const feeds = { x, ...runtime.weights.finalNormFeeds() };
   const norm = await engine.compile(architecture.finalNorm, signatureOf(feeds));
   const { y } = await norm.run(feeds);
-  return (await linearCrossEntropy(engine, { x: y, weight: model.table(architecture.head), ...targets }))
-    .loss;
+  return (
+    await linearCrossEntropy(engine, { x: y, weight: runtime.weights.table(architecture.head), ...targets })
+  ).loss;
 }
 
 async function hostGradients(
-  model: CausalLM,
+  runtime: Runtime,
   x: HostTensor,
   asked: HeadTargets & { smoothing: number; gradients: Gradients; accumulate: boolean },
 ): Promise<{ loss: number; dX: Float32Array }> {
-  const { engine, architecture } = model;
+  const { engine, architecture } = runtime;
   const { gradients, accumulate } = asked;
-  const feeds = { x, ...model.finalNormFeeds() };
+  const feeds = { x, ...runtime.weights.finalNormFeeds() };
   const names = architecture.finalNormParameters.filter((name) => gradients.byName.has(name));
   const norm = await engine.compileVjp({
     fn: architecture.finalNorm,
@@ -136,7 +138,7 @@ async function hostGradients(
   const { outputs, residuals } = await norm.forward(feeds);
   const { loss, dX } = await linearCrossEntropy(engine, {
     x: outputs.y,
-    weight: model.table(architecture.head),
+    weight: runtime.weights.table(architecture.head),
     labels: asked.labels,
     rowWeights: asked.rowWeights,
     smoothing: asked.smoothing,
@@ -149,7 +151,7 @@ async function hostGradients(
     const buffer = gradients.byName.get(name);
     if (buffer === undefined) continue;
     into[`d_${name}`] = buffer;
-    if (accumulate) sums[`acc_${name}`] = { data: buffer, shape: model.parameter(name).shape };
+    if (accumulate) sums[`acc_${name}`] = { data: buffer, shape: runtime.weights.parameter(name).shape };
   }
   const upstream = { data: dX, shape: x.shape };
   const results = await norm.backward({ ...feeds, ...sums }, residuals, upstream, { into });

@@ -5,16 +5,17 @@
 import { signatureOf } from '../../engine';
 import type { CompiledVjp, Residuals } from '../../engine';
 import type { Batch, HostTensor } from '../../types';
-import { attentionBias, positionIds } from '../run/attention-bias';
-import type { CausalLM } from '../run/causal-lm';
-import type { EmbeddingNoise } from './embedding-noise';
-import type { Gradients } from './gradients';
+import type { Architecture } from '../families/architecture';
+import type { HasRuntime, Runtime } from '../run/runtime';
+import { hiddenStates, sharedFeeds, walk } from '../run/stack';
+import type { LayerMode, SharedFeeds } from '../run/stack';
+import type { Workspace } from '../run/workspace';
 import { passDropout } from './dropout';
 import type { DropoutRequest, PassDropout } from './dropout';
 import { embeddingPass } from './embedding';
+import type { EmbeddingNoise } from './embedding-noise';
+import type { Gradients } from './gradients';
 import { headPass } from './head';
-import { withWorkspace } from '../run/workspace';
-import type { Workspace } from '../run/workspace';
 
 export interface BackwardRequest {
   readonly batch: Batch;
@@ -33,93 +34,113 @@ export interface BackwardRequest {
 }
 
 /** @returns the scaled loss of the batch, without gradients or dropout. */
-export async function batchLoss(model: CausalLM, batch: Batch, lossScale: number): Promise<number> {
-  model.checkIds(batch.inputIds, batch.shape[1]);
-  return withWorkspace(model, async (room) => {
-    const head = headPass(model, { batch, lossScale, room });
-    return head.loss(await model.hidden(batch, batch.inputIds, room));
+export async function batchLoss(model: HasRuntime, batch: Batch, lossScale: number): Promise<number> {
+  const { runtime } = model;
+  runtime.checkIds(batch.inputIds, batch.shape[1]);
+  return runtime.inWorkspace(async (workspace) => {
+    const head = headPass(runtime, { batch, lossScale, workspace });
+    return head.loss(await hiddenStates(runtime, { batch, ids: batch.inputIds, workspace }));
   });
 }
 
 /** @returns the scaled loss; gradients are in `gradients`, complete for all trainable parameters. */
 export async function forwardBackward(
-  model: CausalLM,
+  { runtime }: HasRuntime,
   gradients: Gradients,
   request: BackwardRequest,
 ): Promise<number> {
-  model.checkIds(request.batch.inputIds, request.batch.shape[1]);
-  return withWorkspace(model, (room) => wholePass({ model, gradients, request, room }));
+  runtime.checkIds(request.batch.inputIds, request.batch.shape[1]);
+  return runtime.inWorkspace((workspace) => wholePass({ runtime, gradients, request, workspace }));
 }
 
-async function wholePass(asked: {
-  model: CausalLM;
-  gradients: Gradients;
-  request: BackwardRequest;
-  room: Workspace;
-}): Promise<number> {
-  const { model, gradients, request, room } = asked;
+/** What all layers of a training pass share. */
+interface Pass {
+  readonly runtime: Runtime;
+  readonly gradients: Gradients;
+  readonly request: BackwardRequest;
+  readonly workspace: Workspace;
+  readonly dropout: PassDropout;
+  readonly shared: SharedFeeds;
+  readonly trainsEmbedding: boolean;
+  /** Below this layer nothing needs a gradient. */
+  readonly firstTrained: number;
+}
+
+async function wholePass(
+  given: Pick<Pass, 'runtime' | 'gradients' | 'request' | 'workspace'>,
+): Promise<number> {
+  const { runtime, gradients, request, workspace } = given;
   const { batch, noise, lossScale, labelSmoothing } = request;
-  const { architecture } = model;
-  const positions = positionIds(batch);
-  const bias = attentionBias(batch, architecture.slidingWindow);
-  const shared = room.keep({ bias, ...architecture.positionFeeds(positions, batch.shape) });
-  const dropout = passDropout(model, batch.shape, { request: request.dropout, room });
-  const embedding = embeddingPass(model, { batch, positions, noise, dropout, room });
-  const head = headPass(model, { batch, lossScale, labelSmoothing, room });
-  await room.send();
+  const { positions, shared } = sharedFeeds(runtime, batch, workspace);
+  const dropout = passDropout(runtime, batch.shape, { request: request.dropout, workspace });
+  const embedding = embeddingPass(runtime, { batch, positions, noise, dropout, workspace });
+  const head = headPass(runtime, { batch, lossScale, labelSmoothing, workspace });
+  await workspace.send();
 
-  const trainsEmbedding = gradients.byName.has(architecture.tokenEmbedding);
-  // Below the first layer that is trained nothing needs a gradient.
-  const firstTrained = trainsEmbedding ? 0 : firstTrainedLayer(model, gradients);
-  const pass = (layer: number, x: HostTensor): Promise<LayerPass> => {
-    const wantsX = layer > firstTrained || trainsEmbedding;
-    return layerPass({ ...asked, dropout, shared, layer, x, wantsX });
-  };
-
-  let x = await embedding.forward();
-  const inputs: HostTensor[] = [];
-  const kept = new Map<number, LayerPass>();
-  for (let layer = 0; layer < architecture.layers; layer++) {
-    inputs[layer] = x;
-    if (layer < firstTrained || (request.gradientCheckpointing && model.frozen !== undefined)) {
-      // Frozen weights may stay in 4 bits here; the backward pass restores them and computes the layer again.
-      const feeds = { x, ...shared, ...dropout.layer(layer) };
-      x = (await model.runBlock(layer, feeds, { into: { y: room.output(x.shape) } })).y;
-      dropout.done(feeds);
-      continue;
-    }
-    const before = await pass(layer, x);
-    const { outputs, residuals } = await before.vjp.forward(before.feeds);
-    x = outputs.y;
-    // Restored weights do not outlive their layer, nor do other inputs where everything is computed again.
-    const isKept = model.frozen === undefined && !request.gradientCheckpointing;
-    if (!isKept) dropout.done(before.feeds);
-    kept.set(layer, { ...before, residuals, feeds: isKept ? before.feeds : {} });
-  }
-
+  const trainsEmbedding = gradients.byName.has(runtime.architecture.tokenEmbedding);
+  const firstTrained = trainsEmbedding ? 0 : firstTrainedLayer(runtime.architecture, gradients);
+  const tape = new Tape({ ...given, dropout, shared, trainsEmbedding, firstTrained });
+  const x = await walk(runtime, await embedding.forward(), tape);
   const { loss, dX } = await head.lossAndGradients(x, gradients, request.accumulate);
-  let upstream = dX;
-  // Two arrays take turns as a layer's incoming and outgoing gradient.
-  let spare: HostTensor['data'] = room.output(x.shape);
-  for (let layer = architecture.layers - 1; layer >= firstTrained; layer--) {
-    const before = kept.get(layer);
-    kept.delete(layer);
-    const isWhole = before !== undefined && 'x' in before.feeds;
-    const { vjp, feeds, names, wantsX } = isWhole ? before : await pass(layer, inputs[layer]);
-    if (layer > firstTrained) model.frozen?.readAhead(layer - 1);
-    inputs.pop();
-    const { into, sums } = targetsOf(model, { layer, names, feeds, gradients, ...request });
-    if (wantsX) into.d_x = spare as Float32Array;
-    const residuals = before?.residuals ?? {};
-    const results = await vjp.backward({ ...feeds, ...sums }, residuals, upstream, { into });
-    dropout.done(feeds);
-    if (results.d_x !== undefined) [upstream, spare] = [results.d_x, upstream.data];
-  }
+  const upstream = await tape.backward(dX);
   if (trainsEmbedding) await embedding.backward(upstream, gradients, request.accumulate);
   return loss;
 }
 
-/** One layer's way forward and back. */
+/** The mode of a training walk: records what the backward pass needs of each layer. */
+class Tape implements LayerMode {
+  private readonly inputs: HostTensor[] = [];
+  private readonly recorded = new Map<number, LayerPass>();
+
+  constructor(private readonly pass: Pass) {}
+
+  async layer(layer: number, x: HostTensor): Promise<HostTensor> {
+    const { runtime, request, dropout, shared, workspace, firstTrained } = this.pass;
+    const isFrozen = runtime.weights.frozen !== undefined;
+    this.inputs[layer] = x;
+    if (layer < firstTrained || (request.gradientCheckpointing && isFrozen)) {
+      // Frozen weights may stay in 4 bits here; the backward pass restores them and computes the layer again.
+      const feeds = { x, ...shared, ...dropout.layer(layer) };
+      const { y } = await runtime.runBlock(layer, feeds, { into: { y: workspace.output(x.shape) } });
+      dropout.done(feeds);
+      return y;
+    }
+    const before = await layerPass(this.pass, layer, x);
+    const { outputs, residuals } = await before.vjp.forward(before.feeds);
+    // Restored weights do not outlive their layer, nor do other inputs where everything is computed again.
+    const isReused = !isFrozen && !request.gradientCheckpointing;
+    if (!isReused) dropout.done(before.feeds);
+    this.recorded.set(layer, { ...before, residuals, feeds: isReused ? before.feeds : {} });
+    return outputs.y;
+  }
+
+  /** From the gradient of the last layer's output to that of the first trained layer's input, float32 [B, T, C]. */
+  async backward(dY: HostTensor): Promise<HostTensor> {
+    const { runtime, dropout, workspace, firstTrained } = this.pass;
+    let upstream = dY;
+    // Two arrays take turns as a layer's incoming and outgoing gradient.
+    let spare: HostTensor['data'] = workspace.output(dY.shape);
+    for (let layer = runtime.architecture.layers - 1; layer >= firstTrained; layer--) {
+      const before = this.recorded.get(layer);
+      this.recorded.delete(layer);
+      const isWhole = before !== undefined && 'x' in before.feeds;
+      const { vjp, feeds, names, wantsX } = isWhole
+        ? before
+        : await layerPass(this.pass, layer, this.inputs[layer]);
+      if (layer > firstTrained) runtime.weights.frozen?.readAhead(layer - 1);
+      this.inputs.pop();
+      const { into, sums } = targetsOf(this.pass, { layer, names, feeds });
+      if (wantsX) into.d_x = spare as Float32Array;
+      const residuals = before?.residuals ?? {};
+      const results = await vjp.backward({ ...feeds, ...sums }, residuals, upstream, { into });
+      dropout.done(feeds);
+      if (results.d_x !== undefined) [upstream, spare] = [results.d_x, upstream.data];
+    }
+    return upstream;
+  }
+}
+
+/** One layer, forward and back. */
 interface LayerPass {
   readonly feeds: Record<string, HostTensor>;
   readonly vjp: CompiledVjp;
@@ -129,23 +150,15 @@ interface LayerPass {
   readonly wantsX: boolean;
 }
 
-async function layerPass(asked: {
-  model: CausalLM;
-  gradients: Gradients;
-  request: BackwardRequest;
-  dropout: PassDropout;
-  layer: number;
-  x: HostTensor;
-  shared: Record<string, HostTensor>;
-  wantsX: boolean;
-}): Promise<LayerPass> {
-  const { model, gradients, request, layer, wantsX } = asked;
-  const { architecture } = model;
-  const parameters = await model.layerFeeds(layer, 'float32');
-  const feeds = { x: asked.x, ...asked.shared, ...parameters, ...asked.dropout.layer(layer) };
+async function layerPass(pass: Pass, layer: number, x: HostTensor): Promise<LayerPass> {
+  const { runtime, gradients, request, shared, dropout } = pass;
+  const { architecture } = runtime;
+  const wantsX = layer > pass.firstTrained || pass.trainsEmbedding;
+  const parameters = await runtime.weights.layerFeeds(layer, 'float32');
+  const feeds = { x, ...shared, ...parameters, ...dropout.layer(layer) };
   const prefix = architecture.layerPrefix(layer);
   const names = Object.keys(parameters).filter((name) => gradients.byName.has(prefix + name));
-  const vjp = await model.engine.compileVjp({
+  const vjp = await runtime.engine.compileVjp({
     fn: architecture.trainingBlock,
     signature: signatureOf(feeds),
     wrt: wantsX ? ['x', ...names] : names,
@@ -159,29 +172,22 @@ async function layerPass(asked: {
 
 /** Where a layer's gradients go, and what they are added to. */
 function targetsOf(
-  { architecture }: CausalLM,
-  asked: {
-    layer: number;
-    names: readonly string[];
-    feeds: Record<string, HostTensor>;
-    gradients: Gradients;
-    accumulate: boolean;
-  },
+  { runtime, gradients, request }: Pass,
+  { layer, names, feeds }: { layer: number; names: readonly string[]; feeds: Record<string, HostTensor> },
 ): { into: Record<string, Float32Array>; sums: Record<string, HostTensor> } {
-  const prefix = architecture.layerPrefix(asked.layer);
+  const prefix = runtime.architecture.layerPrefix(layer);
   const into: Record<string, Float32Array> = {};
   const sums: Record<string, HostTensor> = {};
-  for (const name of asked.names) {
-    const buffer = asked.gradients.byName.get(prefix + name);
+  for (const name of names) {
+    const buffer = gradients.byName.get(prefix + name);
     if (buffer === undefined) throw new Error(`internal: no gradient buffer for ${prefix}${name}`);
     into[`d_${name}`] = buffer;
-    if (asked.accumulate) sums[`acc_${name}`] = { data: buffer, shape: asked.feeds[name].shape };
+    if (request.accumulate) sums[`acc_${name}`] = { data: buffer, shape: feeds[name].shape };
   }
   return { into, sums };
 }
 
-function firstTrainedLayer(model: CausalLM, gradients: Gradients): number {
-  const { layers, layerPrefix } = model.architecture;
+function firstTrainedLayer({ layers, layerPrefix }: Architecture, gradients: Gradients): number {
   const names = [...gradients.byName.keys()];
   for (let layer = 0; layer < layers; layer++) {
     if (names.some((name) => name.startsWith(layerPrefix(layer)))) return layer;

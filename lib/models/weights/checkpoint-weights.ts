@@ -16,7 +16,7 @@ import { storedName } from '../families/architecture';
 import type { Architecture, LinearModule } from '../families/architecture';
 import { matchStateDict } from '../../checkpoint';
 import type { Checkpoint } from '../../checkpoint';
-import { isWhole } from './coded-feeds';
+import { isWhole } from './coded-weight';
 import { transposed } from './frozen-layers';
 import type { FrozenLayer, FrozenTensor, StoredWeight } from './frozen-layers';
 import { allocateParameters } from './parameters';
@@ -212,7 +212,7 @@ export class CheckpointWeights {
     const companions = new Set([...this.packed].flatMap(companionsOf));
     for (const stored of checkpoint.names) {
       const name = stored.startsWith(prefix) ? stored.slice(prefix.length) : stored;
-      const isBuffer = /\.attn\.(masked_)?bias$|rotary_emb\.inv_freq$/.test(name);
+      const isBuffer = this.architecture.isBuffer(name);
       if (isBuffer || companions.has(stored) || (tiedHead && name === 'lm_head.weight')) continue;
       this.stored.set(name, stored);
       // Packed weights are a list of bytes; their own shape is compared when they are read.

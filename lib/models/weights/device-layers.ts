@@ -6,7 +6,8 @@ import type { DeviceMemory } from '../../engine';
 import { tensorSize } from '../../tensor';
 import type { BitsAndBytesConfig, QuantizedTensor } from '../../quantization';
 import type { HostTensor } from '../../types';
-import { canBeCoded, codedFeeds, codedScales } from './coded-feeds';
+import { weightFeeds } from '../families/linear';
+import { canBeCoded, codedScales, codedWeight } from './coded-weight';
 import { isQuantized, overwrite, restore } from './frozen-layers';
 import type { FrozenLayer, FrozenLayers, FrozenTensor, StoredWeight } from './frozen-layers';
 
@@ -29,14 +30,15 @@ export async function placeOnDevice(device: DeviceMemory, layer: FrozenLayer): P
     if (canBeCoded(tensor)) {
       const codes = await device.store(tensor.packed);
       const scales = await device.store(codedScales(tensor));
-      Object.assign(feeds, codedFeeds(device, name, tensor, { codes, scales }));
+      Object.assign(feeds, weightFeeds(name, codedWeight(device, tensor, { codes, scales })));
       read.set(name, await reader(device, tensor, { codes, scales }));
       continue;
     }
     const values = await device.store(restore(tensor, new Float32Array(tensorSize(tensor))));
-    feeds[`${name}.weight.restored`] = { data: values, shape: tensor.shape };
+    const weight = { data: values, shape: tensor.shape };
+    Object.assign(feeds, weightFeeds(name, { kind: 'restored', weight }));
     if (isQuantized(tensor)) {
-      // In broken blocks, as no real model has it: kept here as well.
+      // Partial blocks (no real model has them) stay on the host as well.
       read.set(name, async () => tensor);
       continue;
     }

@@ -7,6 +7,7 @@ import type { HostTensor } from '../../types';
 import { blockScales, dequantize } from '../../quantization';
 import { tensorSize } from '../../tensor';
 import type { BitsAndBytesConfig, QuantizedTensor } from '../../quantization';
+import type { LinearWeight } from '../families/linear';
 import { bfloat16ToFloat32, float16ToFloat32, float32ToBfloat16, float32ToFloat16 } from '../../checkpoint';
 
 /** A weight as it was stored. */
@@ -100,30 +101,24 @@ export class ResidentLayers implements FrozenLayers {
 export class RestoreBuffers {
   private readonly byModule = new Map<string, Float32Array>();
 
-  /** Block inputs `<module>.weight.restored`, float32 [out, in]; good until the next call. */
-  feeds(layer: FrozenLayer): Record<string, HostTensor> {
-    const feeds: Record<string, HostTensor> = {};
-    for (const [name, tensor] of layer) {
-      const size = tensorSize(tensor);
-      let buffer = this.byModule.get(name);
-      if (buffer?.length !== size) this.byModule.set(name, (buffer = new Float32Array(size)));
-      feeds[`${name}.weight.restored`] = { data: restore(tensor, buffer), shape: tensor.shape };
-    }
-    return feeds;
+  /** A module's weight in float32, [out, in]; good until the same module of another layer is restored. */
+  weight(module: string, tensor: FrozenTensor): LinearWeight<HostTensor> {
+    const size = tensorSize(tensor);
+    let buffer = this.byModule.get(module);
+    if (buffer?.length !== size) this.byModule.set(module, (buffer = new Float32Array(size)));
+    return { kind: 'restored', weight: { data: restore(tensor, buffer), shape: tensor.shape } };
   }
 }
 
-/** Whether a product can read the 4-bit codes themselves: see `linear4bit` of the engine. */
-export function canStayPacked(tensor: FrozenTensor): tensor is QuantizedTensor {
-  return isQuantized(tensor) && tensor.quantType !== 'int8' && tensor.shape[1] % tensor.blockSize === 0;
-}
-
-/** Block inputs of a weight that stays in 4 bits. */
-export function packedFeeds(name: string, tensor: QuantizedTensor): Record<string, HostTensor> {
+/** The weight as it stays in 4 bits, where a product can read its codes: see `linear4bit` of the engine. */
+export function packedWeight(tensor: FrozenTensor): LinearWeight<HostTensor> | undefined {
+  if (!isQuantized(tensor) || tensor.quantType === 'int8') return undefined;
+  if (tensor.shape[1] % tensor.blockSize !== 0) return undefined;
   const scales = blockScales(tensor);
   return {
-    [`${name}.weight.${tensor.quantType}`]: { data: tensor.packed, shape: [tensor.packed.length] },
-    [`${name}.weight.absmax`]: { data: scales, shape: [scales.length] },
+    kind: tensor.quantType,
+    codes: { data: tensor.packed, shape: [tensor.packed.length] },
+    absmax: { data: scales, shape: [scales.length] },
   };
 }
 

@@ -5,15 +5,10 @@
 import { promises as fs } from 'node:fs';
 import path from 'node:path';
 import { readJsonObject, writeFileAtomic } from '../../files';
-import {
-  openCheckpoint,
-  openSafetensors,
-  saveAdapter,
-  savePretrained,
-  storedName,
-  writeSafetensors,
-} from '../../models';
-import type { CausalLM } from '../../models';
+import { openCheckpoint, openSafetensors, writeSafetensors } from '../../checkpoint';
+import { saveAdapter, savePretrained } from '../../pretrained';
+import { storedName } from '../../models';
+import type { CausalLM } from '../../pretrained';
 import { TunebookError } from '../../types';
 import { checkpointFault, draftOf, MANIFEST, sha256 } from './checkpoint-folders';
 import type { Optimizer } from '../optimizers/optimizer-types';

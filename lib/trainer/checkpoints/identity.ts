@@ -2,7 +2,7 @@
  * What makes a run the run that it is: a resumed one has to agree on all of it, or it is another run.
  */
 import { createHash } from 'node:crypto';
-import type { CausalLM } from '../../models';
+import type { CausalLM } from '../../pretrained';
 import type { EncodedExample } from '../../types';
 import type { TrainingValues } from '../arguments/arguments';
 import type { EvaluationData } from '../state/evaluate';
@@ -68,8 +68,9 @@ function dataHash(dataset: readonly EncodedExample[]): string {
  */
 async function baseWeights(model: CausalLM): Promise<string> {
   const hash = createHash('sha256');
-  hash.update(sample(model.parameters.flat));
-  const { frozen, architecture } = model;
+  hash.update(sample(model.weights.parameters.flat));
+  const { architecture, weights } = model;
+  const { frozen } = weights;
   for (const layer of frozen === undefined ? [] : [0, architecture.layers - 1]) {
     for (const tensor of (await frozen?.layer(layer))?.values() ?? [])
       hash.update(sample('bytes' in tensor ? tensor.bytes : tensor.packed));

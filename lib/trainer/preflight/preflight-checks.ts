@@ -5,7 +5,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { promises as fs } from 'node:fs';
 import path from 'node:path';
-import type { CausalLM } from '../../models';
+import type { CausalLM } from '../../pretrained';
 import { messageOf, TunebookError } from '../../types';
 import type { TrainingValues } from '../arguments/arguments';
 
@@ -19,7 +19,7 @@ export function failed(problems: readonly string[]): TunebookError {
  * @throws TunebookError where it is gone or cannot be written, with what is wrong with the output folder
  */
 export async function requireOffloadFolder(run: { model: CausalLM; values: TrainingValues }): Promise<void> {
-  const folder = run.model.frozen?.offloadFolder;
+  const folder = run.model.weights.frozen?.offloadFolder;
   if (folder === undefined) return;
   const stats = await fs.stat(folder).catch(() => undefined);
   const isFolder = stats?.isDirectory() ?? false;

@@ -4,7 +4,7 @@
  * and after it, from what the whole run is expected to take.
  */
 import { availableMemory, peakMemoryBytes } from '../../models';
-import type { CausalLM } from '../../models';
+import type { CausalLM } from '../../pretrained';
 import type { EncodedExample } from '../../types';
 import type { TrainingValues } from '../arguments/arguments';
 
@@ -140,6 +140,8 @@ function ways(run: { shape: readonly [number, number]; values: TrainingValues; m
     'shorter examples',
     ...(values.optim === 'adamw' ? ["optim: 'adamw_8bit' or 'adafactor'"] : []),
     ...(model.adapter === undefined ? ['a LoRA adapter on a model in 4 bits (loadIn4bit)'] : []),
-    ...(model.adapter !== undefined && model.frozen === undefined ? ['a model in 4 bits (loadIn4bit)'] : []),
+    ...(model.adapter !== undefined && model.weights.frozen === undefined
+      ? ['a model in 4 bits (loadIn4bit)']
+      : []),
   ];
 }

@@ -5,8 +5,10 @@
 import { promises as fs } from 'node:fs';
 import path from 'node:path';
 import type { DataCollator } from '../../dataset';
-import { forwardBackward, peakMemoryBytes, withReloaded } from '../../models';
-import type { CausalLM, Gradients } from '../../models';
+import { forwardBackward, peakMemoryBytes } from '../../models';
+import { withReloaded } from '../../pretrained';
+import type { CausalLM } from '../../pretrained';
+import type { Gradients } from '../../models';
 import type { EncodedExample } from '../../types';
 import type { TrainingValues } from '../arguments/arguments';
 import { CallbackList } from '../state/callbacks';
@@ -137,7 +139,7 @@ async function staticProblems(
   const problems = [await folderFault('outputDir', outputDir)];
   const stateBytes = optimizerStateBytes(optimizer);
   const weightBytes =
-    model.adapter === undefined ? model.parameters.flat.byteLength : gradients.flat.byteLength;
+    model.adapter === undefined ? model.weights.parameters.flat.byteLength : gradients.flat.byteLength;
   problems.push(
     diskFault({
       ...{ folder: outputDir, bytes: weightBytes + stateBytes, values },

@@ -3,7 +3,7 @@
  */
 import type { DataCollator } from '../../dataset';
 import { batchLoss, countLabels } from '../../models';
-import type { CausalLM } from '../../models';
+import type { CausalLM } from '../../pretrained';
 import { TunebookError } from '../../types';
 import type { EncodedExample } from '../../types';
 

@@ -1,7 +1,8 @@
 /**
  * The optimizer that a run's arguments ask for, on a model's trainable parameters.
  */
-import type { CausalLM, Gradients } from '../../models';
+import type { CausalLM } from '../../pretrained';
+import type { Gradients } from '../../models';
 import type { TrainingValues } from '../arguments/arguments';
 import { createOptimizer } from '../optimizers/optimizers';
 import type { Optimizer } from '../optimizers/optimizer-types';

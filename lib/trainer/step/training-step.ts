@@ -3,7 +3,8 @@
  */
 import type { DataCollator } from '../../dataset';
 import { countLabels, forwardBackward } from '../../models';
-import type { CausalLM, Gradients } from '../../models';
+import type { CausalLM } from '../../pretrained';
+import type { Gradients } from '../../models';
 import { messageOf, TunebookError } from '../../types';
 import type { Batch, EncodedExample } from '../../types';
 import type { TrainingValues } from '../arguments/arguments';

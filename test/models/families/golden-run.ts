@@ -1,7 +1,9 @@
 /** What the tests of models against golden values share: the batch, gradients by name, training. */
 import assert from 'node:assert/strict';
 import { allocateGradients, countLabels, forwardBackward } from '../../../lib/models';
-import type { CausalLM, Gradients, SafetensorsFile } from '../../../lib/models';
+import type { CausalLM } from '../../../lib/pretrained';
+import type { Gradients } from '../../../lib/models';
+import type { SafetensorsFile } from '../../../lib/checkpoint';
 import { createOptimizer } from '../../../lib/trainer';
 import type { Batch } from '../../../lib/types';
 

@@ -9,15 +9,12 @@ import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { createEngine } from '../../../lib/engine';
 import type { EngineOptions } from '../../../lib/engine';
-import {
-  allocateGradients,
-  AutoModelForCausalLM,
-  countLabels,
-  forwardBackward,
-  loadAdapter,
-  openSafetensors,
-} from '../../../lib/models';
-import type { CausalLM, Gradients, SafetensorsFile } from '../../../lib/models';
+import { allocateGradients, countLabels, forwardBackward } from '../../../lib/models';
+import { AutoModelForCausalLM, loadAdapter } from '../../../lib/pretrained';
+import { openSafetensors } from '../../../lib/checkpoint';
+import type { CausalLM } from '../../../lib/pretrained';
+import type { Gradients } from '../../../lib/models';
+import type { SafetensorsFile } from '../../../lib/checkpoint';
 import { assertClose } from '../../support/assert-close';
 import { assertGradients, goldenBatch } from './golden-run';
 import type { GoldenRun } from './golden-run';

@@ -9,14 +9,14 @@ import { generate } from '../../../lib/generation';
 import {
   allocateGradients,
   architectureOf,
-  AutoModelForCausalLM,
   countParameters,
   forwardBackward,
-  loadAdapter,
-  openSafetensors,
   storedName,
 } from '../../../lib/models';
-import type { CausalLM, SafetensorsFile } from '../../../lib/models';
+import { AutoModelForCausalLM, loadAdapter } from '../../../lib/pretrained';
+import { openSafetensors } from '../../../lib/checkpoint';
+import type { CausalLM } from '../../../lib/pretrained';
+import type { SafetensorsFile } from '../../../lib/checkpoint';
 import { TunebookError } from '../../../lib/types';
 import { assertClose } from '../../support/assert-close';
 import { normal } from '../../engine/kernels/kernel-case';
@@ -65,7 +65,7 @@ describe('mistral', () => {
     const config = { ...windowed.config, sliding_window: null };
     const model = await AutoModelForCausalLM.fromConfig(config);
     t.after(() => Promise.all([windowed.dispose(), model.dispose()]));
-    model.parameters.flat.set(windowed.parameters.flat);
+    model.weights.parameters.flat.set(windowed.weights.parameters.flat);
     const { logits } = await model.forward(golden);
     assertClose(logits.data, await values.read('noWindow.logits'), { absolute: 1e-4, relative: 0 }, 'logits');
   });

@@ -8,14 +8,13 @@ import {
   AutoModelForCausalLM,
   getPeftModel,
   loadAdapter,
-  LoraConfig,
   mergeAndUnload,
-  openSafetensors,
   saveAdapter,
   savePretrained,
-  writeSafetensors,
-} from '../../../lib/models';
-import type { CausalLM } from '../../../lib/models';
+} from '../../../lib/pretrained';
+import { LoraConfig } from '../../../lib/models';
+import { openSafetensors, writeSafetensors } from '../../../lib/checkpoint';
+import type { CausalLM } from '../../../lib/pretrained';
 import type { EngineOptions } from '../../../lib/engine';
 import { assertClose } from '../../support/assert-close';
 import { GOLDEN, golden, lossAndGradients, loadGolden } from '../families/gpt2-suite';
@@ -51,25 +50,27 @@ describe('lora on gpt2', () => {
 
   it('a new adapter has a gradient in B alone, and the base stays as it is', async (t) => {
     const model = getPeftModel(await base(t), new LoraConfig({ r: 4 }));
-    const weights = model.parameters.flat.slice();
+    const weights = model.weights.parameters.flat.slice();
     const { gradients } = await lossAndGradients(model);
     for (const [name, values] of gradients.byName) {
       const isZero = values.every((value) => value === 0);
       assert.equal(isZero, name.endsWith('lora_A'), name);
     }
-    assert.deepEqual(model.parameters.flat, weights);
+    assert.deepEqual(model.weights.parameters.flat, weights);
   });
 
   it('merged equals unmerged within 1e-5', async (t) => {
     const model = await loadAdapter(await base(t), ADAPTER);
     const [plain, adapted] = [await logits(await base(t)), await logits(model)];
     assert.ok(adapted.some((value, i) => Math.abs(value - plain[i]) > 0.1));
-    const before = new Map([...model.parameters.byName].map(([name, { data }]) => [name, data.slice()]));
+    const before = new Map(
+      [...model.weights.parameters.byName].map(([name, { data }]) => [name, data.slice()]),
+    );
     mergeAndUnload(model);
     assert.equal(model.adapter, undefined);
     assertClose(await logits(model), adapted, { absolute: 1e-5, relative: 0 }, 'logits');
     for (const [name, values] of before) {
-      const isSame = model.parameter(name).data.every((value, i) => value === values[i]);
+      const isSame = model.weights.parameter(name).data.every((value, i) => value === values[i]);
       assert.equal(isSame, !name.endsWith('attn.c_attn.weight'), name);
     }
   });

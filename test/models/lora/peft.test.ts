@@ -6,20 +6,24 @@ import { after, before, describe, it } from 'node:test';
 import {
   allocateGradients,
   architectureOf,
-  AutoModelForCausalLM,
   countLabels,
   forwardBackward,
-  getPeftModel,
-  loadAdapter,
   LoraConfig,
-  mergeAndUnload,
   mistral,
-  openSafetensors,
-  PeftModel,
-  saveAdapter,
   trainableSummary,
 } from '../../../lib/models';
-import type { CausalLM, LoraOptions, SafetensorsFile } from '../../../lib/models';
+import {
+  AutoModelForCausalLM,
+  getPeftModel,
+  loadAdapter,
+  mergeAndUnload,
+  PeftModel,
+  saveAdapter,
+} from '../../../lib/pretrained';
+import { openSafetensors } from '../../../lib/checkpoint';
+import type { CausalLM } from '../../../lib/pretrained';
+import type { LoraOptions } from '../../../lib/models';
+import type { SafetensorsFile } from '../../../lib/checkpoint';
 import { TunebookError } from '../../../lib/types';
 import { assertClose } from '../../support/assert-close';
 import { adamLosses, assertGradients, goldenBatch } from '../families/golden-run';

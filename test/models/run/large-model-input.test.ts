@@ -8,11 +8,11 @@ import {
   AutoModelForCausalLM,
   getPeftModel,
   loadAdapter,
-  LoraConfig,
   saveAdapter,
   savePretrained,
-} from '../../../lib/models';
-import type { FromPretrainedOptions } from '../../../lib/models';
+} from '../../../lib/pretrained';
+import { LoraConfig } from '../../../lib/models';
+import type { FromPretrainedOptions } from '../../../lib/pretrained';
 import { BitsAndBytesConfig } from '../../../lib/quantization';
 import { TunebookError } from '../../../lib/types';
 import { temporaryFolder } from '../../support/temporary-folder';

@@ -2,15 +2,9 @@
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import type { TestContext } from 'node:test';
-import {
-  allocateGradients,
-  AutoModelForCausalLM,
-  forwardBackward,
-  getPeftModel,
-  LoraConfig,
-  savePretrained,
-} from '../../../lib/models';
-import type { CausalLM } from '../../../lib/models';
+import { allocateGradients, forwardBackward, LoraConfig } from '../../../lib/models';
+import { AutoModelForCausalLM, getPeftModel, savePretrained } from '../../../lib/pretrained';
+import type { CausalLM } from '../../../lib/pretrained';
 import { BitsAndBytesConfig } from '../../../lib/quantization';
 import type { Batch } from '../../../lib/types';
 import { assertClose } from '../../support/assert-close';

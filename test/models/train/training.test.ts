@@ -1,14 +1,10 @@
 /** Gradients of whole batches: accumulated ones, checkpointed ones, with dropout, in packed rows. */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import {
-  allocateGradients,
-  AutoModelForCausalLM,
-  batchLoss,
-  countLabels,
-  forwardBackward,
-} from '../../../lib/models';
-import type { CausalLM, Gradients } from '../../../lib/models';
+import { allocateGradients, batchLoss, countLabels, forwardBackward } from '../../../lib/models';
+import { AutoModelForCausalLM } from '../../../lib/pretrained';
+import type { CausalLM } from '../../../lib/pretrained';
+import type { Gradients } from '../../../lib/models';
 import type { Batch } from '../../../lib/types';
 import { assertClose } from '../../support/assert-close';
 import { batch, golden, lossAndGradients, loadGolden } from '../families/gpt2-suite';

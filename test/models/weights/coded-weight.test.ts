@@ -4,7 +4,8 @@ import { it } from 'node:test';
 import { createEngine, linear, restoreCoded, signatureOf } from '../../../lib/engine';
 import type { DeviceMemory, TensorFunction } from '../../../lib/engine';
 
-import { canBeCoded, codedFeeds } from '../../../lib/models/weights/coded-feeds';
+import { weightFeeds } from '../../../lib/models/families/linear';
+import { canBeCoded, codedWeight } from '../../../lib/models/weights/coded-weight';
 import { dequantize, quantize } from '../../../lib/quantization';
 import { assertClose } from '../../support/assert-close';
 import { normal } from '../../engine/kernels/kernel-case';
@@ -25,12 +26,12 @@ for (const [quantType, blockSize, doubleQuant] of [
       const weight = quantize(values, { quantType, blockSize, doubleQuant, shape: [N, K] });
       assert.ok(canBeCoded(weight));
       const device = { keep: () => undefined } as unknown as DeviceMemory;
-      const feeds = { x: normal([T, K], 2), ...codedFeeds(device, 'm', weight) };
+      const feeds = { x: normal([T, K], 2), ...weightFeeds('m', codedWeight(device, weight)) };
       const fn: TensorFunction = ({ x, ...m }) => {
         const coded = {
-          codes: m['m.weight.codes'],
-          table: m['m.weight.table'],
-          scales: m['m.weight.scales'],
+          codes: m['m.weight.coded.codes'],
+          table: m['m.weight.coded.table'],
+          scales: m['m.weight.coded.scales'],
         };
         const restored = restoreCoded(coded, N);
         return { restored, y: linear(x, restored, undefined, { transposeWeight: true }) };

@@ -4,8 +4,10 @@ import { promises as fs } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
-import { AutoModelForCausalLM, openSafetensors, savePretrained, writeSafetensors } from '../../../lib/models';
-import type { CausalLM, TensorSource } from '../../../lib/models';
+import { AutoModelForCausalLM, savePretrained } from '../../../lib/pretrained';
+import { openSafetensors, writeSafetensors } from '../../../lib/checkpoint';
+import type { CausalLM } from '../../../lib/pretrained';
+import type { TensorSource } from '../../../lib/checkpoint';
 import { TunebookError } from '../../../lib/types';
 import { GOLDEN, golden, loadGolden } from '../families/gpt2-suite';
 import { temporaryFolder } from '../../support/temporary-folder';
@@ -33,17 +35,17 @@ const load = (folder: string): Promise<CausalLM> =>
 /** Loads the folder and compares every weight with the golden model's, bit by bit. */
 async function assertGolden(folder: string): Promise<void> {
   const [wanted, got] = [await loadGolden(), await load(folder)];
-  assert.equal(got.parameters.flat.length, golden.numParameters);
-  assert.deepEqual([...got.parameters.byName.keys()], [...wanted.parameters.byName.keys()]);
-  for (const [name, { data }] of wanted.parameters.byName)
-    assert.deepEqual(got.parameter(name).data, data, name);
+  assert.equal(got.weights.parameters.flat.length, golden.numParameters);
+  assert.deepEqual([...got.weights.parameters.byName.keys()], [...wanted.weights.parameters.byName.keys()]);
+  for (const [name, { data }] of wanted.weights.parameters.byName)
+    assert.deepEqual(got.weights.parameter(name).data, data, name);
 }
 
 describe('gpt2 checkpoints', () => {
   it('reads each tensor to its place', async () => {
     const model = await loadGolden();
     const file = await openSafetensors(path.join(GOLDEN, 'model', 'model.safetensors'));
-    for (const [name, { data, shape }] of model.parameters.byName) {
+    for (const [name, { data, shape }] of model.weights.parameters.byName) {
       assert.deepEqual(file.info(`transformer.${name}`).shape, shape, name);
       assert.deepEqual(data, await file.read(`transformer.${name}`), name);
     }
@@ -108,14 +110,14 @@ describe('gpt2 checkpoints', () => {
       await file.close();
       const rounded = await load(folder);
       let changes = 0;
-      model.parameters.flat.forEach((value, i) => {
-        const got = rounded.parameters.flat[i];
+      model.weights.parameters.flat.forEach((value, i) => {
+        const got = rounded.weights.parameters.flat[i];
         // F16 has no normal numbers under 2^-14; there its last place is 2^-24.
         const most = Math.max(Math.abs(value) * unit, dtype === 'F16' ? 2 ** -25 : 0);
         assert.ok(Math.abs(got - value) <= most, `${value} became ${got}`);
         if (got !== value) changes++;
       });
-      assert.ok(changes > model.parameters.flat.length / 2);
+      assert.ok(changes > model.weights.parameters.flat.length / 2);
       const { loss } = await rounded.forward(golden);
       assert.ok(Math.abs((loss ?? NaN) - 6.3007) < 0.05, `loss ${loss}`);
     });

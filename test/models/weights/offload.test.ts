@@ -7,18 +7,21 @@ import type { TestContext } from 'node:test';
 import { generate } from '../../../lib/generation';
 import {
   allocateGradients,
-  AutoModelForCausalLM,
   countLabels,
   devicePlanTable,
   forwardBackward,
+  LoraConfig,
+  planDevices,
+} from '../../../lib/models';
+import {
+  AutoModelForCausalLM,
   getPeftModel,
   loadAdapter,
-  LoraConfig,
   mergeAndUnload,
-  planDevices,
   savePretrained,
-} from '../../../lib/models';
-import type { CausalLM, DevicePlan, DevicePlanRequest, FromPretrainedOptions } from '../../../lib/models';
+} from '../../../lib/pretrained';
+import type { CausalLM, FromPretrainedOptions } from '../../../lib/pretrained';
+import type { DevicePlan, DevicePlanRequest } from '../../../lib/models';
 import { BitsAndBytesConfig } from '../../../lib/quantization';
 import { TunebookError } from '../../../lib/types';
 import { goldenBatch } from '../families/golden-run';

@@ -6,16 +6,10 @@ import assert from 'node:assert/strict';
 import path from 'node:path';
 import { it } from 'node:test';
 import { generate } from '../../../lib/generation';
-import {
-  allocateGradients,
-  AutoModelForCausalLM,
-  countLabels,
-  forwardBackward,
-  getPeftModel,
-  LoraConfig,
-  savePretrained,
-} from '../../../lib/models';
-import type { CausalLM, DevicePlan, FromPretrainedOptions } from '../../../lib/models';
+import { allocateGradients, countLabels, forwardBackward, LoraConfig } from '../../../lib/models';
+import { AutoModelForCausalLM, getPeftModel, savePretrained } from '../../../lib/pretrained';
+import type { CausalLM, FromPretrainedOptions } from '../../../lib/pretrained';
+import type { DevicePlan } from '../../../lib/models';
 import { BitsAndBytesConfig } from '../../../lib/quantization';
 import { assertClose } from '../../support/assert-close';
 import { goldenBatch } from '../families/golden-run';
@@ -129,14 +123,14 @@ for (const [what, quantizationConfig, gpuLayer, sources] of [
     );
 
     // What comes back from the GPU is what went there.
-    placed.removeAdapters();
+    placed.weights.adapters.clear();
     await placed.savePretrained(saved);
-    onCpu.removeAdapters();
+    onCpu.weights.adapters.clear();
     const again = await AutoModelForCausalLM.fromPretrained(saved, { engine: { threads: 1 } });
     t.after(() => again.dispose());
     assert.deepEqual(await again.forward({ inputIds: [ids] }), await onCpu.forward({ inputIds: [ids] }));
     // A head that is changed is the one that counts.
-    placed.setParameter('lm_head.weight', new Float32Array(60 * 64));
+    placed.weights.setParameter('lm_head.weight', new Float32Array(60 * 64));
     assert.ok((await placed.forward({ inputIds: [[3, 1]] })).logits.data.every((logit) => logit === 0));
     assert.throws(() => getPeftModel(placed, new LoraConfig({ useDora: true })), /layer 0.*on the GPU/s);
   });

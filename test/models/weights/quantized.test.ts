@@ -5,19 +5,17 @@ import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { createEngine, linear4bit } from '../../../lib/engine';
 import { generate } from '../../../lib/generation';
+import { allocateGradients, countLabels, forwardBackward, LoraConfig } from '../../../lib/models';
 import {
-  allocateGradients,
   AutoModelForCausalLM,
-  countLabels,
-  forwardBackward,
   getPeftModel,
   loadAdapter,
-  LoraConfig,
   mergeAndUnload,
-  openSafetensors,
   savePretrained,
-} from '../../../lib/models';
-import type { CausalLM, SafetensorsFile } from '../../../lib/models';
+} from '../../../lib/pretrained';
+import { openSafetensors } from '../../../lib/checkpoint';
+import type { CausalLM } from '../../../lib/pretrained';
+import type { SafetensorsFile } from '../../../lib/checkpoint';
 import { Trainer, TrainingArguments } from '../../../lib/trainer';
 import { BitsAndBytesConfig, blockScales, dequantize, quantize } from '../../../lib/quantization';
 import { TunebookError } from '../../../lib/types';
@@ -69,7 +67,7 @@ for (const [name, load] of [
       t.after(() => model.dispose());
       assert.equal(model.numParameters(), golden.numParameters);
       assert.equal(model.isQuantized, true);
-      assert.equal(model.parameters.byName.has('layers.0.self_attn.q_proj.weight'), false);
+      assert.equal(model.weights.parameters.byName.has('layers.0.self_attn.q_proj.weight'), false);
       assertClose(
         await logitsOf(model),
         await values.read('nf4.logits'),
@@ -144,7 +142,7 @@ describe('other ways to keep weights', () => {
       t.after(() => Promise.all([model.dispose(), plain.dispose()]));
       const before = await logitsOf(plain);
       const skipsFirst = 'llmInt8SkipModules' in options;
-      for (const [name, parameter] of plain.parameters.byName) {
+      for (const [name, parameter] of plain.weights.parameters.byName) {
         if (!name.endsWith('_proj.weight') || (skipsFirst && name.startsWith('layers.0.'))) continue;
         parameter.data.set(
           dequantize(quantize(parameter.data, quantizationConfig.quantizeOptions(parameter.shape))),
@@ -170,7 +168,7 @@ describe('other ways to keep weights', () => {
     ]);
     t.after(() => Promise.all([plain, half, full].map((model) => model.dispose())));
     assert.equal(half.isQuantized, false);
-    assert.ok(half.parameters.flat.length < full.parameters.flat.length / 2);
+    assert.ok(half.weights.parameters.flat.length < full.weights.parameters.flat.length / 2);
     assertClose(await logitsOf(half), await logitsOf(full), { absolute: 1e-5, relative: 0 }, 'logits');
     for (const model of [half, full]) mergeAndUnload(await loadAdapter(model, path.join(FOLDER, 'adapter')));
     const wanted = await logitsOf(full);
@@ -189,7 +187,7 @@ describe('other ways to keep weights', () => {
     t.after(() => Promise.all([model.dispose(), plain.dispose()]));
     for (const module of plain.architecture.modules) {
       for (let layer = 0; layer < plain.architecture.layers; layer++) {
-        plain.changeLinearWeight(layer, module, (weight) => {
+        plain.weights.changeLinearWeight(layer, module, (weight) => {
           weight.set(dequantize(quantize(weight, nf4.quantizeOptions([module.outSize, module.inSize]))));
         });
       }
@@ -340,9 +338,9 @@ describe('linear4bit', () => {
       AutoModelForCausalLM.fromPretrained(folder, { quantizationConfig: nf4, engine: { kind: 'eager' } }),
     ]);
     t.after(() => Promise.all([plain, packed, eager].map((model) => model.dispose())));
-    const feeds = await packed.layerFeeds(0);
-    assert.ok('mlp.up_proj.weight.nf4' in feeds && !('mlp.up_proj.weight.restored' in feeds));
-    assert.ok('mlp.up_proj.weight.restored' in (await eager.layerFeeds(0)));
+    const feeds = await packed.weights.layerFeeds(0);
+    assert.ok('mlp.up_proj.weight.nf4.codes' in feeds && !('mlp.up_proj.weight.restored.weight' in feeds));
+    assert.ok('mlp.up_proj.weight.restored.weight' in (await eager.weights.layerFeeds(0)));
     const wanted = await logitsOf(eager);
     assertClose(await logitsOf(packed), wanted, { absolute: 2e-4, relative: 1e-4 }, 'logits');
     assert.notDeepEqual(await logitsOf(plain), wanted);
@@ -363,10 +361,10 @@ describe('token embedding and head of 16 bits beside frozen weights', () => {
       const saved = await AutoModelForCausalLM.fromPretrained(again);
       t.after(() => Promise.all([made, half, full, saved].map((model) => model.dispose())));
       assert.equal(half.numParameters(), made.numParameters());
-      assert.equal(half.parameters.byName.has('embed_tokens.weight'), false);
+      assert.equal(half.weights.parameters.byName.has('embed_tokens.weight'), false);
       for (const module of full.architecture.modules) {
         for (const layer of [0, 1]) {
-          full.changeLinearWeight(layer, module, (weight) => {
+          full.weights.changeLinearWeight(layer, module, (weight) => {
             weight.set(dequantize(quantize(weight, nf4.quantizeOptions([module.outSize, module.inSize]))));
           });
         }

@@ -7,8 +7,9 @@ import os from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
 import { createDataCollator } from '../../../lib/dataset';
-import { getPeftModel, LoraConfig } from '../../../lib/models';
-import type { CausalLM } from '../../../lib/models';
+import { getPeftModel } from '../../../lib/pretrained';
+import { LoraConfig } from '../../../lib/models';
+import type { CausalLM } from '../../../lib/pretrained';
 import { checkpointFault, listCheckpoints, Trainer, TrainingArguments } from '../../../lib/trainer';
 import type { EvaluationData, TrainerCallback, TrainerControl, TrainingOptions } from '../../../lib/trainer';
 import type { EncodedExample } from '../../../lib/types';
@@ -256,7 +257,7 @@ test('other evaluation data is another run: its best model is', async () => {
 test('another base model under the same adapter is noticed', async () => {
   const lora = async (change: number): Promise<CausalLM> => {
     const model = await smallModel();
-    model.parameters.flat[0] += change;
+    model.weights.parameters.flat[0] += change;
     return getPeftModel(model, new LoraConfig({ r: 2, seed: 5 }));
   };
   const options = { maxSteps: 1, saveStrategy: 'steps', saveSteps: 1, outputDir: folder() } as const;
@@ -305,7 +306,8 @@ test("weights that an update made infinite do not take a good checkpoint's place
   const options = { outputDir, maxSteps: 6, saveStrategy: 'steps', saveSteps: 1, saveTotalLimit: 1 } as const;
   const model = await smallModel();
   const overflow: TrainerCallback = {
-    onOptimizerStep: ({ state }) => void (state.globalStep === 2 && (model.parameters.flat[5] = Infinity)),
+    onOptimizerStep: ({ state }) =>
+      void (state.globalStep === 2 && (model.weights.parameters.flat[5] = Infinity)),
   };
   const trainer = await make(options, { model, callbacks: [overflow] });
   await assert.rejects(

@@ -125,7 +125,7 @@ test('packing: what does not fit is refused, and a bad step names the examples i
   await assert.rejects(make({ maxLength: 10 }), /at most 10 tokens, got \d+ in example/);
   assert.throws(() => new TrainingArguments({ outputDir: 'x', maxLength: 16 }), /expected packing/);
   const model = await smallModel();
-  model.parameter('ln_f.bias').data[0] = Number.NaN;
+  model.weights.parameter('ln_f.bias').data[0] = Number.NaN;
   const options = { packing: true, perDeviceTrainBatchSize: 4 };
   await assert.rejects(short(options, { model }), (error: Error) => {
     const named = /training examples ([\d, ]+)\)/.exec(error.message)?.[1].split(', ').map(Number) ?? [];

@@ -7,7 +7,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
-import type { CausalLM } from '../../../lib/models';
+import type { CausalLM } from '../../../lib/pretrained';
 import { OPTIMIZERS, preflightRows, Trainer, TrainingArguments } from '../../../lib/trainer';
 import type { TrainerCallback, TrainingOptions } from '../../../lib/trainer';
 import { examples, run, smallModel } from '../small-model';

@@ -8,7 +8,8 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
-import { getPeftModel, LoraConfig } from '../../../lib/models';
+import { getPeftModel } from '../../../lib/pretrained';
+import { LoraConfig } from '../../../lib/models';
 import { checkpointFault } from '../../../lib/trainer';
 import { examples, run, smallModel } from '../small-model';
 

@@ -81,10 +81,10 @@ test('a finite loss with gradients that are not: the weights stay, the examples 
   const outputDir = folder();
   const model = await smallModel();
   // Logits as they were, but the embedding's gradient is 1e20 times larger, and its square infinite.
-  model.parameter('ln_f.weight').data.fill(1e20);
-  const embedding = model.parameter('wte.weight').data;
+  model.weights.parameter('ln_f.weight').data.fill(1e20);
+  const embedding = model.weights.parameter('wte.weight').data;
   for (let i = 0; i < embedding.length; i++) embedding[i] *= 1e-20;
-  const before = model.parameters.flat.slice();
+  const before = model.weights.parameters.flat.slice();
   const options = { outputDir, maxSteps: 2, perDeviceTrainBatchSize: 2, saveStrategy: 'steps' } as const;
   await assert.rejects(run(options, { model, data: examples.slice(0, 2) }), (error: Error) => {
     const named = /got Infinity at step 1 \(training examples (\d), (\d)\)/.exec(error.message)?.slice(1);
@@ -92,7 +92,7 @@ test('a finite loss with gradients that are not: the weights stay, the examples 
     assert.match(error.message, /finite gradient norm.*There is no checkpoint yet/);
     return true;
   });
-  assert.deepEqual(model.parameters.flat, before);
+  assert.deepEqual(model.weights.parameters.flat, before);
   assert.deepEqual(await listCheckpoints(outputDir), []);
 });
 
@@ -101,7 +101,7 @@ test('a loss that is not finite names the examples of its step and of no other',
   const model = await smallModel();
   const poison: TrainerCallback = {
     onSave: ({ state }) => {
-      if (state.globalStep === 2) model.parameter('ln_f.bias').data[0] = Number.NaN;
+      if (state.globalStep === 2) model.weights.parameter('ln_f.bias').data[0] = Number.NaN;
     },
   };
   const seen: string[] = [];

@@ -3,7 +3,8 @@
  * taken again, and not be seen. Prints a HungryEnd in JSON.
  */
 import { spawnSync } from 'node:child_process';
-import { AutoModelForCausalLM, peakMemoryBytes } from '../../../lib/models';
+import { AutoModelForCausalLM } from '../../../lib/pretrained';
+import { peakMemoryBytes } from '../../../lib/models';
 import { Trainer, TrainingArguments } from '../../../lib/trainer';
 
 export const HUNGRY_TOKENS = 512;

@@ -2,8 +2,9 @@
  * A small Mistral in 4 bits whose last layers lie on disk, with a LoRA adapter: what the preflight's look at the offload
  * folder is tested on.
  */
-import { AutoModelForCausalLM, getPeftModel, LoraConfig, savePretrained } from '../../../lib/models';
-import type { CausalLM } from '../../../lib/models';
+import { AutoModelForCausalLM, getPeftModel, savePretrained } from '../../../lib/pretrained';
+import { LoraConfig } from '../../../lib/models';
+import type { CausalLM } from '../../../lib/pretrained';
 import { BitsAndBytesConfig } from '../../../lib/quantization';
 
 const CONFIG = {

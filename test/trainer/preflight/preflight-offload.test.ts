@@ -35,7 +35,7 @@ async function make(t: TestContext): Promise<Case> {
   const offloadFolder = folder();
   const model = await loadOffloaded({ ...saved, offloadFolder });
   t.after(() => model.dispose());
-  assert.equal(model.frozen?.offloadFolder, offloadFolder);
+  assert.equal(model.weights.frozen?.offloadFolder, offloadFolder);
   const reports: PreflightReport[] = [];
   const trainer = new Trainer({
     model,

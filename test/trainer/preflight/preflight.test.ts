@@ -7,8 +7,9 @@ import os from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
 import { createDataCollator } from '../../../lib/dataset';
-import { AutoModelForCausalLM, getPeftModel, LoraConfig } from '../../../lib/models';
-import type { CausalLM } from '../../../lib/models';
+import { AutoModelForCausalLM, getPeftModel } from '../../../lib/pretrained';
+import { LoraConfig } from '../../../lib/models';
+import type { CausalLM } from '../../../lib/pretrained';
 import { preflightText, Trainer, TrainingArguments } from '../../../lib/trainer';
 import type { PreflightReport, TrainerCallback, TrainingOptions } from '../../../lib/trainer';
 import type { EncodedExample } from '../../../lib/types';
@@ -78,9 +79,9 @@ for (const kind of ['full', 'LoRA'] as const) {
 test('a preflight by itself changes nothing, and train does not repeat it', async () => {
   const reports: PreflightReport[] = [];
   const trainer = await make({}, { callbacks: [{ onPreflight: ({ report }) => void reports.push(report) }] });
-  const before = trainer.model.parameters.flat.slice();
+  const before = trainer.model.weights.parameters.flat.slice();
   await trainer.preflight();
-  assert.deepEqual(trainer.model.parameters.flat, before);
+  assert.deepEqual(trainer.model.weights.parameters.flat, before);
   await trainer.train();
   assert.equal(reports.length, 1);
 });
@@ -140,11 +141,11 @@ test('a checkpoint that does not load back to the same logits stops the run', as
   const { model } = trainer;
   // A weight that is written under a name that loading does not take its values from.
   const { architecture } = model;
-  const parameter = model.parameter('h.0.mlp.c_fc.bias');
+  const parameter = model.weights.parameter('h.0.mlp.c_fc.bias');
   const turned = { ...parameter, data: parameter.data.slice().fill(3) };
-  (model.parameters.byName as Map<string, typeof parameter>).set(parameter.name, turned);
-  const real = model.feed.bind(model);
-  model.feed = (name) =>
+  (model.weights.parameters.byName as Map<string, typeof parameter>).set(parameter.name, turned);
+  const real = model.weights.feed.bind(model);
+  model.weights.feed = (name) =>
     name === parameter.name ? { data: parameter.data, shape: parameter.shape } : real(name);
   assert.ok(architecture.parameters.length > 0);
   await assert.rejects(trainer.train(), /checkpoint: it loads back to other logits \(by up to /);
@@ -208,7 +209,7 @@ test('a disk without room for the checkpoints, with what to set', async () => {
     assert.ok(need > free && Math.abs(need / (bytes * (1e12 + 1)) - 1) < 1e-9, error.message);
     // That many and the one that is being written fit.
     assert.ok((limit + 1) * bytes <= free && (limit + 2) * bytes > free, error.message);
-    assert.ok(bytes > 12 * trainer.model.parameters.flat.length - 1);
+    assert.ok(bytes > 12 * trainer.model.weights.parameters.flat.length - 1);
     return true;
   });
   const { timeMs } = await (await make({ ...many, saveTotalLimit: 2 })).preflight();

@@ -7,6 +7,7 @@ import { blockScales } from '../../quantization';
 import { tensorSize } from '../../tensor';
 import type { QuantizedTensor } from '../../quantization';
 import type { HostTensor } from '../../types';
+import type { LinearWeight } from '../families/linear';
 import { isQuantized } from './frozen-layers';
 import type { FrozenTensor } from './frozen-layers';
 
@@ -34,21 +35,22 @@ export function codedScales(tensor: QuantizedTensor): Float32Array {
  * @param device keeps what each byte stands for
  * @param arrays codes and scales where they are not the tensor's own: names of arrays on it
  */
-export function codedFeeds(
+export function codedWeight(
   device: DeviceMemory,
-  name: string,
   tensor: QuantizedTensor,
   arrays: { readonly codes: Uint8Array; readonly scales: Float32Array } = {
     codes: tensor.packed,
     scales: codedScales(tensor),
   },
-): Record<string, HostTensor> {
+): LinearWeight<HostTensor> {
   const table = tableOf(tensor);
   device.keep([table.data]);
+  const { codes, scales } = arrays;
   return {
-    [`${name}.weight.codes`]: { data: arrays.codes, shape: [arrays.codes.length] },
-    [`${name}.weight.scales`]: { data: arrays.scales, shape: [arrays.scales.length] },
-    [`${name}.weight.table`]: table,
+    kind: 'coded',
+    codes: { data: codes, shape: [codes.length] },
+    scales: { data: scales, shape: [scales.length] },
+    table,
   };
 }
 

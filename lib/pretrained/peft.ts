@@ -3,9 +3,8 @@
  */
 import { TunebookError } from '../types';
 import { loadAdapter } from './adapter-files';
-import type { CausalLM } from './run/causal-lm';
-import { LoraAdapter } from './lora/lora';
-import type { LoraConfig } from './lora/lora-config';
+import { LoraAdapter } from '../models';
+import type { HasRuntime, LoraConfig } from '../models';
 
 export interface PeftModelOptions {
   /** Name of the adapter on the model; 'default' where left out. */
@@ -17,8 +16,14 @@ export interface PeftModelOptions {
  * of the same name is replaced, others stay.
  * @throws TunebookError where the configuration names what the model does not have
  */
-export function getPeftModel(model: CausalLM, config: LoraConfig, options: PeftModelOptions = {}): CausalLM {
-  model.addAdapter(options.adapterName ?? 'default', new LoraAdapter(config, model.architecture, model));
+export function getPeftModel<Model extends HasRuntime>(
+  model: Model,
+  config: LoraConfig,
+  options: PeftModelOptions = {},
+): Model {
+  const { weights } = model.runtime;
+  const adapter = new LoraAdapter(config, weights.architecture, weights);
+  weights.adapters.add(options.adapterName ?? 'default', adapter);
   return model;
 }
 
@@ -29,7 +34,11 @@ export const PeftModel = {
    * @param folder what `saveAdapter` or PEFT's `save_pretrained` wrote
    * @throws TunebookError where the adapter was made for another model; every wrong tensor is listed
    */
-  fromPretrained(model: CausalLM, folder: string, options: PeftModelOptions = {}): Promise<CausalLM> {
+  fromPretrained<Model extends HasRuntime>(
+    model: Model,
+    folder: string,
+    options: PeftModelOptions = {},
+  ): Promise<Model> {
     return loadAdapter(model, folder, options.adapterName);
   },
 };
@@ -38,15 +47,16 @@ export const PeftModel = {
  * Adds the adapter in use to the weights for good and takes all adapters off: W += scale * B A.
  * @throws TunebookError where there is no adapter in use, or the base is quantized
  */
-export function mergeAndUnload(model: CausalLM): CausalLM {
-  const { adapter, architecture } = model;
+export function mergeAndUnload<Model extends HasRuntime>(model: Model): Model {
+  const { weights } = model.runtime;
+  const { adapter, architecture } = weights;
   if (adapter === undefined) {
     throw new TunebookError(
       'mergeAndUnload: expected an adapter in use on the model, got none. Load one (PeftModel.fromPretrained) or ' +
         'turn it on (setAdapter).',
     );
   }
-  if (model.isQuantized) {
+  if (weights.isQuantized) {
     throw new TunebookError(
       'mergeAndUnload: expected weights in 16 or 32 bits, got quantized ones. Quantizing the sum again would round ' +
         "most of the adapter's small changes away. Load the base without quantizationConfig, put the adapter on it " +
@@ -55,14 +65,14 @@ export function mergeAndUnload(model: CausalLM): CausalLM {
   }
   const layers = Array.from({ length: architecture.layers }, (_, layer) => layer);
   // Asked before the first weight changes: a model merged in part would be worth nothing.
-  model.requireInMemory(layers.filter((layer) => adapter.modulesOf(layer).length > 0));
+  weights.requireInMemory(layers.filter((layer) => adapter.modulesOf(layer).length > 0));
   for (const layer of layers) {
     for (const module of adapter.modulesOf(layer)) {
-      model.changeLinearWeight(layer, module, (weight) => adapter.addTo(weight, layer, module));
+      weights.changeLinearWeight(layer, module, (weight) => adapter.addTo(weight, layer, module));
     }
   }
   const copies = adapter.copiedNames.map((name) => adapter.get(name));
-  model.removeAdapters();
-  for (const { name, data } of copies) model.setParameter(name, data);
+  weights.adapters.clear();
+  for (const { name, data } of copies) weights.setParameter(name, data);
   return model;
 }

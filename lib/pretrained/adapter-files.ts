@@ -5,10 +5,9 @@ import path from 'node:path';
 import { z } from 'zod';
 import { TunebookError } from '../types';
 import { readJson, writeFileAtomic } from '../files';
-import type { CausalLM } from './run/causal-lm';
 import { matchStateDict, openCheckpoint, writeCheckpoint } from '../checkpoint';
-import { LoraAdapter } from './lora/lora';
-import { LoraConfig } from './lora/lora-config';
+import { LoraAdapter, LoraConfig } from '../models';
+import type { Architecture, HasRuntime, ModelWeights } from '../models';
 
 const empty = z.record(z.string(), z.never()).nullish();
 const fileSchema = z.looseObject({
@@ -36,27 +35,30 @@ const fileSchema = z.looseObject({
 });
 
 /** Writes the model's adapter in use, which PEFT loads. @throws TunebookError where the model has none. */
-export async function saveAdapter(model: CausalLM, folder: string, baseModel = ''): Promise<string[]> {
-  const { adapter } = model;
+export async function saveAdapter(model: HasRuntime, folder: string, baseModel = ''): Promise<string[]> {
+  const { engine, weights } = model.runtime;
+  const { adapter } = weights;
   if (adapter === undefined)
     throw new TunebookError('saveAdapter: expected a model with a LoRA adapter in use, got none on it.');
-  await model.engine.device?.settle();
+  await engine.device?.settle();
   const sources = [...adapter.parameters.byName.values()].map(({ name, shape, data }) => ({
     name: adapter.storedName(name),
     shape,
     values: data,
   }));
   const { files } = await writeCheckpoint(folder, sources, { baseName: 'adapter_model' });
-  const text = JSON.stringify(configFile(model, adapter, baseModel), null, 2);
+  const text = JSON.stringify(configFile(weights.architecture, adapter, baseModel), null, 2);
   await writeFileAtomic(path.join(folder, 'adapter_config.json'), `${text}\n`);
   return ['adapter_config.json', ...files];
 }
 
-function configFile(model: CausalLM, adapter: LoraAdapter, baseModel: string): Record<string, unknown> {
+function configFile(
+  architecture: Architecture,
+  adapter: LoraAdapter,
+  baseModel: string,
+): Record<string, unknown> {
   const { config } = adapter;
-  const modules = Array.from({ length: model.architecture.layers }, (_, layer) =>
-    adapter.modulesOf(layer),
-  ).flat();
+  const modules = Array.from({ length: architecture.layers }, (_, layer) => adapter.modulesOf(layer)).flat();
   const names = [...new Set(modules.map((module) => module.name))];
   return {
     base_model_name_or_path: baseModel,
@@ -81,13 +83,14 @@ function configFile(model: CausalLM, adapter: LoraAdapter, baseModel: string): R
  * Puts a saved adapter on the model, in use at once.
  * @throws TunebookError where the adapter was made for another model; every wrong tensor is listed
  */
-export async function loadAdapter(
-  model: CausalLM,
+export async function loadAdapter<Model extends HasRuntime>(
+  model: Model,
   folder: string,
   adapterName = 'default',
-): Promise<CausalLM> {
+): Promise<Model> {
+  const { weights } = model.runtime;
   const config = await readConfig(path.join(folder, 'adapter_config.json'));
-  const adapter = adapterFor(model, config, folder);
+  const adapter = adapterFor(weights, config, folder);
   const checkpoint = await openCheckpoint(folder, { baseName: 'adapter_model' });
   try {
     const names = new Map<string, string>();
@@ -100,7 +103,7 @@ export async function loadAdapter(
     matchStateDict(
       new Map(parameters.map(({ name, shape }) => [plain(name), shape])),
       new Map([...names].map(([name, stored]) => [name, checkpoint.info(stored).shape])),
-      { where: `${folder} (adapter of ${model.architecture.modelType})` },
+      { where: `${folder} (adapter of ${weights.architecture.modelType})` },
     );
     for (const { name, data } of parameters) {
       await checkpoint.readInto(names.get(plain(name)) ?? plain(name), data);
@@ -108,13 +111,13 @@ export async function loadAdapter(
   } finally {
     await checkpoint.close();
   }
-  model.addAdapter(adapterName, adapter);
+  weights.adapters.add(adapterName, adapter);
   return model;
 }
 
-function adapterFor(model: CausalLM, config: LoraConfig, folder: string): LoraAdapter {
+function adapterFor(weights: ModelWeights, config: LoraConfig, folder: string): LoraAdapter {
   try {
-    return new LoraAdapter(config, model.architecture, model);
+    return new LoraAdapter(config, weights.architecture, weights);
   } catch (cause) {
     if (!(cause instanceof TunebookError)) throw cause;
     throw new TunebookError(`${folder}: the adapter was made for another base model. ${cause.message}`, {

@@ -5,10 +5,9 @@ import path from 'node:path';
 import { readJsonObject } from '../files';
 import { TunebookError } from '../types';
 import { loadAdapter } from './adapter-files';
-import { architectureOf } from './auto';
-import { CausalLM } from './run/causal-lm';
+import { CausalLM } from './causal-lm';
 import { openCheckpoint } from '../checkpoint';
-import { loadWeights } from './weights/load-weights';
+import { architectureOf, loadWeights } from '../models';
 
 /**
  * Loads what `savePretrained` or, where the model has an adapter, `saveAdapter` wrote, and hands it out. An adapter
@@ -44,7 +43,7 @@ export async function withReloaded<T>(
     const request = { architecture, checkpoint, quantization: undefined, keepStored: false };
     const { parameters } = await loadWeights(request);
     // The same functions on the same engine, so that nothing is compiled twice; it must not be disposed of.
-    return await use(new CausalLM(architecture, engine, parameters));
+    return await use(new CausalLM({ architecture, parameters }, engine));
   } finally {
     await checkpoint.close();
   }

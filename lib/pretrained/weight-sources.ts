@@ -3,20 +3,17 @@
  */
 import { toStoredTensors } from '../quantization';
 import type { StoredTensor } from '../quantization';
-import { storedName } from './families/architecture';
-import type { LinearModule } from './families/architecture';
-import type { CausalLM } from './run/causal-lm';
-import { isQuantized, restore, transposed } from './weights/frozen-layers';
-import type { FrozenTensor } from './weights/frozen-layers';
+import { isQuantized, restore, storedName, transposed } from '../models';
+import type { FrozenTensor, LinearModule, Runtime } from '../models';
 import { sizeOf } from '../tensor';
 import type { TensorSource } from '../checkpoint';
 
 /** All tensors of the base model, each one's values asked for when it is written. */
-export async function weightSources(model: CausalLM): Promise<TensorSource[]> {
-  const { architecture, frozen } = model;
-  await model.engine.device?.settle();
+export async function weightSources({ engine, weights }: Runtime): Promise<TensorSource[]> {
+  const { architecture, parameters, frozen } = weights;
+  await engine.device?.settle();
   const sources: TensorSource[] = architecture.parameters.flatMap(({ name, shape }): TensorSource[] => {
-    const parameter = model.parameters.byName.get(name);
+    const parameter = parameters.byName.get(name);
     if (parameter !== undefined) {
       return [{ name: storedName(architecture, name), shape, values: parameter.data }];
     }

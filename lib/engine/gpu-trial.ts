@@ -1,9 +1,9 @@
 /** The program behind `gpu-race.ts`: times a matrix product on GPU and processor, and prints a `GpuRace` as JSON. */
-import { createEngine } from '../engine';
-import type { Engine } from '../engine';
-import type { GpuRace } from './gpu-race';
-import { tf } from '../graph/tf';
-import { messageOf } from '../../types';
+import { createEngine } from './engine';
+import type { Engine } from './contract/engine-types';
+import type { GpuRace } from './compiled/gpu-race';
+import { tf } from './graph/tf';
+import { messageOf } from '../types';
 
 /** A product of this size takes a GPU a fraction of this time, and a driver that computes on the processor longer. */
 const TRIAL = { size: 256, limitMs: 25 };

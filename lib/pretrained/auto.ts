@@ -1,31 +1,19 @@
 /**
- * Models from folders and to folders: Hugging Face checkpoints in and out.
+ * Models from Hugging Face checkpoints and from configurations.
  */
 import path from 'node:path';
+import { openCheckpoint } from '../checkpoint';
 import { createEngine } from '../engine';
-import type { Engine, EngineOptions } from '../engine';
-import { BitsAndBytesConfig } from '../quantization';
+import type { EngineOptions } from '../engine';
 import { tunebookEnvironment } from '../environment';
-import { TunebookError } from '../types';
-import { sizeOf } from '../tensor';
-import type { Architecture } from './families/architecture';
-import { readJsonObject, writeFileAtomic } from '../files';
-import { CausalLM } from './run/causal-lm';
-import { openCheckpoint, writeCheckpoint } from '../checkpoint';
-import { gpt2 } from './families/gpt2';
-import { mistral } from './families/mistral';
+import { readJsonObject } from '../files';
 import { resolveModelFolder } from '../hub';
 import type { HubOptions } from '../hub';
-import { loadWeights } from './weights/load-weights';
-import type { PlacementOptions } from './weights/load-weights';
-import { allocateParameters, fillNormal } from './weights/parameters';
-import { weightSources } from './weight-sources';
-
-const FAMILIES: Record<string, (config: Record<string, unknown>) => Architecture> = {
-  gpt2,
-  mistral,
-  llama: mistral,
-};
+import { allocateParameters, architectureOf, fillNormal, loadWeights } from '../models';
+import type { PlacementOptions } from '../models';
+import { BitsAndBytesConfig } from '../quantization';
+import { TunebookError } from '../types';
+import { CausalLM } from './causal-lm';
 
 export interface FromPretrainedOptions extends HubOptions, PlacementOptions {
   /** Where the model computes; default: compiled, on the CPU. */
@@ -37,13 +25,6 @@ export interface FromPretrainedOptions extends HubOptions, PlacementOptions {
    * they are stored in, half the size where that is 16 bits, for adapters and generation.
    */
   dtype?: 'float32' | 'auto';
-}
-
-export interface SavePretrainedOptions {
-  /** Stored type; default 'F32'. 'F16' and 'BF16' halve the file and round the weights. */
-  dtype?: 'F32' | 'F16' | 'BF16';
-  /** Most bytes of tensors per file; default 5e9. */
-  maxShardSizeBytes?: number;
 }
 
 /** Makes causal language models, as in transformers. */
@@ -79,7 +60,7 @@ export const AutoModelForCausalLM = {
       const isOpen = (engine?.provider ?? 'auto') === 'auto' && tunebookEnvironment().provider === undefined;
       const provider = isOpen && frozen !== undefined ? 'cpu' : engine?.provider;
       created ??= await createEngine({ memoryArena: !isLarge, ...engine, provider });
-      return new CausalLM(architecture, created, parameters, frozen);
+      return new CausalLM({ architecture, parameters, frozen }, created);
     } catch (error) {
       await created?.dispose();
       throw error;
@@ -101,43 +82,9 @@ export const AutoModelForCausalLM = {
       if ('std' in spec.init) fillNormal(data, spec.init.std, (options.seed ?? 0) * 104729 + i * 7919);
       else data.fill(spec.init.value);
     });
-    const engine: Engine = await createEngine(options.engine);
-    return new CausalLM(architecture, engine, parameters);
+    return new CausalLM({ architecture, parameters }, await createEngine(options.engine));
   },
 };
-
-/** Describes the model of a config.json without allocating it. @throws TunebookError for an unknown family. */
-export function architectureOf(config: Record<string, unknown>): Architecture {
-  const family = typeof config.model_type === 'string' ? FAMILIES[config.model_type] : undefined;
-  if (family === undefined) {
-    throw new TunebookError(
-      `config.json: expected model_type ${Object.keys(FAMILIES).join(' or ')}, got ${JSON.stringify(config.model_type)}.`,
-    );
-  }
-  return family(config);
-}
-
-/** Number of parameters of a configuration, computed without allocating them; a tied head counts once. */
-export function countParameters(architecture: Architecture): number {
-  return architecture.parameters.reduce((total, spec) => total + sizeOf(spec.shape), 0);
-}
-
-/**
- * Writes config.json and model.safetensors (sharded where large), which transformers loads. An adapter is not
- * merged: save it with `saveAdapter`.
- */
-export async function savePretrained(
-  model: CausalLM,
-  folder: string,
-  options: SavePretrainedOptions = {},
-): Promise<string[]> {
-  const sources = await weightSources(model);
-  const { files } = await writeCheckpoint(folder, sources, options);
-  const torchDtype = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' }[options.dtype ?? 'F32'];
-  const config = { ...model.config, dtype: torchDtype };
-  await writeFileAtomic(path.join(folder, 'config.json'), `${JSON.stringify(config, null, 2)}\n`);
-  return ['config.json', ...files];
-}
 
 /** What a checkpoint says of its own quantization counts; another one cannot be asked of it. */
 function quantizationOf(

@@ -12,6 +12,7 @@ import type { HostTensor } from '../../types';
 import { sizeOf } from '../../tensor';
 import type { Graph, Value } from '../graph/graph';
 import { checkedFeed } from '../contract/host-arrays';
+import type { DeviceMemory, Traffic } from '../contract/engine-types';
 import type { Feeds } from '../contract/host-arrays';
 import { outputName, writeMover, writeSlicer } from '../graph/onnx';
 
@@ -19,14 +20,6 @@ type HostArray = HostTensor['data'];
 
 /** Bytes of an array that travels with others. */
 const SMALL = 1 << 20;
-
-/** Bytes that went between host and GPU, by runs and by moving arrays that are kept. */
-export interface Traffic {
-  readonly toDevice: number;
-  readonly fromDevice: number;
-  /** Arrays that were uploaded to stay. */
-  readonly uploads: number;
-}
 
 interface Slot {
   readonly data: HostArray;
@@ -37,7 +30,7 @@ interface Slot {
   newest: 'host' | 'device';
 }
 
-export class DeviceMemory {
+export class GpuMemory implements DeviceMemory {
   private counted = { toDevice: 0, fromDevice: 0, uploads: 0 };
   private slots = new WeakMap<HostArray, Slot>();
   /** What the device wrote and the host has not seen. */

@@ -1,0 +1,49 @@
+/**
+ * The families of models by config.json's `model_type`. To add one: a file that describes it, and a line here, or
+ * `registerFamily` from outside.
+ */
+import { TunebookError } from '../../types';
+import type { Architecture } from './architecture';
+import { gpt2 } from './gpt2';
+import { mistral } from './mistral';
+
+/** Describes the model of a config.json. @throws TunebookError that lists every field that it cannot use */
+export type Family = (config: Record<string, unknown>) => Architecture;
+
+const FAMILIES = new Map<string, Family>([
+  ['gpt2', gpt2],
+  ['mistral', mistral],
+  ['llama', mistral],
+]);
+
+/**
+ * Makes models of another `model_type` known: they load, train, take adapters, generate and are saved as the
+ * built-in ones.
+ * @throws TunebookError where the type is known already
+ * @example
+ * ```ts
+ * import { architectureOf, gpt2, registerFamily } from 'tunebook/models';
+ *
+ * registerFamily('my-gpt2', (config) => ({ ...gpt2({ ...config, model_type: 'gpt2' }), modelType: 'my-gpt2' }));
+ * console.log(architectureOf({ model_type: 'my-gpt2', n_layer: 2 }).layers); // 2
+ * ```
+ */
+export function registerFamily(modelType: string, family: Family): void {
+  if (FAMILIES.has(modelType)) {
+    throw new TunebookError(
+      `registerFamily: expected a new model_type, got '${modelType}', which is known. Choose another name.`,
+    );
+  }
+  FAMILIES.set(modelType, family);
+}
+
+/** Describes the model of a config.json without allocating it. @throws TunebookError for an unknown family. */
+export function architectureOf(config: Record<string, unknown>): Architecture {
+  const family = typeof config.model_type === 'string' ? FAMILIES.get(config.model_type) : undefined;
+  if (family === undefined) {
+    throw new TunebookError(
+      `config.json: expected model_type ${[...FAMILIES.keys()].join(' or ')}, got ${JSON.stringify(config.model_type)}.`,
+    );
+  }
+  return family(config);
+}

@@ -1,0 +1,237 @@
+/**
+ * The weights of a model: trainable parameters in float32, frozen weights in whatever form they are kept, adapters on
+ * top; and the inputs that each block takes of them.
+ */
+import type { Engine, RowTable } from '../../engine';
+import { asTensor, sizeOf } from '../../tensor';
+import { TunebookError } from '../../types';
+import type { HostTensor } from '../../types';
+import type { Architecture, LinearModule } from '../families/architecture';
+import { weightFeeds } from '../families/linear';
+import type { LinearWeight } from '../families/linear';
+import { AdapterSet } from '../lora/adapter-set';
+import type { LoraAdapter, LoraBase } from '../lora/lora';
+import { canBeCoded, codedWeight } from '../weights/coded-weight';
+import {
+  overwrite,
+  packedWeight,
+  restore,
+  RestoreBuffers,
+  storedTable,
+  transposed,
+} from '../weights/frozen-layers';
+import type { FrozenLayers, FrozenTensor } from '../weights/frozen-layers';
+import type { Parameter, ParameterSet } from '../weights/parameters';
+
+/** Whether weights may stay in 4 bits, for functions without gradient, or have to be float32. */
+export type WeightForm = 'packed' | 'float32';
+
+/** What a model is made of. */
+export interface ModelParts {
+  readonly architecture: Architecture;
+  readonly parameters: ParameterSet;
+  /** Weights of linear modules that are not among the parameters, where the model has such. */
+  readonly frozen?: FrozenLayers;
+}
+
+export class ModelWeights implements LoraBase {
+  readonly architecture: Architecture;
+  readonly parameters: ParameterSet;
+  readonly frozen: FrozenLayers | undefined;
+  /** The adapters on the model, at most one of them in use. */
+  readonly adapters = new AdapterSet({
+    onAdd: ({ parameters }) => this.pin(parameters),
+    onChange: () => (this.feedsByLayer = []),
+  });
+  private readonly restored = new RestoreBuffers();
+  private feedsByLayer: Record<string, HostTensor>[] = [];
+
+  constructor(
+    { architecture, parameters, frozen }: ModelParts,
+    private readonly engine: Engine,
+  ) {
+    this.architecture = architecture;
+    this.parameters = parameters;
+    this.frozen = frozen;
+    this.pin(parameters);
+  }
+
+  /** The adapter in use, where the model has one. */
+  get adapter(): LoraAdapter | undefined {
+    return this.adapters.active;
+  }
+
+  /** Whether weights are kept in 4 or 8 bits. */
+  get isQuantized(): boolean {
+    return this.frozen?.quantization !== undefined;
+  }
+
+  /** Parameters stay on the engine's device, where it has one. */
+  private pin({ byName }: ParameterSet): void {
+    this.engine.device?.keep([...byName.values()].map(({ data }) => data));
+  }
+
+  /** A parameter by its name without the family's prefix; the adapter's copy where it trains one. */
+  parameter(name: string): Parameter {
+    const parameter =
+      this.adapter?.copyOf(name) ?? this.parameters.byName.get(name) ?? this.restoredTable(name);
+    if (parameter === undefined) throw new Error(`internal: no parameter ${name}`);
+    return parameter;
+  }
+
+  /** A copy in float32 of a table of 16 bits. */
+  private restoredTable(name: string): Parameter | undefined {
+    const stored = this.frozen?.tables?.get(name);
+    if (stored === undefined) return undefined;
+    const data = restore(stored, new Float32Array(sizeOf(stored.shape)));
+    return { name, shape: stored.shape, decay: true, data };
+  }
+
+  /** Changes a parameter for good, in whatever type it is kept. */
+  setParameter(name: string, values: Float32Array): void {
+    const stored = this.frozen?.tables?.get(name);
+    if (stored !== undefined) {
+      this.frozen?.deviceTables?.delete(name);
+      return overwrite(stored, values);
+    }
+    const { data } = this.parameter(name);
+    data.set(values);
+    this.engine.device?.forget([data]);
+  }
+
+  /** A parameter as an input of a function. */
+  feed(name: string): HostTensor {
+    return asTensor(this.parameter(name));
+  }
+
+  /** Token embedding or head: in float32, or in 16 bits that are restored by rows. */
+  table(name: string): HostTensor | RowTable {
+    const isOwn = this.adapter?.copyOf(name) === undefined;
+    const onDevice = isOwn ? this.frozen?.deviceTables?.get(name) : undefined;
+    if (onDevice !== undefined) return onDevice;
+    const stored = isOwn ? this.frozen?.tables?.get(name) : undefined;
+    return stored === undefined ? this.feed(name) : storedTable(stored);
+  }
+
+  /** Whether the engine has memory of its own and holds the table there. */
+  isOnDevice(name: string): boolean {
+    return this.engine.device !== undefined && 'data' in this.table(name);
+  }
+
+  /** A table that the device holds. */
+  deviceTable(name: string): HostTensor {
+    const table = this.table(name);
+    if ('data' in table) return table;
+    throw new Error(`internal: ${name} is not on the device`);
+  }
+
+  /** Inputs of the last normalization. */
+  finalNormFeeds(): Record<string, HostTensor> {
+    return Object.fromEntries(this.architecture.finalNormParameters.map((name) => [name, this.feed(name)]));
+  }
+
+  /**
+   * A layer's inputs under their names inside the layer, its adapter's included. Good until the next call:
+   * restored weights share buffers.
+   */
+  async layerFeeds(layer: number, form: WeightForm = 'packed'): Promise<Record<string, HostTensor>> {
+    const own = (this.feedsByLayer[layer] ??= this.ownFeeds(layer));
+    if (this.frozen === undefined) return own;
+    const onDevice = this.frozen.onDevice?.(layer);
+    if (onDevice !== undefined) return { ...own, ...onDevice };
+    const feeds = { ...own };
+    for (const [module, tensor] of await this.frozen.layer(layer))
+      Object.assign(feeds, weightFeeds(module, this.frozenWeight(module, tensor, form)));
+    return feeds;
+  }
+
+  private ownFeeds(layer: number): Record<string, HostTensor> {
+    const prefix = this.architecture.layerPrefix(layer);
+    const feeds: Record<string, HostTensor> = {};
+    for (const name of this.parameters.byName.keys()) {
+      if (name.startsWith(prefix)) feeds[name.slice(prefix.length)] = this.feed(name);
+    }
+    Object.assign(feeds, this.adapter?.layerFeeds(layer));
+    // An adapter's scale as well: whatever stays on the host travels with each run.
+    this.engine.device?.keep(Object.values(feeds).map(({ data }) => data));
+    return feeds;
+  }
+
+  /** The form in which a frozen weight on the host reaches the engine. */
+  private frozenWeight(module: string, tensor: FrozenTensor, form: WeightForm): LinearWeight<HostTensor> {
+    const { device, name } = this.engine;
+    // To a device codes travel, and are restored there.
+    if (device !== undefined && canBeCoded(tensor)) return codedWeight(device, tensor);
+    const mayStayPacked =
+      form === 'packed' && name === 'compiled:cpu' && this.adapter?.config.useDora !== true;
+    return (mayStayPacked ? packedWeight(tensor) : undefined) ?? this.restored.weight(module, tensor);
+  }
+
+  /** Values of a linear module's weight, rows [out, in]. @throws TunebookError where the layer is not in memory */
+  linearWeight(layer: number, module: LinearModule): Float32Array {
+    const frozen = this.residentWeight(layer, module);
+    if (frozen !== undefined) return restore(frozen, new Float32Array(module.inSize * module.outSize));
+    const { data } = this.parameter(`${this.architecture.layerPrefix(layer)}${module.name}.weight`);
+    return module.conv1d ? transposed(data, module.inSize, module.outSize) : data.slice();
+  }
+
+  /** Changes a linear module's weight for good. @param change gets rows [out, in] */
+  changeLinearWeight(layer: number, module: LinearModule, change: (weight: Float32Array) => void): void {
+    const weight = this.linearWeight(layer, module);
+    change(weight);
+    const frozen = this.residentWeight(layer, module);
+    if (frozen !== undefined) return overwrite(frozen, weight);
+    const { data } = this.parameter(`${this.architecture.layerPrefix(layer)}${module.name}.weight`);
+    data.set(module.conv1d ? transposed(weight, module.outSize, module.inSize) : weight);
+    this.engine.device?.forget([data]);
+  }
+
+  private residentWeight(layer: number, module: LinearModule): FrozenTensor | undefined {
+    this.requireInMemory([layer]);
+    return this.frozen?.resident(layer)?.get(module.name);
+  }
+
+  /** @throws TunebookError where one of the layers is on disk or on the GPU */
+  requireInMemory(layers: readonly number[]): void {
+    const elsewhere = layers.filter(
+      (layer) => this.frozen !== undefined && this.frozen.resident(layer) === undefined,
+    );
+    if (elsewhere.length === 0) return;
+    throw new TunebookError(
+      `model: expected every layer in memory, but layer ${elsewhere.join(', ')} is on disk or on the GPU. Raise ` +
+        'maxMemory, or do this on a machine that holds the model (merging and DoRA need every weight).',
+    );
+  }
+
+  /**
+   * What an optimizer may change: the parameters of the adapter where there is one, all of the model's otherwise.
+   * @throws TunebookError where there is nothing to train: frozen weights without an adapter in use
+   */
+  trainableParameters(): Parameter[] {
+    if (this.adapter !== undefined) return [...this.adapter.parameters.byName.values()];
+    const { names } = this.adapters;
+    if (names.length > 0) {
+      throw new TunebookError(
+        `model: expected an adapter in use, got ${names.join(', ')} turned off. Use enableAdapters().`,
+      );
+    }
+    if (this.frozen !== undefined) {
+      throw new TunebookError(
+        `model: expected an adapter on frozen weights${this.isQuantized ? ', which are quantized' : ''}, got none. ` +
+          'Put one on it with getPeftModel(model, new LoraConfig({ ... })).',
+      );
+    }
+    return [...this.parameters.byName.values()];
+  }
+
+  /** Number of parameters; a tied head counts once. */
+  count(): number {
+    return this.parameters.flat.length + (this.frozen?.count ?? 0) + this.adapters.addedCount;
+  }
+
+  /** Number of parameters that an optimizer may change. */
+  countTrainable(): number {
+    if (this.adapter !== undefined) return this.adapter.parameters.flat.length;
+    return this.frozen === undefined && this.adapters.names.length === 0 ? this.parameters.flat.length : 0;
+  }
+}

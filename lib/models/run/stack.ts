@@ -1,0 +1,172 @@
+/**
+ * The walk through a model's layers: embeddings, one block after the other, the head. What a pass does at each layer
+ * is its mode: hidden states alone, keys and values for a cache, a step on top of one; training adds its own
+ * (`train/training.ts`).
+ */
+import { linear, memoized, run, TILE } from '../../engine';
+import type { TensorFunction } from '../../engine';
+import { sizeOf } from '../../tensor';
+import type { HostTensor } from '../../types';
+import type { Architecture } from '../families/architecture';
+import { attentionBias, positionIds } from './attention-bias';
+import type { MaskedBatch } from './attention-bias';
+import { embed } from './embedding';
+import type { Runtime } from './runtime';
+import type { Workspace } from './workspace';
+
+/** Keys and values of one layer, float32 [B, KV, S, D] each. */
+export interface LayerCache {
+  readonly key: HostTensor;
+  readonly value: HostTensor;
+}
+
+/** What happens at each layer of a walk. */
+export interface LayerMode {
+  /** One block on x; returns its output, float32 [B, T, C]. */
+  layer(layer: number, x: HostTensor): Promise<HostTensor>;
+}
+
+/** The one loop over the layers of a forward pass. @param x embeddings, float32 [B, T, C] */
+export async function walk({ architecture }: Runtime, x: HostTensor, mode: LayerMode): Promise<HostTensor> {
+  for (let layer = 0; layer < architecture.layers; layer++) x = await mode.layer(layer, x);
+  return x;
+}
+
+/** What all layers of a pass take alike. */
+export type SharedFeeds = Readonly<Record<string, HostTensor>>;
+
+/** The attention's bias and the inputs by position of a whole batch, pinned in the workspace. */
+export function sharedFeeds(
+  { architecture }: Runtime,
+  batch: MaskedBatch,
+  workspace: Workspace,
+): { positions: Int32Array; shared: SharedFeeds } {
+  const bias = attentionBias(batch, architecture.slidingWindow);
+  const positions = positionIds(batch);
+  return {
+    positions,
+    shared: workspace.keep({ bias, ...architecture.positionFeeds(positions, batch.shape) }),
+  };
+}
+
+/** Hidden states alone: each layer's input is released as its output is there. */
+export function hiddenMode(runtime: Runtime, shared: SharedFeeds, workspace: Workspace): LayerMode {
+  return {
+    async layer(layer, x) {
+      const { y } = await runtime.runBlock(
+        layer,
+        { x, ...shared },
+        { into: { y: workspace.output(x.shape) } },
+      );
+      workspace.giveBack(x.data);
+      return y;
+    },
+  };
+}
+
+/** Hidden states, and each layer's keys and values into `caches`, all left in the workspace. */
+export function cacheMode(
+  runtime: Runtime,
+  shared: SharedFeeds,
+  { workspace, caches }: { workspace: Workspace; caches: LayerCache[] },
+): LayerMode {
+  const { architecture } = runtime;
+  return {
+    async layer(layer, x) {
+      const [B, T] = x.shape;
+      const cacheShape = [B, architecture.keyValueHeads, T, architecture.headSize];
+      const into = {
+        y: workspace.output(x.shape),
+        key: workspace.output(cacheShape),
+        value: workspace.output(cacheShape),
+      };
+      const { y, key, value } = await runtime.runBlock(
+        layer,
+        { x, ...shared },
+        { fn: architecture.block, into },
+      );
+      caches.push({ key, value });
+      workspace.giveBack(x.data);
+      return y;
+    },
+  };
+}
+
+/** Where a step finds a layer's keys and values, and what becomes of its own. */
+export interface StepCache {
+  past(layer: number): LayerCache;
+  /** Default: the architecture's block, which gives the step's own keys and values. */
+  readonly fn?: TensorFunction;
+  /** Buffers of the block's outputs; default: new ones. */
+  into?(layer: number, x: HostTensor): Record<string, Float32Array>;
+  append(layer: number, own: LayerCache): void;
+}
+
+/** One token per row on top of a cache. */
+export function stepMode(runtime: Runtime, shared: SharedFeeds, cache: StepCache): LayerMode {
+  const fn = cache.fn ?? runtime.architecture.block;
+  return {
+    async layer(layer, x) {
+      const past = cache.past(layer);
+      const feeds = { x, ...shared, 'past.key': past.key, 'past.value': past.value };
+      const { y, key, value } = await runtime.runBlock(layer, feeds, { fn, into: cache.into?.(layer, x) });
+      cache.append(layer, { key, value });
+      return y;
+    },
+  };
+}
+
+/** What `hiddenStates` takes. */
+export interface HiddenRequest {
+  readonly batch: MaskedBatch;
+  /** Token ids, int32 [B * T]. */
+  readonly ids: Int32Array;
+  readonly workspace: Workspace;
+  /** Receives each layer's keys and values, left in the workspace as well. */
+  readonly caches?: LayerCache[];
+}
+
+/**
+ * Hidden states after the last block, before the last normalization.
+ * @returns float32 [B, T, C], left in the workspace
+ */
+export async function hiddenStates(runtime: Runtime, request: HiddenRequest): Promise<HostTensor> {
+  runtime.assertAlive();
+  const { batch, ids, workspace, caches } = request;
+  const { positions, shared } = sharedFeeds(runtime, batch, workspace);
+  await workspace.send();
+  const x = await embed(runtime, { ids, positions, shape: batch.shape, workspace });
+  const mode =
+    caches === undefined
+      ? hiddenMode(runtime, shared, workspace)
+      : cacheMode(runtime, shared, { workspace, caches });
+  return walk(runtime, x, mode);
+}
+
+/** The last normalization and the head: float32 [..., C] -> [..., V], on the host. */
+export async function headLogits(runtime: Runtime, x: HostTensor): Promise<HostTensor> {
+  const head = runtime.weights.table(runtime.architecture.head);
+  if ('data' in head) return someLogits(runtime, x, head);
+  // A head of 16 bits is restored some rows at a time.
+  const [V, width] = head.shape;
+  const count = sizeOf(x.shape) / width;
+  const data = new Float32Array(count * V);
+  for (let start = 0; start < V; start += TILE) {
+    const end = Math.min(V, start + TILE);
+    const part = await someLogits(runtime, x, { data: head.rows(start, end), shape: [end - start, width] });
+    for (let i = 0; i < count; i++) {
+      data.set(part.data.subarray(i * (end - start), (i + 1) * (end - start)), i * V + start);
+    }
+  }
+  return { data, shape: [...x.shape.slice(0, -1), V] };
+}
+
+async function someLogits(runtime: Runtime, x: HostTensor, head: HostTensor): Promise<HostTensor> {
+  const feeds = { x, ...runtime.weights.finalNormFeeds(), head };
+  return (await run(runtime.engine, headFunction(runtime.architecture), feeds)).logits;
+}
+
+const headFunction = memoized((architecture: Architecture): TensorFunction => (inputs) => {
+  const { y } = architecture.finalNorm(inputs);
+  return { logits: linear(y, inputs.head, undefined, { transposeWeight: true }) };
+});

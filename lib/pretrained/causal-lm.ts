@@ -1,0 +1,163 @@
+/**
+ * A causal language model as people hold it: the names of transformers and PEFT over a runtime.
+ */
+import type { Engine } from '../engine';
+import { generate, streamGenerate } from '../generation';
+import type { GenerateOptions, GenerationResult, TokenEvent } from '../generation';
+import { checkedInputs, headLogits, hiddenStates, meanLoss, Runtime, summaryLine } from '../models';
+import type {
+  Architecture,
+  ForwardInputs,
+  ForwardOutput,
+  HasRuntime,
+  LoraAdapter,
+  ModelParts,
+  ModelWeights,
+  Parameter,
+} from '../models';
+import { saveAdapter } from './adapter-files';
+import { mergeAndUnload } from './peft';
+import { configOf, savePretrained } from './saving';
+import type { SavePretrainedOptions } from './saving';
+
+/**
+ * A model from `AutoModelForCausalLM`.
+ * @example
+ * ```ts
+ * import { AutoModelForCausalLM } from 'tunebook';
+ *
+ * const model = await AutoModelForCausalLM.fromPretrained('gpt2-mini');
+ * const { logits } = await model.forward({ inputIds: [[464, 3234]] });
+ * console.log(logits.shape); // [1, 2, 50257]
+ * await model.dispose();
+ * ```
+ */
+export class CausalLM implements HasRuntime {
+  /** The model at work; what training and generation take. */
+  readonly runtime: Runtime;
+
+  constructor(parts: ModelParts, engine: Engine) {
+    this.runtime = new Runtime(parts, engine);
+  }
+
+  get architecture(): Architecture {
+    return this.runtime.architecture;
+  }
+
+  get engine(): Engine {
+    return this.runtime.engine;
+  }
+
+  get weights(): ModelWeights {
+    return this.runtime.weights;
+  }
+
+  /** config.json's content. */
+  get config(): Record<string, unknown> {
+    return configOf(this.weights);
+  }
+
+  /** Whether weights are kept in 4 or 8 bits. */
+  get isQuantized(): boolean {
+    return this.weights.isQuantized;
+  }
+
+  /**
+   * Logits, and the loss where labels are given.
+   * @throws TunebookError for ragged rows, ids outside the vocabulary or a context that is too long.
+   */
+  async forward(inputs: ForwardInputs): Promise<ForwardOutput> {
+    const { shape, ids, mask, labels } = checkedInputs(this.architecture, inputs);
+    const batch = { shape, attentionMask: mask };
+    const logits = await this.runtime.inWorkspace(async (workspace) =>
+      headLogits(this.runtime, await hiddenStates(this.runtime, { batch, ids, workspace })),
+    );
+    const data = logits.data as Float32Array;
+    const loss =
+      labels === undefined ? undefined : meanLoss(data, labels, [...shape, this.architecture.vocabSize]);
+    return { loss, logits: { data, shape: [...logits.shape] } };
+  }
+
+  /** Continues prompts: see `generate`. */
+  generate(options: GenerateOptions): Promise<GenerationResult> {
+    return generate(this, options);
+  }
+
+  /** Continues prompts, token by token: see `streamGenerate`. */
+  streamGenerate(options: GenerateOptions): AsyncGenerator<TokenEvent, GenerationResult, undefined> {
+    return streamGenerate(this, options);
+  }
+
+  /** The adapter in use, where the model has one. */
+  get adapter(): LoraAdapter | undefined {
+    return this.weights.adapter;
+  }
+
+  /** Names of the adapters on the model. */
+  get adapterNames(): string[] {
+    return this.weights.adapters.names;
+  }
+
+  /** Name of the adapter in use. */
+  get activeAdapter(): string | undefined {
+    return this.weights.adapters.inUse;
+  }
+
+  /** Uses another of the adapters on the model. @throws TunebookError where none has that name */
+  setAdapter(name: string): void {
+    this.weights.adapters.use(name);
+  }
+
+  /** Goes on without adapter; `enableAdapters` turns it on again. */
+  disableAdapters(): void {
+    this.weights.adapters.setEnabled(false);
+  }
+
+  enableAdapters(): void {
+    this.weights.adapters.setEnabled(true);
+  }
+
+  /** Takes an adapter off. @throws TunebookError where none has that name */
+  deleteAdapter(name: string): void {
+    this.weights.adapters.delete(name);
+  }
+
+  /**
+   * Adds the adapter in use to the weights for good and takes all adapters off: see `mergeAndUnload`.
+   * @throws TunebookError on quantized weights
+   */
+  mergeAndUnload(): this {
+    return mergeAndUnload(this);
+  }
+
+  /**
+   * What an optimizer may change: the adapter's parameters where there is one, all of the model's otherwise.
+   * @throws TunebookError where there is nothing to train: frozen weights without an adapter in use
+   */
+  trainableParameters(): Parameter[] {
+    return this.weights.trainableParameters();
+  }
+
+  /** Number of parameters; a tied head counts once. */
+  numParameters(options: { onlyTrainable?: boolean } = {}): number {
+    return options.onlyTrainable ? this.weights.countTrainable() : this.weights.count();
+  }
+
+  /** Prints what PEFT prints: 'trainable params: 1,536 || all params: 44,864 || trainable%: 3.4237'. */
+  printTrainableParameters(): void {
+    console.log(summaryLine(this.weights.countTrainable(), this.weights.count()));
+  }
+
+  /**
+   * Writes the adapter in use, or the whole model where there is none; see `saveAdapter` and `savePretrained`.
+   * @returns names of the files written
+   */
+  savePretrained(folder: string, options?: SavePretrainedOptions): Promise<string[]> {
+    return this.adapter === undefined ? savePretrained(this, folder, options) : saveAdapter(this, folder);
+  }
+
+  /** Frees the engine's sessions; the model cannot be used any more. */
+  dispose(): Promise<void> {
+    return this.runtime.dispose();
+  }
+}
