@@ -8,8 +8,7 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import '../../lib/generation';
 import type { GenerateOptions, GenerationResult, TokenEvent } from '../../lib/generation';
-import { AutoModelForCausalLM, loadAdapter } from '../../lib/pretrained';
-import type { CausalLM } from '../../lib/pretrained';
+import { AutoModelForCausalLM, loadAdapter, CausalLM } from '../../lib/pretrained';
 import { byteTokenizer } from './byte-tokenizer';
 import { ROOT } from '../support/paths';
 
@@ -172,7 +171,8 @@ test('end-of-sequence tokens end a row, are part of it, and padding follows', as
 test('the configuration’s end-of-sequence token counts unless told otherwise', async () => {
   const config = { ...model.config, eos_token_id: golden.greedy.newTokens[1][2] };
   const architecture = { ...model.architecture, toJson: () => config };
-  const other = Object.assign(Object.create(model) as CausalLM, { architecture });
+  const { engine, weights } = model;
+  const other = new CausalLM({ architecture, parameters: weights.parameters }, engine); // not disposed: the engine is model's
   const { newTokens } = await other.generate({ ...BATCH, eosTokenId: undefined });
   assert.equal(newTokens[1].length, 3);
 });

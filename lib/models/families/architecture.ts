@@ -56,8 +56,6 @@ export interface Architecture {
   readonly modules: readonly LinearModule[];
   /** Modules that LoRA adapts where the configuration names none, as PEFT has them. */
   readonly loraTargets: readonly string[];
-  /** Stored tensors that are no parameters, such as masks: passed over when a checkpoint is read. */
-  isBuffer(storedName: string): boolean;
   readonly embeddingDropout: number;
   readonly dropoutSites: readonly DropoutSite[];
   /**
@@ -72,6 +70,8 @@ export interface Architecture {
   /** The last normalization: x [..., C] and its parameters by name -> y. */
   readonly finalNorm: TensorFunction;
   readonly finalNormParameters: readonly string[];
+  /** Stored tensors that are no parameters, such as masks: passed over when a checkpoint is read. */
+  isBuffer(storedName: string): boolean;
   layerPrefix(layer: number): string;
   /** Inputs of every block that depend on the tokens' positions alone, row-major [B, T]: rotary tables. */
   positionFeeds(positions: Int32Array, shape: readonly [number, number]): Record<string, HostTensor>;

@@ -94,9 +94,9 @@ export function cacheMode(
 
 /** Where a step finds a layer's keys and values, and what becomes of its own. */
 export interface StepCache {
-  past(layer: number): LayerCache;
   /** Default: the architecture's block, which gives the step's own keys and values. */
   readonly fn?: TensorFunction;
+  past(layer: number): LayerCache;
   /** Buffers of the block's outputs; default: new ones. */
   into?(layer: number, x: HostTensor): Record<string, Float32Array>;
   append(layer: number, own: LayerCache): void;
