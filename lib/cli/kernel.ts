@@ -25,7 +25,7 @@ export function addKernelCommands(program: Command): void {
   });
   places(kernel.command('uninstall').description('remove the kernel')).action((options: PlaceOptions) => {
     const folder = uninstallKernel(placeOf(options));
-    console.log(folder === null ? 'There is none.' : `Removed ${folder}`);
+    console.log(folder === undefined ? 'There is none.' : `Removed ${folder}`);
   });
   kernel
     .command('list')
@@ -34,7 +34,7 @@ export function addKernelCommands(program: Command): void {
     .action(({ prefix }: PlaceOptions) => {
       for (const { name, displayName, folder, problem } of listKernels(kernelsFolders(process.env, prefix)))
         console.log(
-          `${name.padEnd(16)} ${displayName.padEnd(28)} ${folder}${problem === null ? '' : `  (${problem})`}`,
+          `${name.padEnd(16)} ${displayName.padEnd(28)} ${folder}${problem === undefined ? '' : `  (${problem})`}`,
         );
     });
 }

@@ -7,8 +7,8 @@ import path from 'node:path';
 export interface RunPipes {
   /** The notebook's file; that of the standard input lies in a folder of its own. */
   readonly notebook: string;
-  /** The executed notebook's file; null: the default place. */
-  readonly output: string | null;
+  /** The executed notebook's file; undefined: the default place. */
+  readonly output: string | undefined;
   /** Whether the executed notebook goes to the standard output, so that nothing else may. */
   readonly toStdout: boolean;
   /** Writes to the standard output what belongs there, and removes what was made for it. */
@@ -19,14 +19,14 @@ export interface RunPipes {
 export function openPipes(notebook: string, output: string | undefined): RunPipes {
   const fromStdin = notebook === '-';
   const toStdout = output === '-';
-  if (!fromStdin && !toStdout) return { notebook, output: output ?? null, toStdout, close: () => undefined };
+  if (!fromStdin && !toStdout) return { notebook, output: output, toStdout, close: () => undefined };
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'tunebook-pipe-'));
   const input = path.join(folder, 'stdin.ipynb');
   const executed = path.join(folder, 'stdout.ipynb');
   if (fromStdin) fs.writeFileSync(input, fs.readFileSync(0));
   return {
     notebook: fromStdin ? input : notebook,
-    output: toStdout ? executed : (output ?? null),
+    output: toStdout ? executed : output,
     toStdout,
     close() {
       if (toStdout && fs.existsSync(executed)) process.stdout.write(fs.readFileSync(executed));

@@ -25,12 +25,13 @@ const REDRAW_MS = 120;
 const PLAIN_PROGRESS_MS = 5000;
 
 /** The text that an event puts on the screen: lines of output, or a progress line that replaces the last one. */
-function eventText(event: RunEvent & { type: 'output' }): { text: string; replaces: boolean } | null {
+function eventText(event: RunEvent & { type: 'output' }): { text: string; replaces: boolean } | undefined {
   const { kind, content } = event;
   if (kind === 'stream') return { text: String(content.text), replaces: false };
-  if (kind !== 'update_display_data' && kind !== 'display_data' && kind !== 'execute_result') return null;
+  if (kind !== 'update_display_data' && kind !== 'display_data' && kind !== 'execute_result')
+    return undefined;
   const plain = (content.data as Record<string, unknown> | undefined)?.['text/plain'];
-  if (typeof plain !== 'string') return null;
+  if (typeof plain !== 'string') return undefined;
   return { text: `${plain}\n`, replaces: kind === 'update_display_data' };
 }
 
@@ -96,7 +97,7 @@ function liveView(stream: ViewStream, expectedMs: readonly number[]): RunView {
   const start = Date.now();
   let drawn = 0;
   let lastDrawMs = 0;
-  let current: { number: number; of: number; title: string; startMs: number } | null = null;
+  let current: { number: number; of: number; title: string; startMs: number } | undefined;
   let text = '';
   let progress = '';
 
@@ -152,7 +153,7 @@ function liveView(stream: ViewStream, expectedMs: readonly number[]): RunView {
           return;
         }
         case 'cell-end':
-          current = null;
+          current = undefined;
           erase();
           stream.write(`${fit(endLine(event.number, event.of, event.cell))}\n${failureLines(event.cell)}`);
           return;
@@ -163,7 +164,7 @@ function liveView(stream: ViewStream, expectedMs: readonly number[]): RunView {
     },
     close() {
       clearInterval(timer);
-      current = null;
+      current = undefined;
       erase();
     },
   };

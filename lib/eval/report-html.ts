@@ -1,6 +1,7 @@
 /**
  * The samples table as one HTML file: no script, nothing fetched, light and dark.
  */
+import { escapeHtml } from '../display';
 import { extentOf, markOf } from './report-content';
 import type { ReportContent } from './report-content';
 
@@ -24,13 +25,11 @@ td { white-space: pre-wrap; overflow-wrap: anywhere; }
 /** The whole page. */
 export function htmlReport(content: ReportContent): string {
   const figures = content.figures.map(
-    ({ name, value }) => `<tr><th scope="row">${escapeHtml(name)}</th><td>${escapeHtml(value)}</td></tr>`,
+    ({ name, value }) => `<tr><th scope="row">${pageText(name)}</th><td>${pageText(value)}</td></tr>`,
   );
   const rows = content.samples.map((sample) => {
     const mark = markOf(sample);
-    const texts = [sample.question, sample.truth, sample.answer].map(
-      (text) => `<td>${escapeHtml(text)}</td>`,
-    );
+    const texts = [sample.question, sample.truth, sample.answer].map((text) => `<td>${pageText(text)}</td>`);
     return (
       `<tr><td>${sample.index + 1}</td>${texts.join('')}` +
       `<td class="mark ${mark.replace(' ', '-')}">${mark}</td></tr>`
@@ -41,11 +40,11 @@ export function htmlReport(content: ReportContent): string {
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${escapeHtml(content.title)}</title>
+<title>${pageText(content.title)}</title>
 <style>${STYLE}</style>
 </head>
 <body>
-<h1>${escapeHtml(content.title)}</h1>
+<h1>${pageText(content.title)}</h1>
 <table>
 <tbody>
 ${figures.join('\n')}
@@ -65,11 +64,6 @@ ${rows.join('\n')}
 }
 
 /** Text as it is, inside HTML; what no page may hold (control characters) as U+FFFD. */
-function escapeHtml(text: string): string {
-  return text
-    .replaceAll('&', '&amp;')
-    .replaceAll('<', '&lt;')
-    .replaceAll('>', '&gt;')
-    .replaceAll('"', '&quot;')
-    .replace(/[^\t\n\r\x20-\x7e\x80-\uffff]|[\x80-\x9f]/g, '\ufffd');
+function pageText(text: string): string {
+  return escapeHtml(text.replace(/[^\t\n\r\x20-\x7e\x80-\uffff]|[\x80-\x9f]/g, '\ufffd'));
 }

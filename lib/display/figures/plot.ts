@@ -129,8 +129,8 @@ export interface LivePlotOptions extends FigureSize {
 export function livePlot(options: LivePlotOptions = {}): LivePlot {
   const { throttleMs = 1000, ...size } = options;
   const handle = displayHandle();
-  let latest: Figure | null = null;
-  let drawing: Promise<void> | null = null;
+  let latest: Figure | undefined;
+  let drawing: Promise<void> | undefined;
   let nextMs = 0;
 
   const draw = async (figure: Figure): Promise<void> => {
@@ -154,7 +154,7 @@ export function livePlot(options: LivePlotOptions = {}): LivePlot {
           handle.update({ 'text/plain': `[figure] cannot be drawn: ${String(error)}` }),
         )
         .finally(() => {
-          drawing = null;
+          drawing = undefined;
         });
     },
     async finish(figure = latest ?? undefined) {

@@ -77,7 +77,7 @@ function addLayout(window: DOMWindow): void {
   Object.assign(window.URL, { createObjectURL: () => 'blob:none', revokeObjectURL: () => undefined });
 }
 
-let loaded: { window: DOMWindow; plotly: Plotly } | null = null;
+let loaded: { window: DOMWindow; plotly: Plotly } | undefined;
 
 function loadPlotly(): { window: DOMWindow; plotly: Plotly } {
   if (loaded) return loaded;

@@ -22,7 +22,7 @@ interface KernelBridge {
 const bridgeKey = Symbol.for('tunebook.kernel');
 
 /** The kernel that this code runs in: ours says so itself; stock tslab is found among the loaded modules. */
-function findKernel(): KernelBridge | null {
+function findKernel(): KernelBridge | undefined {
   const own = (globalThis as { [bridgeKey]?: KernelBridge })[bridgeKey];
   if (own) return own;
   const { cache } = createRequire(__filename);
@@ -30,12 +30,12 @@ function findKernel(): KernelBridge | null {
   const tslab =
     loaded === undefined ? undefined : (cache[loaded]?.exports as Record<string, unknown> | undefined);
   const write = tslab?.lastWriteDisplayData;
-  return typeof write === 'function' ? { display: write as KernelBridge['display'] } : null;
+  return typeof write === 'function' ? { display: write as KernelBridge['display'] } : undefined;
 }
 
 /** Whether this code runs in a notebook's kernel. */
 export function isInNotebook(): boolean {
-  return findKernel() !== null;
+  return findKernel() !== undefined;
 }
 
 /** Shows one output in all of the given forms; in a terminal its `text/plain`. `metadata`: by mime type. */

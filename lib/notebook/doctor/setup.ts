@@ -9,7 +9,7 @@ import type { Finding } from './finding';
 /** Where Jupyter finds this package's kernel. */
 export function kernelspecs(env: NodeJS.ProcessEnv): Finding {
   const own = listKernels(kernelsFolders(env), env).filter(({ name }) => name === KERNEL_NAME);
-  const working = own.find(({ problem }) => problem === null);
+  const working = own.find(({ problem }) => problem === undefined);
   const found =
     working?.folder ?? (own.length > 0 ? `${own[0].folder}: ${own[0].problem}` : 'not registered');
   return finding('Jupyter kernel', working !== undefined, found, false, 'npx tunebook kernel install');

@@ -9,11 +9,16 @@ import type { ValidateFunction } from 'ajv';
 import type AjvDraft04 from 'ajv-draft-04';
 import type { MimeBundle } from '../../display';
 import { writeFileAtomicSync } from '../../files';
-import { TunebookError } from '../../types';
+import { messageOf, TunebookError } from '../../types';
 import schema from './nbformat.v4.5.schema.json';
 
 /** A text as notebooks hold it: whole, or as lines that keep their line ends. */
 export type MultilineText = string | string[];
+
+/** Whether a value of that mime type is any JSON rather than text. */
+export function isJsonMime(mime: string): boolean {
+  return /^application\/(?:.*\+)?json$/.test(mime);
+}
 
 /** One output of a code cell. */
 export type CellOutput =
@@ -238,9 +243,7 @@ export function readNotebook(file: string): Notebook {
   try {
     value = JSON.parse(text.replace(/^\uFEFF/, ''));
   } catch (error) {
-    throw new TunebookError(
-      `${file}: expected JSON: ${(error as Error).message}; \`tunebook repair\` may mend it`,
-    );
+    throw new TunebookError(`${file}: expected JSON: ${messageOf(error)}; \`tunebook repair\` may mend it`);
   }
   const { nbformat, cells, metadata } = (value ?? {}) as Partial<Notebook>;
   if (nbformat !== 4)

@@ -6,6 +6,7 @@
 import { memberOf } from './json-edits';
 import { parseJsonText } from './json-text';
 import type { JsonNode } from './json-node';
+import { isJsonMime } from './nbformat';
 
 /** Lines as Python's `splitlines(keepends=True)` has them. */
 function pythonLines(text: string): string[] {
@@ -23,8 +24,8 @@ function textOf({ value, elements }: JsonNode): string | undefined {
 /** How texts are written: `lines` as a list, `whole` as one string. */
 type TextForm = 'lines' | 'whole';
 
-function bundleForm(mime: string): TextForm | null {
-  if (/^application\/(?:.*\+)?json$/.test(mime)) return null; // any JSON
+function bundleForm(mime: string): TextForm | undefined {
+  if (isJsonMime(mime)) return undefined;
   return /^text\/|^application\/javascript$|^image\/svg\+xml$/.test(mime) ? 'lines' : 'whole';
 }
 

@@ -6,15 +6,15 @@
 
 /** Keeps one value of T through asynchronous cell code. */
 export class CellContext<T> {
-  private ownCurrent: T | null = null;
+  private ownCurrent: T | undefined;
 
-  /** The cell that the running code belongs to, null where it is not known. */
-  get current(): T | null {
+  /** The cell that the running code belongs to, undefined where it is not known. */
+  get current(): T | undefined {
     return this.ownCurrent;
   }
 
   /** Runs `task` as part of `cell`. */
-  run<R>(cell: T | null, task: () => R): R {
+  run<R>(cell: T | undefined, task: () => R): R {
     const previous = this.ownCurrent;
     this.ownCurrent = cell;
     try {
@@ -28,11 +28,11 @@ export class CellContext<T> {
    * Settles a promise that cell code awaits: the code after the await runs next in the microtask queue,
    * and what is put behind it here runs once that code awaits again. Microtasks start outside of any cell.
    */
-  resume(cell: T | null, settle: () => void): void {
+  resume(cell: T | undefined, settle: () => void): void {
     this.ownCurrent = cell;
     settle();
     queueMicrotask(() => {
-      this.ownCurrent = null;
+      this.ownCurrent = undefined;
     });
   }
 

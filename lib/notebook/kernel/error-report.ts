@@ -79,12 +79,12 @@ function member(error: Error, key: 'name' | 'message' | 'stack'): string {
 }
 
 /** The lines of an error's stack, without those of node and the kernel, and the first place in a cell. */
-function stackLines(error: Error): { frames: string[]; first: [number, Place] | null } {
+function stackLines(error: Error): { frames: string[]; first: [number, Place] | undefined } {
   const frames = member(error, 'stack')
     .split('\n')
     .filter((line) => /^\s+at /.test(line) && !INTERNAL_FRAME.test(line) && !/at <anonymous>:/.test(line));
   const [, cell, row, column] = frames.map((line) => CELL_FRAME.exec(line)).find((found) => found) ?? [];
-  if (cell === undefined) return { frames, first: null };
+  if (cell === undefined) return { frames, first: undefined };
   return { frames, first: [Number(cell), { line: Number(row) - 1, column: Number(column) - 1 }] };
 }
 

@@ -36,7 +36,7 @@ interface Cell {
   interrupts: number;
   /** Given up: whatever of its code still runs stays at its next await. */
   abandoned: boolean;
-  thrown: { value: unknown } | null;
+  thrown: { value: unknown } | undefined;
   compiled: CompiledCell | undefined;
 }
 
@@ -54,7 +54,7 @@ export class CellRunner {
   private number = 0;
   private uncounted = 0;
   private key = 0;
-  private running: Cell | null = null;
+  private running: Cell | undefined;
   private last = 0;
   private readonly sources = new Map<number, string>();
   private readonly context = new CellContext<Cell>();
@@ -94,7 +94,7 @@ export class CellRunner {
       awaiting: new Set(),
       interrupts: 0,
       abandoned: false,
-      thrown: null,
+      thrown: undefined,
       compiled: undefined,
     };
     this.sources.set(cell.key, code);
@@ -108,7 +108,7 @@ export class CellRunner {
       cell.thrown ??= { value: error };
     }
     if (ok && !cell.thrown) {
-      this.running = null;
+      this.running = undefined;
       const expressions = Object.keys((content.user_expressions ?? {}) as MessageContent);
       return {
         status: 'ok',
@@ -142,7 +142,7 @@ export class CellRunner {
   private fail(cell: Cell, report: ErrorReport): MessageContent {
     // Once only: the cell may have been given up meanwhile.
     if (this.running === cell) this.channel.publish(cell.request, 'error', { ...report });
-    this.running = null;
+    this.running = undefined;
     return { status: 'error', execution_count: cell.number, ...report };
   }
 
@@ -196,12 +196,12 @@ export class CellRunner {
   }
 
   /** An exception in a callback: it fails the cell that runs and caused it, otherwise it is shown as text. */
-  takeUncaught(error: unknown): string | null {
+  takeUncaught(error: unknown): string | undefined {
     const cell = this.context.current ?? this.running;
     if (cell && cell === this.running) {
       cell.thrown ??= { value: error };
       this.rejectAwaits(cell, error);
-      return null;
+      return undefined;
     }
     return this.describe(error);
   }

@@ -5,6 +5,7 @@
 import { writeSync } from 'node:fs';
 import { Session } from 'node:inspector';
 import { parentPort, workerData } from 'node:worker_threads';
+import { messageOf } from '../../types';
 import * as zmq from 'zeromq';
 import { endGroup, endMarked, KERNEL_MARK } from './left-processes';
 import { phase, slot } from './host-protocol';
@@ -45,7 +46,7 @@ interface Outgoing {
   readonly sizeBytes: number;
 }
 const outgoing: Outgoing[] = [];
-let draining: Promise<void> | null = null;
+let draining: Promise<void> | undefined;
 
 async function sendPatiently(frames: (string | Buffer)[]): Promise<void> {
   const start = Date.now();
@@ -67,10 +68,15 @@ async function drain(): Promise<void> {
       Atomics.notify(state, slot.bytesInFlight);
     }
   }
-  draining = null;
+  draining = undefined;
 }
 
-function publish(parent: WireMessage | null, type: string, content: MessageContent, sizeBytes = 0): void {
+function publish(
+  parent: WireMessage | undefined,
+  type: string,
+  content: MessageContent,
+  sizeBytes = 0,
+): void {
   const frames = encodeMessage(key, {
     identities: [Buffer.from(type)],
     header: makeHeader(type, parent?.header.session ?? ''),
@@ -98,10 +104,7 @@ async function reply(socket: zmq.Router, request: WireMessage, content: MessageC
     .then(() => socket.send(frames))
     .catch((error: unknown) => {
       // Who asked is gone, or the kernel ends: there is nobody to tell but the log.
-      writeSync(
-        2,
-        `kernel: a reply was not sent: ${error instanceof Error ? error.message : String(error)}\n`,
-      );
+      writeSync(2, `kernel: a reply was not sent: ${messageOf(error)}\n`);
     });
   sending.set(socket, sent);
   return sent;
@@ -109,20 +112,22 @@ async function reply(socket: zmq.Router, request: WireMessage, content: MessageC
 
 // --- streams: many small writes become few messages ---
 
-let stream: {
-  request: number;
-  name: string;
-  text: string[];
-  sizeBytes: number;
-  timer: NodeJS.Timeout;
-} | null = null;
+let stream:
+  | {
+      request: number;
+      name: string;
+      text: string[];
+      sizeBytes: number;
+      timer: NodeJS.Timeout;
+    }
+  | undefined;
 
 function flushStream(): void {
   if (!stream) return;
   clearTimeout(stream.timer);
   const { request, name, text, sizeBytes } = stream;
-  stream = null;
-  publish(requests.get(request) ?? null, 'stream', { name, text: text.join('') }, sizeBytes);
+  stream = undefined;
+  publish(requests.get(request), 'stream', { name, text: text.join('') }, sizeBytes);
 }
 
 function addToStream(request: number, name: string, text: string): void {
@@ -139,7 +144,7 @@ function addToStream(request: number, name: string, text: string): void {
 const requests = new Map<number, WireMessage>();
 let lastRequest = 0;
 const waiting: WireMessage[] = [];
-let answering: { id: number; resolve: (content: MessageContent) => void } | null = null;
+let answering: { id: number; resolve: (content: MessageContent) => void } | undefined;
 let busy = false;
 
 async function askMain(message: WireMessage): Promise<MessageContent> {
@@ -221,8 +226,8 @@ async function work(): Promise<void> {
 const inspector = new Session();
 inspector.connectToMainThread();
 let interrupts = 0;
-/** -1: what an earlier cell left running; null: none yet. */
-let lastStopped: number | null = null;
+/** -1: what an earlier cell left running; undefined: none yet. */
+let lastStopped: number | undefined;
 /** How often the running JavaScript was ended, and when last. */
 let breakIns = 0;
 let brokenIn = 0;
@@ -320,16 +325,11 @@ parentPort?.on('message', (message: ToWire) => {
       return addToStream(message.request, message.name, message.text);
     case 'publish':
       flushStream();
-      return publish(
-        requests.get(message.request) ?? null,
-        message.type,
-        message.content,
-        message.sizeBytes ?? 0,
-      );
+      return publish(requests.get(message.request), message.type, message.content, message.sizeBytes ?? 0);
     case 'reply':
       if (answering?.id === message.request) {
         const { resolve } = answering;
-        answering = null;
+        answering = undefined;
         resolve(message.content);
       }
       return;
@@ -354,7 +354,7 @@ async function listen(socket: zmq.Router, take: (message: WireMessage) => void):
       take(decodeMessage(key, frames));
     } catch (error) {
       // Anything unsigned or malformed is refused, and the kernel goes on.
-      writeSync(2, `kernel: message refused: ${error instanceof Error ? error.message : String(error)}\n`);
+      writeSync(2, `kernel: message refused: ${messageOf(error)}\n`);
     }
   }
 }
@@ -372,7 +372,7 @@ async function bindAll(): Promise<void> {
     heartbeat.bind(address(connection.hb_port)),
     iopub.bind(address(connection.iopub_port)),
   ]);
-  publish(null, 'status', { execution_state: 'starting' });
+  publish(undefined, 'status', { execution_state: 'starting' });
   void listen(shell, (message) => {
     waiting.push(message);
     void work();
@@ -388,6 +388,6 @@ setInterval(() => {
 }, 1000);
 
 bindAll().catch((error: unknown) => {
-  writeSync(2, `kernel: cannot listen: ${error instanceof Error ? error.message : String(error)}\n`);
+  writeSync(2, `kernel: cannot listen: ${messageOf(error)}\n`);
   setTimeout(() => process.kill(process.pid, 'SIGKILL'), 50);
 });

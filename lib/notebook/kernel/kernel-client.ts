@@ -11,7 +11,7 @@ import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import type * as Zmq from 'zeromq';
-import { TunebookError } from '../../types';
+import { messageOf, TunebookError } from '../../types';
 import { describeExit } from './kernel-exit';
 import type { KernelExit } from './kernel-exit';
 import { endGroup, endMarked, KERNEL_MARK } from './left-processes';
@@ -53,7 +53,7 @@ export interface KernelReply {
 }
 
 interface Pending {
-  reply: MessageContent | null;
+  reply: MessageContent | undefined;
   idle: boolean;
   needsIdle: boolean;
   resolve(reply: KernelReply): void;
@@ -119,7 +119,7 @@ export class KernelClient {
   private readonly pending = new Map<string, Pending>();
   private readonly listeners = new Set<(message: PublishedMessage) => void>();
   private readonly rawListeners = new Set<(name: 'stdout' | 'stderr', text: string) => void>();
-  private exit: KernelExit | null = null;
+  private exit: KernelExit | undefined;
   private closed = false;
 
   private constructor(child: ChildProcess, folder: string, connection: ConnectionInfo) {
@@ -183,7 +183,7 @@ export class KernelClient {
         await kernel.waitUntilReady(startTimeoutMs, cancel);
         return kernel;
       } catch (error) {
-        problem = error instanceof Error ? error.message : String(error);
+        problem = messageOf(error);
         await kernel.kill();
       }
     }
@@ -225,7 +225,7 @@ export class KernelClient {
     while (Date.now() - start < timeoutMs && !cancel?.aborted) {
       const { id, done } = this.request('shell', 'kernel_info_request', {});
       const waitMs = Math.min(250, start + timeoutMs - Date.now());
-      const pause = new Promise<null>((resolve) => setTimeout(resolve, waitMs, null));
+      const pause = new Promise<undefined>((resolve) => setTimeout(resolve, waitMs, undefined));
       const reply = await Promise.race([done, pause]);
       this.pending.delete(id);
       if (reply) {
@@ -262,7 +262,7 @@ export class KernelClient {
         reject(new KernelDeadError(this.exit ? describeExit(this.exit) : 'kernel: it was shut down'));
         return;
       }
-      this.pending.set(id, { reply: null, idle: false, needsIdle, resolve, reject });
+      this.pending.set(id, { reply: undefined, idle: false, needsIdle, resolve, reject });
       const frames = encodeMessage(this.connection.key, { header, parent: {}, metadata: {}, content });
       // A socket takes one message at a time; a kernel that dies meanwhile tells of itself.
       this.sending[channel] = this.sending[channel]
@@ -317,11 +317,11 @@ export class KernelClient {
   /** Asks the kernel to end, ends it otherwise; children that cells started go with it. */
   async shutdown(): Promise<KernelExit> {
     const asked = this.request('control', 'shutdown_request', { restart: false }, false).done.catch(
-      () => null,
+      () => undefined,
     );
     let timer: NodeJS.Timeout | undefined;
-    const patience = new Promise<null>((resolve) => {
-      timer = setTimeout(resolve, 3000, null);
+    const patience = new Promise<undefined>((resolve) => {
+      timer = setTimeout(resolve, 3000, undefined);
     });
     await Promise.race([asked, patience]);
     await Promise.race([this.exited, patience]);
@@ -358,7 +358,7 @@ export class KernelClient {
         try {
           this.take(name, decodeMessage(this.connection.key, frames));
         } catch (error) {
-          this.raw('stderr', `tunebook: ${error instanceof Error ? error.message : String(error)}\n`);
+          this.raw('stderr', `tunebook: ${messageOf(error)}\n`);
         }
       }
     } catch (error) {

@@ -8,6 +8,7 @@ import path from 'node:path';
 import { Readable } from 'node:stream';
 import { StringDecoder } from 'node:string_decoder';
 import { Worker } from 'node:worker_threads';
+import { messageOf } from '../../types';
 import { CellRunner } from './host-cells';
 import { MAX_BYTES_IN_FLIGHT, phase, slot, SLOT_COUNT } from './host-protocol';
 import type { HostRequest, ToMain, ToWire } from './host-protocol';
@@ -27,9 +28,9 @@ function readConnection(file: string): ConnectionInfo {
   try {
     const connection = JSON.parse(fs.readFileSync(file, 'utf8')) as ConnectionInfo;
     const unsafe = unsafeConnection(connection);
-    return unsafe === null ? connection : refuse(unsafe);
+    return unsafe === undefined ? connection : refuse(unsafe);
   } catch (error) {
-    return refuse(`expected a connection file: ${error instanceof Error ? error.message : String(error)}`);
+    return refuse(`expected a connection file: ${messageOf(error)}`);
   }
 }
 const connection = readConnection(connectionFile);
@@ -135,7 +136,7 @@ function writeTo(name: 'stdout' | 'stderr'): typeof process.stdout.write {
 process.stdout.write = writeTo('stdout');
 process.stderr.write = writeTo('stderr');
 
-let stdin: Readable | null = null;
+let stdin: Readable | undefined;
 /** A notebook has no terminal: what would wait for it is told so. */
 function noStdin(): Readable {
   if (stdin && !stdin.destroyed) return stdin;
@@ -269,7 +270,7 @@ process.on('uncaughtException', (error) => {
       1,
     );
   const text = cells.takeUncaught(error);
-  if (text !== null) process.stderr.write(`${text}\n`);
+  if (text !== undefined) process.stderr.write(`${text}\n`);
 });
 process.on('unhandledRejection', (reason) => {
   if ((reason as { name?: unknown } | null)?.name === 'KeyboardInterrupt') return;

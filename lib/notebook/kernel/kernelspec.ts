@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
-import { TunebookError } from '../../types';
+import { messageOf, TunebookError } from '../../types';
 import { kernelArgv, kernelProgram } from './kernel-client';
 import { KERNEL_NAME, PLOTLY_FILE } from '../../display';
 import { writeFileAtomicSync } from '../../files';
@@ -74,19 +74,22 @@ export function installKernel(place: KernelPlace, env: NodeJS.ProcessEnv = proce
     fs.copyFileSync(fromHere.resolve('plotly.js-dist/plotly.js'), copied);
     fs.renameSync(copied, path.join(folder, PLOTLY_FILE));
   } catch (error) {
-    throw new TunebookError(`kernel install: cannot write ${folder}: ${(error as Error).message}`);
+    throw new TunebookError(`kernel install: cannot write ${folder}: ${messageOf(error)}`);
   }
   return folder;
 }
 
 /**
  * Removes the kernelspec.
- * @returns its folder, null when there was none
+ * @returns its folder, undefined when there was none
  * @throws TunebookError when a kernel of that name starts another program: it is not this package's to remove
  */
-export function uninstallKernel(place: KernelPlace, env: NodeJS.ProcessEnv = process.env): string | null {
+export function uninstallKernel(
+  place: KernelPlace,
+  env: NodeJS.ProcessEnv = process.env,
+): string | undefined {
   const folder = path.join(kernelsFolder(place, env), KERNEL_NAME);
-  if (!fs.existsSync(path.join(folder, 'kernel.json'))) return null;
+  if (!fs.existsSync(path.join(folder, 'kernel.json'))) return undefined;
   const argv = commandOf(folder);
   if (!argv.some((part) => path.basename(part) === path.basename(kernelProgram)))
     throw new TunebookError(
@@ -95,7 +98,7 @@ export function uninstallKernel(place: KernelPlace, env: NodeJS.ProcessEnv = pro
   try {
     fs.rmSync(folder, { recursive: true });
   } catch (error) {
-    throw new TunebookError(`kernel uninstall: cannot remove ${folder}: ${(error as Error).message}`);
+    throw new TunebookError(`kernel uninstall: cannot remove ${folder}: ${messageOf(error)}`);
   }
   return folder;
 }
@@ -105,7 +108,7 @@ function commandOf(folder: string): readonly string[] {
     return readSpec(folder).argv;
   } catch (error) {
     throw new TunebookError(
-      `kernel uninstall: ${folder}/kernel.json cannot be read (${(error as Error).message}); remove it by hand`,
+      `kernel uninstall: ${folder}/kernel.json cannot be read (${messageOf(error)}); remove it by hand`,
     );
   }
 }
@@ -134,8 +137,8 @@ export interface KernelSpec {
   readonly name: string;
   readonly folder: string;
   readonly displayName: string;
-  /** Why it cannot be started; null where nothing is known against it. */
-  readonly problem: string | null;
+  /** Why it cannot be started; undefined where nothing is known against it. */
+  readonly problem: string | undefined;
 }
 
 function describeSpec(folder: string, env: NodeJS.ProcessEnv): KernelSpec {
@@ -147,9 +150,14 @@ function describeSpec(folder: string, env: NodeJS.ProcessEnv): KernelSpec {
     const missing = programExists(program, env)
       ? files.find((file) => path.isAbsolute(file) && !fs.existsSync(file))
       : program;
-    return { name, folder, displayName, problem: missing === undefined ? null : `${missing} is missing` };
+    return {
+      name,
+      folder,
+      displayName,
+      problem: missing === undefined ? undefined : `${missing} is missing`,
+    };
   } catch (error) {
-    const problem = `kernel.json cannot be read: ${(error as Error).message}`;
+    const problem = `kernel.json cannot be read: ${messageOf(error)}`;
     return { name, folder, displayName: '', problem };
   }
 }

@@ -43,16 +43,21 @@ export interface ConnectionInfo {
 }
 
 /**
- * Why a kernel must not listen there, null when it may: whoever reaches its ports runs code as this user, so it
+ * Why a kernel must not listen there, undefined when it may: whoever reaches its ports runs code as this user, so it
  * listens to this machine only, and to signed messages only.
  */
-export function unsafeConnection({ ip, transport, key, signature_scheme }: ConnectionInfo): string | null {
+export function unsafeConnection({
+  ip,
+  transport,
+  key,
+  signature_scheme,
+}: ConnectionInfo): string | undefined {
   if (transport !== 'ipc' && !/^(?:127(?:\.\d{1,3}){3}|localhost|::1|\[::1\])$/.test(ip))
     return `expected an address of this machine only, such as 127.0.0.1, got ip ${JSON.stringify(ip)}`;
   if (typeof key !== 'string' || key === '') return 'expected a key to sign messages with, got none';
   if (signature_scheme !== 'hmac-sha256')
     return `expected signature_scheme hmac-sha256, got ${JSON.stringify(signature_scheme)}`;
-  return null;
+  return undefined;
 }
 
 const delimiter = Buffer.from('<IDS|MSG>');

@@ -1,6 +1,7 @@
 /** Parameters and grids of parameters from files: JSON, YAML. */
 import fs from 'node:fs';
 import path from 'node:path';
+import { isJsonObject, parseJson } from '../../files';
 import { TunebookError } from '../../types';
 import type { GivenParameters } from './parameters';
 import { readYaml } from './yaml-values';
@@ -19,15 +20,9 @@ export function readParameterFile(file: string): GivenParameters {
   if (/\.ya?ml$/.test(file)) return readYaml(text, file);
   if (path.extname(file) !== '.json')
     throw new TunebookError(`${file}: expected a .json, .yaml or .yml file`);
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    throw new TunebookError(`${file}: expected JSON: ${(error as Error).message}`);
-  }
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw new TunebookError(`${file}: expected an object of parameters`);
-  return value as GivenParameters;
+  const value = parseJson(text, { where: file });
+  if (!isJsonObject(value)) throw new TunebookError(`${file}: expected an object of parameters`);
+  return value;
 }
 
 /**

@@ -43,8 +43,8 @@ function readType(
   ts: typeof TypeScript,
   node: TypeScript.TypeNode,
   aliases: ReadonlyMap<string, TypeScript.TypeNode>,
-): ParameterType | null {
-  const read = (inner: TypeScript.TypeNode): ParameterType | null => readType(ts, inner, aliases);
+): ParameterType | undefined {
+  const read = (inner: TypeScript.TypeNode): ParameterType | undefined => readType(ts, inner, aliases);
   switch (node.kind) {
     case ts.SyntaxKind.NumberKeyword:
       return { kind: 'number' };
@@ -59,26 +59,26 @@ function readType(
     if (node.literal.kind === ts.SyntaxKind.NullKeyword) return { kind: 'null' };
     const value = literalValue(ts, node.literal);
     return value === undefined || value === null || Array.isArray(value)
-      ? null
+      ? undefined
       : { kind: 'literal', value: value as string | number | boolean };
   }
-  const listOf = (element: TypeScript.TypeNode): ParameterType | null => {
+  const listOf = (element: TypeScript.TypeNode): ParameterType | undefined => {
     const type = read(element);
     return type && { kind: 'array', element: type };
   };
   if (ts.isArrayTypeNode(node)) return listOf(node.elementType);
   if (ts.isUnionTypeNode(node)) {
     const members = node.types.map(read);
-    return members.includes(null) ? null : { kind: 'union', members: members as ParameterType[] };
+    return members.includes(undefined) ? undefined : { kind: 'union', members: members as ParameterType[] };
   }
   if (ts.isTypeReferenceNode(node) && ts.isIdentifier(node.typeName)) {
     const name = node.typeName.text;
     if ((name === 'Array' || name === 'ReadonlyArray') && node.typeArguments?.length === 1)
       return listOf(node.typeArguments[0]);
     const alias = aliases.get(name);
-    return alias ? read(alias) : null;
+    return alias ? read(alias) : undefined;
   }
-  return null;
+  return undefined;
 }
 
 /** The value of a literal expression; undefined for anything that is computed. */
@@ -102,12 +102,12 @@ function literalValue(ts: typeof TypeScript, node: TypeScript.Node): ParameterVa
   return undefined;
 }
 
-function typeOfValue(value: ParameterValue): ParameterType | null {
-  if (value === null) return null;
+function typeOfValue(value: ParameterValue): ParameterType | undefined {
+  if (value === null) return undefined;
   if (typeof value !== 'object') return { kind: typeof value as 'number' | 'string' | 'boolean' };
   const kinds = new Set(value.map((element) => (element === null ? 'null' : typeof element)));
   const [kind] = kinds;
-  if (kinds.size !== 1 || kind === 'object') return null;
+  if (kinds.size !== 1 || kind === 'object') return undefined;
   return { kind: 'array', element: { kind: kind as 'number' } };
 }
 
@@ -144,7 +144,7 @@ export function readParameterCell(source: string): ParameterCell {
       const type = declaration.type
         ? readType(ts, declaration.type, aliases)
         : value === undefined
-          ? null
+          ? undefined
           : typeOfValue(value);
       if (value === undefined || !type) {
         const uses = new Set<string>();

@@ -1,6 +1,6 @@
 /** Settings in YAML 1.2: names with values. */
 import { parseDocument } from 'yaml';
-import { TunebookError } from '../../types';
+import { messageOf, TunebookError } from '../../types';
 
 /**
  * Reads the values of a YAML file.
@@ -19,7 +19,7 @@ export function readYaml(text: string, file: string): Record<string, unknown> {
   try {
     values = document.toJS();
   } catch (error) {
-    throw new TunebookError(`${file}: expected YAML: ${(error as Error).message}`, { cause: error });
+    throw new TunebookError(`${file}: expected YAML: ${messageOf(error)}`, { cause: error });
   }
   if (values === null) return {};
   if (typeof values !== 'object' || Array.isArray(values))

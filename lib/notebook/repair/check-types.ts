@@ -5,7 +5,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import type * as TypeScript from 'typescript';
-import { TunebookError } from '../../types';
+import { parseJson } from '../../files';
 import { blankFileWords, declaredNames } from '../typescript/cell-text';
 import { USING_ADVICE } from '../kernel/compiler-advice';
 import { loadTypescript } from '../typescript/load-typescript';
@@ -173,9 +173,5 @@ interface PackageNames {
 }
 
 function readPackage(file: string): PackageNames {
-  try {
-    return JSON.parse(fs.readFileSync(file, 'utf8')) as PackageNames;
-  } catch (error) {
-    throw new TunebookError(`${file}: expected JSON: ${(error as Error).message}`);
-  }
+  return parseJson(fs.readFileSync(file, 'utf8'), { where: file }) as PackageNames;
 }

@@ -1,5 +1,6 @@
 /** `tunebook check`: what is wrong with a notebook file, before a reader, GitHub or a run finds out. */
 import fs from 'node:fs';
+import { messageOf } from '../../types';
 import { checkCellTypes, missingDependencies } from './check-types';
 import { fileText } from '../format/file-text';
 import { repeatedMembers } from '../format/json-edits';
@@ -174,7 +175,7 @@ export function checkNotebook(file: string, options: CheckOptions = {}): CheckFi
   try {
     root = parseJsonText(text);
   } catch (error) {
-    return [...findings, about(`is no JSON: ${(error as Error).message}; \`tunebook repair\` may mend it`)];
+    return [...findings, about(`is no JSON: ${messageOf(error)}; \`tunebook repair\` may mend it`)];
   }
   for (const { key, start } of repeatedMembers(root))
     findings.push({

@@ -3,7 +3,7 @@
  * nbformat 3 is converted, which rewrites the file.
  */
 import fs from 'node:fs';
-import { TunebookError } from '../../types';
+import { messageOf, TunebookError } from '../../types';
 import { fileText } from '../format/file-text';
 import { applyEdits } from '../format/json-edits';
 import { parseJsonText } from '../format/json-text';
@@ -112,9 +112,7 @@ export function repairFile(file: string, normalise = false): RepairResult {
   try {
     result = repairText(text, normalise);
   } catch (error) {
-    throw new TunebookError(
-      `${file}: cannot be mended: ${error instanceof Error ? error.message : String(error)}`,
-    );
+    throw new TunebookError(`${file}: cannot be mended: ${messageOf(error)}`);
   }
   if (fault !== '') result = { ...result, mended: [`${fault}: written as UTF-8`, ...result.mended] };
   if (fault !== '' || result.text !== text) writeFileAtomicSync(file, result.text);

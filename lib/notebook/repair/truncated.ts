@@ -43,31 +43,33 @@ function wholeMembers(text: string, from: number): { members: Map<string, JsonNo
 }
 
 /** Of a cell that is cut off: its source, where that is whole and comes before the cut. */
-function salvage(text: string, from: number): string | null {
+function salvage(text: string, from: number): string | undefined {
   const { members } = wholeMembers(text, from);
   const type = members.get('cell_type')?.value;
-  const raw = (key: string): string | null => {
+  const raw = (key: string): string | undefined => {
     const node = members.get(key);
-    return node ? text.slice(node.start, node.end) : null;
+    return node && text.slice(node.start, node.end);
   };
   const source = raw('source');
-  if (typeof type !== 'string' || source === null) return null;
+  if (typeof type !== 'string' || source === undefined) return undefined;
   const parts = [`"cell_type": ${JSON.stringify(type)}`, `"source": ${source}`];
   for (const key of ['id', 'metadata', 'execution_count']) {
     const value = raw(key);
-    if (value !== null) parts.push(`${JSON.stringify(key)}: ${value}`);
+    if (value !== undefined) parts.push(`${JSON.stringify(key)}: ${value}`);
   }
   return `{${parts.join(', ')}}`;
 }
 
 /**
  * Closes a notebook that ends too early.
- * @returns null when the text is broken in another way, or ends before its first cell
+ * @returns undefined when the text is broken in another way, or ends before its first cell
  */
-export function recoverTruncated(text: string): Recovered | null {
+export function recoverTruncated(text: string): Recovered | undefined {
   const reader = readJson(text);
-  /** Whole members by their place: null where `kept` has them already. */
-  const have = new Map<string, string | null>();
+  /** Whole members behind the cells, with their JSON. */
+  const have = new Map<string, string>();
+  /** Members that the text before the cut holds. */
+  const before = new Set<string>();
   let failedAt = -1;
   let cellsEnd = -1; // behind the last whole cell
   let cutCell = -1;
@@ -75,7 +77,7 @@ export function recoverTruncated(text: string): Recovered | null {
   let cutKey = '';
   try {
     reader.blank();
-    if (text[reader.at] !== '{') return null;
+    if (text[reader.at] !== '{') return undefined;
     reader.at++;
     for (let more = true; more;) {
       const { key } = reader.key();
@@ -96,38 +98,39 @@ export function recoverTruncated(text: string): Recovered | null {
           if (reader.at >= text.length) throw new JsonTextError(reader.at, 'cut');
         }
         cellsEnd = ++reader.at;
-        have.set(key, null);
+        before.add(key);
       } else {
         const { start, end } = reader.value();
-        have.set(key, cellsEnd < 0 ? null : text.slice(start, end));
+        if (cellsEnd < 0) before.add(key);
+        else have.set(key, text.slice(start, end));
       }
       cutKey = '';
       reader.blank();
       if (reader.at >= text.length) throw new JsonTextError(reader.at, 'cut');
       more = text[reader.at++] === ',';
     }
-    return null; // whole
+    return undefined; // whole
   } catch (error) {
     if (!(error instanceof JsonTextError)) throw error;
     failedAt = error.at;
   }
-  if (cellsEnd < 0 || !endsThere(text, failedAt)) return null;
+  if (cellsEnd < 0 || !endsThere(text, failedAt)) return undefined;
   const lost: string[] = [];
   let kept = text.slice(0, cellsEnd);
-  const saved = cutCell < 0 ? null : salvage(text, cutCell);
-  if (saved !== null) {
+  const saved = cutCell < 0 ? undefined : salvage(text, cutCell);
+  if (saved !== undefined) {
     kept += `${cells > 0 ? ',' : ''}\n  ${saved}`;
     lost.push(`cell ${cells + 1}: cut off; its source is kept, its outputs are lost`);
   } else if (cutCell >= 0) lost.push(`cell ${cells + 1}: cut off and lost`);
-  if (!have.has('cells')) kept += '\n ]';
+  if (!before.has('cells')) kept += '\n ]';
   const tail: string[] = [];
   for (const [key, json] of [
     ['metadata', '{}'],
     ['nbformat', '4'],
     ['nbformat_minor', /"id"\s*:/.test(kept) ? '5' : '4'],
   ] as const) {
+    if (before.has(key)) continue;
     const value = have.get(key);
-    if (value === null) continue;
     if (value === undefined && key === 'metadata') lost.push('the metadata of the notebook');
     tail.push(`\n "${key}": ${value ?? json}`);
   }

@@ -5,7 +5,7 @@
 import { memberEdits, memberOf, replaceNode } from '../format/json-edits';
 import type { TextEdit } from '../format/json-edits';
 import type { JsonNode } from '../format/json-node';
-import { wrongMetadata } from '../format/nbformat';
+import { isJsonMime, wrongMetadata } from '../format/nbformat';
 import type { MetadataOf } from '../format/nbformat';
 import { cellsOf, valueOf } from './structure-repairs';
 import type { FindEdits } from './structure-repairs';
@@ -16,14 +16,14 @@ const isWord = ({ value }: JsonNode): boolean => typeof value === 'string';
 const isText = (node: JsonNode): boolean => isWord(node) || isTexts(node);
 
 /** What a list of lines is where it can be told: null is nothing, a number its digits. */
-function textsJson(value: unknown): string | null {
+function textsJson(value: unknown): string | undefined {
   const lines: unknown[] = Array.isArray(value) ? value : [value];
-  if (lines.some((line) => typeof line === 'object' && line !== null)) return null;
+  if (lines.some((line) => typeof line === 'object' && line !== null)) return undefined;
   return JSON.stringify(lines.filter((line) => line !== null).map(String));
 }
 
-/** A member's kind, and the JSON that takes the place of another; null where it cannot be told. */
-type Rule = readonly [fits: (node: JsonNode) => boolean, json: (value: unknown) => string | null];
+/** A member's kind, and the JSON that takes the place of another; undefined where it cannot be told. */
+type Rule = readonly [fits: (node: JsonNode) => boolean, json: (value: unknown) => string | undefined];
 
 const OBJECT: Rule = [({ members }) => members !== undefined, () => '{}'];
 const TEXT: Rule = [isText, textsJson];
@@ -54,11 +54,9 @@ const outputRules: Record<string, Rule> = {
   traceback: [isTexts, textsJson],
 };
 
-const JSON_MIME = /^application\/(?:.*\+)?json$/;
-
 /** A list of tags as it may be: texts without commas, each once. */
-function tagsJson(value: unknown): string | null {
-  if (!Array.isArray(value)) return null;
+function tagsJson(value: unknown): string | undefined {
+  if (!Array.isArray(value)) return undefined;
   const tags = value.filter((tag): tag is string => typeof tag === 'string').flatMap((tag) => tag.split(','));
   return JSON.stringify([...new Set(tags.map((tag) => tag.trim()).filter((tag) => tag !== ''))]);
 }
@@ -77,7 +75,7 @@ export const valueEdits: FindEdits = (file, root, mended) => {
       const node = memberOf(holder, key)?.node;
       if (!node || fits(node)) continue;
       const put = json(read(node));
-      if (put !== null) replace(node, put, `${where}: ${key}`);
+      if (put !== undefined) replace(node, put, `${where}: ${key}`);
     }
   };
   const metadata = (holder: JsonNode, of: MetadataOf, where: string): void => {
@@ -86,10 +84,10 @@ export const valueEdits: FindEdits = (file, root, mended) => {
     const remove: string[] = [];
     for (const key of wrongMetadata(of, read(node) as Record<string, unknown>)) {
       const own = memberOf(node, key)?.node;
-      const tags = key === 'tags' && own ? tagsJson(read(own)) : null;
+      const tags = key === 'tags' && own ? tagsJson(read(own)) : undefined;
       const kernel = valueOf(own, 'name');
       const display = memberOf(own, 'display_name')?.node;
-      if (own && tags !== null) replace(own, tags, `${where}: tags`);
+      if (own && tags !== undefined) replace(own, tags, `${where}: tags`);
       else if (key === 'kernelspec' && typeof kernel === 'string' && display)
         replace(display, JSON.stringify(kernel), `${where}.kernelspec.display_name`);
       else {
@@ -118,14 +116,14 @@ export const valueEdits: FindEdits = (file, root, mended) => {
       apply(output, outputRules, place);
       const data = memberOf(output, 'data')?.node;
       const nothing = (data?.members ?? []).filter(
-        ({ key, node }) => node.value === null && !JSON_MIME.test(key),
+        ({ key, node }) => node.value === null && !isJsonMime(key),
       );
       if (data) edits.push(...memberEdits(file, data, { remove: nothing.map(({ key }) => key) }));
       for (const { key } of nothing) mended.push(`${place}: ${key} null removed`);
       for (const { key, node } of data?.members ?? []) {
-        if (JSON_MIME.test(key) || node.value === null || isText(node)) continue;
+        if (isJsonMime(key) || node.value === null || isText(node)) continue;
         const put = textsJson(read(node));
-        if (put !== null) replace(node, put, `${place}: ${key}`);
+        if (put !== undefined) replace(node, put, `${place}: ${key}`);
       }
     }
   }

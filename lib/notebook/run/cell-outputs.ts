@@ -1,15 +1,13 @@
 /** Gathers what a kernel publishes into the outputs of cells, as a notebook keeps them. */
 import type { MimeBundle } from '../../display';
-import { joinText, splitText } from '../format/nbformat';
+import { isJsonMime, joinText, splitText } from '../format/nbformat';
 import type { CellOutput, NotebookCell } from '../format/nbformat';
 import type { PublishedMessage } from '../kernel/kernel-client';
-
-const JSON_MIME = /^application\/(?:.*\+)?json$/;
 
 function bundle(data: unknown): MimeBundle {
   const out: MimeBundle = {};
   for (const [mime, value] of Object.entries((data ?? {}) as MimeBundle)) {
-    out[mime] = typeof value === 'string' && !JSON_MIME.test(mime) ? splitText(value) : value;
+    out[mime] = typeof value === 'string' && !isJsonMime(mime) ? splitText(value) : value;
     if (mime === 'image/png' || mime === 'image/jpeg') out[mime] = value; // base64 stays in one piece
   }
   return out;
@@ -36,8 +34,8 @@ export class OutputCollector {
   private readonly cells = new Map<string, NotebookCell>();
   private readonly sizes = new Map<NotebookCell, number>();
   private readonly clearNext = new Set<NotebookCell>();
-  /** The cell that put out more than `limitBytes`, null for none. */
-  flooding: NotebookCell | null = null;
+  /** The cell that put out more than `limitBytes`, undefined for none. */
+  flooding: NotebookCell | undefined;
 
   /** @param limitBytes what a cell may put out; a tenth more is kept, the rest is dropped */
   constructor(readonly limitBytes: number = Infinity) {}
@@ -52,10 +50,10 @@ export class OutputCollector {
     return this.sizes.get(cell) ?? 0;
   }
 
-  /** Takes one message; the cell whose outputs it changed, null for none. */
-  take({ type, content, parentId }: PublishedMessage): NotebookCell | null {
+  /** Takes one message; the cell whose outputs it changed, undefined for none. */
+  take({ type, content, parentId }: PublishedMessage): NotebookCell | undefined {
     const cell = this.cells.get(parentId);
-    if (!cell) return null;
+    if (!cell) return undefined;
     const outputs = (cell.outputs ??= []);
     if (type === 'clear_output') {
       if (content.wait === true) this.clearNext.add(cell);
@@ -66,9 +64,9 @@ export class OutputCollector {
       this.update(content);
       return cell;
     }
-    if (this.size(cell) > 1.1 * this.limitBytes && type !== 'error') return null;
+    if (this.size(cell) > 1.1 * this.limitBytes && type !== 'error') return undefined;
     const output = this.output(type, content);
-    if (!output) return null;
+    if (!output) return undefined;
     if (this.clearNext.delete(cell)) outputs.length = 0;
     const last = outputs.at(-1);
     if (output.output_type === 'stream' && last?.output_type === 'stream' && last.name === output.name) {
@@ -80,8 +78,8 @@ export class OutputCollector {
     return cell;
   }
 
-  /** Puts text that came past the kernel (a child process, native code) to a cell; null where it is dropped. */
-  addText(cell: NotebookCell, name: 'stdout' | 'stderr', text: string): NotebookCell | null {
+  /** Puts text that came past the kernel (a child process, native code) to a cell; undefined where it is dropped. */
+  addText(cell: NotebookCell, name: 'stdout' | 'stderr', text: string): NotebookCell | undefined {
     const id = 'raw';
     this.cells.set(id, cell);
     return this.take({ type: 'stream', content: { name, text }, metadata: {}, parentId: id });
@@ -101,7 +99,7 @@ export class OutputCollector {
     }
   }
 
-  private output(type: string, content: Record<string, unknown>): CellOutput | null {
+  private output(type: string, content: Record<string, unknown>): CellOutput | undefined {
     const metadata = (content.metadata ?? {}) as Record<string, unknown>;
     switch (type) {
       case 'stream':
@@ -131,7 +129,7 @@ export class OutputCollector {
           traceback: (content.traceback as string[]) ?? [],
         };
       default:
-        return null;
+        return undefined;
     }
   }
 }

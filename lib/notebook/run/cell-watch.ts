@@ -10,11 +10,11 @@ const DEFAULT_STOP_PATIENCE_MS = 10_000;
 /** How long a cell that was interrupted twice may take, at most. */
 const LAST_PATIENCE_MS = 2000;
 
-/** What settles first: the promise, or null after a time. */
-async function within<T>(promise: Promise<T>, ms: number): Promise<T | null> {
+/** What settles first: the promise, or undefined after a time. */
+async function within<T>(promise: Promise<T>, ms: number): Promise<T | undefined> {
   let timer: NodeJS.Timeout | undefined;
-  const limit = new Promise<null>((resolve) => {
-    timer = setTimeout(resolve, ms, null);
+  const limit = new Promise<undefined>((resolve) => {
+    timer = setTimeout(resolve, ms, undefined);
   });
   try {
     return await Promise.race([promise, limit]);
@@ -58,8 +58,8 @@ export interface WatchedCell {
   readonly done: Promise<unknown>;
   readonly options: RunNotebookOptions;
   readonly runStartMs: number;
-  /** Who has put out more than `maxOutputBytes`: this cell, or by a timer an earlier one; null: nobody. */
-  flooding(): string | null;
+  /** Who has put out more than `maxOutputBytes`: this cell, or by a timer an earlier one; undefined: nobody. */
+  flooding(): string | undefined;
   /** Records why the cell is stopped; the first reason counts. */
   stop(why: StopReason): void;
   stopped(): boolean;
@@ -88,7 +88,7 @@ export function watchCell(cell: WatchedCell): () => void {
   let missed = 0;
   const check = setInterval(() => {
     const flooding = cell.flooding();
-    if (flooding !== null) {
+    if (flooding !== undefined) {
       const size = Math.round(maxOutputBytes / 2 ** 20);
       stop({ status: 'too-much-output', message: `${flooding} put out more than ${size} MiB` });
     }

@@ -1,4 +1,5 @@
 /** The executed notebook as a file: a copy of the source to be filled, and what points a reader to a failed cell. */
+import { escapeHtml } from '../../display';
 import { cellTags, makeCell, readNotebook } from '../format/nbformat';
 import type { Notebook, NotebookCell } from '../format/nbformat';
 import type { CellResult } from './run-types';
@@ -44,7 +45,7 @@ export function anchorCell(): NotebookCell {
 
 /** Stands at the top: which cell failed, and of what. */
 export function failureNote(number: number, message: string): NotebookCell {
-  const text = message.replace(/[&<>]/g, (c) => `&#${c.charCodeAt(0)};`);
+  const text = escapeHtml(message);
   const note = makeCell(
     'markdown',
     `<div style="border:2px solid #c0392b;padding:0.5em">This run failed in ` +

@@ -15,12 +15,12 @@ function texts(value: ParameterValue): readonly string[] {
   return Array.isArray(value) ? (value as ParameterValue[]).flatMap(texts) : [];
 }
 
-function stateOf(file: string): FileState | null {
+function stateOf(file: string): FileState | undefined {
   try {
     const stats = fs.statSync(file);
-    return stats.isFile() ? { sizeBytes: stats.size, modifiedMs: Math.round(stats.mtimeMs) } : null;
+    return stats.isFile() ? { sizeBytes: stats.size, modifiedMs: Math.round(stats.mtimeMs) } : undefined;
   } catch {
-    return null; // most texts are no files
+    return undefined; // most texts are no files
   }
 }
 
@@ -36,7 +36,7 @@ export function namedFiles(
   for (const text of Object.values(values).flatMap(texts)) {
     if (text === '' || text.length > 1000) continue;
     const file = [path.resolve(cwd, text), path.join(PACKAGE_ROOT, text)].find((place) => stateOf(place));
-    const state = file === undefined ? null : stateOf(file);
+    const state = file === undefined ? undefined : stateOf(file);
     if (file !== undefined && state) files[file] = state;
   }
   return files;

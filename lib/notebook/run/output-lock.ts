@@ -14,17 +14,17 @@ interface Owner {
   readonly began: string | null;
 }
 
-/** When a process began, null where the system does not say or there is none. */
-function beginning(pid: number): string | null {
+/** When a process began, undefined where the system does not say or there is none. */
+function beginning(pid: number): string | undefined {
   try {
     // The name of the program, in brackets, may have blanks in it; what follows has none. (proc(5), field 22)
     const fields = fs
       .readFileSync(`/proc/${pid}/stat`, 'utf8')
       .replace(/^.*\)\s/s, '')
       .split(' ');
-    return fields[19] ?? null;
+    return fields[19];
   } catch {
-    return null;
+    return undefined;
   }
 }
 
@@ -35,14 +35,14 @@ function isAlive({ pid, host, began }: Owner): boolean {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false;
   }
-  return began === beginning(pid);
+  return (began ?? undefined) === beginning(pid);
 }
 
-function readOwner(file: string): Owner | null {
+function readOwner(file: string): Owner | undefined {
   try {
     return JSON.parse(fs.readFileSync(file, 'utf8')) as Owner;
   } catch {
-    return null; // gone, or cut off by a full disk
+    return undefined; // gone, or cut off by a full disk
   }
 }
 
@@ -63,7 +63,7 @@ function remove(file: string): void {
 export function lockOutput(output: string): () => void {
   const folder = path.dirname(path.resolve(output));
   const file = path.join(folder, `.${path.basename(output)}.lock`);
-  const owner: Owner = { pid: process.pid, host: os.hostname(), began: beginning(process.pid) };
+  const owner: Owner = { pid: process.pid, host: os.hostname(), began: beginning(process.pid) ?? null };
   for (let attempt = 0; ; attempt++) {
     try {
       fs.mkdirSync(folder, { recursive: true });

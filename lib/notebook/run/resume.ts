@@ -122,7 +122,7 @@ export function planResume(
       const because =
         [...declared, ...imports].find((name) => needed.has(name)) ??
         [...used].find((name) => needed.has(name) && shared.includes(name));
-      if (because === undefined && changes === null) continue;
+      if (because === undefined && changes === undefined) continue;
       again.set(i, because === undefined ? `it sets ${changes}` : `"${because}" is needed below`);
       used.forEach((name) => needed.add(name));
       changed = true;

@@ -1,6 +1,6 @@
 /** A run while it goes on: its results so far, and the executed notebook that is saved as it fills. */
 import fs from 'node:fs';
-import { TunebookError } from '../../types';
+import { messageOf, TunebookError } from '../../types';
 import { OutputCollector, savedOutputs } from './cell-outputs';
 import { anchorCell } from './executed-copy';
 import { writeNotebook } from '../format/nbformat';
@@ -17,16 +17,16 @@ export class Run {
   startMs = Date.now();
   readonly results: CellResult[] = [];
   readonly collector: OutputCollector;
-  stop: { status: RunStatus; message: string } | null = null;
-  current: NotebookCell | null = null;
+  stop: { status: RunStatus; message: string } | undefined;
+  current: NotebookCell | undefined;
   notes: NotebookCell[] = [];
-  failedCell: NotebookCell | null = null;
+  failedCell: NotebookCell | undefined;
   /** Why the notebook on the disk is not as it should be. */
-  unsaved: string | null = null;
+  unsaved: string | undefined;
   /** What the saved notebook says of the run as a whole. */
   status: RunStatus | 'running' | 'prepared' = 'running';
   private nextSaveMs = 0;
-  private saveTimer: NodeJS.Timeout | null = null;
+  private saveTimer: NodeJS.Timeout | undefined;
   private said = '';
 
   /** @param record what the notebook's metadata tell of the run from its start */
@@ -48,7 +48,7 @@ export class Run {
    */
   save(): void {
     if (this.saveTimer) clearTimeout(this.saveTimer);
-    this.saveTimer = null;
+    this.saveTimer = undefined;
     const start = Date.now();
     const cells = this.notebook.cells.flatMap((cell) => {
       const saved = cell.outputs ? { ...cell, outputs: savedOutputs(cell.outputs) } : cell;
@@ -79,7 +79,7 @@ export class Run {
   saveOrStop(shrink?: (message: string) => void): void {
     try {
       this.save();
-      this.unsaved = null;
+      this.unsaved = undefined;
     } catch (error) {
       const { message } = error as Error;
       this.stop ??= { status: 'not-saved', message };
@@ -98,11 +98,11 @@ export class Run {
     if (this.saveTimer) return;
     const wait = Math.max(0, this.nextSaveMs - Date.now());
     this.saveTimer = setTimeout(() => {
-      this.saveTimer = null;
+      this.saveTimer = undefined;
       try {
         this.save();
       } catch (error) {
-        const text = (error as Error).message;
+        const text = messageOf(error);
         if (text !== this.said) this.emit({ type: 'note', text });
         this.said = text;
       }

@@ -1,20 +1,13 @@
 /** Summaries of runs for CI: JSON, and JUnit's XML with a test case for each code cell. */
 import { stripVTControlCharacters } from 'node:util';
+import { escapeHtml } from '../../display';
 import type { RunResult } from './run-types';
-
-const names: Record<string, string> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&apos;',
-};
 
 /** Text for XML: markup replaced, control characters that XML 1.0 forbids left out. */
 function xml(text: string): string {
-  return stripVTControlCharacters(text)
-    .replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, '')
-    .replace(/[&<>"']/g, (character) => names[character]);
+  return escapeHtml(
+    stripVTControlCharacters(text).replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g, ''),
+  );
 }
 
 const seconds = (ms: number): string => (ms / 1000).toFixed(3);

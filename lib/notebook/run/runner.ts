@@ -4,7 +4,7 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
-import { TunebookError } from '../../types';
+import { messageOf, TunebookError } from '../../types';
 import { KernelClient, KernelDeadError } from '../kernel/kernel-client';
 import { watchCell } from './cell-watch';
 import { cellTitle, executedCopy, failureNote } from './executed-copy';
@@ -41,7 +41,7 @@ async function runCell(
       return flooding && (flooding === cell ? 'the cell' : 'an earlier cell, by a timer,');
     },
     stop: (why) => (run.stop ??= why),
-    stopped: () => run.stop !== null,
+    stopped: () => run.stop !== undefined,
   });
   const base = { number, title: cellTitle(source) };
   const took = (): { durationMs: number } => ({ durationMs: Date.now() - start });
@@ -56,7 +56,7 @@ async function runCell(
   } catch (error) {
     if (run.stop) return { ...base, ...took(), ...run.stop };
     const said = cell.outputs?.find((output) => output.output_type === 'error');
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     const cause = said?.output_type === 'error' ? `${said.ename}: ${said.evalue}; ` : '';
     return { ...base, ...took(), status: 'kernel-died', message: `${cause}${message}` };
   } finally {
@@ -134,7 +134,7 @@ function finish(run: Run, parameters: Record<string, unknown>): RunResult {
   const ended = failed
     ? `code cell ${failed.number} (${failed.title}): ${failed.message ?? failed.status}`
     : run.stop?.message;
-  const saved = run.unsaved === null || ended?.includes(run.unsaved);
+  const saved = run.unsaved === undefined || ended?.includes(run.unsaved);
   const message = saved ? ended : [ended, run.unsaved].filter(Boolean).join('\n');
   return {
     status,
@@ -157,9 +157,14 @@ function checkPart({ from = 1, until = Infinity, resume }: RunNotebookOptions, c
   if (from > cells) throw new TunebookError(`run: the notebook has ${cells} cells, got --from ${from}`);
 }
 
-async function runInKernel(run: Run, cwd: string, folder: string, plan: ResumePlan | null): Promise<void> {
+async function runInKernel(
+  run: Run,
+  cwd: string,
+  folder: string,
+  plan: ResumePlan | undefined,
+): Promise<void> {
   const { options, notebook } = run;
-  let kernel: KernelClient | null = null;
+  let kernel: KernelClient | undefined;
   try {
     kernel = await KernelClient.start({
       cwd,
@@ -230,7 +235,7 @@ export async function runNotebook(options: RunNotebookOptions): Promise<RunResul
   }));
   const unlock = lockOutput(options.output);
   try {
-    const plan = options.resume ? planResume(readEarlier(options.output), notebook, values) : null;
+    const plan = options.resume ? planResume(readEarlier(options.output), notebook, values) : undefined;
     plan?.notes.forEach((text) => run.emit({ type: 'note', text }));
     if (options.interrupt?.aborted) {
       run.stop = { status: 'interrupted', message: 'interrupted before its start' };

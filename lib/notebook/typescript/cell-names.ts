@@ -8,8 +8,8 @@ export interface CellNames {
   readonly changeable: ReadonlySet<string>;
   readonly used: ReadonlySet<string>;
   readonly imports: ReadonlySet<string>;
-  /** What the cell changes that is no name of a cell: `process.env`, a setting of a library; null for nothing. */
-  readonly changes: string | null;
+  /** What the cell changes that is no name of a cell: `process.env`, a setting of a library; undefined for nothing. */
+  readonly changes: string | undefined;
 }
 
 /** Calls whose result nobody takes and whose name says that they set something: `setSeed(1)`, `tf.setBackend('cpu')`. */
@@ -34,36 +34,36 @@ function isFixed(ts: typeof TypeScript, node: TypeScript.Node): boolean {
 }
 
 /** The name that `a`, `a.b` or `a[0].c` starts with. */
-function rootName(ts: typeof TypeScript, node: TypeScript.Expression): string | null {
+function rootName(ts: typeof TypeScript, node: TypeScript.Expression): string | undefined {
   if (ts.isIdentifier(node)) return node.text;
   if (ts.isPropertyAccessExpression(node) || ts.isElementAccessExpression(node))
     return rootName(ts, node.expression);
-  return null;
+  return undefined;
 }
 
-/** What an expression changes outside of the cells' own names, null for nothing. */
+/** What an expression changes outside of the cells' own names, undefined for nothing. */
 function outsideChange(
   ts: typeof TypeScript,
   node: TypeScript.Node,
   owned: ReadonlySet<string>,
-): string | null {
-  const foreign = (target: TypeScript.Expression): string | null => {
+): string | undefined {
+  const foreign = (target: TypeScript.Expression): string | undefined => {
     const name = rootName(ts, target);
-    return name !== null && !ts.isIdentifier(target) && !owned.has(name) ? target.getText() : null;
+    return name !== undefined && !ts.isIdentifier(target) && !owned.has(name) ? target.getText() : undefined;
   };
   const { FirstAssignment, LastAssignment } = ts.SyntaxKind;
   if (ts.isBinaryExpression(node)) {
     const { kind } = node.operatorToken;
-    return kind >= FirstAssignment && kind <= LastAssignment ? foreign(node.left) : null;
+    return kind >= FirstAssignment && kind <= LastAssignment ? foreign(node.left) : undefined;
   }
   if (ts.isDeleteExpression(node)) return foreign(node.expression);
-  if (!ts.isExpressionStatement(node)) return null;
+  if (!ts.isExpressionStatement(node)) return undefined;
   const call = ts.isAwaitExpression(node.expression) ? node.expression.expression : node.expression;
-  if (!ts.isCallExpression(call)) return null;
+  if (!ts.isCallExpression(call)) return undefined;
   const name = rootName(ts, call.expression);
-  if (name === null || owned.has(name)) return null;
+  if (name === undefined || owned.has(name)) return undefined;
   const last = ts.isPropertyAccessExpression(call.expression) ? call.expression.name.text : name;
-  return SETTING_CALL.test(last) && !TIMERS.has(last) ? call.expression.getText() : null;
+  return SETTING_CALL.test(last) && !TIMERS.has(last) ? call.expression.getText() : undefined;
 }
 
 function names(ts: typeof TypeScript, file: TypeScript.SourceFile, owned: ReadonlySet<string>): CellNames {
@@ -71,7 +71,7 @@ function names(ts: typeof TypeScript, file: TypeScript.SourceFile, owned: Readon
   const changeable = new Set<string>();
   const used = new Set<string>();
   const imports = new Set<string>();
-  let changes: string | null = null;
+  let changes: string | undefined;
   const visit = (node: TypeScript.Node, top: boolean): void => {
     changes ??= outsideChange(ts, node, owned);
     if (ts.isImportDeclaration(node)) {

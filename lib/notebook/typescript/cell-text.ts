@@ -16,12 +16,12 @@ function exportSpan(
   ts: typeof TypeScript,
   node: TypeScript.Statement,
   file: TypeScript.SourceFile,
-): Span | null {
+): Span | undefined {
   if (ts.isExportDeclaration(node))
-    return node.moduleSpecifier ? null : { start: node.getStart(file), end: node.end };
+    return node.moduleSpecifier ? undefined : { start: node.getStart(file), end: node.end };
   const modifiers = ts.canHaveModifiers(node) ? (ts.getModifiers(node) ?? []) : [];
   const word = modifiers.find(({ kind }) => kind === ts.SyntaxKind.ExportKeyword);
-  if (!word || modifiers.some(({ kind }) => kind === ts.SyntaxKind.DefaultKeyword)) return null;
+  if (!word || modifiers.some(({ kind }) => kind === ts.SyntaxKind.DefaultKeyword)) return undefined;
   return { start: word.getStart(file), end: word.end };
 }
 

@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import type * as TypeScript from 'typescript';
 
-let loaded: typeof TypeScript | null = null;
+let loaded: typeof TypeScript | undefined;
 
 /** The compiler's API; takes about 0.3 s the first time. */
 export function loadTypescript(): typeof TypeScript {

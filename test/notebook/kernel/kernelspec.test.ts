@@ -70,7 +70,7 @@ describe('kernelspec', { timeout: 60_000 }, () => {
         assert.equal(found.tunebook, folder);
       }
       assert.equal(uninstallKernel(where, env), folder);
-      assert.equal(uninstallKernel(where, env), null);
+      assert.equal(uninstallKernel(where, env), undefined);
       assert.deepEqual(fs.readdirSync(path.dirname(folder)), ['other']);
     });
 
@@ -122,8 +122,8 @@ describe('kernelspec', { timeout: 60_000 }, () => {
       '2-empty : kernel.json names no program',
       '3-gone Gone: /no/kernel.js is missing',
       '4-program P: no-such-program-here is missing',
-      '5-path N: null',
-      'tunebook TypeScript (tunebook): null',
+      '5-path N: undefined',
+      'tunebook TypeScript (tunebook): undefined',
     ]);
     const { stdout, status } = spawnSync(process.execPath, [CLI, 'kernel', 'list', '--prefix', prefix], {
       env,

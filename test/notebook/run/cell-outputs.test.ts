@@ -65,7 +65,7 @@ describe('outputs', () => {
       metadata: {},
       parentId: 'other',
     };
-    assert.equal(collector.take(message), null);
+    assert.equal(collector.take(message), undefined);
   });
 
   it('are saved as a terminal shows them, images in one piece, whatever the length of a line', () => {
