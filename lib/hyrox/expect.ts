@@ -28,7 +28,7 @@ export interface ExpectOptions {
    * look at each of the other scores as well, and takes minutes. Default 'linear'.
    */
   model?: 'linear' | 'boosted';
-  /** Parts of the data; each is predicted from the others. Default 5. */
+  /** Parts of the data; each is predicted from the others. Default 5, fewer below 50 rows: one for each ten. */
   folds?: number;
   /** For the folds. Default 42. */
   seed?: number;
@@ -36,7 +36,8 @@ export interface ExpectOptions {
 
 /** Expected totals. */
 export function expectTotals(table: LabelTable, options: ExpectOptions = {}): Expectation {
-  const { model = 'linear', folds = 5, seed = 42 } = options;
+  const { model = 'linear', seed = 42 } = options;
+  const { folds = Math.max(2, Math.min(5, Math.floor(table.size / 10))) } = options;
   if (table.size < 10 * folds) {
     throw new TunebookError(
       `expectTotals: expected at least ${10 * folds} rows for ${folds} folds, got ${table.size}. Give more rows.`,

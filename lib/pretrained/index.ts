@@ -10,3 +10,4 @@ export { loadAdapter, saveAdapter } from './adapter-files';
 export { withReloaded } from './reload';
 export { generateAnswers, QUANTIZATIONS } from './generate-answers';
 export type { GenerateAnswersOptions, GeneratedAnswers } from './generate-answers';
+export { generateInFreshProcess } from './fresh-process';

@@ -1,0 +1,31 @@
+/** What holds for every notebook of the project: its form, and outputs that belong to its cells. */
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import { describe, it } from 'node:test';
+import { cellSource, readNotebook } from '../../lib/notebook/format/nbformat';
+import { ROOT } from '../support/paths';
+
+const FOLDER = path.join(ROOT, 'notebooks');
+const NAMES = fs.readdirSync(FOLDER).filter((name) => name.endsWith('.ipynb'));
+const words = (text: string): number => text.split(/\s+/).filter((word) => word !== '').length;
+
+for (const name of NAMES) {
+  describe(`notebooks/${name}`, () => {
+    const { cells } = readNotebook(path.join(FOLDER, name));
+
+    it('has code that fits a screen, with words around it', () => {
+      const wrong = cells.flatMap((cell, i) => {
+        if (cell.cell_type !== 'code') return [];
+        const lines = cellSource(cell).split('\n');
+        const beside = [cells[i - 1], cells[i + 1]].filter((near) => near?.cell_type === 'markdown');
+        return [
+          ...lines.filter((line) => line.length > 100).map((line) => `cell ${i + 1} is too wide: ${line}`),
+          ...(lines.length > 25 ? [`cell ${i + 1} has ${lines.length} lines`] : []),
+          ...(beside.some((near) => words(cellSource(near)) >= 10) ? [] : [`cell ${i + 1} has no words`]),
+        ];
+      });
+      assert.deepEqual(wrong, []);
+    });
+  });
+}
