@@ -5,6 +5,16 @@ export * from './types';
 export * from './engine';
 export * from './models';
 export * from './quantization';
+export { openCheckpoint, openSafetensors, writeCheckpoint, writeSafetensors } from './checkpoint';
+export type {
+  Checkpoint,
+  SafetensorsFile,
+  TensorSource,
+  WriteCheckpointOptions,
+  WriteSafetensorsOptions,
+} from './checkpoint';
+export { resolveModelFolder } from './hub';
+export type { DownloadProgress, HubOptions } from './hub';
 export * from './tokenizer';
 export {
   batchOrder,

@@ -1,6 +1,6 @@
 /**
- * The engine: runs functions of TensorFlow.js tensors on host arrays, compiled (traced to ONNX, the default)
- * or eager (TensorFlow.js as it is, the reference). Both give the same results through the same interface.
+ * The engine: runs functions of TensorFlow.js tensors on host arrays, compiled (traced to ONNX, the default) or eager
+ * (plain TensorFlow.js, the reference). Both give the same results through the same interface.
  */
 import { z } from 'zod';
 import { tunebookEnvironment } from '../environment';
@@ -40,13 +40,19 @@ const optionsSchema = z.strictObject({
 });
 
 /**
- * Makes an engine.
- * @throws TunebookError for unknown options or a backend that is not installed.
+ * Creates an engine.
+ *
+ * @throws {TunebookError} If an option is unknown or a backend is not installed.
  * @example
+ * ```ts
+ * import { createEngine, tf } from 'tunebook';
+ *
  * const engine = await createEngine({ provider: 'cpu' });
  * const square = await engine.compile(({ x }) => ({ y: tf.square(x) }), { x: { shape: [2], dtype: 'float32' } });
  * const { y } = await square.run({ x: { data: Float32Array.of(2, 3), shape: [2] } });
- * // y.data: 4, 9
+ * console.log(y.data); // 4, 9
+ * await engine.dispose();
+ * ```
  */
 export async function createEngine(options: EngineOptions = {}): Promise<Engine> {
   const parsed = optionsSchema.safeParse(options);
@@ -145,7 +151,7 @@ function splitFunction({
 }): CompiledVjp {
   const newBuffers = (): Record<string, HostTensor['data']> => {
     const buffers = forward.newOutputs();
-    // Never read on the host: their arrays there are only names, whose memory nobody touches.
+    // Never read on the host: these arrays are only handles, and their memory stays untouched.
     const staying = outputsStay ? Object.keys(buffers) : [...residuals.keys()];
     device?.keep(
       staying.map((name) => buffers[name]),
@@ -153,7 +159,7 @@ function splitFunction({
     );
     return buffers;
   };
-  // Finished backward passes leave the arrays of their forward pass here, so that steps allocate nothing.
+  // Arrays of finished passes, reused so that steps allocate nothing.
   const pool: Record<string, HostTensor['data']>[] = [];
   const inUse = new WeakMap<Residuals, Record<string, HostTensor['data']>>();
   for (const [name, value] of residuals) {
@@ -181,7 +187,7 @@ function splitFunction({
   };
 }
 
-/** Of float32 values. */
+/** Size of float32 values. */
 function bytesOf(shape: readonly number[]): number {
   return 4 * sizeOf(shape);
 }

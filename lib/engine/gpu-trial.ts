@@ -5,7 +5,7 @@ import type { GpuRace } from './compiled/gpu-race';
 import { tf } from './graph/tf';
 import { messageOf } from '../types';
 
-/** A product of this size takes a GPU a fraction of this time, and a driver that computes on the processor longer. */
+/** A GPU takes a fraction of this time for a product of this size; a software driver takes longer. */
 const TRIAL = { size: 256, limitMs: 25 };
 
 async function measure(): Promise<GpuRace> {
@@ -18,7 +18,7 @@ async function measure(): Promise<GpuRace> {
   return { gpuMs: onGpu.ms, cpuMs: onCpu.ms };
 }
 
-/** @returns milliseconds of one product, transfers left out, and one value of it */
+/** @returns Time of one product without transfers, in ms, and one of its values. */
 async function timeProduct(engine: Engine, size: number): Promise<{ ms: number; value: number }> {
   const shape = [size, size];
   const data = Float32Array.from({ length: size * size }, (_, i) => Math.sin(i));
@@ -27,7 +27,7 @@ async function timeProduct(engine: Engine, size: number): Promise<{ ms: number; 
   const product = await engine.compile(({ x }) => ({ y: tf.matMul(x as tf.Tensor2D, x as tf.Tensor2D) }), {
     x: { shape, dtype: 'float32' },
   });
-  /** Milliseconds of some products and of bringing the last one home. */
+  /** Time of some products and of downloading the last one, in ms. */
   const timed = async (count: number): Promise<number> => {
     const started = performance.now();
     for (let i = 0; i < count; i++) await product.run({ x: { data, shape } }, { into: { y } });

@@ -1,11 +1,11 @@
 /**
- * Arrays that a GPU keeps from one run to the next, so that weights, gradients and optimizer state do not travel
- * with every call. Host arrays stay the names by which everybody knows them: a session asks here for the buffer
- * behind a feed or an output, and reading on the host needs `settle`, writing on it `forget`.
+ * Arrays that stay on a GPU between runs, so that weights, gradients and optimizer state are not transferred with every
+ * call. The host array is the handle of its device buffer: sessions look the buffer of a feed or an output up here,
+ * the host calls `settle` before it reads and `forget` after it writes.
  *
- * ONNX Runtime's binding for Node hands out buffers of the GPU as tensors, takes them as inputs of any session and
- * writes outputs into them. It cannot read them back by itself (getData of such a tensor ends the process, as of
- * 1.30): a session whose output is a host array does.
+ * ONNX Runtime's Node binding exposes GPU buffers as tensors, accepts them as inputs of any session and writes outputs
+ * into them. It cannot read them back itself (getData of such a tensor kills the process, as of 1.30): a session with a
+ * host array as its output does.
  */
 import * as ort from 'onnxruntime-node';
 import type { HostTensor } from '../../types';
@@ -18,30 +18,30 @@ import { outputName, writeMover, writeSlicer } from '../graph/onnx';
 
 type HostArray = HostTensor['data'];
 
-/** Bytes of an array that travels with others. */
+/** Largest array that is uploaded together with others, in bytes. */
 const SMALL = 1 << 20;
 
 interface Slot {
   readonly data: HostArray;
-  /** Never read on the host: not brought home. */
+  /** Never read on the host, so never downloaded. */
   readonly isScratch: boolean;
   buffer?: ort.Tensor;
-  /** Which side has the values that count. */
+  /** The side that has the current values. */
   newest: 'host' | 'device';
 }
 
 export class GpuMemory implements DeviceMemory {
   private counted = { toDevice: 0, fromDevice: 0, uploads: 0 };
   private slots = new WeakMap<HostArray, Slot>();
-  /** What the device wrote and the host has not seen. */
+  /** Written by the device, not downloaded yet. */
   private readonly unseen = new Set<Slot>();
   private readonly used = new Set<WeakRef<Slot>>();
   private readonly movers = new Map<string, Promise<ort.InferenceSession>>();
-  /** Borrowed arrays that were given back, by length. */
+  /** Returned arrays, free to borrow, by length. */
   private readonly spare = new Map<number, Float32Array[]>();
   private held = 0;
 
-  /** @param create makes a session on the device */
+  /** @param create Creates a session on the device. */
   constructor(
     private readonly create: (
       model: Uint8Array,
@@ -49,19 +49,21 @@ export class GpuMemory implements DeviceMemory {
     ) => Promise<ort.InferenceSession>,
   ) {}
 
-  /** Bytes of the arrays that are on the device; what runs use in between is not counted. */
+  /** Bytes of resident arrays, without what runs allocate. */
   get heldBytes(): number {
     return this.held;
   }
 
+  /** Transfers so far. */
   get traffic(): Traffic {
     return { ...this.counted };
   }
 
   /**
-   * Keeps these arrays on the device from their next use on. They are known by their identity: another view of the
-   * same memory is another array.
-   * @param options.scratch they are written by the device before it reads them, and never read on the host
+   * Pins arrays to the device from their next use on. Arrays are told apart by identity: another view of the same memory
+   * is another array.
+   *
+   * @param options `scratch`: the device writes them before it reads them, and the host never reads them.
    */
   keep(arrays: Iterable<HostArray>, options: { scratch?: boolean } = {}): void {
     for (const data of arrays) {
@@ -71,8 +73,7 @@ export class GpuMemory implements DeviceMemory {
   }
 
   /**
-   * An array for values that go from one run to another there: the device writes it before it reads it, and the host
-   * never does.
+   * A scratch array for values that pass from one run to another on the device; the host never reads it.
    */
   borrow(length: number): Float32Array {
     const known = this.spare.get(length)?.pop();
@@ -82,7 +83,7 @@ export class GpuMemory implements DeviceMemory {
     return data;
   }
 
-  /** Gives a borrowed array back for others to write on. */
+  /** Returns a borrowed array to the pool. */
   giveBack(data: Float32Array): void {
     const spare = this.spare.get(data.length);
     if (spare === undefined) this.spare.set(data.length, [data]);
@@ -90,8 +91,8 @@ export class GpuMemory implements DeviceMemory {
   }
 
   /**
-   * Puts what the host has written on kept arrays on the device, the small ones of a type in one go: a transfer has
-   * its price, whatever its size. Without this each goes up by itself when it is used.
+   * Uploads what the host wrote to pinned arrays, small ones of a type in one transfer, since each has a fixed cost.
+   * Without this each array is uploaded by itself at its next use.
    */
   async send(arrays: Iterable<HostArray>): Promise<void> {
     const groups = new Map<'float32' | 'int32', Slot[]>();
@@ -105,8 +106,9 @@ export class GpuMemory implements DeviceMemory {
   }
 
   /**
-   * Puts values on the device for good.
-   * @returns an array of their type and length that stands for them: its own memory is never touched
+   * Moves values to the device permanently.
+   *
+   * @returns An array of their type and length as their handle; its own memory stays untouched.
    */
   async store<A extends HostArray>(values: A): Promise<A> {
     const name = new (values.constructor as new (length: number) => A)(values.length);
@@ -116,7 +118,7 @@ export class GpuMemory implements DeviceMemory {
     return name;
   }
 
-  /** A copy of the values of an array that is on the device. */
+  /** A host copy of the values of an array on the device. */
   async read<A extends HostArray>(kept: A): Promise<A> {
     const buffer = this.slots.get(kept)?.buffer;
     if (buffer === undefined) throw new Error('internal: read before the device had it');
@@ -125,7 +127,7 @@ export class GpuMemory implements DeviceMemory {
     return values;
   }
 
-  /** Brings home what the device has written: afterwards the host's arrays can be read. */
+  /** Flushes what the device wrote to the host arrays, so that they can be read. */
   async settle(): Promise<void> {
     for (const slot of this.unseen) {
       if (slot.buffer === undefined) throw new Error('internal: written without a buffer');
@@ -135,8 +137,8 @@ export class GpuMemory implements DeviceMemory {
   }
 
   /**
-   * Says that the host has written these arrays (default: all): the device reads them anew at their next use.
-   * Values that only the device has are lost; call `settle` before where they count.
+   * Invalidates the device's copy of arrays that the host has written (default: all); they are uploaded again at their
+   * next use. Values that only the device has are lost: call `settle` first to keep them.
    */
   forget(arrays?: Iterable<HostArray>): void {
     const slots =
@@ -144,14 +146,14 @@ export class GpuMemory implements DeviceMemory {
         ? [...this.used].map((reference) => reference.deref())
         : [...arrays].map((data) => this.slots.get(data));
     for (const slot of slots) {
-      // What only the device has cannot be read anew.
+      // The host has no copy to upload.
       if (slot === undefined || slot.isScratch) continue;
       slot.newest = 'host';
       this.unseen.delete(slot);
     }
   }
 
-  /** Gives the buffers of these arrays back; they are kept no longer. */
+  /** Unpins arrays and frees their buffers. */
   release(arrays: Iterable<HostArray>): void {
     this.forget(arrays);
     for (const data of arrays) {
@@ -163,7 +165,7 @@ export class GpuMemory implements DeviceMemory {
     }
   }
 
-  /** The tensors of a run's kept inputs and outputs, by name; what travels instead is counted. */
+  /** The device tensors of a run's pinned inputs and outputs, by name; counts the transfers of the others. */
   async bind(
     { inputs, outputs }: Graph,
     feeds: Feeds,
@@ -196,6 +198,7 @@ export class GpuMemory implements DeviceMemory {
     return { ...bound, wrote };
   }
 
+  /** Frees every buffer. */
   async dispose(): Promise<void> {
     for (const reference of this.used) reference.deref()?.buffer?.dispose();
     this.used.clear();
@@ -208,7 +211,7 @@ export class GpuMemory implements DeviceMemory {
     for (const mover of movers) await (await mover).release();
   }
 
-  /** The slot's buffer with the values that count. */
+  /** The slot's buffer, uploaded first if it is stale. */
   private async current(slot: Slot): Promise<ort.Tensor> {
     return this.isCurrent(slot) ? slot.buffer : this.upload(slot, slot.data);
   }
@@ -256,7 +259,7 @@ export class GpuMemory implements DeviceMemory {
     this.counted.fromDevice += into.byteLength;
   }
 
-  /** A buffer of zeros, which do not travel. */
+  /** A buffer of zeros, made on the device. */
   private async allocate(slot: Slot): Promise<ort.Tensor> {
     const size = new ort.Tensor('int64', BigInt64Array.of(BigInt(slot.data.length)), [1]);
     const { y } = await (await this.mover(dtypeOf(slot.data), 'zeros')).run({ size });
@@ -294,7 +297,7 @@ export class GpuMemory implements DeviceMemory {
   }
 }
 
-/** The same buffer under the shape that a graph gives it. */
+/** The same buffer with the graph's shape. */
 function shaped(buffer: ort.Tensor, { shape }: Value): ort.Tensor {
   const dataType = buffer.type as ort.Tensor.GpuBufferDataTypes;
   return ort.Tensor.fromGpuBuffer(buffer.gpuBuffer, { dataType, dims: [...shape] });

@@ -1,6 +1,6 @@
 /**
- * Whether this machine's GPU is worth using: the same matrix product on both, by `gpu-trial.ts` in a process of its
- * own, since a driver that fails can end the process.
+ * Whether this machine's GPU is worth using: times the same matrix product on both, by `gpu-trial.ts` in a process of
+ * its own, since a failing driver can kill the process.
  */
 import { execFile } from 'node:child_process';
 import path from 'node:path';
@@ -9,17 +9,18 @@ import * as ort from 'onnxruntime-node';
 import { z } from 'zod';
 import { findVulkan } from './vulkan';
 
-/** Milliseconds of one 1024 x 1024 x 1024 product in float32, or why there is none. */
+/** Time of one 1024 x 1024 x 1024 product in float32 on each, in ms, or why the GPU has none. */
 export type GpuRace = { readonly gpuMs: number; readonly cpuMs: number } | { readonly reason: string };
 
-/** Times that the GPU has to be faster, so that it is not taken for small gains that transfers eat up. */
+/** How many times faster the GPU must be: transfers eat up smaller gains. */
 const MARGIN = 2;
 
+/** Whether the GPU is the default. */
 export function isGpuWorth(race: GpuRace): boolean {
   return 'gpuMs' in race && race.gpuMs * MARGIN < race.cpuMs;
 }
 
-/** One sentence about a race. */
+/** The result in one sentence. */
 export function raceText(race: GpuRace): string {
   if ('reason' in race) return race.reason;
   const { gpuMs, cpuMs } = race;
@@ -31,7 +32,7 @@ export function raceText(race: GpuRace): string {
 
 let measured: Promise<GpuRace> | undefined;
 
-/** Measured once in a process; at once where there cannot be a GPU. */
+/** Measures once per process; immediate where there cannot be a GPU. */
 export function gpuRace(env: NodeJS.ProcessEnv = process.env): Promise<GpuRace> {
   measured ??= race(env);
   return measured;

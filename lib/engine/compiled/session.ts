@@ -1,6 +1,4 @@
-/**
- * ONNX Runtime sessions: which hardware runs them, and running them on host arrays.
- */
+/** ONNX Runtime sessions: creating them for a provider, and running them on host arrays. */
 import * as ort from 'onnxruntime-node';
 import { messageOf, TunebookError } from '../../types';
 import { sizeOf } from '../../tensor';
@@ -12,20 +10,22 @@ import { checkedFeed } from '../contract/host-arrays';
 import type { Feeds } from '../contract/host-arrays';
 import { outputName, STOPPER, writeOnnx } from '../graph/onnx';
 
+/** How sessions are created. */
 export interface SessionOptions {
   readonly provider: Provider;
-  /** CPU threads inside one operator; 0 lets ONNX Runtime choose one per core. */
+  /** CPU threads per operator; 0: one per core. */
   readonly threads: number;
-  /** Whether the CPU's memory for intermediate values is kept between runs. */
+  /** Whether to keep CPU memory of intermediate values between runs. */
   readonly memoryArena: boolean;
 }
 
-// What goes wrong is thrown; ONNX Runtime would print it as well.
+// Errors are thrown; ONNX Runtime would print them as well.
 ort.env.logLevel = 'fatal';
 
-// What the binding says of an output that is a sequence.
+// The binding's error for an output that is a sequence.
 const STOPPED = /^Non tensor type is temporarily not supported/;
 
+/** A graph loaded into ONNX Runtime. */
 export class GraphSession {
   private released = false;
 
@@ -35,7 +35,12 @@ export class GraphSession {
     private readonly device: GpuMemory | undefined,
   ) {}
 
-  /** @param device keeps arrays of this session's feeds and outputs, where the provider has memory of its own */
+  /**
+   * Loads a graph.
+   *
+   * @param device Holds feeds and outputs, if the provider has memory of its own.
+   * @throws {TunebookError} If the provider is not available or cannot load the graph.
+   */
   static async create(graph: Graph, options: SessionOptions, device?: GpuMemory): Promise<GraphSession> {
     const available = ort.listSupportedBackends().map((backend) => backend.name);
     if (!available.includes(options.provider)) {
@@ -63,15 +68,16 @@ export class GraphSession {
   }
 
   /**
-   * @param feeds float32 or int32 arrays for (at least) all inputs.
-   * @param into buffers that receive outputs; they may be views, and may be a feed's own buffer where every
-   *   operator between the two is element by element.
-   * @throws TunebookError for a missing input, a wrong shape or dtype.
+   * Runs the graph.
    *
-   * ONNX Runtime writes into the arrays that it is given, but its binding for Node then copies every output once
-   * more into a new array of its own (as of 1.30), at the price of a fifth of a training step. The first output is a
-   * sequence, which the binding cannot hand over: it stops there, after the run and before the copies. A binding
-   * that does not stop gives the same values.
+   * @param feeds Arrays for (at least) all inputs.
+   * @param into Arrays that receive outputs; they may be views, and may be a feed's own array if every operator between
+   *   the two is elementwise.
+   * @throws {TunebookError} If an input is missing or has another shape or dtype.
+   *
+   * ONNX Runtime writes into the given arrays, but its Node binding then copies every output into a new array (as of
+   * 1.30), which costs a fifth of a training step. The first output is a sequence, which the binding cannot return: it
+   * throws there, after the run and before the copies. A binding that does not throw gives the same values.
    */
   async run(
     feeds: Feeds,
@@ -102,11 +108,12 @@ export class GraphSession {
     return outputs;
   }
 
-  /** Arrays for all outputs, to be handed to `run`. */
+  /** New arrays for all outputs, to pass to `run`. */
   newOutputs(): Record<string, HostTensor['data']> {
     return Object.fromEntries([...this.graph.outputs].map(([name, value]) => [name, newArray(value)]));
   }
 
+  /** Frees the session; a second call is a no-op. */
   async dispose(): Promise<void> {
     if (this.released) return;
     this.released = true;
@@ -114,7 +121,7 @@ export class GraphSession {
   }
 }
 
-/** The memory of a provider that has its own and whose buffers the binding can hand out. */
+/** The device memory of a provider whose buffers the binding can expose; undefined for the others. */
 export function deviceMemory(options: SessionOptions): GpuMemory | undefined {
   if (options.provider !== 'webgpu') return undefined;
   return new GpuMemory((model, extra) =>
@@ -135,7 +142,7 @@ function ortOptions(options: SessionOptions): ort.InferenceSession.SessionOption
 }
 
 function onProvider(provider: Provider): ort.InferenceSession.ExecutionProviderConfig {
-  // By default it keeps no buffer over 160 MB for the next run, and a new one takes longer than many an operation.
+  // By default buffers over 160 MB are not reused between runs, and a new one takes longer than many operators.
   return provider === 'webgpu' ? { name: 'webgpu', storageBufferCacheMode: 'simple' } : provider;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Turns functions of TensorFlow.js tensors into graphs: the function alone, or its vector-Jacobian product
- * cut into a forward and a backward graph.
+ * Traces functions of TensorFlow.js tensors to graphs: the function alone, or its vector-Jacobian product split into a
+ * forward and a backward graph.
  */
 import { TunebookError } from '../../types';
 import { checkVjpRequest, differentiable, namedTensors, requireInfluence } from '../contract/functions';
@@ -16,7 +16,11 @@ import type { TraceTarget } from '../graph/trace-backend';
 /** Name of the backward graph's upstream gradient input. */
 export const UPSTREAM = 'upstream';
 
-/** Records `fn` once. @throws TunebookError for a host read, an unknown kernel or shapes that do not fit. */
+/**
+ * Traces a function once.
+ *
+ * @throws {TunebookError} If it reads values, calls a kernel without ONNX form, or its shapes do not fit.
+ */
 export function traceFunction(fn: TensorFunction, signature: Signature, target: TraceTarget): Graph {
   return onTraceBackend(target, () => {
     const { tensors, values } = placeholders(signature);
@@ -27,17 +31,18 @@ export function traceFunction(fn: TensorFunction, signature: Signature, target: 
   });
 }
 
+/** A vector-Jacobian product as two graphs. */
 export interface SplitGraphs {
-  /** Outputs: those of the function, then the residuals. */
+  /** Outputs: the function's, then the residuals. */
   readonly forward: Graph;
-  /** Inputs: those of the function that it needs, the residuals and UPSTREAM. Outputs: one per `wrt`. */
+  /** Inputs: the function's where needed, the residuals and UPSTREAM. Outputs: one per `wrt`. */
   readonly backward: Graph;
   readonly residuals: ReadonlyMap<string, Value>;
 }
 
 /**
- * Records value and gradients once and cuts where the upstream gradient enters: what it touches runs
- * backward, what the outputs need runs forward, and values that cross the cut are residuals.
+ * Traces value and gradients once and cuts where the upstream gradient enters: what depends on it runs in the backward
+ * pass, what the outputs need runs in the forward pass, and values that cross the cut are residuals.
  */
 export function traceVjp(request: VjpRequest, target: TraceTarget): SplitGraphs {
   checkVjpRequest(request);
@@ -74,14 +79,14 @@ export function traceVjp(request: VjpRequest, target: TraceTarget): SplitGraphs 
   });
 }
 
-// Operators so cheap that the backward pass repeats them rather than keep their result.
+// Operators so cheap that the backward pass recomputes them instead of keeping residuals.
 const FREE = new Set(['Reshape', 'Cast', 'Expand', 'Identity']);
 
 function split(traced: {
   values: ReadonlyMap<string, Value>;
   outputs: ReadonlyMap<string, Value>;
   gradients: ReadonlyMap<string, Value>;
-  /** What is differentiated. */
+  /** Inputs of the gradients. */
   wanted: readonly Value[];
   upstream: Value;
   remat: boolean;
@@ -91,7 +96,7 @@ function split(traced: {
   const fromInputs = new Set<Value>([...traced.values.values(), traced.upstream]);
   const fromUpstream = new Set<Value>([traced.upstream]);
   const fromWanted = new Set<Value>(traced.wanted);
-  // Weights restored from bytes: kept, they would be as large as if they had never been packed.
+  // Dequantized weights: as residuals they would be as large as unquantized ones.
   const fromBytes = new Set<Value>([...traced.values.values()].filter(({ dtype }) => dtype === 'uint8'));
   for (const node of backwardNodes) {
     for (const set of [fromInputs, fromUpstream, fromWanted, fromBytes]) {
@@ -130,7 +135,7 @@ function split(traced: {
   };
 }
 
-/** Drops the inputs that no output needs. */
+/** Drops inputs that no output needs. */
 function pruned(inputs: ReadonlyMap<string, Value>, outputs: ReadonlyMap<string, Value>): Graph {
   const used = new Set<Value>(outputs.values());
   for (const node of nodesFor(outputs.values(), new Set(inputs.values())))
@@ -170,7 +175,7 @@ function onTraceBackend<Result>(target: TraceTarget, record: () => Result): Resu
   }
 }
 
-/** Stands in for Math.random, where TensorFlow.js's random operations without a seed get theirs. */
+/** Replaces Math.random, which seeds TensorFlow.js's random operations that have no seed. */
 function refuseRandom(): never {
   throw new TunebookError(
     'engine.compile: expected a function without random operations, got one (tf.randomNormal, tf.dropout, ' +

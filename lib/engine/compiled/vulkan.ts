@@ -1,14 +1,16 @@
-/** What WebGPU goes through on Linux: a Vulkan loader and a driver's description. Looked up, not started. */
+/** Finds what WebGPU needs on Linux, a Vulkan loader and a driver's description, without starting either. */
 import fs from 'node:fs';
 import path from 'node:path';
 
+/** What Vulkan this machine has. */
 export interface Vulkan {
-  /** Descriptions of drivers that exist. */
+  /** Paths of the drivers' descriptions. */
   readonly drivers: readonly string[];
-  /** The loader's file, where a known place has it. */
+  /** Path of the loader, if it is in a known place. */
   readonly loader: string | undefined;
 }
 
+/** Looks for drivers and loader where Vulkan itself does. */
 export function findVulkan(env: NodeJS.ProcessEnv): Vulkan {
   const named = (env.VK_ICD_FILENAMES ?? env.VK_DRIVER_FILES)?.split(':').filter(Boolean);
   const folders = ['/usr/share/vulkan/icd.d', '/etc/vulkan/icd.d'];

@@ -1,90 +1,102 @@
 /**
- * What an engine is, compiled or eager: functions made for one signature, their gradients in two halves, and memory of
- * its own where it has such.
+ * The interface of engines, compiled or eager: functions compiled for one signature, their gradients as two passes, and
+ * device memory where there is some.
  */
 import type { HostTensor } from '../../types';
 import type { Signature, TensorFunction, VjpRequest } from './functions';
 import { signatureOf } from './host-arrays';
 import type { Feeds } from './host-arrays';
 
-/** Where compiled functions run. */
+/** Hardware for compiled functions, by ONNX Runtime's names. */
 export type Provider = 'cpu' | 'webgpu' | 'cuda' | 'dml' | 'coreml';
+/** Every provider. */
 export const PROVIDERS: readonly Provider[] = ['cpu', 'webgpu', 'cuda', 'dml', 'coreml'];
 
-/** Bytes that went between host and device, by runs and by moving arrays that are pinned. */
+/** Transfers between host and device, by runs and of pinned arrays. */
 export interface Traffic {
+  /** Bytes uploaded. */
   readonly toDevice: number;
+  /** Bytes downloaded. */
   readonly fromDevice: number;
-  /** Arrays that were uploaded to stay. */
+  /** Uploads of pinned arrays. */
   readonly uploads: number;
 }
 
 type HostArray = HostTensor['data'];
 
 /**
- * Memory of an engine's own that keeps arrays from one run to the next. Host arrays stay the handles by which
- * everybody knows them: before reading one on the host, `settle`; after writing one, `forget`.
+ * Device memory that holds arrays between runs. A host array is the handle of its device buffer: call `settle` before
+ * reading it on the host, and `forget` after writing it.
  */
 export interface DeviceMemory {
-  /** Bytes of the arrays that are on the device; what runs use in between is not counted. */
+  /** Bytes of resident arrays, without what runs allocate. */
   readonly heldBytes: number;
+  /** Transfers so far. */
   readonly traffic: Traffic;
   /**
-   * Keeps these arrays on the device from their next use on. They are known by their identity: another view of the
-   * same memory is another array.
-   * @param options.scratch the device writes them before it reads them, and the host never reads them
+   * Pins arrays to the device from their next use on. Arrays are told apart by identity: another view of the same memory
+   * is another array.
+   *
+   * @param options `scratch`: the device writes them before it reads them, and the host never reads them.
    */
   keep(arrays: Iterable<HostArray>, options?: { scratch?: boolean }): void;
-  /** An array for values that go from one run to another there: the host never reads it. */
+  /** A scratch array for values that pass from one run to another on the device; the host never reads it. */
   borrow(length: number): Float32Array;
-  /** Gives an array of `borrow` back, for others to write on. */
+  /** Returns a borrowed array to the pool. */
   giveBack(data: Float32Array): void;
   /**
-   * Puts what the host has written on pinned arrays on the device, the small ones of a type in one transfer. Without
-   * this each goes up by itself when it is used.
+   * Uploads what the host wrote to pinned arrays, small ones of a type in one transfer. Without this each array is
+   * uploaded by itself at its next use.
    */
   send(arrays: Iterable<HostArray>): Promise<void>;
   /**
-   * Puts values on the device for good.
-   * @returns an array of their type and length that stands for them: its own memory is never touched
+   * Moves values to the device permanently.
+   *
+   * @returns An array of their type and length as their handle; its own memory stays untouched.
    */
   store<A extends HostArray>(values: A): Promise<A>;
-  /** A copy of the values of an array that is on the device. */
+  /** A host copy of the values of an array on the device. */
   read<A extends HostArray>(kept: A): Promise<A>;
-  /** Copies what the device has written to the host's arrays. */
+  /** Flushes what the device wrote to the host arrays, so that they can be read. */
   settle(): Promise<void>;
   /**
-   * Says that the host has written these arrays (default: all): the device reads them anew at their next use.
-   * Values that only the device has are lost; call `settle` before where they count.
+   * Invalidates the device's copy of arrays that the host has written (default: all); they are uploaded again at their
+   * next use. Values that only the device has are lost: call `settle` first to keep them.
    */
   forget(arrays?: Iterable<HostArray>): void;
-  /** Frees the buffers of these arrays; they are pinned no longer. */
+  /** Unpins arrays and frees their buffers. */
   release(arrays: Iterable<HostArray>): void;
 }
 
+/** How a compiled function is called. */
 export interface CallOptions {
-  /** Buffers that receive outputs by name, instead of new ones. */
+  /** Arrays that receive outputs, by name, instead of new ones. */
   readonly into?: Readonly<Record<string, Float32Array>>;
 }
 
-/** A function made for one signature. */
+/** A function compiled for one signature. */
 export interface CompiledFunction {
+  /**
+   * Runs the function.
+   *
+   * @throws {TunebookError} If an input is missing or has another shape or dtype.
+   */
   run(feeds: Feeds, options?: CallOptions): Promise<Record<string, HostTensor>>;
 }
 
-/** Values that the backward pass needs from the forward pass of the same inputs. */
+/** Values that the backward pass needs from its forward pass. */
 export type Residuals = Readonly<Record<string, HostTensor>>;
 
-/** A function and its vector-Jacobian product, in two halves. */
+/** A function and its vector-Jacobian product, as a forward and a backward pass. */
 export interface CompiledVjp {
-  /** Bytes of residuals that one forward pass keeps. */
+  /** Bytes of residuals per forward pass. */
   readonly residualBytes: number;
-  /** @returns outputs and residuals; their arrays are good until the backward pass that takes the residuals. */
+  /** @returns Outputs and residuals; their arrays are valid until the backward pass that takes the residuals. */
   forward(
     feeds: Feeds,
     options?: CallOptions,
   ): Promise<{ outputs: Record<string, HostTensor>; residuals: Residuals }>;
-  /** @returns `d_<name>` for each name of `wrt`. Gives the forward pass's memory back for the next one. */
+  /** @returns `d_<name>` for each name of `wrt`. Frees the forward pass's memory for the next one. */
   backward(
     feeds: Feeds,
     residuals: Residuals,
@@ -93,25 +105,37 @@ export interface CompiledVjp {
   ): Promise<Record<string, HostTensor>>;
 }
 
+/** Compiles and runs functions of tensors. */
 export interface Engine {
   /** For instance 'compiled:cpu' or 'eager:wasm'. */
   readonly name: string;
-  /** Memory of its own that keeps arrays from run to run, on a GPU; undefined where runs use the host's. */
+  /** The GPU's memory, which holds arrays between runs; undefined if runs use the host's. */
   readonly device?: DeviceMemory;
-  /** Milliseconds spent on tracing and on making sessions so far. */
+  /** Time spent on tracing and on creating sessions so far, in ms. */
   readonly compileMs: number;
-  /** Same function object and signature: the same compiled function. */
+  /**
+   * Compiles a function; cached by function object and signature.
+   *
+   * @throws {TunebookError} If the function cannot be traced or its shapes do not fit.
+   */
   compile(fn: TensorFunction, signature: Signature): Promise<CompiledFunction>;
+  /**
+   * Compiles a function with its gradients; cached like `compile`.
+   *
+   * @throws {TunebookError} If the request names no float32 inputs and output that depend on each other.
+   */
   compileVjp(request: VjpRequest): Promise<CompiledVjp>;
+  /** Frees sessions and device memory; the engine's functions cannot run afterwards. */
   dispose(): Promise<void>;
 }
 
+/** How an engine is made. */
 export interface EngineOptions {
   /** 'compiled' (default) or 'eager'. */
   kind?: 'compiled' | 'eager';
   /**
-   * Hardware for compiled functions. 'auto', the default: what TUNEBOOK_PROVIDER in the environment names, else
-   * WebGPU where a GPU is there and faster (see `gpuRace`), else 'cpu'.
+   * Hardware for compiled functions. 'auto', the default: the environment's TUNEBOOK_PROVIDER, else WebGPU where a GPU
+   * is faster (see `gpuRace`), else 'cpu'.
    */
   provider?: Provider | 'auto';
   /** TensorFlow.js backend for eager functions; default 'cpu'. */
@@ -119,13 +143,13 @@ export interface EngineOptions {
   /** CPU threads; default: TUNEBOOK_THREADS from the environment, else 0: one per core. */
   threads?: number;
   /**
-   * Keep the memory of intermediate values from one run to the next; default true. False takes less than half at
-   * large sizes and some time.
+   * Keep the memory of intermediate values between runs; default true. False takes less than half the memory at large
+   * sizes, and some time.
    */
   memoryArena?: boolean;
 }
 
-/** Runs a function on feeds of any shapes: it is compiled once for each signature. */
+/** Runs a function on feeds of any shapes; it is compiled once per signature. */
 export async function run(
   engine: Engine,
   fn: TensorFunction,

@@ -1,42 +1,45 @@
 /**
- * What engines take: functions of named tensors, the shapes and types that they are made for, and requests
- * for their gradients. Both engines refuse the same things here, in the same words.
+ * What engines take: functions of named tensors, the shapes and types to compile them for, and requests for their
+ * gradients. Both engines validate here, with the same errors.
  */
 import { TunebookError } from '../../types';
 import type { EngineDtype } from '../../types';
 import { tf } from '../graph/tf';
 import type { NamedTensors, Tensor } from '../graph/tf';
 
+/** Shape and dtype of one input. */
 export interface TensorSpec {
   readonly shape: readonly number[];
   readonly dtype: EngineDtype;
 }
+/** The inputs that a function is compiled for, by name. */
 export type Signature = Readonly<Record<string, TensorSpec>>;
-/** A pure function of named tensors: no reading of values, no randomness, no state. */
+/** A pure function of named tensors: it reads no values, and has no randomness and no state. */
 export type TensorFunction = (inputs: NamedTensors) => NamedTensors;
 
+/** A function and the gradients wanted of it. */
 export interface VjpRequest {
   readonly fn: TensorFunction;
   readonly signature: Signature;
-  /** Inputs whose gradients are wanted. */
+  /** Inputs to differentiate with respect to. */
   readonly wrt: readonly string[];
-  /** The output that the upstream gradient belongs to; the others are passed on without gradient. */
+  /** The differentiated output; the others have no gradient. */
   readonly output: string;
-  /** Keep no residuals; the backward graph computes the forward pass again (gradient checkpointing). */
+  /** Keep no residuals: the backward pass recomputes the forward pass (gradient checkpointing). */
   readonly remat?: boolean;
   /**
-   * Leave the forward pass's outputs on the engine's device, where it has one, for other functions there to read: their
-   * arrays on the host are then only names (see `DeviceMemory.read`).
+   * Leave the forward pass's outputs on the engine's device, if it has one, for other functions to read; their host
+   * arrays are then only handles (see `DeviceMemory.read`).
    */
   readonly outputsStay?: boolean;
-  /** Inputs of wrt whose gradients are added to an extra input `acc_<name>` of the backward pass. */
+  /** Inputs of `wrt` whose gradients are added to an extra input `acc_<name>` of the backward pass. */
   readonly accumulate?: readonly string[];
 }
 
 /** Inputs that the backward half adds to the function's own. */
 const RESERVED = /^(upstream|acc_.*|residual_\d+)$/;
 
-/** @throws TunebookError where `wrt` or `accumulate` name what has no gradient. */
+/** @throws {TunebookError} If `wrt` or `accumulate` name an input without gradient. */
 export function checkVjpRequest(request: VjpRequest): void {
   const { signature, wrt, accumulate = [] } = request;
   const floats = Object.keys(signature).filter((name) => signature[name].dtype === 'float32');
@@ -58,7 +61,7 @@ export function checkVjpRequest(request: VjpRequest): void {
   if (accumulate.length > 0) refuse('accumulate', wrt, accumulate);
 }
 
-/** @throws TunebookError where a function returned anything but float32 and int32 tensors by name. */
+/** @throws {TunebookError} If a function returned anything but float32 and int32 tensors by name. */
 export function namedTensors(results: unknown): NamedTensors {
   const isRecord = typeof results === 'object' && results !== null && !(results instanceof tf.Tensor);
   const entries: [string, unknown][] = isRecord ? Object.entries(results) : [];
@@ -78,7 +81,7 @@ export function namedTensors(results: unknown): NamedTensors {
   return tensors;
 }
 
-/** @throws TunebookError where the output that is differentiated does not exist or is no float32. */
+/** @throws {TunebookError} If the differentiated output does not exist or is not float32. */
 export function differentiable(results: NamedTensors, output: string): Tensor {
   const tensor: Tensor | undefined = results[output];
   if (tensor?.dtype === 'float32') return tensor;
@@ -86,7 +89,7 @@ export function differentiable(results: NamedTensors, output: string): Tensor {
   throw new TunebookError(`engine.compileVjp: expected a float32 output '${output}', got ${got}.`);
 }
 
-/** @throws TunebookError where TensorFlow.js found no way from the input to the output. */
+/** @throws {TunebookError} If the output does not depend on the input. */
 export function requireInfluence(gradient: Tensor | null | undefined, name: string, output: string): void {
   if (gradient !== null && gradient !== undefined) return;
   throw new TunebookError(
@@ -101,7 +104,7 @@ function describe(entries: readonly [string, unknown][], results: unknown): stri
   return wrong.length > 0 ? `something else in ${wrong.join(', ')}` : 'none';
 }
 
-/** The same result for the same key: a function that is made once is compiled once. */
+/** Caches results by key: functions are compiled once per function object, so the same object must come back. */
 export function memoized<Key, Result>(make: (key: Key) => Result): (key: Key) => Result {
   const byObject = new WeakMap<object, Result>();
   const byValue = new Map<Key, Result>();

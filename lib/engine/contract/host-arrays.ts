@@ -1,6 +1,6 @@
 /**
- * Host arrays at the engine's edge: what goes in must have the shapes and types that
- * the function was made for. Compiled and eager engines complain in the same words.
+ * Host arrays at the engine's edge: inputs must have the shapes and types that the function was compiled for. Compiled
+ * and eager engines throw the same errors.
  */
 import { TunebookError } from '../../types';
 import { sizeOf } from '../../tensor';
@@ -10,7 +10,7 @@ import type { Signature } from './functions';
 /** Inputs by name: float32, int32, and bytes where a function takes packed weights. */
 export type Feeds = Readonly<Record<string, HostTensor>>;
 
-/** @throws TunebookError where `feed` is missing, or not of the shape and type that the function was made for. */
+/** @throws {TunebookError} If `feed` is missing, or differs from the compiled shape and type. */
 export function checkedFeed(
   name: string,
   wanted: { readonly dtype: string; readonly shape: readonly number[] },
@@ -36,7 +36,7 @@ export function checkedFeed(
   return feed;
 }
 
-/** The signature that feeds have. */
+/** The signature of feeds. */
 export function signatureOf(feeds: Feeds): Signature {
   return Object.fromEntries(
     Object.entries(feeds).map(([name, { data, shape }]) => {

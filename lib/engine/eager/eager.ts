@@ -1,6 +1,6 @@
 /**
- * The eager engine: functions run operation by operation on a TensorFlow.js backend. The reference that
- * compiled functions are tested against, and what a person debugs in.
+ * The eager engine: runs functions operation by operation on a TensorFlow.js backend. The reference for compiled
+ * functions, and the place to debug in.
  */
 import { createRequire } from 'node:module';
 import path from 'node:path';
@@ -16,6 +16,7 @@ import { checkVjpRequest, differentiable, namedTensors, requireInfluence } from 
 import type { Signature, TensorFunction, TensorSpec, VjpRequest } from '../contract/functions';
 import { enableWasm } from './wasm';
 
+/** Runs functions as they are. */
 export class EagerEngine implements Engine {
   readonly compileMs = 0;
   private constructor(
@@ -39,7 +40,7 @@ export class EagerEngine implements Engine {
     return { run: (feeds, options) => this.run(fn, signature, feeds, options?.into) };
   }
 
-  /** Keeps no residuals: the backward pass runs the function again, under TensorFlow.js's tape. */
+  /** No residuals: the backward pass runs the function again, on TensorFlow.js's tape. */
   async compileVjp(request: VjpRequest): Promise<CompiledVjp> {
     const { fn, signature, wrt, output, accumulate = [] } = request;
     checkVjpRequest(request);
@@ -81,7 +82,7 @@ export class EagerEngine implements Engine {
     feeds: Feeds,
     into: Readonly<Record<string, Float32Array>> = {},
   ): Promise<Record<string, HostTensor>> {
-    // The backend has started, so this takes effect at once; nothing may come between it and the function.
+    // The backend has started, so this is immediate; nothing may run between it and the function.
     void tf.setBackend(this.backend);
     const results = tf.tidy(() => {
       const tensors: NamedTensors = {};
@@ -104,21 +105,21 @@ export class EagerEngine implements Engine {
 
 function asTensor(name: string, spec: Signature[string], feed: HostTensor | undefined): Tensor {
   const { data, shape } = checkedFeed(name, spec, feed);
-  // A copy: backends may keep the array that they are given, and ours are written again in later steps.
+  // A copy: backends may keep the array, and later steps write to ours again.
   if (spec.dtype === 'uint8') return tf.tensor(Int32Array.from(data), [...shape], 'int32');
   return tf.tensor(data.slice(), [...shape], spec.dtype);
 }
 
-/** Of the tensor's type: TensorFlow.js keeps the source's array where a cast loses nothing. */
+/** The values in the tensor's own type: TensorFlow.js keeps the source's array where a cast loses nothing. */
 function asHostArray(dtype: string, data: ArrayLike<number>): Float32Array | Int32Array {
   if (dtype === 'int32') return data instanceof Int32Array ? data : Int32Array.from(data);
   return data instanceof Float32Array ? data : Float32Array.from(data);
 }
 
 /**
- * TensorFlow's own library, where @tensorflow/tfjs-node-gpu or tfjs-node is installed with its binary: here, in
- * the user's project, or in the folder that TUNEBOOK_TFJS_NODE names. TensorFlow.js keeps its engine and its
- * kernels on the global object, so the backend arrives in ours even where the package brings a copy of its own.
+ * Loads TensorFlow's native library from @tensorflow/tfjs-node-gpu or tfjs-node: installed here, in the user's project,
+ * or in the folder TUNEBOOK_TFJS_NODE. TensorFlow.js keeps engine and kernels on the global object, so the backend
+ * registers with ours even if the package has its own copy.
  */
 function loadNative(): void {
   if (tf.findBackend('tensorflow') !== null) return;

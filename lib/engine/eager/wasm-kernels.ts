@@ -1,21 +1,20 @@
 /**
- * Kernels for TensorFlow.js's WebAssembly backend: the one that gradients of our models need and it lacks; a
- * matrix product that is fast where its own is not (its own is fast, by XNNPACK, for one untransposed matrix
- * times another, and 10 to 30 times slower for everything else); and detours around kernels that are wrong
- * for some types in version 4.22.
+ * Kernels for TensorFlow.js's WebAssembly backend: the one that our gradients need and it lacks; a fast matrix product
+ * for transposed matrices and batches, for which its own is 10 to 30 times slower than for two plain matrices (XNNPACK);
+ * and detours around kernels that are wrong for some types in version 4.22.
  */
 import type { KernelConfig, TensorInfo } from '@tensorflow/tfjs-core';
 import { tf } from '../graph/tf';
 import { sizeOf } from '../../tensor';
 
-/** What is used of every TensorFlow.js backend. */
+/** The members of every TensorFlow.js backend that are used here. */
 interface HostBackend {
   write(values: ArrayLike<number>, shape: readonly number[], dtype: string): object;
   readSync(dataId: object): ArrayLike<number>;
   disposeData(dataId: object, force?: boolean): boolean;
 }
 
-/** What is used of TensorFlow.js's BackendWasm. */
+/** The members of TensorFlow.js's BackendWasm that are used here. */
 interface WasmBackend extends HostBackend {
   dataIdNextNumber: number;
   readonly dataIdMap: { get(dataId: object): { readonly id: number; readonly memoryOffset: number } };
@@ -29,7 +28,7 @@ interface WasmBackend extends HostBackend {
   makeOutput(shape: readonly number[], dtype: string): TensorInfo;
 }
 
-/** Where the backend's own kernel reads or writes elements of the wrong size: the cpu backend's is used instead. */
+/** Kernels that read or write elements of the wrong size; the cpu backend's replace them. */
 const WRONG_FOR: Record<
   string,
   (inputs: Record<string, TensorInfo>, attrs: Record<string, unknown>) => boolean
@@ -90,7 +89,7 @@ export function registerWasmKernels(): void {
   });
 }
 
-/** The product matrix by matrix: each pair, and its place in the result, is a view of the backend's memory. */
+/** The product matrix by matrix; each pair and its result are views of the backend's memory. */
 function matMul(call: {
   a: TensorInfo;
   b: TensorInfo;
@@ -119,7 +118,7 @@ function matMul(call: {
   };
   const [aShape, bShape] = [shapeBytes([1, m, k]), shapeBytes([1, k, n])];
   const pairs = sizeOf(batch);
-  // The packed form of a right side is kept with its view: one that serves all pairs is packed once.
+  // XNNPACK caches a right side's packed form with its view: one that serves all pairs is packed once.
   const shared = sizeOf(b.shape.slice(0, -2)) === 1 && pairs > 0 ? view(b, 0, k * n) : undefined;
   for (let i = 0; i < pairs; i++) {
     const left = view(a, broadcastIndex(i, batch, a.shape.slice(0, -2)), m * k);
@@ -139,7 +138,7 @@ function transposed(x: TensorInfo, backend: WasmBackend): TensorInfo {
   return run('Transpose', backend, { inputs: { x }, attrs: { perm } });
 }
 
-/** Where element `index` of a batch of shape `batch` lies in one of shape `from`, which broadcasts to it. */
+/** The index in a batch of shape `from` that broadcasts to element `index` of a batch of shape `batch`. */
 function broadcastIndex(index: number, batch: readonly number[], from: readonly number[]): number {
   let [result, stride, rest] = [0, 1, index];
   for (let axis = batch.length - 1; axis >= 0; axis--) {

@@ -1,6 +1,6 @@
 /**
- * Body of the WebAssembly backend's worker threads: runs the script that the package carries as a string,
- * which expects the globals of a script rather than those of a module.
+ * Body of the WebAssembly backend's worker threads: runs the script that the package ships as a string and that
+ * expects a script's globals, not a module's.
  */
 import path from 'node:path';
 import { createRequire } from 'node:module';
@@ -10,5 +10,5 @@ const SCRIPT = '@tensorflow/tfjs-backend-wasm/wasm-out/tfjs-backend-wasm-threade
 const { wasmWorkerContents } = load(SCRIPT) as { wasmWorkerContents: string };
 
 Object.assign(globalThis, { require: load, __filename, __dirname: path.dirname(load.resolve(SCRIPT)) });
-// Its only line breaks stand inside string literals, where their escapes were lost.
+// Its only line breaks are inside string literals that lost their escapes.
 (0, eval)(wasmWorkerContents.replaceAll('\n', '\\n'));

@@ -1,6 +1,6 @@
 /**
- * TensorFlow.js's WebAssembly backend under Node: its threaded build, which the package starts in browsers
- * only, and the kernels that it lacks or has in a slow form.
+ * TensorFlow.js's WebAssembly backend under Node: its threaded build, which the package starts in browsers only, and
+ * kernels that it lacks or that are slow.
  */
 import { readFileSync } from 'node:fs';
 import os from 'node:os';
@@ -10,7 +10,7 @@ import { TunebookError } from '../../types';
 import { tf } from '../graph/tf';
 import { registerWasmKernels } from './wasm-kernels';
 
-/** The part of Emscripten's module that is used here. */
+/** The members of Emscripten's module that are used here. */
 interface WasmModule {
   tfjs?: Record<string, unknown>;
   readonly PThread: { readonly runningWorkers: readonly { unref(): void }[] };
@@ -26,14 +26,15 @@ interface WasmModuleOptions {
 }
 type WasmFactory = (options: WasmModuleOptions) => Promise<WasmModule>;
 
-/** What the build can run at once: it starts this many workers ahead. */
+/** Most threads of the build: it starts this many workers ahead. */
 const MOST_THREADS = 8;
 let running: { threads: number; started: Promise<void> } | undefined;
 
 /**
- * Registers the backend. There is one per process: another number of threads starts it again.
- * @param threads 0: one per core
- * @throws TunebookError where it does not start.
+ * Registers the backend. There is one per process; another number of threads restarts it.
+ *
+ * @param threads 0: one per core.
+ * @throws {TunebookError} If it does not start.
  */
 export async function enableWasm(threads: number): Promise<void> {
   const count = Math.min(threads === 0 ? os.availableParallelism() : threads, MOST_THREADS);
@@ -60,7 +61,7 @@ async function start(threads: number): Promise<void> {
         file.endsWith('.worker.js') ? path.join(__dirname, 'wasm-worker.js') : path.join(folder, file),
       mainScriptUrlOrBlob: script,
       instantiateWasm: (imports, done) => {
-        // The build takes at most half of the cores that it is told of, so it is told of enough.
+        // The build uses at most half of the reported cores, so it is told of twice as many.
         const env = { ...imports.env, emscripten_num_logical_cores: () => 2 * threads };
         const bytes = readFileSync(path.join(folder, 'tfjs-backend-wasm-threaded-simd.wasm'));
         void WebAssembly.instantiate(bytes, { ...imports, env }).then(({ instance, module }) =>
@@ -76,7 +77,7 @@ async function start(threads: number): Promise<void> {
       { cause },
     );
   });
-  // What the package's own start-up adds to the module.
+  // As the package's own start-up does.
   wasmModule.tfjs = {
     init: wasmModule.cwrap('init', null, []),
     initWithThreadsCount: wasmModule.cwrap('init_with_threads_count', null, ['number']),
@@ -89,12 +90,12 @@ async function start(threads: number): Promise<void> {
   const backend = new wasm.BackendWasm(
     wasmModule as unknown as ConstructorParameters<typeof wasm.BackendWasm>[0],
   );
-  // A waiting thread is no reason for the process to stay.
+  // An idle thread must not keep the process alive.
   for (const worker of wasmModule.PThread.runningWorkers) worker.unref();
   tf.registerBackend('wasm', () => backend, 2);
 }
 
-/** Emscripten installs handlers of the whole process's errors, which would change how a program of ours ends. */
+/** Emscripten installs process-wide error handlers, which would change how a program ends. */
 async function withoutNewListeners<Result>(work: () => Promise<Result>): Promise<Result> {
   const before = process.listeners('uncaughtException');
   const rejectionsBefore = process.listeners('unhandledRejection');

@@ -1,29 +1,29 @@
-/**
- * The recorded graph: what the tracing backend writes, the splitter cuts and the ONNX writer reads.
- */
+/** The recorded graph: the tracing backend builds it, the splitter cuts it, the ONNX writer reads it. */
 
-/** Element types of a graph. TensorFlow.js knows the first three; the others feed ONNX operators. */
+/** Element types of a graph. TensorFlow.js has the first three; ONNX operators take the others. */
 export type GraphDtype = 'float32' | 'int32' | 'bool' | 'int64' | 'uint8';
 
+/** The elements of a constant. */
 export type ConstantData = Float32Array | Int32Array | Uint8Array | BigInt64Array;
 
-/** A value that flows along an edge. Exactly one of `input`, `constant` and `producer` is set. */
+/** A value on an edge of the graph. Exactly one of `input`, `constant` and `producer` is set. */
 export interface Value {
   readonly id: number;
   readonly dtype: GraphDtype;
   readonly shape: readonly number[];
-  /** Name of the graph input that this value is. */
+  /** The name of the graph input. */
   readonly input?: string;
   /** Row-major data of a constant. */
   readonly constant?: ConstantData;
-  /** Set on a constant that holds one number everywhere: lets kernels simplify. */
+  /** The number of a constant with equal elements: lets kernels simplify. */
   readonly fill?: number;
   producer?: Node;
 }
 
+/** A value of an operator's attribute. */
 export type Attribute = number | readonly number[] | string | { readonly float: number };
 
-/** One ONNX operator call. */
+/** One call of an ONNX operator. */
 export interface Node {
   readonly id: number;
   readonly op: string;
@@ -34,13 +34,13 @@ export interface Node {
   readonly attributes: Readonly<Record<string, Attribute>>;
 }
 
-/** What a session is made of: named inputs and outputs; the nodes are found by walking back from the outputs. */
+/** Named inputs and outputs; the nodes are found by walking back from the outputs. */
 export interface Graph {
   readonly inputs: ReadonlyMap<string, Value>;
   readonly outputs: ReadonlyMap<string, Value>;
 }
 
-/** Makes values and nodes with ids in order of creation, which is a topological order. */
+/** Creates values and nodes, with ids in order of creation, which is a topological order. */
 export class GraphBuilder {
   private nextId = 0;
 
@@ -52,7 +52,7 @@ export class GraphBuilder {
     return { id: this.nextId++, dtype, shape, constant: data, fill };
   }
 
-  /** @returns one value per entry of `outputs`. */
+  /** @returns One value per entry of `outputs`. */
   node(
     op: string,
     inputs: readonly Value[],
@@ -80,7 +80,7 @@ export class GraphBuilder {
   }
 }
 
-/** The nodes that `outputs` need, in the order in which they were recorded. */
+/** The nodes that `outputs` depend on, in the order of recording. */
 export function nodesFor(outputs: Iterable<Value>, stopAt?: ReadonlySet<Value>): Node[] {
   const seen = new Set<Node>();
   const stack = [...outputs];

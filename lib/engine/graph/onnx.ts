@@ -7,17 +7,17 @@ import { GraphBuilder, nodesFor } from './graph';
 import type { Attribute, ConstantData, Graph, GraphDtype, Value } from './graph';
 
 const ELEMENT_TYPE: Record<GraphDtype, number> = { float32: 1, uint8: 2, int32: 6, int64: 7, bool: 9 };
-/** The first output of every graph, a sequence, for which there is no JavaScript type: see `GraphSession.run`. */
+/** The first output of every graph, a sequence, which has no JavaScript type: see `GraphSession.run`. */
 export const STOPPER = 'stopper';
 const OPSET = 18;
 const IR_VERSION = 8;
 
-/** @returns the model's bytes. Values that are already known by a name (inputs, outputs) keep it. */
+/** The bytes of a graph's model. Inputs and outputs keep their names. */
 export function writeOnnx(graph: Graph): Uint8Array {
   const names = new Map<Value, string>();
   const initializers: onnx.ITensorProto[] = [];
   for (const [name, value] of graph.inputs) names.set(value, name);
-  // A computed value that is an output is written straight to its place.
+  // A computed value that is an output gets the output's name.
   for (const [name, value] of graph.outputs) {
     if (value.producer !== undefined && !names.has(value)) names.set(value, outputName(name));
   }
@@ -38,7 +38,7 @@ export function writeOnnx(graph: Graph): Uint8Array {
     output: node.outputs.map(nameOf),
     attribute: Object.entries(node.attributes).map(([name, value]) => attributeProto(name, value)),
   }));
-  // A graph output may be an input, a constant or another output as well: give each a node of its own.
+  // An output may also be an input, a constant or another output: each gets a node of its own.
   for (const [name, value] of graph.outputs) {
     if (names.get(value) === outputName(name)) continue;
     nodes.push({
@@ -73,8 +73,8 @@ export function writeOnnx(graph: Graph): Uint8Array {
 }
 
 /**
- * A model without recorded graph, for arrays of any length: 'identity' gives its input x [n] as y, 'zeros' a y [n]
- * of zeros, n being its input size (int64 [1]).
+ * A model for arrays of any length: 'identity' returns its input x [n] as y, 'zeros' returns a y [n] of zeros, with n its
+ * input `size` (int64 [1]).
  */
 export function writeMover(dtype: 'float32' | 'int32' | 'uint8', op: 'identity' | 'zeros'): Uint8Array {
   const vector = (
@@ -108,14 +108,14 @@ export function writeMover(dtype: 'float32' | 'int32' | 'uint8', op: 'identity' 
   }).finish();
 }
 
-/** A model that cuts x [n] into y0, y1, ... of the given lengths, which make up n. */
+/** A model that splits x [n] into y0, y1, ... of the given lengths, which sum to n. */
 export function writeSlicer(dtype: 'float32' | 'int32', lengths: readonly number[]): Uint8Array {
   const builder = new GraphBuilder();
   const total = lengths.reduce((sum, length) => sum + length, 0);
   const x = builder.input('x', [total], dtype);
   let offset = 0;
   const outputs = lengths.map((length, i): [string, Value] => {
-    // Gather, because WebGPU slices no integers (as of 1.30), which would then go through the host.
+    // Gather: WebGPU cannot slice integers (as of 1.30), which would then go through the host.
     const places = builder.constant(
       Int32Array.from({ length }, (_, at) => offset + at),
       [length],
@@ -131,7 +131,7 @@ export function writeSlicer(dtype: 'float32' | 'int32', lengths: readonly number
   return writeOnnx({ inputs: new Map([['x', x]]), outputs: new Map(outputs) });
 }
 
-/** An output's name in the file: apart from inputs', since a function may take and return the same name. */
+/** An output's name in the file; differs from inputs', since a function may take and return the same name. */
 export function outputName(name: string): string {
   return `out.${name}`;
 }

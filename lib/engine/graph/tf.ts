@@ -13,7 +13,7 @@ let loaded: typeof TensorFlow | undefined;
 
 function load(): typeof TensorFlow {
   if (loaded) return loaded;
-  // Without this, TensorFlow.js prints advice to install another package on every start.
+  // Otherwise TensorFlow.js advises to install another package on every start.
   core.env().set('PROD', true);
   loaded = createRequire(__filename)('@tensorflow/tfjs') as typeof TensorFlow;
   return loaded;

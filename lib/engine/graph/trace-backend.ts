@@ -1,6 +1,6 @@
 /**
- * A TensorFlow.js backend whose kernels record instead of compute. Calling a function of tensors on it
- * once, gradients included, leaves the graph that `onnx.ts` writes and ONNX Runtime executes.
+ * A TensorFlow.js backend whose kernels record instead of computing. Calling a function of tensors on it once, gradients
+ * included, leaves the graph that `onnx.ts` writes and ONNX Runtime executes.
  */
 import type { backend_util, DataType, TensorInfo } from '@tensorflow/tfjs-core';
 import { TunebookError } from '../../types';
@@ -10,37 +10,39 @@ import type { Attribute, GraphDtype, Value } from './graph';
 import { tf } from './tf';
 import type { Tensor } from './tf';
 
+/** The backend's name in TensorFlow.js. */
 export const TRACE_BACKEND = 'tunebook-trace';
 
 interface Stored {
-  /** Set on values that the graph computes, and on constants of it. */
+  /** The graph's value: computed, or a constant that is in use. */
   value?: Value;
-  /** The trace that `value` belongs to: a constant may be used in several. */
+  /** The trace of `value`: a constant may be used in several. */
   builder?: GraphBuilder;
-  /** Set on constants, until (and after) a kernel uses them. */
+  /** The elements of a constant. */
   host?: backend_util.BackendValues;
   dtype: DataType;
   shape: number[];
 }
 
-/** What a lowering may vary with the machine that will run the graph. */
+/** What lowerings depend on of the machine that will run the graph. */
 export interface TraceTarget {
   /** False where ONNX Runtime's contributed CPU operators are missing (WebGPU, DirectML, CoreML). */
   readonly contributedOps: boolean;
 }
 
+/** Records what kernels are called with. */
 export class TraceBackend extends tf.KernelBackend {
   private readonly storage = new tf.DataStorage<Stored>(this, tf.engine());
   private builder = new GraphBuilder();
   target: TraceTarget = { contributedOps: true };
 
-  /** Forgets the last trace. Tensors of it that are still alive can only be disposed. */
+  /** Starts a trace. Tensors of the last one can only be disposed. */
   begin(target: TraceTarget): void {
     this.builder = new GraphBuilder();
     this.target = target;
   }
 
-  // --- what TensorFlow.js asks of a backend -------------------------------------------------------
+  // --- TensorFlow.js's interface of a backend -----------------------------------------------------
 
   override numDataIds(): number {
     return this.storage.numDataIds();
@@ -89,14 +91,14 @@ export class TraceBackend extends tf.KernelBackend {
     return this.readSync(dataId);
   }
 
-  // --- what kernels use -----------------------------------------------------------------------------
+  // --- for kernels ---------------------------------------------------------------------------------
 
   input(name: string, shape: readonly number[], dtype: EngineDtype): Tensor {
     const info = this.tensor(this.builder.input(name, shape, dtype));
     return tf.engine().makeTensorFromTensorInfo(info);
   }
 
-  /** The graph value behind a tensor; a host constant becomes a graph constant the first time. */
+  /** The graph value of a tensor; a host constant becomes a graph constant at first use. */
   value(tensor: TensorInfo): Value {
     const stored = this.storage.get(tensor.dataId);
     if (stored.value === undefined || stored.builder !== this.builder) {
@@ -149,7 +151,7 @@ export class TraceBackend extends tf.KernelBackend {
     return this.builder.node(op, inputs, options);
   }
 
-  /** An int64 vector: how ONNX takes shapes, axes and sizes. */
+  /** An int64 vector, as ONNX takes shapes, axes and sizes. */
   int64(values: readonly number[]): Value {
     return this.builder.constant(BigInt64Array.from(values.map(BigInt)), [values.length], 'int64');
   }
@@ -159,7 +161,7 @@ export class TraceBackend extends tf.KernelBackend {
     return this.builder.constant(data, [], dtype, value);
   }
 
-  /** One number everywhere, without storing it everywhere. */
+  /** A constant of equal elements, stored as one number. */
   filled(value: number, shape: readonly number[], dtype: 'float32' | 'int32' | 'bool'): Value {
     const data =
       dtype === 'float32'
@@ -175,7 +177,7 @@ export class TraceBackend extends tf.KernelBackend {
     return Object.assign(expanded, { fill: value });
   }
 
-  /** A constant of the graph; one that holds the same number everywhere is not stored everywhere. */
+  /** A constant; equal elements are stored as one number. */
   hostConstant(host: backend_util.BackendValues, shape: readonly number[], dtype: DataType): Value {
     if (dtype !== 'float32' && dtype !== 'int32' && dtype !== 'bool') {
       throw new TunebookError(
@@ -209,7 +211,7 @@ export function traceBackend(): TraceBackend {
   return instance;
 }
 
-/** Whether operations are being recorded right now: fused operators then choose their recorded form. */
+/** Whether operations are being recorded: fused operators then use their recorded form. */
 export function isTracing(): boolean {
   return instance !== undefined && tf.getBackend() === TRACE_BACKEND;
 }

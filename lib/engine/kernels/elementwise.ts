@@ -1,6 +1,6 @@
 /**
- * Recorded forms of the element-by-element kernels, with the few simplifications that keep autodiff's
- * graphs small: times one, plus nothing, broadcasts of a constant.
+ * Recorded forms of elementwise kernels, with the few simplifications that keep autodiff's graphs small: times one, plus
+ * zero, broadcasts of a constant.
  */
 import type { GraphDtype, Value } from '../graph/graph';
 import type { TraceBackend } from '../graph/trace-backend';
@@ -21,12 +21,13 @@ const CAST_TO: Record<'float32' | 'int32' | 'bool' | 'int64', number> = {
   bool: 9,
 };
 
+/** A value in another type; itself if it has it. */
 export function cast(b: TraceBackend, x: Value, dtype: 'float32' | 'int32' | 'bool' | 'int64'): Value {
   if (x.dtype === dtype) return x;
   return b.emit('Cast', [x], { shape: x.shape, dtype, attributes: { to: CAST_TO[dtype] } });
 }
 
-/** `x` if it has the result's shape already, so that x + 0 and x * 1 leave no node. */
+/** `x` if it already has the result's shape, so that x + 0 and x * 1 leave no node. */
 function unchanged(x: Value, other: Value, neutral: number): Value | undefined {
   return other.fill === neutral && sameShape(broadcastShape(x.shape, other.shape), x.shape) ? x : undefined;
 }
@@ -75,7 +76,7 @@ for (const [kernel, op] of [
 lower('Pow', ({ b, inputs }) => {
   const [x, y] = [b.value(inputs.a), b.value(inputs.b)];
   const shape = broadcastShape(x.shape, y.shape);
-  // ONNX Runtime's WebGPU fails on exponents that are broadcast (as of 1.30), but for single numbers.
+  // ONNX Runtime's WebGPU fails on broadcast exponents other than single numbers (as of 1.30).
   return binary(b, 'Pow', x, y.shape.length === 0 ? y : expand(b, y, shape));
 });
 lower('SquaredDifference', ({ b, inputs }) => {
@@ -142,7 +143,7 @@ lower<{ alpha: number }>('LeakyRelu', ({ b, inputs, attrs }) => {
 });
 lower('Elu', ({ b, inputs }) => unary(b, 'Elu', b.value(inputs.x)));
 lower('EluGrad', ({ b, inputs }) => {
-  // dy where y >= 0, dy * (y + 1) elsewhere: that is dy * (min(y, 0) + 1).
+  // dy where y >= 0, else dy * (y + 1): dy * (min(y, 0) + 1).
   const y = b.value(inputs.y);
   const slope = binary(b, 'Add', binary(b, 'Min', y, b.scalar(0)), b.scalar(1));
   return binary(b, 'Mul', b.value(inputs.dy), slope);
@@ -177,7 +178,7 @@ function where(b: TraceBackend, condition: Value, t: Value, e: Value): Value {
   return b.emit('Where', [condition, t, e], { shape, dtype: t.dtype });
 }
 
-/** Shared by the shape kernels. */
+/** A value in another shape of the same size; shared with the shape kernels. */
 export function reshape(b: TraceBackend, x: Value, shape: readonly number[]): Value {
   if (sameShape(x.shape, shape)) return x;
   if (x.fill !== undefined && x.dtype !== 'int64' && x.dtype !== 'uint8')

@@ -1,6 +1,4 @@
-/**
- * Recorded forms of the kernels that gather and scatter by index.
- */
+/** Recorded forms of kernels that gather and scatter by index. */
 import type { Value } from '../graph/graph';
 import { tf } from '../graph/tf';
 import type { TraceBackend } from '../graph/trace-backend';
@@ -10,7 +8,7 @@ import { sizeOf } from '../../tensor';
 
 lower<{ axis: number; batchDims: number }>('GatherV2', ({ b, inputs, attrs }) => {
   const x = b.value(inputs.x);
-  // Bytes are no indices to ONNX.
+  // ONNX takes no bytes as indices.
   const given = b.value(inputs.indices);
   const indices = given.dtype === 'uint8' ? cast(b, given, 'int32') : given;
   const [axis] = tf.util.parseAxisParam(attrs.axis, [...x.shape]);
@@ -36,7 +34,7 @@ lower<{ numSegments: number }>('UnsortedSegmentSum', ({ b, inputs, attrs }) => {
   return scatterAdd(b, reshape(b, ids, [rows, 1]), updates, [attrs.numSegments, ...tail]);
 });
 
-/** Rows that share an index add up. */
+/** Sums rows that share an index. */
 function scatterAdd(b: TraceBackend, indices: Value, updates: Value, shape: readonly number[]): Value {
   const dtype = updates.dtype === 'int32' ? 'int32' : 'float32';
   const zeros = b.filled(0, shape, dtype);

@@ -1,6 +1,6 @@
 /**
- * Recorded forms of matrix multiplication. One matrix times one matrix becomes Gemm, the fastest path of
- * ONNX Runtime's CPU provider; batches become FusedMatMul there and Transpose + MatMul elsewhere.
+ * Recorded forms of matrix multiplication. Two matrices become Gemm, the fastest path of ONNX Runtime's CPU provider;
+ * batches become FusedMatMul there and Transpose + MatMul elsewhere.
  */
 import type { Value } from '../graph/graph';
 import type { TraceBackend } from '../graph/trace-backend';
@@ -45,7 +45,7 @@ function matMul(b: TraceBackend, x: Value, y: Value, { transposeA, transposeB }:
   return b.emit('MatMul', [left, right], { shape, dtype: 'float32' });
 }
 
-/** Two-dimensional product, optionally plus a row vector [columns]. */
+/** The product of two matrices, plus a row vector [columns] if given. */
 export function gemm(b: TraceBackend, x: Value, y: Value, options: MatMulAttrs & { bias?: Value }): Value {
   const { transposeA, transposeB, bias } = options;
   if (transposeB && !transposeA && !b.target.contributedOps) return timesTransposed(b, x, y, bias);
@@ -58,13 +58,13 @@ export function gemm(b: TraceBackend, x: Value, y: Value, options: MatMulAttrs &
 }
 
 /**
- * x y^T without a product that transposes, for which WebGPU takes three times as long (as of 1.30): of x and y the one
- * that is dearer to transpose stays as it is.
+ * x y^T without a transposing product, which takes WebGPU three times as long (as of 1.30): the cheaper of x and y is
+ * transposed instead.
  */
 function timesTransposed(b: TraceBackend, x: Value, y: Value, bias: Value | undefined): Value {
   const [rows, inner] = x.shape;
   const [columns] = y.shape;
-  // With a third axis, or ONNX Runtime would make the slow product of it again.
+  // A third axis keeps ONNX Runtime from fusing this into the slow product again.
   const [x3, y3] = [x, y].map((matrix) => reshape(b, matrix, [1, ...matrix.shape]));
   const product = (left: Value, right: Value): Value => {
     const shape = [1, left.shape[1], right.shape[2]];

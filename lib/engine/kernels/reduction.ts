@@ -1,6 +1,4 @@
-/**
- * Recorded forms of the kernels that reduce along axes, softmax included.
- */
+/** Recorded forms of kernels that reduce along axes, softmax included. */
 import type { Value } from '../graph/graph';
 import { tf } from '../graph/tf';
 import type { TraceBackend } from '../graph/trace-backend';
@@ -10,7 +8,7 @@ import { sizeOf } from '../../tensor';
 
 interface ReduceAttrs {
   axis?: number | number[];
-  /** What TensorFlow.js's Max calls its axis. */
+  /** The name of Max's axis in TensorFlow.js. */
   reductionIndices?: number | number[];
   keepDims: boolean;
 }
@@ -50,7 +48,7 @@ for (const [kernel, op] of [
     return reduce(b, op, kernel === 'Mean' ? cast(b, numbers, 'float32') : numbers, axes, attrs.keepDims);
   });
 }
-// Boolean reductions: there is no ReduceAll in ONNX, so take the minimum or maximum of 0 and 1.
+// ONNX has no boolean reductions: take the minimum or maximum of 0 and 1.
 for (const [kernel, op] of [
   ['All', 'ReduceMin'],
   ['Any', 'ReduceMax'],
@@ -79,7 +77,7 @@ lower<{ axis: number; exclusive: boolean; reverse: boolean }>('Cumsum', ({ b, in
     attributes: { exclusive: attrs.exclusive ? 1 : 0, reverse: attrs.reverse ? 1 : 0 },
   });
 });
-// ONNX has no running product: each is a product over a copy of the row with the later factors set to one.
+// ONNX has no cumulative product: each is the product of a copy of the row whose later factors are one.
 lower<{ axis: number; exclusive: boolean; reverse: boolean }>('Cumprod', ({ b, inputs, attrs }) => {
   const x = b.value(inputs.x);
   const [axis] = tf.util.parseAxisParam(attrs.axis, [...x.shape]);

@@ -1,6 +1,4 @@
-/**
- * How a TensorFlow.js kernel is given its recorded form ("lowered" to ONNX).
- */
+/** Registers recorded forms of TensorFlow.js kernels ("lowers" them to ONNX). */
 import type { NamedTensorInfoMap, TensorInfo } from '@tensorflow/tfjs-core';
 import { TunebookError } from '../../types';
 import { tf } from '../graph/tf';
@@ -10,14 +8,14 @@ import type { Value } from '../graph/graph';
 
 const names = new Set<string>();
 
-/** What a lowering gets: the backend to record on, the input tensors and the attributes that the kernel declares. */
+/** The arguments of a lowering: the backend to record on, the input tensors and the kernel's attributes. */
 export interface LoweringCall<Attrs> {
   readonly b: TraceBackend;
   readonly inputs: Record<string, TensorInfo>;
   readonly attrs: Attrs;
 }
 
-/** Registers the recorded form of `kernelName`. A single value or a list, as the kernel returns it. */
+/** Registers the recorded form of `kernelName`; it returns a value or a list, as the kernel does. */
 export function lower<Attrs = Record<string, never>>(
   kernelName: string,
   lowering: (call: LoweringCall<Attrs>) => Value | Value[],
@@ -45,7 +43,7 @@ function present(inputs: NamedTensorInfoMap): Record<string, TensorInfo> {
   return all;
 }
 
-/** The shape that two shapes broadcast to, as NumPy has it. */
+/** The shape that two shapes broadcast to, by NumPy's rules. */
 export function broadcastShape(a: readonly number[], b: readonly number[]): number[] {
   const rank = Math.max(a.length, b.length);
   return Array.from({ length: rank }, (_, i) => {
@@ -59,8 +57,9 @@ export function broadcastShape(a: readonly number[], b: readonly number[]): numb
 }
 
 /**
- * Kernels check here what TensorFlow.js leaves to its backends.
- * @throws TunebookError "op: expected X, got [2, 3] and [4]".
+ * Validates what TensorFlow.js leaves to its backends.
+ *
+ * @throws {TunebookError} "op: expected X, got [2, 3] and [4]".
  */
 export function requireShapes(fits: boolean, expected: string, ...got: readonly (readonly number[])[]): void {
   if (fits) return;
@@ -68,6 +67,7 @@ export function requireShapes(fits: boolean, expected: string, ...got: readonly 
   throw new TunebookError(`engine.compile: ${expected}, got ${shapes}.`);
 }
 
+/** Whether two shapes are equal. */
 export function sameShape(a: readonly number[], b: readonly number[]): boolean {
   return a.length === b.length && a.every((size, i) => size === b[i]);
 }

@@ -1,6 +1,4 @@
-/**
- * Recorded forms of the kernels that move data without computing on it.
- */
+/** Recorded forms of kernels that move data without computing. */
 import { tf } from '../graph/tf';
 import { cast, reshape } from './elementwise';
 import { lower, requireShapes, sameShape } from './registry';
@@ -53,7 +51,7 @@ lower<StridedSliceAttrs>('StridedSlice', ({ b, inputs, attrs }) => {
     attrs.newAxisMask,
     attrs.shrinkAxisMask,
   );
-  // ONNX reads an end of -1 on a backward slice as "before the last", so "past the start" needs a small number.
+  // For a backward slice ONNX reads an end of -1 as "before the last"; "past the start" needs a very negative number.
   const end = plan.end.map((stop, axis) => (plan.strides[axis] < 0 && stop < 0 ? -x.shape[axis] - 1 : stop));
   const axes = x.shape.map((_, axis) => axis);
   const sliced = b.emit(

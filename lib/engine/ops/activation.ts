@@ -1,6 +1,6 @@
 /**
- * Activation functions of the models: plain TensorFlow.js forms, and recorded forms that become one fused
- * operator in the forward pass and a short gradient in the backward pass.
+ * Activation functions: plain TensorFlow.js forms, and recorded forms with one fused operator in the forward pass and a
+ * short gradient in the backward pass.
  */
 import { tf } from '../graph/tf';
 import type { Tensor } from '../graph/tf';
@@ -8,11 +8,16 @@ import { isTracing } from '../graph/trace-backend';
 import { reshape } from '../kernels/elementwise';
 import { lower } from '../kernels/registry';
 
-/** Names as Hugging Face configurations have them. */
+/** Names in Hugging Face configurations. */
 export type ActivationName = 'gelu' | 'gelu_new' | 'relu' | 'silu';
+/** Every activation. */
 export const ACTIVATIONS: readonly ActivationName[] = ['gelu', 'gelu_new', 'relu', 'silu'];
 
-/** @param x float32 of any shape */
+/**
+ * Applies an activation.
+ *
+ * @param x float32 of any shape.
+ */
 export function activation(name: ActivationName, x: Tensor): Tensor {
   if (name === 'relu') return tf.relu(x);
   if (!isTracing() || name === 'silu') return plainActivation(name, x);
@@ -20,8 +25,8 @@ export function activation(name: ActivationName, x: Tensor): Tensor {
 }
 
 /**
- * The reference that the recorded forms are tested against. 'gelu' is x times the normal distribution
- * function (Hendrycks & Gimpel 2016), 'gelu_new' its tanh approximation from the same paper.
+ * The reference for the recorded forms. 'gelu' is x times the normal distribution function (Hendrycks & Gimpel 2016),
+ * 'gelu_new' its tanh approximation from the same paper.
  */
 export function plainActivation(name: ActivationName, x: Tensor): Tensor {
   switch (name) {

@@ -1,40 +1,41 @@
 /**
- * Scaled dot-product attention (Vaswani et al. 2017) with an additive bias, which carries every mask:
- * causal, padding, packed documents, sliding window.
+ * Scaled dot-product attention (Vaswani et al. 2017) with an additive bias for every mask: causal, padding, packed
+ * documents, sliding window.
  */
 import { tf } from '../graph/tf';
 import type { Tensor } from '../graph/tf';
 import { dropout } from './dropout';
 
-/** What a forbidden position gets: far below any score, and finite, so that a fully masked row stays finite. */
+/** Bias of a masked position: far below any score, and finite, so that a fully masked row stays finite. */
 export const MASKED = -1e9;
 
+/** Inputs of `attention`. */
 export interface AttentionInputs {
   /** float32 [B, H, T, D] */
   readonly query: Tensor;
-  /** float32 [B, KV, S, D]; each of its KV heads serves H / KV neighbouring heads of the query. */
+  /** float32 [B, KV, S, D]; each KV head serves H / KV adjacent query heads. */
   readonly key: Tensor;
   /** float32 [B, KV, S, D] */
   readonly value: Tensor;
-  /** float32 [B, 1, T, P + S]: 0 where attending is allowed, MASKED elsewhere. */
+  /** float32 [B, 1, T, P + S]: 0 where a token may attend, MASKED elsewhere. */
   readonly bias: Tensor;
-  /** Mask of the attention weights, float32 [B, H, T, P + S], or its key; optional. */
+  /** Dropout mask of the attention weights, float32 [B, H, T, P + S], or its key. */
   readonly mask?: Tensor;
-  /** float32 [B, KV, P, D]: keys and values of earlier tokens, where they are cached. */
+  /** Cached keys and values of earlier tokens, float32 [B, KV, P, D]. */
   readonly pastKey?: Tensor;
   readonly pastValue?: Tensor;
 }
 
-/** @returns float32 [B, H, T, D] */
+/** Attends. @returns float32 [B, H, T, D]. */
 export function attention(inputs: AttentionInputs): Tensor {
   const { key, value, bias, mask, pastKey, pastValue } = inputs;
   const [B, H, T, D] = inputs.query.shape;
   const KV = key.shape[1] ?? H;
   const S = bias.shape[bias.shape.length - 1];
-  // Heads that share a key lie one under the other, so that grouped queries (Ainslie et al. 2023) repeat nothing.
+  // Query heads that share a key are stacked, so that grouped queries (Ainslie et al. 2023) copy no keys.
   const query = tf.reshape(inputs.query, [B, KV, (H / KV) * T, D]);
   const scores = tf.matMul(query, key, false, true);
-  // Scores and results of the cache are joined rather than the cache itself, which would copy it each step.
+  // Concatenates scores and results, not the cache, which would be copied at each step.
   const all =
     pastKey === undefined ? scores : tf.concat([tf.matMul(query, pastKey, false, true), scores], -1);
   const perHead = tf.reshape(tf.mul(all, 1 / Math.sqrt(D)), [B, H, T, S]);

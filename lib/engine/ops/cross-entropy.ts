@@ -1,57 +1,59 @@
 /**
- * Linear map to the vocabulary and softmax cross-entropy in one, tile by tile of the vocabulary, so that
- * neither [R, V] gradients nor a one-hot matrix ever exist (R rows that have a label, V vocabulary).
+ * Fused linear map to the vocabulary and softmax cross-entropy, tile by tile of the vocabulary, so that neither [R, V]
+ * gradients nor a one-hot matrix ever exist (R rows with a label, V vocabulary).
  *
  * Per tile t: S_t = softmax(x W_t^T) within the tile, l_t = log-sum-exp of the tile. With l = logsumexp of all
- * l_t, the softmax over the vocabulary is P_t = S_t exp(l_t - l): a factor per row, which moves onto the
- * [R, C] sides of the two products of the backward pass. The label's -1 is added row by row on the host.
+ * l_t, the softmax over the vocabulary is P_t = S_t exp(l_t - l): a factor per row, applied to the
+ * [R, C] sides of the backward pass's two products. The label's -1 is added row by row on the host.
  */
 import type { HostTensor } from '../../types';
 import type { Engine } from '../contract/engine-types';
 import { tf } from '../graph/tf';
 import type { NamedTensors, Tensor } from '../graph/tf';
 
-/** Rows of the head that are worked on at a time. */
+/** Rows of the head per tile. */
 export const TILE = 2048;
 
-/** A matrix [V, C] that is read some rows at a time, for instance because it is kept in 16 bits. */
+/** A matrix [V, C] that is read a few rows at a time, for instance because it is stored in 16 bits. */
 export interface RowTable {
   readonly shape: readonly number[];
-  /** Rows from `start` up to `end`, float32, row-major; good until the next call. */
+  /** Rows from `start` up to `end`, float32, row-major; valid until the next call. */
   rows(start: number, end: number): Float32Array;
 }
 
+/** Inputs of `linearCrossEntropy`. */
 export interface LinearCrossEntropyRequest<Weight extends HostTensor | RowTable = HostTensor> {
   /** Hidden states, float32 [R, C]. */
   readonly x: HostTensor;
-  /** Head, float32 [V, C] (the token embedding where it is tied). */
+  /** Head, float32 [V, C] (the token embedding if tied). */
   readonly weight: Weight;
   /** Token to predict for each row, int32 [R]. */
   readonly labels: Int32Array;
-  /** Weight of each row in the loss, float32 [R]; 0 leaves a row out. */
+  /** Weight of each row in the loss, float32 [R]; 0 excludes a row. */
   readonly rowWeights: Float32Array;
   /**
-   * Label smoothing e in [0, 1), default 0: the target is 1 - e on the label and e spread over the whole
-   * vocabulary (Szegedy et al. 2016), as transformers' LabelSmoother.
+   * Label smoothing e in [0, 1), default 0: the target is 1 - e on the label and e spread over the
+   * vocabulary (Szegedy et al. 2016), as in transformers' LabelSmoother.
    */
   readonly smoothing?: number;
-  /** Wanted gradients; none: the loss alone. */
+  /** The gradients to compute; without it only the loss. */
   readonly gradients?: {
-    /** Receives d weight, float32 [V * C]; leave out where the head is frozen. */
+    /** Receives d weight, float32 [V * C]; omit if the head is frozen. */
     readonly weight?: Float32Array;
-    /** Add to what `weight` holds instead of writing over it. */
+    /** Add to `weight` instead of overwriting it. */
     readonly accumulate?: boolean;
   };
 }
 
+/** Results of `linearCrossEntropy`. */
 export interface LinearCrossEntropyResult {
   /** Sum over rows of rowWeight * (logsumexp(logits) - (1 - e) logits[label] - e mean(logits)). */
   readonly loss: number;
-  /** d x, float32 [R * C], where gradients were asked for. */
+  /** d x, float32 [R * C], if gradients were requested. */
   readonly dX?: Float32Array;
 }
 
-/** Loss, and gradients where asked for. Tested against `plainLinearCrossEntropy`. */
+/** The loss, and gradients if requested. Tested against `plainLinearCrossEntropy`. */
 export async function linearCrossEntropy(
   engine: Engine,
   request: LinearCrossEntropyRequest<HostTensor | RowTable>,
@@ -71,7 +73,7 @@ export async function linearCrossEntropy(
 
   const softmaxes: HostTensor[] = [];
   const tileSums: Float32Array[] = [];
-  // The mean row of the head: its product with x is the mean of the logits.
+  // The mean of the head's rows: its product with x is the mean logit.
   const meanRow = new Float64Array(C);
   for (const [index, [start, end]] of tiles.entries()) {
     const forward = await engine.compile(gradients ? tileForward : tileForwardSums, {
@@ -147,7 +149,7 @@ export async function linearCrossEntropy(
   return { loss, dX };
 }
 
-/** The softmax of each tile, kept from step to step: new memory of that size costs more than what is put in it. */
+/** The softmax of each tile, reused between steps: allocating it costs more than computing it. */
 const softmaxBuffers = new WeakMap<Engine, Float32Array[]>();
 
 function softmaxBuffer(engine: Engine, tile: number, length: number): Float32Array {
@@ -165,7 +167,7 @@ function addRows(sum: Float64Array, rows: Float32Array, factor: number): void {
   }
 }
 
-/** Takes what every row of the head gets of smoothed labels from its gradient: `share` of the weighted sum of x. */
+/** Subtracts the smoothing's part from every row of the head's gradient: `share` of the weighted sum of x. */
 function spreadOverRows(
   dWeight: Float32Array,
   { x, rowWeights }: Pick<LinearCrossEntropyRequest, 'x' | 'rowWeights'>,
@@ -183,11 +185,12 @@ function spreadOverRows(
 
 /**
  * The reference: the same loss as one TensorFlow.js expression.
- * @param x float32 [R, C]
- * @param weight float32 [V, C]
- * @param labels int32 [R]
- * @param rowWeights float32 [R]
- * @param smoothing as in the request
+ *
+ * @param x float32 [R, C].
+ * @param weight float32 [V, C].
+ * @param labels int32 [R].
+ * @param rowWeights float32 [R].
+ * @param smoothing As in the request.
  */
 export function plainLinearCrossEntropy(
   x: Tensor,
@@ -236,7 +239,7 @@ function tileBackwardFrozen(inputs: NamedTensors): NamedTensors {
   return { dX: inputGradient(inputs) };
 }
 
-/** Log of the sum of exponentials over tiles, per row, in double precision. */
+/** Log-sum-exp over tiles, per row, in double precision. */
 function logSumExp(tileSums: readonly Float32Array[], rows: number): Float64Array {
   const total = new Float64Array(rows);
   for (let row = 0; row < rows; row++) {
@@ -255,7 +258,7 @@ function rowDot(x: HostTensor, row: number, head: Float32Array | Float64Array): 
   return sum;
 }
 
-/** Any matrix as one that is read by rows. */
+/** A matrix as a `RowTable`. */
 export function rowTable(weight: HostTensor | RowTable): RowTable {
   if ('rows' in weight) return weight;
   const { data, shape } = weight;

@@ -1,8 +1,7 @@
 /**
  * Dropout masks and noise from a counter-based generator: a mask is a pure function of (seed, step, layer, site), so a
- * resumed run draws the same masks, on every engine, and the backward pass draws the forward's again instead
- * of keeping it. Masks are made on the host, or, where large arrays are dear to move, by the function that needs
- * them: both forms give the same bits.
+ * resumed run has the same masks on every engine, and the backward pass generates the forward pass's again instead of
+ * storing them. Masks are made on the host or, where transfers are expensive, inside the function; the bits are equal.
  */
 import { lower } from '../kernels/registry';
 import { reshape } from '../kernels/elementwise';
@@ -13,9 +12,10 @@ import { isTracing } from '../graph/trace-backend';
 import type { TraceBackend } from '../graph/trace-backend';
 import { sizeOf } from '../../tensor';
 
+/** What a mask is a function of. */
 export interface DropoutKey {
   readonly seed: number;
-  /** Optimizer step and micro-batch, counted in one number. */
+  /** Optimizer step and micro-batch as one counter. */
   readonly step: number;
   readonly layer: number;
   /** Which dropout of the layer. */
@@ -23,18 +23,20 @@ export interface DropoutKey {
 }
 
 /**
- * A mask to multiply with: 0 with probability `rate`, else the inverse of the share that stays.
- * @param into number of elements, or the array that is written
- * @param rate in [0, 1), taken to the next 1 / 65536
- * @returns float32 [length]
+ * A mask to multiply with: 0 with probability `rate`, else 1 / (1 - rate).
+ *
+ * @param into Number of elements, or the array to fill.
+ * @param rate In [0, 1), rounded to 1 / 65536.
+ * @returns float32 [length].
  */
 export function dropoutMask(key: DropoutKey, into: number | Float32Array, rate: number): Float32Array {
   return drawnMask(packedKey(key, rate), typeof into === 'number' ? new Float32Array(into) : into);
 }
 
 /**
- * `x` with some elements dropped.
- * @param mask float32 of x's shape, or the key (int32 [2]) that it is drawn from; undefined: x as it is
+ * Applies dropout to `x`.
+ *
+ * @param mask float32 of x's shape, or the key (int32 [2]) to generate it from; undefined returns x.
  */
 export function dropout(x: Tensor, mask: Tensor | undefined): Tensor {
   if (mask === undefined) return x;
@@ -42,17 +44,19 @@ export function dropout(x: Tensor, mask: Tensor | undefined): Tensor {
 }
 
 /**
- * What a function needs to draw a mask itself.
- * @returns int32 [2], to be fed to `maskOfKey`
+ * A key as an input of a function that generates the mask itself.
+ *
+ * @returns int32 [2], for `maskOfKey`.
  */
 export function packedKey(key: DropoutKey, rate: number): Int32Array {
   return Int32Array.of(streamOf(key), Math.min(Math.round(rate * 65536), 65535));
 }
 
 /**
- * The mask of `dropoutMask`, drawn inside a function.
- * @param key int32 [2], of `packedKey`
- * @returns float32 of the given shape; nothing has a gradient
+ * The mask of `dropoutMask`, generated inside a function.
+ *
+ * @param key int32 [2], from `packedKey`.
+ * @returns float32 of the given shape, without gradient.
  */
 export function maskOfKey(key: Tensor, shape: readonly number[]): Tensor {
   if (isTracing()) return tf.engine().runKernel(KERNEL, { key }, { shape: [...shape] }) as Tensor;
@@ -61,22 +65,23 @@ export function maskOfKey(key: Tensor, shape: readonly number[]): Tensor {
 }
 
 /**
- * Uniform numbers in (-1, 1), with mean 0.
- * @returns float32 [length]
+ * Uniform noise in (-1, 1) with mean 0.
+ *
+ * @returns float32 [length].
  */
 export function uniformNoise(key: DropoutKey, length: number): Float32Array {
   const stream = streamOf(key);
   const noise = new Float32Array(length);
   for (let i = 0; i < length; i++) {
-    // 24 bits, as many as a float32 holds exactly.
+    // 24 bits, the precision of a float32.
     noise[i] = ((draw(stream, i) >>> 8) + 0.5) / (1 << 23) - 1;
   }
   return noise;
 }
 
 /**
- * One 32-bit draw makes two 16-bit decisions. Without branches, which a processor cannot foresee here: what is kept is
- * the pattern of its bits, ANDed with the sign of a difference.
+ * One 32-bit draw makes two 16-bit decisions. Branchless, since branches would be unpredictable: the bit pattern of the
+ * scale is ANDed with the sign of a difference.
  */
 function drawnMask([stream, dropped]: Int32Array, mask: Float32Array): Float32Array {
   const { length } = mask;
@@ -98,17 +103,17 @@ function streamOf(key: DropoutKey): number {
   return mix(mix(mix(mix(key.seed) + key.step) + key.layer) + key.site);
 }
 
-/** Draw number i of a stream, 32 bits. */
+/** The i-th draw of a stream, 32 bits. */
 function draw(stream: number, i: number): number {
   return mix(stream + Math.imul(i + 1, GOLDEN));
 }
 
-/** 2^32 divided by the golden ratio: neighbours are far from each other. */
+/** 2^32 divided by the golden ratio: spreads neighbouring counters far apart. */
 const GOLDEN = 0x9e3779b1;
 /**
- * Every input bit moves every output bit: x (2 x + 1), the one-to-one map of RC6 (Rivest et al. 1998) whose upper bits
- * depend on all of x, and its halves changing places, three times. It needs no more than products, sums and quotients
- * of whole numbers, which every hardware has.
+ * Every input bit affects every output bit: x (2 x + 1), the bijection of RC6 (Rivest et al. 1998) whose upper bits
+ * depend on all of x, followed by swapping the halves, three times. It needs only integer products, sums and quotients,
+ * which all hardware has.
  */
 function mix(x: number): number {
   return mixOnce(mixOnce(mixOnce(x | 0)));
@@ -117,7 +122,7 @@ const ROUNDS = 3;
 
 function mixOnce(x: number): number {
   const h = Math.imul(x, ((x << 1) + 1) | 0);
-  // The second term is h / 65536, rounded toward zero.
+  // The second term is h / 65536, truncated.
   return ((h << 16) + ((h + ((h >> 31) & 0xffff)) >> 16)) | 0;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Linear map whose weight stays in 4 bits: ONNX Runtime reads codes and block scales itself. Only where its
- * contributed CPU operators are; elsewhere, and for gradients, weights are restored first.
+ * Linear map whose weight stays in 4 bits: ONNX Runtime reads codes and block scales. Only with its contributed CPU
+ * operators; elsewhere, and for gradients, weights are dequantized first.
  */
 import type { Value } from '../graph/graph';
 import { lower, requireShapes } from '../kernels/registry';
@@ -21,10 +21,11 @@ export interface PackedWeight {
 }
 
 /**
- * y = x W^T + b on the last axis. It has no gradient.
- * @param x float32 [..., in]
- * @param bias float32 [out], optional
- * @returns float32 [..., out]
+ * y = x W^T + b on the last axis, without gradient.
+ *
+ * @param x float32 [..., in].
+ * @param bias float32 [out].
+ * @returns float32 [..., out].
  */
 export function linear4bit(x: Tensor, weight: PackedWeight, bias?: Tensor): Tensor {
   const { codes, absmax, quantType, outSize } = weight;
@@ -37,12 +38,12 @@ export function linear4bit(x: Tensor, weight: PackedWeight, bias?: Tensor): Tens
 }
 
 const KERNEL = 'TunebookLinear4bit';
-/** ONNX Runtime's numbers of the code books. */
+/** ONNX Runtime's ids of the code books. */
 const QUANT_TYPES = { fp4: 0, nf4: 1 };
 /**
- * The operator restores its whole weight to float32 with each call, 235 MB for Mistral-7B's largest, and memory of
- * that size is new each time. So it gets the weight in pieces: for few rows, where restoring is nearly all that a
- * product costs, of a size (bytes in float32) that the processor's cache keeps; else of one that is used again.
+ * The operator dequantizes its whole weight with each call, 235 MB for Mistral-7B's largest, newly allocated each time.
+ * So it gets the weight in pieces: for few rows, where dequantizing dominates, of a size (bytes in float32) that fits
+ * into the processor's cache; else of one that the allocator reuses.
  */
 const [CACHED, BOUNDED] = [2 << 20, 16 << 20];
 const FEW_ROWS = 32;

@@ -1,6 +1,4 @@
-/**
- * Linear map of the last axis: plain TensorFlow.js form, and a recorded form that becomes one Gemm per pass.
- */
+/** Linear map of the last axis: a plain TensorFlow.js form, and a recorded form with one Gemm per pass. */
 import { tf } from '../graph/tf';
 import type { NamedTensors, Tensor } from '../graph/tf';
 import { isTracing } from '../graph/trace-backend';
@@ -9,17 +7,19 @@ import { reshape } from '../kernels/elementwise';
 import { gemm } from '../kernels/matmul';
 import { sizeOf } from '../../tensor';
 
+/** The layout of a weight. */
 export interface LinearOptions {
-  /** The weight is [out, in], as torch.nn.Linear keeps it, instead of [in, out], as GPT-2's Conv1D does. */
+  /** The weight is [out, in], as in torch.nn.Linear, not [in, out], as in GPT-2's Conv1D. */
   transposeWeight?: boolean;
 }
 
 /**
  * y = x W + b on the last axis.
- * @param x float32 [..., in]
- * @param weight float32 [in, out], or [out, in] with `transposeWeight`
- * @param bias float32 [out], optional
- * @returns float32 [..., out]
+ *
+ * @param x float32 [..., in].
+ * @param weight float32 [in, out], or [out, in] with `transposeWeight`.
+ * @param bias float32 [out].
+ * @returns float32 [..., out].
  */
 export function linear(x: Tensor, weight: Tensor, bias?: Tensor, options: LinearOptions = {}): Tensor {
   const transposeWeight = options.transposeWeight ?? false;
@@ -28,7 +28,7 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor, options: Linear
   return tf.engine().runKernel(KERNEL, inputs, { transposeWeight }) as Tensor;
 }
 
-/** The reference that the recorded form is tested against. */
+/** The reference for the recorded form. */
 export function plainLinear(
   x: Tensor,
   weight: Tensor,
@@ -79,10 +79,11 @@ tf.registerGradient({
 });
 
 /**
- * Sum over all axes but the last: as a product with ones where it is recorded, which ONNX Runtime's threads share
- * better than a reduction over the first axis.
- * @param x float32 [..., C]
- * @returns float32 [C]
+ * Sum over all axes but the last; recorded as a product with ones, which ONNX Runtime parallelizes better than a
+ * reduction over the first axis.
+ *
+ * @param x float32 [..., C].
+ * @returns float32 [C].
  */
 export function sumRows(x: Tensor): Tensor {
   const rows = asRows(x);

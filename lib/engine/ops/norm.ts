@@ -1,6 +1,6 @@
 /**
- * Layer normalization (Ba et al. 2016) and root-mean-square normalization (Zhang & Sennrich 2019), over the
- * last axis: plain TensorFlow.js forms, and recorded forms that become one fused operator each.
+ * Layer normalization (Ba et al. 2016) and root-mean-square normalization (Zhang & Sennrich 2019) over the last axis:
+ * plain TensorFlow.js forms, and recorded forms with one fused operator each.
  */
 import { tf } from '../graph/tf';
 import type { Tensor } from '../graph/tf';
@@ -10,9 +10,10 @@ import { lower, requireShapes, sameShape } from '../kernels/registry';
 
 /**
  * (x - mean) / sqrt(variance + epsilon) * gain + bias.
- * @param x float32 [..., C]
- * @param gain float32 [C]
- * @param bias float32 [C]
+ *
+ * @param x float32 [..., C].
+ * @param gain float32 [C].
+ * @param bias float32 [C].
  */
 export function layerNorm(x: Tensor, gain: Tensor, bias: Tensor, epsilon: number): Tensor {
   if (!isTracing()) return plainLayerNorm(x, gain, bias, epsilon);
@@ -20,7 +21,7 @@ export function layerNorm(x: Tensor, gain: Tensor, bias: Tensor, epsilon: number
   return y;
 }
 
-/** The reference that the recorded form is tested against. */
+/** The reference for the recorded form. */
 export function plainLayerNorm(x: Tensor, gain: Tensor, bias: Tensor, epsilon: number): Tensor {
   const mean = tf.mean(x, -1, true);
   const centred = tf.sub(x, mean);
@@ -30,8 +31,9 @@ export function plainLayerNorm(x: Tensor, gain: Tensor, bias: Tensor, epsilon: n
 
 /**
  * x / sqrt(mean(x^2) + epsilon) * gain.
- * @param x float32 [..., C]
- * @param gain float32 [C]
+ *
+ * @param x float32 [..., C].
+ * @param gain float32 [C].
  */
 export function rmsNorm(x: Tensor, gain: Tensor, epsilon: number): Tensor {
   if (!isTracing()) return plainRmsNorm(x, gain, epsilon);
@@ -39,7 +41,7 @@ export function rmsNorm(x: Tensor, gain: Tensor, epsilon: number): Tensor {
   return y;
 }
 
-/** The reference that the recorded form is tested against. */
+/** The reference for the recorded form. */
 export function plainRmsNorm(x: Tensor, gain: Tensor, epsilon: number): Tensor {
   const meanSquare = tf.mean(tf.square(x), -1, true);
   return tf.mul(tf.mul(x, tf.rsqrt(tf.add(meanSquare, epsilon))), gain);

@@ -1,7 +1,7 @@
 /**
- * Rotary position embedding (Su et al. 2021, arXiv:2104.09864) in the layout of Hugging Face: the pairs that
- * turn are (d, d + D/2). The tables are inputs, made on the host from each token's position, so that padding,
- * packed documents and caches need nothing of their own.
+ * Rotary position embedding (Su et al. 2021, arXiv:2104.09864) in Hugging Face's layout: it rotates the pairs
+ * (d, d + D/2). The tables are inputs, made on the host from each token's position, so that padding, packed documents
+ * and caches need no code of their own.
  */
 import type { HostTensor } from '../../types';
 import { lower, requireShapes, sameShape } from '../kernels/registry';
@@ -9,16 +9,17 @@ import { tf } from '../graph/tf';
 import type { Tensor } from '../graph/tf';
 import { isTracing } from '../graph/trace-backend';
 
-/** Cosine and sine of each token's angles, float32 [B, 1, T, D / 2]. */
+/** Cosines and sines of each token's angles, float32 [B, 1, T, D / 2]. */
 export interface RotaryTables {
   readonly cos: Tensor;
   readonly sin: Tensor;
 }
 
 /**
- * Turns each pair of a head by its position's angle.
- * @param x float32 [B, H, T, D]
- * @returns float32 [B, H, T, D]
+ * Rotates each pair of a head by its position's angle.
+ *
+ * @param x float32 [B, H, T, D].
+ * @returns float32 [B, H, T, D].
  */
 export function rotary(x: Tensor, tables: RotaryTables): Tensor {
   const { cos, sin } = tables;
@@ -26,7 +27,7 @@ export function rotary(x: Tensor, tables: RotaryTables): Tensor {
   return tf.engine().runKernel(KERNEL, { x, cos, sin }) as Tensor;
 }
 
-/** The reference that the recorded form is tested against. */
+/** The reference for the recorded form. */
 export function plainRotary(x: Tensor, { cos, sin }: RotaryTables): Tensor {
   const [first, second] = tf.split(x, 2, -1);
   return tf.concat(
@@ -36,8 +37,9 @@ export function plainRotary(x: Tensor, { cos, sin }: RotaryTables): Tensor {
 }
 
 /**
- * Tables of the default kind: angle of pair d at position p = p * theta^(-2 d / D).
- * @param positions row-major [B, T]
+ * Tables of default rotary embedding: pair d at position p turns by p * theta^(-2 d / D).
+ *
+ * @param positions Row-major [B, T].
  */
 export function rotaryTables(
   positions: Int32Array,
@@ -45,7 +47,7 @@ export function rotaryTables(
   options: { theta: number; headSize: number },
 ): { cos: HostTensor; sin: HostTensor } {
   const half = options.headSize / 2;
-  // Rounded as PyTorch rounds them: at long distances the last bits of a frequency can be seen.
+  // Rounded as in PyTorch: over long distances the last bits of a frequency matter.
   const frequencies = Float32Array.from(
     { length: half },
     (_, d) => 1 / options.theta ** ((2 * d) / options.headSize),
@@ -89,7 +91,7 @@ tf.registerGradient({
   inputsToSave: ['cos', 'sin'],
   gradFunc: (dy, saved) => {
     const [cos, sin] = saved;
-    // The transpose of a rotation is the rotation back.
+    // The transpose of a rotation is its inverse.
     return { x: () => rotary(dy as Tensor, { cos, sin: tf.neg(sin) }) };
   },
 });
