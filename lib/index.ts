@@ -48,7 +48,4 @@ export * from './trainer';
 export * from './generation';
 export * from './eval';
 export * from './notebook';
-export { openCheckpoint } from './checkpoint';
-export type { Checkpoint } from './checkpoint';
-export { resolveModelFolder } from './hub';
 export * from './pretrained';
