@@ -21,7 +21,7 @@ interface KernelBridge {
 
 const bridgeKey = Symbol.for('tunebook.kernel');
 
-/** The kernel that this code runs in: ours says so itself; stock tslab is found among the loaded modules. */
+/** The kernel that this code runs in: ours is on globalThis; stock tslab is found among the loaded modules. */
 function findKernel(): KernelBridge | undefined {
   const own = (globalThis as { [bridgeKey]?: KernelBridge })[bridgeKey];
   if (own) return own;

@@ -159,12 +159,12 @@ function terminalWidth(text: string): number {
 
 function shorten(text: string, width: number): string {
   if (terminalWidth(text) <= width) return text;
-  let kept = '';
+  let start = '';
   for (const sign of text) {
-    if (terminalWidth(kept + sign) > width - 1) break;
-    kept += sign;
+    if (terminalWidth(start + sign) > width - 1) break;
+    start += sign;
   }
-  return `${kept}…`;
+  return `${start}…`;
 }
 
 /** The text for a terminal: control characters, which could change its state, as the pictures of them. */

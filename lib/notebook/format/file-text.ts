@@ -3,7 +3,7 @@
 /** A file's text. */
 export interface FileText {
   readonly text: string;
-  /** What kept the file from being UTF-8, in words; empty for a good file. */
+  /** Why the file is not UTF-8, in words; empty for a good file. */
   readonly fault: string;
 }
 

@@ -112,7 +112,7 @@ export function upgradeNotebook(old: Readonly<Record<string, unknown>>): Noteboo
       return upgradeCell(cell, idFor(`${i}:${text}`, taken), text);
     });
   // `name` and `signature` belong to nbformat 3.
-  const kept = Object.entries(partOf(old.metadata));
-  const metadata = Object.fromEntries(kept.filter(([key]) => key !== 'name' && key !== 'signature'));
+  const members = Object.entries(partOf(old.metadata));
+  const metadata = Object.fromEntries(members.filter(([key]) => key !== 'name' && key !== 'signature'));
   return { cells, metadata, nbformat: 4, nbformat_minor: 5 };
 }

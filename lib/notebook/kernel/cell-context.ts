@@ -1,10 +1,10 @@
 /**
- * Which cell the code that runs now belongs to: kept over timers and over the awaits of cell code.
- * Not AsyncLocalStorage: on Node 20 that rests on async_hooks, and a loop that an interrupt ends by force
- * would then end the process ("async hook stack has become corrupted").
+ * Which cell the running code belongs to, across timers and the awaits of cell code.
+ * Not AsyncLocalStorage: on Node 20 that rests on async_hooks, and terminating a loop would end the process ("async
+ * hook stack has become corrupted").
  */
 
-/** Keeps one value of T through asynchronous cell code. */
+/** Carries one value of T through asynchronous cell code. */
 export class CellContext<T> {
   private ownCurrent: T | undefined;
 
@@ -25,8 +25,8 @@ export class CellContext<T> {
   }
 
   /**
-   * Settles a promise that cell code awaits: the code after the await runs next in the microtask queue,
-   * and what is put behind it here runs once that code awaits again. Microtasks start outside of any cell.
+   * Settles a promise that cell code awaits. The code after that await runs next in the microtask queue; the reset
+   * queued here runs once it awaits again. Microtasks start outside of any cell.
    */
   resume(cell: T | undefined, settle: () => void): void {
     this.ownCurrent = cell;

@@ -1,6 +1,6 @@
-/** What the kernel's older compiler says in riddles, said plainly: what it does not know, and what to write instead. */
+/** Plain words for obscure messages of the kernel's older compiler: what it does not support, and what to write instead. */
 
-/** Said by the kernel and by `tunebook check`. */
+/** Used by the kernel and by `tunebook check`. */
 export const USING_ADVICE =
   "the kernel's TypeScript 5.0.4 does not know `using`; write `const` and `try { } finally { }`";
 

@@ -1,6 +1,6 @@
 /**
- * Runs cells on the kernel's main thread: what comes of them becomes `error`, `execute_result` and `stream` messages
- * of the cell that it belongs to, also when it comes from a timer after the cell's end.
+ * Runs cells on the kernel's main thread and publishes their results and errors, each as a message of the cell that
+ * caused it, even from a timer after the cell has ended.
  */
 import { createRequire } from 'node:module';
 import path from 'node:path';
@@ -15,7 +15,7 @@ import type { CellCompiler, CompiledCell, Finding } from '../typescript/cell-com
 import { AWAIT_HELPER, ITERATE_HELPER, META_HELPER } from '../typescript/wrap-awaits';
 import type { MessageContent } from './wire';
 
-/** Where the cells' messages go. */
+/** Where the cells publish. */
 export interface CellChannel {
   publish(request: number, type: string, content: MessageContent): void;
   /** Called before the first statement of a cell, when it is compiled. */
@@ -31,10 +31,10 @@ interface Cell {
   /** Its own number in tracebacks: a cell that is not counted has a negative one. */
   readonly key: number;
   readonly silent: boolean;
-  /** Rejects of the awaits that the cell's code is in. */
+  /** Rejects the awaits that the cell is in. */
   readonly awaiting: Set<(reason: unknown) => void>;
   interrupts: number;
-  /** Given up: whatever of its code still runs stays at its next await. */
+  /** Abandoned: what still runs of it stops at its next await. */
   abandoned: boolean;
   thrown: { value: unknown } | undefined;
   compiled: CompiledCell | undefined;
@@ -68,7 +68,7 @@ export class CellRunner {
     this.context.patchTimers();
   }
 
-  private giveUp: () => void = () => undefined;
+  private giveUpTask: () => void = () => undefined;
 
   /** The request that output written now belongs to. */
   get currentRequest(): number {
@@ -118,7 +118,7 @@ export class CellRunner {
       };
     }
     if (!ok) cell.compiled?.keepDefined();
-    // What was thrown is code as well: it may be slow to show itself.
+    // Describing what was thrown runs its code (getters, toString), which may hang.
     const report = await this.apart(() => this.report(cell, code), this.reportOf(new KeyboardInterrupt()));
     return this.fail(cell, report);
   }
@@ -138,16 +138,16 @@ export class CellRunner {
     }
   }
 
-  /** Tells the error that ended a cell. @returns the content of `execute_reply` */
+  /** Publishes the error that ended a cell. @returns the content of `execute_reply` */
   private fail(cell: Cell, report: ErrorReport): MessageContent {
-    // Once only: the cell may have been given up meanwhile.
+    // Once only: the cell may have been abandoned meanwhile.
     if (this.running === cell) this.channel.publish(cell.request, 'error', { ...report });
     this.running = undefined;
     return { status: 'error', execution_count: cell.number, ...report };
   }
 
-  /** The answer to a request of which no other will come: what would give it was ended by force. */
-  giveUpOn(request: number): MessageContent {
+  /** The reply to a request whose own was lost: the code that would send it was terminated. */
+  replyForLost(request: number): MessageContent {
     const report = this.reportOf(new KeyboardInterrupt());
     if (this.running?.request === request) return this.fail(this.running, report);
     this.channel.publish(request, 'error', { ...report });
@@ -155,17 +155,17 @@ export class CellRunner {
   }
 
   /**
-   * Runs a task from a callback of its own: should it be ended by force, what waits for it here lives on. Not from an
-   * immediate: where node runs several and one is ended so, it never gets past that one (seen on Node 20).
-   * @param otherwise the answer where the task is given up
+   * Runs a task from a callback of its own, so that terminating it leaves what awaits it here alive. Not from an
+   * immediate: node 20 never gets past one that was terminated among several.
+   * @param otherwise the result where the task is abandoned
    */
   private apart<T>(task: () => T | Promise<T>, otherwise: T): Promise<T> {
     const { port1, port2 } = new MessageChannel();
     return new Promise((resolve, reject) => {
-      this.giveUp = () => resolve(otherwise);
+      this.giveUpTask = () => resolve(otherwise);
       port1.once('message', () => {
         port1.close();
-        // Not `resolve(task())`: a promise that is bound to another one can no longer be given up.
+        // Not `resolve(task())`: a promise that follows another one can no longer be resolved with `otherwise`.
         new Promise<T>((done) => done(task())).then(resolve, reject);
       });
       port2.postMessage(null);
@@ -173,8 +173,8 @@ export class CellRunner {
   }
 
   /**
-   * Interrupts the running cell: its current await is rejected with KeyboardInterrupt, so that its own `finally`
-   * runs. A second interrupt gives the cell up at once.
+   * Interrupts the running cell: its pending await rejects with KeyboardInterrupt, so that its `finally` blocks run.
+   * A second interrupt abandons the cell.
    * @returns false when no cell runs
    */
   interrupt(): boolean {
@@ -186,16 +186,16 @@ export class CellRunner {
     return true;
   }
 
-  /** Answers the running cell as interrupted without waiting for its code, which may no longer exist. */
+  /** Replies for the running cell as interrupted, without waiting for its code, which may be gone. */
   abandon(): void {
     if (!this.running) return;
     this.running.abandoned = true;
     this.rejectAwaits(this.running, new KeyboardInterrupt());
     this.running.thrown ??= { value: new KeyboardInterrupt() };
-    this.giveUp();
+    this.giveUpTask();
   }
 
-  /** An exception in a callback: it fails the cell that runs and caused it, otherwise it is shown as text. */
+  /** An exception in a callback fails the running cell if that caused it. @returns its text otherwise */
   takeUncaught(error: unknown): string | undefined {
     const cell = this.context.current ?? this.running;
     if (cell && cell === this.running) {
@@ -246,7 +246,7 @@ export class CellRunner {
     const guard = <T>(value: T): T | Promise<Awaited<T>> => {
       const cell = this.context.current ?? this.running;
       if (!cell) return value;
-      // For ever, not an error: a loop that catches everything would never leave.
+      // Pending forever rather than an error: a loop that catches everything would never end.
       if (cell.abandoned) return new Promise<never>(() => undefined);
       return new Promise<Awaited<T>>((resolve, reject) => {
         cell.awaiting.add(reject);

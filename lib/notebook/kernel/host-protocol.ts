@@ -1,6 +1,6 @@
 /**
- * What the two threads of the kernel process say to each other: the main thread runs cells, the wire thread
- * owns every socket. The wire thread therefore answers, sends output and takes interrupts while a cell computes.
+ * Messages between the two threads of the kernel process: the main thread runs cells, the wire thread owns every
+ * socket, so that it answers, sends output and takes interrupts while a cell computes.
  */
 import type { MessageContent } from './wire';
 
@@ -14,10 +14,10 @@ export const slot = {
   interruptSeen: 2,
   /** Listeners that cells or libraries have put on SIGINT. */
   interruptListeners: 3,
-  /** Set by the wire thread once the last words of an exiting process are sent. */
+  /** Set by the wire thread once everything that an exiting process wrote is sent. */
   farewellSent: 4,
-  /** Number of the last break-in that the main thread knows of; see `host-wire`. */
-  breakInSeen: 5,
+  /** Number of the last termination that the main thread has seen; see `host-wire`. */
+  terminationsSeen: 5,
 } as const;
 export const SLOT_COUNT = 8;
 
@@ -39,11 +39,11 @@ export interface HostRequest {
 export type ToMain =
   | HostRequest
   | { readonly kind: 'interrupt'; readonly sequence: number }
-  /** Says nothing. A break-in that finds no JavaScript running ends the next that runs: may it be this. */
+  /** No-op. A termination that finds no JavaScript running kills the next task: let it kill this one. */
   | { readonly kind: 'nudge' }
-  /** The code of a request was ended by a break-in; -1: of none that is answered now. */
-  | { readonly kind: 'abandon'; readonly request: number; readonly breakIn: number }
-  /** No answer came of a request whose code was ended: the break-in may have hit the kernel's own code. */
+  /** A request's code was terminated; -1: code that an earlier cell left running. */
+  | { readonly kind: 'abandon'; readonly request: number; readonly termination: number }
+  /** A terminated request has no reply: the termination may have hit the kernel's own code. */
   | { readonly kind: 'lost'; readonly request: number }
   | { readonly kind: 'exit' };
 

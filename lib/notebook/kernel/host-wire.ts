@@ -21,13 +21,13 @@ const { connection, shared, kernelInfo } = workerData as {
 const state = new Int32Array(shared);
 const key = connection.key;
 
-/** How long the main thread may take to see an interrupt before it is broken into. */
+/** How long the main thread may take to see an interrupt before its JavaScript is terminated. */
 const INTERRUPT_GRACE_MS = 300;
-/** How long the answer to a request may take after its code was ended by force. */
+/** How long a reply may take after its code was terminated. */
 const LOST_ANSWER_MS = 1000;
 const STREAM_FLUSH_MS = 25;
 const STREAM_FLUSH_BYTES = 65536;
-/** A subscriber that takes nothing for this long loses output rather than stopping the kernel. */
+/** A subscriber that reads nothing for this long loses output: it must not stall the kernel. */
 const STUCK_SUBSCRIBER_MS = 30_000;
 
 const shell = new zmq.Router({ linger: 500 });
@@ -39,7 +39,7 @@ const iopub = new zmq.Publisher({ linger: 500, sendHighWaterMark: 100, noDrop: t
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 const toMain = (message: ToMain): void => parentPort?.postMessage(message);
 
-// --- sending: one queue for iopub, so that order is kept and a slow subscriber holds the sender back ---
+// --- sending: one queue for iopub, for order and back-pressure ---
 
 interface Outgoing {
   readonly frames: (string | Buffer)[];
@@ -103,14 +103,14 @@ async function reply(socket: zmq.Router, request: WireMessage, content: MessageC
   const sent = (sending.get(socket) ?? Promise.resolve())
     .then(() => socket.send(frames))
     .catch((error: unknown) => {
-      // Who asked is gone, or the kernel ends: there is nobody to tell but the log.
+      // The client is gone, or the kernel is shutting down: only the log is left.
       writeSync(2, `kernel: a reply was not sent: ${messageOf(error)}\n`);
     });
   sending.set(socket, sent);
   return sent;
 }
 
-// --- streams: many small writes become few messages ---
+// --- streams: small writes are batched ---
 
 let stream:
   | {
@@ -148,7 +148,7 @@ let answering: { id: number; resolve: (content: MessageContent) => void } | unde
 let busy = false;
 
 async function askMain(message: WireMessage): Promise<MessageContent> {
-  await breakInsSeen(); // one that is still on its way would hit this request
+  await terminationsSeen(); // a pending one would hit this request
   const id = ++lastRequest;
   requests.set(id, message);
   if (requests.size > 1000) requests.delete(id - 1000);
@@ -190,11 +190,11 @@ async function answer(message: WireMessage): Promise<void> {
 }
 
 /**
- * The cells that wait behind one that failed: they are answered as aborted, as IPython does. Taken before the error is
- * told, so that a cell which somebody sends because of it is not among them.
+ * The cells queued behind one that failed: they are aborted, as IPython does. Taken before the error is published, so
+ * that a cell sent in answer to it is not among them.
  */
 async function takeWaitingCells(): Promise<WireMessage[]> {
-  await sleep(0); // what has arrived is read
+  await sleep(0); // reads what has arrived
   const cells = waiting.filter(({ header }) => header.msg_type === 'execute_request');
   waiting.splice(0, waiting.length, ...waiting.filter((message) => !cells.includes(message)));
   return cells;
@@ -226,16 +226,16 @@ async function work(): Promise<void> {
 const inspector = new Session();
 inspector.connectToMainThread();
 let interrupts = 0;
-/** -1: what an earlier cell left running; undefined: none yet. */
+/** The cell of the last interrupt. -1: code that an earlier cell left running; undefined: none yet. */
 let lastStopped: number | undefined;
-/** How often the running JavaScript was ended, and when last. */
-let breakIns = 0;
-let brokenIn = 0;
+/** How often the running JavaScript was terminated, and when last. */
+let terminations = 0;
+let lastTerminationMs = 0;
 
 /**
- * Reaches the running cell whatever it does. A free event loop takes the message. A loop is left by ending the
- * running JavaScript, also that of an earlier cell's timer while no cell runs. Where someone listens to SIGINT, the
- * first interrupt only calls the listeners, and a second one for the same cell insists.
+ * Interrupts the running cell whatever it does. A free event loop takes the message; a busy one has its JavaScript
+ * terminated, even where that is a timer of an earlier cell. Where someone listens to SIGINT, the first interrupt only
+ * calls the listeners; a second one for the same cell terminates.
  */
 async function interrupt(): Promise<void> {
   const sequence = ++interrupts;
@@ -244,12 +244,12 @@ async function interrupt(): Promise<void> {
   if (cell !== -1) lastStopped = cell;
   toMain({ kind: 'interrupt', sequence });
   const start = Date.now();
-  // After a break-in anew: a second one at once would hit the kernel's own code, which answers for the first.
-  while (Date.now() < Math.max(start, brokenIn) + INTERRUPT_GRACE_MS) {
+  // The grace starts anew after a termination: a second one would hit the kernel's own code, still answering the first.
+  while (Date.now() < Math.max(start, lastTerminationMs) + INTERRUPT_GRACE_MS) {
     if (Atomics.load(state, slot.interruptSeen) >= sequence) return;
     await sleep(10);
   }
-  // Neither the start nor the compiler is broken into: they would be left half-way. They take a second or two.
+  // Neither the start nor the compiler is terminated: they would be left in a broken state. They take a second or two.
   while (Atomics.load(state, slot.phase) === phase.preparing && answering?.id === cell) {
     if (Atomics.load(state, slot.interruptSeen) >= sequence) return;
     await sleep(10);
@@ -258,31 +258,31 @@ async function interrupt(): Promise<void> {
   if (cell === -1 ? now !== phase.idle : answering?.id !== cell) return;
   lastStopped = cell;
   const heard = Atomics.load(state, slot.interruptListeners) > 0;
-  if (!heard || insisting) return breakIn(cell);
+  if (!heard || insisting) return terminate(cell);
   inspector.post('Runtime.evaluate', {
     expression: `globalThis[Symbol.for('tunebook.interrupt')](${sequence})`,
   });
 }
 
-/** Waits until the main thread knows of every break-in. */
-async function breakInsSeen(): Promise<void> {
-  while (Atomics.load(state, slot.breakInSeen) < breakIns) await sleep(5);
+/** Waits until the main thread has seen every termination. */
+async function terminationsSeen(): Promise<void> {
+  while (Atomics.load(state, slot.terminationsSeen) < terminations) await sleep(5);
 }
 
-/** Ends the JavaScript that runs on the main thread, and sees to it that the cell is answered all the same. */
-async function breakIn(cell: number): Promise<void> {
-  const number = ++breakIns;
-  brokenIn = Date.now();
+/** Terminates the JavaScript that runs on the main thread, and makes sure that the cell gets a reply. */
+async function terminate(cell: number): Promise<void> {
+  const number = ++terminations;
+  lastTerminationMs = Date.now();
   const nudging = setInterval(() => toMain({ kind: 'nudge' }), 10);
   await new Promise<void>((resolve) => inspector.post('Runtime.terminateExecution', () => resolve()));
   clearInterval(nudging);
-  toMain({ kind: 'abandon', request: cell, breakIn: number });
-  await breakInsSeen();
+  toMain({ kind: 'abandon', request: cell, termination: number });
+  await terminationsSeen();
   await sleep(LOST_ANSWER_MS);
-  if (answering?.id === cell && breakIns === number) toMain({ kind: 'lost', request: cell });
+  if (answering?.id === cell && terminations === number) toMain({ kind: 'lost', request: cell });
 }
 
-/** Ends this process, and what cells have started: its group, and under `tunebook run` whatever carries its mark. */
+/** Kills this process and what cells have started: its group, and under `tunebook run` whatever carries its mark. */
 function kill(): void {
   const mark = process.env[KERNEL_MARK];
   if (mark !== undefined) endMarked(mark);
@@ -317,7 +317,7 @@ async function answerControl(message: WireMessage): Promise<void> {
   publish(message, 'status', { execution_state: 'idle' });
 }
 
-// --- what the main thread says ---
+// --- messages from the main thread ---
 
 parentPort?.on('message', (message: ToWire) => {
   switch (message.kind) {
@@ -353,7 +353,7 @@ async function listen(socket: zmq.Router, take: (message: WireMessage) => void):
     try {
       take(decodeMessage(key, frames));
     } catch (error) {
-      // Anything unsigned or malformed is refused, and the kernel goes on.
+      // Unsigned and malformed messages are dropped.
       writeSync(2, `kernel: message refused: ${messageOf(error)}\n`);
     }
   }
@@ -381,7 +381,7 @@ async function bindAll(): Promise<void> {
   void echoHeartbeat();
 }
 
-// A kernel whose parent is gone has nobody to answer.
+// Without its parent the kernel serves nobody.
 const parentPid = process.ppid;
 setInterval(() => {
   if (process.ppid !== parentPid) kill();

@@ -62,9 +62,9 @@ interface Pending {
 
 type Channel = 'shell' | 'control';
 
-/** How long messages may be taken at a stretch: meanwhile nothing else of this process runs. */
+/** How long messages may be handled without a pause: nothing else of this process runs meanwhile. */
 const LONGEST_TURN_MS = 20;
-/** How long what a dead kernel wrote last may take to arrive. */
+/** How long the last output of a dead kernel may take to arrive. */
 const PIPE_PATIENCE_MS = 2000;
 const DEFAULT_START_TIMEOUT_MS = 10_000;
 
@@ -91,9 +91,9 @@ async function freePorts(count: number): Promise<number[]> {
 export const kernelProgram = path.join(__dirname, 'kernel-host.js');
 
 /**
- * The command that starts this package's kernel. An interrupt that ends a loop in a timer leaves node's record of
- * asynchronous calls unfinished, and node by default ends the process for that. (Before Node 24 it does so all the
- * same where a cell uses AsyncLocalStorage: that rests on the record.)
+ * The command that starts this package's kernel. Terminating a loop in a timer leaves node's stack of async hooks
+ * unbalanced, for which node by default exits. (Before Node 24 it does so regardless where a cell uses
+ * AsyncLocalStorage, which rests on async hooks.)
  */
 export function kernelArgv(): string[] {
   return [process.execPath, '--no-force-async-hooks-checks', kernelProgram, '{connection_file}'];
@@ -213,7 +213,7 @@ export class KernelClient {
       cwd,
       env: { ...process.env, ...env, [KERNEL_MARK]: folder },
       stdio: ['ignore', 'pipe', 'pipe'],
-      detached: process.platform !== 'win32', // its own process group: Ctrl-C is ours to pass on, kill takes all
+      detached: process.platform !== 'win32', // its own process group: Ctrl-C is ours to forward, and kill reaches all
       windowsHide: true,
     });
     return new KernelClient(child, folder, connection);
@@ -236,13 +236,13 @@ export class KernelClient {
     throw new KernelDeadError(`kernel: no answer within ${timeoutMs / 1000} s of its start`);
   }
 
-  /** Hears everything the kernel publishes; the answer stops it. */
+  /** Calls a listener with everything the kernel publishes. @returns a function that stops it */
   onMessage(listener: (message: PublishedMessage) => void): () => void {
     this.listeners.add(listener);
     return () => this.listeners.delete(listener);
   }
 
-  /** Hears what the kernel process or its children write past the kernel, to the process's own stdout and stderr. */
+  /** Calls a listener with what the kernel process or its children write to the process's own stdout and stderr. */
   onRawOutput(listener: (name: 'stdout' | 'stderr', text: string) => void): () => void {
     this.rawListeners.add(listener);
     return () => this.rawListeners.delete(listener);
@@ -264,7 +264,7 @@ export class KernelClient {
       }
       this.pending.set(id, { reply: undefined, idle: false, needsIdle, resolve, reject });
       const frames = encodeMessage(this.connection.key, { header, parent: {}, metadata: {}, content });
-      // A socket takes one message at a time; a kernel that dies meanwhile tells of itself.
+      // A socket takes one message at a time; if the kernel dies meanwhile, `exited` rejects the request.
       this.sending[channel] = this.sending[channel]
         .then(() => (this.closed ? undefined : this.sockets[channel].send(frames)))
         .catch(async (error: unknown) => {
@@ -316,16 +316,16 @@ export class KernelClient {
 
   /** Asks the kernel to end, ends it otherwise; children that cells started go with it. */
   async shutdown(): Promise<KernelExit> {
-    const asked = this.request('control', 'shutdown_request', { restart: false }, false).done.catch(
+    const reply = this.request('control', 'shutdown_request', { restart: false }, false).done.catch(
       () => undefined,
     );
     let timer: NodeJS.Timeout | undefined;
     const patience = new Promise<undefined>((resolve) => {
       timer = setTimeout(resolve, 3000, undefined);
     });
-    await Promise.race([asked, patience]);
+    await Promise.race([reply, patience]);
     await Promise.race([this.exited, patience]);
-    clearTimeout(timer); // the program that waits for nothing else may end now
+    clearTimeout(timer); // it would keep the program alive
     return this.kill();
   }
 

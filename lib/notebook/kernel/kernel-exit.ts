@@ -4,7 +4,7 @@
 export interface KernelExit {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
-  /** The end of what the process wrote to its own stderr: a heap's last words, for instance. */
+  /** The end of the process's own stderr: the report of a full heap, for instance. */
   readonly lastWords: string;
 }
 

@@ -1,5 +1,5 @@
 /**
- * The kernel process: stock tslab, with what it gets wrong mended from outside. Started as
+ * The kernel process, which speaks Jupyter's protocol. Started as
  * `node kernel-host.js CONNECTION_FILE` by `kernel-client`, or by Jupyter through the kernelspec that
  * `tunebook kernel install` writes. The main thread (here) runs cells; `host-wire` owns the sockets.
  */
@@ -65,10 +65,10 @@ const wire = new Worker(path.join(__dirname, 'host-wire.js'), {
 });
 const post = (message: ToWire): void => wire.postMessage(message);
 
-/** Whether the next SIGINT is one that this process tells its listeners itself. */
+/** Whether this process is emitting SIGINT itself. */
 let raising = false;
 const ownListener = (): void => {
-  // A real signal: other listeners hear it by themselves. One that comes before a cell is none for it.
+  // A real signal reaches other listeners directly; one that comes before a cell does not concern it.
   const runs = Atomics.load(state, slot.phase) === phase.running;
   if (!raising && runs && process.listenerCount('SIGINT') === 1) cells.interrupt();
 };
@@ -80,9 +80,9 @@ const cells = new CellRunner({
   display: (data, update) => display(data, update),
 });
 
-// --- before the first cell: the compiler gets ready, and the library's types where nobody waits ---
+// --- before the first cell: the compiler warms up, the library's types included ---
 
-/** Lets the compiler work: an interrupt waits for its end. */
+/** Runs the compiler; interrupts are deferred until it is done. */
 function compile<T>(task: () => T): T {
   Atomics.store(state, slot.phase, phase.preparing);
   try {
@@ -92,24 +92,24 @@ function compile<T>(task: () => T): T {
   }
 }
 
-let asked = false;
+let requested = false;
 setImmediate(() => {
-  if (asked) return;
+  if (requested) return;
   compile(() => cells.compiler.warmUp(false));
   setTimeout(() => {
-    if (!asked) compile(() => cells.compiler.warmUp(true));
+    if (!requested) compile(() => cells.compiler.warmUp(true));
   }, 100);
 });
 
-// --- output: everything written goes to the cell that it comes from ---
+// --- output: everything is attributed to the cell that wrote it ---
 
-/** Counts what is about to be posted; waits while the wire thread has too much of it. */
+/** Counts what is about to be posted; blocks while too much is in flight. */
 function hold(sizeBytes: number): void {
   const waiting = Atomics.add(state, slot.bytesInFlight, sizeBytes) + sizeBytes;
   if (waiting > MAX_BYTES_IN_FLIGHT) Atomics.wait(state, slot.bytesInFlight, waiting, 1000);
 }
 
-/** Steps of 64 KiB, a message is never larger than the wire's patience; no character is cut in two. */
+/** Pieces of at most 64 KiB; no character is cut in two. */
 function* inParts(text: string): Generator<string> {
   for (let from = 0, to = 0; from < text.length; from = to) {
     to = from + 65536;
@@ -137,7 +137,7 @@ process.stdout.write = writeTo('stdout');
 process.stderr.write = writeTo('stderr');
 
 let stdin: Readable | undefined;
-/** A notebook has no terminal: what would wait for it is told so. */
+/** A notebook has no terminal: reading from it fails with a message instead of waiting. */
 function noStdin(): Readable {
   if (stdin && !stdin.destroyed) return stdin;
   const message =
@@ -147,7 +147,7 @@ function noStdin(): Readable {
 }
 Object.defineProperty(process, 'stdin', { get: noStdin, configurable: true, enumerable: true });
 
-/** About how much a display weighs: most are one long text. */
+/** The approximate size of a display in bytes: most are one long text. */
 function weigh(content: MessageContent): number {
   const values = Object.values((content.data ?? {}) as Record<string, unknown>);
   const sizes = values.map(
@@ -230,7 +230,7 @@ async function answer(request: HostRequest): Promise<MessageContent> {
 
 // --- interrupts ---
 
-/** How many others listen. */
+/** Listeners of SIGINT besides our own. */
 const others = (): number =>
   process.listeners('SIGINT').filter((listener) => listener !== ownListener).length;
 const countListeners = (event: string | symbol, added: number): void => {
@@ -240,7 +240,7 @@ process.on('newListener', (event, listener) => countListeners(event, listener ==
 process.on('removeListener', (event) => countListeners(event, 0));
 
 let informedCell = -1;
-/** First tells those who listen (a trainer stops cleanly); without listeners, or the second time, the cell ends. */
+/** First calls the listeners (a trainer stops cleanly); without any, or the second time, the cell is interrupted. */
 function takeInterrupt(sequence: number): void {
   if (Atomics.load(state, slot.interruptSeen) >= sequence) return;
   Atomics.store(state, slot.interruptSeen, sequence);
@@ -259,10 +259,10 @@ function takeInterrupt(sequence: number): void {
 }
 Object.assign(globalThis, { [Symbol.for('tunebook.interrupt')]: takeInterrupt });
 
-// --- faults and the end ---
+// --- errors and exit ---
 
 process.on('uncaughtException', (error) => {
-  // Of several immediates, one that was not the first was ended by force: node 20 fails at it over and over.
+  // An immediate that was not the first of several was terminated: node 20 then fails at it over and over.
   if (error instanceof TypeError && error.message.endsWith("(reading '_idleNext')"))
     endWith(
       'KernelEnded',
@@ -290,7 +290,7 @@ function leave(code?: number | string | null): never {
   }
   return exit(code);
 }
-/** Says why this process ends, before the sockets are gone. No reply: who asked learns that the kernel has died. */
+/** Says why this process ends, before the sockets are gone. No reply: who requested learns that the kernel has died. */
 function endWith(name: string, message: string, code?: number | string | null): never {
   const report = cells.reportOf(Object.assign(new Error(`${message}: the kernel has ended`), { name }));
   post({ kind: 'publish', request: cells.currentRequest, type: 'error', content: { ...report } });
@@ -300,8 +300,8 @@ function endWith(name: string, message: string, code?: number | string | null): 
 process.exit = (code?: number | string | null): never =>
   endWith('ProcessExit', `process.exit(${code ?? ''}) was called`, code);
 
-/** Modules whose loading was ended by force would stay as they are: the next import loads them anew. */
-function forgetHalfLoaded(): void {
+/** Drops modules whose loading was terminated: the next import loads them anew. */
+function dropHalfLoaded(): void {
   for (const [file, module] of Object.entries(require.cache))
     if (module?.loaded === false) Reflect.deleteProperty(require.cache, file);
 }
@@ -309,7 +309,7 @@ function forgetHalfLoaded(): void {
 wire.on('message', (message: ToMain) => {
   switch (message.kind) {
     case 'request':
-      asked = true;
+      requested = true;
       answer(message)
         .catch((error: unknown): MessageContent => ({ status: 'error', ...cells.reportOf(error) }))
         .then((content) => post({ kind: 'reply', request: message.id, content }))
@@ -321,12 +321,12 @@ wire.on('message', (message: ToMain) => {
       return takeInterrupt(message.sequence);
     case 'abandon':
       if (message.request === cells.runningRequest) cells.abandon();
-      forgetHalfLoaded();
-      Atomics.store(state, slot.breakInSeen, message.breakIn);
+      dropHalfLoaded();
+      Atomics.store(state, slot.terminationsSeen, message.termination);
       return;
     case 'lost':
       Atomics.store(state, slot.phase, phase.idle);
-      return post({ kind: 'reply', request: message.request, content: cells.giveUpOn(message.request) });
+      return post({ kind: 'reply', request: message.request, content: cells.replyForLost(message.request) });
     case 'exit':
       return leave(0);
   }

@@ -1,5 +1,5 @@
 /**
- * Ends what a kernel's cells have started: nothing of a run stays behind, not even what has left its process group.
+ * Kills what a kernel's cells have started: no process outlives a run, even one that has left its process group.
  * Used by `kernel-client` when a kernel ends, and by the kernel itself when its parent is gone.
  */
 import fs from 'node:fs';

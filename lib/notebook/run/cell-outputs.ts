@@ -1,4 +1,4 @@
-/** Gathers what a kernel publishes into the outputs of cells, as a notebook keeps them. */
+/** Collects what a kernel publishes into the outputs of cells, in the notebook's form. */
 import type { MimeBundle } from '../../display';
 import { isJsonMime, joinText, splitText } from '../format/nbformat';
 import type { CellOutput, NotebookCell } from '../format/nbformat';
@@ -34,10 +34,10 @@ export class OutputCollector {
   private readonly cells = new Map<string, NotebookCell>();
   private readonly sizes = new Map<NotebookCell, number>();
   private readonly clearNext = new Set<NotebookCell>();
-  /** The cell that put out more than `limitBytes`, undefined for none. */
+  /** The cell that printed more than `limitBytes`, undefined for none. */
   flooding: NotebookCell | undefined;
 
-  /** @param limitBytes what a cell may put out; a tenth more is kept, the rest is dropped */
+  /** @param limitBytes the most a cell may print; 10 % more is stored, the rest is dropped */
   constructor(readonly limitBytes: number = Infinity) {}
 
   /** From now on, what belongs to `requestId` goes to `cell`. */
@@ -78,7 +78,7 @@ export class OutputCollector {
     return cell;
   }
 
-  /** Puts text that came past the kernel (a child process, native code) to a cell; undefined where it is dropped. */
+  /** Adds text that bypassed the kernel (a child process, native code) to a cell; undefined where it is dropped. */
   addText(cell: NotebookCell, name: 'stdout' | 'stderr', text: string): NotebookCell | undefined {
     const id = 'raw';
     this.cells.set(id, cell);

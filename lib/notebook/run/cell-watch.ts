@@ -1,4 +1,4 @@
-/** Watches a running cell: its heartbeat, limits of time and output, interrupts; stops it gently, then by force. */
+/** Watches a running cell: heartbeat, limits of time and output, interrupts. Interrupts it first, then kills the kernel. */
 import type { KernelClient } from '../kernel/kernel-client';
 import { DEFAULT_MAX_OUTPUT_BYTES } from './run-types';
 import type { RunNotebookOptions, RunStatus } from './run-types';
@@ -10,7 +10,7 @@ const DEFAULT_STOP_PATIENCE_MS = 10_000;
 /** How long a cell that was interrupted twice may take, at most. */
 const LAST_PATIENCE_MS = 2000;
 
-/** What settles first: the promise, or undefined after a time. */
+/** The promise's value, or undefined after a timeout. */
 async function within<T>(promise: Promise<T>, ms: number): Promise<T | undefined> {
   let timer: NodeJS.Timeout | undefined;
   const limit = new Promise<undefined>((resolve) => {
@@ -24,8 +24,8 @@ async function within<T>(promise: Promise<T>, ms: number): Promise<T | undefined
 }
 
 /**
- * Stops the running cell: asks twice, then kills the kernel. With `patient`, the first request may take as long as
- * it needs (a training run saves its state).
+ * Stops the running cell: interrupts it twice, then kills the kernel. With `patient`, it waits for the first interrupt
+ * as long as it takes (a training run saves its state).
  */
 async function stopCell(
   kernel: KernelClient,
@@ -58,7 +58,7 @@ export interface WatchedCell {
   readonly done: Promise<unknown>;
   readonly options: RunNotebookOptions;
   readonly runStartMs: number;
-  /** Who has put out more than `maxOutputBytes`: this cell, or by a timer an earlier one; undefined: nobody. */
+  /** What exceeded `maxOutputBytes`: this cell, or a timer of an earlier one; undefined: nothing. */
   flooding(): string | undefined;
   /** Records why the cell is stopped; the first reason counts. */
   stop(why: StopReason): void;

@@ -1,4 +1,4 @@
-/** The executed notebook as a file: a copy of the source to be filled, and what points a reader to a failed cell. */
+/** The executed notebook as a file: a copy of the source to fill, and the notes that lead a reader to a failed cell. */
 import { escapeHtml } from '../../display';
 import { cellTags, makeCell, readNotebook } from '../format/nbformat';
 import type { Notebook, NotebookCell } from '../format/nbformat';
@@ -35,7 +35,7 @@ export function executedCopy(source: Notebook): Notebook {
   };
 }
 
-/** Stands above the failed cell: the target of the note's link. */
+/** Goes above the failed cell: the target of the note's link. */
 export function anchorCell(): NotebookCell {
   const cell = makeCell('markdown', '<span id="tunebook-failed-cell">The cell below failed.</span>', [
     ERROR_TAG,
@@ -43,7 +43,7 @@ export function anchorCell(): NotebookCell {
   return { ...cell, id: 'tunebook-failed-cell' };
 }
 
-/** Stands at the top: which cell failed, and of what. */
+/** Goes at the top: which cell failed, and why. */
 export function failureNote(number: number, message: string): NotebookCell {
   const text = escapeHtml(message);
   const note = makeCell(

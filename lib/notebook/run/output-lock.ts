@@ -1,6 +1,5 @@
 /**
- * One run at a time writes an output. A file beside it names the process that does; that of a process which is gone
- * counts for nothing.
+ * One run at a time writes an output. A lock file beside it names the process; the lock of a dead process is stale.
  */
 import fs from 'node:fs';
 import os from 'node:os';
@@ -29,7 +28,7 @@ function beginning(pid: number): string | undefined {
 }
 
 function isAlive({ pid, host, began }: Owner): boolean {
-  if (host !== os.hostname()) return false; // a container that is gone, for instance: nobody can be asked
+  if (host !== os.hostname()) return false; // a container that is gone, for instance: there is no way to check
   try {
     process.kill(pid, 0);
   } catch (error) {
@@ -51,13 +50,13 @@ function remove(file: string): void {
   try {
     fs.rmSync(file, { force: true });
   } catch {
-    // the next try to write it tells
+    // the next attempt to write it fails with the reason
   }
 }
 
 /**
  * Takes an output for this process.
- * @returns what gives it free again
+ * @returns a function that releases it
  * @throws TunebookError when another run has it, or nothing can be written there
  */
 export function lockOutput(output: string): () => void {

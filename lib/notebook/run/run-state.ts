@@ -1,4 +1,4 @@
-/** A run while it goes on: its results so far, and the executed notebook that is saved as it fills. */
+/** A run in progress: its results so far, and the executed notebook, saved as it fills. */
 import fs from 'node:fs';
 import { messageOf, TunebookError } from '../../types';
 import { OutputCollector, savedOutputs } from './cell-outputs';
@@ -21,9 +21,9 @@ export class Run {
   current: NotebookCell | undefined;
   notes: NotebookCell[] = [];
   failedCell: NotebookCell | undefined;
-  /** Why the notebook on the disk is not as it should be. */
+  /** Why the notebook on disk is out of date. */
   unsaved: string | undefined;
-  /** What the saved notebook says of the run as a whole. */
+  /** Status of the whole run in the saved notebook. */
   status: RunStatus | 'running' | 'prepared' = 'running';
   private nextSaveMs = 0;
   private saveTimer: NodeJS.Timeout | undefined;

@@ -1,4 +1,4 @@
-/** What a run is given, what it reports while it goes on, and what came of it. */
+/** Settings of a run, its events, and its result. */
 import type { GivenParameters } from '../parameters/parameters';
 
 /** Default of `maxOutputBytes`. */
@@ -19,15 +19,15 @@ export interface RunNotebookOptions {
   readonly timeoutMs?: number;
   /** For each cell; no limit by default. */
   readonly cellTimeoutMs?: number;
-  /** A cell that is stopped by a limit may take so long before it is interrupted again, then killed. Default 10,000 ms. */
+  /** Time that a cell stopped by a limit gets before it is interrupted again, then killed. Default 10,000 ms. */
   readonly stopPatienceMs?: number;
-  /** For each of the three tries to start the kernel. Default 10,000 ms. */
+  /** For each of three attempts to start the kernel. Default 10,000 ms. */
   readonly startTimeoutMs?: number;
   /** Writes the notebook with its parameters, and runs nothing. */
   readonly prepareOnly?: boolean;
   /** Folder that the code runs in. Default: the notebook's own. */
   readonly cwd?: string;
-  /** A cell that puts out more text than this is stopped. Default 64 MiB. */
+  /** A cell that prints more than this is stopped. Default 64 MiB. */
   readonly maxOutputBytes?: number;
   /** Number of the first cell to run, counting all cells from 1; those before, but for parameters, are left out. */
   readonly from?: number;
@@ -70,7 +70,7 @@ export type RunStatus =
   | 'not-saved'
   | 'refused';
 
-/** What became of one code cell. */
+/** The result of one code cell. */
 export interface CellResult {
   /** Number among the code cells that are run, from 1. */
   readonly number: number;
@@ -83,7 +83,7 @@ export interface CellResult {
   readonly traceback?: readonly string[];
 }
 
-/** What became of a run. */
+/** The result of a run. */
 export interface RunResult {
   readonly status: RunStatus;
   /** 0 for ok, 1 for a failure, 130 for an interrupt. */

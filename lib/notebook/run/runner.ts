@@ -1,6 +1,6 @@
 /**
- * Runs a notebook from top to bottom without a person: parameters checked and injected, outputs saved as the run
- * goes, every way to end (error, timeout, dead or hanging kernel, interrupt) told apart, nothing left running.
+ * Runs a notebook from top to bottom, unattended: parameters are checked and injected, outputs saved as they come, each
+ * way to end (error, timeout, dead or hanging kernel, interrupt) has its own status, and no process is left behind.
  */
 import fs from 'node:fs';
 import path from 'node:path';
@@ -65,7 +65,7 @@ async function runCell(
   }
 }
 
-/** Puts what happened into the cell where the kernel could not, so that the file tells it. */
+/** Adds the error to the cell where the kernel could not, so that the file shows it. */
 function recordFailure(run: Run, cell: NotebookCell, result: CellResult): void {
   run.failedCell = cell;
   run.notes = [failureNote(result.number, result.message ?? result.status)];
@@ -114,7 +114,7 @@ async function runCells(run: Run, kernel: KernelClient, skip?: ReadonlySet<Noteb
   }
 }
 
-/** What the kernel publishes and what it writes past its sockets goes to cells and to listeners. */
+/** Passes what the kernel publishes or writes to its own stdout and stderr to the cells and to listeners. */
 function collectOutputs(run: Run, kernel: KernelClient): void {
   kernel.onMessage((message) => {
     if (!run.collector.take(message)) return;

@@ -1,9 +1,9 @@
-/** Ctrl-C and the system's request to end, as a run takes them. */
+/** How a run handles SIGINT and SIGTERM. */
 
-/** Who sent SIGTERM will not wait for ever. */
+/** The sender of SIGTERM will not wait forever. */
 const DEFAULT_TERM_PATIENCE_MS = 30_000;
 
-/** Signals for a run; `off()` gives the process its own handling back. */
+/** Abort signals for a run; `off()` restores the process's own handling. */
 export interface StopSignals {
   /** The running cell may stop cleanly. */
   readonly interrupt: AbortSignal;
@@ -15,7 +15,7 @@ export interface StopSignals {
 /**
  * The first Ctrl-C lets the running cell stop cleanly, the second kills the kernel. SIGTERM does the first at once and
  * the second half a minute later.
- * @param say tells the user
+ * @param say shows a message to the user
  * @param termPatienceMs how long a cell may take to stop after SIGTERM
  */
 export function onStopSignals(

@@ -44,7 +44,7 @@ export interface SweepRun {
   readonly durationMs: number;
   /** For a failure: which cell, and what happened. */
   readonly message?: string;
-  /** Whether it is of an earlier sweep. */
+  /** Whether it is the result of an earlier sweep. */
   readonly kept?: boolean;
   /** Numbers of the run's metrics.json; nested ones as `a.b`. */
   readonly metrics: Readonly<Record<string, number>>;

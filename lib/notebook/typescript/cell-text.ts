@@ -1,5 +1,5 @@
 /**
- * A cell's text as the kernel's compiler gets it: words that belong to files are blanked, so that every place stays.
+ * A cell's text as the kernel's compiler gets it: syntax that only files have is blanked, so that positions stay.
  * Used by the kernel (`tslab-compiler`) and by `check-types`, so that both accept the same cells.
  */
 import type * as TypeScript from 'typescript';
@@ -106,9 +106,9 @@ export function declaredNames(
 }
 
 /**
- * Namespaces and `declare global` of earlier cells, which stock tslab forgets after one cell.
+ * Namespaces and `declare global` of earlier cells, which stock tslab drops after one cell.
  * @param before declarations of the cells before this one
- * @param source the cell: what it declares again is not kept
+ * @param source the cell: what it declares again is left out
  */
 export function keptNamespaces(ts: typeof TypeScript, before: string, source: string): string {
   if (!/\b(?:namespace|module|global)\b/.test(before)) return '';

@@ -1,13 +1,13 @@
 /**
- * The timers of the kernel's compiler. TypeScript keeps two: to compile anew after a change, and to look again for
- * imports that were not found. Stock tslab has room for one and throws at the second, in every cell from then on:
- * one file that appeared in a watched folder was enough. Here the room holds as many as there are.
+ * The timers of the kernel's compiler. TypeScript sets two: to recompile after a change, and to retry imports that were
+ * not found. Stock tslab supports one and throws at the second, in every cell from then on; one new file in a watched
+ * folder is enough. Here any number share tslab's one.
  */
 import type * as TypeScript from '@tslab/typescript-for-tslab';
 
 type Task = () => void;
 
-/** Gives tslab's compiler system timers that do not exclude each other; all of them run when tslab runs its one. */
+/** Makes any number of timers share tslab's one: all of them run when it fires. */
 export function shareTimer(system: TypeScript.System): void {
   const { setTimeout: arm } = system;
   if (!arm) return;

@@ -1,7 +1,7 @@
 /**
- * What a cell that failed has left behind. Stock tslab forgets a failed cell's declarations, though the values that
- * were set before the failure exist: here they stay usable, and a name that was not reached keeps what an earlier
- * cell gave it. Works on tslab's own form: declarations as text (a .d.ts), values as properties of one object.
+ * What stays of a cell that failed. Stock tslab drops a failed cell's declarations, though the values set before the
+ * failure exist. Here they stay usable, and a name that was not reached keeps its earlier value. Works on tslab's own
+ * form: declarations as text (a .d.ts), values as properties of one object.
  */
 import type * as TypeScript from '@tslab/typescript-for-tslab';
 
@@ -50,8 +50,8 @@ function pick(
   wanted: (name: string) => boolean,
   types: boolean,
 ): string {
-  const file = ts.createSourceFile('kept.d.ts', declarations, ts.ScriptTarget.Latest, true);
-  const kept = file.statements.map((statement) => {
+  const file = ts.createSourceFile('failed.d.ts', declarations, ts.ScriptTarget.Latest, true);
+  const picked = file.statements.map((statement) => {
     if (ts.isInterfaceDeclaration(statement) || ts.isTypeAliasDeclaration(statement))
       return types ? statement.getText(file) : '';
     if (ts.isVariableStatement(statement)) {
@@ -64,7 +64,7 @@ function pick(
     if (names.length === 0) return types ? statement.getText(file) : '';
     return names.every(wanted) ? statement.getText(file) : '';
   });
-  return kept
+  return picked
     .filter((text) => text !== '')
     .map((text) => `${text}\n`)
     .join('');

@@ -1,7 +1,7 @@
 /**
- * The kernel's compiler without the bookkeeping that stock tslab asks of it: which of the library's hundreds of files
- * depends on which, worked out anew for every cell, is half of a cell's overhead, and only a cell's own imports of
- * source files beside the notebook are ever asked for. These are found here by following them.
+ * TypeScript's program without the dependency graph that stock tslab has it build. Computing it anew for every cell,
+ * over hundreds of library files, is half of a cell's overhead, and tslab only needs a cell's imports of source files
+ * beside the notebook. These are found here by following imports.
  */
 import type * as TypeScript from '@tslab/typescript-for-tslab';
 
@@ -35,7 +35,7 @@ interface Binder {
   bindSourceFile(file: TypeScript.SourceFile, options: TypeScript.CompilerOptions): void;
 }
 
-/** For `createWatchCompilerHost`: makes programs that know the dependencies of a file only when they are asked. */
+/** For `createWatchCompilerHost`: creates programs that compute a file's dependencies on demand. */
 export function lightProgram(ts: typeof TypeScript): CreateBuilder {
   const create = ts.createAbstractBuilder as CreateBuilder;
   return (...settings) => {

@@ -1,7 +1,7 @@
 /**
- * One variable, whichever cell writes it. Stock tslab copies a cell's variables into an object that later cells use,
- * so that a function of the cell goes on with its own: `let n = 0; const next = () => n++` does not see a later
- * cell's `n = 10`. Here the object's member is the variable itself, until a cell declares the name again.
+ * One variable, whichever cell writes it. Stock tslab copies a cell's variables into an object that later cells use, so
+ * that the cell's functions keep using their own: `let n = 0; const next = () => n++` does not see a later cell's
+ * `n = 10`. Here the object's member is an accessor of the variable itself, until a cell declares the name again.
  */
 import type * as TypeScript from 'typescript';
 import { declaredNames, hoistedNames } from './cell-text';
@@ -68,8 +68,8 @@ export class LiveVariables {
     for (const [name, accessor] of Object.entries(variables)) this.accessors.set(name, accessor);
   }
 
-  /** A cell declares these names anew: functions of earlier cells keep what they have. */
-  forget(names: Iterable<string>): void {
+  /** Ends the sharing of names that a cell declares anew: functions of earlier cells keep their own variables. */
+  release(names: Iterable<string>): void {
     for (const name of names) this.accessors.delete(name);
   }
 }

@@ -1,7 +1,7 @@
 /**
- * Mends how stock tslab writes names of earlier cells into objects. In `{ name }` it leaves the bare name, which is
- * not defined, because TypeScript calls the symbol at that place the property and not the variable. In
- * `const { key: name } = earlier` it takes the key for a variable, because the property was declared earlier.
+ * Fixes shorthand properties in stock tslab. In `{ name }` it leaves the bare name of an earlier cell, which is not
+ * defined, because TypeScript's symbol there is the property and not the variable. In `const { key: name } = earlier`
+ * it takes the key for a variable, because the property was declared earlier.
  */
 import type * as TypeScript from '@tslab/typescript-for-tslab';
 

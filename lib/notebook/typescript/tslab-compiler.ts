@@ -111,7 +111,7 @@ export class TslabCompiler implements CellCompiler {
         return place && place.line > 0 ? { line: place.line - 1, column: place.column } : undefined; // "export {};"
       });
     const file = this.parser.createSourceFile('cell.ts', text, ts.ScriptTarget.Latest as never, true);
-    this.live.forget(declaredNames(this.parser, file).keys());
+    this.live.release(declaredNames(this.parser, file).keys());
     const ready = { code: shareVariables(this.parser, text, code), name: `In[${key}]`, awaits };
     let ended = false;
     return {

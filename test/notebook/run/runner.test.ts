@@ -88,7 +88,7 @@ describe('runner', { timeout: 120_000, concurrency: 2 }, () => {
     assert.match(String(result.message), /code cell 2 .*RangeError: a < b/);
     const { cells } = readNotebook(output);
     assert.deepEqual(cellTags(cells[0]), ['tunebook-error']);
-    assert.match(cellSource(cells[0]), /href="#tunebook-failed-cell">code cell 2<\/a>.*a &#60; b/);
+    assert.match(cellSource(cells[0]), /href="#tunebook-failed-cell">code cell 2<\/a>.*a &lt; b/);
     const failed = cells.findIndex((cell) => cell.id === 'cell-1');
     assert.match(cellSource(cells[failed - 1]), /id="tunebook-failed-cell"/);
     assert.equal(cells[failed].outputs?.[0].output_type, 'error');
