@@ -30,6 +30,7 @@ interface Slot {
   newest: 'host' | 'device';
 }
 
+/** The device memory of an engine on WebGPU. */
 export class GpuMemory implements DeviceMemory {
   private counted = { toDevice: 0, fromDevice: 0, uploads: 0 };
   private slots = new WeakMap<HostArray, Slot>();

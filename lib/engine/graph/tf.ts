@@ -46,5 +46,7 @@ export declare namespace tf {
   type Tensor3D = TensorFlow.Tensor3D;
   type Tensor4D = TensorFlow.Tensor4D;
 }
+/** A tensor of TensorFlow.js. */
 export type Tensor = TensorFlow.Tensor;
+/** Tensors by name: the arguments and results of the engine's functions. */
 export type NamedTensors = Record<string, TensorFlow.Tensor>;
