@@ -74,15 +74,67 @@ export function kindOf(value: unknown): string {
   return typeof value === 'string' ? JSON.stringify(value.slice(0, 60)) : String(value);
 }
 
+/** What an argument had to be: "where: expected what, got ...", then what to do. */
+export interface Expected {
+  /** The function, and the argument where the function has several: `openCheckpoint, folder`. */
+  readonly where: string;
+  /** What is expected: `the path of a folder`. */
+  readonly what: string;
+  /** What to do, a sentence; none where it is plain. */
+  readonly remedy?: string;
+}
+
 /**
  * Refuses an argument that is no text, or empty.
  *
- * @param where The function and the argument: `openCheckpoint, folder`.
- * @param what What is expected: `the path of a folder`.
  * @throws {TunebookError} "where: expected what, got ...".
  */
-export function requireText(value: unknown, { where, what }: { where: string; what: string }): void {
-  if (typeof value !== 'string' || value === '') {
-    throw new TunebookError(`${where}: expected ${what}, got ${kindOf(value)}.`);
-  }
+export function requireText(value: unknown, expected: Expected): void {
+  if (typeof value !== 'string' || value === '') throw unexpected(value, expected);
+}
+
+/**
+ * Refuses an argument that is no text; an empty one is one.
+ *
+ * @throws {TunebookError} "where: expected what, got ...".
+ */
+export function requireString(value: unknown, expected: Expected): void {
+  if (typeof value !== 'string') throw unexpected(value, expected);
+}
+
+/**
+ * Refuses an argument that is no object: options, a model, a table.
+ *
+ * @param fields Names that it must have, its own or its class's.
+ * @throws {TunebookError} "where: expected what, got ...".
+ */
+export function requireObject(
+  value: unknown,
+  { fields = [], ...expected }: Expected & { fields?: readonly string[] },
+): void {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw unexpected(value, expected);
+  if (!fields.every((field) => field in value)) throw unexpected(value, expected);
+}
+
+/**
+ * Refuses an argument that is neither an array nor a typed array.
+ *
+ * @throws {TunebookError} "where: expected what, got ...".
+ */
+export function requireList(value: unknown, expected: Expected): void {
+  if (!Array.isArray(value) && !ArrayBuffer.isView(value)) throw unexpected(value, expected);
+}
+
+/**
+ * Refuses an argument that is no function.
+ *
+ * @throws {TunebookError} "where: expected what, got ...".
+ */
+export function requireFunction(value: unknown, expected: Expected): void {
+  if (typeof value !== 'function') throw unexpected(value, expected);
+}
+
+function unexpected(value: unknown, { where, what, remedy }: Expected): TunebookError {
+  const todo = remedy === undefined ? '' : ` ${remedy}`;
+  return new TunebookError(`${where}: expected ${what}, got ${kindOf(value)}.${todo}`);
 }

@@ -2,7 +2,7 @@
  * Which examples go into which batch of an epoch: a pure function of seed and epoch, so that a resumed run
  * takes `batchOrder(...).slice(k)` and sees what the first run would have seen.
  */
-import { TunebookError } from '../types';
+import { requireList, requireObject, TunebookError } from '../types';
 import { createRandom } from './random';
 import type { BatchOrderOptions } from './types';
 
@@ -19,6 +19,8 @@ const GROUP_BATCHES = 50;
  * @throws TunebookError where an option is wrong.
  */
 export function batchOrder(options: BatchOrderOptions): number[][] {
+  requireObject(options, { where: 'batchOrder', what: 'options { lengths, batchSize, seed, epoch }' });
+  requireList(options.lengths, { where: 'batchOrder', what: 'lengths, the tokens of each example' });
   const {
     lengths,
     batchSize,

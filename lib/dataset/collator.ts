@@ -2,7 +2,7 @@
  * From examples to a padded batch. A compiled step is compiled per shape, so batches are padded to a few
  * bucket lengths: little padding, and few shapes.
  */
-import { TunebookError } from '../types';
+import { kindOf, requireList, requireObject, TunebookError } from '../types';
 import type { Batch, EncodedExample } from '../types';
 import type { CollatorOptions, DataCollator } from './types';
 
@@ -17,6 +17,9 @@ const NO_SEGMENT = -1;
  * between), the last one `maxLength` itself.
  */
 export function bucketLengths(maxLength: number): number[] {
+  if (!Number.isInteger(maxLength) || maxLength < 1) {
+    throw new TunebookError(`bucketLengths: expected a positive number of tokens, got ${kindOf(maxLength)}.`);
+  }
   const buckets: number[] = [];
   for (let power = 32; power < maxLength; power *= 2) {
     buckets.push(power);
@@ -32,6 +35,7 @@ export function bucketLengths(maxLength: number): number[] {
  * @throws TunebookError where an option is wrong; the collator throws where an example is too long or uneven.
  */
 export function createDataCollator(options: CollatorOptions): DataCollator {
+  requireObject(options, { where: 'createDataCollator', what: 'options { padTokenId, maxLength }' });
   const { padTokenId, maxLength, paddingSide = 'right' } = options;
   if (!Number.isInteger(maxLength) || maxLength < 1 || !Number.isInteger(padTokenId) || padTokenId < 0) {
     throw new TunebookError(
@@ -52,6 +56,7 @@ export function createDataCollator(options: CollatorOptions): DataCollator {
 
 function collate(examples: readonly EncodedExample[], options: Required<CollatorOptions>): Batch {
   const { padTokenId, maxLength, paddingSide, buckets } = options;
+  requireList(examples, { where: 'collator', what: 'a list of examples' });
   if (examples.length === 0) throw new TunebookError('collator: expected at least one example, got none.');
   const longest = Math.max(...examples.map((example) => example.inputIds.length));
   const length = buckets.find((bucket) => bucket >= longest);

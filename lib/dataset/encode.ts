@@ -5,13 +5,16 @@
  * character, and the model would be trained on a border that it never meets).
  */
 import { z } from 'zod';
-import { TunebookError } from '../types';
+import { requireList, requireObject, TunebookError } from '../types';
 import type { EncodedExample, Tokenizer } from '../types';
-import { instructionTemplate } from './templates';
+import { instructionTemplate, requireTemplate } from './templates';
 import type { DataRecord, EncodeOptions, EncodingReport, LengthSummary } from './types';
 
 /** What the loss leaves out. */
 const IGNORED = -100;
+
+const LOAD = "Pass (await loadRecords('races.jsonl')).records.";
+const PASS_TOKENIZER = "Pass { tokenizer: await AutoTokenizer.fromPretrained('gpt2') }.";
 
 const settingsSchema = z.object({
   maxLength: z
@@ -33,6 +36,8 @@ export function encodeRecords(
   records: readonly DataRecord[],
   options: EncodeOptions,
 ): { examples: EncodedExample[]; report: EncodingReport } {
+  requireList(records, { where: 'encodeRecords', what: 'a list of records', remedy: LOAD });
+  requireTools('encodeRecords', options);
   const { tokenizer, template = instructionTemplate() } = options;
   const { maxLength, labels, truncation, appendEos } = settingsOf(options);
   const end = appendEos ? [requireEos(tokenizer)] : [];
@@ -101,6 +106,8 @@ export function encodePrompt(
   record: DataRecord,
   options: Pick<EncodeOptions, 'tokenizer' | 'template' | 'maxLength' | 'truncation'>,
 ): number[] {
+  requireObject(record, { where: 'encodePrompt', what: 'a record, an object with fields' });
+  requireTools('encodePrompt', options);
   const { tokenizer, template = instructionTemplate() } = options;
   const { maxLength, truncation } = settingsOf(options);
   const ids = tokenizer.encode(template.formatPrompt(record));
@@ -110,6 +117,16 @@ export function encodePrompt(
     );
   }
   return shorten(ids, maxLength, { side: truncation, bosTokenId: tokenizer.bosTokenId });
+}
+
+/** @throws {TunebookError} Where the options have no tokenizer, or something else for a template. */
+function requireTools(where: string, options: Pick<EncodeOptions, 'tokenizer' | 'template'>): void {
+  requireObject(options, { where, what: 'options with a tokenizer', remedy: PASS_TOKENIZER });
+  requireObject(options.tokenizer, {
+    ...{ where, what: 'a tokenizer', remedy: PASS_TOKENIZER },
+    fields: ['encode', 'modelMaxLength'],
+  });
+  if (options.template !== undefined) requireTemplate(options.template, where);
 }
 
 function settingsOf(options: Omit<EncodeOptions, 'template'>): z.infer<typeof settingsSchema> {

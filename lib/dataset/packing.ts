@@ -2,7 +2,7 @@
  * Packing: several short examples in one sequence, so that next to nothing is padding. Tokens attend inside
  * their own document only (`segmentIds`), so packing changes the speed and not the loss.
  */
-import { TunebookError } from '../types';
+import { kindOf, requireList, requireObject, TunebookError } from '../types';
 import type { EncodedExample } from '../types';
 
 /** What the loss leaves out. */
@@ -26,10 +26,15 @@ export function packExamples(
  *
  * @throws TunebookError as `packExamples`
  */
-export function packingPlan(
-  examples: readonly EncodedExample[],
-  { maxLength }: { maxLength: number },
-): number[][] {
+export function packingPlan(examples: readonly EncodedExample[], options: { maxLength: number }): number[][] {
+  requireList(examples, {
+    ...{ where: 'packExamples', what: 'a list of examples', remedy: 'Pass encodeRecords(...).examples.' },
+  });
+  requireObject(options, { where: 'packExamples', what: 'options { maxLength }' });
+  const { maxLength } = options;
+  if (!Number.isInteger(maxLength) || maxLength < 1) {
+    throw new TunebookError(`packExamples: expected a positive maxLength, got ${kindOf(maxLength)}.`);
+  }
   const order = examples
     .map((_, index) => index)
     .sort((a, b) => lengthOf(examples, b) - lengthOf(examples, a) || a - b);

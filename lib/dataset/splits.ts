@@ -1,7 +1,7 @@
 /**
  * Seeded splits: which records train, which are looked at while training, which are kept for the end.
  */
-import { TunebookError } from '../types';
+import { requireList, requireObject, TunebookError } from '../types';
 import { createRandom } from './random';
 import type { SplitOptions, Splits } from './types';
 
@@ -18,7 +18,10 @@ export const SPLIT_DEFAULTS = { ratios: { train: 0.8, validation: 0.1, test: 0.1
  * @throws TunebookError where the ratios are no shares.
  */
 export function splitRecords<R>(records: readonly R[], options: SplitOptions = {}): Splits<R> {
+  requireList(records, { where: 'splitRecords', what: 'a list of records' });
+  requireObject(options, { where: 'splitRecords', what: 'options { ratios, seed }' });
   const { ratios = SPLIT_DEFAULTS.ratios, seed = SPLIT_DEFAULTS.seed } = options;
+  requireObject(ratios, { where: 'splitRecords', what: 'ratios { train, validation, test }' });
   const { train, validation, test } = ratios;
   const sum = train + validation + test;
   if (!(train >= 0 && validation >= 0 && test >= 0) || Math.abs(sum - 1) > TOLERANCE) {
@@ -45,8 +48,11 @@ export function splitRecords<R>(records: readonly R[], options: SplitOptions = {
  */
 export function trainTestSplit<R>(
   records: readonly R[],
-  { testSize = 0.2, seed = SPLIT_DEFAULTS.seed }: { testSize?: number; seed?: number } = {},
+  options: { testSize?: number; seed?: number } = {},
 ): { train: R[]; test: R[] } {
+  requireList(records, { where: 'trainTestSplit', what: 'a list of records' });
+  requireObject(options, { where: 'trainTestSplit', what: 'options { testSize, seed }' });
+  const { testSize = 0.2, seed = SPLIT_DEFAULTS.seed } = options;
   if (!(testSize >= 0 && testSize <= 1)) {
     throw new TunebookError(`trainTestSplit: expected testSize between 0 and 1, got ${testSize}.`);
   }

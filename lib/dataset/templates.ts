@@ -3,7 +3,7 @@
  * the same prompt and then the response. They are encoded apart and joined as ids (see encode.ts), so the two
  * agree token for token up to the response whatever the response begins with.
  */
-import { TunebookError } from '../types';
+import { kindOf, requireObject, TunebookError } from '../types';
 import type {
   ChatPromptOptions,
   DataRecord,
@@ -17,6 +17,8 @@ const INSTRUCTION_PROMPT =
 
 const DEFAULT_SYSTEM = 'Answer from the given context.';
 
+const PASS_TOKENIZER = 'Pass { tokenizer: await AutoTokenizer.fromPretrained(...) }.';
+
 const PLACE = /\{([A-Za-z_]\w*)\}/g;
 
 /**
@@ -28,7 +30,15 @@ const PLACE = /\{([A-Za-z_]\w*)\}/g;
  * template.formatPrompt({ input: 'How was it?', context: 'time: 61', response: 'Fine.' });
  */
 export function instructionTemplate(options: InstructionTemplateOptions = {}): PromptTemplate {
+  requireObject(options, {
+    where: 'instructionTemplate',
+    what: 'options { system, prompt, response, defaults }',
+  });
   const { system = DEFAULT_SYSTEM, prompt = INSTRUCTION_PROMPT, response = '{response}' } = options;
+  for (const [name, text] of Object.entries({ system, prompt, response })) {
+    if (typeof text !== 'string')
+      throw new TunebookError(`instructionTemplate: expected a text for ${name}, got ${kindOf(text)}.`);
+  }
   const values = { system, context: '', ...options.defaults };
   refuseLeak(prompt, response);
   return {
@@ -43,6 +53,11 @@ export function instructionTemplate(options: InstructionTemplateOptions = {}): P
  * @throws TunebookError where the tokenizer has no chat template, or the turn would give the response away.
  */
 export function chatTemplate(options: ChatPromptOptions): PromptTemplate {
+  requireObject(options, { where: 'chatTemplate', what: 'options with a tokenizer', remedy: PASS_TOKENIZER });
+  requireObject(options.tokenizer, {
+    ...{ where: 'chatTemplate', what: 'a tokenizer', remedy: PASS_TOKENIZER },
+    fields: ['encode', 'applyChatTemplate'],
+  });
   const { tokenizer, user = '{input}\n\n{context}', system, response = '{response}' } = options;
   if (tokenizer.chatTemplate === undefined) {
     throw new TunebookError(
@@ -76,9 +91,19 @@ export function formatPrompt(
   record: DataRecord,
   template: PromptTemplate = instructionTemplate(),
 ): { prompt: string; response: string; text: string } {
+  requireObject(record, { where: 'formatPrompt', what: 'a record, an object with fields' });
+  requireTemplate(template, 'formatPrompt');
   const prompt = template.formatPrompt(record);
   const response = template.formatResponse(record);
   return { prompt, response, text: prompt + response };
+}
+
+/** @throws {TunebookError} Where a template is none. */
+export function requireTemplate(template: unknown, where: string): void {
+  requireObject(template, {
+    ...{ where, what: 'a template', remedy: 'Pass { template: instructionTemplate() } or none.' },
+    fields: ['formatPrompt', 'formatResponse'],
+  });
 }
 
 /** Puts a record's values in their places, in one pass: braces inside a value stay as they are. */

@@ -5,7 +5,7 @@
 import { performance } from 'node:perf_hooks';
 import { instructionTemplate } from '../dataset';
 import type { DataRecord } from '../dataset';
-import { TunebookError } from '../types';
+import { requireFunction, requireList, requireObject, TunebookError } from '../types';
 import { supportedNumbers } from './numbers';
 import { namedSegments, segmentF1 } from './segments';
 import { exactMatch, isExact, rougeL } from './text-metrics';
@@ -25,6 +25,7 @@ import type {
  * const { metrics } = await evaluateGeneration({ records, generate: async (prompts) => prompts.map(() => 'Fine.') });
  */
 export async function evaluateGeneration(options: EvaluateGenerationOptions): Promise<GenerationEvaluation> {
+  requireCall(options);
   const { records, template = instructionTemplate(), verdicts: rules = RACE_VERDICTS } = options;
   if (records.length === 0)
     throw new TunebookError('evaluateGeneration: expected at least one record, got none.');
@@ -61,6 +62,24 @@ export async function evaluateGeneration(options: EvaluateGenerationOptions): Pr
     timeMs,
   };
   return { metrics, verdicts, segments, samples };
+}
+
+/** @throws {TunebookError} Where the records or the function that answers them is missing. */
+function requireCall(options: EvaluateGenerationOptions): void {
+  const where = 'evaluateGeneration';
+  requireObject(options, { where, what: 'options { records, generate }' });
+  requireList(options.records, {
+    ...{ where, what: 'a list of records', remedy: 'Pass the test split: splitRecords(records).test.' },
+  });
+  requireFunction(options.generate, {
+    ...{ where, what: 'a function from prompts to answers in generate' },
+    remedy: 'Pass { generate: textGenerator(model, tokenizer, options) } or a function of your own.',
+  });
+  if (options.template === undefined) return;
+  requireObject(options.template, {
+    ...{ where, what: 'a template', remedy: 'Pass { template: instructionTemplate() } or none.' },
+    fields: ['formatPrompt', 'formatResponse'],
+  });
 }
 
 async function answerAll(

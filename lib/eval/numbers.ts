@@ -1,6 +1,7 @@
 /**
  * Are an answer's numbers there in what it was asked? A figure for invention, not for truth.
  */
+import { requireString } from '../types';
 
 /** A clock time (1:02:33), a number with thousands (1,000), or a plain one; not part of a word (1000m, Q4). */
 const NUMBER =
@@ -20,6 +21,8 @@ export function supportedNumbers(
   context: string,
   { allowed = [] }: { allowed?: readonly number[] } = {},
 ): { supported: number; total: number; unsupported: number[] } {
+  requireString(answer, { where: 'supportedNumbers', what: 'an answer, a text' });
+  requireString(context, { where: 'supportedNumbers', what: 'a context, a text' });
   const known = new Set(numbersIn(context));
   const found = numbersIn(answer).filter((value) => !allowed.includes(value));
   const unsupported = found.filter((value) => !known.has(value));

@@ -1,6 +1,7 @@
 /**
  * The table of question, truth and answer, for people (HTML, Markdown) and for programs (JSON).
  */
+import { requireObject, requireText } from '../types';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../files';
 import { extentOf, figuresOf, markOf } from './report-content';
@@ -17,6 +18,12 @@ export async function writeReport(
   evaluation: GenerationEvaluation,
   options: ReportOptions,
 ): Promise<{ json: string; html: string; markdown: string }> {
+  requireObject(evaluation, {
+    ...{ where: 'writeReport', what: 'an evaluation', remedy: 'Pass what evaluateGeneration gave.' },
+    fields: ['metrics', 'samples'],
+  });
+  requireObject(options, { where: 'writeReport', what: 'options { folder }' });
+  requireText(options.folder, { where: 'writeReport', what: 'the path of a folder' });
   const { folder, name = 'samples', title = 'Question, truth and answer', maxRows = 100 } = options;
   const content: ReportContent = {
     title,

@@ -1,6 +1,7 @@
 /**
  * Named segments: the list that an answer gives after "improve:", and how well it agrees with the truth's.
  */
+import { requireString } from '../types';
 import { requirePairs } from './pairs';
 import type { F1Scores, SegmentOptions } from './types';
 
@@ -11,6 +12,7 @@ import type { F1Scores, SegmentOptions } from './types';
  * namedSegments('You may want to improve: 1000m Row, 100 Wall Balls.'); // ['1000m Row', '100 Wall Balls']
  */
 export function namedSegments(text: string, options: SegmentOptions = {}): string[] {
+  requireString(text, { where: 'namedSegments', what: 'a text' });
   const { marker = /improve:/i, segments } = options;
   const match = marker.exec(text);
   if (match === null) return [];

@@ -1,6 +1,7 @@
 /**
  * Verdicts: the class that a text's own words put it in. The rules are data, so another domain brings its own.
  */
+import { requireString } from '../types';
 import { requirePairs } from './pairs';
 import type { VerdictRule, VerdictScores } from './types';
 
@@ -20,6 +21,7 @@ export const RACE_VERDICTS: readonly VerdictRule[] = [
  * @param rules default: `RACE_VERDICTS`
  */
 export function classifyVerdict(text: string, rules: readonly VerdictRule[] = RACE_VERDICTS): string | null {
+  requireString(text, { where: 'classifyVerdict', what: 'a text' });
   let first = { at: Number.POSITIVE_INFINITY, label: null as string | null };
   for (const { label, pattern } of rules) {
     const at = text.search(pattern);

@@ -3,7 +3,7 @@
  * model which reads the context can be right; wordings are chosen by a hash of the context and the seed.
  * Where it stands: the last step of `corrected.ts`.
  */
-import { TunebookError } from '../types';
+import { requireList, requireObject, requireString, TunebookError } from '../types';
 import type { AnswerTemplates } from './templates';
 
 export type Verdict = 'slower' | 'close' | 'outperformed';
@@ -43,7 +43,9 @@ function withSign(value: number, digits: number): string {
  * A residual as a score, like the segments' ones: 0 in the middle of the usual range, +1 at its upper end and -1 at
  * its lower one. One digit after the point, those behind it are cut off: the range ends exactly at 1.0.
  */
-export function scoreOf(residual: number, [low, high]: readonly [number, number]): number {
+export function scoreOf(residual: number, usual: readonly [low: number, high: number]): number {
+  requireList(usual, { where: 'scoreOf', what: 'the usual range [low, high]' });
+  const [low, high] = usual;
   if (high <= low) return 0;
   return Math.trunc(((2 * residual - low - high) * 10) / (high - low)) / 10 + 0;
 }
@@ -53,6 +55,11 @@ export function scoreOf(residual: number, [low, high]: readonly [number, number]
  * segment's score when it comes to the name; what the verdict needs stands last, next to the answer, as published.
  */
 export function writeContext(facts: ContextFacts): string {
+  requireObject(facts, {
+    where: 'writeContext',
+    what: 'the facts of a context',
+    fields: ['groups', 'segments'],
+  });
   const parts = facts.segments.map(({ name, z, behind }) =>
     behind === undefined ? `${withSign(z, 1)} ${name}` : `${withSign(z, 1)} ${name} (${withSign(behind, 0)})`,
   );
@@ -83,6 +90,7 @@ export interface AnswerFacts {
  * @throws TunebookError where the text is something else
  */
 export function readContext(context: string): AnswerFacts {
+  requireString(context, { where: 'readContext', what: 'a context, a text' });
   const match = FACTS.exec(context);
   if (!match)
     throw new TunebookError(`readContext: expected a corrected context, got "${context.slice(0, 80)}"`);
@@ -96,13 +104,16 @@ export function readContext(context: string): AnswerFacts {
 }
 
 /** Slower from the upper end of the usual range on, outperformed from the lower end on. */
-export function verdictOf({ score }: Pick<AnswerFacts, 'score'>): Verdict {
+export function verdictOf(facts: Pick<AnswerFacts, 'score'>): Verdict {
+  requireObject(facts, { where: 'verdictOf', what: 'facts { score }', fields: ['score'] });
+  const { score } = facts;
   return score >= 1 ? 'slower' : score <= -1 ? 'outperformed' : 'close';
 }
 
 /** Segments whose score is above the mark, in the context's order. */
-export function slowSegments({ segments }: Pick<AnswerFacts, 'segments'>, mark: number): SegmentFact[] {
-  return segments.filter(({ z }) => z > mark);
+export function slowSegments(facts: Pick<AnswerFacts, 'segments'>, mark: number): SegmentFact[] {
+  requireObject(facts, { where: 'slowSegments', what: 'facts { segments }', fields: ['segments'] });
+  return facts.segments.filter(({ z }) => z > mark);
 }
 
 export interface AnswerOptions {
@@ -115,6 +126,11 @@ export interface AnswerOptions {
 
 /** The answer to a context. */
 export function writeAnswer(context: string, options: AnswerOptions): string {
+  requireObject(options, {
+    where: 'writeAnswer',
+    what: 'options { templates, mark, unit, seed }',
+    fields: ['templates'],
+  });
   const { templates, mark, unit, seed } = options;
   const facts = readContext(context);
   let state = hash(context, seed);

@@ -5,12 +5,12 @@
  * The four mistakes, marked below: (1) a low time counts as a weakness; (2) scaled columns shifted by the rows
  * dropped above them; (3) scaled ages in training, raw ages in prediction; (4) the target is the sum of the features.
  */
-import { TunebookError } from '../types';
+import { requireObject, TunebookError } from '../types';
 import { SEGMENTS, ageRange, columnOf } from './columns';
 import type { RaceTable } from './columns';
 import { fitBoosted } from './boosting';
 import { expectTotals } from './expect';
-import { raceLabels } from './label-table';
+import { raceLabels, requireRaces } from './label-table';
 import { publishedCluster } from './cluster';
 import type { Clustering } from './cluster';
 import { publishedSplit } from './numpy-random';
@@ -73,6 +73,8 @@ const INPUT = 'Generate performance feedback based on prediction and true time';
 
 /** Labels as published. The table must hold every row of the file, flawed ones included. */
 export function labelAsPublished(table: RaceTable, options: PublishedOptions = {}): PublishedResult {
+  requireRaces(table, 'labelAsPublished');
+  requireObject(options, { where: 'labelAsPublished', what: 'options { given, mend }' });
   const mend = new Set(options.mend);
   const design = publishedDesign(table, mend.has('shift'));
   const { rows, shifted, ages, scaled, total } = design;
@@ -160,6 +162,7 @@ function fitPublished(
  * these trees are our own, so the figures are near it and not the same.
  */
 export function publishedBoosting(table: RaceTable): FitQuality {
+  requireRaces(table, 'publishedBoosting');
   return fitPublished(publishedDesign(table, false), (rows, y) =>
     fitBoosted(rows, y, { trees: 100, depth: 5 }),
   ).test;
@@ -184,6 +187,7 @@ function expectedWithout(table: RaceTable, rows: readonly number[]): Float64Arra
 
 /** The elbow table: inertia of the z-scored segments for k = 2 .. 9. */
 export function publishedElbow(table: RaceTable): { k: number; inertia: number }[] {
+  requireRaces(table, 'publishedElbow');
   const kept = rowsWithAge(table);
   const columns = SEGMENTS.map((name) => {
     const values = kept.map((row) => columnOf(table, name)[row]);

@@ -5,7 +5,7 @@
  * unmaintained port, and `ml-cart` needs seconds for one tree of 4,000 rows.
  * Where it stands: beside `regression.ts`, for comparison with the linear expectation.
  */
-import { TunebookError } from '../types';
+import { requireList, TunebookError } from '../types';
 import { quantile, sortedFinite } from './statistics';
 
 export interface BoostingOptions {
@@ -46,6 +46,8 @@ export function fitBoosted(
   y: ArrayLike<number>,
   options: BoostingOptions = {},
 ): BoostedModel {
+  requireList(rows, { where: 'fitBoosted', what: 'rows of numbers' });
+  requireList(y, { where: 'fitBoosted', what: 'a number of each row' });
   const { trees = 80, depth = 4, learningRate = 0.1, minLeafRows = 20 } = options;
   if (rows.length === 0 || rows.length !== y.length) {
     throw new TunebookError(

@@ -5,7 +5,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
-import { messageOf, TunebookError } from '../types';
+import { messageOf, requireList, requireObject, requireText, TunebookError } from '../types';
 import { labelAsPublished } from './as-published';
 import type { FeedbackRecord, PublishedFigures } from './as-published';
 import { checkRaces } from './check';
@@ -71,6 +71,7 @@ export interface BuildResult {
  * @throws TunebookError where an option, the table or the mapping is wrong, or the output cannot be written
  */
 export async function buildDataset(options: BuildOptions): Promise<BuildResult> {
+  requireObject(options, { where: 'buildDataset', what: 'options { input, output }' });
   const parsed = buildOptionsSchema.safeParse(options);
   if (!parsed.success) {
     const wrong = parsed.error.issues.map(
@@ -145,6 +146,8 @@ function ownOptions(own: DatasetMapping, answers: 'rich' | 'plain'): CorrectedOp
  * @throws TunebookError where that fails; nothing is left behind
  */
 export function writeJsonLines(file: string, records: readonly FeedbackRecord[]): number {
+  requireText(file, { where: 'writeJsonLines', what: 'the path of a file' });
+  requireList(records, { where: 'writeJsonLines', what: 'a list of records' });
   const temporary = path.join(path.dirname(file), `.${path.basename(file)}.${process.pid}.tmp`);
   try {
     const handle = fs.openSync(temporary, 'w');

@@ -2,8 +2,10 @@
  * Looks at the values of a result table: sums, zeros, impossible times, genders, age groups, duplicates.
  * Where it stands: between reading and labelling. What happens to a bad row is the person's choice (`problems.ts`).
  */
+import { requireObject } from '../types';
 import { RACE_ORDER, SUMS, TIME_COLUMNS, ageRange, columnOf } from './columns';
 import type { RaceTable } from './columns';
+import { requireRaces } from './label-table';
 import type { ProblemLog } from './problems';
 import { median } from './statistics';
 
@@ -26,6 +28,11 @@ const TOLERANCE_S = 1;
  * @throws TunebookError where the handling of a found problem is 'stop'
  */
 export function checkRaces(table: RaceTable, log: ProblemLog): RaceTable {
+  requireRaces(table, 'checkRaces');
+  requireObject(log, {
+    ...{ where: 'checkRaces', what: 'a log of problems', fields: ['report'] },
+    remedy: "Pass readRaces('races.csv').log.",
+  });
   const seconds = Object.fromEntries(TIME_COLUMNS.map((name) => [name, columnOf(table, name).slice()]));
   const copy = { ...table, seconds, gender: [...table.gender], ageGroup: [...table.ageGroup] };
   const medians = new Map<string, number>();

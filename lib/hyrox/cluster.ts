@@ -6,7 +6,7 @@
  */
 import { createRequire } from 'node:module';
 import type * as MlKmeans from 'ml-kmeans';
-import { TunebookError } from '../types';
+import { requireList, requireObject, TunebookError } from '../types';
 import { legacyRandom } from './numpy-random';
 import { seededRandom } from './random';
 
@@ -32,6 +32,8 @@ export interface ClusterOptions {
 
 /** K-means with k-means++ starts; groups are numbered by the first feature of their centroid, so that ids are stable. */
 export function cluster(rows: readonly number[][], options: ClusterOptions): Clustering {
+  requireList(rows, { where: 'cluster', what: 'rows of numbers' });
+  requireObject(options, { where: 'cluster', what: 'options with a seed' });
   const { k, seed, starts = 3, maxIterations = 100 } = options;
   checkCount(rows.length, k);
   let best: Clustering | undefined;
@@ -218,6 +220,8 @@ export function chooseGroups(
   rows: readonly number[][],
   options: { from?: number; to?: number; seed: number; sample?: number },
 ): GroupChoice {
+  requireList(rows, { where: 'chooseGroups', what: 'rows of numbers' });
+  requireObject(options, { where: 'chooseGroups', what: 'options with a seed' });
   const { from = 2, to = 9, seed, sample = 4000 } = options;
   const chosenRows = sampleRows(rows, sample, seed);
   const candidates: GroupCount[] = [];
@@ -242,6 +246,8 @@ function sampleRows(rows: readonly number[][], size: number, seed: number): read
 
 /** The k whose point lies farthest below the line between the first and the last. */
 export function elbowOf(curve: readonly { k: number; inertia: number }[]): number {
+  requireList(curve, { where: 'elbowOf', what: 'a list of { k, inertia }' });
+  if (curve.length === 0) throw new TunebookError('elbowOf: expected at least one { k, inertia }, got none.');
   const first = curve[0];
   const last = curve[curve.length - 1];
   const below = ({ k, inertia }: { k: number; inertia: number }): number => {
@@ -258,6 +264,8 @@ export function silhouette(
   seed: number,
   limit = 800,
 ): number {
+  requireList(rows, { where: 'silhouette', what: 'rows of numbers' });
+  requireList(clusters, { where: 'silhouette', what: 'the group of each row' });
   const random = seededRandom(seed);
   const all = random.shuffle(rows.map((_, i) => i)).slice(0, limit);
   let sum = 0;

@@ -2,6 +2,7 @@
  * The columns of a HYROX result file, and the table that every later step works on.
  * Where it stands: the vocabulary of `lib/dataset/hyrox`; nothing here reads or computes.
  */
+import { requireObject, requireString } from '../types';
 
 /** The eight stations in race order, as the result files name them. */
 export const STATIONS = [
@@ -74,6 +75,7 @@ export interface RaceTable {
  * Lower and upper age of a group such as '25-29', in years; undefined where it is no such group.
  */
 export function ageRange(group: string): readonly [number, number] | undefined {
+  requireString(group, { where: 'ageRange', what: 'an age group, a text' });
   const match = /^\s*(\d{1,3})\s*-\s*(\d{1,3})\s*$/.exec(group);
   if (!match) return undefined;
   const low = Number(match[1]);
@@ -83,6 +85,7 @@ export function ageRange(group: string): readonly [number, number] | undefined {
 
 /** The seconds of one column, or an error that names it. */
 export function columnOf(table: RaceTable, name: string): Float64Array {
+  requireObject(table, { where: 'columnOf', what: 'a table of races', fields: ['seconds'] });
   const column = table.seconds[name];
   if (column === undefined) throw new Error(`internal: no time column ${name} in the race table`);
   return column;

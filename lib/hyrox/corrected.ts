@@ -4,7 +4,7 @@
  * segment, nor the athlete. Verdicts come from the spread of the residuals, and the context holds what the answer needs.
  * Where it stands: the label maker that the notebooks use; `as-published.ts` is the other one.
  */
-import { TunebookError } from '../types';
+import { requireList, requireObject, TunebookError } from '../types';
 import { scoreOf, slowSegments, verdictOf, writeAnswer, writeContext, readContext } from './answers';
 import type { SegmentFact, Verdict } from './answers';
 import type { FeedbackRecord } from './as-published';
@@ -12,6 +12,7 @@ import { assignClusters, chooseGroups, cluster } from './cluster';
 import type { Clustering, GroupChoice } from './cluster';
 import { expectTotals } from './expect';
 import type { ExpectOptions } from './expect';
+import { requireLabels } from './label-table';
 import type { LabelTable } from './label-table';
 import { peerScores } from './peers';
 import type { PeerScores } from './peers';
@@ -71,6 +72,8 @@ const CLUSTER_ROWS = 20000;
 
 /** Labels every row of a table that has been checked. */
 export function labelCorrected(table: LabelTable, options: CorrectedOptions = {}): CorrectedResult {
+  requireLabels(table, 'labelCorrected');
+  requireObject(options, { where: 'labelCorrected', what: 'options' });
   const { seed = 42, answers = 'rich', weakAbove = 0.5, usualShare = 0.6, input = INPUT } = options;
   const templates = options.templates ?? (answers === 'rich' ? RICH_TEMPLATES : PLAIN_TEMPLATES);
   checkFinite(table);
@@ -179,6 +182,8 @@ function contextKey(context: string, mark: number): string {
  * @param keys what the context says about the answer, per row; for the published labels verdict and cluster
  */
 export function determinedShare(keys: readonly string[], answers: readonly string[]): number {
+  requireList(keys, { where: 'determinedShare', what: 'a list of keys' });
+  requireList(answers, { where: 'determinedShare', what: 'a list of answers' });
   const counts = new Map<string, Map<string, number>>();
   keys.forEach((key, i) => {
     const own = counts.get(key) ?? new Map<string, number>();

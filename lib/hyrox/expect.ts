@@ -8,8 +8,9 @@
  * says no more than who is fast.
  * Where it stands: before the corrected verdicts. The published model had all parts of the sum as its features.
  */
-import { TunebookError } from '../types';
+import { requireObject, TunebookError } from '../types';
 import { fitBoosted } from './boosting';
+import { requireLabels } from './label-table';
 import type { LabelTable } from './label-table';
 import { peerScores } from './peers';
 import { fitQuality } from './regression';
@@ -36,6 +37,8 @@ export interface ExpectOptions {
 
 /** Expected totals. */
 export function expectTotals(table: LabelTable, options: ExpectOptions = {}): Expectation {
+  requireLabels(table, 'expectTotals');
+  requireObject(options, { where: 'expectTotals', what: 'options' });
   const { model = 'linear', seed = 42 } = options;
   const { folds = Math.max(2, Math.min(5, Math.floor(table.size / 10))) } = options;
   if (table.size < 10 * folds) {

@@ -2,6 +2,7 @@
  * What the corrected label maker works on: any table of athletes (or of anything) with parts, a total and peers.
  * Where it stands: between a result table, or a mapped table of one's own, and `corrected.ts`.
  */
+import { requireObject } from '../types';
 import { SEGMENTS, columnOf } from './columns';
 import type { RaceTable } from './columns';
 
@@ -20,8 +21,25 @@ export interface LabelTable {
   readonly unit: string;
 }
 
+/** @throws {TunebookError} Where a table of races is none. */
+export function requireRaces(table: unknown, where: string): void {
+  requireObject(table, {
+    ...{ where, what: 'a table of races', fields: ['size', 'seconds', 'ageGroup'] },
+    remedy: "Pass readRaces('races.csv').table.",
+  });
+}
+
+/** @throws {TunebookError} Where a table to label is none. */
+export function requireLabels(table: unknown, where: string): void {
+  requireObject(table, {
+    ...{ where, what: 'a table to label', fields: ['size', 'groups', 'segments', 'target'] },
+    remedy: 'Pass raceLabels(checkRaces(table, log)).',
+  });
+}
+
 /** A race result table as the label maker wants it: gender as in the published contexts, male 0, female 1. */
 export function raceLabels(table: RaceTable): LabelTable {
+  requireRaces(table, 'raceLabels');
   return {
     size: table.size,
     groups: { gender: table.gender.map((gender) => (gender === 'female' ? '1' : '0')), age: table.ageGroup },

@@ -2,7 +2,7 @@
  * Any table through a mapping: to a `LabelTable`, with the same reports and choices as a result file.
  * Where it stands: beside `read.ts` and `check.ts`, for tables that are not HYROX results.
  */
-import { TunebookError } from '../types';
+import { requireObject, requireText, TunebookError } from '../types';
 import { openTable, readBytes } from './csv-text';
 import type { LabelTable } from './label-table';
 import type { DatasetMapping } from './mapping';
@@ -24,6 +24,12 @@ export function readMappedTable(
   mapping: DatasetMapping,
   options: ProblemOptions & { delimiter?: string } = {},
 ): { table: LabelTable; report: ReadReport } {
+  requireText(file, { where: 'readMappedTable', what: 'the path of a table' });
+  requireObject(mapping, {
+    where: 'readMappedTable',
+    what: 'a mapping',
+    remedy: 'Pass what readMapping gave.',
+  });
   const log = new ProblemLog(file, options);
   const opened = openTable(readBytes(file), {
     file,

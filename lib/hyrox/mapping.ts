@@ -5,7 +5,7 @@
 import fs from 'node:fs';
 import { z } from 'zod';
 import { parseJson } from '../files';
-import { messageOf, TunebookError } from '../types';
+import { messageOf, requireText, TunebookError } from '../types';
 import type { AnswerTemplates } from './templates';
 
 const columnName = z.string().min(1);
@@ -72,6 +72,7 @@ const schema: z.ZodType<DatasetMapping> = z.strictObject({
  * @throws TunebookError that names every wrong field
  */
 export function readMapping(file: string): DatasetMapping {
+  requireText(file, { where: 'readMapping', what: 'the path of a mapping file' });
   let value: unknown;
   try {
     value = parseJson(fs.readFileSync(file, 'utf8'), { where: file, expected: 'a mapping file in JSON' });

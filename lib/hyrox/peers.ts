@@ -2,6 +2,8 @@
  * Athletes against their peers: mean, spread and standard score of each segment within the groups.
  * Where it stands: after checking; the corrected lists come from these scores.
  */
+import { requireObject } from '../types';
+import { requireLabels } from './label-table';
 import type { LabelTable } from './label-table';
 import { moments } from './statistics';
 
@@ -28,6 +30,8 @@ export interface PeerOptions {
 
 /** Scores within all groups together ('gender' and 'age'). */
 export function peerScores(table: LabelTable, options: PeerOptions = {}): PeerScores {
+  requireLabels(table, 'peerScores');
+  requireObject(options, { where: 'peerScores', what: 'options' });
   const { minPeers = MIN_PEERS, seen } = options;
   const columns = Object.values(table.groups);
   const keyOf = (i: number, depth: number): string =>

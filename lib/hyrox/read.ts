@@ -2,7 +2,7 @@
  * Result files to a `RaceTable`: delimiter, encoding, header, times; nothing is dropped silently.
  * Where it stands: the first step of `lib/dataset/hyrox`; `check.ts` looks at the values next.
  */
-import { TunebookError } from '../types';
+import { requireList, requireObject, requireText, TunebookError } from '../types';
 import { FILE_COLUMNS, SUMS, TIME_COLUMNS } from './columns';
 import type { RaceTable } from './columns';
 import { openTable, readBytes } from './csv-text';
@@ -47,11 +47,15 @@ export interface ReadRaces {
  * @throws TunebookError where the file is empty, no result file, or a problem's handling is 'stop'
  */
 export function readRaces(file: string, options: ReadOptions = {}): ReadRaces {
+  requireText(file, { where: 'readRaces', what: 'the path of a result table' });
+  requireObject(options, { where: 'readRaces', what: 'options' });
   return parseRaces(readBytes(file), { ...options, file });
 }
 
 /** `readRaces` on bytes that are already in memory. */
 export function parseRaces(bytes: Uint8Array, options: ReadOptions & { file: string }): ReadRaces {
+  requireList(bytes, { where: 'parseRaces', what: 'the bytes of a result table' });
+  requireObject(options, { where: 'parseRaces', what: 'options { file }' });
   const { file } = options;
   const log = new ProblemLog(file, options);
   const opened = openTable(bytes, {

@@ -3,7 +3,7 @@
  * Where it stands: the expected finish time of both label makers. X is [rows][features].
  */
 import MultivariateLinearRegression from 'ml-regression-multivariate-linear';
-import { TunebookError } from '../types';
+import { requireList, TunebookError } from '../types';
 
 /** How well predictions fit. */
 export interface FitQuality {
@@ -24,6 +24,8 @@ export interface LinearModel {
 
 /** Least squares with intercept. */
 export function fitLinear(rows: readonly number[][], y: ArrayLike<number>): LinearModel {
+  requireList(rows, { where: 'fitLinear', what: 'rows of numbers' });
+  requireList(y, { where: 'fitLinear', what: 'a number of each row' });
   if (rows.length === 0 || rows.length <= rows[0].length) {
     throw new TunebookError(
       `fitLinear: expected more rows than features, got ${rows.length} rows. Give more athletes.`,
@@ -50,6 +52,8 @@ export function fitLinear(rows: readonly number[][], y: ArrayLike<number>): Line
 
 /** Error of predictions. */
 export function fitQuality(y: ArrayLike<number>, predicted: ArrayLike<number>): FitQuality {
+  requireList(y, { where: 'fitQuality', what: 'the true numbers' });
+  requireList(predicted, { where: 'fitQuality', what: 'the predicted numbers' });
   let mean = 0;
   for (let i = 0; i < y.length; i++) mean += y[i] / y.length;
   let residual = 0;

@@ -2,6 +2,7 @@
  * The few statistics that the analysis needs: moments, quantiles, ranks, correlations.
  * Where it stands: under features, calibration and the sample generator.
  */
+import { requireList } from '../types';
 
 /** Mean, standard deviation (population) and skewness of the finite values. */
 export interface Moments {
@@ -13,6 +14,7 @@ export interface Moments {
 
 /** Moments of the finite values; zeros where there are none. */
 export function moments(values: ArrayLike<number>): Moments {
+  requireList(values, { where: 'moments', what: 'numbers' });
   let count = 0;
   let sum = 0;
   for (let i = 0; i < values.length; i++) {
@@ -42,6 +44,7 @@ export function moments(values: ArrayLike<number>): Moments {
  * @param q in [0, 1]
  */
 export function quantile(sorted: ArrayLike<number>, q: number): number {
+  requireList(sorted, { where: 'quantile', what: 'numbers' });
   const at = q * (sorted.length - 1);
   const low = Math.floor(at);
   const high = Math.ceil(at);
@@ -61,6 +64,8 @@ export function median(values: ArrayLike<number>): number {
 
 /** Pearson correlation of two equally long arrays without gaps. */
 export function pearson(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  requireList(a, { where: 'pearson', what: 'numbers' });
+  requireList(b, { where: 'pearson', what: 'numbers' });
   const ma = moments(a);
   const mb = moments(b);
   let sum = 0;
@@ -83,6 +88,7 @@ export function ranks(values: ArrayLike<number>): Float64Array {
 
 /** Spearman correlations of every pair of columns: [columns][columns]. */
 export function spearmanMatrix(columns: readonly ArrayLike<number>[]): number[][] {
+  requireList(columns, { where: 'spearmanMatrix', what: 'columns of numbers' });
   const ranked = columns.map(ranks);
   return ranked.map((a, i) => ranked.map((b, j) => (i === j ? 1 : pearson(a, b))));
 }

@@ -2,6 +2,7 @@
  * Times as result files write them: h:mm:ss, m:ss, with or without a fraction.
  * Where it stands: the smallest part of parsing.
  */
+import { kindOf, TunebookError } from '../types';
 
 /** How a time was written. */
 export type TimeFormat = 'h:mm:ss' | 'm:ss' | 'seconds';
@@ -22,6 +23,7 @@ const PLAIN = /^\d{1,6}(?:[.,]\d{1,3})?$/;
  * @example parseTime('0:56:47')?.seconds === 3407
  */
 export function parseTime(text: string): ParsedTime | undefined {
+  if (typeof text !== 'string') throw new TunebookError(`parseTime: expected a text, got ${kindOf(text)}.`);
   const trimmed = text.trim();
   // Fast path: the h:mm:ss of the published file.
   if (trimmed.length === 7 && trimmed.charCodeAt(1) === 58 && trimmed.charCodeAt(4) === 58) {

@@ -3,12 +3,15 @@
  */
 import type { DataCollator } from '../dataset';
 import type { CausalLM } from '../pretrained';
+import { requireFunction, requireList, requireObject } from '../types';
 import type { EncodedExample } from '../types';
 import type { TrainingArguments, TrainingValues } from './arguments/arguments';
 import { needsBest } from './state/best-model';
 import { evaluationSets } from './state/evaluate';
 import type { EvaluationData } from './state/evaluate';
 import type { TrainerCallback } from './state/state';
+
+const EXAMPLES = 'Pass encodeRecords(records, { tokenizer }).examples.';
 
 export interface TrainerOptions {
   model: CausalLM;
@@ -25,6 +28,28 @@ export interface TrainerOptions {
   generate?: (model: CausalLM) => Promise<string>;
   /** Default: progress on the terminal. */
   callbacks?: readonly TrainerCallback[];
+}
+
+/** @throws {TunebookError} That names the first part that is missing or of another kind, and where to get it. */
+export function requireParts(options: TrainerOptions): void {
+  const where = 'Trainer';
+  requireObject(options, { where, what: 'options { model, args, trainDataset }' });
+  requireObject(options.model, {
+    ...{ where, what: 'a model', fields: ['architecture', 'trainableParameters'] },
+    remedy: "Pass { model: await AutoModelForCausalLM.fromPretrained('gpt2') }.",
+  });
+  requireObject(options.args, {
+    ...{ where, what: 'training arguments in args', fields: ['values'] },
+    remedy: "Pass { args: new TrainingArguments({ outputDir: 'outputs/run' }) }.",
+  });
+  requireList(options.trainDataset, {
+    ...{ where, what: 'a list of examples in trainDataset', remedy: EXAMPLES },
+  });
+  for (const { prefix, examples } of evaluationSets(options.evalDataset))
+    requireList(examples, { where, what: `a list of examples in evalDataset (${prefix})`, remedy: EXAMPLES });
+  for (const name of ['dataCollator', 'generate'] as const)
+    if (options[name] !== undefined) requireFunction(options[name], { where, what: `a function in ${name}` });
+  if (options.callbacks !== undefined) requireList(options.callbacks, { where, what: 'a list of callbacks' });
 }
 
 /** What keeps a trainer from being made, one sentence each. */

@@ -38,7 +38,7 @@ import type { TrainOutput } from './run-output';
 import { initialState, stateToJson } from './state/state';
 import type { LogEntry, Progress, TrainerControl, TrainerState } from './state/state';
 import { StepClock } from './step/step-clock';
-import { missing } from './trainer-options';
+import { missing, requireParts } from './trainer-options';
 import type { TrainerOptions } from './trainer-options';
 import { trainingRows } from './step/training-rows';
 import type { TrainingRows } from './step/training-rows';
@@ -82,6 +82,7 @@ export class Trainer {
 
   /** @throws TunebookError that lists what is missing: examples, evaluation data, a metric's name */
   constructor(options: TrainerOptions) {
+    requireParts(options);
     const { model, args, trainDataset, evalDataset } = options;
     const problems = missing(args.values, trainDataset, evalDataset);
     if (problems.length > 0) throw new TunebookError(`Trainer: ${problems.join('\n')}`);

@@ -4,7 +4,7 @@
  */
 import { basename, extname } from 'node:path';
 import { z } from 'zod';
-import { TunebookError } from '../../types';
+import { requireText, TunebookError } from '../../types';
 import { openDataFile } from './data-file';
 import type { DataFile } from './data-file';
 import { readCsv } from './read-csv';
@@ -53,6 +53,7 @@ const optionsSchema = z.strictObject({
  * const { records, report } = await loadRecords('races.jsonl', { fieldMapping: { response: 'answer' } });
  */
 export async function loadRecords(path: string, options: LoadOptions = {}): Promise<LoadedRecords> {
+  requireText(path, { where: 'loadRecords', what: 'the path of a data file' });
   const parsed = optionsSchema.safeParse(options);
   if (!parsed.success) throw new TunebookError(`loadRecords: ${z.prettifyError(parsed.error)}`);
   const { fieldMapping, strict, limit = Number.POSITIVE_INFINITY } = parsed.data;

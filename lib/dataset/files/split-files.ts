@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { messageOf, TunebookError } from '../../types';
+import { messageOf, requireList, requireObject, requireText, TunebookError } from '../../types';
 import { parseJson, writeFileAtomic } from '../../files';
 import { loadRecords } from './records';
 import { SPLIT_DEFAULTS } from '../splits';
@@ -39,6 +39,11 @@ export async function saveSplits(
   splits: Splits,
   options: SplitOptions & { source?: string } = {},
 ): Promise<SplitManifest> {
+  requireText(folder, { where: 'saveSplits', what: 'the path of a folder' });
+  requireObject(splits, { where: 'saveSplits', what: 'splits', remedy: 'Pass what splitRecords gave.' });
+  for (const part of ['train', 'validation', 'test'] as const)
+    requireList(splits[part], { where: `saveSplits, ${part}`, what: 'a list of records' });
+  requireObject(options, { where: 'saveSplits', what: 'options { ratios, seed, source }' });
   const manifest: SplitManifest = {
     version: 1,
     seed: options.seed ?? SPLIT_DEFAULTS.seed,
@@ -60,6 +65,7 @@ export async function saveSplits(
  * @throws TunebookError where a file is missing, or is not the one that was saved.
  */
 export async function loadSplits(folder: string): Promise<{ splits: Splits; manifest: SplitManifest }> {
+  requireText(folder, { where: 'loadSplits', what: 'the folder that saveSplits wrote' });
   const manifest = await readManifest(join(folder, MANIFEST));
   const { train, validation, test } = manifest.files;
   const splits = {

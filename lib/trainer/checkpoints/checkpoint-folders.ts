@@ -1,6 +1,7 @@
 /**
  * A run's checkpoint folders: which there are, which are whole, which may go. `checkpoints` fills and reads them.
  */
+import { requireText } from '../../types';
 import { createHash } from 'node:crypto';
 import { createReadStream, promises as fs } from 'node:fs';
 import path from 'node:path';
@@ -18,6 +19,7 @@ export function draftOf(folder: string): string {
 
 /** Checkpoint folders of a run, oldest first. */
 export async function listCheckpoints(outputDir: string): Promise<{ folder: string; step: number }[]> {
+  requireText(outputDir, { where: 'listCheckpoints', what: 'the path of a folder' });
   const names = await fs.readdir(outputDir).catch(() => [] as string[]);
   return names
     .map((name) => ({
@@ -43,6 +45,7 @@ export async function setAsideCheckpoints(outputDir: string, afterStep = -1): Pr
 
 /** What is wrong with a checkpoint, or nothing. */
 export async function checkpointFault(folder: string): Promise<string | undefined> {
+  requireText(folder, { where: 'checkpointFault', what: 'the path of a folder' });
   let sums: Record<string, unknown>;
   try {
     sums = JSON.parse(await fs.readFile(path.join(folder, MANIFEST), 'utf8')) as Record<string, unknown>;
@@ -62,6 +65,7 @@ export async function newestWhole(
   outputDir: string,
   warn: (message: string) => void,
 ): Promise<string | undefined> {
+  requireText(outputDir, { where: 'newestWhole', what: 'the path of a folder' });
   for (const { folder } of (await listCheckpoints(outputDir)).reverse()) {
     const fault = await checkpointFault(folder);
     if (fault === undefined) return folder;

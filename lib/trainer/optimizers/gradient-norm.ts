@@ -1,6 +1,7 @@
 /**
  * The global norm of all gradients, for clipping and for the log (Pascanu et al. 2013).
  */
+import { requireObject } from '../../types';
 import { signatureOf, tf } from '../../engine';
 import type { Engine, TensorFunction } from '../../engine';
 
@@ -12,6 +13,8 @@ const sumOfSquares: TensorFunction = ({ x }) => ({ sum: tf.sum(tf.square(x)) });
 
 /** @returns the Euclidean norm; partial sums are added in double precision */
 export async function gradientNorm(engine: Engine, gradients: Gradients): Promise<number> {
+  requireObject(engine, { where: 'gradientNorm', what: 'an engine' });
+  requireObject(gradients, { where: 'gradientNorm', what: 'gradients', fields: ['flat'] });
   if (engine.device !== undefined) return deviceNorm(engine, gradients);
   let total = 0;
   for (const data of chunks(gradients.flat)) {

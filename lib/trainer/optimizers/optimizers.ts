@@ -1,6 +1,7 @@
 /**
  * The optimizers, by the names of Hugging Face's `optim` argument.
  */
+import { requireObject } from '../../types';
 import { tf } from '../../engine';
 import { createAdafactor } from './adafactor';
 import type { AdafactorOptions } from './adafactor';
@@ -28,6 +29,10 @@ export interface OptimizerOptions extends OptimizerSetup {
 }
 
 export function createOptimizer(options: OptimizerOptions): Optimizer {
+  requireObject(options, {
+    ...{ where: 'createOptimizer', what: 'options { name, engine, parameters, gradients }' },
+    fields: ['name', 'parameters'],
+  });
   switch (options.name) {
     case 'adamw':
       return createFlatOptimizer(adamW(options), options);
@@ -56,6 +61,7 @@ function onHost(optimizer: Optimizer, { engine, parameters }: OptimizerSetup): O
 
 /** Bytes that an optimizer keeps from step to step, all parameters together. */
 export function optimizerStateBytes(optimizer: Optimizer): number {
+  requireObject(optimizer, { where: 'optimizerStateBytes', what: 'an optimizer', fields: ['state'] });
   return [...optimizer.state.values()].reduce((total, { byteLength }) => total + byteLength, 0);
 }
 

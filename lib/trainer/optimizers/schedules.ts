@@ -1,6 +1,7 @@
 /**
  * Learning-rate schedules, by the names and formulas of transformers' get_scheduler.
  */
+import { requireObject } from '../../types';
 
 export type ScheduleName =
   | 'constant'
@@ -54,6 +55,10 @@ export interface ScheduleOptions extends ScheduleSettings {
 
 /** The rate of optimizer step `step` = 0, 1, ... */
 export function learningRateAt(options: ScheduleOptions, step: number): number {
+  requireObject(options, {
+    ...{ where: 'learningRateAt', what: 'options { name, learningRate, warmupSteps, totalSteps }' },
+    fields: ['name', 'learningRate'],
+  });
   const { name, learningRate, warmupSteps, totalSteps } = options;
   if (name === 'constant') return learningRate;
   if (step < warmupSteps) return learningRate * (step / Math.max(1, warmupSteps));

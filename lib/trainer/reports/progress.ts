@@ -1,6 +1,7 @@
 /**
  * Progress of a run as text: one line that is written over on a terminal, a line per log entry elsewhere.
  */
+import { requireObject } from '../../types';
 import { clockTime } from '../../display';
 import { preflightText } from '../state/preflight-report';
 import type { Progress, TrainerCallback } from '../state/state';
@@ -11,6 +12,8 @@ export function progressText(
   progress: Progress,
   loss?: number,
 ): string {
+  requireObject(state, { where: 'progressText', what: 'a state { globalStep, maxSteps }' });
+  requireObject(progress, { where: 'progressText', what: 'progress', fields: ['elapsedMs'] });
   const parts = [`step ${state.globalStep}/${state.maxSteps}`];
   if (loss !== undefined) parts.push(`loss ${loss.toFixed(4)}`);
   if (progress.tokensPerSecond !== undefined) parts.push(`${Math.round(progress.tokensPerSecond)} tokens/s`);

@@ -4,19 +4,29 @@
 import type { DataCollator } from '../../dataset';
 import { batchLoss, countLabels } from '../../models';
 import type { CausalLM } from '../../pretrained';
-import { TunebookError } from '../../types';
+import { requireList, requireObject, TunebookError } from '../../types';
 import type { EncodedExample } from '../../types';
 
 /** One evaluation set, or several by name. */
 export type EvaluationData = readonly EncodedExample[] | Readonly<Record<string, readonly EncodedExample[]>>;
+
+const EXAMPLES = 'Pass encodeRecords(records, { tokenizer }).examples.';
 
 /** The sets with the prefix of their metrics: 'eval', or 'eval_<name>'. */
 export function evaluationSets(
   data: EvaluationData | undefined,
 ): { prefix: string; examples: readonly EncodedExample[] }[] {
   if (data === undefined) return [];
+  requireData(data);
   if (isExamples(data)) return [{ prefix: 'eval', examples: data }];
   return Object.entries(data).map(([name, examples]) => ({ prefix: `eval_${name}`, examples }));
+}
+
+/** @throws {TunebookError} Where the data are neither a list nor lists by name. */
+function requireData(data: unknown): void {
+  if (Array.isArray(data)) return;
+  const what = 'a list of examples, or several by name';
+  requireObject(data, { where: 'evaluation data', what, remedy: EXAMPLES });
 }
 
 function isExamples(data: EvaluationData): data is readonly EncodedExample[] {
@@ -36,6 +46,11 @@ export interface EvaluationRequest {
 /** @returns <prefix>_loss (nats per labelled token), _perplexity, _runtime (s), _samples_per_second */
 export async function evaluateLoss(request: EvaluationRequest): Promise<Record<string, number>> {
   const { model, dataset, prefix, collate, batchSize } = request;
+  requireList(dataset, {
+    where: prefix === 'test' ? 'predict' : 'evaluate',
+    what: 'a list of examples',
+    remedy: EXAMPLES,
+  });
   if (dataset.length === 0) throw new TunebookError('evaluate: expected examples, got none.');
   const started = performance.now();
   // Like lengths together: the mean over tokens does not depend on the order, the time does.

@@ -1,6 +1,7 @@
 /**
  * What a preflight found out, and its table.
  */
+import { requireObject } from '../../types';
 import type { TrainingValues } from '../arguments/arguments';
 import { clockTime } from '../../display';
 
@@ -38,6 +39,10 @@ export interface PreflightReport {
 
 /** Rows of the table: what, and how much. */
 export function preflightRows(report: PreflightReport): [name: string, value: string][] {
+  requireObject(report, {
+    ...{ where: 'preflightRows', what: 'a report', remedy: 'Pass what trainer.preflight() gave.' },
+    fields: ['steps', 'timeMs'],
+  });
   const { timeMs, longestBatch } = report;
   const rows: [string, string][] = [
     ['steps', `${report.steps} of ${(report.stepMs / 1000).toFixed(2)} s`],
