@@ -1,24 +1,58 @@
 /**
- * tunebook's only public door: everything that notebooks and programs import.
+ * tunebook's public door: what notebooks and programs use. More of each room, for those who build on it, is behind
+ * its own door: `tunebook/engine`, `tunebook/models`, `tunebook/dataset`, ...
  */
-export * from './types';
-export * from './engine';
-export * from './models';
-export * from './quantization';
-export { openCheckpoint, openSafetensors, writeCheckpoint, writeSafetensors } from './checkpoint';
+export { TunebookError } from './types';
+
+export { createEngine, tf } from './engine';
+export type { Engine, EngineOptions, Tensor } from './engine';
+
+export { AutoTokenizer, checkTokenizerFits } from './tokenizer';
+export type { ChatMessage, PretrainedTokenizer } from './tokenizer';
+
+export {
+  architectureOf,
+  countParameters,
+  devicePlanTable,
+  LoraConfig,
+  peakMemoryBytes,
+  planDevices,
+  registerFamily,
+  trainableSummary,
+} from './models';
+export type { Architecture, DevicePlan, Family, LoraOptions, MaxMemory } from './models';
+export {
+  AutoModelForCausalLM,
+  CausalLM,
+  generateAnswers,
+  generateInFreshProcess,
+  getPeftModel,
+  loadAdapter,
+  mergeAndUnload,
+  PeftModel,
+  saveAdapter,
+  savePretrained,
+} from './pretrained';
 export type {
-  Checkpoint,
-  SafetensorsFile,
-  TensorSource,
-  WriteCheckpointOptions,
-  WriteSafetensorsOptions,
-} from './checkpoint';
+  FromPretrainedOptions,
+  GenerateAnswersOptions,
+  GeneratedAnswers,
+  PeftModelOptions,
+  SavePretrainedOptions,
+} from './pretrained';
+export { openCheckpoint, openSafetensors, writeCheckpoint, writeSafetensors } from './checkpoint';
 export { resolveModelFolder } from './hub';
-export type { DownloadProgress, HubOptions } from './hub';
-export * from './tokenizer';
+export {
+  BitsAndBytesConfig,
+  dequantize,
+  quantizationError,
+  quantize,
+  quantizedSizeBytes,
+} from './quantization';
+export type { BitsAndBytesOptions, QuantizedTensor, QuantizeOptions } from './quantization';
+
 export {
   batchOrder,
-  bucketLengths,
   chatTemplate,
   createDataCollator,
   createRandom,
@@ -44,8 +78,66 @@ export type {
   Splits,
 } from './dataset';
 export * as hyrox from './hyrox';
-export * from './trainer';
-export * from './generation';
-export * from './eval';
-export * from './notebook';
-export * from './pretrained';
+
+export {
+  learningRateAt,
+  listCheckpoints,
+  OPTIMIZERS,
+  SCHEDULES,
+  Trainer,
+  TrainingArguments,
+} from './trainer';
+export type {
+  CallbackContext,
+  LogEntry,
+  OptimizerName,
+  PreflightReport,
+  Progress,
+  ScheduleName,
+  TrainerCallback,
+  TrainerOptions,
+  TrainerState,
+  TrainOptions,
+  TrainOutput,
+} from './trainer';
+
+export { generate, streamGenerate, textGenerator, textStreamer } from './generation';
+export type { GenerateOptions, GenerationResult, TextGeneratorOptions, TokenEvent } from './generation';
+
+export {
+  classifyVerdict,
+  evaluateGeneration,
+  exactMatch,
+  perplexity,
+  rougeL,
+  segmentF1,
+  supportedNumbers,
+  verdictAccuracy,
+  writeReport,
+} from './eval';
+export type { EvaluateGenerationOptions, GenerationEvaluation, GenerationSample, VerdictRule } from './eval';
+
+export {
+  barFigure,
+  clearOutput,
+  displayHandle,
+  histogramFigure,
+  isInNotebook,
+  lineFigure,
+  livePlot,
+  lossFigure,
+  plot,
+  progressBar,
+  projectPath,
+  runFolder,
+  runNotebook,
+  saveFigure,
+  show,
+  showDiff,
+  showHtml,
+  showMarkdown,
+  showSamples,
+  showTable,
+  trainingView,
+} from './notebook';
+export type { Figure, FigureSize, RunNotebookOptions, RunResult } from './notebook';

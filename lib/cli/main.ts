@@ -7,6 +7,7 @@ import { addCheckCommand } from './check';
 import { addDatasetCommands } from './dataset';
 import { addDoctorCommand } from './doctor';
 import { addGenerateCommand } from './generate';
+import { addInitCommand } from './init';
 import { addKernelCommands } from './kernel';
 import { addPublishCommand } from './publish';
 import { addRepairCommand } from './repair';
@@ -22,6 +23,7 @@ const program = new Command('tunebook')
   });
 
 for (const add of [
+  addInitCommand,
   addRunCommand,
   addSweepCommand,
   addPublishCommand,

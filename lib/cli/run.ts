@@ -18,6 +18,7 @@ import {
   runNotebook,
 } from '../notebook/run';
 import type { RunResult } from '../notebook/run';
+import { notebookPath } from '../notebook/places';
 import { TunebookError } from '../types';
 import { collect, count, limitsOf, readAssignments, seconds, WrongCallError } from './call';
 import type { LimitOptions } from './call';
@@ -223,6 +224,6 @@ export function addRunCommand(program: Command): void {
     .option('--summary <file>', 'write a summary as JSON')
     .option('-j, --jobs <count>', 'notebooks that run at a time', count)
     .action(async (notebooks: string[], options: RunCommandOptions) => {
-      process.exitCode = await runCommand(notebooks, options);
+      process.exitCode = await runCommand(notebooks.map(notebookPath), options);
     });
 }

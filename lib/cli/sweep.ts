@@ -2,6 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import type { Command } from 'commander';
+import { notebookPath } from '../notebook/places';
 import { formatDuration } from '../display';
 import { readGridFile } from '../notebook/parameters';
 import { gridValues, onStopSignals, sweepNotebook } from '../notebook/run';
@@ -75,6 +76,6 @@ export function addSweepCommand(program: Command): void {
     .option('--cwd <folder>', "folder that the code runs in (default: the notebook's)")
     .option('--resume', 'keep the runs that went well, go on with the others')
     .action(async (notebook: string, options: SweepCommandOptions) => {
-      process.exitCode = await sweepCommand(notebook, options);
+      process.exitCode = await sweepCommand(notebookPath(notebook), options);
     });
 }

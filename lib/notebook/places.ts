@@ -13,8 +13,23 @@ export function projectPath(file: string): string {
   return path.isAbsolute(file) || fs.existsSync(here) ? here : path.join(PACKAGE_ROOT, file);
 }
 
+/** A notebook as it was named if it exists from here, else the one of that name that comes with the package. */
+export function notebookPath(file: string): string {
+  const shipped = path.join(PACKAGE_ROOT, file);
+  const isShipped = !path.isAbsolute(file) && !fs.existsSync(file) && fs.existsSync(shipped);
+  return isShipped ? shipped : file;
+}
+
+/** The checkout, or where the package is installed the project that a notebook belongs to: results go below it. */
+function projectFolder(): string {
+  if (!PACKAGE_ROOT.split(path.sep).includes('node_modules')) return PACKAGE_ROOT;
+  for (let at = process.cwd(); path.dirname(at) !== at; at = path.dirname(at))
+    if (fs.existsSync(path.join(at, 'package.json'))) return at;
+  return process.cwd();
+}
+
 /**
- * The folder for a run's results, made if missing: what the runner chose, else outputs/`name`.
+ * The folder for a run's results, made if missing: what the runner chose, else outputs/`name` of the project.
  * @throws TunebookError for a name that leads out of outputs/
  */
 export function runFolder(name: string): string {
@@ -24,7 +39,7 @@ export function runFolder(name: string): string {
     name.split(/[\\/]/).some((part) => part === '..' || part === '.')
   )
     throw new TunebookError(`runFolder: expected a name below outputs/, got ${JSON.stringify(name)}`);
-  const folder = tunebookEnvironment().outputFolder ?? path.join(PACKAGE_ROOT, 'outputs', name);
+  const folder = tunebookEnvironment().outputFolder ?? path.join(projectFolder(), 'outputs', name);
   fs.mkdirSync(folder, { recursive: true });
   return path.resolve(folder);
 }

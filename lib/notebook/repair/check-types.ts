@@ -9,9 +9,9 @@ import { parseJson } from '../../files';
 import { blankFileWords, declaredNames } from '../typescript/cell-text';
 import { USING_ADVICE } from '../kernel/compiler-advice';
 import { loadTypescript } from '../typescript/load-typescript';
+import { dependencyFolder, OWN_TYPES } from '../typescript/own-types';
 import { cellSource, cellTags } from '../format/nbformat';
 import type { Notebook } from '../format/nbformat';
-import { PACKAGE_ROOT } from '../../environment';
 
 /** One finding; `cell` and `line` count from 1. */
 export interface TypeFinding {
@@ -89,8 +89,8 @@ export function checkCellTypes(notebook: Notebook, file: string): TypeFinding[] 
     resolveJsonModule: true,
     skipLibCheck: true,
     types: ['node'],
-    typeRoots: [path.join(PACKAGE_ROOT, 'node_modules', '@types')],
-    paths: { tunebook: [PACKAGE_ROOT], tslab: [path.join(PACKAGE_ROOT, 'node_modules', 'tslab')] }, // as in the kernel
+    typeRoots: [path.dirname(dependencyFolder('@types/node'))],
+    paths: { ...OWN_TYPES, tslab: [dependencyFolder('tslab')] }, // as in the kernel
   };
   const host = ts.createCompilerHost(options);
   const { getSourceFile, fileExists, readFile } = host;
@@ -155,7 +155,8 @@ function dependencyNames(folder: string): Set<string> {
   for (let at = folder; ; at = path.dirname(at)) {
     const file = path.join(at, 'package.json');
     if (fs.existsSync(file)) {
-      const { name, dependencies, devDependencies, optionalDependencies, peerDependencies } = readPackage(file);
+      const { name, dependencies, devDependencies, optionalDependencies, peerDependencies } =
+        readPackage(file);
       const named = { ...dependencies, ...devDependencies, ...optionalDependencies, ...peerDependencies };
       for (const known of [name, ...Object.keys(named)]) if (known) names.add(known);
       return names;

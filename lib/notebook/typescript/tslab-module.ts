@@ -2,11 +2,12 @@
  * Stock tslab, loaded with its faults mended. Nothing on disk changes, and every patch is installed here: TypeScript's
  * module is replaced while tslab loads it and put back at once; the search for modules is patched until `dispose`.
  */
+import fs from 'node:fs';
 import Module, { createRequire } from 'node:module';
 import path from 'node:path';
 import type * as TypeScript from '@tslab/typescript-for-tslab';
 import type { Converter, IsCompleteResult } from 'tslab/dist/converter';
-import { PACKAGE_ROOT } from '../../environment';
+import { OWN_TYPES } from './own-types';
 import { shareTimer } from './compiler-timers';
 import { lightProgram } from './light-program';
 import { mendShorthand } from './shorthand-properties';
@@ -53,22 +54,20 @@ function mendUnderscores(text: string | undefined): string | undefined {
   );
 }
 
-/** Lets `import 'tunebook'` be found where the notebook's folder has no such package. */
+/** Lets `import 'tunebook'` and its rooms be found where the notebook's folder has no such package. */
 function resolveOwnPackage(): { paths: Record<string, string[]>; undo: () => void } {
-  const fromHere = createRequire(path.join(process.cwd(), 'cell.js'));
-  try {
-    fromHere.resolve('tunebook');
+  const folders = createRequire(path.join(process.cwd(), 'cell.js')).resolve.paths('tunebook') ?? [];
+  if (folders.some((folder) => fs.existsSync(path.join(folder, 'tunebook', 'package.json'))))
     return { paths: {}, undo: () => undefined };
-  } catch {
-    const modules = Module as unknown as { _resolveFilename: (id: string, ...rest: unknown[]) => string };
-    const resolve = modules._resolveFilename;
-    modules._resolveFilename = (id, ...rest) =>
-      id === 'tunebook' ? require.resolve(PACKAGE_ROOT) : resolve(id, ...rest);
-    const undo = (): void => {
-      modules._resolveFilename = resolve;
-    };
-    return { paths: { tunebook: [PACKAGE_ROOT] }, undo };
-  }
+  const modules = Module as unknown as { _resolveFilename: (id: string, ...rest: unknown[]) => string };
+  const resolve = modules._resolveFilename;
+  // A package finds itself by its name.
+  modules._resolveFilename = (id, ...rest) =>
+    /^tunebook(\/|$)/.test(id) ? resolve(id, module) : resolve(id, ...rest);
+  const undo = (): void => {
+    modules._resolveFilename = resolve;
+  };
+  return { paths: OWN_TYPES, undo };
 }
 
 /** Loads modules that require `file` while its exports are others. */
