@@ -28,7 +28,17 @@ const ROOMS: Record<string, { imports: readonly string[]; floors?: readonly stri
   },
   generation: { imports: ['random', 'engine', 'tokenizer', 'models'] },
   pretrained: {
-    imports: ['files', 'engine', 'quantization', 'checkpoint', 'hub', 'tokenizer', 'models', 'generation'],
+    imports: [
+      'files',
+      'random',
+      'engine',
+      'quantization',
+      'checkpoint',
+      'hub',
+      'tokenizer',
+      'models',
+      'generation',
+    ],
   },
   dataset: { imports: ['files', 'random', 'tokenizer'], floors: ['files'] },
   trainer: {

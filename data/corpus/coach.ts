@@ -3,7 +3,7 @@
  * frozen has to know such words, since an adapter cannot teach its vocabulary; a model that is trained whole learns
  * them with the rest.
  */
-import type { SeededRandom } from '../../lib/hyrox/random';
+import type { SeededRandom } from '../../lib/random';
 import { CITIES, NAMES, SPOKEN, capital, sentenceList } from './words';
 
 const PLACES = ['peers', 'team', 'group', 'club', 'cluster', 'others', 'last year', 'spring', 'your plan'];

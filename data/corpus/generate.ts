@@ -6,8 +6,8 @@
  * scores. So a good part of the documents is about numbers: size, sign, limits, ranges, minutes, differences, order,
  * and whole records with questions about them.
  */
-import { seededRandom } from '../../lib/hyrox/random';
-import type { SeededRandom } from '../../lib/hyrox/random';
+import { seededRandom } from '../../lib/random';
+import type { SeededRandom } from '../../lib/random';
 import { layoutDocument } from './layouts';
 import { numberDocument } from './numbers';
 import { recordDocument } from './records';

@@ -2,7 +2,7 @@
  * The instruction / input / context / response layout with tasks of its own, so that a model that is tuned on
  * some other task has seen where an answer stands. None of the label maker's sentences is here.
  */
-import type { SeededRandom } from '../../lib/hyrox/random';
+import type { SeededRandom } from '../../lib/random';
 import { formatMinutes, formatTime } from '../../lib/hyrox/time';
 import { saySide, sideOf } from './numbers';
 import { AGE_GROUPS, SEGMENT_NAMES, SPOKEN, capital, duration, finish, gap, limit, score } from './words';

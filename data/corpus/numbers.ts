@@ -1,7 +1,7 @@
 /**
  * Number sense: size and sign, limits, minutes and seconds, differences, order. Every sentence is true.
  */
-import type { SeededRandom } from '../../lib/hyrox/random';
+import type { SeededRandom } from '../../lib/random';
 import { formatMinutes, formatTime } from '../../lib/hyrox/time';
 import { GAP_WORDS, capital, clock, duration, finish, gap, limit, signed } from './words';
 import type { Limit } from './words';

@@ -3,7 +3,7 @@
  * which group. The shapes are those of result records; the values are drawn at random, the words are the corpus's own.
  */
 import { scoreOf } from '../../lib/hyrox/answers';
-import type { SeededRandom } from '../../lib/hyrox/random';
+import type { SeededRandom } from '../../lib/random';
 import { saySide, sideOf } from './numbers';
 import { AGE_GROUPS, SEGMENT_NAMES, capital, duration, finish, gap, score, sentenceList } from './words';
 

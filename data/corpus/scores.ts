@@ -2,7 +2,7 @@
  * Standard scores and segment lists: who is above a mark, in which order, and what is worst. Every answer is true.
  */
 import { RACE_ORDER } from '../../lib/hyrox/columns';
-import type { SeededRandom } from '../../lib/hyrox/random';
+import type { SeededRandom } from '../../lib/random';
 import { formatMinutes } from '../../lib/hyrox/time';
 import { filterLine, judgedLine, markedLine, rangeLine } from './records';
 import { CITIES, NAMES, SEGMENT_NAMES, SPOKEN, score, sentenceList } from './words';

@@ -1,7 +1,7 @@
 /**
  * Plain English about races: reports, athletes, training, questions and answers.
  */
-import type { SeededRandom } from '../../lib/hyrox/random';
+import type { SeededRandom } from '../../lib/random';
 import { formatMinutes } from '../../lib/hyrox/time';
 import { saySide, sideOf } from './numbers';
 import {

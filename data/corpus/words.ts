@@ -2,7 +2,7 @@
  * Words and numbers that the corpus is made of: names, stations, seconds, and how English says them.
  */
 import { STATIONS } from '../../lib/hyrox/columns';
-import type { SeededRandom } from '../../lib/hyrox/random';
+import type { SeededRandom } from '../../lib/random';
 import { formatMinutes, formatTime } from '../../lib/hyrox/time';
 
 export const SEGMENT_NAMES: readonly string[] = [...STATIONS, 'work_run_time', 'roxzone_time'];

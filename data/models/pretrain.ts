@@ -21,7 +21,7 @@ import type { CausalLM } from '../../lib/pretrained';
 import { AutoTokenizer } from '../../lib/tokenizer';
 import { Trainer, TrainingArguments } from '../../lib/trainer';
 import type { EncodedExample } from '../../lib/types';
-import { seededRandom } from '../../lib/hyrox/random';
+import { seededRandom } from '../../lib/random';
 import { coachDocument } from '../corpus/coach';
 import { raceCorpus } from '../corpus/generate';
 import { PACKAGE_ROOT } from '../../lib/environment';

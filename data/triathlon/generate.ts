@@ -6,7 +6,7 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
-import { seededRandom } from '../../lib/hyrox/random';
+import { seededRandom } from '../../lib/random';
 import { formatMinutes, formatTime } from '../../lib/hyrox/time';
 import { PACKAGE_ROOT } from '../../lib/environment';
 

@@ -3,7 +3,7 @@
  * takes `batchOrder(...).slice(k)` and sees what the first run would have seen.
  */
 import { requireList, requireObject, TunebookError } from '../types';
-import { createRandom } from './random';
+import { createRandom } from '../random';
 import type { BatchOrderOptions } from './types';
 
 /** Batches whose examples are sorted together: enough to group, few enough to stay random. */

@@ -2,7 +2,7 @@
  * Seeded splits: which records train, which are looked at while training, which are kept for the end.
  */
 import { requireList, requireObject, TunebookError } from '../types';
-import { createRandom } from './random';
+import { createRandom } from '../random';
 import type { SplitOptions, Splits } from './types';
 
 /** Sums of shares are compared within this. */

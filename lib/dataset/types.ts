@@ -182,17 +182,3 @@ export interface BatchOrderOptions {
   /** Keep the records' own order (evaluation). Default true. */
   shuffle?: boolean;
 }
-
-/** A small seeded generator (sfc32). */
-export interface Random {
-  /** [0, 1), 32 bits. */
-  next(): number;
-  /** [0, 2^32). */
-  nextUint32(): number;
-  /** Integer in [0, bound). */
-  nextInt(bound: number): number;
-  /** Standard normal. */
-  nextNormal(): number;
-  /** A shuffled copy. */
-  shuffle<T>(items: readonly T[]): T[];
-}

@@ -8,7 +8,7 @@ import { DeviceDecoder } from './device-decoder';
 import { candidates, draw, forbid, mostLikely, penalizeRepetition } from './logits';
 import { generationPlan } from './options';
 import type { GenerateOptions, GenerationPlan, TokenEvent } from './options';
-import { uniformAt } from './random';
+import { uniformAt } from '../random';
 import { stopStringMatcher } from './stop-strings';
 
 /** Why a row ended: an end-of-sequence token, a stop string, or its last token allowed. */

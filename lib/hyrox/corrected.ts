@@ -16,7 +16,7 @@ import { requireLabels } from './label-table';
 import type { LabelTable } from './label-table';
 import { peerScores } from './peers';
 import type { PeerScores } from './peers';
-import { seededRandom } from './random';
+import { seededRandom } from '../random';
 import type { FitQuality } from './regression';
 import { quantile, sortedFinite } from './statistics';
 import { PLAIN_TEMPLATES, RICH_TEMPLATES } from './templates';

@@ -15,7 +15,7 @@ import type { LabelTable } from './label-table';
 import { peerScores } from './peers';
 import { fitQuality } from './regression';
 import type { FitQuality } from './regression';
-import { seededRandom } from './random';
+import { seededRandom } from '../random';
 
 export interface Expectation {
   /** Expected total of each row, out of fold. */

@@ -35,7 +35,7 @@ export type {
 export { loadWeights } from './weights/load-weights';
 export type { PlacementOptions } from './weights/load-weights';
 export { IGNORED, meanLoss } from './run/loss';
-export { allocateParameters, fillNormal } from './weights/parameters';
+export { allocateParameters } from './weights/parameters';
 export type { Parameter, ParameterSet } from './weights/parameters';
 export { batchLoss, forwardBackward } from './train/training';
 export type { BackwardRequest } from './train/training';

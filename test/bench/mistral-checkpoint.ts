@@ -7,7 +7,7 @@ import path from 'node:path';
 import { mistral, storedName } from '../../lib/models';
 import { writeCheckpoint } from '../../lib/checkpoint';
 import type { TensorSource } from '../../lib/checkpoint';
-import { fillNormal } from '../../lib/models/weights/parameters';
+import { fillNormal } from '../../lib/random';
 
 /** Numbers that are drawn; tensors repeat them from different places, which is fast and random enough for timing. */
 const DRAWN = 1 << 20;

@@ -15,7 +15,7 @@ import {
   penalizeRepetition,
 } from '../../lib/generation/logits';
 import type { Candidates, Shaping } from '../../lib/generation/logits';
-import { uniformAt } from '../../lib/generation/random';
+import { uniformAt } from '../../lib/random';
 import { ROOT } from '../support/paths';
 
 interface GoldenCase {

@@ -7,7 +7,7 @@ import { legacyRandom, publishedSplit } from '../../lib/hyrox/numpy-random';
 import { chooseGroups, cluster, elbowOf, publishedCluster, silhouette } from '../../lib/hyrox/cluster';
 import { fitLinear, fitQuality } from '../../lib/hyrox/regression';
 import { fitBoosted } from '../../lib/hyrox/boosting';
-import { seededRandom } from '../../lib/hyrox/random';
+import { seededRandom } from '../../lib/random';
 import { moments, pearson, quantile, ranks, spearmanMatrix } from '../../lib/hyrox/statistics';
 import { ROOT } from '../support/paths';
 

@@ -9,7 +9,8 @@ import { loraFeeds } from '../families/linear';
 import type { Architecture, LinearModule } from '../families/architecture';
 import { countOf, planLora } from './lora-targets';
 import type { LoraConfig } from './lora-config';
-import { allocateParameters, fillNormal } from '../weights/parameters';
+import { fillNormal } from '../../random';
+import { allocateParameters } from '../weights/parameters';
 import type { Parameter, ParameterSet } from '../weights/parameters';
 
 /** What an adapter takes over from the base that it is made for. */

@@ -35,21 +35,3 @@ export function allocateParameters(specs: readonly ParameterSpec[]): ParameterSe
   }
   return { flat, byName };
 }
-
-/** Normal numbers from a seed: the fill of new models. Box and Muller (1958) over a counter-based hash. */
-export function fillNormal(data: Float32Array, std: number, seed: number): void {
-  let state = seed >>> 0;
-  const uniform = (): number => {
-    state = (state + 0x9e3779b9) >>> 0;
-    let h = state;
-    h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
-    h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
-    return (((h ^ (h >>> 16)) >>> 0) + 0.5) / 4294967296;
-  };
-  for (let i = 0; i < data.length; i += 2) {
-    const radius = std * Math.sqrt(-2 * Math.log(uniform()));
-    const angle = 2 * Math.PI * uniform();
-    data[i] = radius * Math.cos(angle);
-    if (i + 1 < data.length) data[i + 1] = radius * Math.sin(angle);
-  }
-}
