@@ -17,6 +17,12 @@ const GROUP_BATCHES = 50;
  * at once.
  *
  * @throws TunebookError where an option is wrong.
+ * @example
+ * ```ts
+ * import { batchOrder } from 'tunebook';
+ *
+ * console.log(batchOrder({ lengths: [3, 9, 4, 8], batchSize: 2, seed: 42, epoch: 0 }).length); // 2
+ * ```
  */
 export function batchOrder(options: BatchOrderOptions): number[][] {
   requireObject(options, { where: 'batchOrder', what: 'options { lengths, batchSize, seed, epoch }' });

@@ -33,6 +33,14 @@ export function bucketLengths(maxLength: number): number[] {
  * length alone, so an end-of-text token that is real keeps its label even where it is the pad token too.
  *
  * @throws TunebookError where an option is wrong; the collator throws where an example is too long or uneven.
+ * @example
+ * ```ts
+ * import { createDataCollator } from 'tunebook';
+ *
+ * const collate = createDataCollator({ padTokenId: 0, maxLength: 64 });
+ * const batch = collate([{ inputIds: [5, 6, 7], labels: [-100, 6, 7] }]);
+ * console.log(batch.shape); // [ 1, 32 ]
+ * ```
  */
 export function createDataCollator(options: CollatorOptions): DataCollator {
   requireObject(options, { where: 'createDataCollator', what: 'options { padTokenId, maxLength }' });

@@ -31,6 +31,15 @@ const settingsSchema = z.object({
  * prompt, never of its response; if the response alone is too long, the example is dropped. Both are reported.
  *
  * @throws TunebookError where an option is wrong, or the tokenizer has no end-of-text token to append.
+ * @example
+ * ```ts
+ * import { AutoTokenizer, encodeRecords, loadRecords } from 'tunebook';
+ *
+ * const tokenizer = await AutoTokenizer.fromPretrained('gpt2');
+ * const { records } = await loadRecords('data/hyrox/hyrox-sample.jsonl', { limit: 20 });
+ * const { examples, report } = encodeRecords(records, { tokenizer, maxLength: 512 });
+ * console.log(examples.length, report.truncated.length); // 20 0
+ * ```
  */
 export function encodeRecords(
   records: readonly DataRecord[],
@@ -101,6 +110,14 @@ export function encodeRecords(
  *
  * @param options.maxLength room for the prompt, tokens: the model's context less the tokens to generate
  * @throws TunebookError where the prompt is too long and `truncation` is 'drop'.
+ * @example
+ * ```ts
+ * import { AutoTokenizer, encodePrompt } from 'tunebook';
+ *
+ * const tokenizer = await AutoTokenizer.fromPretrained('gpt2');
+ * const ids = encodePrompt({ input: 'How was it?', context: 'time: 61' }, { tokenizer });
+ * console.log(tokenizer.decode(ids));
+ * ```
  */
 export function encodePrompt(
   record: DataRecord,

@@ -13,6 +13,19 @@ const IGNORED = -100;
  * document's first token is ignored, since the token before it belongs to another document.
  *
  * @throws TunebookError where an example is too long, or is packed already.
+ * @example
+ * ```ts
+ * import { packExamples } from 'tunebook';
+ *
+ * const [row] = packExamples(
+ *   [
+ *     { inputIds: [1, 2], labels: [1, 2] },
+ *     { inputIds: [3, 4, 5], labels: [3, 4, 5] },
+ *   ],
+ *   { maxLength: 8 },
+ * );
+ * console.log(row?.segmentIds); // [ 0, 0, 1, 1, 1 ]
+ * ```
  */
 export function packExamples(
   examples: readonly EncodedExample[],

@@ -16,6 +16,13 @@ export const SPLIT_DEFAULTS = { ratios: { train: 0.8, validation: 0.1, test: 0.1
  * validation (rounded down) and test, so 5,256 records at 0.8 / 0.1 / 0.1 give 4,204 / 526 / 526.
  *
  * @throws TunebookError where the ratios are no shares.
+ * @example
+ * ```ts
+ * import { splitRecords } from 'tunebook';
+ *
+ * const { train, validation, test } = splitRecords([1, 2, 3, 4, 5, 6, 7, 8, 9, 10], { seed: 7 });
+ * console.log(train.length, validation.length, test.length); // 8 1 1
+ * ```
  */
 export function splitRecords<R>(records: readonly R[], options: SplitOptions = {}): Splits<R> {
   requireList(records, { where: 'splitRecords', what: 'a list of records' });
@@ -45,6 +52,13 @@ export function splitRecords<R>(records: readonly R[], options: SplitOptions = {
  * Shuffles and cuts in two; the test share (default 0.2) is rounded up.
  *
  * @throws TunebookError where testSize is not between 0 and 1.
+ * @example
+ * ```ts
+ * import { trainTestSplit } from 'tunebook';
+ *
+ * const { train, test } = trainTestSplit([1, 2, 3, 4, 5], { testSize: 0.4 });
+ * console.log(train.length, test.length); // 3 2
+ * ```
  */
 export function trainTestSplit<R>(
   records: readonly R[],

@@ -26,8 +26,12 @@ const PLACE = /\{([A-Za-z_]\w*)\}/g;
  *
  * @throws TunebookError where the prompt would give the response away.
  * @example
+ * ```ts
+ * import { instructionTemplate } from 'tunebook';
+ *
  * const template = instructionTemplate({ system: 'You are a coach.' });
- * template.formatPrompt({ input: 'How was it?', context: 'time: 61', response: 'Fine.' });
+ * console.log(template.formatPrompt({ input: 'How was it?', context: 'time: 61', response: 'Fine.' }));
+ * ```
  */
 export function instructionTemplate(options: InstructionTemplateOptions = {}): PromptTemplate {
   requireObject(options, {
@@ -51,6 +55,14 @@ export function instructionTemplate(options: InstructionTemplateOptions = {}): P
  * The tokenizer's own chat template around one user turn, ready for the assistant to answer.
  *
  * @throws TunebookError where the tokenizer has no chat template, or the turn would give the response away.
+ * @example
+ * ```ts
+ * import { AutoTokenizer, chatTemplate } from 'tunebook';
+ *
+ * const tokenizer = await AutoTokenizer.fromPretrained('mistral');
+ * const template = chatTemplate({ tokenizer, user: '{input}' });
+ * console.log(template.formatPrompt({ input: 'How was it?' })); // [INST] How was it? [/INST]
+ * ```
  */
 export function chatTemplate(options: ChatPromptOptions): PromptTemplate {
   requireObject(options, { where: 'chatTemplate', what: 'options with a tokenizer', remedy: PASS_TOKENIZER });
@@ -86,6 +98,13 @@ export function chatTemplate(options: ChatPromptOptions): PromptTemplate {
  *
  * @param template default: `instructionTemplate()`
  * @throws TunebookError where the record lacks a field that the template names.
+ * @example
+ * ```ts
+ * import { formatPrompt } from 'tunebook';
+ *
+ * const { prompt, response } = formatPrompt({ input: 'How was it?', context: 'time: 61', response: 'Fine.' });
+ * console.log(prompt, response);
+ * ```
  */
 export function formatPrompt(
   record: DataRecord,

@@ -22,7 +22,16 @@ import type {
  *
  * @throws TunebookError where there is no record, or `generate` gives another number of answers than prompts.
  * @example
- * const { metrics } = await evaluateGeneration({ records, generate: async (prompts) => prompts.map(() => 'Fine.') });
+ * ```ts
+ * import { evaluateGeneration, loadRecords } from 'tunebook';
+ *
+ * const { records } = await loadRecords('data/hyrox/hyrox-sample.jsonl', { limit: 20 });
+ * const { metrics } = await evaluateGeneration({
+ *   records,
+ *   generate: (prompts) => Promise.resolve(prompts.map(() => 'You performed close to expected levels.')),
+ * });
+ * console.log(metrics.count, metrics.rougeL);
+ * ```
  */
 export async function evaluateGeneration(options: EvaluateGenerationOptions): Promise<GenerationEvaluation> {
   requireCall(options);

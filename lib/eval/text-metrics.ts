@@ -9,6 +9,12 @@ import { requirePairs } from './pairs';
  * Share of answers equal to the truth, white space aside: ends trimmed, runs joined to one space.
  *
  * @returns [0, 1]; 0 for no answers
+ * @example
+ * ```ts
+ * import { exactMatch } from 'tunebook';
+ *
+ * console.log(exactMatch(['a', 'b'], ['a', 'c'])); // 0.5
+ * ```
  */
 export function exactMatch(truths: readonly string[], answers: readonly string[]): number {
   requirePairs('exactMatch', truths, answers);
@@ -26,6 +32,12 @@ export function isExact(truth: string, answer: string): boolean {
  * equations 2-4 with beta 1). Words are runs of letters and digits, in lower case.
  *
  * @returns [0, 1]; 0 for no answers
+ * @example
+ * ```ts
+ * import { rougeL } from 'tunebook';
+ *
+ * console.log(rougeL(['the race was fast'], ['the race was slow'])); // 0.75
+ * ```
  */
 export function rougeL(truths: readonly string[], answers: readonly string[]): number {
   requirePairs('rougeL', truths, answers);
@@ -46,6 +58,12 @@ function rougeLOf(truth: string, answer: string): number {
  *
  * @param loss nats per token
  * @throws TunebookError where the loss is no number.
+ * @example
+ * ```ts
+ * import { perplexity } from 'tunebook';
+ *
+ * console.log(perplexity(Math.log(20)).toFixed(1)); // 20.0
+ * ```
  */
 export function perplexity(loss: number): number {
   if (Number.isNaN(loss))

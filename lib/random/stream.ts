@@ -22,9 +22,12 @@ const WARM_UP_ROUNDS = 12;
 
 /**
  * A generator from any number of seeds. Names keep streams apart: `createRandom('shuffle', seed, epoch)`.
- *
  * @example
- * createRandom(42).shuffle([1, 2, 3]); // the same order every time
+ * ```ts
+ * import { createRandom } from 'tunebook';
+ *
+ * console.log(createRandom('shuffle', 42).shuffle([1, 2, 3])); // the same order every time
+ * ```
  */
 export function createRandom(...seeds: readonly (number | string)[]): Random {
   const text = JSON.stringify(seeds);

@@ -3,7 +3,7 @@
  */
 import type { DataCollator } from '../dataset';
 import type { CausalLM } from '../pretrained';
-import { requireFunction, requireList, requireObject } from '../types';
+import { requireFunction, requireList, requireObject, TunebookError } from '../types';
 import type { EncodedExample } from '../types';
 import type { TrainingArguments, TrainingValues } from './arguments/arguments';
 import { needsBest } from './state/best-model';
@@ -30,7 +30,7 @@ export interface TrainerOptions {
   callbacks?: readonly TrainerCallback[];
 }
 
-/** @throws {TunebookError} That names the first part that is missing or of another kind, and where to get it. */
+/** @throws {TunebookError} That says what is missing or of another kind, and where to get it. */
 export function requireParts(options: TrainerOptions): void {
   const where = 'Trainer';
   requireObject(options, { where, what: 'options { model, args, trainDataset }' });
@@ -50,10 +50,12 @@ export function requireParts(options: TrainerOptions): void {
   for (const name of ['dataCollator', 'generate'] as const)
     if (options[name] !== undefined) requireFunction(options[name], { where, what: `a function in ${name}` });
   if (options.callbacks !== undefined) requireList(options.callbacks, { where, what: 'a list of callbacks' });
+  const problems = missing(options.args.values, options.trainDataset, options.evalDataset);
+  if (problems.length > 0) throw new TunebookError(`Trainer: ${problems.join('\n')}`);
 }
 
 /** What keeps a trainer from being made, one sentence each. */
-export function missing(
+function missing(
   values: TrainingValues,
   trainDataset: readonly EncodedExample[],
   evalDataset: EvaluationData | undefined,

@@ -8,11 +8,9 @@ import type { DataCollator } from '../dataset';
 import { writeFileAtomic } from '../files';
 import { allocateGradients } from '../models';
 import type { CausalLM } from '../pretrained';
-import type { Gradients } from '../models';
 import { messageOf, TunebookError } from '../types';
 import type { EncodedExample } from '../types';
-import type { TrainingArguments } from './arguments/arguments';
-import type { TrainingValues } from './arguments/arguments';
+import type { TrainingArguments, TrainingValues } from './arguments/arguments';
 import { isBest, patienceIsOver, rememberBest } from './state/best-model';
 import { CallbackList } from './state/callbacks';
 import { rotateCheckpoints } from './checkpoints/checkpoint-folders';
@@ -22,7 +20,6 @@ import type { EvaluationData, Prediction } from './state/evaluate';
 import { runIdentity } from './checkpoints/identity';
 import { watchInterrupts } from './interrupts';
 import { optimizerStateBytes } from './optimizers/optimizers';
-import type { Optimizer } from './optimizers/optimizer-types';
 import { epochSteps, stepsPerEpoch, totalSteps } from './step/plan';
 import { preflight } from './preflight/preflight';
 import { requireOffloadFolder } from './preflight/preflight-checks';
@@ -35,24 +32,31 @@ import { makeOutputFolder, resumeRun } from './checkpoints/resume';
 import type { TrainOptions } from './checkpoints/resume';
 import { runOutput } from './run-output';
 import type { TrainOutput } from './run-output';
+import type { RunTools } from './run-tools';
 import { initialState, stateToJson } from './state/state';
 import type { LogEntry, Progress, TrainerControl, TrainerState } from './state/state';
 import { StepClock } from './step/step-clock';
-import { missing, requireParts } from './trainer-options';
+import { requireParts } from './trainer-options';
 import type { TrainerOptions } from './trainer-options';
 import { trainingRows } from './step/training-rows';
 import type { TrainingRows } from './step/training-rows';
 import { NotFinite, notFinite, trainingStep } from './step/training-step';
 
-/** What a run works with, made anew by each call of `train`. */
-interface RunTools {
-  readonly gradients: Gradients;
-  readonly optimizer: Optimizer;
-  readonly clock: StepClock;
-  /** What a resumed run has to agree on; made once, since it reads the whole data. */
-  readonly identity: Readonly<Record<string, unknown>>;
-}
-
+/**
+ * Trains a model: batches, optimizer steps, logs, evaluations, checkpoints, and a preflight before all of it.
+ *
+ * @example
+ * ```ts
+ * import { AutoModelForCausalLM, AutoTokenizer, encodeRecords, loadRecords, Trainer, TrainingArguments } from 'tunebook';
+ *
+ * const tokenizer = await AutoTokenizer.fromPretrained('gpt2-mini');
+ * const model = await AutoModelForCausalLM.fromPretrained('gpt2-mini');
+ * const { records } = await loadRecords('data/hyrox/hyrox-sample.jsonl', { limit: 8 });
+ * const { examples } = encodeRecords(records, { tokenizer, maxLength: 256 });
+ * const args = new TrainingArguments({ outputDir: 'outputs/example-run', maxSteps: 2, perDeviceTrainBatchSize: 2 });
+ * console.log((await new Trainer({ model, args, trainDataset: examples }).train()).stopped); // finished
+ * ```
+ */
 export class Trainer {
   readonly model: CausalLM;
   readonly args: TrainingArguments;
@@ -84,8 +88,6 @@ export class Trainer {
   constructor(options: TrainerOptions) {
     requireParts(options);
     const { model, args, trainDataset, evalDataset } = options;
-    const problems = missing(args.values, trainDataset, evalDataset);
-    if (problems.length > 0) throw new TunebookError(`Trainer: ${problems.join('\n')}`);
     this.model = model;
     this.args = args;
     this.values = args.values;

@@ -50,7 +50,13 @@ const optionsSchema = z.strictObject({
  *
  * @throws TunebookError where the file is missing, empty, not what its name says, or has no usable record.
  * @example
- * const { records, report } = await loadRecords('races.jsonl', { fieldMapping: { response: 'answer' } });
+ * ```ts
+ * import { loadRecords } from 'tunebook';
+ *
+ * const { records, report } = await loadRecords('data/hyrox/hyrox-sample.jsonl', { limit: 20 });
+ * console.log(report.loaded, report.skipped); // 20 0
+ * console.log(records[0]?.response);
+ * ```
  */
 export async function loadRecords(path: string, options: LoadOptions = {}): Promise<LoadedRecords> {
   requireText(path, { where: 'loadRecords', what: 'the path of a data file' });

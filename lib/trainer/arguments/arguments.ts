@@ -144,6 +144,13 @@ export type TrainingValues = z.output<typeof schema>;
 /**
  * The arguments of a training run.
  * @throws TunebookError that lists everything that is wrong: values, unknown names and contradictions
+ * @example
+ * ```ts
+ * import { TrainingArguments } from 'tunebook';
+ *
+ * const args = new TrainingArguments({ outputDir: 'outputs/run', maxSteps: 100, learningRate: 2e-4 });
+ * console.log(args.values.optim); // adamw
+ * ```
  */
 export class TrainingArguments {
   readonly values: Readonly<TrainingValues>;
