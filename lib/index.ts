@@ -80,9 +80,11 @@ export type {
 export * as hyrox from './hyrox';
 
 export {
+  createFlatOptimizer,
   learningRateAt,
   listCheckpoints,
   OPTIMIZERS,
+  registerOptimizer,
   SCHEDULES,
   Trainer,
   TrainingArguments,
@@ -90,32 +92,31 @@ export {
 export type {
   CallbackContext,
   LogEntry,
+  Optimizer,
+  OptimizerFactory,
   OptimizerName,
   PreflightReport,
   Progress,
   ScheduleName,
   TrainerCallback,
-  TrainerOptions,
+  TrainerSetup,
   TrainerState,
-  TrainOptions,
-  TrainOutput,
+  TrainCall,
+  TrainResult,
 } from './trainer';
 
 export { generate, streamGenerate, textGenerator, textStreamer } from './generation';
 export type { GenerateOptions, GenerationResult, TextGeneratorOptions, TokenEvent } from './generation';
 
-export {
-  classifyVerdict,
-  evaluateGeneration,
-  exactMatch,
-  perplexity,
-  rougeL,
-  segmentF1,
-  supportedNumbers,
-  verdictAccuracy,
-  writeReport,
+export { evaluateGeneration, exactMatch, perplexity, rougeL, supportedNumbers, writeReport } from './eval';
+export type {
+  EvaluateGenerationOptions,
+  GenerationEvaluation,
+  GenerationSample,
+  Metric,
+  MetricFunction,
+  MetricInputs,
 } from './eval';
-export type { EvaluateGenerationOptions, GenerationEvaluation, GenerationSample, VerdictRule } from './eval';
 
 export {
   barFigure,

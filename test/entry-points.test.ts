@@ -37,7 +37,7 @@ const tokenizer = { encode: () => [1], modelMaxLength: 8, eosTokenId: 0 };
 const model = { architecture: {}, trainableParameters: () => [] };
 const args = new trainer.TrainingArguments({ outputDir: 'outputs/never-made' });
 const example = { inputIds: [1, 2], labels: [1, 2] };
-const train = (options: unknown): unknown => new trainer.Trainer(options as trainer.TrainerOptions);
+const train = (options: unknown): unknown => new trainer.Trainer(options as trainer.TrainerSetup);
 
 testRefusals([
   [

@@ -17,7 +17,7 @@ const ROOMS: Record<string, { imports: readonly string[]; floors?: readonly stri
   files: { imports: [] },
   random: { imports: [] },
   display: { imports: ['files'], floors: ['output', 'figures'] },
-  engine: { imports: [], floors: ['graph', 'kernels', 'ops', 'contract', 'eager', 'compiled'] },
+  engine: { imports: [], floors: ['graph', 'kernels', 'contract', 'ops', 'eager', 'compiled'] },
   quantization: { imports: [] },
   checkpoint: { imports: ['files'] },
   hub: { imports: ['files', 'checkpoint'] },
@@ -46,7 +46,10 @@ const ROOMS: Record<string, { imports: readonly string[]; floors?: readonly stri
     floors: ['optimizers', 'arguments', 'state', 'step', 'checkpoints', 'preflight', 'reports'],
   },
   eval: { imports: ['files', 'display', 'generation', 'dataset'] },
-  hyrox: { imports: ['files', 'random', 'dataset', 'eval'] },
+  hyrox: {
+    imports: ['files', 'random', 'dataset', 'eval'],
+    floors: ['statistics', 'tables', 'labels', 'metrics'],
+  },
   notebook: {
     imports: ['files', 'display', 'engine', 'trainer'],
     floors: ['format', 'typescript', 'parameters', 'kernel', 'run', 'publish', 'repair', 'doctor'],

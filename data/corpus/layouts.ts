@@ -3,7 +3,7 @@
  * some other task has seen where an answer stands. None of the label maker's sentences is here.
  */
 import type { SeededRandom } from '../../lib/random';
-import { formatMinutes, formatTime } from '../../lib/hyrox/time';
+import { formatMinutes, formatTime } from '../../lib/hyrox/tables/time';
 import { saySide, sideOf } from './numbers';
 import { AGE_GROUPS, SEGMENT_NAMES, SPOKEN, capital, duration, finish, gap, limit, score } from './words';
 

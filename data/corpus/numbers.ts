@@ -2,7 +2,7 @@
  * Number sense: size and sign, limits, minutes and seconds, differences, order. Every sentence is true.
  */
 import type { SeededRandom } from '../../lib/random';
-import { formatMinutes, formatTime } from '../../lib/hyrox/time';
+import { formatMinutes, formatTime } from '../../lib/hyrox/tables/time';
 import { GAP_WORDS, capital, clock, duration, finish, gap, limit, signed } from './words';
 import type { Limit } from './words';
 

@@ -2,7 +2,7 @@
  * Whole records with questions about them: a residual's score, the items of a list above a bound, what costs most,
  * which group. The shapes are those of result records; the values are drawn at random, the words are the corpus's own.
  */
-import { scoreOf } from '../../lib/hyrox/answers';
+import { scoreOf } from '../../lib/hyrox/labels/answers';
 import type { SeededRandom } from '../../lib/random';
 import { saySide, sideOf } from './numbers';
 import { AGE_GROUPS, SEGMENT_NAMES, capital, duration, finish, gap, score, sentenceList } from './words';

@@ -1,9 +1,9 @@
 /**
  * Standard scores and segment lists: who is above a mark, in which order, and what is worst. Every answer is true.
  */
-import { RACE_ORDER } from '../../lib/hyrox/columns';
+import { RACE_ORDER } from '../../lib/hyrox/tables/columns';
 import type { SeededRandom } from '../../lib/random';
-import { formatMinutes } from '../../lib/hyrox/time';
+import { formatMinutes } from '../../lib/hyrox/tables/time';
 import { filterLine, judgedLine, markedLine, rangeLine } from './records';
 import { CITIES, NAMES, SEGMENT_NAMES, SPOKEN, score, sentenceList } from './words';
 

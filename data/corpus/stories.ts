@@ -2,7 +2,7 @@
  * Plain English about races: reports, athletes, training, questions and answers.
  */
 import type { SeededRandom } from '../../lib/random';
-import { formatMinutes } from '../../lib/hyrox/time';
+import { formatMinutes } from '../../lib/hyrox/tables/time';
 import { saySide, sideOf } from './numbers';
 import {
   AGE_GROUPS, CITIES, NAMES, SPOKEN, capital, clock, duration, finish, gap, limit, sentenceList, stationSeconds,

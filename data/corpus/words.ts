@@ -1,9 +1,9 @@
 /**
  * Words and numbers that the corpus is made of: names, stations, seconds, and how English says them.
  */
-import { STATIONS } from '../../lib/hyrox/columns';
+import { STATIONS } from '../../lib/hyrox/tables/columns';
 import type { SeededRandom } from '../../lib/random';
-import { formatMinutes, formatTime } from '../../lib/hyrox/time';
+import { formatMinutes, formatTime } from '../../lib/hyrox/tables/time';
 
 export const SEGMENT_NAMES: readonly string[] = [...STATIONS, 'work_run_time', 'roxzone_time'];
 

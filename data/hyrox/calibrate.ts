@@ -6,10 +6,16 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
-import { RACE_ORDER, TIME_COLUMNS, ageRange, columnOf } from '../../lib/hyrox/columns';
-import type { RaceTable } from '../../lib/hyrox/columns';
-import { readRaces } from '../../lib/hyrox/read';
-import { moments, quantile, ranks, sortedFinite, spearmanMatrix } from '../../lib/hyrox/statistics';
+import { RACE_ORDER, TIME_COLUMNS, ageRange, columnOf } from '../../lib/hyrox/tables/columns';
+import type { RaceTable } from '../../lib/hyrox/tables/columns';
+import { readRaces } from '../../lib/hyrox/tables/read';
+import {
+  moments,
+  quantile,
+  ranks,
+  sortedFinite,
+  spearmanMatrix,
+} from '../../lib/hyrox/statistics/statistics';
 import { PACKAGE_ROOT } from '../../lib/environment';
 
 /** Statistics of one time column, in seconds. */

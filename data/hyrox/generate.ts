@@ -10,12 +10,19 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
-import { FILE_COLUMNS, RACE_ORDER, ROXZONES, RUNS, STATIONS, TIME_COLUMNS } from '../../lib/hyrox/columns';
-import { buildDataset } from '../../lib/hyrox/build';
+import {
+  FILE_COLUMNS,
+  RACE_ORDER,
+  ROXZONES,
+  RUNS,
+  STATIONS,
+  TIME_COLUMNS,
+} from '../../lib/hyrox/tables/columns';
+import { buildDataset } from '../../lib/hyrox/labels/build';
 import { seededRandom } from '../../lib/random';
 import type { SeededRandom } from '../../lib/random';
-import { moments, ranks } from '../../lib/hyrox/statistics';
-import { formatTime } from '../../lib/hyrox/time';
+import { moments, ranks } from '../../lib/hyrox/statistics/statistics';
+import { formatTime } from '../../lib/hyrox/tables/time';
 import { QUANTILE_LEVELS } from './calibrate';
 import type { Calibration, Stratum } from './calibrate';
 import { PACKAGE_ROOT } from '../../lib/environment';

@@ -7,7 +7,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { seededRandom } from '../../lib/random';
-import { formatMinutes, formatTime } from '../../lib/hyrox/time';
+import { formatMinutes, formatTime } from '../../lib/hyrox/tables/time';
 import { PACKAGE_ROOT } from '../../lib/environment';
 
 /** Where the example and its mapping are. */

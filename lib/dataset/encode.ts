@@ -8,7 +8,8 @@ import { z } from 'zod';
 import { requireList, requireObject, TunebookError } from '../types';
 import type { EncodedExample, Tokenizer } from '../types';
 import { instructionTemplate, requireTemplate } from './templates';
-import type { DataRecord, EncodeOptions, EncodingReport, LengthSummary } from './types';
+import type { DataRecord } from './files/row';
+import type { EncodeOptions, EncodingReport, LengthSummary } from './types';
 
 /** What the loss leaves out. */
 const IGNORED = -100;

@@ -8,29 +8,33 @@ export { encodePrompt, encodeRecords } from './encode';
 export { packExamples, packingPlan } from './packing';
 export { createRandom } from '../random';
 export type { Random } from '../random';
+export { READERS, registerReader } from './files/readers';
+export type { Reader, ReaderOptions } from './files/readers';
+export type { DataFile } from './files/data-file';
+export type { Row } from './files/row';
 export { loadRecords } from './files/records';
-export { loadSplits, saveSplits } from './files/split-files';
+export { loadSplits, saveSplits } from './split-files';
 export { splitRecords, trainTestSplit } from './splits';
 export { chatTemplate, formatPrompt, instructionTemplate } from './templates';
+export type { DataRecord, JsonValue, RecordFormat } from './files/row';
 export type {
-  BatchOrderOptions,
-  ChatPromptOptions,
-  CollatorOptions,
-  DataCollator,
-  DataRecord,
-  EncodeOptions,
-  EncodingReport,
-  InstructionTemplateOptions,
-  JsonValue,
-  LengthSummary,
   LoadedRecords,
   LoadOptions,
   LoadReport,
-  PromptTemplate,
-  RecordFormat,
   RecordProblem,
   SplitFile,
   SplitManifest,
   SplitOptions,
   Splits,
+} from './files/record-types';
+export type {
+  BatchOrderOptions,
+  ChatPromptOptions,
+  CollatorOptions,
+  DataCollator,
+  EncodeOptions,
+  EncodingReport,
+  InstructionTemplateOptions,
+  LengthSummary,
+  PromptTemplate,
 } from './types';

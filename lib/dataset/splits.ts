@@ -3,7 +3,7 @@
  */
 import { requireList, requireObject, TunebookError } from '../types';
 import { createRandom } from '../random';
-import type { SplitOptions, Splits } from './types';
+import type { SplitOptions, Splits } from './files/record-types';
 
 /** Sums of shares are compared within this. */
 const TOLERANCE = 1e-9;

@@ -3,14 +3,9 @@
  * the same prompt and then the response. They are encoded apart and joined as ids (see encode.ts), so the two
  * agree token for token up to the response whatever the response begins with.
  */
-import { kindOf, requireObject, TunebookError } from '../types';
-import type {
-  ChatPromptOptions,
-  DataRecord,
-  InstructionTemplateOptions,
-  JsonValue,
-  PromptTemplate,
-} from './types';
+import { TunebookError, kindOf, requireObject } from '../types';
+import type { DataRecord, JsonValue } from './files/row';
+import type { ChatPromptOptions, InstructionTemplateOptions, PromptTemplate } from './types';
 
 const INSTRUCTION_PROMPT =
   '### Instruction:\n{system}\n\n### Input:\n{input}\n\n### Context:\n{context}\n\n### Response:\n';

@@ -3,58 +3,7 @@
  */
 import type { Batch, EncodedExample, Tokenizer } from '../types';
 import type { PretrainedTokenizer } from '../tokenizer';
-
-/** Anything that JSON can hold. */
-export type JsonValue =
-  string | number | boolean | null | readonly JsonValue[] | { readonly [key: string]: JsonValue };
-
-/** One row of a data file. CSV gives strings; Parquet's dates become ISO strings, its big integers numbers. */
-export type DataRecord = { readonly [field: string]: JsonValue };
-
-export type RecordFormat = 'jsonl' | 'json' | 'csv' | 'parquet';
-
-/** How a data file is read. */
-export interface LoadOptions {
-  /** Default: by the file's extension. */
-  format?: RecordFormat;
-  /** New field name -> name in the file; fields not named are dropped. Default: all fields as they are. */
-  fieldMapping?: Readonly<Record<string, string>>;
-  /** Fields (after mapping) that must be present and not empty. Default: the mapped ones, else none. */
-  requiredFields?: readonly string[];
-  /** Stop at the first malformed record. Default false: skip it and report it. */
-  strict?: boolean;
-  /** CSV only. Default: ',' or, for .tsv, a tab. */
-  delimiter?: string;
-  /** Text encoding, as TextDecoder names it. Default 'utf-8'. */
-  encoding?: string;
-  /** Read at most so many good records. Default: all. */
-  limit?: number;
-}
-
-/** A record that could not be used. */
-export interface RecordProblem {
-  file: string;
-  /** 1-based line in the file; for Parquet and JSON arrays the 1-based row. */
-  line: number;
-  reason: string;
-}
-
-/** What `loadRecords` found. */
-export interface LoadReport {
-  file: string;
-  format: RecordFormat;
-  sizeBytes: number;
-  loaded: number;
-  /** How many records were malformed. */
-  skipped: number;
-  /** The first 100 of them. */
-  problems: readonly RecordProblem[];
-}
-
-export interface LoadedRecords {
-  records: DataRecord[];
-  report: LoadReport;
-}
+import type { DataRecord } from './files/row';
 
 /** How a record becomes text: the same prompt in training and at inference. */
 export interface PromptTemplate {
@@ -83,36 +32,6 @@ export interface ChatPromptOptions {
   system?: string;
   /** Default '{response}'. */
   response?: string;
-}
-
-export interface Splits<R = DataRecord> {
-  train: R[];
-  validation: R[];
-  test: R[];
-}
-
-export interface SplitOptions {
-  /** Shares that sum to 1. Default 0.8 / 0.1 / 0.1. */
-  ratios?: { train: number; validation: number; test: number };
-  /** Default 42. */
-  seed?: number;
-}
-
-export interface SplitFile {
-  file: string;
-  records: number;
-  sizeBytes: number;
-  sha256: string;
-}
-
-/** `splits.json`, beside the split files. */
-export interface SplitManifest {
-  version: 1;
-  seed: number;
-  ratios: { train: number; validation: number; test: number };
-  /** Where the records came from. */
-  source: string | null;
-  files: { train: SplitFile; validation: SplitFile; test: SplitFile };
 }
 
 export interface EncodeOptions {

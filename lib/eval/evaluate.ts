@@ -7,14 +7,16 @@ import { instructionTemplate } from '../dataset';
 import type { DataRecord } from '../dataset';
 import { requireFunction, requireList, requireObject, TunebookError } from '../types';
 import { supportedNumbers } from './numbers';
-import { namedSegments, segmentF1 } from './segments';
 import { exactMatch, isExact, rougeL } from './text-metrics';
-import { RACE_VERDICTS, classifyVerdict, verdictAccuracy } from './verdicts';
+import { figuresOf } from './report-content';
+import type { Measured } from './report-content';
 import type {
   EvaluateGenerationOptions,
   GenerationEvaluation,
   GenerationMetrics,
   GenerationSample,
+  Metric,
+  MetricFunction,
 } from './types';
 
 /**
@@ -33,44 +35,48 @@ import type {
  * console.log(metrics.count, metrics.rougeL);
  * ```
  */
-export async function evaluateGeneration(options: EvaluateGenerationOptions): Promise<GenerationEvaluation> {
+export async function evaluateGeneration<Names extends string = never>(
+  options: EvaluateGenerationOptions<Names>,
+): Promise<GenerationEvaluation<Names>> {
   requireCall(options);
-  const { records, template = instructionTemplate(), verdicts: rules = RACE_VERDICTS } = options;
+  const { records, template = instructionTemplate(), metrics: own = {}, judge } = options;
   if (records.length === 0)
     throw new TunebookError('evaluateGeneration: expected at least one record, got none.');
   const prompts = records.map((record) => template.formatPrompt(record));
   const truths = records.map((record) => template.formatResponse(record));
   const { answers, timeMs } = await answerAll(prompts, options);
 
-  const verdicts = verdictAccuracy(truths, answers, rules);
-  const segments = segmentF1(truths, answers, options.segments);
   const samples = records.map((record, index): GenerationSample => {
     const [prompt = '', truth = '', answer = ''] = [prompts[index], truths[index], answers[index]];
+    const exact = isExact(truth, answer);
     return {
       index,
       question: options.question === undefined ? fieldsOf(record) : options.question(record),
       prompt,
       truth,
       answer,
-      exact: isExact(truth, answer),
-      verdict: { truth: classifyVerdict(truth, rules), answer: classifyVerdict(answer, rules) },
-      segments: {
-        truth: namedSegments(truth, options.segments),
-        answer: namedSegments(answer, options.segments),
-      },
+      exact,
+      mark: exact ? 'exact' : (judge?.(truth, answer) ?? 'different'),
     };
   });
-  const metrics: GenerationMetrics = {
+  const inputs = { records, prompts, truths, answers };
+  const measured = Object.entries<MetricFunction | Metric>(own).map(([name, given]): Measured => {
+    const metric = typeof given === 'function' ? { measure: given } : given;
+    return { ...metric, name, value: metric.measure(inputs) };
+  });
+  const general: GenerationMetrics = {
     count: records.length,
     exactMatch: exactMatch(truths, answers),
-    verdictAccuracy: verdicts.accuracy,
-    segmentMicroF1: segments.micro,
-    segmentMacroF1: segments.macro,
     rougeL: rougeL(truths, answers),
     supportedNumbers: supportedShare(samples, options.allowedNumbers),
     timeMs,
   };
-  return { metrics, verdicts, segments, samples };
+  const values = Object.fromEntries(measured.map(({ name, value }) => [name, value]));
+  return {
+    metrics: { ...values, ...general } as GenerationEvaluation<Names>['metrics'],
+    samples,
+    figures: figuresOf(general, measured),
+  };
 }
 
 /** @throws {TunebookError} Where the records or the function that answers them is missing. */
@@ -93,7 +99,11 @@ function requireCall(options: EvaluateGenerationOptions): void {
 
 async function answerAll(
   prompts: readonly string[],
-  { generate, batchSize = 8, onProgress }: EvaluateGenerationOptions,
+  {
+    generate,
+    batchSize = 8,
+    onProgress,
+  }: Pick<EvaluateGenerationOptions, 'generate' | 'batchSize' | 'onProgress'>,
 ): Promise<{ answers: string[]; timeMs: number }> {
   if (!Number.isInteger(batchSize) || batchSize < 1) {
     throw new TunebookError(`evaluateGeneration: expected a positive batchSize, got ${batchSize}.`);

@@ -3,19 +3,19 @@
  * Where it stands: last step of the flow, after `generation`. Every metric is a pure function.
  */
 export { evaluateGeneration } from './evaluate';
+export { requirePairs } from './pairs';
 export { supportedNumbers } from './numbers';
 export { writeReport } from './report';
-export { namedSegments, segmentF1 } from './segments';
 export { exactMatch, perplexity, rougeL } from './text-metrics';
-export { RACE_VERDICTS, classifyVerdict, verdictAccuracy } from './verdicts';
 export type {
   EvaluateGenerationOptions,
-  F1Scores,
   GenerationEvaluation,
   GenerationMetrics,
   GenerationSample,
+  Metric,
+  MetricFunction,
+  MetricInputs,
+  Metrics,
+  ReportFigure,
   ReportOptions,
-  SegmentOptions,
-  VerdictRule,
-  VerdictScores,
 } from './types';

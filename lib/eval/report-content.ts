@@ -1,44 +1,38 @@
 /**
  * What the report says, whatever it is written in.
  */
-import type { GenerationEvaluation, GenerationSample } from './types';
-
-/** A figure with its name, as both tables show it. */
-export interface Figure {
-  name: string;
-  value: string;
-}
+import type { GenerationMetrics, GenerationSample, Metric, ReportFigure } from './types';
 
 /** What the two tables are made from. */
 export interface ReportContent {
   title: string;
-  figures: readonly Figure[];
+  figures: readonly ReportFigure[];
   samples: readonly GenerationSample[];
   /** How many samples there are in all. */
   total: number;
 }
 
+/** A metric of the task with its value. */
+export interface Measured extends Metric {
+  readonly name: string;
+  readonly value: number | null;
+}
+
 /** The figures in the words of the tables; '-' where there is nothing to measure. */
-export function figuresOf({ metrics, verdicts }: GenerationEvaluation): Figure[] {
+export function figuresOf(metrics: GenerationMetrics, own: readonly Measured[]): ReportFigure[] {
   const percent = (value: number | null): string => (value === null ? '-' : `${(100 * value).toFixed(2)}%`);
   const number = (value: number | null): string => (value === null ? '-' : value.toFixed(4));
   return [
     { name: 'Answers', value: String(metrics.count) },
     { name: 'Exact match', value: percent(metrics.exactMatch) },
-    { name: `Verdict right (of ${verdicts.total})`, value: percent(metrics.verdictAccuracy) },
-    { name: 'Segments, micro F1', value: number(metrics.segmentMicroF1) },
-    { name: 'Segments, macro F1', value: number(metrics.segmentMacroF1) },
+    ...own.map(({ name, label = name, unit, value }) => ({
+      name: label,
+      value: unit === 'share' ? percent(value) : number(value),
+    })),
     { name: 'ROUGE-L', value: number(metrics.rougeL) },
     { name: 'Numbers found in the prompt', value: percent(metrics.supportedNumbers) },
     { name: 'Time for each answer', value: `${(metrics.timeMs / metrics.count / 1000).toFixed(2)} s` },
   ];
-}
-
-/** In words what the colours of the table say. */
-export function markOf(sample: GenerationSample): 'exact' | 'verdict right' | 'verdict wrong' | 'different' {
-  if (sample.exact) return 'exact';
-  if (sample.verdict.truth === null) return 'different';
-  return sample.verdict.truth === sample.verdict.answer ? 'verdict right' : 'verdict wrong';
 }
 
 /** "526 answers" or "the first 100 of 526 answers". */

@@ -2,7 +2,7 @@
  * The samples table as one HTML file: no script, nothing fetched, light and dark.
  */
 import { escapeHtml } from '../display';
-import { extentOf, markOf } from './report-content';
+import { extentOf } from './report-content';
 import type { ReportContent } from './report-content';
 
 const STYLE = `
@@ -17,9 +17,9 @@ td { white-space: pre-wrap; overflow-wrap: anywhere; }
 .samples { width: 100%; }
 .samples td:first-child { white-space: nowrap; }
 .mark { font-weight: 600; }
+.mark { color: var(--bad); }
 .exact { color: var(--good); }
-.verdict-right { color: var(--half); }
-.verdict-wrong, .different { color: var(--bad); }
+[class$='-right'] { color: var(--half); }
 `;
 
 /** The whole page. */
@@ -28,11 +28,11 @@ export function htmlReport(content: ReportContent): string {
     ({ name, value }) => `<tr><th scope="row">${pageText(name)}</th><td>${pageText(value)}</td></tr>`,
   );
   const rows = content.samples.map((sample) => {
-    const mark = markOf(sample);
+    const { mark } = sample;
     const texts = [sample.question, sample.truth, sample.answer].map((text) => `<td>${pageText(text)}</td>`);
     return (
       `<tr><td>${sample.index + 1}</td>${texts.join('')}` +
-      `<td class="mark ${mark.replace(' ', '-')}">${mark}</td></tr>`
+      `<td class="mark ${mark.replace(/\W+/g, '-')}">${pageText(mark)}</td></tr>`
     );
   });
   return `<!DOCTYPE html>

@@ -4,7 +4,7 @@
 import { requireObject, requireText } from '../types';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../files';
-import { extentOf, figuresOf, markOf } from './report-content';
+import { extentOf } from './report-content';
 import type { ReportContent } from './report-content';
 import { htmlReport } from './report-html';
 import type { GenerationEvaluation, ReportOptions } from './types';
@@ -25,9 +25,10 @@ export async function writeReport(
   requireObject(options, { where: 'writeReport', what: 'options { folder }' });
   requireText(options.folder, { where: 'writeReport', what: 'the path of a folder' });
   const { folder, name = 'samples', title = 'Question, truth and answer', maxRows = 100 } = options;
+  const { figures: _, ...data } = evaluation;
   const content: ReportContent = {
     title,
-    figures: figuresOf(evaluation),
+    figures: evaluation.figures,
     samples: evaluation.samples.slice(0, maxRows),
     total: evaluation.samples.length,
   };
@@ -36,7 +37,7 @@ export async function writeReport(
     html: join(folder, `${name}.html`),
     markdown: join(folder, `${name}.md`),
   };
-  await writeFileAtomic(paths.json, `${JSON.stringify({ title, ...evaluation }, null, 2)}\n`);
+  await writeFileAtomic(paths.json, `${JSON.stringify({ title, ...data }, null, 2)}\n`);
   await writeFileAtomic(paths.html, htmlReport(content));
   await writeFileAtomic(paths.markdown, markdownReport(content));
   return paths;
@@ -45,7 +46,7 @@ export async function writeReport(
 function markdownReport(content: ReportContent): string {
   const figures = content.figures.map(({ name, value }) => `| ${inCell(name)} | ${inCell(value)} |`);
   const rows = content.samples.map((sample) => {
-    const cells = [sample.question, sample.truth, sample.answer, markOf(sample)].map(inCell);
+    const cells = [sample.question, sample.truth, sample.answer, sample.mark].map(inCell);
     return `| ${sample.index + 1} | ${cells.join(' | ')} |`;
   });
   return [

@@ -3,40 +3,6 @@
  */
 import type { DataRecord, PromptTemplate } from '../dataset';
 
-/** A class of answer, and the words by which it is known. */
-export interface VerdictRule {
-  label: string;
-  pattern: RegExp;
-}
-
-export interface VerdictScores {
-  /** [0, 1] over the truths that have a verdict; null where none has. */
-  accuracy: number | null;
-  correct: number;
-  total: number;
-  /** truth label -> answer label ('none' where the answer has no verdict) -> count */
-  confusion: Record<string, Record<string, number>>;
-}
-
-export interface SegmentOptions {
-  /** The list begins after this. Default /improve:/i. */
-  marker?: RegExp;
-  /** Names that count. Default: whatever is listed. */
-  segments?: readonly string[];
-}
-
-export interface F1Scores {
-  /** Over all names of all answers together, [0, 1]; null where no truth and no answer names any. */
-  micro: number | null;
-  /** Share of the names in answers that the truth has too; null where the answers name none. */
-  microPrecision: number | null;
-  /** Share of the names in truths that the answer has too; null where the truths name none. */
-  microRecall: number | null;
-  /** Mean of each name's own F1, over the names that occur, [0, 1]; null where none does. */
-  macro: number | null;
-  perSegment: Record<string, { f1: number; precision: number; recall: number; support: number }>;
-}
-
 export interface GenerationSample {
   index: number;
   question: string;
@@ -44,18 +10,36 @@ export interface GenerationSample {
   truth: string;
   answer: string;
   exact: boolean;
-  verdict: { truth: string | null; answer: string | null };
-  segments: { truth: string[]; answer: string[] };
+  /** In words what the answer is worth: 'exact', what `judge` says, or 'different'. */
+  mark: string;
 }
+
+/** What a metric is computed from: one entry a record, in order. */
+export interface MetricInputs {
+  readonly records: readonly DataRecord[];
+  readonly prompts: readonly string[];
+  readonly truths: readonly string[];
+  readonly answers: readonly string[];
+}
+
+/** A figure of merit over a whole test set; null where there is nothing to measure. */
+export type MetricFunction = (inputs: MetricInputs) => number | null;
+
+/** A metric, with how reports show it. */
+export interface Metric {
+  readonly measure: MetricFunction;
+  /** Default: the metric's name. */
+  readonly label?: string;
+  /** 'share' of [0, 1] is shown in percent; default 'number'. */
+  readonly unit?: 'share' | 'number';
+}
+
+/** Metrics by name. */
+export type Metrics = Readonly<Record<string, MetricFunction | Metric>>;
 
 export interface GenerationMetrics {
   count: number;
   exactMatch: number;
-  /** Null where no truth has a verdict. */
-  verdictAccuracy: number | null;
-  /** Null where nobody names a segment. */
-  segmentMicroF1: number | null;
-  segmentMacroF1: number | null;
   rougeL: number;
   /** Share of the numbers in the answers that their prompts have; null where no answer has a number. */
   supportedNumbers: number | null;
@@ -63,7 +47,7 @@ export interface GenerationMetrics {
   timeMs: number;
 }
 
-export interface EvaluateGenerationOptions {
+export interface EvaluateGenerationOptions<Names extends string = never> {
   records: readonly DataRecord[];
   /** Prompts to answers, one each, in order. */
   generate: (prompts: string[]) => Promise<string[]>;
@@ -71,19 +55,27 @@ export interface EvaluateGenerationOptions {
   /** Prompts per call. Default 8. */
   batchSize?: number;
   onProgress?: (progress: { done: number; total: number }) => void;
-  verdicts?: readonly VerdictRule[];
-  segments?: SegmentOptions;
+  /** Metrics of the task on top of those that every text has; their values are in `metrics` by these names. */
+  metrics?: Readonly<Record<Names, MetricFunction | Metric>>;
+  /** In a few words what an answer that is not exact is worth, for instance 'verdict right'. */
+  judge?: (truth: string, answer: string) => string;
   /** Numbers that belong to the task's wording, such as the 3 of "3 minutes". */
   allowedNumbers?: readonly number[];
   /** The question as the table shows it. Default: the record's fields, but for `response` and `system`. */
   question?: (record: DataRecord) => string;
 }
 
-export interface GenerationEvaluation {
-  metrics: GenerationMetrics;
-  verdicts: VerdictScores;
-  segments: F1Scores;
+export interface GenerationEvaluation<Names extends string = never> {
+  metrics: GenerationMetrics & Record<Names, number | null>;
   samples: GenerationSample[];
+  /** What reports show, in order. */
+  figures: readonly ReportFigure[];
+}
+
+/** A figure with its name, as reports show it. */
+export interface ReportFigure {
+  readonly name: string;
+  readonly value: string;
 }
 
 export interface ReportOptions {

@@ -2,12 +2,12 @@
  * The race-result domain: result files to tables, tables to features, features to feedback records.
  * Where it stands: in front of everything else; what it writes is what `loadRecords` reads.
  */
-export * from './columns';
-export * from './time';
-export { readRaces, parseRaces } from './read';
-export type { ReadOptions, ReadRaces, ReadReport } from './read';
-export type { Handling, ProblemKind, ProblemOptions, RaceProblem } from './problems';
-export { labelAsPublished, publishedBoosting, publishedElbow } from './as-published';
+export * from './tables/columns';
+export * from './tables/time';
+export { readRaces, parseRaces } from './tables/read';
+export type { ReadOptions, ReadRaces, ReadReport } from './tables/read';
+export type { Handling, ProblemKind, ProblemOptions, RaceProblem } from './tables/problems';
+export { labelAsPublished, publishedBoosting, publishedElbow } from './labels/as-published';
 export type {
   FeedbackRecord,
   Mistake,
@@ -15,32 +15,37 @@ export type {
   PublishedIntermediate,
   PublishedOptions,
   PublishedResult,
-} from './as-published';
-export { buildDataset, writeJsonLines } from './build';
-export type { BuildOptions, BuildResult } from './build';
-export { labelCorrected, determinedShare } from './corrected';
-export type { CorrectedFigures, CorrectedOptions, CorrectedResult } from './corrected';
-export { raceLabels } from './label-table';
-export type { LabelTable } from './label-table';
-export { checkRaces } from './check';
-export { peerScores } from './peers';
-export type { PeerOptions, PeerScores } from './peers';
-export { expectTotals } from './expect';
-export type { Expectation, ExpectOptions } from './expect';
-export { chooseGroups, cluster, elbowOf, silhouette } from './cluster';
-export type { Clustering, ClusterOptions, GroupChoice, GroupCount } from './cluster';
-export { fitLinear, fitQuality } from './regression';
-export type { FitQuality, LinearModel } from './regression';
-export { fitBoosted } from './boosting';
-export type { BoostedModel, BoostingOptions } from './boosting';
-export { readContext, scoreOf, writeAnswer, writeContext, slowSegments, verdictOf } from './answers';
-export type { AnswerFacts, AnswerOptions, ContextFacts, SegmentFact, Verdict } from './answers';
-export { PLAIN_TEMPLATES, RICH_TEMPLATES } from './templates';
-export type { AnswerTemplates } from './templates';
-export { readMapping } from './mapping';
-export type { DatasetMapping } from './mapping';
-export { readMappedTable } from './mapped-table';
-export { legacyRandom, publishedSplit } from './numpy-random';
-export type { LegacyRandom } from './numpy-random';
-export { moments, pearson, quantile, spearmanMatrix } from './statistics';
-export type { Moments } from './statistics';
+} from './labels/as-published';
+export { buildDataset, writeJsonLines } from './labels/build';
+export type { BuildOptions, BuildResult } from './labels/build';
+export { labelCorrected, determinedShare } from './labels/corrected';
+export type { CorrectedFigures, CorrectedOptions, CorrectedResult } from './labels/corrected';
+export { raceLabels } from './tables/label-table';
+export type { LabelTable } from './tables/label-table';
+export { checkRaces } from './tables/check';
+export { peerScores } from './labels/peers';
+export type { PeerOptions, PeerScores } from './labels/peers';
+export { expectTotals } from './labels/expect';
+export type { Expectation, ExpectOptions } from './labels/expect';
+export { chooseGroups, cluster, elbowOf, silhouette } from './statistics/cluster';
+export type { Clustering, ClusterOptions, GroupChoice, GroupCount } from './statistics/cluster';
+export { fitLinear, fitQuality } from './statistics/regression';
+export type { FitQuality, LinearModel } from './statistics/regression';
+export { fitBoosted } from './statistics/boosting';
+export type { BoostedModel, BoostingOptions } from './statistics/boosting';
+export { readContext, scoreOf, writeAnswer, writeContext, slowSegments, verdictOf } from './labels/answers';
+export type { AnswerFacts, AnswerOptions, ContextFacts, SegmentFact, Verdict } from './labels/answers';
+export { PLAIN_TEMPLATES, RICH_TEMPLATES } from './labels/templates';
+export type { AnswerTemplates } from './labels/templates';
+export { readMapping } from './labels/mapping';
+export type { DatasetMapping } from './labels/mapping';
+export { readMappedTable } from './labels/mapped-table';
+export { legacyRandom, publishedSplit } from './statistics/numpy-random';
+export type { LegacyRandom } from './statistics/numpy-random';
+export { moments, pearson, quantile, spearmanMatrix } from './statistics/statistics';
+export type { Moments } from './statistics/statistics';
+export { judgeVerdict, raceMetrics } from './metrics/race-metrics';
+export type { RaceMetricName, RaceMetricOptions } from './metrics/race-metrics';
+export { namedSegments, segmentF1 } from './metrics/segments';
+export type { F1Scores, SegmentOptions, VerdictRule, VerdictScores } from './metrics/types';
+export { classifyVerdict, RACE_VERDICTS, verdictAccuracy } from './metrics/verdicts';

@@ -1,14 +1,15 @@
 /** The trainer's door. */
 export { TrainingArguments } from './arguments/arguments';
-export type { TrainingOptions, TrainingValues } from './arguments/arguments';
+export type { ArgumentOptions, CheckedArguments } from './arguments/schema';
 export { checkpointFault, listCheckpoints, newestWhole } from './checkpoints/checkpoint-folders';
 export type { EvaluationData, Prediction } from './state/evaluate';
 export { gradientNorm } from './optimizers/gradient-norm';
 export type { AdafactorOptions } from './optimizers/adafactor';
 export { dynamicMap } from './optimizers/blockwise-state';
-export { createOptimizer, OPTIMIZERS, optimizerStateBytes } from './optimizers/optimizers';
-export type { OptimizerName, OptimizerOptions } from './optimizers/optimizers';
-export type { Optimizer } from './optimizers/optimizer-types';
+export { createFlatOptimizer } from './optimizers/flat-optimizer';
+export { createOptimizer, OPTIMIZERS, optimizerStateBytes, registerOptimizer } from './optimizers/optimizers';
+export type { OptimizerFactory, OptimizerFactoryOptions, OptimizerName } from './optimizers/optimizers';
+export type { ElementwiseRule, Optimizer, OptimizerSetup } from './optimizers/optimizer-types';
 export { preflightRows, preflightText } from './state/preflight-report';
 export type { PreflightReport } from './state/preflight-report';
 export { consoleProgress, progressText } from './reports/progress';
@@ -23,6 +24,6 @@ export type {
   TrainerState,
 } from './state/state';
 export { Trainer } from './trainer';
-export type { TrainOutput } from './run-output';
-export type { TrainerOptions } from './trainer-options';
-export type { TrainOptions } from './checkpoints/resume';
+export type { TrainResult } from './train-result';
+export type { TrainerSetup } from './trainer-setup';
+export type { TrainCall } from './checkpoints/resume';

@@ -10,7 +10,8 @@ import { allocateGradients } from '../models';
 import type { CausalLM } from '../pretrained';
 import { messageOf, TunebookError } from '../types';
 import type { EncodedExample } from '../types';
-import type { TrainingArguments, TrainingValues } from './arguments/arguments';
+import type { TrainingArguments } from './arguments/arguments';
+import type { CheckedArguments } from './arguments/schema';
 import { isBest, patienceIsOver, rememberBest } from './state/best-model';
 import { CallbackList } from './state/callbacks';
 import { rotateCheckpoints } from './checkpoints/checkpoint-folders';
@@ -29,15 +30,15 @@ import { consoleProgress, howToGoOn } from './reports/progress';
 import { runOptimizer } from './step/run-optimizer';
 import { reports } from './reports/reports';
 import { makeOutputFolder, resumeRun } from './checkpoints/resume';
-import type { TrainOptions } from './checkpoints/resume';
-import { runOutput } from './run-output';
-import type { TrainOutput } from './run-output';
+import type { TrainCall } from './checkpoints/resume';
+import { runOutput } from './train-result';
+import type { TrainResult } from './train-result';
 import type { RunTools } from './run-tools';
 import { initialState, stateToJson } from './state/state';
 import type { LogEntry, Progress, TrainerControl, TrainerState } from './state/state';
 import { StepClock } from './step/step-clock';
-import { requireParts } from './trainer-options';
-import type { TrainerOptions } from './trainer-options';
+import { requireParts } from './trainer-setup';
+import type { TrainerSetup } from './trainer-setup';
 import { trainingRows } from './step/training-rows';
 import type { TrainingRows } from './step/training-rows';
 import { NotFinite, notFinite, trainingStep } from './step/training-step';
@@ -61,13 +62,13 @@ export class Trainer {
   readonly model: CausalLM;
   readonly args: TrainingArguments;
   state: TrainerState;
-  readonly values: TrainingValues;
+  readonly values: CheckedArguments;
   /** What batches are made of: the examples, or rows of several of them. */
   readonly trainDataset: readonly EncodedExample[];
   private readonly rows: TrainingRows;
   readonly evalDataset: EvaluationData | undefined;
   private readonly collate: DataCollator;
-  private readonly generate: TrainerOptions['generate'];
+  private readonly generate: TrainerSetup['generate'];
   private readonly callbacks: CallbackList;
   private readonly control: TrainerControl = {
     shouldTrainingStop: false,
@@ -77,7 +78,7 @@ export class Trainer {
     shouldLog: false,
   };
   private checkpoint: string | undefined;
-  private running: Promise<TrainOutput> | undefined;
+  private running: Promise<TrainResult> | undefined;
   private passed = false;
   private lastRate = 0;
   private lastNorm = 0;
@@ -85,7 +86,7 @@ export class Trainer {
   private savedStep = -1;
 
   /** @throws TunebookError that lists what is missing: examples, evaluation data, a metric's name */
-  constructor(options: TrainerOptions) {
+  constructor(options: TrainerSetup) {
     requireParts(options);
     const { model, args, trainDataset, evalDataset } = options;
     this.model = model;
@@ -112,7 +113,7 @@ export class Trainer {
    * ends it early leaves a checkpoint to go on from.
    * @throws TunebookError for a loss that is not finite, a full disk, too little memory; the last checkpoint stays
    */
-  async train(options: TrainOptions = {}): Promise<TrainOutput> {
+  async train(options: TrainCall = {}): Promise<TrainResult> {
     if (this.running !== undefined) {
       if (!this.control.shouldTrainingStop)
         throw new TunebookError('train: expected no run in progress, got one. Wait for it, or interrupt it.');
@@ -124,7 +125,7 @@ export class Trainer {
     return running;
   }
 
-  private async run(options: TrainOptions): Promise<TrainOutput> {
+  private async run(options: TrainCall): Promise<TrainResult> {
     const { values, model, control } = this;
     this.state = this.freshState();
     control.shouldTrainingStop = false;
@@ -292,7 +293,7 @@ export class Trainer {
     const { values, state, control } = this;
     const progress = run.clock.progress();
     const epochEnds = state.stepInEpoch >= perEpoch || state.globalStep >= state.maxSteps;
-    const due = (strategy: TrainingValues['saveStrategy'], steps: number): boolean =>
+    const due = (strategy: CheckedArguments['saveStrategy'], steps: number): boolean =>
       strategy === 'steps' ? state.globalStep % steps === 0 : strategy === 'epoch' && epochEnds;
     const isFirst = state.globalStep === 1 && values.loggingStrategy !== 'no';
     control.shouldLog = isFirst || due(values.loggingStrategy, values.loggingSteps);
@@ -389,7 +390,7 @@ export class Trainer {
     return initialState({ maxSteps, numTrainEpochs: Math.ceil(maxSteps / perEpoch), microBatchSize });
   }
 
-  private reason(signal: NodeJS.Signals | undefined, clock: StepClock): TrainOutput['stopped'] {
+  private reason(signal: NodeJS.Signals | undefined, clock: StepClock): TrainResult['stopped'] {
     const { state, control } = this;
     if (state.globalStep >= state.maxSteps || !control.shouldTrainingStop) return 'finished';
     if (patienceIsOver(this.values, state)) return 'early stopping';

@@ -12,13 +12,13 @@ import { LoraConfig, peakMemoryBytes } from '../../lib/models';
 import type { CausalLM } from '../../lib/pretrained';
 import { AutoTokenizer } from '../../lib/tokenizer';
 import { Trainer, TrainingArguments } from '../../lib/trainer';
-import type { PreflightReport, TrainingOptions } from '../../lib/trainer';
+import type { PreflightReport, ArgumentOptions } from '../../lib/trainer';
 import { ROOT } from '../support/paths';
 
 interface Configuration {
   readonly name: string;
   readonly model: () => Promise<CausalLM>;
-  readonly options: Partial<TrainingOptions>;
+  readonly options: Partial<ArgumentOptions>;
 }
 
 const mini = (): Promise<CausalLM> => AutoModelForCausalLM.fromPretrained('gpt2-mini');

@@ -5,9 +5,9 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { generateSample, loadCalibration, SAMPLE_FOLDER } from '../../data/hyrox/generate';
 import { measure } from '../../data/hyrox/calibrate';
-import { FILE_COLUMNS, RACE_ORDER, SUMS, TIME_COLUMNS } from '../../lib/hyrox/columns';
-import { labelAsPublished } from '../../lib/hyrox/as-published';
-import { readRaces } from '../../lib/hyrox/read';
+import { FILE_COLUMNS, RACE_ORDER, SUMS, TIME_COLUMNS } from '../../lib/hyrox/tables/columns';
+import { labelAsPublished } from '../../lib/hyrox/labels/as-published';
+import { readRaces } from '../../lib/hyrox/tables/read';
 
 const csv = path.join(SAMPLE_FOLDER, 'hyrox-sample.csv');
 const calibration = loadCalibration();

@@ -3,17 +3,15 @@
  */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { exactMatch, perplexity, rougeL, supportedNumbers } from '../../lib/eval';
 import {
   classifyVerdict,
-  exactMatch,
   namedSegments,
-  perplexity,
-  rougeL,
+  PLAIN_TEMPLATES,
+  RICH_TEMPLATES,
   segmentF1,
-  supportedNumbers,
   verdictAccuracy,
-} from '../../lib/eval';
-import { PLAIN_TEMPLATES, RICH_TEMPLATES } from '../../lib/hyrox';
+} from '../../lib/hyrox';
 
 const SLOWER = 'You performed slower than expected by more than 3 minutes.';
 const CLOSE = 'You performed close to expected levels.';

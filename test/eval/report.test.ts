@@ -9,6 +9,9 @@ import { after, describe, it } from 'node:test';
 import { JSDOM } from 'jsdom';
 import type { DataRecord } from '../../lib/dataset';
 import { evaluateGeneration, writeReport } from '../../lib/eval';
+import { judgeVerdict, namedSegments, raceMetrics, verdictAccuracy } from '../../lib/hyrox';
+
+const RACE = { metrics: raceMetrics(), judge: judgeVerdict };
 
 const scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'tunebook-report-'));
 after(() => fs.rmSync(scratch, { recursive: true, force: true }));
@@ -37,6 +40,7 @@ describe('evaluateGeneration', () => {
     const sizes: number[] = [];
     const steps: number[] = [];
     const evaluation = await evaluateGeneration({
+      ...RACE,
       records,
       batchSize: 2,
       generate: (prompts) => {
@@ -47,7 +51,8 @@ describe('evaluateGeneration', () => {
     });
     assert.deepEqual(sizes, [2, 1]);
     assert.deepEqual(steps, [2 / 3, 1]);
-    const { metrics, samples, verdicts } = evaluation;
+    const { metrics, samples } = evaluation;
+    const [truths, answers] = [samples.map(({ truth }) => truth), samples.map(({ answer }) => answer)];
     assert.equal(metrics.count, 3);
     assert.equal(metrics.exactMatch, 1 / 3);
     assert.equal(metrics.verdictAccuracy, 2 / 3);
@@ -56,12 +61,16 @@ describe('evaluateGeneration', () => {
     // 20 and the 1 of alert(1) are in their prompts, 21 is not.
     assert.equal(metrics.supportedNumbers, 2 / 3);
     assert.ok(metrics.timeMs >= 0);
-    assert.deepEqual(verdicts.confusion.outperformed, { none: 1 });
+    assert.deepEqual(verdictAccuracy(truths, answers).confusion.outperformed, { none: 1 });
     assert.equal(samples[0]?.exact, true);
     assert.equal(samples[0]?.question, 'one\ntime: 10');
     assert.match(samples[1]?.prompt ?? '', /### Response:\n$/);
-    assert.deepEqual(samples[1]?.segments.truth, ['Row', 'Ski']);
-    assert.deepEqual(samples[2]?.verdict, { truth: 'outperformed', answer: null });
+    assert.deepEqual(namedSegments(truths[1] ?? ''), ['Row', 'Ski']);
+    assert.deepEqual(
+      samples.map(({ mark }) => mark),
+      ['exact', 'verdict right', 'verdict wrong'],
+    );
+    assert.ok(!('verdictAccuracy' in (await evaluateGeneration({ records, generate })).metrics));
   });
 
   it('says what is wrong', async () => {
@@ -79,7 +88,7 @@ describe('evaluateGeneration', () => {
 
 describe('writeReport', () => {
   it('writes JSON with everything, and nothing else beside the three files', async () => {
-    const evaluation = await evaluateGeneration({ records, generate });
+    const evaluation = await evaluateGeneration({ ...RACE, records, generate });
     const folder = path.join(scratch, 'all');
     const paths = await writeReport(evaluation, { folder, title: 'Before training' });
     assert.deepEqual(fs.readdirSync(folder).sort(), ['samples.html', 'samples.json', 'samples.md']);
@@ -88,7 +97,7 @@ describe('writeReport', () => {
   });
 
   it('HTML shows texts as they are, runs nothing and fetches nothing', async () => {
-    const evaluation = await evaluateGeneration({ records, generate });
+    const evaluation = await evaluateGeneration({ ...RACE, records, generate });
     const { html } = await writeReport(evaluation, { folder: path.join(scratch, 'html'), title: 'A < B' });
     const text = fs.readFileSync(html, 'utf8');
     assert.doesNotMatch(text, /https?:|src=|<link|<script/);
@@ -110,7 +119,7 @@ describe('writeReport', () => {
   });
 
   it('Markdown keeps one row a line, whatever the texts hold', async () => {
-    const evaluation = await evaluateGeneration({ records, generate });
+    const evaluation = await evaluateGeneration({ ...RACE, records, generate });
     const options = { folder: path.join(scratch, 'md'), name: 'after', maxRows: 2 };
     const { markdown } = await writeReport(evaluation, options);
     assert.equal(path.basename(markdown), 'after.md');
@@ -130,7 +139,7 @@ describe('writeReport', () => {
   });
 
   it('a folder that cannot be written is a clear error', async () => {
-    const evaluation = await evaluateGeneration({ records, generate });
+    const evaluation = await evaluateGeneration({ ...RACE, records, generate });
     const file = path.join(scratch, 'file');
     fs.writeFileSync(file, 'x');
     await assert.rejects(writeReport(evaluation, { folder: file }), {

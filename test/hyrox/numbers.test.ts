@@ -3,12 +3,18 @@ import { describe, it } from 'node:test';
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
-import { legacyRandom, publishedSplit } from '../../lib/hyrox/numpy-random';
-import { chooseGroups, cluster, elbowOf, publishedCluster, silhouette } from '../../lib/hyrox/cluster';
-import { fitLinear, fitQuality } from '../../lib/hyrox/regression';
-import { fitBoosted } from '../../lib/hyrox/boosting';
+import { legacyRandom, publishedSplit } from '../../lib/hyrox/statistics/numpy-random';
+import {
+  chooseGroups,
+  cluster,
+  elbowOf,
+  publishedCluster,
+  silhouette,
+} from '../../lib/hyrox/statistics/cluster';
+import { fitLinear, fitQuality } from '../../lib/hyrox/statistics/regression';
+import { fitBoosted } from '../../lib/hyrox/statistics/boosting';
 import { seededRandom } from '../../lib/random';
-import { moments, pearson, quantile, ranks, spearmanMatrix } from '../../lib/hyrox/statistics';
+import { moments, pearson, quantile, ranks, spearmanMatrix } from '../../lib/hyrox/statistics/statistics';
 import { ROOT } from '../support/paths';
 
 interface Golden {

@@ -1,12 +1,12 @@
 /** Reading and checking result files: every flaw has a row, a column, a count and the chosen outcome. */
 import { describe, it } from 'node:test';
 import assert from 'node:assert/strict';
-import { checkRaces } from '../../lib/hyrox/check';
-import { FILE_COLUMNS, ROXZONES, RUNS, STATIONS } from '../../lib/hyrox/columns';
-import type { Handling, ProblemKind } from '../../lib/hyrox/problems';
-import { parseRaces, readRaces } from '../../lib/hyrox/read';
-import type { ReadOptions, ReadRaces } from '../../lib/hyrox/read';
-import { formatMinutes, formatTime, parseTime } from '../../lib/hyrox/time';
+import { checkRaces } from '../../lib/hyrox/tables/check';
+import { FILE_COLUMNS, ROXZONES, RUNS, STATIONS } from '../../lib/hyrox/tables/columns';
+import type { Handling, ProblemKind } from '../../lib/hyrox/tables/problems';
+import { parseRaces, readRaces } from '../../lib/hyrox/tables/read';
+import type { ReadOptions, ReadRaces } from '../../lib/hyrox/tables/read';
+import { formatMinutes, formatTime, parseTime } from '../../lib/hyrox/tables/time';
 
 type Row = Record<string, string>;
 

@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import { getPeftModel } from '../../lib/pretrained';
 import { LoraConfig } from '../../lib/models';
 import { Trainer, TrainingArguments } from '../../lib/trainer';
-import type { CallbackContext, TrainerCallback, TrainingOptions } from '../../lib/trainer';
+import type { CallbackContext, TrainerCallback, ArgumentOptions } from '../../lib/trainer';
 import { loadOffloaded } from './preflight/offloaded-model';
 import type { Offloaded } from './preflight/offloaded-model';
 import { examples, smallModel } from './small-model';
@@ -15,7 +15,7 @@ export interface ChildRequest {
   readonly kind: 'full' | 'LoRA' | 'offloaded';
   /** Where an offloaded model lies. */
   readonly offloaded?: Offloaded;
-  readonly options: TrainingOptions;
+  readonly options: ArgumentOptions;
   readonly resume: boolean;
   /** Kill -9 this process at its so many-th file operation inside checkpoint writes. */
   readonly killAtFileOperation?: number;
@@ -24,7 +24,7 @@ export interface ChildRequest {
 }
 
 /** Arguments of the runs that are killed: short epochs, accumulation, running means across checkpoints. */
-export function crashOptions(outputDir: string): TrainingOptions {
+export function crashOptions(outputDir: string): ArgumentOptions {
   return {
     outputDir,
     maxSteps: 24, // 11 examples, 2 x 2 a step: epochs of 3 steps, the last one short

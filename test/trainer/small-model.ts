@@ -5,7 +5,7 @@
 import { AutoModelForCausalLM } from '../../lib/pretrained';
 import type { CausalLM } from '../../lib/pretrained';
 import { Trainer, TrainingArguments } from '../../lib/trainer';
-import type { TrainerCallback, TrainingOptions } from '../../lib/trainer';
+import type { TrainerCallback, ArgumentOptions } from '../../lib/trainer';
 import type { EncodedExample } from '../../lib/types';
 
 const CONFIG = {
@@ -33,7 +33,7 @@ export interface Run {
 
 /** Trains a fresh small model; without dropout and with every step in the log unless told otherwise. */
 export async function run(
-  options: Partial<TrainingOptions> & { outputDir: string },
+  options: Partial<ArgumentOptions> & { outputDir: string },
   more: {
     model?: CausalLM;
     data?: readonly EncodedExample[];

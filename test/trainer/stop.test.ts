@@ -8,7 +8,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
 import { checkpointFault, listCheckpoints } from '../../lib/trainer';
-import type { TrainOutput } from '../../lib/trainer';
+import type { TrainResult } from '../../lib/trainer';
 import { startChild } from './child-process';
 import type { ChildEnd } from './child-process';
 import { crashOptions } from './child-run';
@@ -18,8 +18,8 @@ after(() => fs.rmSync(temporary, { recursive: true, force: true }));
 let folders = 0;
 const folder = (): string => path.join(temporary, `run-${folders++}`);
 
-const outcome = ({ output }: ChildEnd): TrainOutput =>
-  JSON.parse(/^outcome (.*)$/m.exec(output)?.[1] ?? 'null') as TrainOutput;
+const outcome = ({ output }: ChildEnd): TrainResult =>
+  JSON.parse(/^outcome (.*)$/m.exec(output)?.[1] ?? 'null') as TrainResult;
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   test(`${signal}: the step is finished, the model evaluated, a checkpoint written, and how to go on said`, async () => {

@@ -10,7 +10,7 @@ import { AutoModelForCausalLM, getPeftModel, loadAdapter } from '../../lib/pretr
 import { LoraConfig } from '../../lib/models';
 import type { CausalLM } from '../../lib/pretrained';
 import { checkpointFault, listCheckpoints, newestWhole, Trainer, TrainingArguments } from '../../lib/trainer';
-import type { TrainerCallback, TrainingOptions } from '../../lib/trainer';
+import type { TrainerCallback, ArgumentOptions } from '../../lib/trainer';
 import type { EncodedExample } from '../../lib/types';
 import { ROOT } from '../support/paths';
 
@@ -50,7 +50,7 @@ async function goldenModel(overrides: Record<string, unknown> = {}): Promise<Cau
 
 function makeTrainer(
   model: CausalLM,
-  options: Partial<TrainingOptions>,
+  options: Partial<ArgumentOptions>,
   more: { data?: EncodedExample[]; evalData?: EncodedExample[]; callbacks?: TrainerCallback[] } = {},
 ): Trainer {
   const args = new TrainingArguments({
@@ -121,7 +121,7 @@ for (const kind of ['full', 'LoRA'] as const) {
         ? getPeftModel(model, new LoraConfig({ r: 2, loraDropout: 0.3, seed: 5 }))
         : model;
     };
-    const options: Partial<TrainingOptions> = {
+    const options: Partial<ArgumentOptions> = {
       maxSteps: 9, // 13 examples, 2 x 2 a step: epochs of 4 steps, the last one short
       perDeviceTrainBatchSize: 2,
       gradientAccumulationSteps: 2,
@@ -225,7 +225,7 @@ test('the best model comes back at the end, and the limit never deletes it', asy
 
 test('a damaged checkpoint is named and the one before it used; a changed run is refused', async () => {
   const outputDir = folder();
-  const options: Partial<TrainingOptions> = { outputDir, maxSteps: 4, saveStrategy: 'steps', saveSteps: 2 };
+  const options: Partial<ArgumentOptions> = { outputDir, maxSteps: 4, saveStrategy: 'steps', saveSteps: 2 };
   await makeTrainer(await goldenModel(), options).train();
   const file = path.join(outputDir, 'checkpoint-4', 'model.safetensors');
   const bytes = fs.readFileSync(file);
@@ -252,7 +252,7 @@ test('a damaged checkpoint is named and the one before it used; a changed run is
 
 test('a new run sets the checkpoints of an earlier one aside', async () => {
   const outputDir = folder();
-  const options: Partial<TrainingOptions> = { outputDir, maxSteps: 3, saveStrategy: 'steps', saveSteps: 3 };
+  const options: Partial<ArgumentOptions> = { outputDir, maxSteps: 3, saveStrategy: 'steps', saveSteps: 3 };
   await makeTrainer(await goldenModel(), { ...options, maxSteps: 6 }).train();
   await makeTrainer(await goldenModel(), options).train();
   assert.deepEqual(

@@ -6,7 +6,6 @@ import { isUtf8 } from 'node:buffer';
 import { createReadStream } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
 import { messageOf, TunebookError } from '../../types';
-import type { RecordFormat } from '../types';
 
 /** A file whose first bytes agree with its format. */
 export interface DataFile {
@@ -65,7 +64,7 @@ const STAND_INS: readonly { pattern: RegExp; name: string; advice: string }[] = 
  */
 export async function openDataFile(
   path: string,
-  { format, encoding }: { format: RecordFormat; encoding: string },
+  { format, encoding }: { format: string; encoding: string },
 ): Promise<DataFile> {
   const sizeBytes = await sizeOf(path);
   if (sizeBytes === 0) throw new TunebookError(`${path}: expected ${format} records, got an empty file.`);

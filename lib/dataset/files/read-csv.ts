@@ -4,8 +4,7 @@
 import { TunebookError } from '../../types';
 import { linesOf } from './data-file';
 import type { DataFile } from './data-file';
-import type { Row } from './records';
-import type { DataRecord } from '../types';
+import type { DataRecord, Row } from './row';
 
 /** Characters handed to the parser at a time. */
 const CHUNK_LENGTH = 1 << 16;

@@ -4,8 +4,7 @@
 import { messageOf, TunebookError } from '../../types';
 import { linesOf, textOf } from './data-file';
 import type { DataFile } from './data-file';
-import type { Row } from './records';
-import type { DataRecord, JsonValue } from '../types';
+import type { DataRecord, JsonValue, Row } from './row';
 
 /** The rows of a JSON or JSONL file. */
 export async function* readJson(file: DataFile, format: 'json' | 'jsonl'): AsyncGenerator<Row> {

@@ -4,8 +4,7 @@
 import zlib from 'node:zlib';
 import { messageOf, TunebookError } from '../../types';
 import type { DataFile } from './data-file';
-import type { Row } from './records';
-import type { JsonValue } from '../types';
+import type { JsonValue, Row } from './row';
 
 /**
  * The rows of a Parquet file.

@@ -6,36 +6,15 @@ import { basename, extname } from 'node:path';
 import { z } from 'zod';
 import { requireText, TunebookError } from '../../types';
 import { openDataFile } from './data-file';
-import type { DataFile } from './data-file';
-import { readCsv } from './read-csv';
-import { readJson } from './read-json';
-import { readParquet } from './read-parquet';
-import type {
-  DataRecord,
-  JsonValue,
-  LoadedRecords,
-  LoadOptions,
-  RecordFormat,
-  RecordProblem,
-} from '../types';
-
-/** A row as a format reads it: a record, or why there is none. */
-export type Row = { line: number; record: DataRecord } | { line: number; reason: string };
+import { formatOfExtension, knownExtensions, readerOf } from './readers';
+import type { DataRecord, JsonValue, Row } from './row';
+import type { LoadedRecords, LoadOptions, RecordProblem } from './record-types';
 
 /** Problems that the report keeps; all are counted. */
 const KEPT_PROBLEMS = 100;
 
-const FORMATS: Readonly<Record<string, RecordFormat>> = {
-  '.jsonl': 'jsonl',
-  '.ndjson': 'jsonl',
-  '.json': 'json',
-  '.csv': 'csv',
-  '.tsv': 'csv',
-  '.parquet': 'parquet',
-};
-
 const optionsSchema = z.strictObject({
-  format: z.enum(['jsonl', 'json', 'csv', 'parquet']).optional(),
+  format: z.string().optional(),
   fieldMapping: z.record(z.string(), z.string()).optional(),
   requiredFields: z.array(z.string()).optional(),
   strict: z.boolean().default(false),
@@ -65,12 +44,14 @@ export async function loadRecords(path: string, options: LoadOptions = {}): Prom
   const { fieldMapping, strict, limit = Number.POSITIVE_INFINITY } = parsed.data;
   const required = parsed.data.requiredFields ?? Object.keys(fieldMapping ?? {});
   const format = parsed.data.format ?? formatOf(path);
+  const reader = readerOf(format);
   const file = await openDataFile(path, { format, encoding: parsed.data.encoding });
 
   const records: DataRecord[] = [];
   const problems: RecordProblem[] = [];
   let skipped = 0;
-  for await (const row of rowsOf(file, { format, delimiter: parsed.data.delimiter, fieldMapping })) {
+  const columns = fieldMapping && Object.values(fieldMapping);
+  for await (const row of reader.read(file, { delimiter: parsed.data.delimiter, columns })) {
     const checked = 'record' in row ? checkRow(row, { fieldMapping, required }) : row;
     if ('record' in checked) {
       records.push(checked.record);
@@ -91,31 +72,12 @@ export async function loadRecords(path: string, options: LoadOptions = {}): Prom
   return { records, report };
 }
 
-function rowsOf(
-  file: DataFile,
-  options: {
-    format: RecordFormat;
-    delimiter: string | undefined;
-    fieldMapping: Readonly<Record<string, string>> | undefined;
-  },
-): AsyncIterable<Row> {
-  switch (options.format) {
-    case 'csv':
-      return readCsv(file, options.delimiter ?? (extname(file.path).toLowerCase() === '.tsv' ? '\t' : ','));
-    case 'parquet':
-      return readParquet(file, options.fieldMapping && Object.values(options.fieldMapping));
-    case 'json':
-    case 'jsonl':
-      return readJson(file, options.format);
-  }
-}
-
-function formatOf(path: string): RecordFormat {
+function formatOf(path: string): string {
   const extension = extname(path).toLowerCase();
-  const format = FORMATS[extension];
+  const format = formatOfExtension(extension);
   if (format !== undefined) return format;
   throw new TunebookError(
-    `${path}: expected a name that ends in ${Object.keys(FORMATS).join(', ')}, got ` +
+    `${path}: expected a name that ends in ${knownExtensions().join(', ')}, got ` +
       `${JSON.stringify(extension || basename(path))}. Say which it is with format.`,
   );
 }
@@ -149,7 +111,7 @@ function checkRow(
 
 function nothingUsable(
   path: string,
-  found: { format: RecordFormat; problems: readonly RecordProblem[]; skipped: number },
+  found: { format: string; problems: readonly RecordProblem[]; skipped: number },
 ): TunebookError {
   const first = found.problems[0];
   if (first === undefined) {

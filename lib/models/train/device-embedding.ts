@@ -8,7 +8,7 @@ import type { Runtime } from '../run/runtime';
 import { deviceEmbeddingFeeds, deviceEmbeddings } from '../run/embedding';
 import type { DeviceEmbeddingInputs } from '../run/embedding';
 import type { Gradients } from './gradients';
-import type { EmbeddingPass } from './embedding';
+import type { EmbeddingPass } from './pass-types';
 
 /** The embeddings' way forward and back on the device. */
 export function deviceEmbedding(runtime: Runtime, embedded: DeviceEmbeddingInputs): EmbeddingPass {

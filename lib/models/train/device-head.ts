@@ -8,7 +8,7 @@ import type { HostTensor } from '../../types';
 import type { Architecture } from '../families/architecture';
 import type { Runtime } from '../run/runtime';
 import type { Gradients } from './gradients';
-import type { HeadPass, HeadTargets } from './head';
+import type { HeadPass, HeadTargets } from './pass-types';
 import type { Workspace } from '../run/workspace';
 
 /** Prepared before the workspace sends its inputs. */

@@ -2,7 +2,7 @@
  * The first part of a training pass: embeddings with noise and dropout, and their gradients into the tables; on the
  * host here, on a device in `device-embedding.ts`.
  */
-import type { Batch, HostTensor } from '../../types';
+import type { Batch } from '../../types';
 import type { Runtime } from '../run/runtime';
 import { deviceEmbedding } from './device-embedding';
 import { embeddingNoise } from './embedding-noise';
@@ -10,6 +10,7 @@ import type { EmbeddingNoise } from './embedding-noise';
 import type { PassDropout } from './dropout';
 import { hostEmbeddings } from '../run/embedding';
 import type { Gradients } from './gradients';
+import type { EmbeddingPass } from './pass-types';
 import type { Workspace } from '../run/workspace';
 
 export interface EmbeddingRequest {
@@ -18,14 +19,6 @@ export interface EmbeddingRequest {
   readonly noise?: EmbeddingNoise;
   readonly dropout: PassDropout;
   readonly workspace: Workspace;
-}
-
-/** Forward and backward pass of the embeddings; `forward` comes first. */
-export interface EmbeddingPass {
-  /** float32 [B, T, C] */
-  forward(): Promise<HostTensor>;
-  /** Adds the gradient of what `forward` gave to the tables', or writes it where nothing is there yet. */
-  backward(upstream: HostTensor, gradients: Gradients, accumulate: boolean): Promise<void>;
 }
 
 /** Prepared before the workspace sends its inputs. */

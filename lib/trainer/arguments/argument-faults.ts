@@ -4,12 +4,12 @@
  */
 import { inspect } from 'node:util';
 import type { z } from 'zod';
-import type { TrainingValues } from './arguments';
+import type { CheckedArguments } from './schema';
 import { SCHEDULE_SETTINGS } from '../optimizers/schedules';
 import type { ScheduleSettings } from '../optimizers/schedules';
 
 /** Values of a run whose folder may be the one that is wrong. */
-export type CheckedValues = Omit<TrainingValues, 'outputDir'>;
+export type CheckedValues = Omit<CheckedArguments, 'outputDir'>;
 type Issue = z.core.$ZodIssue;
 
 /** One sentence for each argument whose value or name is wrong: "name: expected X, got Y." */

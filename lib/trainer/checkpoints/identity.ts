@@ -4,12 +4,12 @@
 import { createHash } from 'node:crypto';
 import type { CausalLM } from '../../pretrained';
 import type { EncodedExample } from '../../types';
-import type { TrainingValues } from '../arguments/arguments';
+import type { CheckedArguments } from '../arguments/schema';
 import type { EvaluationData } from '../state/evaluate';
 import { evaluationSets } from '../state/evaluate';
 
 /** Arguments that may change between a stop and a resume: where and when things are written, not what is learned. */
-const FREE: readonly (keyof TrainingValues)[] = [
+const FREE: readonly (keyof CheckedArguments)[] = [
   'outputDir',
   'maxTimeMs',
   'saveStrategy',
@@ -30,13 +30,13 @@ const SAMPLES = 4096;
 
 /** Reads the whole data and a sample of the base model's weights: once per run, not once per checkpoint. */
 export async function runIdentity(run: {
-  values: TrainingValues;
+  values: CheckedArguments;
   model: CausalLM;
   trainDataset: readonly EncodedExample[];
   evalDataset: EvaluationData | undefined;
 }): Promise<Record<string, unknown>> {
   const { values, model, trainDataset } = run;
-  const learned = Object.entries(values).filter(([name]) => !FREE.includes(name as keyof TrainingValues));
+  const learned = Object.entries(values).filter(([name]) => !FREE.includes(name as keyof CheckedArguments));
   const adapter = model.adapter?.config;
   const evaluation = evaluationSets(run.evalDataset).map(({ prefix, examples }) => [
     prefix,

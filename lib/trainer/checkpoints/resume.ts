@@ -14,7 +14,7 @@ import {
 import { readTrainerCheckpoint } from './checkpoints';
 import type { CheckpointContent } from './checkpoints';
 
-export interface TrainOptions {
+export interface TrainCall {
   /** A checkpoint folder, or true for the newest whole one of outputDir (starts anew where there is none). */
   resumeFromCheckpoint?: string | boolean;
   /** Resume although arguments, data or model have changed, with a warning that says what; default false. */
@@ -28,7 +28,7 @@ export interface TrainOptions {
 export async function resumeRun(
   outputDir: string,
   content: CheckpointContent,
-  { resumeFromCheckpoint: from = false, ignoreChanges }: TrainOptions,
+  { resumeFromCheckpoint: from = false, ignoreChanges }: TrainCall,
 ): Promise<string | undefined> {
   const { state } = content;
   await settleDrafts(outputDir);

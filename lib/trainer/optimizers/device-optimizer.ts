@@ -7,8 +7,7 @@
 import { signatureOf, tf } from '../../engine';
 import type { DeviceMemory, NamedTensors, Tensor, TensorFunction } from '../../engine';
 import type { HostTensor } from '../../types';
-import type { ElementwiseRule } from './flat-optimizer';
-import type { Optimizer, OptimizerSetup } from './optimizer-types';
+import type { ElementwiseRule, Optimizer, OptimizerSetup } from './optimizer-types';
 
 /** Pieces that one run updates. */
 const TOGETHER = 16;

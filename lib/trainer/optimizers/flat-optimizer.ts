@@ -3,36 +3,16 @@
  * arrays of parameters, gradients and state, in chunks that fit the processor's cache.
  */
 import { signatureOf } from '../../engine';
-import type { NamedTensors, TensorFunction } from '../../engine';
-
+import type { TensorFunction } from '../../engine';
 import type { HostTensor } from '../../types';
 import { createDeviceOptimizer } from './device-optimizer';
-import type { Optimizer, OptimizerSetup } from './optimizer-types';
+import type { ElementwiseRule, Optimizer, OptimizerSetup } from './optimizer-types';
 
 // Small enough that a chunk's arrays stay in the processor's cache, large enough to hide call overhead: the
 // fastest of 2^16 to 2^18 in a whole step on a machine with 1 MB of second-level cache per core.
 const CHUNK = 1 << 18;
 
-/** An optimizer as a pure function. */
-export interface ElementwiseRule {
-  readonly name: string;
-  /** Names of the state arrays, each of the parameters' size, starting at zero. */
-  readonly slots: readonly string[];
-  /**
-   * Inputs: parameter, gradient and the slots, float32 [n]; weightDecay, and decay = 1 - learning rate x
-   * weightDecay; and the scalars.
-   * Outputs: parameter and the slots.
-   */
-  readonly update: (inputs: NamedTensors) => NamedTensors;
-  /**
-   * Slots that the update reads in more than one place: their new values take a detour through another buffer,
-   * because written in place they could be there before the last reader.
-   */
-  readonly readTwice?: readonly string[];
-  /** The scalars of step t = 1, 2, ...; `scale` is the factor that clipping puts on every gradient. */
-  readonly scalars: (t: number, learningRate: number, scale: number) => Record<string, number>;
-}
-
+/** An optimizer of a rule: in place on the host, or where the engine's device keeps the arrays. */
 export function createFlatOptimizer(rule: ElementwiseRule, setup: OptimizerSetup): Optimizer {
   const { engine, gradients, weightDecay } = setup;
   if (engine.device !== undefined) return createDeviceOptimizer(rule, setup, engine.device);

@@ -1,7 +1,7 @@
 /**
  * What every optimizer is made from and can do.
  */
-import type { Engine } from '../../engine';
+import type { Engine, NamedTensors } from '../../engine';
 import type { Gradients, Parameter } from '../../models';
 
 export interface OptimizerSetup {
@@ -21,4 +21,24 @@ export interface Optimizer {
   stepCount: number;
   /** One update of all parameters, in place. @param gradientScale factor on every gradient (clipping) */
   step(learningRate: number, gradientScale: number): Promise<void>;
+}
+
+/** An optimizer as a pure function. */
+export interface ElementwiseRule {
+  readonly name: string;
+  /** Names of the state arrays, each of the parameters' size, starting at zero. */
+  readonly slots: readonly string[];
+  /**
+   * Inputs: parameter, gradient and the slots, float32 [n]; weightDecay, and decay = 1 - learning rate x
+   * weightDecay; and the scalars.
+   * Outputs: parameter and the slots.
+   */
+  readonly update: (inputs: NamedTensors) => NamedTensors;
+  /**
+   * Slots that the update reads in more than one place: their new values take a detour through another buffer,
+   * because written in place they could be there before the last reader.
+   */
+  readonly readTwice?: readonly string[];
+  /** The scalars of step t = 1, 2, ...; `scale` is the factor that clipping puts on every gradient. */
+  readonly scalars: (t: number, learningRate: number, scale: number) => Record<string, number>;
 }

@@ -1,50 +1,90 @@
 /**
- * The optimizers, by the names of Hugging Face's `optim` argument.
+ * The optimizers, by the names of Hugging Face's `optim` argument. To add one: a file with its factory, and a line in
+ * the table, or `registerOptimizer` from outside.
  */
-import { requireObject } from '../../types';
-import { tf } from '../../engine';
+import { TunebookError, requireObject } from '../../types';
 import { createAdafactor } from './adafactor';
 import type { AdafactorOptions } from './adafactor';
 import { createAdamW8bit } from './adamw-8bit';
+import { adamW, lion, sgd } from './elementwise-rules';
+import type { RuleOptions } from './elementwise-rules';
 import { createFlatOptimizer } from './flat-optimizer';
-import type { ElementwiseRule } from './flat-optimizer';
 import type { Optimizer, OptimizerSetup } from './optimizer-types';
 
-export type OptimizerName = 'adamw' | 'adamw_8bit' | 'sgd' | 'lion' | 'adafactor';
-export const OPTIMIZERS: readonly OptimizerName[] = ['adamw', 'adamw_8bit', 'sgd', 'lion', 'adafactor'];
-
-export interface OptimizerOptions extends OptimizerSetup {
-  readonly name: OptimizerName;
-  /** Decay of the running mean (AdamW, Lion). */
-  readonly beta1: number;
-  /** Decay of the running mean of squares (AdamW), or of the momentum (Lion). */
-  readonly beta2: number;
-  /** AdamW: added to the denominator. */
-  readonly epsilon: number;
-  /** SGD: share of the last update that is kept. */
-  readonly momentum: number;
+/** What an optimizer is made from: the run's engine, parameters and gradients, and the arguments that set it. */
+export interface OptimizerFactoryOptions extends OptimizerSetup, RuleOptions {
   /** 8-bit AdamW: names of parameters whose state stays in float32 whatever their size: the embeddings'. */
   readonly fullPrecision?: ReadonlySet<string>;
   readonly adafactor?: AdafactorOptions;
 }
 
-export function createOptimizer(options: OptimizerOptions): Optimizer {
-  requireObject(options, {
-    ...{ where: 'createOptimizer', what: 'options { name, engine, parameters, gradients }' },
-    fields: ['name', 'parameters'],
-  });
-  switch (options.name) {
-    case 'adamw':
-      return createFlatOptimizer(adamW(options), options);
-    case 'adamw_8bit':
-      return onHost(createAdamW8bit(options, options), options);
-    case 'sgd':
-      return createFlatOptimizer(sgd(options), options);
-    case 'lion':
-      return createFlatOptimizer(lion(options), options);
-    case 'adafactor':
-      return onHost(createAdafactor(options, options.adafactor), options);
+/** Makes an optimizer for a run. */
+export type OptimizerFactory = (options: OptimizerFactoryOptions) => Optimizer;
+
+/** The optimizers that a run can name. */
+export const OPTIMIZERS = {
+  adamw: (options) => createFlatOptimizer(adamW(options), options),
+  adamw_8bit: (options) => onHost(createAdamW8bit(options, options), options),
+  sgd: (options) => createFlatOptimizer(sgd(options), options),
+  lion: (options) => createFlatOptimizer(lion(options), options),
+  adafactor: (options) => onHost(createAdafactor(options, options.adafactor), options),
+} satisfies Record<string, OptimizerFactory>;
+
+/** Name of an optimizer of ours; others come by `registerOptimizer`. */
+export type OptimizerName = keyof typeof OPTIMIZERS;
+
+const FACTORIES = new Map<string, OptimizerFactory>(Object.entries(OPTIMIZERS));
+
+/** Names that `optim` takes. */
+export function optimizerNames(): string[] {
+  return [...FACTORIES.keys()];
+}
+
+/**
+ * Makes another optimizer known by a name that `TrainingArguments.optim` then takes. Its `state` is saved in
+ * checkpoints and restored, so that a resume is exact. One that writes the host's arrays by itself calls
+ * `engine.device?.forget` afterwards; `createFlatOptimizer` does what is needed.
+ * @throws TunebookError where the name is taken
+ * @example
+ * ```ts
+ * import { createFlatOptimizer, registerOptimizer, tf } from 'tunebook';
+ *
+ * registerOptimizer('signsgd', (options) =>
+ *   createFlatOptimizer(
+ *     {
+ *       name: 'signsgd',
+ *       slots: [],
+ *       scalars: (_step, learningRate) => ({ stepSize: -learningRate }),
+ *       update: ({ parameter, gradient, stepSize }) => ({
+ *         parameter: tf.add(parameter, tf.mul(tf.sign(gradient), stepSize)),
+ *       }),
+ *     },
+ *     options,
+ *   ),
+ * );
+ * ```
+ */
+export function registerOptimizer(name: string, factory: OptimizerFactory): void {
+  if (FACTORIES.has(name)) {
+    throw new TunebookError(
+      `registerOptimizer: expected a new name, got '${name}', which is taken. Choose another name.`,
+    );
   }
+  FACTORIES.set(name, factory);
+}
+
+/** Makes the optimizer of a name that `optimizerNames` has. */
+export function createOptimizer({
+  name,
+  ...options
+}: OptimizerFactoryOptions & { readonly name: string }): Optimizer {
+  const factory = FACTORIES.get(name);
+  if (factory === undefined) {
+    throw new TunebookError(
+      `createOptimizer: expected ${optimizerNames().join(', ')}, got '${name}'. Register it with registerOptimizer.`,
+    );
+  }
+  return factory(options);
 }
 
 /** An optimizer that changes the host's arrays: a device has to read them again. */
@@ -63,68 +103,4 @@ function onHost(optimizer: Optimizer, { engine, parameters }: OptimizerSetup): O
 export function optimizerStateBytes(optimizer: Optimizer): number {
   requireObject(optimizer, { where: 'optimizerStateBytes', what: 'an optimizer', fields: ['state'] });
   return [...optimizer.state.values()].reduce((total, { byteLength }) => total + byteLength, 0);
-}
-
-/**
- * Adam with decoupled weight decay (Loshchilov & Hutter 2019), as torch.optim.AdamW. Every factor that can be
- * folded into a scalar is: the update is bound by memory, and each operation is a pass over it.
- */
-function adamW({ beta1, beta2, epsilon }: OptimizerOptions): ElementwiseRule {
-  return {
-    name: 'adamw',
-    slots: ['exp_avg', 'exp_avg_sq'],
-    scalars: (t, learningRate, scale) => {
-      const correction = Math.sqrt(1 - beta2 ** t);
-      return {
-        meanShare: (1 - beta1) * scale,
-        squareShare: (1 - beta2) * scale * scale,
-        // m / (sqrt(v) / c + e) * s = m / (sqrt(v) + c e) * (c s)
-        shift: correction * epsilon,
-        stepSize: (-learningRate * correction) / (1 - beta1 ** t),
-      };
-    },
-    update: (inputs) => {
-      const { parameter, gradient, decay, meanShare, squareShare, shift, stepSize } = inputs;
-      const mean = tf.add(tf.mul(inputs.exp_avg, beta1), tf.mul(gradient, meanShare));
-      const square = tf.add(tf.mul(inputs.exp_avg_sq, beta2), tf.mul(tf.square(gradient), squareShare));
-      const direction = tf.div(mean, tf.add(tf.sqrt(square), shift));
-      const moved = tf.add(tf.mul(parameter, decay), tf.mul(direction, stepSize));
-      return { parameter: moved, exp_avg: mean, exp_avg_sq: square };
-    },
-  };
-}
-
-/** Stochastic gradient descent with momentum, as torch.optim.SGD: weight decay is part of the gradient. */
-function sgd({ momentum }: OptimizerOptions): ElementwiseRule {
-  return {
-    name: 'sgd',
-    slots: ['momentum_buffer'],
-    scalars: (_t, learningRate, scale) => ({ stepSize: -learningRate, scale }),
-    update: ({ parameter, gradient, weightDecay, stepSize, scale, momentum_buffer: buffer }) => {
-      const slope = tf.add(tf.mul(gradient, scale), tf.mul(parameter, weightDecay));
-      const velocity = tf.add(tf.mul(buffer, momentum), slope);
-      return { parameter: tf.add(parameter, tf.mul(velocity, stepSize)), momentum_buffer: velocity };
-    },
-  };
-}
-
-/** Lion (Chen et al. 2023, algorithm 2): the sign of an interpolated momentum. */
-function lion({ beta1, beta2 }: OptimizerOptions): ElementwiseRule {
-  return {
-    name: 'lion',
-    slots: ['exp_avg'],
-    readTwice: ['exp_avg'],
-    scalars: (_t, learningRate, scale) => ({
-      stepSize: -learningRate,
-      directionShare: (1 - beta1) * scale,
-      meanShare: (1 - beta2) * scale,
-    }),
-    update: ({ parameter, gradient, decay, stepSize, directionShare, meanShare, exp_avg: mean }) => {
-      const direction = tf.sign(tf.add(tf.mul(mean, beta1), tf.mul(gradient, directionShare)));
-      return {
-        parameter: tf.add(tf.mul(parameter, decay), tf.mul(direction, stepSize)),
-        exp_avg: tf.add(tf.mul(mean, beta2), tf.mul(gradient, meanShare)),
-      };
-    },
-  };
 }

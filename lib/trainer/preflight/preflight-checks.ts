@@ -7,7 +7,7 @@ import { promises as fs } from 'node:fs';
 import path from 'node:path';
 import type { CausalLM } from '../../pretrained';
 import { messageOf, TunebookError } from '../../types';
-import type { TrainingValues } from '../arguments/arguments';
+import type { CheckedArguments } from '../arguments/schema';
 
 /** The error of a run that cannot work. @param problems one sentence each, with what to do */
 export function failed(problems: readonly string[]): TunebookError {
@@ -18,7 +18,10 @@ export function failed(problems: readonly string[]): TunebookError {
  * Looks at the folder with a model's layers before anything is read from it.
  * @throws TunebookError where it is gone or cannot be written, with what is wrong with the output folder
  */
-export async function requireOffloadFolder(run: { model: CausalLM; values: TrainingValues }): Promise<void> {
+export async function requireOffloadFolder(run: {
+  model: CausalLM;
+  values: CheckedArguments;
+}): Promise<void> {
   const folder = run.model.weights.frozen?.offloadFolder;
   if (folder === undefined) return;
   const stats = await fs.stat(folder).catch(() => undefined);
@@ -64,7 +67,7 @@ export async function freeDisk(folder: string): Promise<number | undefined> {
 }
 
 /** Most checkpoints in the output folder at a time, with the one that is being written. */
-export function checkpointsAtATime(values: TrainingValues, checkpoints: number): number {
+export function checkpointsAtATime(values: CheckedArguments, checkpoints: number): number {
   const limit = values.saveTotalLimit ?? Infinity;
   const best = values.loadBestModelAtEnd && limit === 1 ? 1 : 0;
   return Math.min(checkpoints, limit + best + 1);
@@ -75,7 +78,7 @@ export function diskFault(disk: {
   bytes: number;
   count: number;
   free: number | undefined;
-  values: TrainingValues;
+  values: CheckedArguments;
 }): string | undefined {
   const { folder, bytes, count, free } = disk;
   if (free === undefined || bytes * count <= free) return undefined;

@@ -6,7 +6,7 @@
 import { availableMemory, peakMemoryBytes } from '../../models';
 import type { CausalLM } from '../../pretrained';
 import type { EncodedExample } from '../../types';
-import type { TrainingValues } from '../arguments/arguments';
+import type { CheckedArguments } from '../arguments/schema';
 
 /** What a run may take: as far as the process may grow, and how much of that is left. */
 export interface MemoryRoom {
@@ -16,7 +16,7 @@ export interface MemoryRoom {
   readonly peakBefore: number;
 }
 
-export function memoryRoom({ maxMemory = Infinity }: TrainingValues): MemoryRoom {
+export function memoryRoom({ maxMemory = Infinity }: CheckedArguments): MemoryRoom {
   const rss = process.memoryUsage.rss();
   const availableBytes = Math.max(0, Math.min(availableMemory(), maxMemory - rss));
   return { limitBytes: rss + availableBytes, availableBytes, peakBefore: peakMemoryBytes() };
@@ -42,7 +42,7 @@ export function memoryFault(memory: {
   shape: readonly [number, number];
   needed: number;
   room: MemoryRoom;
-  values: TrainingValues;
+  values: CheckedArguments;
   model: CausalLM;
 }): string | undefined {
   const { shape, needed, room } = memory;
@@ -65,7 +65,7 @@ const FILLED = 0.75;
  */
 export async function examplesThatFit(probe: {
   model: CausalLM;
-  values: TrainingValues;
+  values: CheckedArguments;
   room: MemoryRoom;
   /** The longest batch, [B, T]. */
   shape: readonly [number, number];
@@ -109,7 +109,7 @@ export function expectedMemoryFault(memory: {
   expectedBytes: number;
   shape: readonly [number, number];
   room: MemoryRoom;
-  values: TrainingValues;
+  values: CheckedArguments;
   model: CausalLM;
 }): string | undefined {
   const { expectedBytes, room, shape, values } = memory;
@@ -131,7 +131,11 @@ export function peakOfRun({ peakBefore }: MemoryRoom): number {
   return peak > peakBefore ? peak : process.memoryUsage.rss();
 }
 
-function ways(run: { shape: readonly [number, number]; values: TrainingValues; model: CausalLM }): string[] {
+function ways(run: {
+  shape: readonly [number, number];
+  values: CheckedArguments;
+  model: CausalLM;
+}): string[] {
   const { shape, values, model } = run;
   return [
     ...(values.gradientCheckpointing ? [] : ['gradientCheckpointing: true']),

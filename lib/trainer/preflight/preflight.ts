@@ -10,7 +10,7 @@ import { withReloaded } from '../../pretrained';
 import type { CausalLM } from '../../pretrained';
 import type { Gradients } from '../../models';
 import type { EncodedExample } from '../../types';
-import type { TrainingValues } from '../arguments/arguments';
+import type { CheckedArguments } from '../arguments/schema';
 import { CallbackList } from '../state/callbacks';
 import { readTrainerCheckpoint, writeTrainerCheckpoint } from '../checkpoints/checkpoints';
 import { evaluateLoss, evaluationSets } from '../state/evaluate';
@@ -48,7 +48,7 @@ const PROMPT_TOKENS = 32;
 
 export interface PreflightRequest {
   readonly model: CausalLM;
-  readonly values: TrainingValues;
+  readonly values: CheckedArguments;
   readonly trainDataset: readonly EncodedExample[];
   readonly evalDataset: EvaluationData | undefined;
   readonly collate: DataCollator;

@@ -5,7 +5,7 @@
 import type { DataCollator } from '../../dataset';
 import { countLabels, rowBucket } from '../../models';
 import type { EncodedExample } from '../../types';
-import type { TrainingValues } from '../arguments/arguments';
+import type { CheckedArguments } from '../arguments/schema';
 import { epochSteps, stepsPerEpoch } from '../step/plan';
 import type { TrainerState } from '../state/state';
 import { cut } from '../step/training-step';
@@ -35,7 +35,7 @@ export interface Forecast {
 const SAMPLE = 1500;
 
 export function forecast(run: {
-  values: TrainingValues;
+  values: CheckedArguments;
   state: TrainerState;
   dataset: readonly EncodedExample[];
   collate: DataCollator;
@@ -94,7 +94,7 @@ function volume([B, T]: readonly [number, number]): number {
 }
 
 function times(
-  strategy: TrainingValues['saveStrategy'],
+  strategy: CheckedArguments['saveStrategy'],
   every: number,
   state: TrainerState,
   perEpoch: number,

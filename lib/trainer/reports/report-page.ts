@@ -1,7 +1,7 @@
 /**
  * A run's log as one HTML page that opens offline: figures as SVG inside, no script, nothing loaded.
  */
-import type { TrainingValues } from '../arguments/arguments';
+import type { CheckedArguments } from '../arguments/schema';
 import { escapeHtml, lineSvg } from '../../display';
 import type { LineFigure } from '../../display';
 import type { RunRecord } from './run-log';
@@ -47,7 +47,7 @@ table{border-collapse:collapse} td{padding:1px 14px 1px 0;vertical-align:top} td
 /** @param name what the page is called: the run's folder */
 export function reportPage(
   name: string,
-  run: { values: TrainingValues; state: TrainerState; records: readonly RunRecord[] },
+  run: { values: CheckedArguments; state: TrainerState; records: readonly RunRecord[] },
 ): string {
   const { values, state, records } = run;
   const table = (rows: Readonly<Record<string, unknown>>): string =>

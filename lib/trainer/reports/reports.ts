@@ -5,7 +5,7 @@
 import path from 'node:path';
 import { writeFileAtomic } from '../../files';
 import { messageOf } from '../../types';
-import type { TrainingValues } from '../arguments/arguments';
+import type { CheckedArguments } from '../arguments/schema';
 import { reportPage } from './report-page';
 import { RunLog, runRecord } from './run-log';
 import type { CallbackContext, TrainerCallback } from '../state/state';
@@ -15,7 +15,7 @@ import { EventLog } from './tensorboard';
 const PAGE_EVERY_MS = 10_000;
 
 /** Callbacks that write what the arguments ask for; none where they ask for nothing. */
-export function reports(values: TrainingValues): TrainerCallback[] {
+export function reports(values: CheckedArguments): TrainerCallback[] {
   const wanted = new Set(values.reportTo);
   if (wanted.size === 0) return [];
   const folder = values.loggingDir ?? path.join(values.outputDir, 'runs');

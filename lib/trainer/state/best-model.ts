@@ -4,7 +4,7 @@
  */
 import path from 'node:path';
 import { TunebookError } from '../../types';
-import type { TrainingValues } from '../arguments/arguments';
+import type { CheckedArguments } from '../arguments/schema';
 import type { TrainerState } from './state';
 
 /**
@@ -13,7 +13,7 @@ import type { TrainerState } from './state';
  * @throws TunebookError where the evaluation has no metric of the name that was asked for
  */
 export function rememberBest(
-  values: TrainingValues,
+  values: CheckedArguments,
   state: TrainerState,
   metrics: Readonly<Record<string, number>>,
 ): void {
@@ -36,7 +36,7 @@ export function rememberBest(
 }
 
 /** Whether something depends on which evaluation is the best. */
-export function needsBest(values: TrainingValues): boolean {
+export function needsBest(values: CheckedArguments): boolean {
   return values.loadBestModelAtEnd || values.earlyStoppingPatience !== undefined;
 }
 
@@ -46,6 +46,6 @@ export function isBest(state: TrainerState): boolean {
 }
 
 /** Whether evaluations have been no better for as long as early stopping waits. */
-export function patienceIsOver(values: TrainingValues, state: TrainerState): boolean {
+export function patienceIsOver(values: CheckedArguments, state: TrainerState): boolean {
   return state.evaluationsWithoutGain >= (values.earlyStoppingPatience ?? Infinity);
 }

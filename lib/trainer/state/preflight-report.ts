@@ -1,8 +1,8 @@
 /**
  * What a preflight found out, and its table.
  */
+import type { CheckedArguments } from '../arguments/schema';
 import { requireObject } from '../../types';
-import type { TrainingValues } from '../arguments/arguments';
 import { clockTime } from '../../display';
 
 export interface PreflightReport {
@@ -79,7 +79,7 @@ export function preflightText(report: PreflightReport): string {
 
 /** What happens when maxTimeMs is over. */
 export function timeLimitText(
-  values: TrainingValues,
+  values: CheckedArguments,
   forecast: { readonly expectedMs: number; readonly steps: number },
 ): string {
   const { maxTimeMs } = values;

@@ -2,7 +2,7 @@
  * The state of a run, in the fields of Hugging Face's trainer_state.json, and the callbacks that watch it.
  */
 import { z } from 'zod';
-import type { TrainingValues } from '../arguments/arguments';
+import type { CheckedArguments } from '../arguments/schema';
 import type { PreflightReport } from './preflight-report';
 
 /** One entry of the log: step and epoch, and what was measured. */
@@ -43,7 +43,7 @@ export interface TrainerControl {
 }
 
 export interface CallbackContext {
-  readonly args: TrainingValues;
+  readonly args: CheckedArguments;
   readonly state: TrainerState;
   readonly control: TrainerControl;
 }

@@ -5,11 +5,11 @@
 import { batchOrder } from '../../dataset';
 import { TunebookError } from '../../types';
 import type { EncodedExample } from '../../types';
-import type { TrainingValues } from '../arguments/arguments';
+import type { CheckedArguments } from '../arguments/schema';
 import { learningRateAt } from '../optimizers/schedules';
 
 /** Optimizer steps in one pass over the data. @throws TunebookError where there is not one whole batch */
-export function stepsPerEpoch(values: TrainingValues, examples: number): number {
+export function stepsPerEpoch(values: CheckedArguments, examples: number): number {
   const { perDeviceTrainBatchSize: size, gradientAccumulationSteps, dataloaderDropLast } = values;
   const batches = dataloaderDropLast ? Math.floor(examples / size) : Math.ceil(examples / size);
   if (batches === 0) {
@@ -21,7 +21,7 @@ export function stepsPerEpoch(values: TrainingValues, examples: number): number 
 }
 
 /** Optimizer steps of the whole run. */
-export function totalSteps(values: TrainingValues, examples: number): number {
+export function totalSteps(values: CheckedArguments, examples: number): number {
   return values.maxSteps > 0
     ? values.maxSteps
     : Math.ceil(values.numTrainEpochs * stepsPerEpoch(values, examples));
@@ -29,7 +29,7 @@ export function totalSteps(values: TrainingValues, examples: number): number {
 
 /** Example numbers of one epoch: per step, per batch. */
 export function epochSteps(
-  values: TrainingValues,
+  values: CheckedArguments,
   dataset: readonly EncodedExample[],
   epoch: number,
 ): number[][][] {
@@ -48,7 +48,7 @@ export function epochSteps(
 }
 
 /** Learning rate of the step after `step` steps. */
-export function plannedRate(values: TrainingValues, step: number, steps: number): number {
+export function plannedRate(values: CheckedArguments, step: number, steps: number): number {
   const { learningRate, lrSchedulerType: name, lrSchedulerKwargs: settings, warmupRatio } = values;
   const warmupSteps = values.warmupSteps > 0 ? values.warmupSteps : Math.ceil(steps * warmupRatio);
   return learningRateAt({ name, learningRate, warmupSteps, totalSteps: steps, ...settings }, step);

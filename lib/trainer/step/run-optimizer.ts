@@ -3,12 +3,12 @@
  */
 import type { CausalLM } from '../../pretrained';
 import type { Gradients } from '../../models';
-import type { TrainingValues } from '../arguments/arguments';
+import type { CheckedArguments } from '../arguments/schema';
 import { createOptimizer } from '../optimizers/optimizers';
 import type { Optimizer } from '../optimizers/optimizer-types';
 
 /** @param gradients of `model.trainableParameters()`, in their order */
-export function runOptimizer(values: TrainingValues, model: CausalLM, gradients: Gradients): Optimizer {
+export function runOptimizer(values: CheckedArguments, model: CausalLM, gradients: Gradients): Optimizer {
   const { tokenEmbedding, positionEmbedding } = model.architecture;
   const embeddings = positionEmbedding === undefined ? [tokenEmbedding] : [tokenEmbedding, positionEmbedding];
   return createOptimizer({

@@ -4,7 +4,7 @@
 import { packExamples, packingPlan } from '../../dataset';
 import { TunebookError } from '../../types';
 import type { EncodedExample } from '../../types';
-import type { TrainingValues } from '../arguments/arguments';
+import type { CheckedArguments } from '../arguments/schema';
 
 export interface TrainingRows {
   readonly rows: readonly EncodedExample[];
@@ -17,7 +17,7 @@ export interface TrainingRows {
  * @throws TunebookError where rows would be longer than that, or an example longer than a row
  */
 export function trainingRows(
-  values: TrainingValues,
+  values: CheckedArguments,
   examples: readonly EncodedExample[],
   context: number,
 ): TrainingRows {

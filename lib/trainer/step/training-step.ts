@@ -7,7 +7,7 @@ import type { CausalLM } from '../../pretrained';
 import type { Gradients } from '../../models';
 import { messageOf, TunebookError } from '../../types';
 import type { Batch, EncodedExample } from '../../types';
-import type { TrainingValues } from '../arguments/arguments';
+import type { CheckedArguments } from '../arguments/schema';
 import type { CallbackList } from '../state/callbacks';
 import { gradientNorm } from '../optimizers/gradient-norm';
 import type { Optimizer } from '../optimizers/optimizer-types';
@@ -15,7 +15,7 @@ import { plannedRate } from './plan';
 
 export interface StepRequest {
   readonly model: CausalLM;
-  readonly values: TrainingValues;
+  readonly values: CheckedArguments;
   readonly dataset: readonly EncodedExample[];
   readonly collate: DataCollator;
   readonly callbacks: CallbackList;

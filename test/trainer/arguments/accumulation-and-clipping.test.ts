@@ -11,7 +11,7 @@ import { getPeftModel } from '../../../lib/pretrained';
 import { LoraConfig } from '../../../lib/models';
 import type { CausalLM } from '../../../lib/pretrained';
 import { checkpointFault, listCheckpoints, Trainer, TrainingArguments } from '../../../lib/trainer';
-import type { EvaluationData, TrainerCallback, TrainerControl, TrainingOptions } from '../../../lib/trainer';
+import type { EvaluationData, TrainerCallback, TrainerControl, ArgumentOptions } from '../../../lib/trainer';
 import type { EncodedExample } from '../../../lib/types';
 import { setFarAlong } from '../checkpoints/far-checkpoint';
 import { examples, smallModel } from '../small-model';
@@ -22,7 +22,7 @@ let folders = 0;
 const folder = (): string => path.join(temporary, `run-${folders++}`);
 
 async function make(
-  options: Partial<TrainingOptions>,
+  options: Partial<ArgumentOptions>,
   more: {
     model?: CausalLM;
     data?: readonly EncodedExample[];
@@ -96,7 +96,7 @@ test('several evaluation sets have metrics of their own, and one of them tells t
 
 test('evalOnStop: a run that comes to its end, or is stopped by a callback, is not evaluated once more', async () => {
   const stop: TrainerCallback = { onStepEnd: ({ control }) => void (control.shouldTrainingStop = true) };
-  const limits: [Partial<TrainingOptions>, TrainerCallback[], evaluated: boolean][] = [
+  const limits: [Partial<ArgumentOptions>, TrainerCallback[], evaluated: boolean][] = [
     [{}, [], false],
     [{}, [stop], false],
     [{ maxTimeMs: 1 }, [], true],

@@ -4,13 +4,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { TrainingArguments } from '../../../lib/trainer';
-import type { TrainingOptions } from '../../../lib/trainer';
+import type { ArgumentOptions } from '../../../lib/trainer';
 import { TunebookError } from '../../../lib/types';
 
 /** The sentences that the options are refused with; none where they are accepted. */
 function faults(options: unknown): string[] {
   try {
-    new TrainingArguments(options as TrainingOptions);
+    new TrainingArguments(options as ArgumentOptions);
     return [];
   } catch (error) {
     assert.ok(error instanceof TunebookError);
@@ -24,7 +24,7 @@ function faults(options: unknown): string[] {
 /** What a list of sentences is about. */
 const subjects = (list: readonly string[]): string[] => list.map((sentence) => sentence.split(':')[0]);
 
-const CONTRADICTIONS: [subject: string, about: RegExp, options: Partial<TrainingOptions>][] = [
+const CONTRADICTIONS: [subject: string, about: RegExp, options: Partial<ArgumentOptions>][] = [
   ['maxSteps', /-1, got 0/, { maxSteps: 0 }],
   ['maxSteps', /-1, got -2/, { maxSteps: -2 }],
   ['maxLength', /packing/, { maxLength: 16 }],
@@ -72,7 +72,7 @@ for (const [subject, about, options] of CONTRADICTIONS) {
 }
 
 test('what agrees is accepted', () => {
-  const agreeing: Partial<TrainingOptions>[] = [
+  const agreeing: Partial<ArgumentOptions>[] = [
     { maxSteps: -1, maxLength: 16, packing: true },
     { lrSchedulerType: 'polynomial', lrSchedulerKwargs: { power: 2, lrEnd: 0, timescale: undefined } },
     { earlyStoppingPatience: 1, earlyStoppingThreshold: 1, evalStrategy: 'epoch' },

@@ -10,7 +10,7 @@ import { after, test } from 'node:test';
 import { createDataCollator } from '../../../lib/dataset';
 import type { DataCollator } from '../../../lib/dataset';
 import { Trainer, TrainingArguments } from '../../../lib/trainer';
-import type { TrainerCallback, TrainingOptions } from '../../../lib/trainer';
+import type { TrainerCallback, ArgumentOptions } from '../../../lib/trainer';
 import type { Batch } from '../../../lib/types';
 import { examples, run, smallModel } from '../small-model';
 import type { Run } from '../small-model';
@@ -19,7 +19,7 @@ const temporary = fs.mkdtempSync(path.join(os.tmpdir(), 'tunebook-losses-'));
 after(() => fs.rmSync(temporary, { recursive: true, force: true }));
 let folders = 0;
 const folder = (): string => path.join(temporary, `run-${folders++}`);
-const short = (options: Partial<TrainingOptions>, more: Parameters<typeof run>[1] = {}): Promise<Run> =>
+const short = (options: Partial<ArgumentOptions>, more: Parameters<typeof run>[1] = {}): Promise<Run> =>
   run({ maxSteps: 2, outputDir: folder(), ...options }, more);
 
 const single = { data: [examples[3]] };
@@ -99,7 +99,7 @@ test('dropout: false switches the dropout of the model off', async () => {
 test('packing: fewer rows, the same loss and update: no example sees another', async () => {
   const whole = { optim: 'sgd', learningRate: 0.5, maxSteps: 2, perDeviceTrainBatchSize: 11 } as const;
   const [plain, packed] = [await short(whole), await short({ ...whole, packing: true })];
-  const rows = (n: number, options: Partial<TrainingOptions>): number => {
+  const rows = (n: number, options: Partial<ArgumentOptions>): number => {
     const { perDeviceTrainBatchSize: size, ...others } = { perDeviceTrainBatchSize: 1, ...options };
     const args = new TrainingArguments({
       outputDir: 'x',
@@ -119,7 +119,7 @@ test('packing: fewer rows, the same loss and update: no example sees another', a
 });
 
 test('packing: what does not fit is refused, and a bad step names the examples in its rows', async () => {
-  const make = async (options: Partial<TrainingOptions>): Promise<Run> =>
+  const make = async (options: Partial<ArgumentOptions>): Promise<Run> =>
     short({ packing: true, ...options });
   await assert.rejects(make({ maxLength: 40 }), /at most the model's 32 tokens, got 40/);
   await assert.rejects(make({ maxLength: 10 }), /at most 10 tokens, got \d+ in example/);
@@ -138,7 +138,7 @@ test('packing: what does not fit is refused, and a bad step names the examples i
 });
 
 /** Shapes of the batches that a run takes. */
-async function batchesOf(options: Partial<TrainingOptions>): Promise<Batch[]> {
+async function batchesOf(options: Partial<ArgumentOptions>): Promise<Batch[]> {
   const seen: Batch[] = [];
   const collate = createDataCollator({
     padTokenId: 0,
@@ -174,7 +174,7 @@ test('groupByLength: less padding, each example once', async () => {
 });
 
 test('dataloaderDropLast leaves the short batch out; the seed decides the order', async () => {
-  const sizes = async (options: Partial<TrainingOptions>): Promise<number[]> =>
+  const sizes = async (options: Partial<ArgumentOptions>): Promise<number[]> =>
     (await batchesOf(options)).map(({ shape }) => shape[0]);
   assert.deepEqual(await sizes({}), [3, 3, 3, 2]);
   assert.deepEqual(await sizes({ dataloaderDropLast: true }), [3, 3, 3]);

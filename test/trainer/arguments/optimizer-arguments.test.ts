@@ -9,7 +9,7 @@ import path from 'node:path';
 import { after, test } from 'node:test';
 import type { CausalLM } from '../../../lib/pretrained';
 import { OPTIMIZERS, preflightRows, Trainer, TrainingArguments } from '../../../lib/trainer';
-import type { TrainerCallback, TrainingOptions } from '../../../lib/trainer';
+import type { ArgumentOptions, OptimizerName, TrainerCallback } from '../../../lib/trainer';
 import { examples, run, smallModel } from '../small-model';
 import type { Run } from '../small-model';
 
@@ -17,11 +17,11 @@ const temporary = fs.mkdtempSync(path.join(os.tmpdir(), 'tunebook-optimizers-'))
 after(() => fs.rmSync(temporary, { recursive: true, force: true }));
 let folders = 0;
 const folder = (): string => path.join(temporary, `run-${folders++}`);
-const short = (options: Partial<TrainingOptions>): Promise<Run> =>
+const short = (options: Partial<ArgumentOptions>): Promise<Run> =>
   run({ maxSteps: 3, outputDir: folder(), ...options });
 
 const rates = { adamw: 3e-3, adamw_8bit: 3e-3, sgd: 0.1, lion: 1e-3, adafactor: 1e-2 } as const;
-for (const optim of OPTIMIZERS) {
+for (const optim of Object.keys(OPTIMIZERS) as OptimizerName[]) {
   test(`${optim} lowers the loss`, async () => {
     const options = { optim, learningRate: rates[optim], perDeviceTrainBatchSize: 11, maxSteps: 6 };
     const { losses } = await short(options);
@@ -57,7 +57,7 @@ test('8-bit AdamW keeps the embeddings in float32, and everything small', async 
 });
 
 test('the preflight tells what each optimizer keeps', async () => {
-  const kept = async (optim: TrainingOptions['optim']): Promise<string> => {
+  const kept = async (optim: ArgumentOptions['optim']): Promise<string> => {
     const args = new TrainingArguments({ optim, outputDir: folder(), maxSteps: 1 });
     const model = await smallModel({ n_embd: 64, n_inner: 256 });
     const trainer = new Trainer({ model, args, trainDataset: examples, callbacks: [] });
@@ -83,7 +83,7 @@ test('weight decay shrinks matrices and leaves biases and gains as they are', as
   }
 });
 
-const changes: [string, Partial<TrainingOptions>, Partial<TrainingOptions>][] = [
+const changes: [string, Partial<ArgumentOptions>, Partial<ArgumentOptions>][] = [
   ['adamBeta1', {}, { adamBeta1: 0.5 }],
   ['adamBeta2', {}, { adamBeta2: 0.5 }],
   ['adamEpsilon', {}, { adamEpsilon: 0.1 }],
@@ -139,7 +139,7 @@ test("two steps with all of AdamW's arguments set are those of its formula", asy
 
 test('a larger adamEpsilon makes smaller steps, momentum larger ones', async () => {
   const start = (await smallModel()).trainableParameters().flatMap(({ data }) => [...data]);
-  const way = async (options: Partial<TrainingOptions>): Promise<number> =>
+  const way = async (options: Partial<ArgumentOptions>): Promise<number> =>
     Math.hypot(...(await short(options)).weights.map((x, i) => x - start[i]));
   assert.ok((await way({ adamEpsilon: 0.1 })) < 0.5 * (await way({})));
   assert.ok((await way({ optim: 'sgd', momentum: 0.9 })) > 1.3 * (await way({ optim: 'sgd' })));

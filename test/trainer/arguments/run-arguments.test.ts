@@ -9,7 +9,7 @@ import path from 'node:path';
 import { after, test } from 'node:test';
 import type { CompiledVjp } from '../../../lib/engine';
 import { listCheckpoints } from '../../../lib/trainer';
-import type { TrainingOptions } from '../../../lib/trainer';
+import type { ArgumentOptions } from '../../../lib/trainer';
 import { examples, run, smallModel } from '../small-model';
 
 const temporary = fs.mkdtempSync(path.join(os.tmpdir(), 'tunebook-run-arguments-'));
@@ -26,7 +26,7 @@ interface Timetable {
 }
 
 /** Eleven examples, four a batch: three steps an epoch. */
-async function timetable(options: Partial<TrainingOptions>): Promise<Timetable> {
+async function timetable(options: Partial<ArgumentOptions>): Promise<Timetable> {
   const outputDir = folder();
   const { trainer } = await run(
     { maxSteps: 7, loggingSteps: 100, outputDir, ...options },
@@ -40,7 +40,7 @@ async function timetable(options: Partial<TrainingOptions>): Promise<Timetable> 
 }
 
 const quiet: Timetable = { last: 7, logs: [1], evaluations: [], saves: [] };
-const cases: [Partial<TrainingOptions>, Partial<Timetable>][] = [
+const cases: [Partial<ArgumentOptions>, Partial<Timetable>][] = [
   [{}, {}],
   [{ maxSteps: 4 }, { last: 4 }],
   [{ maxSteps: -1, numTrainEpochs: 2 }, { last: 6 }],
@@ -77,7 +77,7 @@ test('an entry of the log is the mean of the steps since the last one', async ()
 });
 
 test('metricForBestModel and greaterIsBetter say which checkpoint is the best', async () => {
-  const best = async (options: Partial<TrainingOptions>): Promise<string> => {
+  const best = async (options: Partial<ArgumentOptions>): Promise<string> => {
     const shared = { evalStrategy: 'steps', evalSteps: 2, saveStrategy: 'steps', saveSteps: 2 } as const;
     const { trainer } = await run(
       { ...shared, maxSteps: 6, learningRate: 0.02, outputDir: folder(), ...options },

@@ -8,7 +8,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
 import { SCHEDULES } from '../../../lib/trainer';
-import type { ScheduleName, TrainingOptions } from '../../../lib/trainer';
+import type { ScheduleName, ArgumentOptions } from '../../../lib/trainer';
 import { run, smallModel } from '../small-model';
 import { ROOT } from '../../support/paths';
 
@@ -31,7 +31,7 @@ const folder = (): string => path.join(temporary, `run-${folders++}`);
 const tiny = { n_embd: 4, n_head: 1, n_inner: 4, vocab_size: 53 };
 const one = [{ inputIds: [1, 2, 3], labels: [1, 2, 3] }];
 
-async function ratesOf(options: Partial<TrainingOptions>): Promise<number[]> {
+async function ratesOf(options: Partial<ArgumentOptions>): Promise<number[]> {
   const model = await smallModel(tiny);
   const { trainer } = await run({ ...options, outputDir: folder() }, { model, data: one });
   await model.dispose();

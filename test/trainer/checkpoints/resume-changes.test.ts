@@ -8,7 +8,7 @@ import path from 'node:path';
 import { after, test } from 'node:test';
 import { batchOrder } from '../../../lib/dataset';
 import { checkpointFault, listCheckpoints, Trainer, TrainingArguments } from '../../../lib/trainer';
-import type { TrainerCallback, TrainingOptions } from '../../../lib/trainer';
+import type { TrainerCallback, ArgumentOptions } from '../../../lib/trainer';
 import { examples, run, smallModel } from '../small-model';
 
 const temporary = fs.mkdtempSync(path.join(os.tmpdir(), 'tunebook-changes-'));
@@ -48,7 +48,7 @@ test('another model of the same shapes is another run', async () => {
 
 test('another optimizer: told, and where that is wanted its state begins anew', async () => {
   const outputDir = folder();
-  const options: TrainingOptions = {
+  const options: ArgumentOptions = {
     ...{ outputDir, maxSteps: 4, learningRate: 1e-3, saveStrategy: 'steps', saveSteps: 2, preflight: false },
     optim: 'sgd',
   };

@@ -11,7 +11,7 @@ import type { Engine } from '../../../lib/engine';
 import { allocateGradients } from '../../../lib/models';
 import type { Gradients, Parameter } from '../../../lib/models';
 import { createOptimizer, dynamicMap, OPTIMIZERS, optimizerStateBytes } from '../../../lib/trainer';
-import type { Optimizer, OptimizerName, OptimizerOptions } from '../../../lib/trainer';
+import type { Optimizer, OptimizerName, OptimizerFactoryOptions } from '../../../lib/trainer';
 import { ROOT } from '../../support/paths';
 
 type Moments<T> = Record<'exp_avg' | 'exp_avg_sq', T>;
@@ -53,7 +53,7 @@ function freshParameters(shapes: Record<string, readonly number[]> = golden.shap
 async function make(
   name: OptimizerName,
   parameters: readonly Parameter[],
-  more: Partial<OptimizerOptions> = {},
+  more: Partial<OptimizerFactoryOptions> = {},
 ): Promise<{
   optimizer: Optimizer;
   gradients: Gradients;
@@ -158,7 +158,7 @@ const perParameter: Record<OptimizerName, [number, number]> = {
   lion: [4, 4],
   adafactor: [0.02, 0.03],
 };
-for (const name of OPTIMIZERS) {
+for (const name of Object.keys(OPTIMIZERS) as OptimizerName[]) {
   test(`bytes of state for each parameter: ${name}`, async () => {
     const parameters = freshParameters(layer);
     const count = parameters.reduce((total, { data }) => total + data.length, 0);

@@ -11,7 +11,7 @@ import { availableMemory, LoraConfig } from '../../../lib/models';
 import { getPeftModel } from '../../../lib/pretrained';
 import type { CausalLM } from '../../../lib/pretrained';
 import { Trainer, TrainingArguments } from '../../../lib/trainer';
-import type { TrainingOptions } from '../../../lib/trainer';
+import type { ArgumentOptions } from '../../../lib/trainer';
 import { examplesThatFit, memoryRoom } from '../../../lib/trainer/preflight/preflight-memory';
 import { crashOptions } from '../child-run';
 import { HUNGRY_TOKENS, runHungry } from './hungry-run';
@@ -22,7 +22,7 @@ after(() => fs.rmSync(temporary, { recursive: true, force: true }));
 let folders = 0;
 const folder = (): string => path.join(temporary, `run-${folders++}`);
 const rss = (): number => process.memoryUsage.rss();
-async function small(options: Partial<TrainingOptions>, model?: CausalLM): Promise<Trainer> {
+async function small(options: Partial<ArgumentOptions>, model?: CausalLM): Promise<Trainer> {
   return new Trainer({
     model: model ?? (await smallModel()),
     args: new TrainingArguments({ ...crashOptions(folder()), preflight: true, ...options }),

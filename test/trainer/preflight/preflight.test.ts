@@ -11,7 +11,7 @@ import { AutoModelForCausalLM, getPeftModel } from '../../../lib/pretrained';
 import { LoraConfig } from '../../../lib/models';
 import type { CausalLM } from '../../../lib/pretrained';
 import { preflightText, Trainer, TrainingArguments } from '../../../lib/trainer';
-import type { PreflightReport, TrainerCallback, TrainingOptions } from '../../../lib/trainer';
+import type { PreflightReport, TrainerCallback, ArgumentOptions } from '../../../lib/trainer';
 import type { EncodedExample } from '../../../lib/types';
 import { crashOptions } from '../child-run';
 import { examples, smallModel } from '../small-model';
@@ -22,7 +22,7 @@ let folders = 0;
 const folder = (): string => path.join(temporary, `run-${folders++}`);
 
 async function make(
-  options: Partial<TrainingOptions>,
+  options: Partial<ArgumentOptions>,
   more: {
     model?: CausalLM;
     data?: readonly EncodedExample[];

@@ -6,7 +6,7 @@ import path from 'node:path';
 import { after, test } from 'node:test';
 import { createDataCollator } from '../../../lib/dataset';
 import { Trainer, TrainingArguments } from '../../../lib/trainer';
-import type { TrainingOptions } from '../../../lib/trainer';
+import type { ArgumentOptions } from '../../../lib/trainer';
 import { forecast } from '../../../lib/trainer/preflight/run-forecast';
 import type { Forecast } from '../../../lib/trainer/preflight/run-forecast';
 import { examples, smallModel } from '../small-model';
@@ -26,7 +26,7 @@ interface Counts {
 
 /** What is foreseen after `from` steps, and what the run then does. */
 async function both(
-  options: Partial<TrainingOptions>,
+  options: Partial<ArgumentOptions>,
   from: number,
 ): Promise<{ foreseen: Forecast; done: Counts }> {
   const done: Counts = { steps: 0, tokens: 0, evaluations: 0, checkpoints: 0, shapes: {} };
@@ -73,7 +73,7 @@ async function both(
   return { foreseen, done };
 }
 
-const cases: [Partial<TrainingOptions>, from: number][] = [
+const cases: [Partial<ArgumentOptions>, from: number][] = [
   [{ maxSteps: 7 }, 0],
   [{ numTrainEpochs: 2, gradientAccumulationSteps: 2, evalStrategy: 'steps', evalSteps: 2 }, 0],
   [{ numTrainEpochs: 3, gradientAccumulationSteps: 2, evalStrategy: 'epoch', saveStrategy: 'epoch' }, 0],

@@ -12,7 +12,7 @@ import path from 'node:path';
 import { after, test } from 'node:test';
 import { JSDOM } from 'jsdom';
 import { TrainingArguments } from '../../../lib/trainer';
-import type { LogEntry, TrainerCallback, TrainingOptions } from '../../../lib/trainer';
+import type { LogEntry, TrainerCallback, ArgumentOptions } from '../../../lib/trainer';
 import { readEvents } from './event-reader';
 import type { ReadEvent } from './event-reader';
 import { examples, run } from '../small-model';
@@ -23,7 +23,7 @@ after(() => fs.rmSync(temporary, { recursive: true, force: true }));
 let folders = 0;
 const folder = (): string => path.join(temporary, `run-${folders++}`);
 
-const shared: Partial<TrainingOptions> = {
+const shared: Partial<ArgumentOptions> = {
   ...{ maxSteps: 6, evalStrategy: 'steps', evalSteps: 3, saveStrategy: 'steps', saveSteps: 2 },
   ...{ lrSchedulerType: 'linear', reportTo: 'all' },
 };
@@ -173,7 +173,7 @@ test('reports that are asked for later begin with the history; a new run begins 
 });
 
 test('reportTo and loggingDir say what is written, and where', async () => {
-  const names = async (reportTo: TrainingOptions['reportTo']): Promise<string[]> => {
+  const names = async (reportTo: ArgumentOptions['reportTo']): Promise<string[]> => {
     const [outputDir, loggingDir] = [folder(), folder()];
     await run({ maxSteps: 1, reportTo, outputDir, loggingDir });
     assert.ok(!fs.existsSync(path.join(outputDir, 'runs')));

@@ -4,8 +4,8 @@
  */
 import fs from 'node:fs';
 import { z } from 'zod';
-import { parseJson } from '../files';
-import { messageOf, requireText, TunebookError } from '../types';
+import { parseJson } from '../../files';
+import { messageOf, TunebookError, requireText } from '../../types';
 import type { AnswerTemplates } from './templates';
 
 const columnName = z.string().min(1);

@@ -6,11 +6,12 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { messageOf, requireList, requireObject, requireText, TunebookError } from '../../types';
-import { parseJson, writeFileAtomic } from '../../files';
-import { loadRecords } from './records';
-import { SPLIT_DEFAULTS } from '../splits';
-import type { DataRecord, SplitFile, SplitManifest, SplitOptions, Splits } from '../types';
+import { messageOf, TunebookError, requireList, requireObject, requireText } from '../types';
+import { parseJson, writeFileAtomic } from '../files';
+import { loadRecords } from './files/records';
+import { SPLIT_DEFAULTS } from './splits';
+import type { DataRecord } from './files/row';
+import type { SplitFile, SplitManifest, SplitOptions, Splits } from './files/record-types';
 
 const MANIFEST = 'splits.json';
 

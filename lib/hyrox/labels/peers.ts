@@ -2,10 +2,10 @@
  * Athletes against their peers: mean, spread and standard score of each segment within the groups.
  * Where it stands: after checking; the corrected lists come from these scores.
  */
-import { requireObject } from '../types';
-import { requireLabels } from './label-table';
-import type { LabelTable } from './label-table';
-import { moments } from './statistics';
+import type { LabelTable } from '../tables/label-table';
+import { moments } from '../statistics/statistics';
+import { requireObject } from '../../types';
+import { requireLabels } from '../tables/label-table';
 
 export interface PeerScores {
   /** Standard score of each segment and row: (time - peer mean) / peer spread; positive is slower. */

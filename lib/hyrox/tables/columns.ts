@@ -2,7 +2,7 @@
  * The columns of a HYROX result file, and the table that every later step works on.
  * Where it stands: the vocabulary of `lib/dataset/hyrox`; nothing here reads or computes.
  */
-import { requireObject, requireString } from '../types';
+import { requireObject, requireString } from '../../types';
 
 /** The eight stations in race order, as the result files name them. */
 export const STATIONS = [

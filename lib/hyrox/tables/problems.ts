@@ -2,7 +2,7 @@
  * What can be wrong with a result file, and what to do about it.
  * Where it stands: shared by reading and checking; every problem has a row and a column.
  */
-import { TunebookError } from '../types';
+import { TunebookError } from '../../types';
 
 /** What is wrong. */
 export type ProblemKind =

@@ -2,7 +2,7 @@
  * What the corrected label maker works on: any table of athletes (or of anything) with parts, a total and peers.
  * Where it stands: between a result table, or a mapped table of one's own, and `corrected.ts`.
  */
-import { requireObject } from '../types';
+import { requireObject } from '../../types';
 import { SEGMENTS, columnOf } from './columns';
 import type { RaceTable } from './columns';
 

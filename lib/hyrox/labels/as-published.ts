@@ -5,18 +5,18 @@
  * The four mistakes, marked below: (1) a low time counts as a weakness; (2) scaled columns shifted by the rows
  * dropped above them; (3) scaled ages in training, raw ages in prediction; (4) the target is the sum of the features.
  */
-import { requireObject, TunebookError } from '../types';
-import { SEGMENTS, ageRange, columnOf } from './columns';
-import type { RaceTable } from './columns';
-import { fitBoosted } from './boosting';
+import { TunebookError, requireObject } from '../../types';
+import { SEGMENTS, ageRange, columnOf } from '../tables/columns';
+import type { RaceTable } from '../tables/columns';
+import { fitBoosted } from '../statistics/boosting';
 import { expectTotals } from './expect';
-import { raceLabels, requireRaces } from './label-table';
-import { publishedCluster } from './cluster';
-import type { Clustering } from './cluster';
-import { publishedSplit } from './numpy-random';
-import { fitLinear, fitQuality } from './regression';
-import type { FitQuality } from './regression';
-import { moments } from './statistics';
+import { raceLabels, requireRaces } from '../tables/label-table';
+import { publishedCluster } from '../statistics/cluster';
+import type { Clustering } from '../statistics/cluster';
+import { publishedSplit } from '../statistics/numpy-random';
+import { fitLinear, fitQuality } from '../statistics/regression';
+import type { FitQuality } from '../statistics/regression';
+import { moments } from '../statistics/statistics';
 
 /** One record of the label file. */
 export interface FeedbackRecord {

@@ -2,7 +2,7 @@
  * Result files to a `RaceTable`: delimiter, encoding, header, times; nothing is dropped silently.
  * Where it stands: the first step of `lib/dataset/hyrox`; `check.ts` looks at the values next.
  */
-import { requireList, requireObject, requireText, TunebookError } from '../types';
+import { TunebookError, requireList, requireObject, requireText } from '../../types';
 import { FILE_COLUMNS, SUMS, TIME_COLUMNS } from './columns';
 import type { RaceTable } from './columns';
 import { openTable, readBytes } from './csv-text';

@@ -5,7 +5,7 @@
  * unmaintained port, and `ml-cart` needs seconds for one tree of 4,000 rows.
  * Where it stands: beside `regression.ts`, for comparison with the linear expectation.
  */
-import { requireList, TunebookError } from '../types';
+import { TunebookError, requireList } from '../../types';
 import { quantile, sortedFinite } from './statistics';
 
 export interface BoostingOptions {

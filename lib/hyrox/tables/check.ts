@@ -2,12 +2,12 @@
  * Looks at the values of a result table: sums, zeros, impossible times, genders, age groups, duplicates.
  * Where it stands: between reading and labelling. What happens to a bad row is the person's choice (`problems.ts`).
  */
-import { requireObject } from '../types';
+import { requireObject } from '../../types';
 import { RACE_ORDER, SUMS, TIME_COLUMNS, ageRange, columnOf } from './columns';
 import type { RaceTable } from './columns';
 import { requireRaces } from './label-table';
 import type { ProblemLog } from './problems';
-import { median } from './statistics';
+import { median } from '../statistics/statistics';
 
 /** Seconds that no athlete has been under or over, per kind of column; wide on purpose. */
 const POSSIBLE: Readonly<Record<string, readonly [number, number]>> = {

@@ -2,17 +2,17 @@
  * Any table through a mapping: to a `LabelTable`, with the same reports and choices as a result file.
  * Where it stands: beside `read.ts` and `check.ts`, for tables that are not HYROX results.
  */
-import { requireObject, requireText, TunebookError } from '../types';
-import { openTable, readBytes } from './csv-text';
-import type { LabelTable } from './label-table';
+import { TunebookError, requireObject, requireText } from '../../types';
+import { openTable, readBytes } from '../tables/csv-text';
+import type { LabelTable } from '../tables/label-table';
 import type { DatasetMapping } from './mapping';
-import { ProblemLog } from './problems';
-import type { ProblemOptions } from './problems';
-import { reportOf } from './read';
-import type { ReadReport } from './read';
-import { median } from './statistics';
-import { parseTime } from './time';
-import type { TimeFormat } from './time';
+import { ProblemLog } from '../tables/problems';
+import type { ProblemOptions } from '../tables/problems';
+import { reportOf } from '../tables/read';
+import type { ReadReport } from '../tables/read';
+import { median } from '../statistics/statistics';
+import { parseTime } from '../tables/time';
+import type { TimeFormat } from '../tables/time';
 
 /**
  * Reads, checks and imputes.

@@ -5,7 +5,8 @@ import type { DataCollator } from '../dataset';
 import type { CausalLM } from '../pretrained';
 import { requireFunction, requireList, requireObject, TunebookError } from '../types';
 import type { EncodedExample } from '../types';
-import type { TrainingArguments, TrainingValues } from './arguments/arguments';
+import type { TrainingArguments } from './arguments/arguments';
+import type { CheckedArguments } from './arguments/schema';
 import { needsBest } from './state/best-model';
 import { evaluationSets } from './state/evaluate';
 import type { EvaluationData } from './state/evaluate';
@@ -13,7 +14,7 @@ import type { TrainerCallback } from './state/state';
 
 const EXAMPLES = 'Pass encodeRecords(records, { tokenizer }).examples.';
 
-export interface TrainerOptions {
+export interface TrainerSetup {
   model: CausalLM;
   args: TrainingArguments;
   trainDataset: readonly EncodedExample[];
@@ -31,7 +32,7 @@ export interface TrainerOptions {
 }
 
 /** @throws {TunebookError} That says what is missing or of another kind, and where to get it. */
-export function requireParts(options: TrainerOptions): void {
+export function requireParts(options: TrainerSetup): void {
   const where = 'Trainer';
   requireObject(options, { where, what: 'options { model, args, trainDataset }' });
   requireObject(options.model, {
@@ -56,7 +57,7 @@ export function requireParts(options: TrainerOptions): void {
 
 /** What keeps a trainer from being made, one sentence each. */
 function missing(
-  values: TrainingValues,
+  values: CheckedArguments,
   trainDataset: readonly EncodedExample[],
   evalDataset: EvaluationData | undefined,
 ): string[] {

@@ -3,7 +3,7 @@
  * model which reads the context can be right; wordings are chosen by a hash of the context and the seed.
  * Where it stands: the last step of `corrected.ts`.
  */
-import { requireList, requireObject, requireString, TunebookError } from '../types';
+import { TunebookError, requireList, requireObject, requireString } from '../../types';
 import type { AnswerTemplates } from './templates';
 
 export type Verdict = 'slower' | 'close' | 'outperformed';

@@ -1,8 +1,8 @@
 /**
  * Named segments: the list that an answer gives after "improve:", and how well it agrees with the truth's.
  */
-import { requireString } from '../types';
-import { requirePairs } from './pairs';
+import { requirePairs } from '../../eval';
+import { requireString } from '../../types';
 import type { F1Scores, SegmentOptions } from './types';
 
 /**

@@ -4,21 +4,21 @@
  * segment, nor the athlete. Verdicts come from the spread of the residuals, and the context holds what the answer needs.
  * Where it stands: the label maker that the notebooks use; `as-published.ts` is the other one.
  */
-import { requireList, requireObject, TunebookError } from '../types';
+import { TunebookError, requireList, requireObject } from '../../types';
 import { scoreOf, slowSegments, verdictOf, writeAnswer, writeContext, readContext } from './answers';
 import type { SegmentFact, Verdict } from './answers';
 import type { FeedbackRecord } from './as-published';
-import { assignClusters, chooseGroups, cluster } from './cluster';
-import type { Clustering, GroupChoice } from './cluster';
+import { assignClusters, chooseGroups, cluster } from '../statistics/cluster';
+import type { Clustering, GroupChoice } from '../statistics/cluster';
 import { expectTotals } from './expect';
 import type { ExpectOptions } from './expect';
-import { requireLabels } from './label-table';
-import type { LabelTable } from './label-table';
+import type { LabelTable } from '../tables/label-table';
+import { requireLabels } from '../tables/label-table';
 import { peerScores } from './peers';
 import type { PeerScores } from './peers';
-import { seededRandom } from '../random';
-import type { FitQuality } from './regression';
-import { quantile, sortedFinite } from './statistics';
+import { seededRandom } from '../../random';
+import type { FitQuality } from '../statistics/regression';
+import { quantile, sortedFinite } from '../statistics/statistics';
 import { PLAIN_TEMPLATES, RICH_TEMPLATES } from './templates';
 import type { AnswerTemplates } from './templates';
 

@@ -3,7 +3,7 @@
  * Where it stands: the expected finish time of both label makers. X is [rows][features].
  */
 import MultivariateLinearRegression from 'ml-regression-multivariate-linear';
-import { requireList, TunebookError } from '../types';
+import { TunebookError, requireList } from '../../types';
 
 /** How well predictions fit. */
 export interface FitQuality {

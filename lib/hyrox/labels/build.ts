@@ -5,20 +5,20 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
-import { messageOf, requireList, requireObject, requireText, TunebookError } from '../types';
+import { messageOf, TunebookError, requireList, requireObject, requireText } from '../../types';
 import { labelAsPublished } from './as-published';
 import type { FeedbackRecord, PublishedFigures } from './as-published';
-import { checkRaces } from './check';
+import { checkRaces } from '../tables/check';
 import { labelCorrected } from './corrected';
 import type { CorrectedFigures, CorrectedOptions } from './corrected';
-import { raceLabels } from './label-table';
-import type { LabelTable } from './label-table';
+import { raceLabels } from '../tables/label-table';
+import type { LabelTable } from '../tables/label-table';
 import { readMapping } from './mapping';
 import type { DatasetMapping } from './mapping';
 import { readMappedTable } from './mapped-table';
-import type { Handling, ProblemKind, ProblemOptions } from './problems';
-import { readRaces } from './read';
-import type { ReadReport } from './read';
+import type { Handling, ProblemKind, ProblemOptions } from '../tables/problems';
+import { readRaces } from '../tables/read';
+import type { ReadReport } from '../tables/read';
 import { PLAIN_TEMPLATES, RICH_TEMPLATES } from './templates';
 
 export interface BuildOptions {

@@ -4,7 +4,7 @@
  */
 import fs from 'node:fs';
 import { parse } from 'csv-parse/sync';
-import { messageOf, TunebookError } from '../types';
+import { messageOf, TunebookError } from '../../types';
 import type { ProblemLog } from './problems';
 
 export type TableEncoding = 'utf-8' | 'utf-8 with BOM' | 'utf-16le' | 'windows-1252';

@@ -1,10 +1,10 @@
 /**
  * What a training run gives back: how far it came, why it ended, and how fast it was.
  */
-import type { TrainingValues } from './arguments/arguments';
+import type { CheckedArguments } from './arguments/schema';
 import type { TrainerState } from './state/state';
 
-export interface TrainOutput {
+export interface TrainResult {
   globalStep: number;
   /** Mean loss over the run's steps. */
   trainingLoss: number;
@@ -17,9 +17,9 @@ export interface TrainOutput {
 }
 
 export function runOutput(run: {
-  values: TrainingValues;
+  values: CheckedArguments;
   state: TrainerState;
-  stopped: TrainOutput['stopped'];
+  stopped: TrainResult['stopped'];
   checkpoint: string | undefined;
   elapsedMs: number;
   /** Steps and tokens of this call, those before a resume not counted. */
@@ -29,7 +29,7 @@ export function runOutput(run: {
   optimizerBytes: number;
   /** Figures of an evaluation at an early end. */
   evaluation: Readonly<Record<string, number>>;
-}): TrainOutput {
+}): TrainResult {
   const { state, values } = run;
   const seconds = run.elapsedMs / 1000;
   const trainingLoss = state.totalLoss / Math.max(1, state.globalStep);

@@ -2,7 +2,7 @@
  * The few statistics that the analysis needs: moments, quantiles, ranks, correlations.
  * Where it stands: under features, calibration and the sample generator.
  */
-import { requireList } from '../types';
+import { requireList } from '../../types';
 
 /** Mean, standard deviation (population) and skewness of the finite values. */
 export interface Moments {

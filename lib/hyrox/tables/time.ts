@@ -2,7 +2,7 @@
  * Times as result files write them: h:mm:ss, m:ss, with or without a fraction.
  * Where it stands: the smallest part of parsing.
  */
-import { kindOf, TunebookError } from '../types';
+import { kindOf, TunebookError } from '../../types';
 
 /** How a time was written. */
 export type TimeFormat = 'h:mm:ss' | 'm:ss' | 'seconds';

@@ -8,14 +8,14 @@
  * says no more than who is fast.
  * Where it stands: before the corrected verdicts. The published model had all parts of the sum as its features.
  */
-import { requireObject, TunebookError } from '../types';
-import { fitBoosted } from './boosting';
-import { requireLabels } from './label-table';
-import type { LabelTable } from './label-table';
+import { TunebookError, requireObject } from '../../types';
+import { fitBoosted } from '../statistics/boosting';
+import type { LabelTable } from '../tables/label-table';
+import { requireLabels } from '../tables/label-table';
 import { peerScores } from './peers';
-import { fitQuality } from './regression';
-import type { FitQuality } from './regression';
-import { seededRandom } from '../random';
+import { fitQuality } from '../statistics/regression';
+import type { FitQuality } from '../statistics/regression';
+import { seededRandom } from '../../random';
 
 export interface Expectation {
   /** Expected total of each row, out of fold. */

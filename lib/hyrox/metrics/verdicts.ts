@@ -1,8 +1,8 @@
 /**
  * Verdicts: the class that a text's own words put it in. The rules are data, so another domain brings its own.
  */
-import { requireString } from '../types';
-import { requirePairs } from './pairs';
+import { requirePairs } from '../../eval';
+import { requireString } from '../../types';
 import type { VerdictRule, VerdictScores } from './types';
 
 /** How an answer without a verdict is called in the confusion table. */

@@ -6,9 +6,9 @@
  */
 import { createRequire } from 'node:module';
 import type * as MlKmeans from 'ml-kmeans';
-import { requireList, requireObject, TunebookError } from '../types';
+import { TunebookError, requireList, requireObject } from '../../types';
 import { legacyRandom } from './numpy-random';
-import { seededRandom } from '../random';
+import { seededRandom } from '../../random';
 
 export interface Clustering {
   k: number;
