@@ -60,10 +60,14 @@ export async function evaluateGeneration<Names extends string = never>(
     };
   });
   const inputs = { records, prompts, truths, answers };
-  const measured = Object.entries<MetricFunction | Metric>(own).map(([name, given]): Measured => {
-    const metric = typeof given === 'function' ? { measure: given } : given;
-    return { ...metric, name, value: metric.measure(inputs) };
-  });
+  const measured = Object.entries<MetricFunction | Metric>(own).map(
+    ([name, given]): Measured & { name: string } => {
+      const metric: Metric = typeof given === 'function' ? { measure: given } : given;
+      const { measure, unit, label = name } = metric;
+      const shown = typeof label === 'function' ? label(inputs) : label;
+      return { name, label: shown, unit, value: measure(inputs) };
+    },
+  );
   const general: GenerationMetrics = {
     count: records.length,
     exactMatch: exactMatch(truths, answers),

@@ -13,8 +13,9 @@ export interface ReportContent {
 }
 
 /** A metric of the task with its value. */
-export interface Measured extends Metric {
-  readonly name: string;
+export interface Measured {
+  readonly label: string;
+  readonly unit?: Metric['unit'];
   readonly value: number | null;
 }
 
@@ -25,7 +26,7 @@ export function figuresOf(metrics: GenerationMetrics, own: readonly Measured[]):
   return [
     { name: 'Answers', value: String(metrics.count) },
     { name: 'Exact match', value: percent(metrics.exactMatch) },
-    ...own.map(({ name, label = name, unit, value }) => ({
+    ...own.map(({ label, unit, value }) => ({
       name: label,
       value: unit === 'share' ? percent(value) : number(value),
     })),

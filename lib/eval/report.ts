@@ -25,7 +25,6 @@ export async function writeReport(
   requireObject(options, { where: 'writeReport', what: 'options { folder }' });
   requireText(options.folder, { where: 'writeReport', what: 'the path of a folder' });
   const { folder, name = 'samples', title = 'Question, truth and answer', maxRows = 100 } = options;
-  const { figures: _, ...data } = evaluation;
   const content: ReportContent = {
     title,
     figures: evaluation.figures,
@@ -37,7 +36,7 @@ export async function writeReport(
     html: join(folder, `${name}.html`),
     markdown: join(folder, `${name}.md`),
   };
-  await writeFileAtomic(paths.json, `${JSON.stringify({ title, ...data }, null, 2)}\n`);
+  await writeFileAtomic(paths.json, `${JSON.stringify({ title, ...evaluation }, null, 2)}\n`);
   await writeFileAtomic(paths.html, htmlReport(content));
   await writeFileAtomic(paths.markdown, markdownReport(content));
   return paths;

@@ -29,7 +29,7 @@ export type MetricFunction = (inputs: MetricInputs) => number | null;
 export interface Metric {
   readonly measure: MetricFunction;
   /** Default: the metric's name. */
-  readonly label?: string;
+  readonly label?: string | ((inputs: MetricInputs) => string);
   /** 'share' of [0, 1] is shown in percent; default 'number'. */
   readonly unit?: 'share' | 'number';
 }

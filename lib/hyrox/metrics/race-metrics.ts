@@ -3,7 +3,7 @@
  */
 import type { Metric, MetricInputs } from '../../eval';
 import { segmentF1 } from './segments';
-import type { F1Scores, SegmentOptions, VerdictRule } from './types';
+import type { F1Scores, SegmentOptions, VerdictRule, VerdictScores } from './types';
 import { classifyVerdict, RACE_VERDICTS, verdictAccuracy } from './verdicts';
 
 /** Names of `raceMetrics`. */
@@ -31,11 +31,13 @@ export interface RaceMetricOptions {
 export function raceMetrics(options: RaceMetricOptions = {}): Readonly<Record<RaceMetricName, Metric>> {
   const { verdicts = RACE_VERDICTS, segments } = options;
   const f1 = ({ truths, answers }: MetricInputs): F1Scores => segmentF1(truths, answers, segments);
+  const scores = ({ truths, answers }: MetricInputs): VerdictScores =>
+    verdictAccuracy(truths, answers, verdicts);
   return {
     verdictAccuracy: {
-      label: 'Verdict right',
+      label: (inputs) => `Verdict right (of ${scores(inputs).total})`,
       unit: 'share',
-      measure: ({ truths, answers }) => verdictAccuracy(truths, answers, verdicts).accuracy,
+      measure: (inputs) => scores(inputs).accuracy,
     },
     segmentMicroF1: { label: 'Segments, micro F1', measure: (inputs) => f1(inputs).micro },
     segmentMacroF1: { label: 'Segments, macro F1', measure: (inputs) => f1(inputs).macro },
