@@ -10,7 +10,7 @@ import { testRefusals, untyped } from './support/refusals';
 /** Functions that need nothing, or a number and nothing else. */
 const WITHOUT_ARGUMENTS = new Set([
   ...['consoleProgress', 'createRandom', 'dynamicMap', 'instructionTemplate'],
-  ...['formatMinutes', 'formatTime', 'legacyRandom', 'perplexity', 'publishedSplit'],
+  ...['formatMinutes', 'formatTime', 'legacyRandom', 'perplexity', 'publishedSplit', 'raceMetrics'],
 ]);
 
 type Callable = new (...args: unknown[]) => unknown;

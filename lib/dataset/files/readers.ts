@@ -3,7 +3,7 @@
  * outside.
  */
 import { extname } from 'node:path';
-import { TunebookError } from '../../types';
+import { requireObject, requireText, TunebookError } from '../../types';
 import type { DataFile } from './data-file';
 import { readCsv } from './read-csv';
 import { readJson } from './read-json';
@@ -79,6 +79,11 @@ export function knownExtensions(): string[] {
  * ```
  */
 export function registerReader(format: string, reader: Reader): void {
+  requireText(format, { where: 'registerReader', what: 'a name for the format' });
+  requireObject(reader, {
+    ...{ where: 'registerReader', what: 'a reader { extensions, read }' },
+    fields: ['extensions', 'read'],
+  });
   const taken = BY_NAME.has(format)
     ? `'${format}'`
     : reader.extensions.find((extension) => formatOfExtension(extension) !== undefined);

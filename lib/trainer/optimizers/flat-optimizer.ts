@@ -4,6 +4,7 @@
  */
 import { signatureOf } from '../../engine';
 import type { TensorFunction } from '../../engine';
+import { requireObject } from '../../types';
 import type { HostTensor } from '../../types';
 import { createDeviceOptimizer } from './device-optimizer';
 import type { ElementwiseRule, Optimizer, OptimizerSetup } from './optimizer-types';
@@ -14,6 +15,10 @@ const CHUNK = 1 << 18;
 
 /** An optimizer of a rule: in place on the host, or where the engine's device keeps the arrays. */
 export function createFlatOptimizer(rule: ElementwiseRule, setup: OptimizerSetup): Optimizer {
+  requireObject(setup, {
+    ...{ where: 'createFlatOptimizer', what: 'a rule, and options { engine, parameters, gradients }' },
+    fields: ['engine', 'gradients'],
+  });
   const { engine, gradients, weightDecay } = setup;
   if (engine.device !== undefined) return createDeviceOptimizer(rule, setup, engine.device);
   const state = new Map(

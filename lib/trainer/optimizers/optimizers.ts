@@ -2,7 +2,7 @@
  * The optimizers, by the names of Hugging Face's `optim` argument. To add one: a file with its factory, and a line in
  * the table, or `registerOptimizer` from outside.
  */
-import { TunebookError, requireObject } from '../../types';
+import { requireFunction, requireObject, requireText, TunebookError } from '../../types';
 import { createAdafactor } from './adafactor';
 import type { AdafactorOptions } from './adafactor';
 import { createAdamW8bit } from './adamw-8bit';
@@ -65,6 +65,8 @@ export function optimizerNames(): string[] {
  * ```
  */
 export function registerOptimizer(name: string, factory: OptimizerFactory): void {
+  requireText(name, { where: 'registerOptimizer', what: 'a name for optim' });
+  requireFunction(factory, { where: 'registerOptimizer', what: 'a function that makes the optimizer' });
   if (FACTORIES.has(name)) {
     throw new TunebookError(
       `registerOptimizer: expected a new name, got '${name}', which is taken. Choose another name.`,
@@ -74,10 +76,12 @@ export function registerOptimizer(name: string, factory: OptimizerFactory): void
 }
 
 /** Makes the optimizer of a name that `optimizerNames` has. */
-export function createOptimizer({
-  name,
-  ...options
-}: OptimizerFactoryOptions & { readonly name: string }): Optimizer {
+export function createOptimizer(request: OptimizerFactoryOptions & { readonly name: string }): Optimizer {
+  requireObject(request, {
+    ...{ where: 'createOptimizer', what: 'options { name, engine, parameters, gradients }' },
+    fields: ['name', 'parameters'],
+  });
+  const { name, ...options } = request;
   const factory = FACTORIES.get(name);
   if (factory === undefined) {
     throw new TunebookError(
