@@ -3,6 +3,7 @@
  * its own door: `tunebook/engine`, `tunebook/models`, `tunebook/dataset`, ...
  */
 export { TunebookError } from './types';
+export type { EncodedExample } from './types';
 
 export { createEngine, tf } from './engine';
 export type { Engine, EngineOptions, Tensor } from './engine';
@@ -20,7 +21,7 @@ export {
   registerFamily,
   trainableSummary,
 } from './models';
-export type { Architecture, DevicePlan, Family, LoraOptions, MaxMemory } from './models';
+export type { Architecture, DevicePlan, Family, LoraOptions, LossFunction, MaxMemory } from './models';
 export {
   AutoModelForCausalLM,
   CausalLM,
@@ -66,6 +67,7 @@ export {
   saveSplits,
   splitRecords,
   trainTestSplit,
+  registerReader,
 } from './dataset';
 export type {
   DataCollator,
@@ -76,6 +78,7 @@ export type {
   LoadReport,
   PromptTemplate,
   Splits,
+  Reader,
 } from './dataset';
 export * as hyrox from './hyrox';
 

@@ -18,7 +18,7 @@ import {
   runNotebook,
 } from '../notebook/run';
 import type { RunResult } from '../notebook/run';
-import { notebookPath } from '../notebook/places';
+import { notebookPath } from '../notebook';
 import { TunebookError } from '../types';
 import { collect, count, limitsOf, readAssignments, seconds, WrongCallError } from './call';
 import type { LimitOptions } from './call';

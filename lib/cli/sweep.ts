@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import type { Command } from 'commander';
-import { notebookPath } from '../notebook/places';
+import { notebookPath } from '../notebook';
 import { formatDuration } from '../display';
 import { readGridFile } from '../notebook/parameters';
 import { gridValues, onStopSignals, sweepNotebook } from '../notebook/run';

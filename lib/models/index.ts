@@ -42,4 +42,6 @@ export type { BackwardRequest } from './train/training';
 export { allocateGradients } from './train/gradients';
 export type { Gradients } from './train/gradients';
 export { countLabels, rowBucket } from './train/head';
+export { CROSS_ENTROPY } from './train/loss-function';
+export type { LossFunction } from './train/loss-function';
 export { withWorkspace, Workspace } from './run/workspace';

@@ -45,7 +45,7 @@ export type {
   TableRows,
 } from '../display';
 export type { CellOutput, MultilineText, Notebook, NotebookCell } from './format/nbformat';
-export { projectPath, runFolder } from './places';
+export { notebookPath, projectPath, runFolder } from './places';
 export type { CellResult, RunEvent, RunNotebookOptions, RunResult, RunStatus } from './run/run-types';
 export { runNotebook } from './run/runner';
 export { lossFigure, trainingView } from './training-view';

@@ -2,6 +2,7 @@
  * What a trainer is made from, and what of it is missing.
  */
 import type { DataCollator } from '../dataset';
+import type { LossFunction } from '../models';
 import type { CausalLM } from '../pretrained';
 import { requireFunction, requireList, requireObject, TunebookError } from '../types';
 import type { EncodedExample } from '../types';
@@ -27,6 +28,8 @@ export interface TrainerSetup {
    * model and its saved and loaded copy write.
    */
   generate?: (model: CausalLM) => Promise<string>;
+  /** What training makes small, and `evaluate` measures; default: cross-entropy of the next token. */
+  loss?: LossFunction;
   /** Default: progress on the terminal. */
   callbacks?: readonly TrainerCallback[];
 }
@@ -50,6 +53,8 @@ export function requireParts(options: TrainerSetup): void {
     requireList(examples, { where, what: `a list of examples in evalDataset (${prefix})`, remedy: EXAMPLES });
   for (const name of ['dataCollator', 'generate'] as const)
     if (options[name] !== undefined) requireFunction(options[name], { where, what: `a function in ${name}` });
+  if (options.loss !== undefined)
+    requireObject(options.loss, { where, what: 'a loss { name, value }', fields: ['name', 'value'] });
   if (options.callbacks !== undefined) requireList(options.callbacks, { where, what: 'a list of callbacks' });
   const problems = missing(options.args.values, options.trainDataset, options.evalDataset);
   if (problems.length > 0) throw new TunebookError(`Trainer: ${problems.join('\n')}`);

@@ -69,6 +69,7 @@ export class Trainer {
   readonly evalDataset: EvaluationData | undefined;
   private readonly collate: DataCollator;
   private readonly generate: TrainerSetup['generate'];
+  readonly loss: TrainerSetup['loss'];
   private readonly callbacks: CallbackList;
   private readonly control: TrainerControl = {
     shouldTrainingStop: false,
@@ -98,6 +99,7 @@ export class Trainer {
     this.evalDataset = evalDataset;
     this.collate = options.dataCollator ?? createDataCollator({ padTokenId: 0, maxLength });
     this.generate = options.generate;
+    this.loss = options.loss;
     this.state = this.freshState();
     const callbacks = [...(options.callbacks ?? [consoleProgress()]), ...reports(this.values)];
     this.callbacks = new CallbackList(callbacks, () => ({
@@ -190,8 +192,8 @@ export class Trainer {
   }
 
   private async check(tools: Omit<RunTools, 'clock'>): Promise<PreflightReport> {
-    const { model, values, trainDataset, evalDataset, collate, state, generate } = this;
-    const request = { model, values, trainDataset, evalDataset, collate, state, generate };
+    const { model, values, trainDataset, evalDataset, collate, state, generate, loss } = this;
+    const request = { model, values, trainDataset, evalDataset, collate, state, generate, loss };
     const report = await preflight({ ...request, ...tools });
     this.passed = true;
     await this.callbacks.call('onPreflight', { report, rows: preflightRows(report) });
@@ -248,7 +250,7 @@ export class Trainer {
 
   private measure(prefix: string, dataset: readonly EncodedExample[]): Promise<Record<string, number>> {
     return evaluateLoss({
-      ...{ model: this.model, dataset, prefix, collate: this.collate },
+      ...{ model: this.model, loss: this.loss, dataset, prefix, collate: this.collate },
       batchSize: this.values.perDeviceEvalBatchSize,
       onBatch: (done, total) => this.callbacks.call('onPredictionStep', { done, total }),
     });
@@ -260,12 +262,10 @@ export class Trainer {
     await writeFileAtomic(file, `${JSON.stringify(stateToJson(this.state), null, 2)}\n`);
   }
 
-  // --- one step ---------------------------------------------------------------------------------------
-
   private async step(group: readonly (readonly number[])[], run: RunTools): Promise<void> {
     const { values, model, state, callbacks } = this;
     const result = await trainingStep({
-      ...{ model, values, callbacks, group },
+      ...{ model, values, callbacks, group, loss: this.loss },
       gradients: run.gradients,
       optimizer: run.optimizer,
       dataset: this.trainDataset,
@@ -380,8 +380,6 @@ export class Trainer {
   private async saveOnce(run: RunTools): Promise<void> {
     if (this.savedStep !== this.state.globalStep) await this.save(run);
   }
-
-  // --- small questions -----------------------------------------------------------------------------------
 
   private freshState(): TrainerState {
     const perEpoch = stepsPerEpoch(this.values, this.trainDataset.length);

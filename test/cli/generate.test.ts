@@ -62,7 +62,10 @@ describe('tunebook generate', () => {
     for (const [words, message] of [
       [['-m', 'mistral-mini'], /expected a prompt, got none/],
       [['hello'], /expected --model or --adapter, got neither/],
-      [['-a', 'nowhere', 'hello'], /nowhere\/adapter_config\.json: expected a readable file/],
+      [
+        ['-a', 'nowhere', 'hello'],
+        /nowhere\/adapter_config\.json: expected a JSON object, but the file cannot be read/,
+      ],
       [['-a', 'nameless', 'hello'], /base_model_name_or_path, got none\. Name the base with --model/],
       [['-m', 'mistral-mini', '--prompts', 'numbers.json'], /numbers\.json: expected a JSON array of texts/],
       [['-m', 'mistral-mini', '--max-memory', '8.6MB', '-q', 'nf4', 'hello'], /offloadFolder/],

@@ -94,7 +94,7 @@ describe('training in the kernel', { timeout: 120_000 }, () => {
     assert.match(bar[1].last, /Run .*100 %.*600\/600.*took.*loss \d/);
 
     const same = await session.run(
-      'await straight.train();\nconsole.log(Buffer.compare(Buffer.from(trainer.model.parameters.flat.buffer), Buffer.from(straight.model.parameters.flat.buffer)));',
+      'await straight.train();\nconsole.log(Buffer.compare(Buffer.from(trainer.model.weights.parameters.flat.buffer), Buffer.from(straight.model.weights.parameters.flat.buffer)));',
     );
     assert.match(same.text, /^0$/m);
     // The table of the checks before the run.

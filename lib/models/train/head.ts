@@ -1,13 +1,15 @@
 /**
  * The last part of a training pass: normalization, head and loss on the labelled rows only, and their gradients; on the
- * host's tables here, on a device's in `device-head.ts`.
+ * host's tables here, on a device's in `whole-head.ts`.
  */
 import { linearCrossEntropy, signatureOf } from '../../engine';
 import type { Batch, HostTensor } from '../../types';
 import type { Runtime } from '../run/runtime';
-import { deviceHead } from './device-head';
 import type { Gradients } from './gradients';
+import { CROSS_ENTROPY } from './loss-function';
+import type { LossFunction } from './loss-function';
 import type { HeadPass, HeadTargets } from './pass-types';
+import { wholeHead } from './whole-head';
 import { IGNORED } from '../run/loss';
 import type { Workspace } from '../run/workspace';
 
@@ -17,6 +19,8 @@ interface HeadRequest {
   readonly lossScale: number;
   /** Share of each target that is spread over the vocabulary; default 0. */
   readonly labelSmoothing?: number;
+  /** Default: cross-entropy of the next token. */
+  readonly loss?: LossFunction;
   readonly workspace: Workspace;
 }
 
@@ -44,8 +48,11 @@ export function headPass(runtime: Runtime, request: HeadRequest): HeadPass {
   targets.rows.set(found.rows);
   targets.labels.set(found.labels);
   targets.rowWeights.fill(lossScale, 0, found.rows.length);
-  if (runtime.weights.isOnDevice(runtime.architecture.head))
-    return deviceHead(runtime, { ...targets, smoothing }, workspace);
+  // What a table in the engine's own memory, or a loss of one's own, needs is one function of all of it.
+  if (request.loss !== undefined || runtime.weights.isOnDevice(runtime.architecture.head)) {
+    const { loss = CROSS_ENTROPY } = request;
+    return wholeHead(runtime, { ...targets, batch, smoothing, loss }, workspace);
+  }
   const { width } = runtime.architecture;
   const count = found.rows.length;
   return {

@@ -16,6 +16,7 @@ import { embeddingPass } from './embedding';
 import type { EmbeddingNoise } from './embedding-noise';
 import type { Gradients } from './gradients';
 import { headPass } from './head';
+import type { LossFunction } from './loss-function';
 
 export interface BackwardRequest {
   readonly batch: Batch;
@@ -29,16 +30,22 @@ export interface BackwardRequest {
   readonly gradientCheckpointing: boolean;
   /** Share of each target that is spread over the vocabulary; default 0. */
   readonly labelSmoothing?: number;
+  /** Default: cross-entropy of the next token. */
+  readonly loss?: LossFunction;
   /** Noise on the embeddings; absent: none. */
   readonly noise?: EmbeddingNoise;
 }
 
 /** @returns the scaled loss of the batch, without gradients or dropout. */
-export async function batchLoss(model: HasRuntime, batch: Batch, lossScale: number): Promise<number> {
+export async function batchLoss(
+  model: HasRuntime,
+  batch: Batch,
+  options: { lossScale: number; loss?: LossFunction },
+): Promise<number> {
   const { runtime } = model;
   runtime.checkIds(batch.inputIds, batch.shape[1]);
   return runtime.inWorkspace(async (workspace) => {
-    const head = headPass(runtime, { batch, lossScale, workspace });
+    const head = headPass(runtime, { ...options, batch, workspace });
     return head.loss(await hiddenStates(runtime, { batch, ids: batch.inputIds, workspace }));
   });
 }
@@ -70,11 +77,11 @@ async function wholePass(
   given: Pick<Pass, 'runtime' | 'gradients' | 'request' | 'workspace'>,
 ): Promise<number> {
   const { runtime, gradients, request, workspace } = given;
-  const { batch, noise, lossScale, labelSmoothing } = request;
+  const { batch, noise, lossScale, labelSmoothing, loss: lossFunction } = request;
   const { positions, shared } = sharedFeeds(runtime, batch, workspace);
   const dropout = passDropout(runtime, batch.shape, { request: request.dropout, workspace });
   const embedding = embeddingPass(runtime, { batch, positions, noise, dropout, workspace });
-  const head = headPass(runtime, { batch, lossScale, labelSmoothing, workspace });
+  const head = headPass(runtime, { batch, lossScale, labelSmoothing, loss: lossFunction, workspace });
   await workspace.send();
 
   const trainsEmbedding = gradients.byName.has(runtime.architecture.tokenEmbedding);

@@ -2,6 +2,7 @@
  * What makes a run the run that it is: a resumed one has to agree on all of it, or it is another run.
  */
 import { createHash } from 'node:crypto';
+import type { LossFunction } from '../../models';
 import type { CausalLM } from '../../pretrained';
 import type { EncodedExample } from '../../types';
 import type { CheckedArguments } from '../arguments/schema';
@@ -34,6 +35,7 @@ export async function runIdentity(run: {
   model: CausalLM;
   trainDataset: readonly EncodedExample[];
   evalDataset: EvaluationData | undefined;
+  loss?: LossFunction;
 }): Promise<Record<string, unknown>> {
   const { values, model, trainDataset } = run;
   const learned = Object.entries(values).filter(([name]) => !FREE.includes(name as keyof CheckedArguments));
@@ -44,6 +46,7 @@ export async function runIdentity(run: {
   ]);
   return {
     ...Object.fromEntries(learned),
+    ...(run.loss === undefined ? {} : { loss: run.loss.name }),
     model: createHash('sha256').update(JSON.stringify(model.config)).digest('hex').slice(0, 16),
     base_weights: adapter === undefined ? null : await baseWeights(model),
     adapter: adapter === undefined ? null : { ...adapter },

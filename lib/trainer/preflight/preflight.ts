@@ -8,7 +8,7 @@ import type { DataCollator } from '../../dataset';
 import { forwardBackward, peakMemoryBytes } from '../../models';
 import { withReloaded } from '../../pretrained';
 import type { CausalLM } from '../../pretrained';
-import type { Gradients } from '../../models';
+import type { Gradients, LossFunction } from '../../models';
 import type { EncodedExample } from '../../types';
 import type { CheckedArguments } from '../arguments/schema';
 import { CallbackList } from '../state/callbacks';
@@ -58,6 +58,8 @@ export interface PreflightRequest {
   readonly identity: Readonly<Record<string, unknown>>;
   /** Writes something with a model, for the saved and the loaded one to be compared. */
   readonly generate?: (model: CausalLM) => Promise<string>;
+  /** The run's own loss, where it has one. */
+  readonly loss?: LossFunction;
 }
 
 /**
@@ -182,6 +184,7 @@ async function approachLongest(request: PreflightRequest, plan: Forecast, room: 
         gradientCheckpointing,
         lossScale: 1,
         accumulate: false,
+        loss: request.loss,
       });
     },
   });
@@ -237,6 +240,7 @@ async function runTimes(
   const step: StepRequest = {
     ...{ model, values, gradients, optimizer, collate: request.collate, dataset: request.trainDataset },
     ...{ step: state.globalStep, maxSteps: state.maxSteps, callbacks: silent, group: plan.longestGroup },
+    loss: request.loss,
     microBatchSize: state.microBatchSize,
   };
   state.microBatchSize = (await trainingStep(step)).microBatchSize;

@@ -3,6 +3,7 @@
  */
 import type { DataCollator } from '../../dataset';
 import { batchLoss, countLabels } from '../../models';
+import type { LossFunction } from '../../models';
 import type { CausalLM } from '../../pretrained';
 import { requireList, requireObject, TunebookError } from '../../types';
 import type { EncodedExample } from '../../types';
@@ -40,6 +41,8 @@ export interface EvaluationRequest {
   readonly prefix: string;
   readonly collate: DataCollator;
   readonly batchSize: number;
+  /** Default: cross-entropy of the next token. */
+  readonly loss?: LossFunction;
   readonly onBatch?: (done: number, total: number) => Promise<void>;
 }
 
@@ -62,7 +65,7 @@ export async function evaluateLoss(request: EvaluationRequest): Promise<Record<s
   for (let done = 0; done < total; done++) {
     const batch = collate(order.slice(done * batchSize, (done + 1) * batchSize).map((i) => dataset[i]));
     const labels = countLabels(batch);
-    if (labels > 0) loss += await batchLoss(model, batch, 1);
+    if (labels > 0) loss += await batchLoss(model, batch, { lossScale: 1, loss: request.loss });
     count += labels;
     await request.onBatch?.(done + 1, total);
   }
@@ -75,7 +78,8 @@ export async function evaluateLoss(request: EvaluationRequest): Promise<Record<s
   const seconds = (performance.now() - started) / 1000;
   return {
     [`${prefix}_loss`]: loss / count,
-    [`${prefix}_perplexity`]: Math.exp(loss / count),
+    // Of another loss the exponential means nothing.
+    ...(request.loss === undefined ? { [`${prefix}_perplexity`]: Math.exp(loss / count) } : {}),
     [`${prefix}_runtime`]: seconds,
     [`${prefix}_samples_per_second`]: dataset.length / seconds,
   };

@@ -4,7 +4,7 @@
 import type { DataCollator } from '../../dataset';
 import { countLabels, forwardBackward } from '../../models';
 import type { CausalLM } from '../../pretrained';
-import type { Gradients } from '../../models';
+import type { Gradients, LossFunction } from '../../models';
 import { messageOf, TunebookError } from '../../types';
 import type { Batch, EncodedExample } from '../../types';
 import type { CheckedArguments } from '../arguments/schema';
@@ -21,6 +21,8 @@ export interface StepRequest {
   readonly callbacks: CallbackList;
   readonly gradients: Gradients;
   readonly optimizer: Optimizer;
+  /** Default: cross-entropy of the next token. */
+  readonly loss?: LossFunction;
   /** Example numbers, per batch. */
   readonly group: readonly (readonly number[])[];
   /** Examples that go through the model at a time. */
@@ -107,6 +109,7 @@ export async function stepGradients(
       accumulate: micro > 0,
       gradientCheckpointing: values.gradientCheckpointing,
       labelSmoothing: values.labelSmoothingFactor,
+      loss: request.loss,
       noise: alpha === undefined ? undefined : { alpha, ...random },
       dropout: values.dropout ? random : undefined,
     });

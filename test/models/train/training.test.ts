@@ -43,7 +43,7 @@ describe('forwardBackward', () => {
   it('batchLoss is the loss of forward()', async () => {
     const { loss } = await model.forward(golden);
     assertClose(
-      [await batchLoss(model, batch, 1 / countLabels(batch))],
+      [await batchLoss(model, batch, { lossScale: 1 / countLabels(batch) })],
       [loss ?? NaN],
       { absolute: 1e-5, relative: 0 },
       'loss',
@@ -154,7 +154,7 @@ describe('dropout', () => {
     assert.equal(await loss({ seed: 5, step: 3 }), first);
     const others = [await loss({ seed: 5, step: 4 }), await loss({ seed: 6, step: 3 }), await loss()];
     assert.equal(new Set([first, ...others]).size, 4);
-    const off = await batchLoss(models.compiled, batch, 1 / countLabels(batch));
+    const off = await batchLoss(models.compiled, batch, { lossScale: 1 / countLabels(batch) });
     assertClose([others[2]], [off], { absolute: 1e-6, relative: 1e-6 }, 'no dropout');
   });
 

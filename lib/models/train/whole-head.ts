@@ -1,37 +1,45 @@
 /**
- * The head and its loss where a GPU keeps its table: the loss over the whole vocabulary is one function there, from the
- * hidden states to their gradient. Elsewhere `training-head.ts` goes through the vocabulary tile by tile.
+ * The head and its loss as one function, over the whole vocabulary: where a GPU keeps the table, and for losses of one's
+ * own. The default loss on the host goes through the vocabulary tile by tile (`head.ts`).
  */
 import { linear, memoized, signatureOf, tf } from '../../engine';
 import type { TensorFunction } from '../../engine';
-import type { HostTensor } from '../../types';
+import type { Batch, HostTensor } from '../../types';
 import type { Architecture } from '../families/architecture';
 import type { Runtime } from '../run/runtime';
 import type { Gradients } from './gradients';
+import type { LossFunction } from './loss-function';
 import type { HeadPass, HeadTargets } from './pass-types';
 import type { Workspace } from '../run/workspace';
 
+/** What the head is to make small. */
+export interface WholeHeadRequest extends HeadTargets {
+  readonly batch: Batch;
+  readonly smoothing: number;
+  readonly loss: LossFunction;
+}
+
 /** Prepared before the workspace sends its inputs. */
-export function deviceHead(
-  runtime: Runtime,
-  targets: HeadTargets & { smoothing: number },
-  workspace: Workspace,
-): HeadPass {
-  const { engine, architecture } = runtime;
-  const { rows, labels, rowWeights, smoothing } = targets;
+export function wholeHead(runtime: Runtime, request: WholeHeadRequest, workspace: Workspace): HeadPass {
+  const { engine, architecture, weights } = runtime;
+  const { rows, labels, rowWeights, smoothing, loss, batch } = request;
   const R = rows.length;
+  const T = batch.shape[1];
   const written = workspace.keep({
+    ...loss.arrays?.(batch),
     rows: { data: rows, shape: [R] },
     labels: { data: labels, shape: [R, 1] },
     rowWeights: { data: rowWeights, shape: [R] },
+    sequences: { data: rows.map((row) => Math.floor(row / T)), shape: [R] },
     smoothing: { data: Float32Array.of(smoothing), shape: [] },
   });
   const { one } = workspace.keep({ one: { data: Float32Array.of(1), shape: [] } });
+  const table = weights.table(architecture.head);
+  const head = 'data' in table ? table : weights.feed(architecture.head);
   const feedsOf = (x: HostTensor): Record<string, HostTensor> => ({
-    ...{ x, ...written, ...runtime.weights.finalNormFeeds() },
-    head: runtime.weights.deviceTable(architecture.head),
+    ...{ x, ...written, ...weights.finalNormFeeds(), head },
   });
-  const fn = headFunction(architecture);
+  const fn = headFunction(architecture)(loss);
   return {
     loss: async (x) => {
       const feeds = feedsOf(x);
@@ -74,15 +82,12 @@ function wanted(
   return { names, into, sums };
 }
 
-const headFunction = memoized((architecture: Architecture): TensorFunction => (inputs) => {
-  const { head, rows, labels, rowWeights, smoothing } = inputs;
-  const [V] = head.shape;
-  const chosen = tf.gather(tf.reshape(inputs.x, [-1, architecture.width]), rows as tf.Tensor1D); // [R, C]
-  const { y } = architecture.finalNorm({ ...inputs, x: chosen });
-  const logits = linear(y, head, undefined, { transposeWeight: true }); // [R, V]
-  const logProbabilities = tf.sub(logits, tf.logSumExp(logits, -1, true));
-  // A comparison instead of a gather, whose gradient would be one more table of the vocabulary's size.
-  const isLabel = tf.cast(tf.equal(tf.range(0, V, 1, 'int32'), labels), 'float32');
-  const target = tf.add(tf.mul(isLabel, tf.sub(1, smoothing)), tf.div(smoothing, V));
-  return { loss: tf.neg(tf.sum(tf.mul(rowWeights, tf.sum(tf.mul(logProbabilities, target), -1)))) };
-});
+const headFunction = memoized((architecture: Architecture) =>
+  memoized((loss: LossFunction): TensorFunction => (inputs) => {
+    const { head, rows, ...given } = inputs;
+    const chosen = tf.gather(tf.reshape(inputs.x, [-1, architecture.width]), rows as tf.Tensor1D); // [R, C]
+    const { y } = architecture.finalNorm({ ...inputs, x: chosen });
+    const logits = linear(y, head, undefined, { transposeWeight: true }); // [R, V]
+    return { loss: loss.value({ ...given, logits }) };
+  }),
+);

@@ -1,0 +1,55 @@
+/**
+ * Losses as functions: what training makes small in place of the cross-entropy of the next token.
+ */
+import { tf } from '../../engine';
+import type { NamedTensors, Tensor } from '../../engine';
+import type { Batch, HostTensor } from '../../types';
+
+/**
+ * A loss on the logits of the positions that predict a label, in TensorFlow.js; it is compiled with the head, and
+ * gradients come from it. R is the number of rows, padded: padding has weight 0.
+ *
+ * Losses over whole sequences, such as DPO's, add up rows by `sequences` (`tf.unsortedSegmentSum`) and take what else
+ * they need, for instance the reference model's log-probabilities, from `arrays`.
+ * @example
+ * ```ts
+ * import { tf } from 'tunebook';
+ * import type { LossFunction } from 'tunebook';
+ *
+ * // Focal loss (Lin et al. 2017): rows that are right already count less.
+ * const focal: LossFunction = {
+ *   name: 'focal',
+ *   value: ({ logits, labels, rowWeights }) => {
+ *     const isLabel = tf.cast(tf.equal(tf.range(0, logits.shape[1] ?? 0, 1, 'int32'), labels), 'float32');
+ *     const logProbability = tf.sub(tf.sum(tf.mul(logits, isLabel), -1), tf.logSumExp(logits, -1));
+ *     const focus = tf.square(tf.sub(1, tf.exp(logProbability)));
+ *     return tf.neg(tf.sum(tf.mul(rowWeights, tf.mul(focus, logProbability))));
+ *   },
+ * };
+ * ```
+ */
+export interface LossFunction {
+  /** In errors, and in what a resumed run has to agree on. */
+  readonly name: string;
+  /**
+   * The loss, a scalar. Inputs: logits float32 [R, V]; labels int32 [R, 1]; rowWeights float32 [R], the loss's scale
+   * (1 / labelled tokens of the step) on real rows and 0 on padding; sequences int32 [R], the number of each row's
+   * sequence in the batch; smoothing float32 [], `labelSmoothingFactor`; and what `arrays` gives.
+   */
+  readonly value: (inputs: NamedTensors) => Tensor;
+  /** More inputs, made from each batch; their shapes should be few, since each set is compiled once. */
+  readonly arrays?: (batch: Batch) => Readonly<Record<string, HostTensor>>;
+}
+
+/** The default: cross-entropy of the next token, with label smoothing. */
+export const CROSS_ENTROPY: LossFunction = {
+  name: 'cross_entropy',
+  value: ({ logits, labels, rowWeights, smoothing }) => {
+    const V = logits.shape[logits.shape.length - 1] ?? 0;
+    const logProbabilities = tf.sub(logits, tf.logSumExp(logits, -1, true));
+    // A comparison instead of a gather, whose gradient would be one more table of the vocabulary's size.
+    const isLabel = tf.cast(tf.equal(tf.range(0, V, 1, 'int32'), labels), 'float32');
+    const target = tf.add(tf.mul(isLabel, tf.sub(1, smoothing)), tf.div(smoothing, V));
+    return tf.neg(tf.sum(tf.mul(rowWeights, tf.sum(tf.mul(logProbabilities, target), -1))));
+  },
+};
