@@ -153,7 +153,7 @@ function splitFunction({
     const buffers = forward.newOutputs();
     // Never read on the host: these arrays are only handles, and their memory stays untouched.
     const staying = outputsStay ? Object.keys(buffers) : [...residuals.keys()];
-    device?.keep(
+    device?.pin(
       staying.map((name) => buffers[name]),
       { scratch: true },
     );

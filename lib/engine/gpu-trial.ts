@@ -22,8 +22,8 @@ async function measure(): Promise<GpuRace> {
 async function timeProduct(engine: Engine, size: number): Promise<{ ms: number; value: number }> {
   const shape = [size, size];
   const data = Float32Array.from({ length: size * size }, (_, i) => Math.sin(i));
-  const y = engine.device?.borrow(size * size) ?? new Float32Array(size * size);
-  engine.device?.keep([data]);
+  const y = engine.device?.allocate(size * size) ?? new Float32Array(size * size);
+  engine.device?.pin([data]);
   const product = await engine.compile(({ x }) => ({ y: tf.matMul(x as tf.Tensor2D, x as tf.Tensor2D) }), {
     x: { shape, dtype: 'float32' },
   });

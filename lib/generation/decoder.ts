@@ -39,7 +39,7 @@ export class UncachedDecoder implements Decoder {
     return this.runtime.inWorkspace(async (workspace) => {
       const batch = { shape, attentionMask };
       const hidden = await hiddenStates(this.runtime, { batch, ids, workspace });
-      return lastLogits(this.runtime, this.rows, await workspace.home(hidden));
+      return lastLogits(this.runtime, this.rows, await workspace.toHost(hidden));
     });
   }
 

@@ -51,11 +51,11 @@ export class DeviceDecoder implements Decoder {
     const ids = Int32Array.from(tokens, (token) => token ?? 0);
     const positions = Int32Array.from(tokens, (token, row) => (token === null ? 0 : this.lengths[row]));
     const logits = await this.inWorkspace(async (workspace) => {
-      const { lengths, ...placed } = workspace.keep({
+      const { lengths, ...placed } = workspace.pin({
         lengths: { data: Int32Array.from(this.lengths), shape: [tokens.length, 1, 1, 1] },
         ...architecture.positionFeeds(positions, shape),
       });
-      await workspace.send();
+      await workspace.upload();
       const bias = await this.bias(lengths, workspace);
       const x = await embed(this.runtime, { ids, positions, shape, workspace });
       const mode = stepMode(
@@ -86,13 +86,13 @@ export class DeviceDecoder implements Decoder {
   }
 
   end(): void {
-    this.workspace.end();
+    this.workspace.dispose();
   }
 
   /** Caches of the given rows, in that order, with another number of slots. */
   private async resize(rows: readonly number[], capacity: number): Promise<void> {
     await this.inWorkspace(async (workspace) => {
-      const { chosen } = workspace.keep({ chosen: { data: Int32Array.from(rows), shape: [rows.length] } });
+      const { chosen } = workspace.pin({ chosen: { data: Int32Array.from(rows), shape: [rows.length] } });
       for (const [layer, cache] of this.layers.entries()) {
         const resized = async (from: HostTensor): Promise<HostTensor> => {
           const [, heads, , headSize] = from.shape;
@@ -108,8 +108,8 @@ export class DeviceDecoder implements Decoder {
 
   private replace(layer: number, cache: LayerCache): void {
     const { key, value } = this.layers[layer];
-    this.workspace.giveBack(key.data);
-    this.workspace.giveBack(value.data);
+    this.workspace.free(key.data);
+    this.workspace.free(value.data);
     this.layers[layer] = cache;
   }
 
@@ -122,7 +122,7 @@ export class DeviceDecoder implements Decoder {
 
   /** Rows of [B, T, C] taken as [B * T, C], float32 [rows, 1, C]. */
   private async chosen(x: HostTensor, rows: readonly number[], workspace: Workspace): Promise<HostTensor> {
-    const feeds = { x, ...workspace.keep({ rows: { data: Int32Array.from(rows), shape: [rows.length] } }) };
+    const feeds = { x, ...workspace.pin({ rows: { data: Int32Array.from(rows), shape: [rows.length] } }) };
     const into = { y: workspace.output([rows.length, 1, x.shape[2]]) };
     return (await run(this.runtime.engine, choosing, feeds, { into })).y;
   }

@@ -40,7 +40,7 @@ export async function saveAdapter(model: HasRuntime, folder: string, baseModel =
   const { adapter } = weights;
   if (adapter === undefined)
     throw new TunebookError('saveAdapter: expected a model with a LoRA adapter in use, got none on it.');
-  await engine.device?.settle();
+  await engine.device?.flush();
   const sources = [...adapter.parameters.byName.values()].map(({ name, shape, data }) => ({
     name: adapter.storedName(name),
     shape,

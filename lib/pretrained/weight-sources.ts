@@ -11,7 +11,7 @@ import type { TensorSource } from '../checkpoint';
 /** All tensors of the base model, each one's values asked for when it is written. */
 export async function weightSources({ engine, weights }: Runtime): Promise<TensorSource[]> {
   const { architecture, parameters, frozen } = weights;
-  await engine.device?.settle();
+  await engine.device?.flush();
   const sources: TensorSource[] = architecture.parameters.flatMap(({ name, shape }): TensorSource[] => {
     const parameter = parameters.byName.get(name);
     if (parameter !== undefined) {

@@ -173,7 +173,7 @@ export class Trainer {
       return output;
     } finally {
       interrupts.stop();
-      await model.engine.device?.settle();
+      await model.engine.device?.flush();
     }
   }
 
@@ -332,7 +332,7 @@ export class Trainer {
 
   private async save({ optimizer, identity }: RunTools): Promise<void> {
     const { values, model, state } = this;
-    await model.engine.device?.settle();
+    await model.engine.device?.flush();
     this.requireFiniteWeights();
     const folder = path.join(values.outputDir, `checkpoint-${state.globalStep}`);
     await writeTrainerCheckpoint(folder, { model, optimizer, state, identity }).catch((cause: unknown) => {

@@ -94,7 +94,7 @@ export class GemmPeak {
       c: tf.matMul(a as tf.Tensor2D, b as tf.Tensor2D),
     });
     const data = Float32Array.from({ length: size * size }, (_, i) => Math.sin(i));
-    engine.device?.keep([data]);
+    engine.device?.pin([data]);
     const product = await engine.compile(fn, { a: spec, b: spec });
     return new GemmPeak(engine, product, { data, shape: spec.shape }, await deviceClock(engine));
   }
@@ -103,7 +103,7 @@ export class GemmPeak {
   async measure(products = 6): Promise<number> {
     const [size] = this.matrix.shape;
     const { device } = this.engine;
-    const c = (this.result ??= device?.borrow(size * size) ?? new Float32Array(size * size));
+    const c = (this.result ??= device?.allocate(size * size) ?? new Float32Array(size * size));
     const run = (): Promise<unknown> => this.product.run({ a: this.matrix, b: this.matrix }, { into: { c } });
     let best = Infinity;
     for (let i = 0; i < (device === undefined ? products : 1); i++) {

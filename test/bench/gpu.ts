@@ -111,7 +111,7 @@ async function benchLayers(
   const config = { r: 8, loraAlpha: 16, loraDropout: 0.05, targetModules };
   const model = getPeftModel(base, new LoraConfig(config));
   const gradients = allocateGradients(model.trainableParameters());
-  engine.device?.keep(gradients.byName.values(), { scratch: true });
+  engine.device?.pin(gradients.byName.values(), { scratch: true });
   const inputIds = Int32Array.from({ length: 384 }, (_, i) => (i * 7919) % 32000);
   const attentionMask = new Int32Array(384).fill(1);
   const batch: Batch = { shape: [2, 192], inputIds, attentionMask, labels: inputIds };

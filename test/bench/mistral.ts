@@ -68,7 +68,9 @@ export async function benchMistral(options: MistralBenchOptions = {}): Promise<M
     const batch = randomBatch(batchSize, sequenceLength);
     const hidden = (inputs: Batch): Promise<HostTensor> =>
       model.runtime.inWorkspace(async (workspace) =>
-        workspace.home(await hiddenStates(model.runtime, { batch: inputs, ids: inputs.inputIds, workspace })),
+        workspace.toHost(
+          await hiddenStates(model.runtime, { batch: inputs, ids: inputs.inputIds, workspace }),
+        ),
       );
     const forwardMs = await best(repeats, () => hidden(batch));
     const gradients = allocateGradients(model.trainableParameters());

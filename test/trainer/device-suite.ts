@@ -45,14 +45,14 @@ describe('arrays that are kept', () => {
     const add = await engine.compile(({ x, y }) => ({ z: tf.add(x, y) }), { x: spec, y: spec });
     const sum = Float32Array.from([1, 2, 3, 4, 5, 6]);
     const one = new Float32Array(6).fill(1);
-    device.keep([sum]);
+    device.pin([sum]);
     for (let i = 0; i < 3; i++)
       await add.run({ x: { data: one, shape }, y: { data: sum, shape } }, { into: { z: sum } });
     assert.deepEqual(device.traffic, { toDevice: 4 * 24, fromDevice: 0, uploads: 1 });
     assert.equal(sum[0], 1); // the host's is behind
-    await device.settle();
+    await device.flush();
     assert.deepEqual([...sum], [4, 5, 6, 7, 8, 9]);
-    await device.settle();
+    await device.flush();
     assert.equal(device.traffic.fromDevice, 24);
 
     // What the host writes counts once it is said, and not before.
@@ -60,10 +60,10 @@ describe('arrays that are kept', () => {
     const read = async (): Promise<number> =>
       (await add.run({ x: { data: one, shape }, y: { data: sum, shape } })).z.data[5];
     assert.equal(await read(), 10);
-    device.forget([sum]);
+    device.invalidate([sum]);
     assert.equal(await read(), 11);
     assert.equal(device.traffic.uploads, 2);
-    device.release([sum]);
+    device.unpin([sum]);
     sum.fill(20);
     assert.equal(await read(), 21);
     assert.equal(device.traffic.uploads, 2);
@@ -71,7 +71,7 @@ describe('arrays that are kept', () => {
     const bytes = Uint8Array.from([1, 2, 250, 255]);
     const four = { shape: [4], dtype: 'uint8' as const };
     const widen = await engine.compile(({ q }) => ({ wide: tf.cast(q, 'float32') }), { q: four });
-    device.keep([bytes]);
+    device.pin([bytes]);
     const { wide } = await widen.run({ q: { data: bytes, shape: [4] } });
     assert.deepEqual([...wide.data], [1, 2, 250, 255]);
     await engine.dispose();
@@ -99,7 +99,7 @@ describe('optimizers on the device', () => {
           ...{ beta1: 0.9, beta2: 0.99, epsilon: 1e-6, momentum: 0.9 },
         });
         for (let step = 0; step < 3; step++) await optimizer.step(1e-2, 0.5);
-        await engine.device?.settle();
+        await engine.device?.flush();
         ended.push(Float32Array.from([...flat, ...[...optimizer.state.values()].flatMap((x) => [...x])]));
         await engine.dispose();
       }
@@ -165,7 +165,7 @@ describe('training steps', () => {
     note();
     const again = await generate(model, { inputIds: [[3, 1, 4]], maxNewTokens: 4, useCache: false });
     assert.deepEqual(again.newTokens, newTokens);
-    await model.engine.device?.settle();
+    await model.engine.device?.flush();
     const weights = Float32Array.from(parameters.flatMap(({ data }) => [...data]));
     await model.dispose();
     return { losses, weights, parameters: parameters.length, tokens: newTokens, traffic };

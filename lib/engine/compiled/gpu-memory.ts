@@ -1,7 +1,7 @@
 /**
  * Arrays that stay on a GPU between runs, so that weights, gradients and optimizer state are not transferred with every
  * call. The host array is the handle of its device buffer: sessions look the buffer of a feed or an output up here,
- * the host calls `settle` before it reads and `forget` after it writes.
+ * the host calls `flush` before it reads and `invalidate` after it writes.
  *
  * ONNX Runtime's Node binding exposes GPU buffers as tensors, accepts them as inputs of any session and writes outputs
  * into them. It cannot read them back itself (getData of such a tensor kills the process, as of 1.30): a session with a
@@ -66,7 +66,7 @@ export class GpuMemory implements DeviceMemory {
    *
    * @param options `scratch`: the device writes them before it reads them, and the host never reads them.
    */
-  keep(arrays: Iterable<HostArray>, options: { scratch?: boolean } = {}): void {
+  pin(arrays: Iterable<HostArray>, options: { scratch?: boolean } = {}): void {
     for (const data of arrays) {
       if (data.length === 0 || this.slots.has(data)) continue;
       this.slots.set(data, { data, isScratch: options.scratch ?? false, newest: 'host' });
@@ -76,16 +76,16 @@ export class GpuMemory implements DeviceMemory {
   /**
    * A scratch array for values that pass from one run to another on the device; the host never reads it.
    */
-  borrow(length: number): Float32Array {
+  allocate(length: number): Float32Array {
     const known = this.spare.get(length)?.pop();
     if (known !== undefined) return known;
     const data = new Float32Array(length);
-    this.keep([data], { scratch: true });
+    this.pin([data], { scratch: true });
     return data;
   }
 
   /** Returns a borrowed array to the pool. */
-  giveBack(data: Float32Array): void {
+  free(data: Float32Array): void {
     const spare = this.spare.get(data.length);
     if (spare === undefined) this.spare.set(data.length, [data]);
     else spare.push(data);
@@ -95,7 +95,7 @@ export class GpuMemory implements DeviceMemory {
    * Uploads what the host wrote to pinned arrays, small ones of a type in one transfer, since each has a fixed cost.
    * Without this each array is uploaded by itself at its next use.
    */
-  async send(arrays: Iterable<HostArray>): Promise<void> {
+  async upload(arrays: Iterable<HostArray>): Promise<void> {
     const groups = new Map<'float32' | 'int32', Slot[]>();
     for (const data of arrays) {
       const slot = this.slots.get(data);
@@ -115,7 +115,7 @@ export class GpuMemory implements DeviceMemory {
     const name = new (values.constructor as new (length: number) => A)(values.length);
     const slot: Slot = { data: name, isScratch: true, newest: 'host' };
     this.slots.set(name, slot);
-    await this.upload(slot, values);
+    await this.uploadOne(slot, values);
     return name;
   }
 
@@ -129,7 +129,7 @@ export class GpuMemory implements DeviceMemory {
   }
 
   /** Flushes what the device wrote to the host arrays, so that they can be read. */
-  async settle(): Promise<void> {
+  async flush(): Promise<void> {
     for (const slot of this.unseen) {
       if (slot.buffer === undefined) throw new Error('internal: written without a buffer');
       await this.download(slot.buffer, slot.data);
@@ -139,9 +139,9 @@ export class GpuMemory implements DeviceMemory {
 
   /**
    * Invalidates the device's copy of arrays that the host has written (default: all); they are uploaded again at their
-   * next use. Values that only the device has are lost: call `settle` first to keep them.
+   * next use. Values that only the device has are lost: call `flush` first to keep them.
    */
-  forget(arrays?: Iterable<HostArray>): void {
+  invalidate(arrays?: Iterable<HostArray>): void {
     const slots =
       arrays === undefined
         ? [...this.used].map((reference) => reference.deref())
@@ -155,8 +155,8 @@ export class GpuMemory implements DeviceMemory {
   }
 
   /** Unpins arrays and frees their buffers. */
-  release(arrays: Iterable<HostArray>): void {
-    this.forget(arrays);
+  unpin(arrays: Iterable<HostArray>): void {
+    this.invalidate(arrays);
     for (const data of arrays) {
       const buffer = this.slots.get(data)?.buffer;
       this.slots.delete(data);
@@ -186,7 +186,7 @@ export class GpuMemory implements DeviceMemory {
         this.counted.fromDevice += bytesOf(value);
         continue;
       }
-      slot.buffer ??= await this.allocate(slot);
+      slot.buffer ??= await this.zeros(slot);
       bound.outputs.set(name, shaped(slot.buffer, value));
       written.push(slot);
     }
@@ -214,7 +214,7 @@ export class GpuMemory implements DeviceMemory {
 
   /** The slot's buffer, uploaded first if it is stale. */
   private async current(slot: Slot): Promise<ort.Tensor> {
-    return this.isCurrent(slot) ? slot.buffer : this.upload(slot, slot.data);
+    return this.isCurrent(slot) ? slot.buffer : this.uploadOne(slot, slot.data);
   }
 
   private isCurrent(slot: Slot): slot is Slot & { buffer: ort.Tensor } {
@@ -243,7 +243,7 @@ export class GpuMemory implements DeviceMemory {
     this.counted.uploads++;
   }
 
-  private async upload(slot: Slot, values: HostArray): Promise<ort.Tensor> {
+  private async uploadOne(slot: Slot, values: HostArray): Promise<ort.Tensor> {
     const dtype = dtypeOf(values);
     const x = new ort.Tensor(dtype, values, [values.length]);
     slot.buffer?.dispose();
@@ -261,7 +261,7 @@ export class GpuMemory implements DeviceMemory {
   }
 
   /** A buffer of zeros, made on the device. */
-  private async allocate(slot: Slot): Promise<ort.Tensor> {
+  private async zeros(slot: Slot): Promise<ort.Tensor> {
     const size = new ort.Tensor('int64', BigInt64Array.of(BigInt(slot.data.length)), [1]);
     const { y } = await (await this.mover(dtypeOf(slot.data), 'zeros')).run({ size });
     return this.take(slot, y);

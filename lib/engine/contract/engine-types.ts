@@ -25,8 +25,8 @@ export interface Traffic {
 type HostArray = HostTensor['data'];
 
 /**
- * Device memory that holds arrays between runs. A host array is the handle of its device buffer: call `settle` before
- * reading it on the host, and `forget` after writing it.
+ * Device memory that holds arrays between runs. A host array is the handle of its device buffer: call `flush` before
+ * reading it on the host, and `invalidate` after writing it.
  */
 export interface DeviceMemory {
   /** Bytes of resident arrays, without what runs allocate. */
@@ -39,16 +39,16 @@ export interface DeviceMemory {
    *
    * @param options `scratch`: the device writes them before it reads them, and the host never reads them.
    */
-  keep(arrays: Iterable<HostArray>, options?: { scratch?: boolean }): void;
+  pin(arrays: Iterable<HostArray>, options?: { scratch?: boolean }): void;
   /** A scratch array for values that pass from one run to another on the device; the host never reads it. */
-  borrow(length: number): Float32Array;
+  allocate(length: number): Float32Array;
   /** Returns a borrowed array to the pool. */
-  giveBack(data: Float32Array): void;
+  free(data: Float32Array): void;
   /**
    * Uploads what the host wrote to pinned arrays, small ones of a type in one transfer. Without this each array is
    * uploaded by itself at its next use.
    */
-  send(arrays: Iterable<HostArray>): Promise<void>;
+  upload(arrays: Iterable<HostArray>): Promise<void>;
   /**
    * Moves values to the device permanently.
    *
@@ -58,14 +58,14 @@ export interface DeviceMemory {
   /** A host copy of the values of an array on the device. */
   read<A extends HostArray>(kept: A): Promise<A>;
   /** Flushes what the device wrote to the host arrays, so that they can be read. */
-  settle(): Promise<void>;
+  flush(): Promise<void>;
   /**
    * Invalidates the device's copy of arrays that the host has written (default: all); they are uploaded again at their
-   * next use. Values that only the device has are lost: call `settle` first to keep them.
+   * next use. Values that only the device has are lost: call `flush` first to keep them.
    */
-  forget(arrays?: Iterable<HostArray>): void;
+  invalidate(arrays?: Iterable<HostArray>): void;
   /** Unpins arrays and frees their buffers. */
-  release(arrays: Iterable<HostArray>): void;
+  unpin(arrays: Iterable<HostArray>): void;
 }
 
 /** How a compiled function is called. */

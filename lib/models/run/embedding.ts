@@ -38,7 +38,7 @@ export async function embed(
     return deviceEmbeddings(runtime, deviceEmbeddingFeeds(runtime, all), own);
   };
   if (workspace !== undefined) return onDevice(workspace);
-  return runtime.inWorkspace(async (own) => own.home(await onDevice(own)));
+  return runtime.inWorkspace(async (own) => own.toHost(await onDevice(own)));
 }
 
 /** Rows of the host's tables, float32 [B, T, C]. */
@@ -71,7 +71,7 @@ export function deviceEmbeddingFeeds(
   if (noise !== undefined) written.noise = noise;
   const feeds: Record<string, HostTensor> = {
     tokens: weights.deviceTable(tokenEmbedding),
-    ...workspace.keep(written),
+    ...workspace.pin(written),
   };
   if (positionEmbedding !== undefined) feeds.places = weights.feed(positionEmbedding);
   return feeds;

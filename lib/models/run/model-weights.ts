@@ -68,7 +68,7 @@ export class ModelWeights implements LoraBase {
 
   /** Parameters stay on the engine's device, where it has one. */
   private pin({ byName }: ParameterSet): void {
-    this.engine.device?.keep([...byName.values()].map(({ data }) => data));
+    this.engine.device?.pin([...byName.values()].map(({ data }) => data));
   }
 
   /** A parameter by its name without the family's prefix; the adapter's copy where it trains one. */
@@ -96,7 +96,7 @@ export class ModelWeights implements LoraBase {
     }
     const { data } = this.parameter(name);
     data.set(values);
-    this.engine.device?.forget([data]);
+    this.engine.device?.invalidate([data]);
   }
 
   /** A parameter as an input of a function. */
@@ -153,7 +153,7 @@ export class ModelWeights implements LoraBase {
     }
     Object.assign(feeds, this.adapter?.layerFeeds(layer));
     // An adapter's scale as well: whatever stays on the host travels with each run.
-    this.engine.device?.keep(Object.values(feeds).map(({ data }) => data));
+    this.engine.device?.pin(Object.values(feeds).map(({ data }) => data));
     return feeds;
   }
 
@@ -183,7 +183,7 @@ export class ModelWeights implements LoraBase {
     if (frozen !== undefined) return overwrite(frozen, weight);
     const { data } = this.parameter(`${this.architecture.layerPrefix(layer)}${module.name}.weight`);
     data.set(module.conv1d ? transposed(weight, module.outSize, module.inSize) : weight);
-    this.engine.device?.forget([data]);
+    this.engine.device?.invalidate([data]);
   }
 
   private residentWeight(layer: number, module: LinearModule): FrozenTensor | undefined {

@@ -45,7 +45,7 @@ export function sharedFeeds(
   const positions = positionIds(batch);
   return {
     positions,
-    shared: workspace.keep({ bias, ...architecture.positionFeeds(positions, batch.shape) }),
+    shared: workspace.pin({ bias, ...architecture.positionFeeds(positions, batch.shape) }),
   };
 }
 
@@ -58,7 +58,7 @@ export function hiddenMode(runtime: Runtime, shared: SharedFeeds, workspace: Wor
         { x, ...shared },
         { into: { y: workspace.output(x.shape) } },
       );
-      workspace.giveBack(x.data);
+      workspace.free(x.data);
       return y;
     },
   };
@@ -86,7 +86,7 @@ export function cacheMode(
         { fn: architecture.block, into },
       );
       caches.push({ key, value });
-      workspace.giveBack(x.data);
+      workspace.free(x.data);
       return y;
     },
   };
@@ -134,7 +134,7 @@ export async function hiddenStates(runtime: Runtime, request: HiddenRequest): Pr
   runtime.assertAlive();
   const { batch, ids, workspace, caches } = request;
   const { positions, shared } = sharedFeeds(runtime, batch, workspace);
-  await workspace.send();
+  await workspace.upload();
   const x = await embed(runtime, { ids, positions, shape: batch.shape, workspace });
   const mode =
     caches === undefined

@@ -25,46 +25,46 @@ export class Workspace {
   /** An array for an output that other runs read, float32; what is in it means nothing. */
   output(shape: readonly number[]): Float32Array {
     const size = sizeOf(shape);
-    const data = this.device?.borrow(size) ?? this.pool?.get(size)?.pop() ?? new Float32Array(size);
+    const data = this.device?.allocate(size) ?? this.pool?.get(size)?.pop() ?? new Float32Array(size);
     if (this.device !== undefined || this.pool !== undefined) this.borrowed.add(data);
     return data;
   }
 
   /** Gives an output's array back before the end. */
-  giveBack(data: HostTensor['data']): void {
+  free(data: HostTensor['data']): void {
     if (!(data instanceof Float32Array) || !this.borrowed.delete(data)) return;
-    if (this.device !== undefined) this.device.giveBack(data);
+    if (this.device !== undefined) this.device.free(data);
     else this.toPool(data);
   }
 
   /** Inputs that the host has written and several runs read: on a device they stay until the end. */
-  keep<Feeds extends Readonly<Record<string, HostTensor>>>(feeds: Feeds): Feeds {
+  pin<Feeds extends Readonly<Record<string, HostTensor>>>(feeds: Feeds): Feeds {
     if (this.device === undefined) return feeds;
     const arrays = Object.values(feeds).map(({ data }) => data);
-    this.device.keep(arrays);
+    this.device.pin(arrays);
     this.inputs.push(...arrays);
     return feeds;
   }
 
   /** Sends the inputs kept so far, together. */
-  async send(): Promise<void> {
-    await this.device?.send(this.inputs);
+  async upload(): Promise<void> {
+    await this.device?.upload(this.inputs);
   }
 
   /** An output on the host, to be read and written there, also after the end. */
-  async home(tensor: HostTensor): Promise<HostTensor> {
+  async toHost(tensor: HostTensor): Promise<HostTensor> {
     if (this.device !== undefined) return { data: await this.device.read(tensor.data), shape: tensor.shape };
     if (tensor.data instanceof Float32Array) this.borrowed.delete(tensor.data);
     return tensor;
   }
 
   /** Gives everything back. Outputs must not be used after it. */
-  end(): void {
-    this.device?.release(this.inputs.splice(0));
+  dispose(): void {
+    this.device?.unpin(this.inputs.splice(0));
     // Of the host's arrays only those of one pass are kept: another length would come on top.
     this.pool?.clear();
     for (const data of this.borrowed) {
-      if (this.device !== undefined) this.device.giveBack(data);
+      if (this.device !== undefined) this.device.free(data);
       else this.toPool(data);
     }
     this.borrowed.clear();
@@ -86,6 +86,6 @@ export async function withWorkspace<Result>(
   try {
     return await work(workspace);
   } finally {
-    workspace.end();
+    workspace.dispose();
   }
 }

@@ -47,8 +47,8 @@ function sumFeeds(runtime: Runtime, { ids, positions, workspace }: DeviceEmbeddi
   const vector = (data: Int32Array): HostTensor => ({ data, shape: [data.length] });
   const sums = { unique: vector(unique), slots: vector(slots) };
   if (runtime.architecture.positionEmbedding === undefined)
-    return { ...workspace.keep(sums), positions: sums.slots };
-  return workspace.keep({ ...sums, positions: vector(positions) });
+    return { ...workspace.pin(sums), positions: sums.slots };
+  return workspace.pin({ ...sums, positions: vector(positions) });
 }
 
 async function addGradients(

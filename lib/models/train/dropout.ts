@@ -59,10 +59,10 @@ export function passDropout(
     rate === 0 ? undefined : draw(form, { layer: EMBEDDING_LAYER, site: 0, rate, shape });
   const done: PassDropout['done'] = (feeds) => {
     for (const [name, { data }] of Object.entries(feeds))
-      if (name.startsWith('dropout.')) workspace.giveBack(data);
+      if (name.startsWith('dropout.')) workspace.free(data);
   };
   if (!onDevice) return { layer: ofLayer, done, embedding };
   // Small enough to be made at once, so that they are sent together and are the same arrays forward and back.
-  const keys = Array.from({ length: architecture.layers }, (_, layer) => workspace.keep(ofLayer(layer)));
+  const keys = Array.from({ length: architecture.layers }, (_, layer) => workspace.pin(ofLayer(layer)));
   return { layer: (layer) => keys[layer], done: () => {}, embedding };
 }

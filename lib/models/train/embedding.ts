@@ -41,10 +41,10 @@ export function embeddingPass(runtime: Runtime, request: EmbeddingRequest): Embe
       const { data } = hostEmbeddings(runtime, inputs);
       if (noise !== undefined) for (let i = 0; i < noise.length; i++) data[i] += noise[i];
       if (mask !== undefined) for (let i = 0; i < mask.length; i++) data[i] *= mask[i];
-      return workspace.keep({ x: { data, shape } }).x;
+      return workspace.pin({ x: { data, shape } }).x;
     },
     backward: async (upstream, gradients, accumulate) => {
-      const { data } = await workspace.home(upstream);
+      const { data } = await workspace.toHost(upstream);
       if (mask !== undefined) for (let i = 0; i < mask.length; i++) data[i] *= mask[i];
       embeddingGradients(runtime, gradients, {
         ...{ batch, positions, dX: data as Float32Array, accumulate },

@@ -56,14 +56,14 @@ export function headPass(runtime: Runtime, request: HeadRequest): HeadPass {
   const { width } = runtime.architecture;
   const count = found.rows.length;
   return {
-    loss: async (x) => hostLoss(runtime, chosenRows(await workspace.home(x), targets, width), targets),
+    loss: async (x) => hostLoss(runtime, chosenRows(await workspace.toHost(x), targets, width), targets),
     lossAndGradients: async (x, gradients, accumulate) => {
-      const chosen = chosenRows(await workspace.home(x), targets, width);
+      const chosen = chosenRows(await workspace.toHost(x), targets, width);
       const result = await hostGradients(runtime, chosen, { ...targets, smoothing, gradients, accumulate });
       const full = new Float32Array(x.data.length);
       for (let r = 0; r < count; r++)
         full.set(result.dX.subarray(r * width, (r + 1) * width), targets.rows[r] * width);
-      return { loss: result.loss, dX: workspace.keep({ dX: { data: full, shape: x.shape } }).dX };
+      return { loss: result.loss, dX: workspace.pin({ dX: { data: full, shape: x.shape } }).dX };
     },
   };
 }

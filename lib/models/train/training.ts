@@ -82,7 +82,7 @@ async function wholePass(
   const dropout = passDropout(runtime, batch.shape, { request: request.dropout, workspace });
   const embedding = embeddingPass(runtime, { batch, positions, noise, dropout, workspace });
   const head = headPass(runtime, { batch, lossScale, labelSmoothing, loss: lossFunction, workspace });
-  await workspace.send();
+  await workspace.upload();
 
   const trainsEmbedding = gradients.byName.has(runtime.architecture.tokenEmbedding);
   const firstTrained = trainsEmbedding ? 0 : firstTrainedLayer(runtime.architecture, gradients);

@@ -25,7 +25,7 @@ export function wholeHead(runtime: Runtime, request: WholeHeadRequest, workspace
   const { rows, labels, rowWeights, smoothing, loss, batch } = request;
   const R = rows.length;
   const T = batch.shape[1];
-  const written = workspace.keep({
+  const written = workspace.pin({
     ...loss.arrays?.(batch),
     rows: { data: rows, shape: [R] },
     labels: { data: labels, shape: [R, 1] },
@@ -33,7 +33,7 @@ export function wholeHead(runtime: Runtime, request: WholeHeadRequest, workspace
     sequences: { data: rows.map((row) => Math.floor(row / T)), shape: [R] },
     smoothing: { data: Float32Array.of(smoothing), shape: [] },
   });
-  const { one } = workspace.keep({ one: { data: Float32Array.of(1), shape: [] } });
+  const { one } = workspace.pin({ one: { data: Float32Array.of(1), shape: [] } });
   const table = weights.table(architecture.head);
   const head = 'data' in table ? table : weights.feed(architecture.head);
   const feedsOf = (x: HostTensor): Record<string, HostTensor> => ({

@@ -44,7 +44,7 @@ export function codedWeight(
   },
 ): LinearWeight<HostTensor> {
   const table = tableOf(tensor);
-  device.keep([table.data]);
+  device.pin([table.data]);
   const { codes, scales } = arrays;
   return {
     kind: 'coded',

@@ -12,7 +12,7 @@ export interface Parameter {
   readonly decay: boolean;
   /**
    * float32, row-major: a view of the set's flat array. On an engine with a GPU the values that count may be there:
-   * read after `engine.device.settle()`, and call `engine.device.forget()` after writing.
+   * read after `engine.device.flush()`, and call `engine.device.invalidate()` after writing.
    */
   readonly data: Float32Array;
 }

@@ -98,7 +98,7 @@ export async function readTrainerCheckpoint(
   const state = progressFromJson(await readJsonObject(path.join(folder, STATE)));
   await loadWeights(content.model, folder);
   await loadOptimizer(content.optimizer, folder, state.globalStep, options);
-  content.model.engine.device?.forget();
+  content.model.engine.device?.invalidate();
   Object.assign(content.state, state);
 }
 
@@ -146,7 +146,7 @@ export async function loadWeights(model: CausalLM, folder: string): Promise<void
       const name = adapter?.storedName(parameter.name) ?? storedName(model.architecture, parameter.name);
       await checkpoint.readInto(name, parameter.data);
     }
-    model.engine.device?.forget(model.trainableParameters().map(({ data }) => data));
+    model.engine.device?.invalidate(model.trainableParameters().map(({ data }) => data));
   } finally {
     await checkpoint.close();
   }

@@ -25,11 +25,11 @@ export function createDeviceOptimizer(
   );
   const pieces = piecesOf(rule, setup, state);
   for (const { parameters, slots, detours } of pieces) {
-    device.keep([...parameters, ...Object.values(slots)]);
-    device.keep(Object.values(detours), { scratch: true });
+    device.pin([...parameters, ...Object.values(slots)]);
+    device.pin(Object.values(detours), { scratch: true });
   }
   // Gradients have no reader on the host.
-  device.keep(gradients.byName.values(), { scratch: true });
+  device.pin(gradients.byName.values(), { scratch: true });
   const groups = groupsOf(pieces).map((group) => ({ ...bindings(group), update: updateOf(rule, group) }));
   const scalars = new Map<string, HostTensor>();
   return {
@@ -175,7 +175,7 @@ async function sendScalars(
     else known.data[0] = value;
   }
   const arrays = [...scalars.values()].map(({ data }) => data);
-  device.keep(arrays);
-  device.forget(arrays);
-  await device.send(arrays);
+  device.pin(arrays);
+  device.invalidate(arrays);
+  await device.upload(arrays);
 }

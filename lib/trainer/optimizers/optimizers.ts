@@ -43,7 +43,7 @@ export function optimizerNames(): string[] {
 /**
  * Makes another optimizer known by a name that `TrainingArguments.optim` then takes. Its `state` is saved in
  * checkpoints and restored, so that a resume is exact. One that writes the host's arrays by itself calls
- * `engine.device?.forget` afterwards; `createFlatOptimizer` does what is needed.
+ * `engine.device?.invalidate` afterwards; `createFlatOptimizer` does what is needed.
  * @throws TunebookError where the name is taken
  * @example
  * ```ts
@@ -98,7 +98,7 @@ function onHost(optimizer: Optimizer, { engine, parameters }: OptimizerSetup): O
   const step = optimizer.step.bind(optimizer);
   optimizer.step = async (learningRate, gradientScale) => {
     await step(learningRate, gradientScale);
-    device.forget(parameters.map(({ data }) => data));
+    device.invalidate(parameters.map(({ data }) => data));
   };
   return optimizer;
 }

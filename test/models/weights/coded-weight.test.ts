@@ -25,7 +25,7 @@ for (const [quantType, blockSize, doubleQuant] of [
       const values = normal([N, K], 1).data as Float32Array;
       const weight = quantize(values, { quantType, blockSize, doubleQuant, shape: [N, K] });
       assert.ok(canBeCoded(weight));
-      const device = { keep: () => undefined } as unknown as DeviceMemory;
+      const device = { pin: () => undefined } as unknown as DeviceMemory;
       const feeds = { x: normal([T, K], 2), ...weightFeeds('m', codedWeight(device, weight)) };
       const fn: TensorFunction = ({ x, ...m }) => {
         const coded = {
