@@ -34,10 +34,10 @@ const settingsSchema = z.object({
  * @throws TunebookError where an option is wrong, or the tokenizer has no end-of-text token to append.
  * @example
  * ```ts
- * import { AutoTokenizer, encodeRecords, loadRecords } from 'tunebook';
+ * import { AutoTokenizer, encodeRecords, loadRecords, projectPath } from 'tunebook';
  *
  * const tokenizer = await AutoTokenizer.fromPretrained('gpt2');
- * const { records } = await loadRecords('data/hyrox/hyrox-sample.jsonl', { limit: 20 });
+ * const { records } = await loadRecords(projectPath('data/hyrox/hyrox-sample.jsonl'), { limit: 20 });
  * const { examples, report } = encodeRecords(records, { tokenizer, maxLength: 512 });
  * console.log(examples.length, report.truncated.length); // 20 0
  * ```

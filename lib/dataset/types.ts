@@ -34,6 +34,7 @@ export interface ChatPromptOptions {
   response?: string;
 }
 
+/** How records become token ids and labels. */
 export interface EncodeOptions {
   tokenizer: Tokenizer;
   /** Default: `instructionTemplate()`. */
@@ -57,6 +58,7 @@ export interface LengthSummary {
   max: number;
 }
 
+/** What became of the records: how many were kept, cut and dropped, and how long they are in tokens. */
 export interface EncodingReport {
   total: number;
   kept: number;

@@ -25,9 +25,9 @@ import type {
  * @throws TunebookError where there is no record, or `generate` gives another number of answers than prompts.
  * @example
  * ```ts
- * import { evaluateGeneration, loadRecords } from 'tunebook';
+ * import { evaluateGeneration, loadRecords, projectPath } from 'tunebook';
  *
- * const { records } = await loadRecords('data/hyrox/hyrox-sample.jsonl', { limit: 20 });
+ * const { records } = await loadRecords(projectPath('data/hyrox/hyrox-sample.jsonl'), { limit: 20 });
  * const { metrics } = await evaluateGeneration({
  *   records,
  *   generate: (prompts) => Promise.resolve(prompts.map(() => 'You performed close to expected levels.')),

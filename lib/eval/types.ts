@@ -3,6 +3,7 @@
  */
 import type { DataRecord, PromptTemplate } from '../dataset';
 
+/** A question with the true answer and the given one. */
 export interface GenerationSample {
   index: number;
   question: string;
@@ -47,6 +48,7 @@ export interface GenerationMetrics {
   timeMs: number;
 }
 
+/** What is asked, who answers, and what is measured. */
 export interface EvaluateGenerationOptions<Names extends string = never> {
   records: readonly DataRecord[];
   /** Prompts to answers, one each, in order. */
@@ -65,6 +67,7 @@ export interface EvaluateGenerationOptions<Names extends string = never> {
   question?: (record: DataRecord) => string;
 }
 
+/** Answers with their measures. */
 export interface GenerationEvaluation<Names extends string = never> {
   metrics: GenerationMetrics & Record<Names, number | null>;
   samples: GenerationSample[];

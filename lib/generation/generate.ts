@@ -14,6 +14,7 @@ import { stopStringMatcher } from './stop-strings';
 /** Why a row ended: an end-of-sequence token, a stop string, or its last token allowed. */
 export type FinishReason = 'eos' | 'stop' | 'length';
 
+/** What `generate` gives: tokens of each row, and why each ended. */
 export interface GenerationResult {
   /**
    * Prompts and new tokens as transformers returns them: all of one length, padded on the left before shorter
@@ -30,7 +31,14 @@ export interface GenerationResult {
  * @throws TunebookError for options that cannot be used, and for prompts that leave no room in the context;
  *   the signal's reason where it is aborted.
  * @example
+ * ```ts
+ * import { AutoModelForCausalLM, generate } from 'tunebook';
+ *
+ * const model = await AutoModelForCausalLM.fromPretrained('gpt2-mini');
  * const { newTokens } = await generate(model, { inputIds: [[464, 3234]], maxNewTokens: 8 });
+ * console.log(newTokens[0].length <= 8); // true
+ * await model.dispose();
+ * ```
  */
 export async function generate(model: HasRuntime, options: GenerateOptions): Promise<GenerationResult> {
   const stream = streamGenerate(model, options);

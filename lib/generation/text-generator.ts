@@ -24,8 +24,16 @@ export interface TextGeneratorOptions extends Omit<
  * before a stop string; the tokenizer's end-of-sequence token ends them unless `eosTokenId` says otherwise.
  * @throws TunebookError as `generate`, when the function is called
  * @example
- * const answer = textGenerator({ model, tokenizer, maxNewTokens: 60 });
- * const [first] = await answer(['### Instruction:\n...\n### Response:\n']);
+ * ```ts
+ * import { AutoModelForCausalLM, AutoTokenizer, textGenerator } from 'tunebook';
+ *
+ * const model = await AutoModelForCausalLM.fromPretrained('gpt2-mini');
+ * const tokenizer = await AutoTokenizer.fromPretrained('gpt2');
+ * const answer = textGenerator({ model, tokenizer, maxNewTokens: 10 });
+ * const [first] = await answer(['The race was']);
+ * console.log(first);
+ * await model.dispose();
+ * ```
  */
 export function textGenerator(
   options: TextGeneratorOptions,

@@ -82,6 +82,16 @@ function configFile(
 /**
  * Puts a saved adapter on the model, in use at once.
  * @throws TunebookError where the adapter was made for another model; every wrong tensor is listed
+ * @example
+ * ```ts
+ * import { AutoModelForCausalLM, getPeftModel, loadAdapter, LoraConfig, saveAdapter } from 'tunebook';
+ *
+ * const model = await AutoModelForCausalLM.fromPretrained('gpt2-mini');
+ * await saveAdapter(getPeftModel(model, new LoraConfig({ r: 8 })), 'adapter', 'gpt2-mini');
+ * await loadAdapter(model, 'adapter', 'again');
+ * console.log(model.activeAdapter); // again
+ * await model.dispose();
+ * ```
  */
 export async function loadAdapter<Model extends HasRuntime>(
   model: Model,

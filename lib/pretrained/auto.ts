@@ -16,6 +16,7 @@ import { BitsAndBytesConfig } from '../quantization';
 import { TunebookError } from '../types';
 import { CausalLM } from './causal-lm';
 
+/** How a model is loaded: where it computes, in which types, and where its weights lie. */
 export interface FromPretrainedOptions extends HubOptions, PlacementOptions {
   /** Where the model computes; default: compiled, on the CPU. */
   engine?: EngineOptions;
@@ -34,6 +35,15 @@ export const AutoModelForCausalLM = {
    * Loads a Hugging Face checkpoint.
    * @param idOrFolder a folder, a built-in model ('gpt2-mini'), or a hub id such as 'openai-community/gpt2'
    * @throws TunebookError where files are missing, damaged or of another model; every wrong tensor is listed
+   * @example
+   * ```ts
+   * import { AutoModelForCausalLM, BitsAndBytesConfig } from 'tunebook';
+   *
+   * const quantizationConfig = new BitsAndBytesConfig({ loadIn4bit: true, bnb4bitQuantType: 'nf4' });
+   * const model = await AutoModelForCausalLM.fromPretrained('mistral-mini', { quantizationConfig });
+   * console.log(model.isQuantized, model.numParameters());
+   * await model.dispose();
+   * ```
    */
   async fromPretrained(idOrFolder: string, options: FromPretrainedOptions = {}): Promise<CausalLM> {
     const { engine, quantizationConfig, dtype, deviceMap, maxMemory, offloadFolder, onPlan, ...hub } =

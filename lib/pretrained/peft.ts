@@ -6,6 +6,7 @@ import { loadAdapter } from './adapter-files';
 import { LoraAdapter } from '../models';
 import type { HasRuntime, LoraConfig } from '../models';
 
+/** How an adapter is put on a model. */
 export interface PeftModelOptions {
   /** Name of the adapter on the model; 'default' where left out. */
   adapterName?: string;
@@ -15,6 +16,15 @@ export interface PeftModelOptions {
  * Freezes the model and puts a new adapter on it, in use at once; the same model object is returned. An adapter
  * of the same name is replaced, others stay.
  * @throws TunebookError where the configuration names what the model does not have
+ * @example
+ * ```ts
+ * import { AutoModelForCausalLM, getPeftModel, LoraConfig } from 'tunebook';
+ *
+ * const model = await AutoModelForCausalLM.fromPretrained('gpt2-mini');
+ * getPeftModel(model, new LoraConfig({ r: 8, loraAlpha: 16 }));
+ * model.printTrainableParameters();
+ * await model.dispose();
+ * ```
  */
 export function getPeftModel<Model extends HasRuntime>(
   model: Model,
@@ -46,6 +56,16 @@ export const PeftModel = {
 /**
  * Adds the adapter in use to the weights for good and takes all adapters off: W += scale * B A.
  * @throws TunebookError where there is no adapter in use, or the base is quantized
+ * @example
+ * ```ts
+ * import { AutoModelForCausalLM, getPeftModel, LoraConfig } from 'tunebook';
+ *
+ * const model = await AutoModelForCausalLM.fromPretrained('gpt2-mini');
+ * getPeftModel(model, new LoraConfig({ r: 8 }));
+ * model.mergeAndUnload();
+ * await model.savePretrained('merged');
+ * await model.dispose();
+ * ```
  */
 export function mergeAndUnload<Model extends HasRuntime>(model: Model): Model {
   const { weights } = model.runtime;

@@ -7,6 +7,7 @@ import { writeFileAtomic } from '../files';
 import type { HasRuntime, ModelWeights } from '../models';
 import { weightSources } from './weight-sources';
 
+/** How a model is saved. */
 export interface SavePretrainedOptions {
   /** Stored type; default 'F32'. 'F16' and 'BF16' halve the file and round the weights. */
   dtype?: 'F32' | 'F16' | 'BF16';

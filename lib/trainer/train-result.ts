@@ -4,6 +4,7 @@
 import type { CheckedArguments } from './arguments/schema';
 import type { TrainerState } from './state/state';
 
+/** How a run ended, and its figures. */
 export interface TrainResult {
   globalStep: number;
   /** Mean loss over the run's steps. */

@@ -15,6 +15,7 @@ import type { TrainerCallback } from './state/state';
 
 const EXAMPLES = 'Pass encodeRecords(records, { tokenizer }).examples.';
 
+/** What a trainer is made from. */
 export interface TrainerSetup {
   model: CausalLM;
   args: TrainingArguments;

@@ -48,11 +48,12 @@ import { NotFinite, notFinite, trainingStep } from './step/training-step';
  *
  * @example
  * ```ts
- * import { AutoModelForCausalLM, AutoTokenizer, encodeRecords, loadRecords, Trainer, TrainingArguments } from 'tunebook';
+ * import { AutoModelForCausalLM, AutoTokenizer, encodeRecords, loadRecords } from 'tunebook';
+ * import { projectPath, Trainer, TrainingArguments } from 'tunebook';
  *
  * const tokenizer = await AutoTokenizer.fromPretrained('gpt2-mini');
  * const model = await AutoModelForCausalLM.fromPretrained('gpt2-mini');
- * const { records } = await loadRecords('data/hyrox/hyrox-sample.jsonl', { limit: 8 });
+ * const { records } = await loadRecords(projectPath('data/hyrox/hyrox-sample.jsonl'), { limit: 8 });
  * const { examples } = encodeRecords(records, { tokenizer, maxLength: 256 });
  * const args = new TrainingArguments({ outputDir: 'outputs/example-run', maxSteps: 2, perDeviceTrainBatchSize: 2 });
  * console.log((await new Trainer({ model, args, trainDataset: examples }).train()).stopped); // finished

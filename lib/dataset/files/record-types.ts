@@ -39,11 +39,13 @@ export interface LoadReport {
   problems: readonly RecordProblem[];
 }
 
+/** Records of a file, and the report on those that could not be used. */
 export interface LoadedRecords {
   records: DataRecord[];
   report: LoadReport;
 }
 
+/** Records for training, for validation while training, and for the test at the end. */
 export interface Splits<R = DataRecord> {
   train: R[];
   validation: R[];

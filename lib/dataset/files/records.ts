@@ -30,9 +30,9 @@ const optionsSchema = z.strictObject({
  * @throws TunebookError where the file is missing, empty, not what its name says, or has no usable record.
  * @example
  * ```ts
- * import { loadRecords } from 'tunebook';
+ * import { loadRecords, projectPath } from 'tunebook';
  *
- * const { records, report } = await loadRecords('data/hyrox/hyrox-sample.jsonl', { limit: 20 });
+ * const { records, report } = await loadRecords(projectPath('data/hyrox/hyrox-sample.jsonl'), { limit: 20 });
  * console.log(report.loaded, report.skipped); // 20 0
  * console.log(records[0]?.response);
  * ```

@@ -99,6 +99,14 @@ async function staticImage(figure: Figure, size: FigureSize): Promise<StaticImag
 /**
  * Shows a figure: interactive and, in an output of its own, static; in words in a terminal, and where it has no
  * static picture.
+ * @example
+ * ```ts
+ * import { lineFigure, plot, saveFigure } from 'tunebook';
+ *
+ * const figure = lineFigure([{ name: 'train', x: [1, 2, 3], y: [3.1, 2.2, 1.9] }], { title: 'Loss', x: 'step' });
+ * await plot(figure);
+ * await saveFigure(figure, 'loss.svg');
+ * ```
  */
 export async function plot(figure: Figure, size: FigureSize = {}): Promise<void> {
   const text = figureText(figure);

@@ -31,6 +31,14 @@ const WIDTH = 24;
 /**
  * Starts a progress bar.
  * @throws TunebookError when `total` is not a number above 0
+ * @example
+ * ```ts
+ * import { progressBar } from 'tunebook';
+ *
+ * const bar = progressBar({ total: 3, label: 'Answers', unit: 'answer' });
+ * for (let done = 1; done <= 3; done++) bar.update(done);
+ * bar.finish();
+ * ```
  */
 export function progressBar(options: ProgressOptions): ProgressBar {
   const { total, start = 0, label = '', unit = 'step', throttleMs = 200 } = options;

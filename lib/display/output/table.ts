@@ -174,7 +174,15 @@ export function plainText(text: string): string {
   );
 }
 
-/** Shows records or a danfojs frame as a table. */
+/**
+ * Shows records or a danfojs frame as a table.
+ * @example
+ * ```ts
+ * import { showTable } from 'tunebook';
+ *
+ * showTable([{ measure: 'loss', value: 1.25 }], { caption: 'After training' });
+ * ```
+ */
 export function showTable(source: TableRows | FrameLike, options: TableOptions = {}): void {
   const { html, text } = renderTable(source, options);
   showHtml(html, text);

@@ -33,6 +33,7 @@ export interface DropoutSite {
   shape(B: number, T: number): number[];
 }
 
+/** A model as the runtime sees it: sizes, parameter names, and the functions of a block and of the last normalization. */
 export interface Architecture {
   /** As in config.json. */
   readonly modelType: string;

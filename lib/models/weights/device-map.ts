@@ -12,6 +12,7 @@ export interface PlacedModule {
   readonly place: 'gpu' | 'memory' | 'disk';
 }
 
+/** Which layers go to the GPU, to memory and to disk, and what each takes. */
 export interface DevicePlan {
   readonly modules: readonly PlacedModule[];
   readonly gpuBytes: number;

@@ -198,6 +198,18 @@ async function runInKernel(
  * the result says how it ended, and the saved notebook shows it.
  * @throws TunebookError for a wrong notebook, an unknown or ill-typed parameter, an output that cannot be written or
  * that another run is writing
+ * @example
+ * ```ts
+ * import { projectPath, runNotebook } from 'tunebook';
+ *
+ * const { status } = await runNotebook({
+ *   notebook: projectPath('notebooks/01-gpt2-finetuning.ipynb'),
+ *   output: 'run.ipynb',
+ *   parameters: { maxSteps: 5 },
+ *   prepareOnly: true, // writes the notebook with its parameters; left out, it runs
+ * });
+ * console.log(status);
+ * ```
  */
 export async function runNotebook(options: RunNotebookOptions): Promise<RunResult> {
   const file = options.notebook;

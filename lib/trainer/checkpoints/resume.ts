@@ -14,6 +14,7 @@ import {
 import { readTrainerCheckpoint } from './checkpoints';
 import type { CheckpointContent } from './checkpoints';
 
+/** How a call of `train` begins: anew, or from a checkpoint. */
 export interface TrainCall {
   /** A checkpoint folder, or true for the newest whole one of outputDir (starts anew where there is none). */
   resumeFromCheckpoint?: string | boolean;

@@ -13,6 +13,7 @@ export interface OptimizerSetup {
   readonly weightDecay: number;
 }
 
+/** An optimizer of a run: its state, and its step. */
 export interface Optimizer {
   readonly name: string;
   /** Arrays that a checkpoint keeps, by name; restored by writing into them. */

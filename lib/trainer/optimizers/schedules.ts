@@ -3,6 +3,7 @@
  */
 import { requireObject } from '../../types';
 
+/** A learning-rate schedule, by Hugging Face's name. */
 export type ScheduleName =
   | 'constant'
   | 'constant_with_warmup'
@@ -12,6 +13,7 @@ export type ScheduleName =
   | 'cosine_with_min_lr'
   | 'polynomial'
   | 'inverse_sqrt';
+/** Names that `lrSchedulerType` takes. */
 export const SCHEDULES: readonly ScheduleName[] = [
   'constant',
   'constant_with_warmup',

@@ -5,6 +5,7 @@ import type { CheckedArguments } from '../arguments/schema';
 import { requireObject } from '../../types';
 import { clockTime } from '../../display';
 
+/** What the check before a run found, and what the run will take. */
 export interface PreflightReport {
   /** Optimizer steps that the run still has to do. */
   readonly steps: number;

@@ -8,6 +8,7 @@ import type { PreflightReport } from './preflight-report';
 /** One entry of the log: step and epoch, and what was measured. */
 export type LogEntry = { readonly step: number; readonly epoch: number } & Readonly<Record<string, number>>;
 
+/** The state of a run, as trainer_state.json keeps it. */
 export interface TrainerState {
   globalStep: number;
   /** Passes over the data so far, with its fraction. */
@@ -42,12 +43,14 @@ export interface TrainerControl {
   shouldLog: boolean;
 }
 
+/** What a callback is given: arguments, state and control of the run. */
 export interface CallbackContext {
   readonly args: CheckedArguments;
   readonly state: TrainerState;
   readonly control: TrainerControl;
 }
 
+/** Where a run stands: steps, tokens per second, time taken and time left. */
 export interface Progress {
   /** Milliseconds since train() began. */
   readonly elapsedMs: number;
