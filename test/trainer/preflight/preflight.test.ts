@@ -144,7 +144,7 @@ test('a checkpoint that does not load back to the same logits stops the run', as
   const parameter = model.weights.parameter('h.0.mlp.c_fc.bias');
   const turned = { ...parameter, data: parameter.data.slice().fill(3) };
   (model.weights.parameters.byName as Map<string, typeof parameter>).set(parameter.name, turned);
-  const real = model.weights.feed.bind(model);
+  const real = model.weights.feed.bind(model.weights);
   model.weights.feed = (name) =>
     name === parameter.name ? { data: parameter.data, shape: parameter.shape } : real(name);
   assert.ok(architecture.parameters.length > 0);
