@@ -15,7 +15,6 @@ export type {
   Metric,
   MetricFunction,
   MetricInputs,
-  Metrics,
   ReportFigure,
   ReportOptions,
 } from './types';

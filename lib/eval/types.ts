@@ -35,9 +35,6 @@ export interface Metric {
   readonly unit?: 'share' | 'number';
 }
 
-/** Metrics by name. */
-export type Metrics = Readonly<Record<string, MetricFunction | Metric>>;
-
 export interface GenerationMetrics {
   count: number;
   exactMatch: number;

@@ -44,4 +44,4 @@ export type { Gradients } from './train/gradients';
 export { countLabels, rowBucket } from './train/head';
 export { CROSS_ENTROPY } from './train/loss-function';
 export type { LossFunction } from './train/loss-function';
-export { withWorkspace, Workspace } from './run/workspace';
+export { Workspace } from './run/workspace';
