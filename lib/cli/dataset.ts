@@ -2,7 +2,7 @@
 import { InvalidArgumentError, Option } from 'commander';
 import type { Command } from 'commander';
 import { writeFileAtomic } from '../files';
-import { renderTable } from '../display';
+import { formatSize, renderTable } from '../display';
 import { buildDataset } from '../hyrox';
 import type { BuildResult, Handling, ProblemKind } from '../hyrox';
 import { wholeNumber } from './call';
@@ -17,6 +17,7 @@ export interface DatasetBuildOptions {
   readonly handle?: Partial<Record<ProblemKind, Handling>>;
   readonly delimiter?: string;
   readonly seed?: number;
+  readonly state?: string;
   readonly report?: string;
   /** Problems to list. */
   readonly list: number;
@@ -79,11 +80,13 @@ function problemRows({ report }: BuildResult): Record<string, unknown>[] {
 }
 
 /** What the label maker measured, one row for each figure. */
-function figureRows({ figures }: BuildResult): Record<string, unknown>[] {
+function figureRows({ figures, records }: BuildResult): Record<string, unknown>[] {
   const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
   if ('usual' in figures) {
     return [
-      { figure: 'R2 of the expected totals, out of fold', value: figures.expectation.r2.toFixed(4) },
+      ...(records > 20
+        ? [{ figure: 'R2 of the expected totals', value: figures.expectation.r2.toFixed(4) }]
+        : []),
       { figure: 'residuals that count as usual', value: `${figures.usual[0]} to ${figures.usual[1]}` },
       ...Object.entries(figures.verdicts).map(([verdict, share]) => ({
         figure: `verdict "${verdict}"`,
@@ -137,9 +140,18 @@ export function buildReport(result: BuildResult, list: number): string {
     if (found > rows.length)
       parts.push(`… and ${found - rows.length} more (--list COUNT shows up to 1,000).`);
   }
-  parts.push(renderTable(figureRows(result), { caption: 'Labels' }).text);
-  parts.push(`Written: ${output}, ${records} records, ${(sizeBytes / 1e6).toFixed(2)} MB.`);
+  parts.push(renderTable(figureRows(result), { caption: 'Labels' }).text, ...result.notes);
+  parts.push(`Written: ${output}, ${records} records, ${formatSize(sizeBytes)}.${stateText(result)}`);
   return parts.join('\n\n');
+}
+
+/** The state, and what it is for. */
+function stateText({ state, output }: BuildResult): string {
+  if (state === undefined) return '';
+  return (
+    `\nState: ${state}. It labels new rows as these were: ` +
+    `tunebook dataset build new.csv --state ${state} -o ${output.replace(/[^/\\]*$/, 'new.jsonl')}`
+  );
 }
 
 /**
@@ -150,8 +162,8 @@ export async function datasetBuildCommand(input: string, options: DatasetBuildOp
   const { list, report, ...build } = options;
   const result = await buildDataset({ ...build, input });
   if (report !== undefined) {
-    const { output, records, sizeBytes, figures } = result;
-    const facts = { output, records, sizeBytes, figures, input: result.report };
+    const { output, records, sizeBytes, figures, state, notes } = result;
+    const facts = { output, records, sizeBytes, state, notes, figures, input: result.report };
     await writeFileAtomic(report, `${JSON.stringify(facts, null, 2)}\n`);
   }
   console.log(buildReport(result, list));
@@ -182,6 +194,7 @@ export function addDatasetCommands(program: Command): void {
     .option('--handle <kind=handling>', 'an exception for one kind of problem (repeatable)', readHandle)
     .option('--delimiter <character>', 'column separator (default: found out)')
     .option('--seed <number>', 'seed of folds, groups and wordings (default: 42)', wholeNumber)
+    .option('--state <file>', 'label new rows by the state that an earlier build wrote; one row is enough')
     .option('--report <file>', 'also write the report as JSON')
     .option('--list <count>', 'problems to list one by one', wholeNumber, 10)
     .action(datasetBuildCommand);

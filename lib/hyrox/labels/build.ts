@@ -9,8 +9,9 @@ import { messageOf, TunebookError, requireList, requireObject, requireText } fro
 import { labelAsPublished } from './as-published';
 import type { FeedbackRecord, PublishedFigures } from './as-published';
 import { checkRaces } from '../tables/check';
-import { labelCorrected } from './corrected';
-import type { CorrectedFigures, CorrectedOptions } from './corrected';
+import { figuresOf, labelCorrected, labelRaces } from './corrected';
+import type { CorrectedFigures, LabelledRaces } from './corrected';
+import type { FitOptions } from './fit';
 import { raceLabels } from '../tables/label-table';
 import type { LabelTable } from '../tables/label-table';
 import { readMapping } from './mapping';
@@ -19,6 +20,8 @@ import { readMappedTable } from './mapped-table';
 import type { Handling, ProblemKind, ProblemOptions } from '../tables/problems';
 import { readRaces } from '../tables/read';
 import type { ReadReport } from '../tables/read';
+import { loadState, saveState } from './race-state';
+import type { RaceState } from './race-state';
 import { PLAIN_TEMPLATES, RICH_TEMPLATES } from './templates';
 
 export interface BuildOptions {
@@ -40,6 +43,11 @@ export interface BuildOptions {
   delimiter?: string;
   /** Default 42. */
   seed?: number;
+  /**
+   * A state that an earlier build wrote: rows are labelled by it alone, one row is enough, and mapping, wording and
+   * seed are the state's. Default: a state is fitted to the input, and written beside the output.
+   */
+  state?: string;
 }
 
 const handling = z.enum(['skip', 'stop', 'impute', 'keep']);
@@ -54,6 +62,7 @@ const buildOptionsSchema = z.strictObject({
   handle: z.record(z.string(), handling).optional(),
   delimiter: z.string().length(1).optional(),
   seed: z.number().int().default(42),
+  state: z.string().min(1).optional(),
 });
 
 export interface BuildResult {
@@ -63,6 +72,10 @@ export interface BuildResult {
   /** What was found in the input; `counts` and `problems` tell all that was skipped, imputed or kept. */
   report: ReadReport;
   figures: CorrectedFigures | PublishedFigures;
+  /** The state that labelled, where one did: `records.state.json` beside `records.jsonl`, or the one that was given. */
+  state?: string;
+  /** What a person should know about the labels. */
+  notes: string[];
 }
 
 /**
@@ -88,32 +101,96 @@ export async function buildDataset(options: BuildOptions): Promise<BuildResult> 
   if (path.resolve(input) === path.resolve(output)) {
     throw new TunebookError(`buildDataset: expected an output beside the input, got the same file ${input}`);
   }
+  const write = (records: readonly FeedbackRecord[]): Written => {
+    return { output, records: records.length, sizeBytes: writeJsonLines(output, records) };
+  };
+  if (parsed.data.state !== undefined) {
+    requireStateOnly(options);
+    const state = await loadState(parsed.data.state);
+    const { table, report } = loadTable(input, state.mapping, problems);
+    const labelled = labelRaces(state, table);
+    return {
+      ...write(labelled.records),
+      ...{ report, figures: figuresOf(labelled, { state, table }), state: parsed.data.state },
+      notes: peerNotes(labelled, state),
+    };
+  }
   if (mode === 'asPublished') {
     if (mapping)
       throw new TunebookError("buildDataset: a mapping goes with mode 'corrected' only; leave one out");
     const { table, report } = readRaces(input, problems);
     const { records, figures } = labelAsPublished(table);
-    return { output, report, figures, records: records.length, sizeBytes: writeJsonLines(output, records) };
+    return { ...write(records), report, figures, notes: [] };
   }
-  const { table, report, own } = mapping ? mapped(input, mapping, problems) : races(input, problems);
+  const own = mapping === undefined ? undefined : readMapping(mapping);
+  const { table, report } = loadTable(input, own, problems);
+  const { state, ...labelled } = labelCorrected(table, {
+    ...{ answers, seed },
+    ...(own ? { ...ownOptions(own, answers), mapping: own } : {}),
+  });
+  const written = write(labelled.records);
+  const stateFile = output.replace(/(\.jsonl?)?$/i, '.state.json');
+  await saveState(stateFile, state);
+  return {
+    ...written,
+    ...{ report, figures: labelled.figures, state: stateFile, notes: peerNotes(labelled, state) },
+  };
+}
+
+type Written = Pick<BuildResult, 'output' | 'records' | 'sizeBytes'>;
+
+/** @throws TunebookError for an option that the state has decided */
+function requireStateOnly(options: BuildOptions): void {
+  const decided = (['mode', 'mapping', 'answers', 'seed'] as const).filter(
+    (name) => options[name] !== undefined,
+  );
+  if (decided.length > 0)
+    throw new TunebookError(
+      `buildDataset: expected no ${decided.join(', ')} beside a state, which has decided them; leave one of both out.`,
+    );
+  const handlings = [options.onProblem, ...Object.values(options.handle ?? {})];
+  if (handlings.includes('impute'))
+    throw new TunebookError(
+      "buildDataset: expected 'skip', 'stop' or 'keep' beside a state, got 'impute': " +
+        'what is imputed would depend on the other rows of the file. Fill in the missing values yourself.',
+    );
+}
+
+/** Rows whose own group has too few peers are compared with more people; that is said. */
+function peerNotes({ peers: { levels } }: LabelledRaces, state: RaceState): string[] {
+  const { minPeers } = state.expectation.peers;
+  const rows = (count: number): string => (count === 1 ? '1 row is' : `${count} rows are`);
+  const few = (names: string): string => `fewer than ${minPeers} races in the state share their ${names}`;
+  return [
+    ...(levels.firstGroup > 0 && state.groups.length > 1
+      ? [
+          `${rows(levels.firstGroup)} compared with all of the same ${state.groups[0]}: ${few(state.groups.join(' and '))}.`,
+        ]
+      : []),
+    ...(levels.everyone > 0 && state.groups.length > 0
+      ? [`${rows(levels.everyone)} compared with everyone: ${few(state.groups[0])}.`]
+      : []),
+  ];
+}
+
+/**
+ * A table that has been read and checked.
+ * @throws TunebookError where no row is left
+ */
+function loadTable(input: string, own: DatasetMapping | undefined, problems: ProblemOptions): Loaded {
+  const { table, report } = own ? readMappedTable(input, own, problems) : races(input, problems);
   if (table.size === 0) {
     throw new TunebookError(
       `${input}: no row is left of ${report.rows}; found ${JSON.stringify(report.counts)}. ` +
         "Choose 'impute' or 'keep' for some of these, or mend the file.",
     );
   }
-  const { records, figures } = labelCorrected(table, {
-    answers,
-    seed,
-    ...(own ? ownOptions(own, answers) : {}),
-  });
-  return { output, report, figures, records: records.length, sizeBytes: writeJsonLines(output, records) };
+  return { table, report };
 }
 
 interface Loaded {
   table: LabelTable;
   report: ReadReport;
-  own?: DatasetMapping;
 }
 
 function races(input: string, problems: ProblemOptions): Loaded {
@@ -122,12 +199,7 @@ function races(input: string, problems: ProblemOptions): Loaded {
   return { table: raceLabels(checked), report: { ...report, kept: checked.size } };
 }
 
-function mapped(input: string, mapping: string, problems: ProblemOptions): Loaded {
-  const own = readMapping(mapping);
-  return { ...readMappedTable(input, own, problems), own };
-}
-
-function ownOptions(own: DatasetMapping, answers: 'rich' | 'plain'): CorrectedOptions {
+function ownOptions(own: DatasetMapping, answers: 'rich' | 'plain'): FitOptions {
   const { input, weakAbove, usualShare, k } = own;
   return {
     templates:

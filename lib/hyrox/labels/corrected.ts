@@ -5,54 +5,41 @@
  * Where it stands: the label maker that the notebooks use; `as-published.ts` is the other one.
  */
 import { TunebookError, requireList, requireObject } from '../../types';
-import { scoreOf, slowSegments, verdictOf, writeAnswer, writeContext, readContext } from './answers';
+import { readContext, scoreOf, slowSegments, verdictOf, writeAnswer, writeContext } from './answers';
 import type { SegmentFact, Verdict } from './answers';
 import type { FeedbackRecord } from './as-published';
-import { assignClusters, chooseGroups, cluster } from '../statistics/cluster';
+import { assignClusters } from '../statistics/cluster';
 import type { Clustering, GroupChoice } from '../statistics/cluster';
-import { expectTotals } from './expect';
-import type { ExpectOptions } from './expect';
+import { expectedTotals } from './expect';
+import { fitTable, requireFinite, scoreRows } from './fit';
+import type { FitOptions } from './fit';
 import type { LabelTable } from '../tables/label-table';
-import { requireLabels } from '../tables/label-table';
-import { peerScores } from './peers';
+import { raceLabels, requireLabels } from '../tables/label-table';
+import type { RaceTable } from '../tables/columns';
 import type { PeerScores } from './peers';
-import { seededRandom } from '../../random';
+import { fitQuality } from '../statistics/regression';
 import type { FitQuality } from '../statistics/regression';
-import { quantile, sortedFinite } from '../statistics/statistics';
-import { PLAIN_TEMPLATES, RICH_TEMPLATES } from './templates';
-import type { AnswerTemplates } from './templates';
+import { requireState } from './race-state';
+import type { RaceState } from './race-state';
 
-export interface CorrectedOptions {
-  /** Default 42. */
-  seed?: number;
-  /** 'rich': several wordings, what costs most, advice, and seconds in the context. 'plain': one wording. Default 'rich'. */
-  answers?: 'rich' | 'plain';
-  /** Sentences. Default: those of `answers`. */
-  templates?: AnswerTemplates;
-  /** A segment is listed where its score is above this, in standard deviations of the peers. Default 0.5. */
-  weakAbove?: number;
-  /** Share of residuals that count as usual, in the middle. Default 0.6. */
-  usualShare?: number;
-  /** Groups. Default: chosen by elbow and silhouette. */
-  k?: number;
-  /** How finish times are expected. */
-  expect?: ExpectOptions;
-  /** Text of each record's input. */
-  input?: string;
-}
-
-export interface CorrectedResult {
+/** What is labelled: records, and what they rest on. */
+export interface LabelledRaces {
   records: FeedbackRecord[];
   /** Whole units. */
   predicted: Float64Array;
   residual: Float64Array;
   verdicts: Verdict[];
   lists: (readonly string[])[];
+  peers: PeerScores;
+}
+
+export interface CorrectedResult extends LabelledRaces {
   clustering: Clustering;
   /** Undefined where k was given. */
   choice?: GroupChoice;
-  peers: PeerScores;
   figures: CorrectedFigures;
+  /** Labels new races, and finds their peers: see `saveState`. */
+  state: RaceState;
 }
 
 export interface CorrectedFigures {
@@ -66,102 +53,115 @@ export interface CorrectedFigures {
   determined: number;
 }
 
-const INPUT = 'Generate performance feedback based on prediction and true time';
-/** Rows that k-means itself looks at; the rest is assigned to the nearest centre. */
-const CLUSTER_ROWS = 20000;
-
-/** Labels every row of a table that has been checked. */
-export function labelCorrected(table: LabelTable, options: CorrectedOptions = {}): CorrectedResult {
+/**
+ * Labels every row of a table that has been checked, each expected by models that have not seen it.
+ * @throws TunebookError where a row has a missing value, or rows are too few
+ */
+export function labelCorrected(table: LabelTable, options: FitOptions = {}): CorrectedResult {
   requireLabels(table, 'labelCorrected');
   requireObject(options, { where: 'labelCorrected', what: 'options' });
-  const { seed = 42, answers = 'rich', weakAbove = 0.5, usualShare = 0.6, input = INPUT } = options;
-  const templates = options.templates ?? (answers === 'rich' ? RICH_TEMPLATES : PLAIN_TEMPLATES);
-  checkFinite(table);
-  const expectation = expectTotals(table, { seed, ...options.expect });
-  const predicted = expectation.predicted.map(Math.round);
-  const residual = table.target.map((total, i) => Math.round(total) - predicted[i]);
-  const sorted = sortedFinite(residual);
-  const tail = (1 - usualShare) / 2;
-  const usual = [Math.round(quantile(sorted, tail)), Math.round(quantile(sorted, 1 - tail))] as const;
+  const { state, expectation, peers, clustering, choice } = fitTable(table, options);
+  const labelled = writeRows(table, {
+    ...{ state, peers },
+    predicted: expectation.predicted,
+    clusters: clustering.clusters,
+  });
+  return {
+    ...labelled,
+    clustering,
+    ...(choice ? { choice } : {}),
+    state,
+    figures: { ...figuresOf(labelled, { state, table }), expectation: expectation.quality },
+  };
+}
 
-  const peers = peerScores(table);
-  const names = Object.keys(table.segments);
-  const { clustering, choice } = clusterScores(peers, { size: table.size, k: options.k, seed });
+/** What can be measured of labels. */
+export function figuresOf(
+  { records, predicted, verdicts, lists }: LabelledRaces,
+  { state, table }: { state: RaceState; table: LabelTable },
+): CorrectedFigures {
+  return {
+    expectation: fitQuality(table.target, predicted),
+    usual: state.usual,
+    verdicts: shares(verdicts),
+    segmentsPerRow: lists.reduce((sum, list) => sum + list.length, 0) / lists.length,
+    determined: determinedShare(
+      records.map(({ context }) => contextKey(context, state.answers.weakAbove)),
+      verdicts.map((verdict, i) => `${verdict} ${lists[i].join()}`),
+    ),
+  };
+}
+
+/**
+ * Labels races by a fitted state alone: a row gives the same record whatever else is in the table.
+ * @param races checked races, or a table with the state's segments and groups; one row is enough
+ * @throws TunebookError where a value is missing, or a segment or group is another than the state's
+ * @example
+ * const state = await hyrox.loadState('outputs/races.state.json');
+ * const { table, log } = hyrox.readRaces('my-race.csv');
+ * const { records } = hyrox.labelRaces(state, hyrox.checkRaces(table, log));
+ */
+export function labelRaces(state: RaceState, races: RaceTable | LabelTable): LabelledRaces {
+  requireState(state, 'labelRaces');
+  requireObject(races, { where: 'labelRaces', what: 'a table of races', fields: ['size'] });
+  const table = 'ageGroup' in races ? raceLabels(races) : races;
+  requireLabels(table, 'labelRaces');
+  requireColumns(state, table);
+  requireFinite(table, 'labelRaces');
+  const { totals, peers } = expectedTotals(state.expectation, table);
+  const { clusters } = assignClusters(scoreRows(peers, table.size), state.centroids, 0);
+  return writeRows(table, { state, peers, predicted: totals, clusters });
+}
+
+/** @throws TunebookError where a table has other columns than the state was fitted to */
+function requireColumns(state: RaceState, table: LabelTable): void {
+  const wanted = [...state.groups, ...state.expectation.peers.segments, state.targetName].join(', ');
+  const got = [...Object.keys(table.groups), ...Object.keys(table.segments), table.targetName].join(', ');
+  if (wanted !== got)
+    throw new TunebookError(
+      `labelRaces: expected the columns of the state (${wanted}), got ${got}. Use the mapping that the state was made with.`,
+    );
+}
+
+interface RowFacts {
+  state: RaceState;
+  peers: PeerScores;
+  /** [rows], not yet rounded */
+  predicted: Float64Array;
+  clusters: Int32Array;
+}
+
+/** Contexts and answers, row by row. */
+function writeRows(table: LabelTable, { state, peers, ...facts }: RowFacts): LabelledRaces {
+  const { kind, templates, weakAbove, input, seed } = state.answers;
+  const predicted = facts.predicted.map(Math.round);
+  const residual = table.target.map((total, i) => Math.round(total) - predicted[i]);
   const groups = Object.entries(table.groups);
   const verdicts: Verdict[] = [];
   const lists: (readonly string[])[] = [];
   const records: FeedbackRecord[] = [];
-  const contexts: string[] = [];
   for (let i = 0; i < table.size; i++) {
-    const segments = names.map((name): SegmentFact => {
+    const segments = state.expectation.peers.segments.map((name): SegmentFact => {
       const z = Math.round(peers.z[name][i] * 10) / 10;
-      return answers === 'plain' ? { name, z } : { name, z, behind: Math.round(peers.behind[name][i]) };
+      return kind === 'plain' ? { name, z } : { name, z, behind: Math.round(peers.behind[name][i]) };
     });
     // Slowest first, in the context and so in the list: what there is most to win in is named first.
     segments.sort((a, b) => b.z - a.z);
-    const facts = { residual: residual[i], score: scoreOf(residual[i], usual), segments };
+    const judged = { residual: residual[i], score: scoreOf(residual[i], state.usual), segments };
     const context = writeContext({
-      ...facts,
+      ...judged,
       groups: groups.map(([name, values]) => [name, values[i]]),
       targetName: table.targetName,
       total: Math.round(table.target[i]),
       predicted: predicted[i],
-      cluster: clustering.clusters[i],
+      cluster: facts.clusters[i],
     });
-    verdicts.push(verdictOf(facts));
-    lists.push(slowSegments(facts, weakAbove).map(({ name }) => name));
-    contexts.push(context);
+    verdicts.push(verdictOf(judged));
+    lists.push(slowSegments(judged, weakAbove).map(({ name }) => name));
     const response = writeAnswer(context, { templates, mark: weakAbove, unit: table.unit, seed });
     records.push({ input, context, response });
   }
-  return {
-    records,
-    predicted,
-    residual,
-    verdicts,
-    lists,
-    clustering,
-    ...(choice ? { choice } : {}),
-    peers,
-    figures: {
-      expectation: expectation.quality,
-      usual,
-      verdicts: shares(verdicts),
-      segmentsPerRow: lists.reduce((sum, list) => sum + list.length, 0) / lists.length,
-      determined: determinedShare(
-        contexts.map((context) => contextKey(context, weakAbove)),
-        verdicts.map((verdict, i) => `${verdict} ${lists[i].join()}`),
-      ),
-    },
-  };
-}
-
-function checkFinite(table: LabelTable): void {
-  for (const [name, values] of Object.entries({ ...table.segments, [table.targetName]: table.target })) {
-    const at = values.findIndex((value) => !Number.isFinite(value));
-    if (at >= 0) {
-      throw new TunebookError(
-        `labelCorrected: row ${at} of the checked table has no "${name}". Skip or impute rows with missing values first.`,
-      );
-    }
-  }
-}
-
-/** Groups of athletes with like strengths. */
-function clusterScores(
-  peers: PeerScores,
-  { size, k, seed }: { size: number; k: number | undefined; seed: number },
-): { clustering: Clustering; choice?: GroupChoice } {
-  const columns = Object.values(peers.z);
-  const rows = Array.from({ length: size }, (_, i) => columns.map((column) => column[i]));
-  const choice = k === undefined ? chooseGroups(rows, { seed }) : undefined;
-  const count = k ?? choice?.chosen ?? 1;
-  if (size <= CLUSTER_ROWS)
-    return { clustering: cluster(rows, { k: count, seed }), ...(choice ? { choice } : {}) };
-  const random = seededRandom(seed);
-  const some = Array.from({ length: CLUSTER_ROWS }, () => rows[random.integer(0, size - 1)]);
-  const { centroids, iterations } = cluster(some, { k: count, seed });
-  return { clustering: assignClusters(rows, centroids, iterations), ...(choice ? { choice } : {}) };
+  return { records, predicted, residual, verdicts, lists, peers };
 }
 
 function shares(verdicts: readonly Verdict[]): Record<Verdict, number> {

@@ -9,10 +9,12 @@
  * Where it stands: before the corrected verdicts. The published model had all parts of the sum as its features.
  */
 import { TunebookError, requireObject } from '../../types';
-import { fitBoosted } from '../statistics/boosting';
+import { fitBoosted, predictBoosted } from '../statistics/boosting';
+import type { BoostedForest } from '../statistics/boosting';
 import type { LabelTable } from '../tables/label-table';
 import { requireLabels } from '../tables/label-table';
-import { peerScores } from './peers';
+import { fitPeers, scoreAgainst } from './peers';
+import type { PeerModel, PeerScores } from './peers';
 import { fitQuality } from '../statistics/regression';
 import type { FitQuality } from '../statistics/regression';
 import { seededRandom } from '../../random';
@@ -50,30 +52,84 @@ export function expectTotals(table: LabelTable, options: ExpectOptions = {}): Ex
   const fold = Uint8Array.from({ length: table.size }, () => random.integer(0, folds - 1));
   const predicted = new Float64Array(table.size);
   for (let f = 0; f < folds; f++) {
-    const expected = expectFrom(
-      table,
-      fold.map((own) => (own === f ? 0 : 1)),
-      model === 'linear' ? line : trees,
-    );
+    const seen = fold.map((own) => (own === f ? 0 : 1));
+    const expected = expectedTotals(fitExpectation(table, { model, seen }), table).totals;
     for (let i = 0; i < table.size; i++) if (fold[i] === f) predicted[i] = expected[i];
   }
   return { predicted, quality: fitQuality(table.target, predicted) };
 }
 
-/** Expected totals of all rows, by models that learn from the rows where seen is 1. */
-function expectFrom(table: LabelTable, seen: Uint8Array, expectScore: ScoreModel): Float64Array {
-  const { z, behind, sd } = peerScores(table, { seen });
-  const scores = Object.values(z);
-  const ability = abilities(scores);
-  const sum = new Float64Array(table.size);
-  Object.entries(table.segments).forEach(([name, values], s) => {
-    const others = [ability[s], ...scores.filter((_, other) => other !== s)];
-    const expected = expectScore(others, scores[s], seen);
-    // What the peers need, and what the athlete's ability makes of it.
-    for (let i = 0; i < table.size; i++) sum[i] += values[i] - behind[name][i] + sd[name][i] * expected[i];
+/** What an expectation learned: plain data, so that it can be written as JSON. */
+export interface ExpectationModel {
+  peers: PeerModel;
+  /** Expected score of each segment, in the peers' order, from the ability in the others. */
+  scores: ScoreModel[];
+  /** Calibration of the sum of the segments. */
+  total: Line;
+}
+
+/** y = meanY + slope * (x - meanX) */
+export interface Line {
+  meanX: number;
+  meanY: number;
+  slope: number;
+}
+
+type ScoreModel = Line | BoostedForest;
+
+/**
+ * Learns from the rows where seen is 1.
+ * @param options.seen [rows]. Default: all
+ */
+export function fitExpectation(
+  table: LabelTable,
+  { model = 'linear', seen }: { model?: 'linear' | 'boosted'; seen?: Uint8Array } = {},
+): ExpectationModel {
+  const rows = seen ?? new Uint8Array(table.size).fill(1);
+  const peers = fitPeers(table, { seen: rows });
+  const features = featuresOf(scoreAgainst(peers, table).z);
+  const scores = features.map(({ own, others }) =>
+    model === 'linear' ? fitLine(others[0], own, rows) : fitTrees(others, own, rows),
+  );
+  const sum = expectedSum({ peers, scores }, table).totals;
+  return { peers, scores, total: fitLine(sum, table.target, rows) };
+}
+
+/** Expected totals of any rows, in the table's unit, and the scores they rest on. */
+export function expectedTotals(model: ExpectationModel, table: LabelTable): ExpectedTotals {
+  const { totals, peers } = expectedSum(model, table);
+  return { totals: totals.map((value) => onLine(model.total, value)), peers };
+}
+
+export interface ExpectedTotals {
+  /** [rows] */
+  totals: Float64Array;
+  peers: PeerScores;
+}
+
+/** What the peers need, and what the athlete's ability makes of it, over all segments. */
+function expectedSum(model: Omit<ExpectationModel, 'total'>, table: LabelTable): ExpectedTotals {
+  const peers = scoreAgainst(model.peers, table);
+  const totals = new Float64Array(table.size);
+  featuresOf(peers.z).forEach(({ name, others }, s) => {
+    const expected = applyScores(model.scores[s], others);
+    const values = table.segments[name];
+    for (let i = 0; i < table.size; i++)
+      totals[i] += values[i] - peers.behind[name][i] + peers.sd[name][i] * expected[i];
   });
-  // Slope and intercept, so that the residual does not follow the expectation.
-  return line([sum], table.target, seen);
+  return { totals, peers };
+}
+
+/** Of each segment its scores, and what they are expected from: the ability in the others, then each other score. */
+function featuresOf(
+  z: Readonly<Record<string, Float64Array>>,
+): { name: string; own: Float64Array; others: readonly Float64Array[] }[] {
+  const columns = Object.values(z);
+  const ability = abilities(columns);
+  return Object.entries(z).map(([name, own], s) => ({
+    ...{ name, own },
+    others: [ability[s], ...columns.filter((_, other) => other !== s)],
+  }));
 }
 
 /** Of each segment and row, the median score of the other segments; 0 where there is only one segment. */
@@ -95,11 +151,8 @@ function abilities(scores: readonly Float64Array[]): Float64Array[] {
   return result;
 }
 
-/** Learns y from features, [feature][rows], over the rows where seen is 1, and predicts all rows. */
-type ScoreModel = (features: readonly Float64Array[], y: Float64Array, seen: Uint8Array) => Float64Array;
-
-/** Least squares on the first feature. */
-const line: ScoreModel = ([x], y, seen) => {
+/** Least squares over the rows where seen is 1. */
+function fitLine(x: Float64Array, y: Float64Array, seen: Uint8Array): Line {
   let [count, sumX, sumY] = [0, 0, 0];
   for (let i = 0; i < y.length; i++) {
     count += seen[i];
@@ -112,17 +165,28 @@ const line: ScoreModel = ([x], y, seen) => {
     xx += seen[i] * (x[i] - meanX) ** 2;
     xy += seen[i] * (x[i] - meanX) * (y[i] - meanY);
   }
-  const slope = xx === 0 ? 0 : xy / xx;
-  return x.map((value) => meanY + slope * (value - meanX));
-};
+  return { meanX, meanY, slope: xx === 0 ? 0 : xy / xx };
+}
 
-/** Boosted trees on all features. */
-const trees: ScoreModel = (features, y, seen) => {
-  const rows = Array.from(y, (_, i) => Float64Array.from(features, (column) => column[i]));
-  const train = rows.map((_, i) => i).filter((i) => seen[i] === 1);
-  const model = fitBoosted(
-    train.map((i) => rows[i]),
+function onLine({ meanX, meanY, slope }: Line, value: number): number {
+  return meanY + slope * (value - meanX);
+}
+
+/** Boosted trees on all features, over the rows where seen is 1. */
+function fitTrees(features: readonly Float64Array[], y: Float64Array, seen: Uint8Array): BoostedForest {
+  const train = Array.from(y, (_, i) => i).filter((i) => seen[i] === 1);
+  return fitBoosted(
+    train.map((i) => rowOf(features, i)),
     Float64Array.from(train, (i) => y[i]),
-  );
-  return Float64Array.from(rows, (row) => model.predict(row));
-};
+  ).forest;
+}
+
+function rowOf(features: readonly Float64Array[], i: number): Float64Array {
+  return Float64Array.from(features, (column) => column[i]);
+}
+
+/** @param features [feature][rows] */
+function applyScores(model: ScoreModel, features: readonly Float64Array[]): Float64Array {
+  if ('slope' in model) return features[0].map((value) => onLine(model, value));
+  return features[0].map((_, i) => predictBoosted(model, rowOf(features, i)));
+}

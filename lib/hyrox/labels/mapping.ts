@@ -37,7 +37,7 @@ export interface DatasetMapping {
 const sentences = z.array(z.string().min(1)).min(1);
 
 /** Checks templates from a mapping file; the last three may be left out there. */
-const templatesSchema: z.ZodType<AnswerTemplates> = z.object({
+export const templatesSchema: z.ZodType<AnswerTemplates> = z.object({
   slower: sentences,
   close: sentences,
   outperformed: sentences,
@@ -51,7 +51,8 @@ const templatesSchema: z.ZodType<AnswerTemplates> = z.object({
 /** Names that cannot be told apart from the context's punctuation. */
 const contextName = columnName.regex(/^[^,:]+$/, 'a name without comma and colon');
 
-const schema: z.ZodType<DatasetMapping> = z.strictObject({
+/** Checks a mapping. */
+export const mappingSchema: z.ZodType<DatasetMapping> = z.strictObject({
   groups: z.record(contextName, columnName),
   segments: z
     .record(contextName, columnName)
@@ -80,7 +81,7 @@ export function readMapping(file: string): DatasetMapping {
     if (error instanceof TunebookError) throw error;
     throw new TunebookError(`${file}: expected a mapping file, but it cannot be read (${messageOf(error)})`);
   }
-  const parsed = schema.safeParse(value);
+  const parsed = mappingSchema.safeParse(value);
   if (!parsed.success) {
     const wrong = parsed.error.issues.map((issue) => `${issue.path.join('.') || 'file'}: ${issue.message}`);
     throw new TunebookError(`${file}: ${wrong.join('; ')}. Mend these fields of the mapping.`);

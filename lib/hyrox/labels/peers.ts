@@ -1,10 +1,10 @@
 /**
  * Athletes against their peers: mean, spread and standard score of each segment within the groups.
- * Where it stands: after checking; the corrected lists come from these scores.
+ * Where it stands: after checking; the corrected lists come from these scores. What is fitted scores rows it never saw.
  */
 import type { LabelTable } from '../tables/label-table';
 import { moments } from '../statistics/statistics';
-import { requireObject } from '../../types';
+import { TunebookError, requireObject } from '../../types';
 import { requireLabels } from '../tables/label-table';
 
 export interface PeerScores {
@@ -18,8 +18,30 @@ export interface PeerScores {
   levels: { allGroups: number; firstGroup: number; everyone: number };
 }
 
-/** Fewest peers for a group of its own; smaller ones join the first group's peers, then everyone. */
+/** The peers that share some values of the groups. */
+export interface PeerGroup {
+  /** Values of the first groups, as many as are compared: `['0', '25-29']`, `['0']`, or none for everyone. */
+  values: string[];
+  /** Members. */
+  count: number;
+  /** Of each segment, in the model's order, in the table's unit. */
+  mean: number[];
+  /** Population standard deviation of each segment, in the table's unit. */
+  sd: number[];
+}
+
+/** Fitted peers: plain data, so that it can be written as JSON. */
+export interface PeerModel {
+  /** Names of the segments, in order. */
+  segments: string[];
+  /** Fewest members of a group that is compared with; rows of smaller ones join the first group's peers, then everyone. */
+  minPeers: number;
+  /** Groups by all columns, by the first, and everyone: three lists. */
+  levels: PeerGroup[][];
+}
+
 const MIN_PEERS = 20;
+const LEVELS = ['allGroups', 'firstGroup', 'everyone'] as const;
 
 export interface PeerOptions {
   /** Groups with fewer peers join larger ones. Default 20. */
@@ -32,60 +54,83 @@ export interface PeerOptions {
 export function peerScores(table: LabelTable, options: PeerOptions = {}): PeerScores {
   requireLabels(table, 'peerScores');
   requireObject(options, { where: 'peerScores', what: 'options' });
-  const { minPeers = MIN_PEERS, seen } = options;
+  return scoreAgainst(fitPeers(table, options), table);
+}
+
+/** Means and spreads of all groups that are large enough, and of everyone. */
+export function fitPeers(table: LabelTable, { minPeers = MIN_PEERS, seen }: PeerOptions = {}): PeerModel {
+  const names = Object.keys(table.segments);
   const columns = Object.values(table.groups);
-  const keyOf = (i: number, depth: number): string =>
-    columns
-      .slice(0, depth)
-      .map((column) => column[i])
-      .join('\u0001');
-  const depths = [columns.length, Math.min(1, columns.length), 0];
-  const members = depths.map((depth) => membersBy(table.size, (i) => keyOf(i, depth)));
-  const peersOf = members.map((groups) => peersIn(groups, seen));
+  const levels = depthsOf(columns.length).map((depth, level) => {
+    const members = new Map<string, number[]>();
+    for (let i = 0; i < table.size; i++) {
+      if (seen !== undefined && seen[i] !== 1) continue;
+      const key = keyOf(columns, i, depth);
+      const rows = members.get(key);
+      if (rows) rows.push(i);
+      else members.set(key, [i]);
+    }
+    return [...members.values()]
+      .filter((rows) => rows.length >= minPeers || level === LEVELS.length - 1)
+      .map((rows): PeerGroup => {
+        const of = names.map((name) => moments(Float64Array.from(rows, (i) => table.segments[name][i])));
+        return {
+          values: columns.slice(0, depth).map((column) => column[rows[0]]),
+          count: rows.length,
+          mean: of.map(({ mean }) => mean),
+          sd: of.map(({ sd }) => sd),
+        };
+      });
+  });
+  return { segments: names, minPeers, levels };
+}
+
+/**
+ * Scores of any rows, each against the narrowest group that has enough members.
+ * @throws TunebookError where a segment of the model is not in the table
+ */
+export function scoreAgainst(peers: PeerModel, table: LabelTable): PeerScores {
+  const columns = Object.values(table.groups);
+  const depths = depthsOf(columns.length);
+  const found = peers.levels.map(
+    (groups) => new Map(groups.map((group) => [group.values.join('\u0001'), group])),
+  );
   const levels = { allGroups: 0, firstGroup: 0, everyone: 0 };
-  const names = ['allGroups', 'firstGroup', 'everyone'] as const;
-  const levelOf = new Uint8Array(table.size);
+  const groupOf: PeerGroup[] = [];
   for (let i = 0; i < table.size; i++) {
-    const found = depths.findIndex((depth, d) => (peersOf[d].get(keyOf(i, depth))?.length ?? 0) >= minPeers);
-    levelOf[i] = found < 0 ? depths.length - 1 : found;
-    levels[names[levelOf[i]]]++;
+    let level = 0;
+    let group: PeerGroup | undefined;
+    while (
+      level < depths.length &&
+      (group = found[level].get(keyOf(columns, i, depths[level]))) === undefined
+    )
+      level++;
+    if (group === undefined) throw new TunebookError('peerScores: expected at least one peer, got none');
+    levels[LEVELS[level]]++;
+    groupOf.push(group);
   }
-  const z: Record<string, Float64Array> = {};
-  const behind: Record<string, Float64Array> = {};
-  const spread: Record<string, Float64Array> = {};
-  for (const [name, values] of Object.entries(table.segments)) {
-    z[name] = new Float64Array(table.size);
-    behind[name] = new Float64Array(table.size);
-    spread[name] = new Float64Array(table.size);
-    members.forEach((groups, level) => {
-      for (const [key, rows] of groups) {
-        if (!rows.some((i) => levelOf[i] === level)) continue;
-        const { mean, sd } = moments(Float64Array.from(peersOf[level].get(key) ?? [], (i) => values[i]));
-        for (const i of rows) {
-          if (levelOf[i] !== level) continue;
-          behind[name][i] = values[i] - mean;
-          spread[name][i] = sd;
-          z[name][i] = sd === 0 ? 0 : behind[name][i] / sd;
-        }
-      }
-    });
-  }
-  return { z, behind, sd: spread, levels };
+  const scores: PeerScores = { z: {}, behind: {}, sd: {}, levels };
+  peers.segments.forEach((name, s) => {
+    const values = table.segments[name];
+    if (values === undefined)
+      throw new TunebookError(
+        `peerScores: expected a segment "${name}", got ${Object.keys(table.segments).join(', ')}`,
+      );
+    const behind = values.map((value, i) => value - groupOf[i].mean[s]);
+    scores.behind[name] = behind;
+    scores.sd[name] = Float64Array.from(groupOf, ({ sd }) => sd[s]);
+    scores.z[name] = behind.map((value, i) => (groupOf[i].sd[s] === 0 ? 0 : value / groupOf[i].sd[s]));
+  });
+  return scores;
 }
 
-/** The members of each group that count as peers. */
-function peersIn(groups: Map<string, number[]>, seen: Uint8Array | undefined): Map<string, number[]> {
-  if (!seen) return groups;
-  return new Map(Array.from(groups, ([key, rows]) => [key, rows.filter((i) => seen[i] === 1)]));
+/** How many of the groups are compared at each level. */
+function depthsOf(groups: number): readonly number[] {
+  return [groups, Math.min(1, groups), 0];
 }
 
-function membersBy(size: number, keyOf: (i: number) => string): Map<string, number[]> {
-  const members = new Map<string, number[]>();
-  for (let i = 0; i < size; i++) {
-    const key = keyOf(i);
-    const rows = members.get(key);
-    if (rows) rows.push(i);
-    else members.set(key, [i]);
-  }
-  return members;
+function keyOf(columns: readonly (readonly string[])[], row: number, depth: number): string {
+  let key = '';
+  for (let c = 0; c < depth; c++) key += c === 0 ? columns[c][row] : `\u0001${columns[c][row]}`;
+  return key;
 }

@@ -20,8 +20,20 @@ export interface BoostingOptions {
 }
 
 export interface BoostedModel {
+  /** The trees as plain data, which JSON can hold; `predictBoosted` reads it. */
+  readonly forest: BoostedForest;
   predict(row: ArrayLike<number>): number;
 }
+
+/** A prediction is `base` plus `learningRate` times the leaf of each tree. */
+export interface BoostedForest {
+  base: number;
+  learningRate: number;
+  trees: BoostedNode[][];
+}
+
+/** What `predictBoosted` needs of a node; rows with value <= cut go left, a leaf has feature -1. */
+export type BoostedNode = Omit<Node, 'bin'>;
 
 const BINS = 64;
 
@@ -60,7 +72,7 @@ export function fitBoosted(
   let base = 0;
   for (let i = 0; i < y.length; i++) base += y[i] / y.length;
   const residual = Float64Array.from(y, (value) => value - base);
-  const forest: Node[][] = [];
+  const forest: BoostedNode[][] = [];
   for (let t = 0; t < trees; t++) {
     const tree = growTree({ binned, cuts, residual, depth, minLeafRows });
     for (let i = 0; i < residual.length; i++) {
@@ -68,19 +80,21 @@ export function fitBoosted(
       while (node.feature >= 0) node = tree[binned[node.feature][i] <= node.bin ? node.left : node.right];
       residual[i] -= learningRate * node.value;
     }
-    forest.push(tree);
+    forest.push(tree.map(({ feature, cut, left, right, value }) => ({ feature, cut, left, right, value })));
   }
-  return {
-    predict(row) {
-      let sum = base;
-      for (const tree of forest) {
-        let node = tree[0];
-        while (node.feature >= 0) node = tree[row[node.feature] <= node.cut ? node.left : node.right];
-        sum += learningRate * node.value;
-      }
-      return sum;
-    },
-  };
+  const fitted = { base, learningRate, trees: forest };
+  return { forest: fitted, predict: (row) => predictBoosted(fitted, row) };
+}
+
+/** The prediction of fitted trees for one row of features. */
+export function predictBoosted({ base, learningRate, trees }: BoostedForest, row: ArrayLike<number>): number {
+  let sum = base;
+  for (const tree of trees) {
+    let node = tree[0];
+    while (node.feature >= 0) node = tree[row[node.feature] <= node.cut ? node.left : node.right];
+    sum += learningRate * node.value;
+  }
+  return sum;
 }
 
 /** Distinct quantiles of one feature: upper edges of all bins but the last. */
