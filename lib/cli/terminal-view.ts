@@ -147,6 +147,10 @@ function liveView(stream: ViewStream, expectedMs: readonly number[]): RunView {
         case 'output': {
           const shown = eventText(event);
           if (!shown) return;
+          if (!current) {
+            stream.write(shown.text); // what a cell left running, after the last cell
+            return;
+          }
           if (shown.replaces) progress = shown.text;
           else text = (text + shown.text).slice(-8000);
           if (Date.now() - lastDrawMs > REDRAW_MS) draw();

@@ -7,6 +7,7 @@
 /** Carries one value of T through asynchronous cell code. */
 export class CellContext<T> {
   private ownCurrent: T | undefined;
+  private thrown: { readonly error: unknown; readonly cell: T | undefined } | undefined;
 
   /** The cell that the running code belongs to, undefined where it is not known. */
   get current(): T | undefined {
@@ -19,9 +20,17 @@ export class CellContext<T> {
     this.ownCurrent = cell;
     try {
       return task();
+    } catch (error) {
+      this.thrown = { error, cell };
+      throw error;
     } finally {
       this.ownCurrent = previous;
     }
+  }
+
+  /** The cell whose callback threw an error that nothing caught; undefined where it is not known. */
+  throwerOf(error: unknown): T | undefined {
+    return this.thrown?.error === error ? this.thrown?.cell : undefined;
   }
 
   /**

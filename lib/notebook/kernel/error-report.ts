@@ -78,6 +78,14 @@ function member(error: Error, key: 'name' | 'message' | 'stack'): string {
   }
 }
 
+/** The number of the outermost cell in an error's stack; undefined where there is none. */
+export function outermostCell(thrown: unknown): number | undefined {
+  if (!(thrown instanceof Error)) return undefined;
+  const cells = [...member(thrown, 'stack').matchAll(new RegExp(CELL_FRAME, 'g'))];
+  const cell = cells.at(-1)?.[1];
+  return cell === undefined ? undefined : Number(cell);
+}
+
 /** The lines of an error's stack, without those of node and the kernel, and the first place in a cell. */
 function stackLines(error: Error): { frames: string[]; first: [number, Place] | undefined } {
   const frames = member(error, 'stack')

@@ -7,12 +7,14 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { inspect } from 'node:util';
 import { MessageChannel } from 'node:worker_threads';
+import { tunebookEnvironment } from '../../environment';
 import { CellContext } from './cell-context';
-import { reportFindings, reportThrown, writeStack, KeyboardInterrupt } from './error-report';
+import { outermostCell, reportFindings, reportThrown, writeStack, KeyboardInterrupt } from './error-report';
 import type { ErrorReport } from './error-report';
+import { LeftWork } from './left-work';
 import { createCellCompiler } from '../typescript/cell-compiler';
 import type { CellCompiler, CompiledCell, Finding } from '../typescript/cell-compiler';
-import { AWAIT_HELPER, ITERATE_HELPER, META_HELPER } from '../typescript/wrap-awaits';
+import { AWAIT_HELPER, ITERATE_HELPER, LEFT_HELPER, META_HELPER } from '../typescript/wrap-awaits';
 import type { MessageContent } from './wire';
 
 /** Where the cells publish. */
@@ -56,7 +58,15 @@ export class CellRunner {
   private key = 0;
   private running: Cell | undefined;
   private last = 0;
-  private readonly sources = new Map<number, string>();
+  private readonly sources = new Map<number, { readonly code: string; readonly request: number }>();
+  private readonly isHeadless = tunebookEnvironment().isHeadless;
+  /** What the cells leave behind. */
+  readonly left = new LeftWork({
+    isHeadless: this.isHeadless,
+    tell: (request, text) => this.tell(request, text),
+    fail: (request, error) => this.failCell(request, error),
+    describe: (error) => this.describe(error),
+  });
   private readonly context = new CellContext<Cell>();
   private readonly channel: CellChannel;
 
@@ -75,9 +85,9 @@ export class CellRunner {
     return this.context.current?.request ?? this.running?.request ?? this.last;
   }
 
-  /** The request of the running cell, -1 when none runs. */
+  /** The request of the running cell, or of the end of the run that waits for what cells left; -1 for none. */
   get runningRequest(): number {
-    return this.running?.request ?? -1;
+    return this.running?.request ?? this.left.finishRequest ?? -1;
   }
 
   /** Runs one cell and answers the content of `execute_reply`. */
@@ -97,7 +107,7 @@ export class CellRunner {
       thrown: undefined,
       compiled: undefined,
     };
-    this.sources.set(cell.key, code);
+    this.sources.set(cell.key, { code, request });
     if (!silent) this.channel.publish(request, 'execute_input', { code, execution_count: cell.number });
     this.running = cell;
     this.last = request;
@@ -108,7 +118,7 @@ export class CellRunner {
       cell.thrown ??= { value: error };
     }
     if (ok && !cell.thrown) {
-      this.running = undefined;
+      this.endOf(cell);
       const expressions = Object.keys((content.user_expressions ?? {}) as MessageContent);
       return {
         status: 'ok',
@@ -135,14 +145,21 @@ export class CellRunner {
     } catch (error) {
       cell.thrown ??= { value: error };
       return false;
+    } finally {
+      this.left.endCell(cell.request, this.compiler.values());
     }
+  }
+
+  private endOf(cell: Cell): void {
+    this.running = undefined;
+    cell.awaiting.clear(); // what it still awaits may be collected
   }
 
   /** Publishes the error that ended a cell. @returns the content of `execute_reply` */
   private fail(cell: Cell, report: ErrorReport): MessageContent {
     // Once only: the cell may have been abandoned meanwhile.
     if (this.running === cell) this.channel.publish(cell.request, 'error', { ...report });
-    this.running = undefined;
+    this.endOf(cell);
     return { status: 'error', execution_count: cell.number, ...report };
   }
 
@@ -175,11 +192,11 @@ export class CellRunner {
   /**
    * Interrupts the running cell: its pending await rejects with KeyboardInterrupt, so that its `finally` blocks run.
    * A second interrupt abandons the cell.
-   * @returns false when no cell runs
+   * @returns false when nothing runs
    */
   interrupt(): boolean {
     const cell = this.running;
-    if (!cell) return false;
+    if (!cell) return this.left.stop();
     cell.interrupts++;
     if (cell.interrupts > 1 || cell.awaiting.size === 0) this.abandon();
     else this.rejectAwaits(cell, new KeyboardInterrupt());
@@ -188,6 +205,7 @@ export class CellRunner {
 
   /** Replies for the running cell as interrupted, without waiting for its code, which may be gone. */
   abandon(): void {
+    this.left.stop();
     if (!this.running) return;
     this.running.abandoned = true;
     this.rejectAwaits(this.running, new KeyboardInterrupt());
@@ -195,15 +213,33 @@ export class CellRunner {
     this.giveUpTask();
   }
 
-  /** An exception in a callback fails the running cell if that caused it. @returns its text otherwise */
-  takeUncaught(error: unknown): string | undefined {
-    const cell = this.context.current ?? this.running;
-    if (cell && cell === this.running) {
-      cell.thrown ??= { value: error };
-      this.rejectAwaits(cell, error);
-      return undefined;
+  /** An exception in a callback: it fails the running cell if that caused it, and a headless run in any case. */
+  takeUncaught(error: unknown): void {
+    const cell = this.context.throwerOf(error) ?? this.context.current ?? this.running;
+    if (this.isHeadless || (cell && cell === this.running)) this.failCell(cell?.request ?? this.last, error);
+    else this.tell(cell?.request ?? this.last, `${this.describe(error)}\n`);
+  }
+
+  /** A promise was rejected and has no handler yet. */
+  takeRejection(reason: unknown, promise: Promise<unknown>): void {
+    if ((reason as { name?: unknown } | null)?.name === 'KeyboardInterrupt') return;
+    const thrower = this.sources.get(outermostCell(reason) ?? NaN)?.request;
+    this.left.reject(promise, reason, this.context.current?.request ?? thrower ?? this.currentRequest);
+  }
+
+  /** Fails the running cell, or one that had ended. */
+  private failCell(request: number, error: unknown): void {
+    const cell = this.running;
+    if (cell?.request !== request) {
+      this.channel.publish(request, 'error', { ...this.reportOf(error) });
+      return;
     }
-    return this.describe(error);
+    cell.thrown ??= { value: error };
+    this.rejectAwaits(cell, error);
+  }
+
+  private tell(request: number, text: string): void {
+    this.channel.publish(request, 'stream', { name: 'stderr', text });
   }
 
   /** A thrown value as text, with the cells' own lines. */
@@ -213,7 +249,7 @@ export class CellRunner {
 
   /** The report of `error`, thrown by whichever cell. */
   reportOf(error: unknown): ErrorReport {
-    return reportThrown(error, (cell) => this.sources.get(cell));
+    return reportThrown(error, (cell) => this.sources.get(cell)?.code);
   }
 
   private report(cell: Cell, code: string): ErrorReport {
@@ -249,7 +285,7 @@ export class CellRunner {
       // Pending forever rather than an error: a loop that catches everything would never end.
       if (cell.abandoned) return new Promise<never>(() => undefined);
       return new Promise<Awaited<T>>((resolve, reject) => {
-        cell.awaiting.add(reject);
+        if (cell === this.running) cell.awaiting.add(reject); // only a running cell is interrupted
         const settle =
           <V>(next: (v: V) => void): ((v: V) => void) =>
           (v) => {
@@ -286,6 +322,15 @@ export class CellRunner {
         return path.isAbsolute(found) ? pathToFileURL(found).href : `node:${found.replace(/^node:/, '')}`;
       },
     };
-    Object.assign(globalThis, { [AWAIT_HELPER]: guard, [ITERATE_HELPER]: iterate, [META_HELPER]: meta });
+    const leave = <T>(value: T): T => {
+      this.left.add(value, this.currentRequest);
+      return value;
+    };
+    Object.assign(globalThis, {
+      [AWAIT_HELPER]: guard,
+      [ITERATE_HELPER]: iterate,
+      [LEFT_HELPER]: leave,
+      [META_HELPER]: meta,
+    });
   }
 }

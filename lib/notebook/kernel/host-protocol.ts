@@ -64,4 +64,6 @@ export type ToWire =
       readonly text: string;
     }
   | { readonly kind: 'reply'; readonly request: number; readonly content: MessageContent }
+  /** The process was interrupted by a signal, not by a message. */
+  | { readonly kind: 'signalled' }
   | { readonly kind: 'farewell' };

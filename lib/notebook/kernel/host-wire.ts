@@ -10,7 +10,8 @@ import * as zmq from 'zeromq';
 import { endGroup, endMarked, KERNEL_MARK } from './left-processes';
 import { phase, slot } from './host-protocol';
 import type { ToMain, ToWire } from './host-protocol';
-import { decodeMessage, encodeMessage, makeHeader } from './wire';
+import { Outbox } from './host-outbox';
+import { decodeMessage } from './wire';
 import type { ConnectionInfo, MessageContent, WireMessage } from './wire';
 
 const { connection, shared, kernelInfo } = workerData as {
@@ -25,10 +26,6 @@ const key = connection.key;
 const INTERRUPT_GRACE_MS = 300;
 /** How long a reply may take after its code was terminated. */
 const LOST_ANSWER_MS = 1000;
-const STREAM_FLUSH_MS = 25;
-const STREAM_FLUSH_BYTES = 65536;
-/** A subscriber that reads nothing for this long loses output: it must not stall the kernel. */
-const STUCK_SUBSCRIBER_MS = 30_000;
 
 const shell = new zmq.Router({ linger: 500 });
 const control = new zmq.Router({ linger: 500 });
@@ -39,103 +36,14 @@ const iopub = new zmq.Publisher({ linger: 500, sendHighWaterMark: 100, noDrop: t
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 const toMain = (message: ToMain): void => parentPort?.postMessage(message);
 
-// --- sending: one queue for iopub, for order and back-pressure ---
+const out = new Outbox({ key, iopub, requestOf: (id) => requests.get(id), sent: giveBack });
+const publish = out.publish.bind(out);
+const reply = out.reply.bind(out);
 
-interface Outgoing {
-  readonly frames: (string | Buffer)[];
-  readonly sizeBytes: number;
-}
-const outgoing: Outgoing[] = [];
-let draining: Promise<void> | undefined;
-
-async function sendPatiently(frames: (string | Buffer)[]): Promise<void> {
-  const start = Date.now();
-  while (Date.now() - start < STUCK_SUBSCRIBER_MS) {
-    try {
-      return await iopub.send(frames);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') return;
-      await sleep(2);
-    }
-  }
-}
-
-async function drain(): Promise<void> {
-  for (let next = outgoing.shift(); next; next = outgoing.shift()) {
-    await sendPatiently(next.frames);
-    if (next.sizeBytes > 0) {
-      Atomics.sub(state, slot.bytesInFlight, next.sizeBytes);
-      Atomics.notify(state, slot.bytesInFlight);
-    }
-  }
-  draining = undefined;
-}
-
-function publish(
-  parent: WireMessage | undefined,
-  type: string,
-  content: MessageContent,
-  sizeBytes = 0,
-): void {
-  const frames = encodeMessage(key, {
-    identities: [Buffer.from(type)],
-    header: makeHeader(type, parent?.header.session ?? ''),
-    parent: parent?.header ?? {},
-    metadata: {},
-    content,
-  });
-  outgoing.push({ frames, sizeBytes });
-  draining ??= drain();
-}
-
-/** The last send of each socket: one takes one message at a time. */
-const sending = new Map<zmq.Router, Promise<void>>();
-
-async function reply(socket: zmq.Router, request: WireMessage, content: MessageContent): Promise<void> {
-  const type = request.header.msg_type.replace(/_request$/, '_reply');
-  const frames = encodeMessage(key, {
-    identities: request.identities,
-    header: makeHeader(type, request.header.session),
-    parent: request.header,
-    metadata: {},
-    content,
-  });
-  const sent = (sending.get(socket) ?? Promise.resolve())
-    .then(() => socket.send(frames))
-    .catch((error: unknown) => {
-      // The client is gone, or the kernel is shutting down: only the log is left.
-      writeSync(2, `kernel: a reply was not sent: ${messageOf(error)}\n`);
-    });
-  sending.set(socket, sent);
-  return sent;
-}
-
-// --- streams: small writes are batched ---
-
-let stream:
-  | {
-      request: number;
-      name: string;
-      text: string[];
-      sizeBytes: number;
-      timer: NodeJS.Timeout;
-    }
-  | undefined;
-
-function flushStream(): void {
-  if (!stream) return;
-  clearTimeout(stream.timer);
-  const { request, name, text, sizeBytes } = stream;
-  stream = undefined;
-  publish(requests.get(request), 'stream', { name, text: text.join('') }, sizeBytes);
-}
-
-function addToStream(request: number, name: string, text: string): void {
-  if (stream && (stream.request !== request || stream.name !== name)) flushStream();
-  stream ??= { request, name, text: [], sizeBytes: 0, timer: setTimeout(flushStream, STREAM_FLUSH_MS) };
-  stream.text.push(text);
-  stream.sizeBytes += text.length;
-  if (stream.sizeBytes > STREAM_FLUSH_BYTES) flushStream();
+/** Lets the main thread write on: what it waits for is sent. */
+function giveBack(sizeBytes: number): void {
+  Atomics.sub(state, slot.bytesInFlight, sizeBytes);
+  Atomics.notify(state, slot.bytesInFlight);
 }
 
 // --- shell requests: one after the other ---
@@ -170,8 +78,10 @@ async function answer(message: WireMessage): Promise<void> {
       return shutdown(shell, message);
     case 'execute_request': {
       const content = await askMain(message);
-      flushStream();
-      const stops = content.status === 'error' && message.content.stop_on_error !== false;
+      out.flushStream();
+      // After an interrupt it is known which cells are to go: one that was sent later runs.
+      const wasInterrupted = interrupted === message && content.ename === 'KeyboardInterrupt';
+      const stops = content.status === 'error' && message.content.stop_on_error !== false && !wasInterrupted;
       const behind = stops ? await takeWaitingCells() : [];
       await reply(shell, message, content);
       for (const cell of behind) await abort(cell);
@@ -179,7 +89,8 @@ async function answer(message: WireMessage): Promise<void> {
     }
     case 'complete_request':
     case 'inspect_request':
-    case 'is_complete_request': {
+    case 'is_complete_request':
+    case 'finish_request': {
       const content = await askMain(message);
       return reply(shell, message, content);
     }
@@ -206,15 +117,40 @@ async function abort(message: WireMessage): Promise<void> {
   publish(message, 'status', { execution_state: 'idle' });
 }
 
+/** The cells that were queued when an interrupt came. */
+const doomed = new WeakSet<WireMessage>();
+/** The request that was being answered at the last interrupt. */
+let interrupted: WireMessage | undefined;
+
+function doom(): void {
+  for (const message of waiting) if (message.header.msg_type === 'execute_request') doomed.add(message);
+}
+
+/**
+ * After an interrupt no queued cell runs, however the running one ends: one that handles the interrupt ends well, and
+ * what follows would use what it has half done.
+ */
+async function abortQueued(): Promise<void> {
+  interrupted = answering && requests.get(answering.id);
+  doom();
+  if (!busy) return;
+  await sleep(0); // reads what has arrived
+  doom();
+}
+
 async function work(): Promise<void> {
   if (busy) return;
   busy = true;
   for (let message = waiting.shift(); message; message = waiting.shift()) {
+    if (doomed.has(message)) {
+      await abort(message);
+      continue;
+    }
     publish(message, 'status', { execution_state: 'busy' });
     try {
       await answer(message);
     } finally {
-      flushStream();
+      out.flushStream();
       publish(message, 'status', { execution_state: 'idle' });
     }
   }
@@ -291,11 +227,11 @@ function kill(): void {
 
 async function shutdown(socket: zmq.Router, message: WireMessage): Promise<void> {
   const content = { status: 'ok', restart: message.content.restart === true };
-  flushStream();
+  out.flushStream();
   publish(message, 'shutdown_reply', content);
   publish(message, 'status', { execution_state: 'idle' });
   await reply(socket, message, content);
-  await draining;
+  await out.drained();
   toMain({ kind: 'exit' });
   setTimeout(kill, 1500);
 }
@@ -304,6 +240,7 @@ async function answerControl(message: WireMessage): Promise<void> {
   publish(message, 'status', { execution_state: 'busy' });
   switch (message.header.msg_type) {
     case 'interrupt_request':
+      await abortQueued();
       void interrupt();
       await reply(control, message, { status: 'ok' });
       break;
@@ -322,9 +259,9 @@ async function answerControl(message: WireMessage): Promise<void> {
 parentPort?.on('message', (message: ToWire) => {
   switch (message.kind) {
     case 'stream':
-      return addToStream(message.request, message.name, message.text);
+      return out.addToStream(message);
     case 'publish':
-      flushStream();
+      out.flushStream();
       return publish(requests.get(message.request), message.type, message.content, message.sizeBytes ?? 0);
     case 'reply':
       if (answering?.id === message.request) {
@@ -333,10 +270,12 @@ parentPort?.on('message', (message: ToWire) => {
         resolve(message.content);
       }
       return;
+    case 'signalled':
+      return void abortQueued();
     case 'farewell':
-      flushStream();
+      out.flushStream();
       void (async () => {
-        await draining;
+        await out.drained();
         inspector.disconnect();
         for (const socket of [shell, control, stdin, heartbeat, iopub]) socket.close();
         await sleep(50); // the sockets' own thread writes to the network, and the loops over them end

@@ -70,6 +70,7 @@ let raising = false;
 const ownListener = (): void => {
   // A real signal reaches other listeners directly; one that comes before a cell does not concern it.
   const runs = Atomics.load(state, slot.phase) === phase.running;
+  if (!raising && runs) post({ kind: 'signalled' });
   if (!raising && runs && process.listenerCount('SIGINT') === 1) cells.interrupt();
 };
 process.on('SIGINT', ownListener); // before the compiler loads: a signal meanwhile would end the process
@@ -221,6 +222,9 @@ async function answer(request: HostRequest): Promise<MessageContent> {
       return compile(() => complete(request.content));
     case 'inspect_request':
       return compile(() => inspectCode(request.content));
+    case 'finish_request':
+      await cells.left.finish(request.id);
+      return { status: 'ok' };
     default: {
       const { isComplete, indent } = cells.compiler.isComplete(String(request.content.code ?? ''));
       return isComplete ? { status: 'complete' } : { status: 'incomplete', indent };
@@ -269,13 +273,10 @@ process.on('uncaughtException', (error) => {
       'an endless loop in setImmediate was ended by force: node cannot go on after that',
       1,
     );
-  const text = cells.takeUncaught(error);
-  if (text !== undefined) process.stderr.write(`${text}\n`);
+  cells.takeUncaught(error);
 });
-process.on('unhandledRejection', (reason) => {
-  if ((reason as { name?: unknown } | null)?.name === 'KeyboardInterrupt') return;
-  process.stderr.write(`Unhandled promise rejection: ${cells.describe(reason)}\n`);
-});
+process.on('unhandledRejection', (reason, promise) => cells.takeRejection(reason, promise));
+process.on('rejectionHandled', (promise) => cells.left.handle(promise));
 
 const exit = process.exit.bind(process);
 /** Ends the process once the wire thread has sent what is to be sent and has closed its sockets. */

@@ -54,12 +54,16 @@ export interface StopReason {
 /** A running cell and what it is allowed. */
 export interface WatchedCell {
   readonly kernel: KernelClient;
+  /** What is watched, in words. */
+  readonly what: string;
   /** Settles when the cell is done. */
   readonly done: Promise<unknown>;
   readonly options: RunNotebookOptions;
   readonly runStartMs: number;
   /** What exceeded `maxOutputBytes`: this cell, or a timer of an earlier one; undefined: nothing. */
   flooding(): string | undefined;
+  /** Why the run must stop because of another cell, which had ended; undefined: it goes on. */
+  otherFailed(): StopReason | undefined;
   /** Records why the cell is stopped; the first reason counts. */
   stop(why: StopReason): void;
   stopped(): boolean;
@@ -80,7 +84,7 @@ export function watchCell(cell: WatchedCell): () => void {
     ends.push(() => clearTimeout(timer));
   };
   if (cellTimeoutMs !== undefined)
-    limit(cellTimeoutMs, `the cell took longer than ${cellTimeoutMs / 1000} s`);
+    limit(cellTimeoutMs, `${cell.what} took longer than ${cellTimeoutMs / 1000} s`);
   if (timeoutMs !== undefined)
     limit(timeoutMs - (Date.now() - cell.runStartMs), `the run took longer than ${timeoutMs / 1000} s`);
 
@@ -92,6 +96,8 @@ export function watchCell(cell: WatchedCell): () => void {
       const size = Math.round(maxOutputBytes / 2 ** 20);
       stop({ status: 'too-much-output', message: `${flooding} put out more than ${size} MiB` });
     }
+    const other = cell.otherFailed();
+    if (other !== undefined) stop(other);
     if (asking) return;
     asking = true;
     void kernel.isAlive(HEARTBEAT_PATIENCE_MS).then((alive) => {

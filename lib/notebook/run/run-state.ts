@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import { messageOf, TunebookError } from '../../types';
 import { OutputCollector, savedOutputs } from './cell-outputs';
-import { anchorCell } from './executed-copy';
+import { anchorCell, failureNote } from './executed-copy';
 import { writeNotebook } from '../format/nbformat';
 import type { Notebook, NotebookCell } from '../format/nbformat';
 import { DEFAULT_MAX_OUTPUT_BYTES } from './run-types';
@@ -16,6 +16,10 @@ const SAVE_SHARE = 1 / 10;
 export class Run {
   startMs = Date.now();
   readonly results: CellResult[] = [];
+  /** The cells of `results`. */
+  readonly ran: NotebookCell[] = [];
+  /** What the kernel said to have failed after the end of its cell: in a callback, or in a promise that nobody awaits. */
+  readonly lateErrors = new Map<NotebookCell, { readonly message: string; readonly traceback: string[] }>();
   readonly collector: OutputCollector;
   stop: { status: RunStatus; message: string } | undefined;
   current: NotebookCell | undefined;
@@ -40,6 +44,43 @@ export class Run {
 
   emit(event: RunEvent): void {
     this.options.onEvent?.(event);
+  }
+
+  /** Adds the error to the cell where the kernel could not, so that the file shows it. */
+  recordFailure(cell: NotebookCell, { number, message, status }: CellResult): void {
+    this.failedCell = cell;
+    const text = message ?? status;
+    this.notes = [failureNote(number, text)];
+    const outputs = (cell.outputs ??= []);
+    if (outputs.some(({ output_type: type }) => type === 'error')) return;
+    outputs.push({ output_type: 'error', ename: status, evalue: text, traceback: [text] });
+  }
+
+  /** Why the run must stop where a cell failed after its end; undefined: none did. */
+  otherFailed(): { status: RunStatus; message: string } | undefined {
+    for (const cell of this.lateErrors.keys()) {
+      const result = this.results[this.ran.indexOf(cell)];
+      if (result?.status === 'ok')
+        return { status: 'error', message: `stopped, as code cell ${result.number} failed after its end` };
+    }
+    return undefined;
+  }
+
+  /** Turns what failed late into the results of its cells, and stops the run. */
+  takeLateErrors(): void {
+    for (const [cell, { message: said, traceback }] of this.lateErrors) {
+      const i = this.ran.indexOf(cell);
+      const result = this.results[i];
+      if (result?.status !== 'ok') continue;
+      const status = this.stop?.status ?? 'error';
+      const message = status === 'error' ? said : `${this.stop?.message}; ${said}`;
+      const failed: CellResult = { ...result, status, message, traceback };
+      this.results[i] = failed;
+      this.recordFailure(cell, failed);
+      this.stop ??= { status, message };
+      this.emit({ type: 'note', text: `Code cell ${result.number} failed after its end: ${said}` });
+    }
+    this.lateErrors.clear();
   }
 
   /**

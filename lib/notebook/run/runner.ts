@@ -7,7 +7,7 @@ import path from 'node:path';
 import { messageOf, TunebookError } from '../../types';
 import { KernelClient, KernelDeadError } from '../kernel/kernel-client';
 import { watchCell } from './cell-watch';
-import { cellTitle, executedCopy, failureNote } from './executed-copy';
+import { cellTitle, executedCopy } from './executed-copy';
 import { namedFiles } from './input-files';
 import { isTypescript, notebookLanguage } from '../format/language';
 import { lockOutput } from './output-lock';
@@ -20,6 +20,24 @@ import type { NotebookCell } from '../format/nbformat';
 import { checkParameters, injectParameters, notebookParameters } from '../parameters/parameters';
 import type { ParameterValue } from '../parameters/parameter-types';
 
+/** Watches the running cell, or what the cells left running. @returns a function that ends it */
+function watch(run: Run, kernel: KernelClient, done: Promise<unknown>, cell?: NotebookCell): () => void {
+  return watchCell({
+    kernel,
+    done,
+    what: cell ? 'the cell' : 'what the cells left running',
+    options: run.options,
+    runStartMs: run.startMs,
+    flooding: () => {
+      const { flooding } = run.collector;
+      return flooding && (flooding === cell ? 'the cell' : 'an earlier cell, by a timer,');
+    },
+    otherFailed: () => run.otherFailed(),
+    stop: (why) => (run.stop ??= why),
+    stopped: () => run.stop !== undefined,
+  });
+}
+
 async function runCell(
   run: Run,
   kernel: KernelClient,
@@ -31,18 +49,7 @@ async function runCell(
   const { id, done } = kernel.execute(source);
   run.collector.assign(id, cell);
   run.current = cell;
-  const end = watchCell({
-    kernel,
-    done,
-    options: run.options,
-    runStartMs: run.startMs,
-    flooding: () => {
-      const { flooding } = run.collector;
-      return flooding && (flooding === cell ? 'the cell' : 'an earlier cell, by a timer,');
-    },
-    stop: (why) => (run.stop ??= why),
-    stopped: () => run.stop !== undefined,
-  });
+  const end = watch(run, kernel, done, cell);
   const base = { number, title: cellTitle(source) };
   const took = (): { durationMs: number } => ({ durationMs: Date.now() - start });
   try {
@@ -65,16 +72,6 @@ async function runCell(
   }
 }
 
-/** Adds the error to the cell where the kernel could not, so that the file shows it. */
-function recordFailure(run: Run, cell: NotebookCell, result: CellResult): void {
-  run.failedCell = cell;
-  run.notes = [failureNote(result.number, result.message ?? result.status)];
-  const outputs = (cell.outputs ??= []);
-  if (outputs.some(({ output_type: type }) => type === 'error')) return;
-  const message = result.message ?? result.status;
-  outputs.push({ output_type: 'error', ename: result.status, evalue: message, traceback: [message] });
-}
-
 async function runCells(run: Run, kernel: KernelClient, skip?: ReadonlySet<NotebookCell>): Promise<void> {
   const { from = 1, until = Infinity } = run.options;
   let position = 0; // in the source, which has no injected cell
@@ -93,31 +90,56 @@ async function runCells(run: Run, kernel: KernelClient, skip?: ReadonlySet<Noteb
     if (run.options.interrupt?.aborted) run.stop ??= { status: 'interrupted', message: 'interrupted' };
     if (run.stop) return;
     if (skip?.has(cell)) {
+      run.ran.push(cell);
       run.results.push({ number, title: cellTitle(cellSource(cell)), status: 'ok', durationMs: 0 });
       continue;
     }
     run.emit({ type: 'cell-start', number, of: chosen.length, source: cellSource(cell) });
     const result = await runCell(run, kernel, cell, number);
+    run.ran.push(cell);
     run.results.push(result);
     if (result.status !== 'ok') {
       run.stop ??= { status: result.status, message: result.message ?? result.status };
-      recordFailure(run, cell, result);
+      run.recordFailure(cell, result);
     }
     let ended = result;
     run.saveOrStop((message) => {
       cell.outputs = []; // they may be what does not fit
       if (result.status === 'ok') ended = { ...result, status: 'not-saved', message };
       run.results[i] = ended;
-      recordFailure(run, cell, ended);
+      run.recordFailure(cell, ended);
     });
     run.emit({ type: 'cell-end', number, of: chosen.length, cell: ended });
+    run.takeLateErrors();
+  }
+}
+
+/** Waits for what the cells left running, as far as the limits allow; another kernel than ours knows nothing of it. */
+async function waitForLeftWork(run: Run, kernel: KernelClient): Promise<void> {
+  if (run.stop || kernel.info.implementation !== 'tunebook-tslab') return;
+  const { done } = kernel.request('shell', 'finish_request', {});
+  const end = watch(run, kernel, done);
+  try {
+    await done;
+  } catch (error) {
+    if (!run.stop) throw error;
+  } finally {
+    end();
   }
 }
 
 /** Passes what the kernel publishes or writes to its own stdout and stderr to the cells and to listeners. */
 function collectOutputs(run: Run, kernel: KernelClient): void {
   kernel.onMessage((message) => {
-    if (!run.collector.take(message)) return;
+    const cell = run.collector.take(message);
+    if (!cell) return;
+    if (message.type === 'error' && !cellTags(cell).includes('raises-exception')) {
+      const { ename, evalue, traceback } = message.content;
+      run.lateErrors.set(cell, {
+        message: `${String(ename)}: ${String(evalue)}`,
+        traceback: traceback as string[],
+      });
+    }
     run.saveSoon();
     run.emit({ type: 'output', kind: message.type, content: message.content });
   });
@@ -183,12 +205,14 @@ async function runInKernel(
     await kernel.execute('', { silent: true }).done; // loads the compiler: no cell's time
     run.startMs = Date.now();
     await runCells(run, kernel, plan?.skip);
+    await waitForLeftWork(run, kernel);
   } catch (error) {
     if (!(error instanceof KernelDeadError)) throw error;
     run.stop ??= options.interrupt?.aborted
       ? { status: 'interrupted', message: 'interrupted before the first cell' }
       : { status: 'kernel-died', message: error.message };
   } finally {
+    run.takeLateErrors();
     await kernel?.shutdown();
   }
 }

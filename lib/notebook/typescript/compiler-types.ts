@@ -48,6 +48,8 @@ export interface CellCompiler {
   isComplete(source: string): Completeness;
   /** From a place in the code that ran as cell `key` to the cell's own line; undefined where the cell did not write it. */
   locate(this: void, key: number, generated: Place): Place | undefined;
+  /** The names of the cells so far, with their values. */
+  values(): Iterable<[name: string, value: unknown]>;
   /**
    * Compiles an empty cell ahead of the first real one, so that no cell waits for the checker's start. With `library`
    * the package's declarations are read too. To be called before any cell.

@@ -148,6 +148,10 @@ export class TslabCompiler implements CellCompiler {
     return { isComplete: completed, indent };
   }
 
+  values(): Iterable<[name: string, value: unknown]> {
+    return Object.entries(this.runtime.own);
+  }
+
   warmUp(library: boolean): void {
     if (library) this.tslab.addRootFile(PACKAGE_TYPES);
     this.node.convert('', '1');

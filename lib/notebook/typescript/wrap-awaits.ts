@@ -1,10 +1,14 @@
-/** Awaits that an interrupt can end: what is awaited goes through a helper of the kernel. */
+/**
+ * Awaits that an interrupt can end, and calls whose promise nobody takes: what is awaited, and what a statement throws
+ * away, goes through a helper of the kernel.
+ */
 import type * as TypeScript from '@tslab/typescript-for-tslab';
 import type { Place } from './source-map';
 
 /** Names that compiled cells use; the kernel puts them on globalThis. */
 export const AWAIT_HELPER = '__tunebookAwait';
 export const ITERATE_HELPER = '__tunebookIterate';
+export const LEFT_HELPER = '__tunebookLeft';
 export const META_HELPER = '__tunebookMeta';
 
 interface Insertion {
@@ -28,9 +32,22 @@ function asModule(ts: typeof TypeScript): TypeScript.CreateSourceFileOptions {
   return { languageVersion: ts.ScriptTarget.Latest, setExternalModuleIndicator };
 }
 
-/** Wraps what is awaited in calls of the helpers, and gives `import.meta` to CommonJS, without moving a line. */
+/** The expression of a statement, or of `void`, whose value may be a promise that nobody takes. */
+function leftExpression(ts: typeof TypeScript, node: TypeScript.Node): TypeScript.Expression | undefined {
+  if (!ts.isExpressionStatement(node) && !ts.isVoidExpression(node)) return undefined;
+  const { expression } = node;
+  const { AmpersandAmpersandToken, BarBarToken, QuestionQuestionToken, SuperKeyword } = ts.SyntaxKind;
+  const logical: TypeScript.SyntaxKind[] = [AmpersandAmpersandToken, BarBarToken, QuestionQuestionToken];
+  const gives = ts.isCallExpression(expression)
+    ? expression.expression.kind !== SuperKeyword
+    : ts.isBinaryExpression(expression)
+      ? logical.includes(expression.operatorToken.kind)
+      : ts.isNewExpression(expression) || ts.isConditionalExpression(expression);
+  return gives ? expression : undefined;
+}
+
+/** Puts the calls of the helpers in, and gives `import.meta` to CommonJS, without moving a line. */
 export function wrapAwaits(ts: typeof TypeScript, code: string): WrappedCode {
-  if (!/\bawait\b|\bimport\.meta\b/.test(code)) return { code, insertions: [], awaits: false };
   const file = ts.createSourceFile('cell.js', code, asModule(ts), true, ts.ScriptKind.JS);
   const edits: { at: number; text: string; instead?: number }[] = [];
   const wrap = (node: TypeScript.Node, helper: string): void => {
@@ -41,6 +58,8 @@ export function wrapAwaits(ts: typeof TypeScript, code: string): WrappedCode {
     const loop = ts.isForOfStatement(node) && node.awaitModifier !== undefined;
     if (ts.isAwaitExpression(node)) wrap(node.expression, AWAIT_HELPER);
     if (loop) wrap(node.expression, ITERATE_HELPER);
+    const left = leftExpression(ts, node);
+    if (left) wrap(left, LEFT_HELPER);
     if (ts.isMetaProperty(node) && node.keywordToken === ts.SyntaxKind.ImportKeyword)
       edits.push({ at: node.getStart(file), text: META_HELPER, instead: node.end });
     awaits ||= !inFunction && (loop || ts.isAwaitExpression(node));

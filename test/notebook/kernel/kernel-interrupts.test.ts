@@ -193,6 +193,79 @@ describe('an interrupt', { timeout: 120_000 }, () => {
   });
 });
 
+describe('an interrupt with cells queued', { timeout: 60_000 }, () => {
+  let session: Session;
+  before(async () => {
+    session = await Session.start();
+  });
+  after(() => session.kernel.shutdown());
+
+  const listens = 'await new Promise<void>((r) => process.once("SIGINT", () => r()));';
+  /** What the running cell does, how it is interrupted, and how it ends. */
+  const rows: [name: string, code: string, signal: boolean, status: string][] = [
+    ['a cell that stops cleanly', `console.log("go"); ${listens}`, false, 'ok'],
+    [
+      'a cell that takes its time to stop',
+      `console.log("go"); ${listens} await new Promise((r) => setTimeout(r, 700));`,
+      false,
+      'ok',
+    ],
+    [
+      'a cell that catches the interrupt',
+      'try { console.log("go"); await new Promise(() => {}); } catch {}',
+      false,
+      'ok',
+    ],
+    ['a cell that is ended', 'console.log("go"); await new Promise(() => {});', false, 'error'],
+    ['a loop', 'console.log("go"); for (;;);', false, 'error'],
+    [
+      'a loop that stops cleanly',
+      'let stop = false; process.once("SIGINT", () => { stop = true; }); console.log("go"); while (!stop) process.hrtime();',
+      false,
+      'ok',
+    ],
+    ['a cell that stops cleanly at a signal', `console.log("go"); ${listens}`, true, 'ok'],
+    ['a cell that is ended by a signal', 'console.log("go"); await new Promise(() => {});', true, 'error'],
+  ];
+  for (const [name, code, signal, status] of rows)
+    it(`${name}: they are aborted, and what is sent later runs`, async () => {
+      const first = session.kernel.execute(code);
+      const queued = ['console.log("queued")', 'console.log("queued too")'].map((text) =>
+        session.kernel.execute(text),
+      );
+      const asked = session.kernel.request('shell', 'is_complete_request', { code: '1' });
+      await go(session, first.id);
+      if (signal) {
+        process.kill(session.kernel.pid, 'SIGINT');
+        await sleep(100);
+      } else await session.kernel.interrupt();
+      const later = session.kernel.execute('console.log("later")'); // the first one may still be on its way out
+      assert.equal((await first.done).content.status, status);
+      for (const { id, done } of queued) {
+        assert.equal((await done).content.status, 'aborted');
+        assert.equal(session.of(id).text, '');
+        assert.deepEqual(
+          session.of(id).messages.map(({ content }) => content.execution_state),
+          ['busy', 'idle'],
+        );
+      }
+      assert.equal((await asked.done).content.status, 'complete', 'only cells are aborted');
+      assert.equal((await later.done).content.status, 'ok');
+      assert.equal(session.of(later.id).text, 'later\n');
+    });
+
+  it('a cell that fails later by itself aborts what was sent meanwhile', async () => {
+    const first = session.kernel.execute(
+      `console.log("go"); ${listens} await new Promise((r) => setTimeout(r, 500)); throw new Error("own");`,
+    );
+    await go(session, first.id);
+    await session.kernel.interrupt();
+    const later = session.kernel.execute('console.log("later")');
+    assert.equal((await first.done).content.evalue, 'own');
+    assert.equal((await later.done).content.status, 'aborted');
+  });
+});
+
 describe('an interrupt of a new kernel', { timeout: 120_000 }, () => {
   it('while it loads its compiler, or the library, ends the cell, and the same cell runs afterwards', async () => {
     const session = await Session.start(notebooks);

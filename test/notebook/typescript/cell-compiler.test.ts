@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import Module from 'node:module';
 import { after, describe, it } from 'node:test';
 import { createCellCompiler } from '../../../lib/notebook/typescript/cell-compiler';
-import { AWAIT_HELPER } from '../../../lib/notebook/typescript/wrap-awaits';
+import { AWAIT_HELPER, LEFT_HELPER } from '../../../lib/notebook/typescript/wrap-awaits';
 import { Workplace } from '../../support/make-notebook';
 
 describe('the compiler of cells', () => {
@@ -26,12 +26,13 @@ describe('the compiler of cells', () => {
     assert.deepEqual(cell.findings, []);
     return cell.run();
   };
-  Object.assign(globalThis, { [AWAIT_HELPER]: (value: unknown) => value });
+  const helpers = [AWAIT_HELPER, LEFT_HELPER];
+  for (const helper of helpers) Object.assign(globalThis, { [helper]: (value: unknown) => value });
   after(() => {
     compiler.dispose();
     process.chdir(home);
     place.remove();
-    Reflect.deleteProperty(globalThis, AWAIT_HELPER);
+    for (const helper of helpers) Reflect.deleteProperty(globalThis, helper);
     assert.deepEqual(patchable(), before, 'every patch is taken back');
   });
 

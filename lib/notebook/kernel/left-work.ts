@@ -1,0 +1,185 @@
+/**
+ * What cells leave behind: promises that nobody awaits, and rejections that nobody handles. A person is told of a
+ * rejection. A headless run waits for the promises at its end, and fails for the rejections.
+ */
+import { inspect, types } from 'node:util';
+import v8 from 'node:v8';
+import vm from 'node:vm';
+
+/** How often the end of a run looks whether what the cells left running has ended. */
+const LOOK_EVERY_MS = 20;
+/** When it says what it waits for. */
+const TELL_AFTER_MS = 1000;
+/** How often it looks whether that can still end. */
+const COLLECT_EVERY_MS = 5000;
+/** A rejection is judged once its promise can be collected; where there are many, once a second. */
+const JUDGE_AFTER_MS = 10;
+const JUDGE_EVERY_MS = 1000;
+/** Looking for promises that have settled costs time: not before there are this many. */
+const SWEEP_AT = 1000;
+
+/** A promise that a cell left to itself. Held weakly: one that nothing else holds can never settle. */
+interface LeftPromise {
+  readonly ref: WeakRef<Promise<unknown>>;
+  readonly request: number;
+  /** The cell's variable that holds it: a later cell may await it. */
+  readonly name: string | undefined;
+}
+
+/** A rejection that nobody has handled yet. */
+interface Rejection {
+  readonly ref: WeakRef<Promise<unknown>>;
+  readonly request: number;
+  readonly reason: unknown;
+  /** Whether a person has been told. */
+  isTold: boolean;
+}
+
+/** What becomes of what was left; a cell is known by the id of its request. */
+export interface LeftWorkSink {
+  readonly isHeadless: boolean;
+  /** Shows a text with the cell. */
+  tell(request: number, text: string): void;
+  /** Fails the cell, which may have ended. */
+  fail(request: number, error: unknown): void;
+  /** A thrown value as text. */
+  describe(error: unknown): string;
+}
+
+function isPending(promise: Promise<unknown> | undefined): boolean {
+  return promise !== undefined && /\{\s*<pending>/.test(inspect(promise, { depth: 0, customInspect: false }));
+}
+
+let collect: (() => void) | undefined;
+
+/** A full garbage collection. Node offers it only behind a flag. */
+function collectGarbage(): void {
+  if (!collect) {
+    v8.setFlagsFromString('--expose-gc');
+    collect = vm.runInNewContext('gc') as () => void;
+  }
+  collect();
+}
+
+const named = (name: string, message: string): Error =>
+  Object.assign(new Error(message), { name, stack: '' });
+
+/** The promises and rejections of one kernel's cells. */
+export class LeftWork {
+  private left: LeftPromise[] = [];
+  private rejections: Rejection[] = [];
+  private readonly requests = new WeakMap<Promise<unknown>, number>();
+  private sweepAt = SWEEP_AT;
+  private judging: NodeJS.Timeout | undefined;
+  private lastJudgedMs = 0;
+  /** The cell that set `process.exitCode`. */
+  private exitSetter: number | undefined;
+  private finishing: { readonly request: number; stopped: boolean } | undefined;
+
+  constructor(private readonly sink: LeftWorkSink) {}
+
+  /** The request that waits for what was left; undefined before the end of a run. */
+  get finishRequest(): number | undefined {
+    return this.finishing?.request;
+  }
+
+  /** Notes a value that a cell does nothing with; one that is no promise is passed over. */
+  add(value: unknown, request: number, name?: string): void {
+    if (!types.isPromise(value) || this.requests.has(value)) return;
+    this.requests.set(value, request);
+    this.left.push({ ref: new WeakRef(value), request, name });
+    if (this.left.length < this.sweepAt) return;
+    this.left = this.pending();
+    this.sweepAt = Math.max(SWEEP_AT, 2 * this.left.length);
+  }
+
+  /** Looks at what a cell leaves in variables, and at the exit status that it sets. */
+  endCell(request: number, variables: Iterable<[name: string, value: unknown]>): void {
+    for (const [name, value] of variables) this.add(value, request, name);
+    this.exitSetter = process.exitCode ? (this.exitSetter ?? request) : undefined;
+  }
+
+  /**
+   * A rejection that nobody handles yet. A headless run fails at once where nobody can handle it any more, as nothing
+   * holds the promise; otherwise its end decides.
+   * @param otherwise the request it belongs to where no cell is known to have left the promise
+   */
+  reject(promise: Promise<unknown>, reason: unknown, otherwise: number): void {
+    const request = this.requests.get(promise) ?? otherwise;
+    const rejection: Rejection = { ref: new WeakRef(promise), reason, request, isTold: false };
+    if (!this.sink.isHeadless) return this.tell(rejection);
+    this.rejections.push(rejection);
+    const waitMs = Math.max(JUDGE_AFTER_MS, this.lastJudgedMs + JUDGE_EVERY_MS - Date.now());
+    this.judging ??= setTimeout(() => this.judge(), waitMs);
+  }
+
+  /** A rejection was handled late: `const p = train(); await other(); await p;`. */
+  handle(promise: Promise<unknown>): void {
+    this.rejections = this.rejections.filter(({ ref }) => ref.deref() !== promise);
+  }
+
+  /** Ends the wait of `finish`. @returns false where there is none */
+  stop(): boolean {
+    if (!this.finishing) return false;
+    this.finishing.stopped = true;
+    return true;
+  }
+
+  /**
+   * The end of a headless run: waits for what the cells left running until that has ended or `stop` is called, and
+   * fails the cells of which something came to nothing. A promise in a variable is named, not waited for: a server's end,
+   * for instance.
+   */
+  async finish(request: number): Promise<void> {
+    const finishing = (this.finishing = { request, stopped: false });
+    const running = (): Set<number> =>
+      new Set(this.pending().flatMap(({ name, request: cell }) => (name === undefined ? [cell] : [])));
+    for (let ms = 0; running().size > 0 && !finishing.stopped; ms += LOOK_EVERY_MS) {
+      if (ms === TELL_AFTER_MS)
+        for (const cell of running())
+          this.sink.tell(cell, 'The run waits for what this cell left running.\n');
+      await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+      if (ms % COLLECT_EVERY_MS === 0) collectGarbage(); // in a turn that has not looked at the promises
+    }
+    await new Promise(setImmediate); // the last rejections are known
+    this.finishing = undefined;
+    clearTimeout(this.judging);
+    for (const { request: cell, reason } of this.rejections.splice(0)) this.sink.fail(cell, reason);
+    for (const cell of running())
+      this.sink.fail(cell, named('PendingWork', 'what this cell left running had not ended with the run'));
+    if (this.exitSetter !== undefined && process.exitCode)
+      this.sink.fail(
+        this.exitSetter,
+        named('ProcessExit', `process.exitCode was set to ${process.exitCode}`),
+      );
+    for (const { name, request: cell } of this.pending())
+      if (name !== undefined)
+        this.sink.tell(
+          cell,
+          `The promise "${name}" is still pending at the end of the run, which does not wait for it: await it.\n`,
+        );
+  }
+
+  private pending(): LeftPromise[] {
+    return this.left.filter(({ ref }) => isPending(ref.deref()));
+  }
+
+  private judge(): void {
+    this.judging = undefined;
+    this.lastJudgedMs = Date.now();
+    collectGarbage();
+    const { rejections } = this;
+    this.rejections = rejections.filter(({ ref }) => ref.deref() !== undefined);
+    for (const rejection of rejections)
+      if (!this.rejections.includes(rejection)) this.sink.fail(rejection.request, rejection.reason);
+      else if (!rejection.isTold) this.tell(rejection);
+  }
+
+  private tell(rejection: Rejection): void {
+    rejection.isTold = true;
+    this.sink.tell(
+      rejection.request,
+      `Unhandled promise rejection: ${this.sink.describe(rejection.reason)}\n`,
+    );
+  }
+}
