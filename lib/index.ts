@@ -74,6 +74,7 @@ export type {
   DataRecord,
   EncodeOptions,
   EncodingReport,
+  FormattedTurn,
   LoadedRecords,
   LoadReport,
   PromptTemplate,

@@ -9,7 +9,7 @@ import { requireList, requireObject, TunebookError } from '../types';
 import type { EncodedExample, Tokenizer } from '../types';
 import { instructionTemplate, requireTemplate } from './templates';
 import type { DataRecord } from './files/row';
-import type { EncodeOptions, EncodingReport, LengthSummary } from './types';
+import type { EncodeOptions, EncodingReport, LengthSummary, PromptTemplate } from './types';
 
 /** What the loss leaves out. */
 const IGNORED = -100;
@@ -28,7 +28,7 @@ const settingsSchema = z.object({
 });
 
 /**
- * Encodes records for training: prompt, response, end of text. A sequence that is too long loses tokens of its
+ * Encodes records for training: prompt, response, end of text (or of the turn, with a chat template). A sequence that is too long loses tokens of its
  * prompt, never of its response; if the response alone is too long, the example is dropped. Both are reported.
  *
  * @throws TunebookError where an option is wrong, or the tokenizer has no end-of-text token to append.
@@ -50,7 +50,7 @@ export function encodeRecords(
   requireTools('encodeRecords', options);
   const { tokenizer, template = instructionTemplate() } = options;
   const { maxLength, labels, truncation, appendEos } = settingsOf(options);
-  const end = appendEos ? [requireEos(tokenizer)] : [];
+  const end = (): number[] => (appendEos ? [requireEos(tokenizer)] : []);
   const examples: EncodedExample[] = [];
   const truncated: { index: number; removedTokens: number }[] = [];
   const dropped: { index: number; tokens: number; reason: string }[] = [];
@@ -60,10 +60,7 @@ export function encodeRecords(
 
   for (const [index, record] of records.entries()) {
     const full = tokenizer.encode(template.formatPrompt(record));
-    const response = [
-      ...tokenizer.encode(template.formatResponse(record), { addSpecialTokens: false }),
-      ...end,
-    ];
+    const response = responseIds(record, { tokenizer, template, prompt: full, end });
     const tokens = full.length + response.length;
     const room = maxLength - response.length;
     if (response.length === 0 || room < 1) {
@@ -104,6 +101,24 @@ export function encodeRecords(
     lossTokens: examples.reduce((count, example) => count + lossTokens(example), 0),
   };
   return { examples, report };
+}
+
+/** What follows a prompt, as ids: the response and the end of the text, or of the turn where the template has its own. */
+function responseIds(
+  record: DataRecord,
+  using: { tokenizer: Tokenizer; template: PromptTemplate; prompt: readonly number[]; end: () => number[] },
+): number[] {
+  const { tokenizer, template, prompt, end } = using;
+  const apart = (text: string): number[] => tokenizer.encode(text, { addSpecialTokens: false });
+  const turn = template.formatTurn?.(record);
+  if (turn === undefined) return [...apart(template.formatResponse(record)), ...end()];
+  // The ids of the whole, as the template's model was trained on them, unless a token spans the border.
+  const whole = tokenizer.encode(turn.text);
+  const isPrefix = prompt.every((id, i) => whole[i] === id);
+  return [
+    ...(isPrefix ? whole.slice(prompt.length) : apart(turn.continuation)),
+    ...(turn.isEnded ? [] : end()),
+  ];
 }
 
 /**

@@ -34,6 +34,7 @@ export type {
   DataCollator,
   EncodeOptions,
   EncodingReport,
+  FormattedTurn,
   InstructionTemplateOptions,
   LengthSummary,
   PromptTemplate,

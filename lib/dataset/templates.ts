@@ -5,7 +5,7 @@
  */
 import { TunebookError, kindOf, requireObject } from '../types';
 import type { DataRecord, JsonValue } from './files/row';
-import type { ChatPromptOptions, InstructionTemplateOptions, PromptTemplate } from './types';
+import type { ChatPromptOptions, FormattedTurn, InstructionTemplateOptions, PromptTemplate } from './types';
 
 const INSTRUCTION_PROMPT =
   '### Instruction:\n{system}\n\n### Input:\n{input}\n\n### Context:\n{context}\n\n### Response:\n';
@@ -47,7 +47,8 @@ export function instructionTemplate(options: InstructionTemplateOptions = {}): P
 }
 
 /**
- * The tokenizer's own chat template around one user turn, ready for the assistant to answer.
+ * The tokenizer's own chat template around one user turn, ready for the assistant to answer. In training the answer
+ * is followed by what the template writes after it: the token that ends a turn, be it the end-of-text token or another.
  *
  * @throws TunebookError where the tokenizer has no chat template, or the turn would give the response away.
  * @example
@@ -77,15 +78,42 @@ export function chatTemplate(options: ChatPromptOptions): PromptTemplate {
   const addsBos = tokenizer.bosTokenId !== undefined && tokenizer.encode('')[0] === tokenizer.bosTokenId;
   const bos = addsBos ? (tokenizer.bosToken ?? '') : '';
   const values = { context: '' };
-  return {
-    formatPrompt: (record) => {
-      const turns = [{ role: 'user', content: fill(user, record, values).trim() }];
-      if (system !== undefined) turns.unshift({ role: 'system', content: fill(system, record, values) });
-      const text = tokenizer.applyChatTemplate(turns, { tokenize: false, addGenerationPrompt: true });
-      return text.startsWith(bos) ? text.slice(bos.length) : text;
-    },
-    formatResponse: (record) => fill(response, record, values),
+  const render = (record: DataRecord, answer?: string): string => {
+    const turns = [{ role: 'user', content: fill(user, record, values).trim() }];
+    if (system !== undefined) turns.unshift({ role: 'system', content: fill(system, record, values) });
+    if (answer !== undefined) turns.push({ role: 'assistant', content: answer });
+    const text = tokenizer.applyChatTemplate(turns, {
+      tokenize: false,
+      addGenerationPrompt: answer === undefined,
+    });
+    return text.startsWith(bos) ? text.slice(bos.length) : text;
   };
+  const formatResponse = (record: DataRecord): string => fill(response, record, values);
+  return {
+    formatPrompt: (record) => render(record),
+    formatResponse,
+    formatTurn: (record) => {
+      const answer = formatResponse(record);
+      return turnOf({ prompt: render(record), text: render(record, answer), answer, name: tokenizer.name });
+    },
+  };
+}
+
+/** @throws TunebookError where the answer cannot be found in what the template made of it */
+function turnOf(parts: { prompt: string; text: string; answer: string; name: string }): FormattedTurn {
+  const { prompt, text, answer, name } = parts;
+  const bare = answer.trim();
+  // A template may write the prompt otherwise once the answer is there (it opens a thought, say): the answer is found then.
+  const start = text.startsWith(prompt) ? prompt.length : text.lastIndexOf(bare);
+  if (start < 0 || !text.slice(start).includes(bare)) {
+    throw new TunebookError(
+      `chatTemplate: expected the template of ${name} to write the answer after the prompt, got a conversation without it. ` +
+        'Use instructionTemplate() with this tokenizer.',
+    );
+  }
+  const continuation = text.slice(start);
+  const isEnded = bare === '' ? continuation.trim() !== '' : !continuation.trimEnd().endsWith(bare);
+  return { text, continuation, isEnded };
 }
 
 /**
@@ -109,7 +137,7 @@ export function formatPrompt(
   requireTemplate(template, 'formatPrompt');
   const prompt = template.formatPrompt(record);
   const response = template.formatResponse(record);
-  return { prompt, response, text: prompt + response };
+  return { prompt, response, text: template.formatTurn?.(record).text ?? prompt + response };
 }
 
 /** @throws {TunebookError} Where a template is none. */

@@ -11,6 +11,21 @@ export interface PromptTemplate {
   formatPrompt(record: DataRecord): string;
   /** The text that the model shall write, without the end-of-text token. */
   formatResponse(record: DataRecord): string;
+  /**
+   * Prompt and response as the model reads them in training, where more than the response follows the prompt: a chat
+   * template ends the turn in its own way. Default: the prompt, the response, the end-of-text token.
+   */
+  formatTurn?(record: DataRecord): FormattedTurn;
+}
+
+/** A conversation with its answer. */
+export interface FormattedTurn {
+  /** All of it; encoded with the tokenizer's special tokens. */
+  readonly text: string;
+  /** What follows the prompt, up to the end of the turn and what the template writes after it. */
+  readonly continuation: string;
+  /** Whether the template ends the turn; the end-of-text token follows where it does not. */
+  readonly isEnded: boolean;
 }
 
 export interface InstructionTemplateOptions {
@@ -45,7 +60,7 @@ export interface EncodeOptions {
   labels?: 'response' | 'all';
   /** Where a prompt that is too long is cut, or that its example is dropped. Default 'middle'. */
   truncation?: 'left' | 'middle' | 'drop';
-  /** End each response with the end-of-text token. Default true. */
+  /** End each response with the end-of-text token, unless a chat template ends the turn itself. Default true. */
   appendEos?: boolean;
 }
 

@@ -1,0 +1,117 @@
+/**
+ * Training on a chat template: what follows the prompt is what transformers renders and tokenizes, the end of the turn
+ * included, whatever token that is.
+ */
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { after, describe, it } from 'node:test';
+import { chatTemplate, encodePrompt, encodeRecords, formatPrompt } from '../../lib/dataset';
+import { AutoTokenizer } from '../../lib/tokenizer';
+import type { PretrainedTokenizer } from '../../lib/tokenizer';
+import { ROOT } from '../support/paths';
+
+interface Golden {
+  tokenizer: string;
+  template: string | null;
+  tokens: string[];
+  prompt: number[];
+  rows: { answer: string; ids: number[] }[];
+}
+
+const golden = JSON.parse(
+  fs.readFileSync(path.join(ROOT, 'test', 'golden', 'chat', 'golden.json'), 'utf8'),
+) as Record<string, Golden>;
+const scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'tunebook-chat-'));
+after(() => fs.rmSync(scratch, { recursive: true, force: true }));
+
+/** The tokenizer of a kind: further special tokens after the last id, as make.py adds them, and its template. */
+async function tokenizerOf(kind: string): Promise<PretrainedTokenizer> {
+  const { tokenizer, template, tokens } = golden[kind];
+  const folder = path.join(scratch, kind);
+  fs.cpSync(path.join(ROOT, 'data', 'tokenizers', tokenizer), folder, { recursive: true });
+  const file = path.join(folder, 'tokenizer.json');
+  const data = JSON.parse(fs.readFileSync(file, 'utf8')) as {
+    model: { vocab: Record<string, number> };
+    added_tokens: Record<string, unknown>[];
+  };
+  const last = Math.max(...Object.values(data.model.vocab), ...data.added_tokens.map(({ id }) => Number(id)));
+  tokens.forEach((content, i) => {
+    const flags = { single_word: false, lstrip: false, rstrip: false, normalized: false, special: true };
+    data.added_tokens.push({ id: last + 1 + i, content, ...flags });
+  });
+  fs.writeFileSync(file, JSON.stringify(data));
+  if (template !== null) {
+    const config = path.join(folder, 'tokenizer_config.json');
+    const settings = JSON.parse(fs.readFileSync(config, 'utf8')) as Record<string, unknown>;
+    fs.writeFileSync(config, JSON.stringify({ ...settings, chat_template: template }));
+  }
+  return AutoTokenizer.fromPretrained(folder);
+}
+
+const record = (response: string): Record<string, string> => ({
+  input: 'How was it?',
+  context: 'time: 61',
+  response,
+});
+
+describe('chatTemplate in training', () => {
+  for (const [kind, { rows, tokens }] of Object.entries(golden)) {
+    it(`${kind}: the template's own continuation, token for token`, async () => {
+      const tokenizer = await tokenizerOf(kind);
+      const template = chatTemplate({ tokenizer });
+      // Prompts are encoded with the tokenizer's special tokens: its first token stands even where the template has none.
+      const [first] = tokenizer.encode('');
+      const begin = first !== undefined && golden[kind].prompt[0] !== first ? [first] : [];
+      const prompt = [...begin, ...golden[kind].prompt];
+      for (const { answer, ids: rest } of rows) {
+        const ids = [...begin, ...rest];
+        assert.deepEqual(encodePrompt(record(answer), { tokenizer, template }), prompt);
+        const { examples } = encodeRecords([record(answer)], { tokenizer, template });
+        const [{ inputIds, labels }] = examples;
+        assert.deepEqual(inputIds.slice(0, prompt.length), prompt);
+        assert.deepEqual(
+          labels.slice(0, prompt.length),
+          prompt.map(() => -100),
+        );
+        const learned = labels.slice(prompt.length);
+        assert.deepEqual(learned, inputIds.slice(prompt.length));
+        const isPrefix = prompt.every((id, i) => ids[i] === id);
+        if (isPrefix) assert.deepEqual(inputIds, ids);
+        else {
+          // A token spans the border ("\n\n"): the same text, cut where the prompt ends.
+          const end = kind === 'open' ? [tokenizer.eosTokenId] : [];
+          assert.equal(tokenizer.decode(inputIds), tokenizer.decode([...ids, ...end] as number[]));
+        }
+        const turnEnd = tokens.length > 0 ? tokens[tokens.length - 1] : tokenizer.eosToken;
+        assert.equal(learned.filter((id) => id === tokenizer.tokenToId(turnEnd ?? '')).length, 1, answer);
+      }
+    });
+  }
+
+  it('the response stays the bare answer, and the text is the whole conversation', async () => {
+    const tokenizer = await tokenizerOf('chatml');
+    const { response, text } = formatPrompt(record('Good.'), chatTemplate({ tokenizer }));
+    assert.equal(response, 'Good.');
+    assert.equal(
+      text,
+      '<|im_start|>user\nHow was it?\n\ntime: 61<|im_end|>\n<|im_start|>assistant\nGood.<|im_end|>\n',
+    );
+  });
+
+  it('a template that leaves the answer out is refused', async () => {
+    const tokenizer = await tokenizerOf('chatml');
+    const silent =
+      "{% for m in messages %}{% if m['role'] == 'user' %}{{ m['content'] }}{% endif %}{% endfor %}!";
+    const deaf = Object.assign(Object.create(tokenizer) as PretrainedTokenizer, {
+      applyChatTemplate: (turns: { role: string; content: string }[], options: object) =>
+        tokenizer.applyChatTemplate(turns, { ...options, tokenize: false, chatTemplate: silent }),
+    });
+    const template = chatTemplate({ tokenizer: deaf });
+    assert.throws(
+      () => encodeRecords([record('Good.')], { tokenizer, template }),
+      /write the answer after the prompt/,
+    );
+  });
+});
