@@ -190,12 +190,14 @@ function cursorOf(code: string, position: unknown): number {
 function complete(content: MessageContent): MessageContent {
   const code = String(content.code ?? '');
   const info = cells.compiler.complete(code, cursorOf(code, content.cursor_pos));
+  const [start, end] = [toCodePoints(code, info.start), toCodePoints(code, info.end)];
+  const types = info.candidates.map((text, i) => ({ text, type: info.kinds[i], start, end }));
   return {
     status: 'ok',
     matches: info.candidates,
-    cursor_start: toCodePoints(code, info.start),
-    cursor_end: toCodePoints(code, info.end),
-    metadata: {},
+    cursor_start: start,
+    cursor_end: end,
+    metadata: { _jupyter_types_experimental: types },
   };
 }
 

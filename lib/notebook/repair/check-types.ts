@@ -8,8 +8,7 @@ import type * as TypeScript from 'typescript';
 import { parseJson } from '../../files';
 import { blankFileWords, declaredNames } from '../typescript/cell-text';
 import { USING_ADVICE } from '../kernel/compiler-advice';
-import { loadTypescript } from '../typescript/load-typescript';
-import { dependencyFolder, OWN_TYPES } from '../typescript/own-types';
+import { dependencyFolder, loadTypescript, OWN_TYPES } from '../typescript/load-typescript';
 import { cellSource, cellTags } from '../format/nbformat';
 import type { Notebook } from '../format/nbformat';
 

@@ -27,6 +27,8 @@ export interface CompiledCell {
 /** What may stand at a place in a cell; `start` and `end` are where it would be put, in UTF-16 units. */
 export interface Completion {
   readonly candidates: readonly string[];
+  /** What each candidate is: `function`, `class`, `module`, `path` and so on, for icons. */
+  readonly kinds: readonly string[];
   readonly start: number;
   readonly end: number;
 }

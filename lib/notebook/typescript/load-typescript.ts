@@ -1,7 +1,11 @@
-/** The TypeScript compiler as a library: the project's own where it is installed, tslab's otherwise; loaded on first use. */
+/**
+ * The TypeScript compiler as a library: the project's own where it is installed, tslab's otherwise; loaded on first
+ * use. And where a compiler finds this package's declarations, and those of packages that it brings.
+ */
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import type * as TypeScript from 'typescript';
+import { PACKAGE_ROOT } from '../../environment';
 
 let loaded: typeof TypeScript | undefined;
 
@@ -18,4 +22,15 @@ export function loadTypescript(): typeof TypeScript {
     loaded = tslab('@tslab/typescript-for-tslab') as typeof TypeScript;
   }
   return loaded;
+}
+
+/** TypeScript's `paths` for `tunebook` and `tunebook/ROOM`. */
+export const OWN_TYPES: Record<string, string[]> = {
+  tunebook: [PACKAGE_ROOT],
+  'tunebook/*': [path.join(PACKAGE_ROOT, '.build', 'lib', '*')],
+};
+
+/** The folder of a package that this one depends on; npm puts it inside of ours or beside it. */
+export function dependencyFolder(name: string): string {
+  return path.dirname(createRequire(__filename).resolve(`${name}/package.json`));
 }

@@ -9,6 +9,7 @@ import type * as NewTypeScript from 'typescript';
 import { PACKAGE_ROOT } from '../../environment';
 import { CellRuntime } from './cell-runtime';
 import { blankFileWords, declaredNames, hoistedNames, keptNamespaces } from './cell-text';
+import { completionOf } from './completions';
 import type {
   CellCompiler,
   CellCompilerOptions,
@@ -133,7 +134,8 @@ export class TslabCompiler implements CellCompiler {
   }
 
   complete(source: string, position: number): Completion {
-    return this.converterOf(source).complete(this.declarations, source, position);
+    const answer = this.converterOf(source).complete(this.declarations, source, position);
+    return completionOf(this.tslab.ts, answer, { source, position });
   }
 
   inspect(source: string, position: number): string | undefined {

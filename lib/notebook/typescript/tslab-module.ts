@@ -7,9 +7,10 @@ import Module, { createRequire } from 'node:module';
 import path from 'node:path';
 import type * as TypeScript from '@tslab/typescript-for-tslab';
 import type { Converter, IsCompleteResult } from 'tslab/dist/converter';
-import { OWN_TYPES } from './own-types';
 import { shareTimer } from './compiler-timers';
+import { searchFolders } from './completions';
 import { lightProgram } from './light-program';
+import { OWN_TYPES } from './load-typescript';
 import { mendShorthand } from './shorthand-properties';
 import { chainLookups, readSourceMap } from './source-map';
 import type { SourceLookup } from './source-map';
@@ -97,6 +98,7 @@ export function loadTslab(): TslabModule {
   const patched: Record<string, unknown> = {
     ...ts,
     ...mended,
+    Completions: searchFolders(ts),
     createWatchProgram: (...all: unknown[]): unknown => {
       const program = (mended.createWatchProgram as (...rest: unknown[]) => unknown)(...all);
       watched ??= program as typeof watched; // node's; the browser's comes later

@@ -203,6 +203,10 @@ describe('kernel', { timeout: 60_000 }, () => {
     }).done;
     assert.deepEqual(content.matches, ['alpha']);
     assert.equal(content.cursor_start, [...code].length - 2);
+    const [start, end] = [content.cursor_start, content.cursor_end];
+    assert.deepEqual(content.metadata, {
+      _jupyter_types_experimental: [{ text: 'alpha', type: 'property', start, end }],
+    });
     const hover = await session.kernel.request('shell', 'inspect_request', {
       code: 'wonderful',
       cursor_pos: 3,

@@ -1,6 +1,7 @@
 /** The compiler of cells by its interface, without a kernel around it. */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
+import path from 'node:path';
 import Module from 'node:module';
 import { after, describe, it } from 'node:test';
 import { createCellCompiler } from '../../../lib/notebook/typescript/cell-compiler';
@@ -78,6 +79,57 @@ describe('the compiler of cells', () => {
     assert.deepEqual(compiler.isComplete('const x = 1;'), { isComplete: true, indent: '' });
     assert.equal(compiler.isComplete('function f() {').isComplete, false);
     assert.equal(compiler.isComplete('const t = `a').isComplete, false);
+  });
+
+  it('completes within strings in place of what was typed, and imports by folders and packages', () => {
+    fs.writeFileSync(place.file('deep.ts'), 'export const zebra = 1;');
+    fs.writeFileSync(place.file('data.json'), '{}');
+    const zod = path.join(place.folder, 'node_modules', 'zod');
+    fs.mkdirSync(zod, { recursive: true });
+    fs.writeFileSync(path.join(zod, 'package.json'), '{ "name": "zod", "version": "1.0.0" }');
+    /** `|` is the cursor; the cell with the first proposal in its place, and what kind of thing that is. */
+    const rows: [code: string, completed: string, kind: string][] = [
+      [
+        "const o: { mode: 'fast' | 'slow' } = { mode: 'fa|",
+        "const o: { mode: 'fast' | 'slow' } = { mode: 'fast",
+        'value',
+      ],
+      [
+        "const o: { mode: 'fast' | 'slow' } = { mode: 'f|a' }",
+        "const o: { mode: 'fast' | 'slow' } = { mode: 'fast' }",
+        'value',
+      ],
+      [
+        "const o: { mode: 'fast' | 'slow' } = { mode: `sl|",
+        "const o: { mode: 'fast' | 'slow' } = { mode: `slow",
+        'value',
+      ],
+      ["const x: 'a b' | 'a c' = 'a |'", "const x: 'a b' | 'a c' = 'a b'", 'value'],
+      ["const k: keyof { aa: 1 } = '|", "const k: keyof { aa: 1 } = 'aa", 'value'],
+      ["({ alpha: 1 })['al|']", "({ alpha: 1 })['alpha']", 'property'],
+      ["import * as fs from 'f|'", "import * as fs from 'fs'", 'module'],
+      ["import('node:f|", "import('node:fs", 'module'],
+      ["require('fs/p|')", "require('fs/promises')", 'module'],
+      ["import d from './d|'", "import d from './data.json'", 'path'],
+      ["import d from './de|'", "import d from './deep'", 'path'],
+      ["import z from 'zo|", "import z from 'zod", 'module'],
+      ["import * as tb from 'tune|", "import * as tb from 'tunebook", 'module'],
+      ["import * as tb from 'tunebook/eng|'", "import * as tb from 'tunebook/engine'", 'module'],
+      ["import { read|F } from 'fs'", "import { readFile } from 'fs'", 'function'],
+      ["'😀'.len|", "'😀'.length", 'property'],
+      ['Math.ro|', 'Math.round', 'method'],
+      ['new Ma|', 'new Map', 'instance'],
+    ];
+    for (const [marked, completed, kind] of rows) {
+      const position = marked.indexOf('|', marked.lastIndexOf('=') + 1);
+      const code = marked.slice(0, position) + marked.slice(position + 1);
+      const { candidates, kinds, start, end } = compiler.complete(code, position);
+      assert.equal(code.slice(0, start) + candidates[0] + code.slice(end), completed);
+      assert.equal(kinds[0], kind, marked);
+      assert.equal(kinds.length, candidates.length);
+    }
+    for (const text of ["const s = 'plain te", '`in a template te', "import d from './none/x"])
+      assert.deepEqual(compiler.complete(text, text.length).candidates, []);
   });
 
   it('imports source files beside the notebook, and shows through package tslab', async () => {
