@@ -36,10 +36,10 @@ for (const add of [
 ])
   add(program);
 
-// A reader that has seen enough (`| head`) ends no run.
+// A reader that has seen enough (`| head`), or a terminal that is closed, ends no run.
 for (const stream of [process.stdout, process.stderr])
   stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
+    if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error;
   });
 
 program.parseAsync().catch((error: unknown) => {

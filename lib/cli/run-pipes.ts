@@ -1,7 +1,7 @@
 /** `-` for a notebook: read from the standard input, written to the standard output. */
 import fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
+import { makeOwnedFolder } from '../notebook/kernel';
 
 /** Where a run reads and writes. */
 export interface RunPipes {
@@ -20,7 +20,7 @@ export function openPipes(notebook: string, output: string | undefined): RunPipe
   const fromStdin = notebook === '-';
   const toStdout = output === '-';
   if (!fromStdin && !toStdout) return { notebook, output: output, toStdout, close: () => undefined };
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'tunebook-pipe-'));
+  const folder = makeOwnedFolder('tunebook-pipe-');
   const input = path.join(folder, 'stdin.ipynb');
   const executed = path.join(folder, 'stdout.ipynb');
   if (fromStdin) fs.writeFileSync(input, fs.readFileSync(0));

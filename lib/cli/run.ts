@@ -16,8 +16,9 @@ import {
   onStopSignals,
   outputPlaces,
   runNotebook,
+  writtenSince,
 } from '../notebook/run';
-import type { RunResult } from '../notebook/run';
+import type { FoundFile, RunResult } from '../notebook/run';
 import { notebookPath } from '../notebook';
 import { TunebookError } from '../types';
 import { collect, count, limitsOf, readAssignments, seconds, WrongCallError } from './call';
@@ -38,17 +39,30 @@ export interface RunCommandOptions extends LimitOptions {
   readonly jobs?: number;
 }
 
-function reportEnd(result: RunResult): void {
-  const files = listFiles(result.outputFolder);
-  const isExecuted = (file: string): boolean => path.resolve(file) === path.resolve(result.output);
-  if (!files.some(({ file }) => isExecuted(file)))
-    files.unshift(...listFiles(path.dirname(result.output)).filter(({ file }) => isExecuted(file)));
-  const width = Math.max(...files.map(({ file }) => file.length));
-  if (files.length > 0) console.log('\nWritten:');
-  for (const { file, sizeBytes } of files)
+/** The most files that are listed one by one. */
+const MAX_LISTED = 20;
+
+/** Lists what a run has written, the executed notebook first. */
+function reportWritten(result: RunResult, before: readonly FoundFile[]): void {
+  const isExecuted = ({ file }: FoundFile): boolean => path.resolve(file) === path.resolve(result.output);
+  const now = listFiles(result.outputFolder);
+  const executed = now.find(isExecuted);
+  const others = writtenSince(before, now).filter((found) => !isExecuted(found));
+  const shown = [...(executed ? [executed] : []), ...others].slice(0, MAX_LISTED);
+  const width = Math.max(...shown.map(({ file }) => file.length));
+  if (shown.length > 0) console.log('\nWritten:');
+  for (const found of shown) {
+    const note = isExecuted(found) ? '  (the executed notebook)' : '';
+    console.log(`  ${found.file.padEnd(width)}  ${formatSize(found.sizeBytes).padStart(9)}${note}`);
+  }
+  const rest = others.slice(shown.length - (executed ? 1 : 0));
+  if (rest.length > 0)
     console.log(
-      `  ${file.padEnd(width)}  ${formatSize(sizeBytes).padStart(9)}${isExecuted(file) ? '  (the executed notebook)' : ''}`,
+      `  and ${rest.length} more, ${formatSize(rest.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0))}`,
     );
+}
+
+function reportEnd(result: RunResult): void {
   if (result.status === 'ok') console.log(`\nDone in ${formatDuration(result.durationMs)}.`);
   else console.error(`\n${endText(result)}`);
 }
@@ -107,6 +121,7 @@ async function runOne(notebook: string, options: RunCommandOptions): Promise<Run
     file = pipes.toStdout ? file : places.file;
     view.close();
     view = makeRunView(stream, earlierDurations(file));
+    const before = listFiles(places.folder);
     const result = await runNotebook({
       ...(notebook === '-' ? { cwd: process.cwd() } : {}),
       ...limitsOf(options),
@@ -120,8 +135,10 @@ async function runOne(notebook: string, options: RunCommandOptions): Promise<Run
     });
     view.close();
     if (options.html) writeHtml(result.output);
-    if (!pipes.toStdout) reportEnd(result);
-    else if (result.status !== 'ok') console.error(`\n${endText(result)}`);
+    if (!pipes.toStdout) {
+      reportWritten(result, before);
+      reportEnd(result);
+    } else if (result.status !== 'ok') console.error(`\n${endText(result)}`);
     return { ...result, notebook, output: pipes.toStdout ? '-' : result.output };
   } catch (error) {
     const refused = refusal(notebook, file, error);

@@ -4,6 +4,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import type { SpawnSyncReturns } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
+import path from 'node:path';
 import { after, describe, it } from 'node:test';
 import { cellSource, joinText, validateNotebook } from '../../lib/notebook/format/nbformat';
 import type { Notebook } from '../../lib/notebook/format/nbformat';
@@ -103,6 +104,80 @@ describe('the command run', { timeout: 120_000 }, () => {
     }
   });
 
+  it('lists what the run has created or changed, twenty files at most', () => {
+    const root = place.file('project');
+    for (const folder of ['node_modules/x', '.git', 'data'])
+      fs.mkdirSync(path.join(root, folder), { recursive: true });
+    for (let i = 0; i < 50; i++) fs.writeFileSync(path.join(root, 'node_modules/x', `${i}.js`), '');
+    for (const name of ['old.txt', 'changed.txt', 'same size.txt', 'data/old.csv'])
+      fs.writeFileSync(path.join(root, name), 'old');
+    place.write('project/n.ipynb', [
+      '@parameters\nconst files: number = 0;',
+      `import fs from 'fs';
+fs.mkdirSync('made/deep', { recursive: true }); fs.writeFileSync('made/deep/new.txt', 'x');
+fs.writeFileSync('changed.txt', 'changed'); fs.writeFileSync('same size.txt', 'new');
+fs.writeFileSync('node_modules/x/new.js', ''); fs.utimesSync('made/deep/new.txt', 0, 0);
+for (let i = 0; i < files; i++) fs.writeFileSync(\`made/\${String(i).padStart(3, '0')}.bin\`, 'y'.repeat(1000));`,
+    ]);
+    const listed = (...args: string[]): string[] => {
+      const { status, stdout } = spawnSync(
+        process.execPath,
+        [CLI, 'run', 'n.ipynb', '-o', 'run.ipynb', ...args],
+        {
+          cwd: root,
+          encoding: 'utf8',
+        },
+      );
+      assert.equal(status, 0, stdout);
+      return stdout
+        .slice(stdout.indexOf('Written:'))
+        .split('\n')
+        .slice(1)
+        .filter((line) => line.startsWith('  '))
+        .map((line) => line.trim());
+    };
+    const few = listed();
+    assert.match(few[0], /^run\.ipynb +[\d.]+ kB +\(the executed notebook\)$/);
+    assert.deepEqual(
+      few.slice(1).map((line) => line.replace(/ {2,}.*/, '')),
+      ['changed.txt', 'made/deep/new.txt', 'same size.txt'],
+    );
+    const many = listed('-p', 'files=100');
+    assert.equal(many.length, 21);
+    assert.match(many[20], /^and 84 more, [\d.]+ kB$/);
+  });
+
+  it('a run whose runner was killed leaves nothing that the next run does not clear', async () => {
+    const temporary = place.file('tmp');
+    fs.mkdirSync(temporary);
+    const env = { ...process.env, TMPDIR: temporary };
+    const stays = path.join(temporary, 'tunebook-kernel-other');
+    fs.mkdirSync(stays); // of nobody that is known
+    place.write('killed.ipynb', [
+      'console.log("begun"); while (!require("fs").existsSync("go-on")) await new Promise((r) => setTimeout(r, 50));',
+    ]);
+    const child = spawn(process.execPath, [CLI, 'run', 'killed.ipynb'], { cwd: place.folder, env });
+    let out = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (out += text));
+    for (let i = 0; i < 900 && !out.includes('begun'); i++) await sleep(50);
+    child.kill('SIGKILL');
+    await new Promise((resolve) => child.once('close', resolve));
+    const folder = place.file('outputs/killed');
+    const half = path.join(folder, `.killed.ipynb.${child.pid}-0123abcd.tmp`);
+    fs.writeFileSync(half, 'half');
+    assert.equal(fs.readdirSync(temporary).length, 2);
+    assert.ok(fs.existsSync(path.join(folder, '.killed.ipynb.lock')));
+    fs.writeFileSync(place.file('go-on'), '');
+    const next = spawnSync(process.execPath, [CLI, 'run', 'killed.ipynb'], {
+      cwd: place.folder,
+      env,
+      encoding: 'utf8',
+    });
+    assert.equal(next.status, 0, next.stderr);
+    assert.deepEqual(fs.readdirSync(folder), ['killed.ipynb']);
+    assert.deepEqual(fs.readdirSync(temporary), [path.basename(stays)]);
+  });
+
   const wrongCalls: [string, string[], RegExp][] = [
     ['no notebook', [], /missing required argument/],
     ['a parameter without a value', ['x.ipynb', '-p', 'a'], /^a: expected name=value/],
@@ -175,6 +250,12 @@ describe('the command run', { timeout: 120_000 }, () => {
       /cleanly, in 30 s at most;[^]*interrupted: code cell 2/,
     ],
     [
+      'a terminal that is closed ends a wait',
+      'console.log("begun"); await new Promise(() => {});',
+      ['SIGHUP'],
+      /cleanly, in 30 s at most;[^]*interrupted: code cell 2/,
+    ],
+    [
       'a second Ctrl-C ends a cell that does not listen',
       'process.on("SIGINT", () => {}); console.log("begun"); await new Promise(() => {});',
       ['SIGINT', 'SIGINT'],
@@ -198,6 +279,13 @@ describe('the command run', { timeout: 120_000 }, () => {
     assert.deepEqual([term.interrupt.aborted, term.kill.aborted], [true, false]);
     await killed;
     term.off();
+    const closed = onStopSignals(() => undefined, 5);
+    process.emit('SIGHUP', 'SIGHUP');
+    assert.deepEqual([closed.interrupt.aborted, closed.kill.aborted], [true, false]);
+    await sleep(50);
+    assert.equal(closed.kill.aborted, true);
+    closed.off();
+    assert.equal(process.listenerCount('SIGHUP'), 0);
     const hand = onStopSignals((text) => said.push(text), 5);
     process.emit('SIGINT', 'SIGINT');
     await sleep(50);

@@ -8,13 +8,13 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import net from 'node:net';
-import os from 'node:os';
 import path from 'node:path';
 import type * as Zmq from 'zeromq';
 import { messageOf, TunebookError } from '../../types';
 import { describeExit } from './kernel-exit';
 import type { KernelExit } from './kernel-exit';
 import { endGroup, endMarked, KERNEL_MARK } from './left-processes';
+import { makeOwnedFolder } from './process-owner';
 import { decodeMessage, encodeMessage, makeHeader } from './wire';
 import type { ConnectionInfo, MessageContent, WireMessage } from './wire';
 
@@ -193,7 +193,7 @@ export class KernelClient {
   private static async spawn({ cwd, env, argv = kernelArgv() }: KernelOptions): Promise<KernelClient> {
     if (!fs.existsSync(cwd)) throw new TunebookError(`kernel: the folder ${cwd} does not exist`);
     const [shell_port, iopub_port, stdin_port, control_port, hb_port] = await freePorts(5);
-    const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'tunebook-kernel-'));
+    const folder = makeOwnedFolder('tunebook-kernel-');
     const file = path.join(folder, 'connection.json');
     const connection: ConnectionInfo = {
       ip: '127.0.0.1',

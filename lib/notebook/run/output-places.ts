@@ -52,20 +52,38 @@ export function outputPlaces(
   return { folder: path.dirname(file), file };
 }
 
-/** Every file below a folder, with its size in bytes, sorted by path; what cannot be looked at is left out. */
-export function listFiles(folder: string): { file: string; sizeBytes: number }[] {
+/** A file, with its size in bytes and what changes when it is written. */
+export interface FoundFile {
+  readonly file: string;
+  readonly sizeBytes: number;
+  readonly state: string;
+}
+
+/** Folders in which no run writes results; a project's root may have tens of thousands of files in them. */
+const PASSED_OVER = new Set(['node_modules', '.git']);
+
+/** Every file below a folder, sorted by path; what cannot be looked at is left out. */
+export function listFiles(folder: string): FoundFile[] {
   let entries: fs.Dirent[];
   try {
-    entries = fs.readdirSync(folder, { recursive: true, withFileTypes: true });
+    entries = fs.readdirSync(folder, { withFileTypes: true });
   } catch {
     return [];
   }
   return entries
-    .filter((entry) => entry.isFile())
-    .map((entry) => path.join(entry.parentPath ?? entry.path, entry.name))
-    .sort()
-    .flatMap((file) => {
-      const size = fs.statSync(file, { throwIfNoEntry: false })?.size;
-      return size === undefined ? [] : [{ file, sizeBytes: size }];
-    });
+    .flatMap((entry) => {
+      const file = path.join(folder, entry.name);
+      if (entry.isDirectory()) return PASSED_OVER.has(entry.name) ? [] : listFiles(file);
+      const found = entry.isFile() ? fs.statSync(file, { throwIfNoEntry: false }) : undefined;
+      return found
+        ? [{ file, sizeBytes: found.size, state: `${found.ctimeMs} ${found.mtimeMs} ${found.size}` }]
+        : [];
+    })
+    .sort((a, b) => (a.file < b.file ? -1 : 1));
+}
+
+/** What is new or changed since `before`. */
+export function writtenSince(before: readonly FoundFile[], now: readonly FoundFile[]): FoundFile[] {
+  const states = new Map(before.map(({ file, state }) => [file, state]));
+  return now.filter(({ file, state }) => states.get(file) !== state);
 }

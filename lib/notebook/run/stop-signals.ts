@@ -1,6 +1,7 @@
-/** How a run handles SIGINT and SIGTERM. */
+/** How a run handles SIGINT, SIGTERM and SIGHUP. */
 
-/** The sender of SIGTERM will not wait forever. */
+/** The sender of SIGTERM will not wait forever; after SIGHUP nobody watches any more. */
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 const DEFAULT_TERM_PATIENCE_MS = 30_000;
 
 /** Abort signals for a run; `off()` restores the process's own handling. */
@@ -13,10 +14,10 @@ export interface StopSignals {
 }
 
 /**
- * The first Ctrl-C lets the running cell stop cleanly, the second kills the kernel. SIGTERM does the first at once and
- * the second half a minute later.
+ * The first Ctrl-C lets the running cell stop cleanly, the second kills the kernel. SIGTERM, and SIGHUP of a terminal
+ * that is closed, do the first at once and the second half a minute later.
  * @param say shows a message to the user
- * @param termPatienceMs how long a cell may take to stop after SIGTERM
+ * @param termPatienceMs how long a cell may take to stop after SIGTERM or SIGHUP
  */
 export function onStopSignals(
   say: (text: string) => void,
@@ -27,20 +28,19 @@ export function onStopSignals(
   let timer: NodeJS.Timeout | undefined;
   const stop = (signal: NodeJS.Signals): void => {
     if (interrupt.signal.aborted) return kill.abort();
-    const patience = signal === 'SIGTERM' ? `, in ${termPatienceMs / 1000} s at most` : '';
+    const isUrgent = signal !== 'SIGINT';
+    const patience = isUrgent ? `, in ${termPatienceMs / 1000} s at most` : '';
     say(`Interrupted: the running cell may stop cleanly${patience}; Ctrl-C again kills it.`);
     interrupt.abort();
-    if (signal === 'SIGTERM') timer = setTimeout(() => kill.abort(), termPatienceMs);
+    if (isUrgent) timer = setTimeout(() => kill.abort(), termPatienceMs);
   };
-  process.on('SIGINT', stop);
-  process.on('SIGTERM', stop);
+  for (const signal of SIGNALS) process.on(signal, stop);
   return {
     interrupt: interrupt.signal,
     kill: kill.signal,
     off() {
       clearTimeout(timer);
-      process.off('SIGINT', stop);
-      process.off('SIGTERM', stop);
+      for (const signal of SIGNALS) process.off(signal, stop);
     },
   };
 }
