@@ -43,6 +43,8 @@ export interface Tokenizer {
   readonly bosTokenId: number | undefined;
   /** Ends a text; undefined where the tokenizer has no such token. */
   readonly eosTokenId: number | undefined;
+  /** Ends an assistant's turn in the chat template, where that is a token of its own. */
+  readonly endOfTurnTokenId?: number;
   /** Fills rows up; undefined where the tokenizer has no such token. */
   readonly padTokenId: number | undefined;
   /** Tokens that its model was trained for; Infinity where nobody says. */

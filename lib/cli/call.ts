@@ -37,6 +37,13 @@ export function count(text: string): number {
   return value;
 }
 
+/** A number above 0. @throws InvalidArgumentError for other texts */
+export function positive(text: string): number {
+  const value = Number(text);
+  if (!(value > 0 && Number.isFinite(value))) throw new InvalidArgumentError('expected a number above 0');
+  return value;
+}
+
 /** A whole number, 0 included. @throws InvalidArgumentError for other texts */
 export function wholeNumber(text: string): number {
   const value = Number(text);

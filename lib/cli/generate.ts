@@ -5,7 +5,7 @@ import { Option } from 'commander';
 import type { Command } from 'commander';
 import { generateAnswers, QUANTIZATIONS } from '../pretrained';
 import type { GenerateAnswersOptions } from '../pretrained';
-import { count } from './call';
+import { count, positive, wholeNumber } from './call';
 
 /** Adds `generate` to the program. */
 export function addGenerateCommand(program: Command): void {
@@ -25,10 +25,43 @@ export function addGenerateCommand(program: Command): void {
       'most memory of a GPU for frozen weights; without it they stay off the GPU',
     )
     .option('--offload-folder <folder>', 'where layers go that memory does not hold')
-    .option('-n, --max-new-tokens <count>', 'longest answer, in tokens', count, 64)
+    .option(
+      '-n, --max-new-tokens <count>',
+      "longest answer, in tokens (default: the model's, else 64)",
+      count,
+    )
+    .option('--sample', "draw tokens (default: as the model's generation_config.json says)")
+    .option('--no-sample', 'take the most likely token')
+    .option('--temperature <number>', 'with --sample: below 1 sharper, above 1 flatter', positive)
+    .option(
+      '--top-k <count>',
+      'with --sample: draw from so many most likely tokens, 0: from all',
+      wholeNumber,
+    )
+    .option('--top-p <share>', 'with --sample: draw from the tokens that together reach it', positive)
+    .option('--repetition-penalty <number>', 'above 1: repeats are less likely', positive)
+    .option('--seed <number>', 'of the draws', wholeNumber)
+    .option(
+      '--stop <text>',
+      'a text that ends an answer (repeatable)',
+      (text: string, before: string[] = []) => [...before, text],
+    )
+    .option('--no-model-defaults', 'pass over generation_config.json')
     .option('--json', 'answers, times and peak memory as JSON')
-    .action(async (prompts: string[], options: GenerateAnswersOptions & { json?: boolean }) => {
-      const result = await generateAnswers(prompts, options);
-      console.log(options.json === true ? JSON.stringify(result, null, 2) : result.answers.join('\n---\n'));
+    .action(async (prompts: string[], { json, sample, stop, modelDefaults, ...options }: CommandLine) => {
+      const result = await generateAnswers(prompts, {
+        ...options,
+        doSample: sample,
+        ...(stop === undefined ? {} : { stopStrings: stop }),
+        useModelDefaults: modelDefaults,
+      });
+      console.log(json === true ? JSON.stringify(result, null, 2) : result.answers.join('\n---\n'));
     });
+}
+
+interface CommandLine extends Omit<GenerateAnswersOptions, 'doSample' | 'stopStrings' | 'useModelDefaults'> {
+  readonly json?: boolean;
+  readonly sample?: boolean;
+  readonly stop?: readonly string[];
+  readonly modelDefaults: boolean;
 }

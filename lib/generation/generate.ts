@@ -57,7 +57,7 @@ export async function* streamGenerate(
   { runtime }: HasRuntime,
   options: GenerateOptions,
 ): AsyncGenerator<TokenEvent, GenerationResult, undefined> {
-  const plan = generationPlan(runtime.architecture, options);
+  const plan = generationPlan(runtime, options);
   const rows = plan.prompts.map((prompt, index) => new Row(index, prompt, plan));
   const decoder = decoderOf(runtime, plan);
   const { vocabSize } = runtime.architecture;
@@ -137,9 +137,9 @@ class Row {
   }
 
   private choose(logits: Float32Array, index: number): number {
-    const { repetitionPenalty, minNewTokens, endTokens, sampling } = this.plan;
+    const { repetitionPenalty, minimums, endTokens, sampling } = this.plan;
     penalizeRepetition(logits, this.seen, repetitionPenalty);
-    if (index < minNewTokens) forbid(logits, endTokens);
+    if (index < minimums[this.index]) forbid(logits, endTokens);
     if (sampling === undefined) return mostLikely(logits);
     return draw(candidates(logits, sampling), uniformAt(sampling.seed, this.index, index));
   }

@@ -4,6 +4,8 @@
 import { z } from 'zod';
 import type { Architecture } from '../models';
 import { TunebookError } from '../types';
+import { eosTokenIds, modelDefaults } from './model-defaults';
+import type { ModelDefaults } from './model-defaults';
 import type { Tokenizer } from '../types';
 
 /** A token as it is generated. */
@@ -15,7 +17,10 @@ export interface TokenEvent {
   readonly token: number;
 }
 
-/** Options of `generate`. Fields that only concern sampling are ignored without `doSample`, as in transformers. */
+/**
+ * Options of `generate`. What is not given comes from the model's generation_config.json, then from the defaults below.
+ * Fields that only concern sampling are ignored without `doSample`, as in transformers.
+ */
 export interface GenerateOptions {
   /** Prompts as token ids. Rows may differ in length; padding is not needed. */
   inputIds: readonly (readonly number[])[];
@@ -35,9 +40,9 @@ export interface GenerateOptions {
   topP?: number;
   /** Over 1: makes tokens of the prompt and of the answer so far less likely (Keskar et al. 2019); default 1. */
   repetitionPenalty?: number;
-  /** Tokens that end a row; default the model configuration's `eos_token_id`. null: none. */
+  /** Tokens that end a row; default the `eos_token_id` of config.json and generation_config.json together. null: none. */
   eosTokenId?: number | readonly number[] | null;
-  /** Fills `sequences`; default the configuration's `pad_token_id`, then the first end-of-sequence token. */
+  /** Fills `sequences`; default the files' `pad_token_id`, then the first end-of-sequence token. */
   padTokenId?: number | null;
   /** Texts that end a row once the new tokens contain one; needs `tokenizer`. */
   stopStrings?: string | readonly string[];
@@ -47,6 +52,8 @@ export interface GenerateOptions {
   seed?: number;
   /** Keep keys and values of earlier tokens instead of computing them again; default true. */
   useCache?: boolean;
+  /** false: generation_config.json is passed over, its end-of-sequence tokens excepted; default true. */
+  useModelDefaults?: boolean;
   /** Called with every token as it is generated, rows in order within a step. */
   onToken?: (event: TokenEvent) => void;
   /** Stops between two tokens with the signal's reason as the error. */
@@ -59,21 +66,22 @@ const isFunction = (value: unknown): boolean => typeof value === 'function';
 const optionsSchema = z.strictObject({
   inputIds: rows.min(1),
   attentionMask: rows.optional(),
-  maxNewTokens: z.int().min(1).default(20),
-  minNewTokens: z.int().min(0).default(0),
-  doSample: z.boolean().default(false),
-  temperature: z.number().positive().default(1),
-  topK: z.int().min(0).default(50),
-  topP: z.number().positive().max(1).default(1),
-  repetitionPenalty: z.number().positive().default(1),
+  maxNewTokens: z.int().min(1).optional(),
+  minNewTokens: z.int().min(0).optional(),
+  doSample: z.boolean().optional(),
+  temperature: z.number().positive().optional(),
+  topK: z.int().min(0).optional(),
+  topP: z.number().positive().max(1).optional(),
+  repetitionPenalty: z.number().positive().optional(),
   eosTokenId: z.union([tokenId, z.array(tokenId)]).nullish(),
   padTokenId: tokenId.nullish(),
-  stopStrings: z.union([z.string().min(1), z.array(z.string().min(1))]).default([]),
+  stopStrings: z.union([z.string().min(1), z.array(z.string().min(1))]).optional(),
   tokenizer: z
     .custom<Pick<Tokenizer, 'decode'>>((value) => isFunction((value as Tokenizer | null)?.decode))
     .optional(),
   seed: z.int().default(0),
   useCache: z.boolean().default(true),
+  useModelDefaults: z.boolean().default(true),
   onToken: z.custom<(event: TokenEvent) => void>(isFunction).optional(),
   signal: z.instanceof(AbortSignal).optional(),
 });
@@ -84,7 +92,8 @@ export interface GenerationPlan {
   readonly prompts: readonly (readonly number[])[];
   /** Most new tokens of each row. */
   readonly limits: readonly number[];
-  readonly minNewTokens: number;
+  /** Fewest new tokens of each row. */
+  readonly minimums: readonly number[];
   readonly sampling?: SamplingPlan;
   readonly repetitionPenalty: number;
   readonly endTokens: readonly number[];
@@ -106,25 +115,40 @@ export interface SamplingPlan {
   readonly seed: number;
 }
 
+/** Without a length from anywhere; transformers' own. */
+const MAX_NEW_TOKENS = 20;
+
+/** What a plan needs to know of a model. */
+export interface GenerationModel {
+  readonly architecture: Architecture;
+  /** Content of generation_config.json, where the model came with one. */
+  readonly generationConfig?: Readonly<Record<string, unknown>>;
+}
+
 /** @throws TunebookError that lists what cannot be used: unknown options, ids outside the vocabulary, long prompts. */
-export function generationPlan(architecture: Architecture, options: GenerateOptions): GenerationPlan {
+export function generationPlan(model: GenerationModel, options: GenerateOptions): GenerationPlan {
   const parsed = optionsSchema.safeParse(options);
   if (!parsed.success) throw new TunebookError(`generate: ${z.prettifyError(parsed.error)}`);
-  const { inputIds, attentionMask, maxNewTokens, doSample, temperature, topK, topP, seed, ...rest } =
-    parsed.data;
+  const { architecture } = model;
+  const { inputIds, attentionMask, seed, useModelDefaults, ...call } = parsed.data;
+  const own = modelDefaults(useModelDefaults ? model.generationConfig : undefined);
   const prompts = realTokens(inputIds, attentionMask);
   const { maxPositions, vocabSize } = architecture;
   prompts.forEach((prompt, row) => checkPrompt(prompt, row, { maxPositions, vocabSize }));
-  if (rest.stopStrings.length > 0 && rest.tokenizer === undefined) {
+  const stopStrings = [call.stopStrings ?? own.stopStrings ?? []].flat();
+  if (stopStrings.length > 0 && call.tokenizer === undefined) {
     throw new TunebookError(
       "generate: expected a tokenizer with stopStrings, got none. Pass the model's own.",
     );
   }
-  const endTokens = listOf(
-    rest.eosTokenId === undefined ? configured(architecture, 'eos_token_id') : rest.eosTokenId,
-  );
-  const stopStrings = typeof rest.stopStrings === 'string' ? [rest.stopStrings] : rest.stopStrings;
-  const padTokenId = rest.padTokenId ?? listOf(configured(architecture, 'pad_token_id'))[0] ?? endTokens[0];
+  const endTokens =
+    call.eosTokenId === undefined
+      ? modelEndTokens(model)
+      : call.eosTokenId === null
+        ? []
+        : [call.eosTokenId].flat();
+  const [configured] = numbersOf(architecture.toJson().pad_token_id);
+  const padTokenId = call.padTokenId ?? own.padTokenId ?? configured ?? endTokens[0];
   const mayNeedPadding =
     prompts.length > 1 &&
     (endTokens.length > 0 || stopStrings.length > 0 || prompts.some((p) => p.length !== prompts[0].length));
@@ -134,15 +158,37 @@ export function generationPlan(architecture: Architecture, options: GenerateOpti
         'Pass padTokenId (GPT-2 uses its end-of-sequence token, 50256).',
     );
   }
+  const { temperature = own.temperature ?? 1, topK = own.topK ?? 50, topP = own.topP ?? 1 } = call;
   return {
-    ...rest,
     prompts,
-    limits: prompts.map((prompt) => Math.min(maxNewTokens, maxPositions - prompt.length)),
-    sampling: doSample ? { temperature, topK, topP, seed } : undefined,
+    limits: prompts.map(({ length }) =>
+      Math.min(mostNew(length, call.maxNewTokens, own), maxPositions - length),
+    ),
+    minimums: prompts.map(
+      ({ length }) => call.minNewTokens ?? own.minNewTokens ?? Math.max(0, (own.minLength ?? 0) - length),
+    ),
+    sampling: (call.doSample ?? own.doSample ?? false) ? { temperature, topK, topP, seed } : undefined,
+    repetitionPenalty: call.repetitionPenalty ?? own.repetitionPenalty ?? 1,
     endTokens,
     padTokenId,
     stopStrings,
+    tokenizer: call.tokenizer,
+    useCache: call.useCache,
+    onToken: call.onToken,
+    signal: call.signal,
   };
+}
+
+/** Most tokens after a prompt; a `max_length` of the model that the prompt already fills leaves one. */
+function mostNew(prompt: number, asked: number | undefined, own: ModelDefaults): number {
+  if (asked !== undefined) return asked;
+  if (own.maxNewTokens !== undefined) return Math.max(1, own.maxNewTokens);
+  return own.maxLength === undefined ? MAX_NEW_TOKENS : Math.max(1, own.maxLength - prompt);
+}
+
+/** Tokens that end a row, as config.json and generation_config.json have them, each once. */
+export function modelEndTokens({ architecture, generationConfig }: GenerationModel): number[] {
+  return [...new Set([...eosTokenIds(architecture.toJson()), ...eosTokenIds(generationConfig)])];
 }
 
 // Positions count real tokens only and nothing attends to padding, so a row without its padding is the same row.
@@ -188,12 +234,6 @@ function checkPrompt(
   }
 }
 
-function configured(architecture: Architecture, field: string): number | number[] | null {
-  const parsed = z.union([tokenId, z.array(tokenId)]).safeParse(architecture.toJson()[field]);
-  return parsed.success ? parsed.data : null;
-}
-
-function listOf(value: number | readonly number[] | null | undefined): readonly number[] {
-  if (value === null || value === undefined) return [];
-  return typeof value === 'number' ? [value] : value;
+function numbersOf(value: unknown): number[] {
+  return typeof value === 'number' && value >= 0 ? [value] : [];
 }

@@ -5,6 +5,8 @@ import type { HasRuntime } from '../models';
 import { TunebookError } from '../types';
 import type { Tokenizer } from '../types';
 import { generate } from './generate';
+import { modelDefaults } from './model-defaults';
+import { modelEndTokens } from './options';
 import type { GenerateOptions, TokenEvent } from './options';
 import { beforeStop } from './stop-strings';
 
@@ -21,7 +23,9 @@ export interface TextGeneratorOptions extends Omit<
 
 /**
  * Makes a function from prompts to answers, one each, in order. Answers are without special tokens and end
- * before a stop string; the tokenizer's end-of-sequence token ends them unless `eosTokenId` says otherwise.
+ * before a stop string. The end-of-sequence tokens of tokenizer, config.json and generation_config.json end them, and
+ * the token that ends a turn in the tokenizer's chat template, unless `eosTokenId` says otherwise; sampling and lengths
+ * that are not given are those of generation_config.json.
  * @throws TunebookError as `generate`, when the function is called
  * @example
  * ```ts
@@ -44,7 +48,9 @@ export function textGenerator(
       `textGenerator: expected batchSize to be an integer of at least 1, got ${batchSize}.`,
     );
   }
-  const stopStrings = typeof rest.stopStrings === 'string' ? [rest.stopStrings] : (rest.stopStrings ?? []);
+  const own = rest.useModelDefaults === false ? undefined : model.runtime.generationConfig;
+  const stopStrings = [rest.stopStrings ?? modelDefaults(own).stopStrings ?? []].flat();
+  const eosTokenId = rest.eosTokenId === undefined ? endTokens(model, tokenizer) : rest.eosTokenId;
   return async (prompts) => {
     const answers: string[] = [];
     for (let start = 0; start < prompts.length; start += batchSize) {
@@ -53,7 +59,7 @@ export function textGenerator(
         ...rest,
         inputIds,
         tokenizer,
-        eosTokenId: rest.eosTokenId === undefined ? (tokenizer.eosTokenId ?? null) : rest.eosTokenId,
+        eosTokenId,
         padTokenId: rest.padTokenId ?? tokenizer.padTokenId ?? tokenizer.eosTokenId,
       });
       for (const tokens of newTokens) {
@@ -62,6 +68,14 @@ export function textGenerator(
     }
     return answers;
   };
+}
+
+/** Tokens that end an answer, each once. */
+function endTokens({ runtime }: HasRuntime, { eosTokenId, endOfTurnTokenId }: Tokenizer): number[] {
+  const own = [eosTokenId, endOfTurnTokenId].filter((id) => id !== undefined);
+  return [...new Set([...own, ...modelEndTokens(runtime)])].filter(
+    (id) => id < runtime.architecture.vocabSize,
+  );
 }
 
 /**

@@ -6,7 +6,7 @@ import { openCheckpoint } from '../checkpoint';
 import { createEngine } from '../engine';
 import type { EngineOptions } from '../engine';
 import { tunebookEnvironment } from '../environment';
-import { readJsonObject } from '../files';
+import { readJsonObject, readJsonObjectIfPresent } from '../files';
 import { resolveModelFolder } from '../hub';
 import type { HubOptions } from '../hub';
 import { allocateParameters, architectureOf, loadWeights } from '../models';
@@ -52,6 +52,7 @@ export const AutoModelForCausalLM = {
     const config = await readJsonObject(path.join(folder, 'config.json'), {
       remedy: 'Download or save the model again.',
     });
+    const generationConfig = await readJsonObjectIfPresent(path.join(folder, 'generation_config.json'));
     const architecture = architectureOf(config);
     const checkpoint = await openCheckpoint(folder);
     const isForGpu = typeof maxMemory === 'object' && maxMemory.gpu !== undefined;
@@ -71,7 +72,7 @@ export const AutoModelForCausalLM = {
       const isOpen = (engine?.provider ?? 'auto') === 'auto' && tunebookEnvironment().provider === undefined;
       const provider = isOpen && frozen !== undefined ? 'cpu' : engine?.provider;
       created ??= await createEngine({ memoryArena: !isLarge, ...engine, provider });
-      return new CausalLM({ architecture, parameters, frozen }, created);
+      return new CausalLM({ architecture, parameters, frozen, generationConfig }, created);
     } catch (error) {
       await created?.dispose();
       throw error;

@@ -4,18 +4,35 @@ import path from 'node:path';
 import { z } from 'zod';
 import { readJson, readJsonObject } from '../files';
 import { textGenerator } from '../generation';
+import type { GenerateOptions } from '../generation';
 import { peakMemoryBytes } from '../models';
 import { BitsAndBytesConfig } from '../quantization';
 import { AutoTokenizer } from '../tokenizer';
 import { TunebookError } from '../types';
 import { loadAdapter } from './adapter-files';
 import { AutoModelForCausalLM } from './auto';
+import type { CausalLM } from './causal-lm';
+
+const MAX_NEW_TOKENS = 64;
 
 /** Ways to quantize weights as they load. */
 export const QUANTIZATIONS = ['nf4', 'fp4', 'int8'] as const;
 
+/** Settings of generation that a call may give; the model's generation_config.json has the others. */
+type GenerationSettings = Pick<
+  GenerateOptions,
+  | 'doSample'
+  | 'temperature'
+  | 'topK'
+  | 'topP'
+  | 'repetitionPenalty'
+  | 'seed'
+  | 'stopStrings'
+  | 'useModelDefaults'
+>;
+
 /** What answers, and how. */
-export interface GenerateAnswersOptions {
+export interface GenerateAnswersOptions extends GenerationSettings {
   /** Built-in model, folder or hub id. Default: the adapter's base. */
   readonly model?: string;
   /** Folder of a saved LoRA adapter. */
@@ -28,8 +45,8 @@ export interface GenerateAnswersOptions {
   /** Most GPU memory for frozen weights; without it they stay off the GPU. */
   readonly maxGpuMemory?: string;
   readonly offloadFolder?: string;
-  /** Longest answer, in tokens. */
-  readonly maxNewTokens: number;
+  /** Longest answer, in tokens. Default: what the model's generation_config.json says, else 64. */
+  readonly maxNewTokens?: number;
 }
 
 /** The answers, and what they took. */
@@ -68,7 +85,7 @@ export async function generateAnswers(
   try {
     if (adapter !== undefined) await loadAdapter(model, adapter);
     const loaded = performance.now();
-    const answers = await textGenerator({ model, tokenizer, maxNewTokens: options.maxNewTokens })(prompts);
+    const answers = await textGenerator({ model, tokenizer, ...settingsOf(options, model) })(prompts);
     return {
       answers,
       loadMs: Math.round(loaded - started),
@@ -78,6 +95,21 @@ export async function generateAnswers(
   } finally {
     await model.dispose();
   }
+}
+
+function settingsOf(
+  options: GenerateAnswersOptions,
+  model: CausalLM,
+): GenerationSettings & Pick<GenerateOptions, 'maxNewTokens'> {
+  const { doSample, temperature, topK, topP, repetitionPenalty, seed, stopStrings, useModelDefaults } =
+    options;
+  const own = useModelDefaults === false ? undefined : model.runtime.generationConfig;
+  const hasLength = typeof (own?.max_new_tokens ?? own?.max_length) === 'number';
+  const { maxNewTokens = hasLength ? undefined : MAX_NEW_TOKENS } = options;
+  return {
+    ...{ doSample, temperature, topK, topP, repetitionPenalty, seed, stopStrings, useModelDefaults },
+    maxNewTokens,
+  };
 }
 
 function quantizationOf(type: GenerateAnswersOptions['quantize']): BitsAndBytesConfig | undefined {

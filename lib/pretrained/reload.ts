@@ -40,10 +40,11 @@ export async function withReloaded<T>(
   const checkpoint = await openCheckpoint(folder);
   try {
     const { architecture, engine } = model;
+    const { generationConfig } = model.runtime;
     const request = { architecture, checkpoint, quantization: undefined, keepStored: false };
     const { parameters } = await loadWeights(request);
     // The same functions on the same engine, so that nothing is compiled twice; it must not be disposed of.
-    return await use(new CausalLM({ architecture, parameters }, engine));
+    return await use(new CausalLM({ architecture, parameters, generationConfig }, engine));
   } finally {
     await checkpoint.close();
   }

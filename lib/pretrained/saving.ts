@@ -24,7 +24,8 @@ export function configOf({ architecture, frozen }: ModelWeights): Record<string,
 }
 
 /**
- * Writes config.json and model.safetensors (sharded where large), which transformers loads. An adapter is not
+ * Writes config.json, model.safetensors (sharded where large) and, where the model came with one,
+ * generation_config.json, which transformers loads. An adapter is not
  * merged: save it with `saveAdapter`.
  */
 export async function savePretrained(
@@ -37,5 +38,9 @@ export async function savePretrained(
   const torchDtype = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' }[options.dtype ?? 'F32'];
   const config = { ...configOf(model.runtime.weights), dtype: torchDtype };
   await writeFileAtomic(path.join(folder, 'config.json'), `${JSON.stringify(config, null, 2)}\n`);
-  return ['config.json', ...files];
+  const { generationConfig } = model.runtime;
+  if (generationConfig === undefined) return ['config.json', ...files];
+  const text = `${JSON.stringify(generationConfig, null, 2)}\n`;
+  await writeFileAtomic(path.join(folder, 'generation_config.json'), text);
+  return ['config.json', 'generation_config.json', ...files];
 }

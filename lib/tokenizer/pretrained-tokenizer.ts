@@ -72,6 +72,7 @@ class LoadedTokenizer implements PretrainedTokenizer {
   private readonly files: TokenizerFiles;
   private readonly vocabulary: ReadonlyMap<string, number>;
   private readonly tokens: (string | undefined)[] = [];
+  private turnEnd: { readonly id: number | undefined } | undefined;
 
   constructor(library: LibraryTokenizer, { name, files, padToken, paddingSide }: Source) {
     const { config } = files;
@@ -96,6 +97,12 @@ class LoadedTokenizer implements PretrainedTokenizer {
     this.eosTokenId = this.specialId('eos', this.eosToken);
     this.unkTokenId = this.specialId('unk', this.unkToken);
     this.padTokenId = this.specialId('pad', this.padToken);
+  }
+
+  /** Found out at the first use: the first special token that the chat template writes after an answer. */
+  get endOfTurnTokenId(): number | undefined {
+    this.turnEnd ??= { id: this.findTurnEnd() };
+    return this.turnEnd.id;
   }
 
   encode(text: string, { addSpecialTokens = true }: { addSpecialTokens?: boolean } = {}): number[] {
@@ -239,6 +246,24 @@ class LoadedTokenizer implements PretrainedTokenizer {
     return paths;
   }
 
+  private findTurnEnd(): number | undefined {
+    if (this.chatTemplate === undefined) return undefined;
+    const answer = 'answer';
+    const turns = [
+      { role: 'user', content: 'question' },
+      { role: 'assistant', content: answer },
+    ];
+    let text: string;
+    try {
+      text = this.applyChatTemplate(turns, { tokenize: false });
+    } catch {
+      return undefined; // a template that asks for more than a question and an answer ends turns as it likes
+    }
+    const rest = text.slice(text.lastIndexOf(answer) + answer.length);
+    const special = specialIds(this.files.tokenizerJson);
+    return this.encode(rest, { addSpecialTokens: false }).find((id) => special.has(id));
+  }
+
   private specialId(name: string, token: string | undefined): number | undefined {
     if (token === undefined) return undefined;
     const id = this.vocabulary.get(token);
@@ -250,6 +275,11 @@ class LoadedTokenizer implements PretrainedTokenizer {
     }
     return id;
   }
+}
+
+function specialIds({ added_tokens: added }: JsonObject): Set<number> {
+  const tokens = Array.isArray(added) ? added.filter(isJsonObject) : [];
+  return new Set(tokens.filter(({ special }) => special === true).map(({ id }) => Number(id)));
 }
 
 function requireString(where: string, text: unknown): void {

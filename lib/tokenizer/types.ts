@@ -67,6 +67,8 @@ export interface PretrainedTokenizer extends Tokenizer {
   readonly paddingSide: 'left' | 'right';
   /** The Jinja template of conversations; undefined where there is none. */
   readonly chatTemplate: string | undefined;
+  /** The special token that the chat template writes after an answer; undefined where there is none. */
+  readonly endOfTurnTokenId: number | undefined;
   /**
    * Token ids of several texts, padded to rows of one length.
    *

@@ -55,6 +55,26 @@ describe('tunebook generate', () => {
     assert.equal(words.stdout, `${plain[0]}\n`);
   });
 
+  it('draws, stops and goes by the length that it is told, else by the model', () => {
+    const ask = (...words: string[]): string => {
+      const run = tunebook('-m', 'gpt2-mini', 'The race was', ...words);
+      assert.equal(run.status, 0, run.stderr);
+      return run.stdout.trimEnd();
+    };
+    const drawn = ask('--sample', '--seed', '3', '--top-p', '0.9', '-n', '12');
+    assert.equal(ask('--sample', '--seed', '3', '--top-p', '0.9', '-n', '12'), drawn);
+    assert.notEqual(ask('--sample', '--seed', '4', '--top-p', '0.9', '-n', '12'), drawn);
+    assert.equal(ask('--sample', '--top-k', '1', '-n', '12'), ask('-n', '12'));
+    const whole = ask('-n', '12');
+    const stop = whole.slice(4, 6);
+    assert.equal(
+      ask('-n', '12', '--stop', 'never', '--stop', stop),
+      whole.slice(0, whole.indexOf(stop)).trimEnd(),
+    );
+    const wrong = tunebook('-m', 'gpt2-mini', 'x', '--temperature', '-1');
+    assert.match(wrong.stderr, /temperature.*expected a number above 0/);
+  });
+
   it('says what is missing', () => {
     fs.mkdirSync(path.join(folder, 'nameless'), { recursive: true });
     fs.writeFileSync(path.join(folder, 'nameless/adapter_config.json'), '{"base_model_name_or_path": ""}');

@@ -32,6 +32,8 @@ export interface ModelParts {
   readonly parameters: ParameterSet;
   /** Weights of linear modules that are not among the parameters, where the model has such. */
   readonly frozen?: FrozenLayers;
+  /** Content of generation_config.json, where the checkpoint has one: how the model is meant to generate. */
+  readonly generationConfig?: Readonly<Record<string, unknown>>;
 }
 
 export class ModelWeights implements LoraBase {

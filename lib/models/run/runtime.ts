@@ -22,6 +22,8 @@ export class Runtime {
   readonly weights: ModelWeights;
   /** Arrays that passes use one after the other. */
   readonly hostPool: HostPool = new Map();
+  /** Content of generation_config.json, where the model came with one. */
+  readonly generationConfig: Readonly<Record<string, unknown>> | undefined;
   private disposed = false;
 
   constructor(
@@ -29,6 +31,7 @@ export class Runtime {
     readonly engine: Engine,
   ) {
     this.weights = new ModelWeights(parts, engine);
+    this.generationConfig = parts.generationConfig;
   }
 
   get architecture(): Architecture {

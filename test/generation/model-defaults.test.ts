@@ -1,0 +1,129 @@
+/** What a model's generation_config.json says counts, as in transformers; what a call says counts before it. */
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { after, test } from 'node:test';
+import { textGenerator } from '../../lib/generation';
+import { AutoModelForCausalLM } from '../../lib/pretrained';
+import type { CausalLM } from '../../lib/pretrained';
+import { byteTokenizer } from './byte-tokenizer';
+import { ROOT } from '../support/paths';
+
+const golden = JSON.parse(
+  fs.readFileSync(path.join(ROOT, 'test', 'golden', 'generation', 'golden-config.json'), 'utf8'),
+) as { prompt: number[]; cases: Record<string, { file: object | null; sequence: number[] }> };
+const scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'tunebook-defaults-'));
+const models: CausalLM[] = [];
+after(async () => {
+  for (const model of models) await model.dispose();
+  fs.rmSync(scratch, { recursive: true, force: true });
+});
+
+/** The tiny Mistral with a generation_config.json of its own; config.json's end-of-sequence token is 2. */
+async function modelWith(file: object | null): Promise<{ model: CausalLM; folder: string }> {
+  const folder = fs.mkdtempSync(path.join(scratch, 'model-'));
+  fs.cpSync(path.join(ROOT, 'test', 'golden', 'mistral', 'model'), folder, { recursive: true });
+  if (file !== null) fs.writeFileSync(path.join(folder, 'generation_config.json'), JSON.stringify(file));
+  const model = await AutoModelForCausalLM.fromPretrained(folder);
+  models.push(model);
+  return { model, folder };
+}
+
+/** Up to the first of config.json's end-of-sequence tokens: transformers goes past it where the other file has others. */
+function ended(sequence: readonly number[]): number[] {
+  const at = sequence.indexOf(2, golden.prompt.length);
+  return at < 0 ? [...sequence] : sequence.slice(0, at + 1);
+}
+
+for (const [name, { file, sequence }] of Object.entries(golden.cases)) {
+  test(`generation_config.json, ${name}: the tokens of transformers`, async () => {
+    const { model } = await modelWith(file);
+    const { sequences } = await model.generate({ inputIds: [golden.prompt] });
+    assert.deepEqual(sequences[0], ended(sequence));
+  });
+}
+
+const newTokens = async (model: CausalLM, options: object): Promise<number[]> =>
+  (await model.generate({ inputIds: [golden.prompt], ...options })).newTokens[0];
+
+test('what a call says counts before the file, field by field', async () => {
+  const { model } = await modelWith({ max_new_tokens: 7, repetition_penalty: 1.7, eos_token_id: 12 });
+  const { model: bare } = await modelWith(null);
+  assert.equal((await newTokens(model, {})).at(-1), 12);
+  assert.deepEqual(
+    await newTokens(model, { maxNewTokens: 10, repetitionPenalty: 1, eosTokenId: null }),
+    await newTokens(bare, { maxNewTokens: 10, eosTokenId: null }),
+  );
+  assert.deepEqual(await newTokens(model, { eosTokenId: [95] }), [1, 42, 95]);
+  const penalized = await newTokens(bare, { maxNewTokens: 20, repetitionPenalty: 1.7, eosTokenId: null });
+  assert.deepEqual(await newTokens(model, { maxNewTokens: 20, eosTokenId: null }), penalized);
+});
+
+test('sampling is the file’s where the call says nothing of it', async () => {
+  const sampling = {
+    doSample: true,
+    temperature: 0.8,
+    topK: 30,
+    topP: 0.9,
+    maxNewTokens: 16,
+    eosTokenId: null,
+  };
+  const { model } = await modelWith({
+    ...{ do_sample: true, temperature: 0.8, top_k: 30, top_p: 0.9, max_new_tokens: 16 },
+  });
+  const { model: bare } = await modelWith(null);
+  const drawn = await newTokens(model, { eosTokenId: null, seed: 5 });
+  assert.deepEqual(drawn, await newTokens(bare, { ...sampling, seed: 5 }));
+  const greedy = await newTokens(bare, { maxNewTokens: 16, eosTokenId: null });
+  assert.notDeepEqual(drawn, greedy);
+  assert.deepEqual(await newTokens(model, { doSample: false, eosTokenId: null }), greedy);
+  assert.deepEqual(
+    await newTokens(model, { useModelDefaults: false, maxNewTokens: 16, eosTokenId: null }),
+    greedy,
+  );
+});
+
+test('a setting that changes the text and is not supported is refused by name', async () => {
+  const unsupported = { num_beams: 4, no_repeat_ngram_size: 3, min_p: 0.1, suppress_tokens: [1] };
+  for (const [name, value] of Object.entries(unsupported)) {
+    const { model } = await modelWith({ [name]: value, max_new_tokens: 3 });
+    await assert.rejects(newTokens(model, {}), new RegExp(`asks for ${name}: .*useModelDefaults`));
+    assert.equal((await newTokens(model, { useModelDefaults: false, maxNewTokens: 3 })).length, 3);
+  }
+  const { model } = await modelWith({ temperature: 'hot' });
+  await assert.rejects(newTokens(model, {}), /generation_config\.json.*expected number/s);
+});
+
+test('it is saved with the model, as it was', async () => {
+  const file = { eos_token_id: [2, 90], max_new_tokens: 7, transformers_version: '5.18.0' };
+  const { model } = await modelWith(file);
+  const saved = path.join(scratch, 'saved');
+  assert.ok((await model.savePretrained(saved)).includes('generation_config.json'));
+  assert.deepEqual(JSON.parse(fs.readFileSync(path.join(saved, 'generation_config.json'), 'utf8')), file);
+  const again = await AutoModelForCausalLM.fromPretrained(saved);
+  models.push(again);
+  assert.deepEqual(await newTokens(again, {}), await newTokens(model, {}));
+});
+
+test('answers end at tokens of the tokenizer, its chat template, config.json and generation_config.json', async () => {
+  const { model } = await modelWith({ eos_token_id: 74 });
+  const idOf = (id: number): string => String.fromCharCode(id);
+  const spelled = {
+    ...byteTokenizer,
+    eosTokenId: 96,
+    padTokenId: 0,
+    encode: () => golden.prompt,
+    decode: (ids: readonly number[]) => ids.map(idOf).join(''),
+  };
+  const ask = async (changes: object, options: object = {}): Promise<string[]> =>
+    textGenerator({ model, tokenizer: { ...spelled, ...changes }, maxNewTokens: 20, ...options })(['x']);
+  const whole = [1, 42, 95, 12, 74].map(idOf).join('');
+  assert.deepEqual(await ask({}), [whole]);
+  assert.deepEqual(await ask({ eosTokenId: 42 }), [whole.slice(0, 2)]);
+  assert.deepEqual(await ask({ endOfTurnTokenId: 95 }), [whole.slice(0, 3)]);
+  assert.equal((await ask({}, { eosTokenId: null }))[0].length, 20);
+  const { model: bare } = await modelWith(null);
+  const [untilConfig] = await textGenerator({ model: bare, tokenizer: spelled, maxNewTokens: 20 })(['x']);
+  assert.equal(untilConfig, ended(golden.cases.none.sequence).slice(4).map(idOf).join(''));
+});
