@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { isJsonObject, writeFileAtomic } from '../files';
 import type { JsonObject } from '../files';
 import { kindOf, messageOf, requireText, TunebookError } from '../types';
+import { renderChatTemplate } from './chat-template';
+import { cleansUpSpaces, mendLibraryTokenizer } from './library-mends';
 import { vocabularyOf } from './tokenizer-files';
 import type { TokenizerFiles } from './tokenizer-files';
 import { transformersLibrary } from './transformers-js';
@@ -25,6 +27,15 @@ const LARGEST_LENGTH = 1e9;
  * in a Split it takes Unicode's, as the Rust tokenizers do (they differ on U+FEFF and U+0085).
  */
 const GPT2_PATTERN = String.raw`'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`;
+
+const TOKEN_NAMES = ['bos', 'eos', 'unk', 'sep', 'pad', 'cls', 'mask'];
+
+const CHAT_OPTIONS: ReadonlySet<string> = new Set([
+  'tokenize',
+  'addGenerationPrompt',
+  'chatTemplate',
+  'variables',
+]);
 
 /** UTF-8 cannot hold half a surrogate pair; it becomes U+FFFD, as in a file. */
 const LONE_SURROGATE = /\p{Surrogate}/gu;
@@ -51,6 +62,7 @@ export async function createPretrainedTokenizer(source: Source): Promise<Pretrai
       `AutoTokenizer: ${source.name} is not a tokenizer that @xenova/transformers can load (${messageOf(error)}).`,
     );
   }
+  mendLibraryTokenizer(library);
   return new LoadedTokenizer(library, source);
 }
 
@@ -69,6 +81,7 @@ class LoadedTokenizer implements PretrainedTokenizer {
   readonly padTokenId: number | undefined;
   readonly unkTokenId: number | undefined;
   private readonly library: LibraryTokenizer;
+  private readonly cleansUpSpaces: boolean;
   private readonly files: TokenizerFiles;
   private readonly vocabulary: ReadonlyMap<string, number>;
   private readonly tokens: (string | undefined)[] = [];
@@ -77,6 +90,7 @@ class LoadedTokenizer implements PretrainedTokenizer {
   constructor(library: LibraryTokenizer, { name, files, padToken, paddingSide }: Source) {
     const { config } = files;
     this.library = library;
+    this.cleansUpSpaces = cleansUpSpaces(files.tokenizerJson, config);
     this.files = files;
     this.name = name;
     this.vocabulary = vocabularyOf(files.tokenizerJson);
@@ -126,7 +140,11 @@ class LoadedTokenizer implements PretrainedTokenizer {
       // A model may have more rows than tokens; such an id decodes to nothing, as in Hugging Face.
       return this.tokens[id] !== undefined;
     });
-    return known.length === 0 ? '' : this.library.decode(known, { skip_special_tokens: skipSpecialTokens });
+    if (known.length === 0) return '';
+    return this.library.decode(known, {
+      skip_special_tokens: skipSpecialTokens,
+      clean_up_tokenization_spaces: this.cleansUpSpaces,
+    });
   }
 
   batchEncode(texts: readonly string[], options: BatchEncodeOptions = {}): BatchEncoding {
@@ -200,6 +218,12 @@ class LoadedTokenizer implements PretrainedTokenizer {
     options: ChatTemplateOptions & { tokenize?: boolean } = {},
   ): string | number[] {
     requireList('applyChatTemplate', 'a list of messages { role, content }', messages);
+    const unknown = Object.keys(options).find((name) => !CHAT_OPTIONS.has(name));
+    if (unknown !== undefined)
+      throw new TunebookError(
+        `tokenizer.applyChatTemplate: expected the options ${[...CHAT_OPTIONS].join(', ')}, got ${unknown}. ` +
+          'Variables of the template go into variables: { ... }.',
+      );
     const template = options.chatTemplate ?? this.chatTemplate;
     if (template === undefined) {
       throw new TunebookError(
@@ -207,19 +231,15 @@ class LoadedTokenizer implements PretrainedTokenizer {
           'or use the instruction prompt.',
       );
     }
-    let text: unknown;
+    let text: string;
     try {
-      text = this.library.apply_chat_template(messages, {
-        ...options.variables,
-        chat_template: template,
+      text = renderChatTemplate(template, {
+        ...{ tools: null, documents: null, ...this.templateTokens(), ...options.variables },
+        messages,
         add_generation_prompt: options.addGenerationPrompt ?? false,
-        tokenize: false,
       });
     } catch (error) {
       throw new TunebookError(`tokenizer.applyChatTemplate: ${this.name}: ${messageOf(error)}`);
-    }
-    if (typeof text !== 'string') {
-      throw new TunebookError('internal: a chat template gave no text.');
     }
     // The template writes the special tokens itself; adding them again would double the first.
     return options.tokenize === false ? text : this.encode(text, { addSpecialTokens: false });
@@ -244,6 +264,17 @@ class LoadedTokenizer implements PretrainedTokenizer {
       paths.push(path);
     }
     return paths;
+  }
+
+  /** What templates call `bos_token` and so on. */
+  private templateTokens(): Record<string, string> {
+    const { config } = this.files;
+    const tokens: Record<string, string> = {};
+    for (const name of TOKEN_NAMES) {
+      const token = textOf(config[`${name}_token`]);
+      if (token !== undefined) tokens[`${name}_token`] = token;
+    }
+    return tokens;
   }
 
   private findTurnEnd(): number | undefined {

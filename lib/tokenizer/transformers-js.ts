@@ -8,9 +8,11 @@ import { messageOf, TunebookError } from '../types';
 /** The members of the library's tokenizer that are called here. */
 export interface LibraryTokenizer {
   encode(text: string, options: { add_special_tokens: boolean }): number[];
-  decode(ids: number[], options: { skip_special_tokens: boolean }): string;
+  decode(
+    ids: number[],
+    options: { skip_special_tokens: boolean; clean_up_tokenization_spaces: boolean },
+  ): string;
   tokenize(text: string, options: { add_special_tokens: boolean }): string[];
-  apply_chat_template(messages: readonly object[], options: JsonObject): unknown;
 }
 
 /** The members of the library that are called here. */
