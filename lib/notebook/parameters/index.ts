@@ -4,4 +4,5 @@ export type { ParameterSources } from './collect-parameters';
 export { readGridFile, readParameterFile } from './parameter-files';
 export type { ParameterType, ParameterValue } from './parameter-types';
 export { checkParameters, describeParameters, injectParameters, notebookParameters } from './parameters';
-export type { GivenParameters, Parameter } from './parameters';
+export type { GivenParameters } from './parameters';
+export type { FixedParameter, Parameter } from './read-parameters';

@@ -2,174 +2,13 @@
  * A notebook's parameters: the typed constants of the cell tagged `parameters`, read with the TypeScript
  * compiler; values for them are checked before anything runs and injected as data, never as code.
  */
-import type * as TypeScript from 'typescript';
 import { TunebookError } from '../../types';
-import { loadTypescript } from '../typescript/load-typescript';
 import { cellSource, cellTags, makeCell } from '../format/nbformat';
 import type { Notebook } from '../format/nbformat';
 import { isOfType, parseValue, typeText } from './parameter-types';
-import type { ParameterType, ParameterValue } from './parameter-types';
-
-/** One parameter of a notebook. */
-export interface Parameter {
-  readonly name: string;
-  readonly type: ParameterType;
-  /** The type as it stands in the cell, or as it follows from the default. */
-  readonly typeText: string;
-  /** The default as it stands in the cell. */
-  readonly defaultText: string;
-  readonly defaultValue: ParameterValue;
-  /** The comment on its line or above it: meaning and unit. */
-  readonly comment: string;
-  readonly keyword: 'const' | 'let';
-  /** Whether the cell declares the type. */
-  readonly typed: boolean;
-}
-
-/** A constant of the parameters cell that is computed from parameters. */
-interface Derived {
-  readonly name: string;
-  readonly text: string;
-  readonly uses: ReadonlySet<string>;
-}
-
-/** What the parameters cell declares. */
-export interface ParameterCell {
-  readonly parameters: readonly Parameter[];
-  readonly derived: readonly Derived[];
-}
-
-function readType(
-  ts: typeof TypeScript,
-  node: TypeScript.TypeNode,
-  aliases: ReadonlyMap<string, TypeScript.TypeNode>,
-): ParameterType | undefined {
-  const read = (inner: TypeScript.TypeNode): ParameterType | undefined => readType(ts, inner, aliases);
-  switch (node.kind) {
-    case ts.SyntaxKind.NumberKeyword:
-      return { kind: 'number' };
-    case ts.SyntaxKind.StringKeyword:
-      return { kind: 'string' };
-    case ts.SyntaxKind.BooleanKeyword:
-      return { kind: 'boolean' };
-  }
-  if (ts.isParenthesizedTypeNode(node)) return read(node.type);
-  if (ts.isTypeOperatorNode(node) && node.operator === ts.SyntaxKind.ReadonlyKeyword) return read(node.type);
-  if (ts.isLiteralTypeNode(node)) {
-    if (node.literal.kind === ts.SyntaxKind.NullKeyword) return { kind: 'null' };
-    const value = literalValue(ts, node.literal);
-    return value === undefined || value === null || Array.isArray(value)
-      ? undefined
-      : { kind: 'literal', value: value as string | number | boolean };
-  }
-  const listOf = (element: TypeScript.TypeNode): ParameterType | undefined => {
-    const type = read(element);
-    return type && { kind: 'array', element: type };
-  };
-  if (ts.isArrayTypeNode(node)) return listOf(node.elementType);
-  if (ts.isUnionTypeNode(node)) {
-    const members = node.types.map(read);
-    return members.includes(undefined) ? undefined : { kind: 'union', members: members as ParameterType[] };
-  }
-  if (ts.isTypeReferenceNode(node) && ts.isIdentifier(node.typeName)) {
-    const name = node.typeName.text;
-    if ((name === 'Array' || name === 'ReadonlyArray') && node.typeArguments?.length === 1)
-      return listOf(node.typeArguments[0]);
-    const alias = aliases.get(name);
-    return alias ? read(alias) : undefined;
-  }
-  return undefined;
-}
-
-/** The value of a literal expression; undefined for anything that is computed. */
-function literalValue(ts: typeof TypeScript, node: TypeScript.Node): ParameterValue | undefined {
-  if (ts.isAsExpression(node) || ts.isSatisfiesExpression(node) || ts.isParenthesizedExpression(node))
-    return literalValue(ts, node.expression);
-  if (ts.isNumericLiteral(node)) return Number(node.text);
-  if (ts.isStringLiteralLike(node)) return node.text;
-  if (node.kind === ts.SyntaxKind.TrueKeyword) return true;
-  if (node.kind === ts.SyntaxKind.FalseKeyword) return false;
-  if (node.kind === ts.SyntaxKind.NullKeyword) return null;
-  if (ts.isPrefixUnaryExpression(node) && ts.isNumericLiteral(node.operand)) {
-    const value = Number(node.operand.text);
-    if (node.operator === ts.SyntaxKind.MinusToken) return -value;
-    if (node.operator === ts.SyntaxKind.PlusToken) return value;
-  }
-  if (ts.isArrayLiteralExpression(node)) {
-    const values = node.elements.map((element) => literalValue(ts, element));
-    return values.includes(undefined) ? undefined : (values as ParameterValue[]);
-  }
-  return undefined;
-}
-
-function typeOfValue(value: ParameterValue): ParameterType | undefined {
-  if (value === null) return undefined;
-  if (typeof value !== 'object') return { kind: typeof value as 'number' | 'string' | 'boolean' };
-  const kinds = new Set(value.map((element) => (element === null ? 'null' : typeof element)));
-  const [kind] = kinds;
-  if (kinds.size !== 1 || kind === 'object') return undefined;
-  return { kind: 'array', element: { kind: kind as 'number' } };
-}
-
-function commentOf(ts: typeof TypeScript, text: string, statement: TypeScript.Node): string {
-  const ranges = [
-    ...(ts.getTrailingCommentRanges(text, statement.end) ?? []),
-    ...(ts.getLeadingCommentRanges(text, statement.pos) ?? []).slice(-1),
-  ];
-  const [first] = ranges;
-  if (!first) return '';
-  return text
-    .slice(first.pos, first.end)
-    .replace(/^\/\*+|\*+\/$|^\/\/+/g, '')
-    .replace(/\n\s*\*/g, ' ')
-    .trim();
-}
-
-/** Reads the declarations of a parameters cell. */
-export function readParameterCell(source: string): ParameterCell {
-  const ts = loadTypescript();
-  const file = ts.createSourceFile('parameters.ts', source, ts.ScriptTarget.Latest, true);
-  const aliases = new Map<string, TypeScript.TypeNode>();
-  for (const statement of file.statements)
-    if (ts.isTypeAliasDeclaration(statement)) aliases.set(statement.name.text, statement.type);
-  const parameters: Parameter[] = [];
-  const derived: Derived[] = [];
-  for (const statement of file.statements) {
-    if (!ts.isVariableStatement(statement)) continue;
-    const keyword = statement.declarationList.flags & ts.NodeFlags.Const ? 'const' : 'let';
-    for (const declaration of statement.declarationList.declarations) {
-      if (!ts.isIdentifier(declaration.name) || !declaration.initializer) continue;
-      const name = declaration.name.text;
-      const value = literalValue(ts, declaration.initializer);
-      const type = declaration.type
-        ? readType(ts, declaration.type, aliases)
-        : value === undefined
-          ? undefined
-          : typeOfValue(value);
-      if (value === undefined || !type) {
-        const uses = new Set<string>();
-        const visit = (node: TypeScript.Node): void => {
-          if (ts.isIdentifier(node)) uses.add(node.text);
-          ts.forEachChild(node, visit);
-        };
-        visit(declaration.initializer);
-        derived.push({ name, text: `${keyword} ${declaration.getText(file)};`, uses });
-        continue;
-      }
-      parameters.push({
-        name,
-        type,
-        typeText: declaration.type?.getText(file) ?? typeText(type),
-        defaultText: declaration.initializer.getText(file),
-        defaultValue: value,
-        comment: commentOf(ts, source, statement),
-        keyword,
-        typed: declaration.type !== undefined,
-      });
-    }
-  }
-  return { parameters, derived };
-}
+import type { ParameterValue } from './parameter-types';
+import { readParameterCell } from './read-parameters';
+import type { FixedParameter, Parameter, ParameterCell } from './read-parameters';
 
 /** Where a notebook's parameters stand; -1 when no cell is tagged `parameters`. */
 export function parameterCellIndex(notebook: Notebook): number {
@@ -178,17 +17,33 @@ export function parameterCellIndex(notebook: Notebook): number {
   );
 }
 
-/** The parameters of a notebook, in the order of the cell. */
-export function notebookParameters(notebook: Notebook): readonly Parameter[] {
+/** The parameters of a notebook, in the order of the cell; then its names that cannot be set. */
+export function notebookParameters(notebook: Notebook): readonly (Parameter | FixedParameter)[] {
   const at = parameterCellIndex(notebook);
-  return at < 0 ? [] : readParameterCell(cellSource(notebook.cells[at])).parameters;
+  if (at < 0) return [];
+  const { parameters, fixed } = readParameterCell(cellSource(notebook.cells[at]));
+  return [...parameters, ...fixed];
 }
 
-/** One line for each parameter: name, type, default, comment. */
-export function describeParameters(parameters: readonly Parameter[]): string {
+/** The defaults of parameters, as far as the cell does not compute them. */
+export function defaultsOf(
+  parameters: readonly (Parameter | FixedParameter)[],
+): Record<string, ParameterValue> {
+  const defaults: Record<string, ParameterValue> = {};
+  for (const parameter of parameters)
+    if ('type' in parameter && parameter.defaultValue !== undefined)
+      defaults[parameter.name] = parameter.defaultValue;
+  return defaults;
+}
+
+/** One line for each parameter: name, type, default, comment; for what cannot be set, why. */
+export function describeParameters(parameters: readonly (Parameter | FixedParameter)[]): string {
   if (parameters.length === 0) return 'The notebook has no parameters (no cell is tagged "parameters").';
-  const lines = parameters.map(({ name, typeText: type, defaultText, comment }) => {
-    return `  ${name}: ${type} = ${defaultText}${comment === '' ? '' : `   // ${comment}`}`;
+  const lines = parameters.map((parameter) => {
+    if (!('type' in parameter)) return `  ${parameter.name} cannot be set: ${parameter.reason}`;
+    const { name, typeText: type, defaultText, comment } = parameter;
+    const given = defaultText === '' ? '   (no default)' : ` = ${defaultText}`;
+    return `  ${name}: ${type.replace(/\s+/g, ' ')}${given}${comment === '' ? '' : `   // ${comment}`}`;
   });
   return `The notebook's parameters:\n${lines.join('\n')}`;
 }
@@ -202,7 +57,7 @@ export type GivenParameters = Readonly<Record<string, unknown>>;
  * @throws TunebookError that lists every unknown or ill-typed parameter and what there is
  */
 export function checkParameters(
-  parameters: readonly Parameter[],
+  parameters: readonly (Parameter | FixedParameter)[],
   given: GivenParameters,
   asText: boolean,
 ): Record<string, ParameterValue> {
@@ -212,6 +67,10 @@ export function checkParameters(
     const parameter = parameters.find((candidate) => candidate.name === name);
     if (!parameter) {
       problems.push(`there is no parameter "${name}"`);
+      continue;
+    }
+    if (!('type' in parameter)) {
+      problems.push(`${name} cannot be set: ${parameter.reason}`);
       continue;
     }
     const parsed =
@@ -233,8 +92,19 @@ export function checkParameters(
   return values;
 }
 
-/** A value as TypeScript: JSON, but for the two characters that end a line in TypeScript and not in JSON. */
+/**
+ * A value as TypeScript: JSON, but for the two characters that end a line in TypeScript and not in JSON, and for the
+ * member `__proto__`, which would set the prototype.
+ */
 function literalText(value: ParameterValue): string {
+  if (Array.isArray(value)) return `[${value.map(literalText).join(',')}]`;
+  if (typeof value === 'object' && value !== null) {
+    const members = Object.entries(value).map(
+      ([name, member]) =>
+        `${name === '__proto__' ? '["__proto__"]' : literalText(name)}:${literalText(member)}`,
+    );
+    return `{${members.join(',')}}`;
+  }
   return JSON.stringify(value).replace(/[\u2028\u2029]/g, (c) => `\\u${c.charCodeAt(0).toString(16)}`);
 }
 
@@ -250,7 +120,7 @@ export function injectedSource(
       ({ keyword, name, typeText: type }) => `${keyword} ${name}: ${type} = ${literalText(values[name])};`,
     );
   for (const { name, text, uses } of cell.derived) {
-    if (![...uses].some((used) => changed.has(used))) continue;
+    if (changed.has(name) || ![...uses].some((used) => changed.has(used))) continue;
     changed.add(name);
     lines.push(text);
   }

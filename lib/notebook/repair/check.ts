@@ -10,7 +10,8 @@ import { isTypescript, notebookLanguage } from '../format/language';
 import { cellSource, joinText, validateNotebook } from '../format/nbformat';
 import { codeDigests, storedDigests } from '../format/outputs-of';
 import type { Notebook, NotebookCell } from '../format/nbformat';
-import { parameterCellIndex, readParameterCell } from '../parameters/parameters';
+import { parameterCellIndex } from '../parameters/parameters';
+import { readParameterCell } from '../parameters/read-parameters';
 import { conflictLines } from './truncated';
 import { scriptsIn } from '../format/untrusted';
 

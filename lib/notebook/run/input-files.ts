@@ -12,7 +12,7 @@ export interface FileState {
 
 function texts(value: ParameterValue): readonly string[] {
   if (typeof value === 'string') return [value];
-  return Array.isArray(value) ? (value as ParameterValue[]).flatMap(texts) : [];
+  return typeof value === 'object' && value !== null ? Object.values(value).flatMap(texts) : [];
 }
 
 function stateOf(file: string): FileState | undefined {

@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { TunebookError } from '../../types';
-import { notebookParameters } from '../parameters/parameters';
+import { defaultsOf, notebookParameters } from '../parameters/parameters';
 import { readNotebook } from '../format/nbformat';
 
 /** The folder of a run's results, and the executed notebook. */
@@ -47,8 +47,11 @@ export function outputPlaces(
   }
   if (!output.includes('{')) return { folder: path.dirname(output), file: output };
   const declared = notebookParameters(readNotebook(notebook));
-  const defaults = Object.fromEntries(declared.map(({ name, defaultValue }) => [name, defaultValue]));
-  const file = fillTemplate(output, { ...defaults, ...given });
+  const values = { ...defaultsOf(declared), ...given };
+  for (const { name } of declared)
+    if (output.includes(`{${name}}`) && !Object.hasOwn(values, name))
+      throw new TunebookError(`-o ${output}: {${name}} has no value before the run; give it one with -p`);
+  const file = fillTemplate(output, values);
   return { folder: path.dirname(file), file };
 }
 

@@ -17,8 +17,7 @@ import { Run } from './run-state';
 import type { CellResult, RunNotebookOptions, RunResult } from './run-types';
 import { cellSource, cellTags, readNotebook } from '../format/nbformat';
 import type { NotebookCell } from '../format/nbformat';
-import { checkParameters, injectParameters, notebookParameters } from '../parameters/parameters';
-import type { ParameterValue } from '../parameters/parameter-types';
+import { checkParameters, defaultsOf, injectParameters, notebookParameters } from '../parameters/parameters';
 
 /** Watches the running cell, or what the cells left running. @returns a function that ends it */
 function watch(run: Run, kernel: KernelClient, done: Promise<unknown>, cell?: NotebookCell): () => void {
@@ -251,8 +250,7 @@ export async function runNotebook(options: RunNotebookOptions): Promise<RunResul
     throw new TunebookError(`run: the folder ${cwd} does not exist`);
   const declared = notebookParameters(source);
   const values = checkParameters(declared, options.parameters ?? {}, options.parametersAsText === true);
-  const defaults: Record<string, ParameterValue> = {};
-  for (const { name, defaultValue } of declared) defaults[name] = defaultValue;
+  const defaults = defaultsOf(declared);
   const notebook = injectParameters(executedCopy(source), values);
   const folder = path.resolve(options.outputFolder ?? path.dirname(options.output));
   try {

@@ -50,7 +50,7 @@ export interface SweepRun {
   readonly metrics: Readonly<Record<string, number>>;
 }
 
-/** The values of one parameter as a command line gives them: commas in brackets or quotes belong to a value. */
+/** The values of one parameter as a command line gives them: commas in brackets, braces or quotes belong to a value. */
 export function gridValues(text: string): string[] {
   const values: string[] = [];
   let value = '';
@@ -59,8 +59,8 @@ export function gridValues(text: string): string[] {
   for (const character of text) {
     if (quote !== '') quote = character === quote ? '' : quote;
     else if (depth > 0 && /["']/.test(character)) quote = character;
-    else if (character === '[') depth++;
-    else if (character === ']') depth--;
+    else if (/[[{]/.test(character)) depth++;
+    else if (/[\]}]/.test(character)) depth--;
     if (character === ',' && depth <= 0 && quote === '') {
       values.push(value);
       value = '';

@@ -6,8 +6,9 @@ import {
   checkParameters,
   describeParameters,
   injectParameters,
-  readParameterCell,
+  notebookParameters,
 } from '../../../lib/notebook/parameters/parameters';
+import { readParameterCell } from '../../../lib/notebook/parameters/read-parameters';
 import { parseValue, typeText } from '../../../lib/notebook/parameters/parameter-types';
 import type { ParameterType } from '../../../lib/notebook/parameters/parameter-types';
 import { makeNotebook } from '../../support/make-notebook';
@@ -104,6 +105,151 @@ describe('parameters', () => {
       epochs: 4,
       ranks: [1],
     });
+  });
+
+  const computed = `interface Options { a: number; deep?: { list: string[] } }
+type Mode = 'fast' | 'slow';
+const epochs: number = 2 * 3; // passes
+const folder: string = process.env.DATA_DIR ?? "data";
+let rate: number | undefined = 0.1;
+const options: Options = { a: 1 };
+const plain = { a: 1, b: ['x'], "c d": { e: true } };
+const byName: Record<string, number> = {};
+const byMode: Record<Mode, number | null> = { fast: 1, slow: null };
+const pair: [number, ...string[]] = [1];
+const point: readonly [x: number, y: number] = [1, 2];
+const mixed = ['a', 1];
+const any: unknown = {};
+const size = 4 * (2 + 1);
+const where = process.env.WHERE || 'here';
+const tag = \`run-\${epochs}\`;
+let unset: string;
+let big: bigint = 5n;
+const when: Date = new Date();
+const total = epochs * 10;
+const list = [];
+const { x, y: z } = { x: 1, y: 2 };
+let untyped;
+function helper(): void {}
+enum Level { Low }
+import fs from 'node:fs';
+type Loop = { next?: Loop };
+const loop: Loop = {};`;
+  const cell = readParameterCell(computed);
+  const typeOf = (name: string): string =>
+    typeText(cell.parameters.find((one) => one.name === name)?.type ?? { kind: 'null' });
+
+  it('reads objects, records, tuples, what may be undefined, and computed defaults', () => {
+    assert.deepEqual(
+      cell.parameters.map(({ name, type, defaultValue }) => [name, typeText(type), defaultValue]),
+      [
+        ['epochs', 'number', undefined],
+        ['folder', 'string', undefined],
+        ['rate', 'number', 0.1],
+        ['options', '{ a: number; deep?: { list: string[] } }', { a: 1 }],
+        [
+          'plain',
+          '{ a: number; b: string[]; "c d": { e: boolean } }',
+          { a: 1, b: ['x'], 'c d': { e: true } },
+        ],
+        ['byName', 'Record<string, number>', {}],
+        ['byMode', '{ fast: number | null; slow: number | null }', { fast: 1, slow: null }],
+        ['point', '[number, number]', [1, 2]],
+        ['mixed', '(string | number)[]', ['a', 1]],
+        ['any', 'unknown', {}],
+        ['size', 'number', undefined],
+        ['where', 'string', undefined],
+        ['tag', 'string', undefined],
+        ['unset', 'string', undefined],
+      ],
+    );
+    assert.equal(typeOf('rate'), 'number');
+  });
+
+  it('names what cannot be set, with the reason', () => {
+    const reasons: [name: string, reason: RegExp][] = [
+      ['pair', /^no value can be given for its type \[number, \.\.\.string\[\]\]: expected numbers, strings/],
+      ['big', /for its type bigint/],
+      ['when', /for its type Date/],
+      ['total', /^it is computed from epochs; set that, or declare it in the cell: `const total: TYPE = …`$/],
+      ['list', /^its type does not follow from \[\]; declare it in the cell: `const list: TYPE = …`$/],
+      ['x', /^it is taken out of \{ x: 1, y: 2 \}/],
+      ['z', /^it is taken out of/],
+      ['untyped', /^it has no type; declare it in the cell: `let untyped: TYPE`$/],
+      ['helper', /^it is a function$/],
+      ['Level', /^it is an enum$/],
+      ['fs', /^it is imported$/],
+      ['loop', /for its type Loop/],
+    ];
+    const all = notebookParameters(makeNotebook([`@parameters\n${computed}`]));
+    for (const [name, reason] of reasons) {
+      assert.match(cell.fixed.find((one) => one.name === name)?.reason ?? '', reason, name);
+      assert.throws(
+        () => checkParameters(all, { [name]: '1' }, true),
+        ({ message }: Error) =>
+          message.startsWith(`parameters: ${name} cannot be set: `) && !message.includes('there is no'),
+      );
+    }
+    assert.match(describeParameters(all), /\n {2}epochs: number = 2 \* 3 {3}\/\/ passes\n/);
+    assert.match(describeParameters(all), /\n {2}unset: string {3}\(no default\)\n/);
+    assert.match(describeParameters(all), /\n {2}big cannot be set: no value/);
+  });
+
+  it('takes JSON for them, of the very type', () => {
+    const good: [name: string, text: string, value: unknown][] = [
+      ['options', '{"a": 2, "deep": {"list": ["b"]}}', { a: 2, deep: { list: ['b'] } }],
+      ['byName', '{"r": 1, "__proto__": 2}', JSON.parse('{"r": 1, "__proto__": 2}')],
+      ['byMode', '{"fast": null, "slow": 2}', { fast: null, slow: 2 }],
+      ['point', '3, 4', [3, 4]],
+      ['point', '[3, 4]', [3, 4]],
+      ['any', '[{"a": null}]', [{ a: null }]],
+      ['rate', '1e-3', 0.001],
+      ['epochs', '7', 7],
+      ['unset', '{"a"', '{"a"'],
+    ];
+    for (const [name, text, value] of good)
+      assert.deepEqual(checkParameters(cell.parameters, { [name]: text }, true), { [name]: value });
+    const bad: [name: string, text: string][] = [
+      ['options', '{"a": "2"}'],
+      ['options', '{"a": 2, "b": 3}'],
+      ['options', '{}'],
+      ['options', '{a: 2}'],
+      ['byName', '[1]'],
+      ['byMode', '{"fast": 1}'],
+      ['point', '1'],
+      ['point', '[1, 2, 3]'],
+      ['rate', 'undefined'],
+    ];
+    for (const [name, text] of bad)
+      assert.throws(
+        () => checkParameters(cell.parameters, { [name]: text }, true),
+        ({ message }: Error) =>
+          message.startsWith(`parameters: ${name}: expected ${typeOf(name)}, got ${text}`),
+      );
+  });
+
+  it('injects objects as data, and computes again only what was not given', () => {
+    const notebook = makeNotebook([`@parameters\n${computed}`]);
+    const values = {
+      epochs: 2,
+      rate: 1,
+      byName: JSON.parse('{"__proto__": 1, "a\u2028": 2}') as Record<string, number>,
+      plain: { a: 3, b: [], 'c d': { e: false } },
+    };
+    const source = cellSource(injectParameters(notebook, values).cells[1]);
+    assert.equal(
+      source,
+      [
+        '// Injected by tunebook',
+        'const epochs: number = 2;',
+        'let rate: number | undefined = 1;',
+        'const plain: { a: number; b: string[]; "c d": { e: boolean } } = {"a":3,"b":[],"c d":{"e":false}};',
+        'const byName: Record<string, number> = {["__proto__"]:1,"a\\u2028":2};',
+        'const tag = `run-${epochs}`;',
+        'const total = epochs * 10;',
+      ].join('\n'),
+    );
+    assert.doesNotMatch(cellSource(injectParameters(notebook, { epochs: 2, tag: 'own' }).cells[1]), /run-/);
   });
 
   it('injects data, not code, after the cell, and computes again what follows from it', () => {
