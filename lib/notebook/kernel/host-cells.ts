@@ -33,6 +33,8 @@ interface Cell {
   /** Its own number in tracebacks: a cell that is not counted has a negative one. */
   readonly key: number;
   readonly silent: boolean;
+  /** Whether its client answers what it asks. */
+  readonly asks: boolean;
   /** Rejects the awaits that the cell is in. */
   readonly awaiting: Set<(reason: unknown) => void>;
   interrupts: number;
@@ -90,6 +92,11 @@ export class CellRunner {
     return this.running?.request ?? this.left.finishRequest ?? -1;
   }
 
+  /** The running cell. */
+  get runningCell(): Pick<Cell, 'request' | 'asks'> | undefined {
+    return this.running;
+  }
+
   /** Runs one cell and answers the content of `execute_reply`. */
   async execute(request: number, content: MessageContent): Promise<MessageContent> {
     const code = String(content.code ?? '');
@@ -101,6 +108,7 @@ export class CellRunner {
       number: this.number,
       key: this.key,
       silent,
+      asks: content.allow_stdin === true,
       awaiting: new Set(),
       interrupts: 0,
       abandoned: false,

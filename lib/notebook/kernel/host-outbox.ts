@@ -69,18 +69,18 @@ export class Outbox {
 
   async reply(socket: zmq.Router, request: WireMessage, content: MessageContent): Promise<void> {
     const type = request.header.msg_type.replace(/_request$/, '_reply');
-    return this.send(socket, request, { type, content });
+    return this.send(socket, request, { header: makeHeader(type, request.header.session), content });
   }
 
   /** Sends a message to the client of a request, by one of its sockets. */
   async send(
     socket: zmq.Router,
     request: WireMessage,
-    { type, content }: { readonly type: string; readonly content: MessageContent },
+    { header, content }: Pick<WireMessage, 'header' | 'content'>,
   ): Promise<void> {
     const frames = encodeMessage(this.options.key, {
       identities: request.identities,
-      header: makeHeader(type, request.header.session),
+      header,
       parent: request.header,
       metadata: {},
       content,

@@ -18,6 +18,8 @@ export const slot = {
   farewellSent: 4,
   /** Number of the last termination that the main thread has seen; see `host-wire`. */
   terminationsSeen: 5,
+  /** How many answers, or interrupts of waiting for one, the wire thread has put into the port for answers. */
+  answered: 6,
 } as const;
 export const SLOT_COUNT = 8;
 
@@ -45,6 +47,8 @@ export type ToMain =
   | { readonly kind: 'abandon'; readonly request: number; readonly termination: number }
   /** A terminated request has no reply: the termination may have hit the kernel's own code. */
   | { readonly kind: 'lost'; readonly request: number }
+  /** What a person answered to an `ask`. */
+  | { readonly kind: 'answer'; readonly text: string }
   | { readonly kind: 'exit' };
 
 /** From the main thread to the wire thread; `request` is the id of the request that it belongs to. */
@@ -64,6 +68,8 @@ export type ToWire =
       readonly text: string;
     }
   | { readonly kind: 'reply'; readonly request: number; readonly content: MessageContent }
+  /** A cell asks a person. With `waits`, the main thread waits in `slot.answered` and reads the answer from its port. */
+  | { readonly kind: 'ask'; readonly request: number; readonly prompt: string; readonly waits: boolean }
   /** The process was interrupted by a signal, not by a message. */
   | { readonly kind: 'signalled' }
   | { readonly kind: 'farewell' };

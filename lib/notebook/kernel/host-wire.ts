@@ -5,16 +5,18 @@
 import { writeSync } from 'node:fs';
 import { Session } from 'node:inspector';
 import { parentPort, workerData } from 'node:worker_threads';
+import type { MessagePort } from 'node:worker_threads';
 import { messageOf } from '../../types';
 import * as zmq from 'zeromq';
 import { endGroup, endMarked, KERNEL_MARK } from './left-processes';
 import { phase, slot } from './host-protocol';
 import type { ToMain, ToWire } from './host-protocol';
 import { Outbox } from './host-outbox';
-import { decodeMessage } from './wire';
+import { decodeMessage, makeHeader } from './wire';
 import type { ConnectionInfo, MessageContent, WireMessage } from './wire';
 
-const { connection, shared, kernelInfo } = workerData as {
+const { connection, shared, kernelInfo, answers } = workerData as {
+  answers: MessagePort;
   connection: ConnectionInfo;
   shared: SharedArrayBuffer;
   kernelInfo: MessageContent;
@@ -157,6 +159,35 @@ async function work(): Promise<void> {
   busy = false;
 }
 
+// --- stdin: what a cell asks a person ---
+
+/** The `input_request` that waits for its reply. */
+let asking: { readonly id: string; readonly waits: boolean } | undefined;
+
+function ask({ request, prompt, waits }: ToWire & { readonly kind: 'ask' }): void {
+  const parent = requests.get(request);
+  const header = makeHeader('input_request', parent?.header.session ?? '');
+  asking = { id: header.msg_id, waits };
+  if (!parent) return answerAsked(undefined);
+  out.flushStream(); // what was printed before comes before
+  void out.send(stdin, parent, { header, content: { prompt, password: false } });
+}
+
+/** @param text undefined: it was interrupted */
+function answerAsked(text: string | undefined): void {
+  const waits = asking?.waits ?? false;
+  asking = undefined;
+  if (!waits) return text === undefined ? undefined : toMain({ kind: 'answer', text });
+  answers.postMessage({ text });
+  Atomics.add(state, slot.answered, 1);
+  Atomics.notify(state, slot.answered);
+}
+
+function takeInput({ header, parent, content }: WireMessage): void {
+  if (header.msg_type === 'input_reply' && asking && (parent.msg_id ?? asking.id) === asking.id)
+    answerAsked(String(content.value ?? ''));
+}
+
 // --- control: interrupt and shutdown, at any time ---
 
 const inspector = new Session();
@@ -178,6 +209,7 @@ async function interrupt(): Promise<void> {
   const cell = answering?.id ?? -1;
   const insisting = cell === lastStopped;
   if (cell !== -1) lastStopped = cell;
+  answerAsked(undefined);
   toMain({ kind: 'interrupt', sequence });
   const start = Date.now();
   // The grace starts anew after a termination: a second one would hit the kernel's own code, still answering the first.
@@ -270,7 +302,10 @@ parentPort?.on('message', (message: ToWire) => {
         resolve(message.content);
       }
       return;
+    case 'ask':
+      return ask(message);
     case 'signalled':
+      answerAsked(undefined);
       return void abortQueued();
     case 'farewell':
       out.flushStream();
@@ -317,6 +352,7 @@ async function bindAll(): Promise<void> {
     void work();
   });
   void listen(control, (message) => void answerControl(message));
+  void listen(stdin, takeInput);
   void echoHeartbeat();
 }
 

@@ -5,13 +5,13 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
-import { Readable } from 'node:stream';
 import { StringDecoder } from 'node:string_decoder';
-import { Worker } from 'node:worker_threads';
+import { MessageChannel, Worker } from 'node:worker_threads';
 import { messageOf } from '../../types';
 import { CellRunner } from './host-cells';
 import { MAX_BYTES_IN_FLIGHT, phase, slot, SLOT_COUNT } from './host-protocol';
 import type { HostRequest, ToMain, ToWire } from './host-protocol';
+import { HostStdin } from './host-stdin';
 import { unsafeConnection } from './wire';
 import type { ConnectionInfo, MessageContent } from './wire';
 
@@ -59,8 +59,11 @@ const kernelInfo: MessageContent = {
   help_links: [],
 };
 
+const answers = new MessageChannel();
+answers.port1.unref();
 const wire = new Worker(path.join(__dirname, 'host-wire.js'), {
-  workerData: { connection, shared, kernelInfo },
+  workerData: { connection, shared, kernelInfo, answers: answers.port2 },
+  transferList: [answers.port2],
   execArgv: [],
 });
 const post = (message: ToWire): void => wire.postMessage(message);
@@ -137,16 +140,13 @@ function writeTo(name: 'stdout' | 'stderr'): typeof process.stdout.write {
 process.stdout.write = writeTo('stdout');
 process.stderr.write = writeTo('stderr');
 
-let stdin: Readable | undefined;
-/** A notebook has no terminal: reading from it fails with a message instead of waiting. */
-function noStdin(): Readable {
-  if (stdin && !stdin.destroyed) return stdin;
-  const message =
-    'process.stdin: a cell has no terminal to read from; write the value in the cell, or make it a parameter';
-  stdin = Object.assign(new Readable({ read: () => stdin?.destroy(new Error(message)) }), { fd: 0 });
-  return stdin;
-}
-Object.defineProperty(process, 'stdin', { get: noStdin, configurable: true, enumerable: true });
+const stdin = new HostStdin({ state, answers: answers.port1, running: () => cells.runningCell, post });
+Object.defineProperty(process, 'stdin', {
+  get: () => stdin.stream(),
+  configurable: true,
+  enumerable: true,
+});
+Object.assign(globalThis, { prompt: (message?: string) => stdin.prompt(message) });
 
 /** The approximate size of a display in bytes: most are one long text. */
 function weigh(content: MessageContent): number {
@@ -330,6 +330,8 @@ wire.on('message', (message: ToMain) => {
     case 'lost':
       Atomics.store(state, slot.phase, phase.idle);
       return post({ kind: 'reply', request: message.request, content: cells.replyForLost(message.request) });
+    case 'answer':
+      return stdin.take(message.text);
     case 'exit':
       return leave(0);
   }

@@ -8,7 +8,7 @@ import type * as TypeScript from 'typescript';
 import { parseJson } from '../../files';
 import { blankFileWords, declaredNames } from '../typescript/cell-text';
 import { USING_ADVICE } from '../kernel/compiler-advice';
-import { dependencyFolder, loadTypescript, OWN_TYPES } from '../typescript/load-typescript';
+import { dependencyFolder, loadTypescript, OWN_TYPES, withCellGlobals } from '../typescript/load-typescript';
 import { cellSource, cellTags } from '../format/nbformat';
 import type { Notebook } from '../format/nbformat';
 
@@ -100,7 +100,10 @@ export function checkCellTypes(notebook: Notebook, file: string): TypeFinding[] 
     return ts.createSourceFile(wanted, module.text, ts.ScriptTarget.ES2022, true);
   };
   host.fileExists = (wanted) => own(wanted) !== undefined || fileExists.call(host, wanted);
-  host.readFile = (wanted) => own(wanted)?.text ?? readFile.call(host, wanted);
+  host.readFile = (wanted) => {
+    const text = own(wanted)?.text ?? readFile.call(host, wanted);
+    return text === undefined ? undefined : withCellGlobals(wanted, text);
+  };
   host.getCurrentDirectory = () => folder;
   const program = ts.createProgram([...modules.keys()], options, host);
   return [...modules].flatMap(([name, { cell }]) => {

@@ -34,3 +34,14 @@ export const OWN_TYPES: Record<string, string[]> = {
 export function dependencyFolder(name: string): string {
   return path.dirname(createRequire(__filename).resolve(`${name}/package.json`));
 }
+
+const MAIN_LIBRARY = /\blib\.es2022\.d\.ts$/;
+const CELL_GLOBALS = `
+/** Asks the person at the notebook, and waits for the line. */
+declare function prompt(message?: string): string;
+`;
+
+/** A file of TypeScript's library, with what the kernel adds to node's globals. */
+export function withCellGlobals(file: string, text: string): string {
+  return MAIN_LIBRARY.test(file) ? text + CELL_GLOBALS : text;
+}

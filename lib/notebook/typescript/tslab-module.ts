@@ -10,7 +10,7 @@ import type { Converter, IsCompleteResult } from 'tslab/dist/converter';
 import { shareTimer } from './compiler-timers';
 import { searchFolders } from './completions';
 import { lightProgram } from './light-program';
-import { OWN_TYPES } from './load-typescript';
+import { OWN_TYPES, withCellGlobals } from './load-typescript';
 import { mendShorthand } from './shorthand-properties';
 import { chainLookups, readSourceMap } from './source-map';
 import type { SourceLookup } from './source-map';
@@ -112,7 +112,10 @@ export function loadTslab(): TslabModule {
       ...rest: unknown[]
     ): unknown => {
       const readFile = system.readFile.bind(system);
-      system.readFile = (...place) => mendUnderscores(readFile(...place));
+      system.readFile = (...place) => {
+        const text = mendUnderscores(readFile(...place));
+        return text === undefined ? undefined : withCellGlobals(place[0], text);
+      };
       shareTimer(system);
       if (rootFiles.length === 0) rootFiles = files;
       return (ts.createWatchCompilerHost as unknown as (...all: unknown[]) => unknown)(
