@@ -1,31 +1,27 @@
 /**
  * Opens a data file and looks at its first bytes, so that a file which is not what its name says is refused in
- * words; gives its text in pieces, and its lines.
+ * words; unpacks gzip; finds out about byte order marks.
  */
-import { isUtf8 } from 'node:buffer';
 import { createReadStream } from 'node:fs';
-import { open, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
+import { pipeline } from 'node:stream';
+import { createGunzip } from 'node:zlib';
 import { messageOf, TunebookError } from '../../types';
 
 /** A file whose first bytes agree with its format. */
 export interface DataFile {
   path: string;
   sizeBytes: number;
-  /** As TextDecoder names it. */
-  encoding: string;
-}
-
-/** One line, without its end. */
-export interface Line {
-  /** From 1. */
-  number: number;
-  /** What is not valid in the file's encoding is U+FFFD. */
-  text: string;
-  /** False where the bytes are not valid UTF-8; other encodings cannot be told. */
-  valid: boolean;
+  /** As TextDecoder names it; undefined: UTF-8, or Windows-1252 where it cannot be UTF-8. */
+  encoding: string | undefined;
+  /** Whether it is packed. */
+  gzip?: boolean;
 }
 
 const HEAD_BYTES = 4096;
+
+/** Text may have a stray zero, binary data has many. */
+const MAX_ZERO_SHARE = 0.1;
 
 /** What a file is by its first bytes, and what to do about it. */
 const SIGNATURES: readonly { bytes: readonly number[]; name: string; advice: string }[] = [
@@ -39,8 +35,12 @@ const SIGNATURES: readonly { bytes: readonly number[]; name: string; advice: str
   { bytes: [0x28, 0xb5, 0x2f, 0xfd], name: 'zstd', advice: 'Unpack it first (zstd -d).' },
   { bytes: [0x42, 0x5a, 0x68], name: 'bzip2', advice: 'Unpack it first (bunzip2).' },
   { bytes: [0xfd, 0x37, 0x7a, 0x58, 0x5a], name: 'xz', advice: 'Unpack it first (unxz).' },
-  { bytes: [0xff, 0xfe], name: 'UTF-16 text', advice: "Set encoding: 'utf-16le'." },
-  { bytes: [0xfe, 0xff], name: 'UTF-16 text', advice: "Set encoding: 'utf-16be'." },
+];
+
+/** Byte order marks of encodings other than UTF-8. */
+const MARKS: readonly { bytes: readonly number[]; encoding: string }[] = [
+  { bytes: [0xff, 0xfe], encoding: 'utf-16le' },
+  { bytes: [0xfe, 0xff], encoding: 'utf-16be' },
 ];
 
 /** Texts that stand in for a file that was not fetched. */
@@ -57,32 +57,46 @@ const STAND_INS: readonly { pattern: RegExp; name: string; advice: string }[] = 
   },
 ];
 
+/** How a file is meant to be read. */
+interface OpenRequest {
+  readonly format: string;
+  readonly encoding: string | undefined;
+  /** Whether the format's reader takes gzip as well. */
+  readonly unpacks: boolean;
+}
+
 /**
  * Opens a file for reading as a format.
  *
  * @throws TunebookError where it cannot be read, is empty, or is something else by its first bytes.
  */
-export async function openDataFile(
-  path: string,
-  { format, encoding }: { format: string; encoding: string },
-): Promise<DataFile> {
+export async function openDataFile(path: string, request: OpenRequest): Promise<DataFile> {
+  const { format, unpacks } = request;
   const sizeBytes = await sizeOf(path);
   if (sizeBytes === 0) throw new TunebookError(`${path}: expected ${format} records, got an empty file.`);
-  const head = await readHead(path);
-  const decoder = decoderFor(path, encoding);
-  const wide = decoder.encoding.startsWith('utf-16');
-  const found = SIGNATURES.find(({ bytes }) => bytes.every((byte, i) => head[i] === byte));
+  const file: DataFile = { path, sizeBytes, encoding: request.encoding };
+  let head = await headOf(file);
+  if (unpacks && beginsWith(head, [0x1f, 0x8b])) {
+    file.gzip = true;
+    head = await headOf(file);
+    if (head.length === 0)
+      throw new TunebookError(`${path}: expected ${format} records, got nothing, packed.`);
+  }
+  const found = SIGNATURES.find(({ bytes }) => beginsWith(head, bytes));
   if (format === 'parquet') {
-    if (found?.name === 'Parquet') return { path, sizeBytes, encoding };
+    if (found?.name === 'Parquet') return file;
     throw new TunebookError(
       `${path}: expected Parquet, got ${found?.name ?? (head.includes(0) ? 'other binary data' : 'text')}. ` +
         'Is it another format under that name, or a page that was saved in its place?',
     );
   }
-  if (found !== undefined && !(wide && found.name.startsWith('UTF-16'))) {
+  if (found !== undefined) {
     throw new TunebookError(`${path}: expected ${format} text, got ${found.name}. ${found.advice}`);
   }
-  if (!wide && head.includes(0)) {
+  file.encoding ??= MARKS.find(({ bytes }) => beginsWith(head, bytes))?.encoding;
+  const decoder = decoderFor(file);
+  const zeros = head.reduce((count, byte) => count + (byte === 0 ? 1 : 0), 0);
+  if (!decoder.encoding.startsWith('utf-16') && zeros > MAX_ZERO_SHARE * head.length) {
     throw new TunebookError(
       `${path}: expected ${format} text, got bytes with zeros among them: binary data, or UTF-16. ` +
         "Give its format or its encoding (such as 'utf-16le').",
@@ -93,62 +107,26 @@ export async function openDataFile(
   if (standIn !== undefined) {
     throw new TunebookError(`${path}: expected ${format} records, got ${standIn.name}. ${standIn.advice}`);
   }
-  return { path, sizeBytes, encoding };
+  return file;
 }
 
-/** A file's text in pieces, without the byte order mark. What is not valid in its encoding is U+FFFD. */
-export async function* textOf(file: DataFile): AsyncGenerator<string> {
-  const decoder = decoderFor(file.path, file.encoding);
-  for await (const bytes of bytesOf(file)) yield decoder.decode(bytes, { stream: true });
-  yield decoder.decode();
-}
-
-/** A file's lines. UTF-8 is checked line by line, so that one bad byte spoils one line. */
-export async function* linesOf(file: DataFile): AsyncGenerator<Line> {
-  const decoder = decoderFor(file.path, file.encoding);
-  let number = 0;
-  if (decoder.encoding === 'utf-8') {
-    for await (const bytes of byteLinesOf(file)) {
-      number++;
-      yield { number, text: decoder.decode(bytes), valid: isUtf8(bytes) };
-    }
-    return;
-  }
-  let rest = '';
-  for await (const text of textOf(file)) {
-    const lines = (rest + text).split('\n');
-    rest = lines.pop() ?? '';
-    for (const line of lines) yield { number: ++number, text: line, valid: true };
-  }
-  if (rest !== '') yield { number: ++number, text: rest, valid: true };
-}
-
-async function* byteLinesOf(file: DataFile): AsyncGenerator<Uint8Array> {
-  const parts: Uint8Array[] = [];
-  for await (const bytes of bytesOf(file)) {
-    let start = 0;
-    for (let end = bytes.indexOf(0x0a); end !== -1; end = bytes.indexOf(0x0a, start)) {
-      parts.push(bytes.subarray(start, end));
-      yield parts.length === 1 && parts[0] !== undefined ? parts[0] : Buffer.concat(parts);
-      parts.length = 0;
-      start = end + 1;
-    }
-    if (start < bytes.length) parts.push(bytes.subarray(start));
-  }
-  if (parts.length > 0) yield Buffer.concat(parts);
-}
-
-async function* bytesOf(file: DataFile): AsyncGenerator<Uint8Array> {
+/** A file's bytes, unpacked, in pieces. @throws TunebookError where they cannot be read */
+export async function* bytesOf(file: DataFile): AsyncGenerator<Uint8Array> {
+  const raw = createReadStream(file.path, { highWaterMark: 1 << 18 });
+  // An error of either ends the other; it is thrown where the pieces are taken.
+  const stream = file.gzip === true ? pipeline(raw, createGunzip(), () => undefined) : raw;
   try {
-    for await (const bytes of createReadStream(file.path, { highWaterMark: 1 << 18 })) {
+    for await (const bytes of stream as AsyncIterable<unknown>) {
       if (bytes instanceof Uint8Array) yield bytes;
     }
   } catch (error) {
-    throw new TunebookError(`${file.path}: cannot be read (${messageOf(error)}).`);
+    const packed = file.gzip === true ? ' Its gzip is damaged or cut short: fetch it again.' : '';
+    throw new TunebookError(`${file.path}: cannot be read (${messageOf(error)}).${packed}`);
   }
 }
 
-function decoderFor(path: string, encoding: string): TextDecoder {
+/** @throws TunebookError where the encoding has no such name */
+export function decoderFor({ path, encoding = 'utf-8' }: DataFile): TextDecoder {
   try {
     return new TextDecoder(encoding);
   } catch {
@@ -156,6 +134,10 @@ function decoderFor(path: string, encoding: string): TextDecoder {
       `${path}: expected the name of a text encoding, got ${JSON.stringify(encoding)}. Try 'utf-8', 'utf-16le' or 'latin1'.`,
     );
   }
+}
+
+function beginsWith(head: Uint8Array, bytes: readonly number[]): boolean {
+  return bytes.every((byte, i) => head[i] === byte);
 }
 
 async function sizeOf(path: string): Promise<number> {
@@ -168,12 +150,7 @@ async function sizeOf(path: string): Promise<number> {
   throw new TunebookError(`${path}: expected a file, got a folder. Name one of its files.`);
 }
 
-async function readHead(path: string): Promise<Uint8Array> {
-  const file = await open(path, 'r');
-  try {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(HEAD_BYTES), 0, HEAD_BYTES, 0);
-    return buffer.subarray(0, bytesRead);
-  } finally {
-    await file.close();
-  }
+async function headOf(file: DataFile): Promise<Uint8Array> {
+  for await (const bytes of bytesOf(file)) return bytes.subarray(0, HEAD_BYTES);
+  return new Uint8Array();
 }

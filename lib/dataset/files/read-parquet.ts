@@ -1,9 +1,13 @@
 /**
- * Parquet by hyparquet, one row group at a time; gzip, brotli and (where Node has it) zstd by Node's own zlib.
+ * Parquet by hyparquet, one row group at a time; gzip and brotli by Node's own zlib, the other codecs by
+ * hyparquet-compressors.
  */
 import zlib from 'node:zlib';
+import type { Compressors } from 'hyparquet';
 import { messageOf, TunebookError } from '../../types';
 import type { DataFile } from './data-file';
+import { ParquetFault, parquetValues } from './parquet-values';
+import type { ParquetValues } from './parquet-values';
 import type { JsonValue, Row } from './row';
 
 /**
@@ -21,6 +25,7 @@ export async function* readParquet(
   const metadata = await parquetMetadataAsync(buffer).catch((error: unknown) => {
     throw damaged(file, error);
   });
+  const values = parquetValues(metadata.schema);
   const has = metadata.schema.slice(1).map((element) => element.name);
   const missing = columns?.find((column) => !has.includes(column));
   if (missing !== undefined) {
@@ -28,63 +33,54 @@ export async function* readParquet(
       `${file.path}: expected the column "${missing}", got ${has.join(', ')}. Mend fieldMapping.`,
     );
   }
+  for (const column of values.bytes) {
+    if (columns === undefined || columns.includes(column))
+      yield { line: 1, note: `the column "${column}" holds bytes; they are given as base64` };
+  }
   let line = 0;
   for (const group of metadata.row_groups) {
     const rowEnd = line + Number(group.num_rows);
     const rows = await parquetReadObjects({
       file: buffer,
-      metadata,
+      metadata: { ...metadata, schema: values.schema },
       rowStart: line,
       rowEnd,
       columns: columns === undefined ? undefined : [...new Set(columns)],
-      compressors: compressors(),
+      compressors: await codecs(),
+      parsers: values.parsers,
+      utf8: false,
     }).catch((error: unknown) => {
       throw damaged(file, error);
     });
-    for (const row of rows) {
-      line++;
-      const fields = Object.entries(row).map(([name, value]): [string, JsonValue] => [name, plain(value)]);
-      yield { line, record: Object.fromEntries(fields) };
-    }
+    for (const row of rows) yield rowOf(++line, row, values);
     line = rowEnd;
   }
 }
 
-type Decompress = (input: Uint8Array) => Uint8Array;
+function rowOf(line: number, row: Record<string, unknown>, values: ParquetValues): Row {
+  const fields: [string, JsonValue][] = [];
+  for (const [name, value] of Object.entries(row)) {
+    try {
+      fields.push([name, values.convert(name, value)]);
+    } catch (error) {
+      if (error instanceof ParquetFault) return { line, reason: `the field "${name}" has ${error.message}` };
+      throw error;
+    }
+  }
+  return { line, record: Object.fromEntries(fields) };
+}
 
-function compressors(): Record<string, Decompress> {
-  const known: Record<string, Decompress> = {
+async function codecs(): Promise<Compressors> {
+  const { compressors } = await import('hyparquet-compressors');
+  return {
+    ...compressors,
     GZIP: (input) => zlib.gunzipSync(input),
     BROTLI: (input) => zlib.brotliDecompressSync(input),
   };
-  // From Node 22.15 on.
-  const zstd: unknown = Reflect.get(zlib, 'zstdDecompressSync');
-  if (typeof zstd === 'function') known.ZSTD = (input) => zstd(input) as Uint8Array;
-  return known;
-}
-
-/** Parquet's values as JSON's: big integers as numbers where exact, dates in ISO, bytes as base64. */
-function plain(value: unknown): JsonValue {
-  if (value === undefined || value === null) return null;
-  if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') return value;
-  if (typeof value === 'bigint') return Number.isSafeInteger(Number(value)) ? Number(value) : String(value);
-  if (value instanceof Date) return value.toISOString();
-  if (value instanceof Uint8Array) return Buffer.from(value).toString('base64');
-  if (Array.isArray(value)) return value.map(plain);
-  if (typeof value === 'object') {
-    return Object.fromEntries(
-      Object.entries(value).map(([key, inner]): [string, JsonValue] => [key, plain(inner)]),
-    );
-  }
-  return String(value);
 }
 
 function damaged(file: DataFile, error: unknown): TunebookError {
-  const reason = messageOf(error);
-  const zstd = /zstd/i.test(reason)
-    ? ' Node before 22.15 cannot unpack zstd: write it with snappy or gzip.'
-    : '';
   return new TunebookError(
-    `${file.path}: is damaged Parquet, or of a kind that cannot be read (${reason}).${zstd}`,
+    `${file.path}: is damaged Parquet, or of a kind that cannot be read (${messageOf(error)}). Fetch or write it again.`,
   );
 }

@@ -2,7 +2,6 @@
  * The formats of data files. To add one: a file that reads it, and a line in the table, or `registerReader` from
  * outside.
  */
-import { extname } from 'node:path';
 import { requireObject, requireText, TunebookError } from '../../types';
 import type { DataFile } from './data-file';
 import { readCsv } from './read-csv';
@@ -16,27 +15,43 @@ export interface ReaderOptions {
   readonly delimiter?: string;
   /** Columns that will be used; others need not be read. Default: all. */
   readonly columns?: readonly string[];
+  /** JSON: the member of the file's object that holds the records. */
+  readonly field?: string;
 }
 
 /** A format of data files. */
 export interface Reader {
   /** Endings of file names in lower case, with the dot: ['.jsonl']. */
   readonly extensions: readonly string[];
+  /** Whether it takes files packed with gzip too (`.jsonl.gz`). Default false: they are refused. */
+  readonly unpacks?: boolean;
   /** The rows of a file in order; a malformed one is a row with a reason, so that the others can be used. */
   read(file: DataFile, options: ReaderOptions): AsyncIterable<Row>;
 }
 
 /** The built-in formats. */
 export const READERS: Readonly<Record<RecordFormat, Reader>> = {
-  jsonl: { extensions: ['.jsonl', '.ndjson'], read: (file) => readJson(file, 'jsonl') },
-  json: { extensions: ['.json'], read: (file) => readJson(file, 'json') },
+  jsonl: {
+    extensions: ['.jsonl', '.ndjson'],
+    unpacks: true,
+    read: (file, { field }) => readJson(file, { format: 'jsonl', field }),
+  },
+  json: {
+    extensions: ['.json'],
+    unpacks: true,
+    read: (file, { field }) => readJson(file, { format: 'json', field }),
+  },
   csv: {
     extensions: ['.csv', '.tsv'],
-    read: (file, { delimiter }) =>
-      readCsv(file, delimiter ?? (extname(file.path).toLowerCase() === '.tsv' ? '\t' : ',')),
+    unpacks: true,
+    read: (file, { delimiter }) => readCsv(file, delimiter ?? (isTsv(file.path) ? '\t' : undefined)),
   },
   parquet: { extensions: ['.parquet'], read: (file, { columns }) => readParquet(file, columns) },
 };
+
+function isTsv(path: string): boolean {
+  return /\.tsv(\.gz)?$/i.test(path);
+}
 
 const BY_NAME = new Map<string, Reader>(Object.entries(READERS));
 

@@ -7,13 +7,15 @@ export interface LoadOptions {
   format?: RecordFormat | (string & {});
   /** New field name -> name in the file; fields not named are dropped. Default: all fields as they are. */
   fieldMapping?: Readonly<Record<string, string>>;
-  /** Fields (after mapping) that must be present and not empty. Default: the mapped ones, else none. */
+  /** Fields (after mapping) that must be present and not empty. Default: none; an empty field is no fault. */
   requiredFields?: readonly string[];
   /** Stop at the first malformed record. Default false: skip it and report it. */
   strict?: boolean;
   /** CSV only. Default: ',' or, for .tsv, a tab. */
   delimiter?: string;
-  /** Text encoding, as TextDecoder names it. Default 'utf-8'. */
+  /** JSON only: the member of the file's object that holds the records, as in `{"version": 1, "data": [...]}`. */
+  field?: string;
+  /** Text encoding, as TextDecoder names it. Default: by the byte order mark, else UTF-8, else Windows-1252. */
   encoding?: string;
   /** Read at most so many good records. Default: all. */
   limit?: number;
@@ -37,6 +39,8 @@ export interface LoadReport {
   skipped: number;
   /** The first 100 of them. */
   problems: readonly RecordProblem[];
+  /** What else a person has to know, such as an encoding that was found out. */
+  notes: readonly string[];
 }
 
 /** Records of a file, and the report on those that could not be used. */

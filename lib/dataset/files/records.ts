@@ -7,7 +7,8 @@ import { z } from 'zod';
 import { requireText, TunebookError } from '../../types';
 import { openDataFile } from './data-file';
 import { formatOfExtension, knownExtensions, readerOf } from './readers';
-import type { DataRecord, JsonValue, Row } from './row';
+import { reportLines } from './report-lines';
+import type { DataRecord, JsonValue } from './row';
 import type { LoadedRecords, LoadOptions, RecordProblem } from './record-types';
 
 /** Problems that the report keeps; all are counted. */
@@ -19,13 +20,14 @@ const optionsSchema = z.strictObject({
   requiredFields: z.array(z.string()).optional(),
   strict: z.boolean().default(false),
   delimiter: z.string().length(1).optional(),
-  encoding: z.string().default('utf-8'),
+  encoding: z.string().optional(),
+  field: z.string().min(1).optional(),
   limit: z.int().min(1).optional(),
 });
 
 /**
- * Reads the records of a JSONL, JSON, CSV or Parquet file. Malformed ones are left out, and named in the
- * report by file, line and reason; with `strict` the first of them is an error.
+ * Reads the records of a JSONL, JSON, CSV or Parquet file; the first three may be packed with gzip. Malformed ones are left out, named in the
+ * report by file, line and reason, and counted on the console; with `strict` the first of them is an error.
  *
  * @throws TunebookError where the file is missing, empty, not what its name says, or has no usable record.
  * @example
@@ -41,18 +43,26 @@ export async function loadRecords(path: string, options: LoadOptions = {}): Prom
   requireText(path, { where: 'loadRecords', what: 'the path of a data file' });
   const parsed = optionsSchema.safeParse(options);
   if (!parsed.success) throw new TunebookError(`loadRecords: ${z.prettifyError(parsed.error)}`);
-  const { fieldMapping, strict, limit = Number.POSITIVE_INFINITY } = parsed.data;
-  const required = parsed.data.requiredFields ?? Object.keys(fieldMapping ?? {});
+  const { fieldMapping, strict, delimiter, field, encoding, limit = Infinity } = parsed.data;
+  const required = parsed.data.requiredFields ?? [];
   const format = parsed.data.format ?? formatOf(path);
   const reader = readerOf(format);
-  const file = await openDataFile(path, { format, encoding: parsed.data.encoding });
+  const file = await openDataFile(path, { format, encoding, unpacks: reader.unpacks === true });
 
   const records: DataRecord[] = [];
   const problems: RecordProblem[] = [];
+  const notes: string[] = [];
+  const unseen = new Set(Object.values(fieldMapping ?? {}));
+  let has: readonly string[] | undefined;
   let skipped = 0;
   const columns = fieldMapping && Object.values(fieldMapping);
-  for await (const row of reader.read(file, { delimiter: parsed.data.delimiter, columns })) {
-    const checked = 'record' in row ? checkRow(row, { fieldMapping, required }) : row;
+  for await (const row of reader.read(file, { delimiter, columns, field })) {
+    if ('note' in row) {
+      notes.push(row.note);
+      continue;
+    }
+    if ('record' in row) has ??= Object.keys(row.record);
+    const checked = 'record' in row ? checkRow(row, { fieldMapping, required, unseen }) : row;
     if ('record' in checked) {
       records.push(checked.record);
       if (records.length >= limit) break;
@@ -68,12 +78,15 @@ export async function loadRecords(path: string, options: LoadOptions = {}): Prom
     if (problems.length < KEPT_PROBLEMS) problems.push({ file: path, line, reason });
   }
   if (records.length === 0) throw nothingUsable(path, { format, problems, skipped });
-  const report = { file: path, format, sizeBytes: file.sizeBytes, loaded: records.length, skipped, problems };
+  if (unseen.size > 0) throw nowhere(path, [...unseen], has ?? []);
+  const { sizeBytes } = file;
+  const report = { file: path, format, sizeBytes, loaded: records.length, skipped, problems, notes };
+  for (const line of reportLines(report)) console.warn(line);
   return { records, report };
 }
 
 function formatOf(path: string): string {
-  const extension = extname(path).toLowerCase();
+  const extension = extname(path.replace(/\.gz$/i, '')).toLowerCase();
   const format = formatOfExtension(extension);
   if (format !== undefined) return format;
   throw new TunebookError(
@@ -84,14 +97,21 @@ function formatOf(path: string): string {
 
 function checkRow(
   { line, record }: { line: number; record: DataRecord },
-  options: { fieldMapping: Readonly<Record<string, string>> | undefined; required: readonly string[] },
-): Row {
+  options: {
+    fieldMapping: Readonly<Record<string, string>> | undefined;
+    required: readonly string[];
+    /** Mapped fields that no record had so far. */
+    unseen: Set<string>;
+  },
+): { line: number; record: DataRecord } | { line: number; reason: string } {
   let mapped = record;
   if (options.fieldMapping !== undefined) {
     const fields: [string, JsonValue][] = [];
     for (const [name, source] of Object.entries(options.fieldMapping)) {
       const value = Object.hasOwn(record, source) ? record[source] : undefined;
-      if (value !== undefined) fields.push([name, value]);
+      if (value === undefined) continue;
+      fields.push([name, value]);
+      options.unseen.delete(source);
     }
     mapped = Object.fromEntries(fields);
   }
@@ -106,7 +126,33 @@ function checkRow(
       return { line, reason: `the field "${source}" is empty` };
     }
   }
+  for (const [field, value] of Object.entries(mapped)) {
+    const wrong = notFinite(value);
+    const source = options.fieldMapping?.[field] ?? field;
+    if (wrong !== undefined)
+      return { line, reason: `the field "${source}" has ${wrong}, which JSON cannot hold` };
+  }
   return { line, record: mapped };
+}
+
+/** The first NaN or Infinity in a value: saved as JSON it would be null. */
+function notFinite(value: JsonValue | undefined): number | undefined {
+  if (typeof value === 'number') return Number.isFinite(value) ? undefined : value;
+  if (typeof value !== 'object' || value === null) return undefined;
+  for (const inner of Object.values(value) as JsonValue[]) {
+    const wrong = notFinite(inner);
+    if (wrong !== undefined) return wrong;
+  }
+  return undefined;
+}
+
+/** A mapped field may be missing in some records; missing in all it is a slip. */
+function nowhere(path: string, fields: readonly string[], has: readonly string[]): TunebookError {
+  const named = fields.map((field) => `"${field}"`).join(', ');
+  return new TunebookError(
+    `${path}: expected the field${fields.length > 1 ? 's' : ''} ${named} in some record, got ${has.join(', ')}. ` +
+      'Mend fieldMapping.',
+  );
 }
 
 function nothingUsable(

@@ -3,7 +3,9 @@
  * Where it stands: under `read.ts` and `mapped-table.ts`.
  */
 import fs from 'node:fs';
-import { parse } from 'csv-parse/sync';
+import { gunzipSync } from 'node:zlib';
+import { CsvRows, decodeWindows1252, delimiterLine, textLines } from '../../files';
+import type { CsvRow } from '../../files';
 import { messageOf, TunebookError } from '../../types';
 import type { ProblemLog } from './problems';
 
@@ -20,10 +22,11 @@ export interface OpenedTable {
   count(): number;
 }
 
-/** The bytes of a file. @throws TunebookError where it cannot be read */
+/** The bytes of a file, unpacked where it is gzip. @throws TunebookError where it cannot be read */
 export function readBytes(file: string): Uint8Array {
   try {
-    return fs.readFileSync(file);
+    const bytes = fs.readFileSync(file);
+    return bytes[0] === 0x1f && bytes[1] === 0x8b ? gunzipSync(bytes) : bytes;
   } catch (error) {
     throw new TunebookError(`${file}: cannot be read (${messageOf(error)})`);
   }
@@ -39,8 +42,8 @@ export function openTable(
   if (text.includes('\u0000')) {
     throw new TunebookError(`${file}: expected a result table, got a binary file. Give a CSV with a header.`);
   }
-  const headerEnd = text.search(/[\r\n]/);
-  const headerLine = headerEnd < 0 ? text : text.slice(0, headerEnd);
+  const named = delimiterLine(text.slice(0, 'sep=;'.length)) !== undefined ? 1 : 0;
+  const [headerLine = ''] = Array.from(firstLines(text, named + 1), (line) => line.text).slice(named);
   if (headerLine.trim() === '') {
     throw new TunebookError(`${file}: expected a result table, got an empty file. Give a CSV with a header.`);
   }
@@ -49,7 +52,14 @@ export function openTable(
     const shown = delimiter === '\t' ? 'a tab' : `'${delimiter}'`;
     log.report('delimiter', 1, '', `columns are separated by ${shown}, not a comma`);
   }
-  const header = (parseText(headerLine, file, delimiter)[0] ?? []).map((name) => name.trim());
+  const [first] = tableRows(text, delimiter, named);
+  if (first === undefined || 'reason' in first) {
+    throw new TunebookError(
+      `${file}: expected a header line, got broken quotes (${first?.reason ?? 'no line'}).`,
+    );
+  }
+  // The index that pandas writes has no name.
+  const header = first.cells.map((name, i) => (name.trim() === '' && i === 0 ? 'Unnamed: 0' : name.trim()));
   if (encoding === 'utf-8 with BOM' || encoding === 'utf-16le') {
     const as = encoding === 'utf-16le' ? 'UTF-16' : 'UTF-8';
     log.report('encoding', 1, header[0] ?? '', `begins with a byte-order mark; read as ${as} without it`);
@@ -60,18 +70,23 @@ export function openTable(
   }
   let count = 0;
   function* rows(): Generator<{ cells: readonly string[]; line: number }> {
-    let line = 1;
-    for (const chunk of chunksOfLines(text, headerEnd < 0 ? text.length : headerEnd)) {
-      for (const cells of parseText(chunk, file, delimiter)) {
-        line++;
-        if (cells.length === 1 && cells[0].trim() === '') continue;
-        count++;
-        if (cells.length !== header.length) {
-          const reason = `expected ${header.length} cells, got ${cells.length}`;
-          if (log.report('ragged-row', line, '', reason) === 'skip') continue;
-        }
-        yield { cells, line };
+    let line = 0;
+    for (const row of tableRows(text, delimiter, named)) {
+      line++;
+      if (line === 1 || ('cells' in row && row.cells.length === 0)) continue;
+      count++;
+      if ('reason' in row) {
+        if (log.report('ragged-row', line, '', row.reason) === 'skip') continue;
+        throw new TunebookError(
+          `${file}, row ${line}: ${row.reason}. Mend the row, or leave it out (handle: { 'ragged-row': 'skip' }).`,
+        );
       }
+      const { cells } = row;
+      if (cells.length !== header.length) {
+        const reason = `expected ${header.length} cells, got ${cells.length}`;
+        if (log.report('ragged-row', line, '', reason) === 'skip') continue;
+      }
+      yield { cells, line };
     }
   }
   return { header, delimiter, encoding, rows, count: () => count };
@@ -87,7 +102,7 @@ function decode(bytes: Uint8Array): { text: string; encoding: TableEncoding } {
     const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
     return { text, encoding: marked ? 'utf-8 with BOM' : 'utf-8' };
   } catch {
-    return { text: new TextDecoder('windows-1252').decode(bytes), encoding: 'windows-1252' };
+    return { text: decodeWindows1252(bytes), encoding: 'windows-1252' };
   }
 }
 
@@ -103,32 +118,25 @@ function firstForeignCell(
   header: readonly string[],
 ): { line: number; column: string } {
   const at = text.search(/[^\u0000-\u007f]/);
-  const before = text.slice(0, Math.max(0, at)).split('\n');
+  const before = text.slice(0, Math.max(0, at)).split(/\r\n|\n|\r/);
   const cell = before[before.length - 1].split(delimiter).length - 1;
   return { line: before.length, column: header[cell] ?? '' };
 }
 
-/** Whole lines, about a megabyte at a time, so that millions of cells are never alive at once. */
-function* chunksOfLines(text: string, start: number): Generator<string> {
-  let from = start;
-  while (from < text.length && (text[from] === '\r' || text[from] === '\n')) {
-    from += text.startsWith('\r\n', from) ? 2 : 1;
-    break;
+/** The rows of a table, the header among them; lines may end in any way, and differently. */
+function* tableRows(text: string, delimiter: string, passedOver: number): Generator<CsvRow> {
+  const table = new CsvRows(delimiter);
+  let number = 0;
+  for (const line of textLines(text)) {
+    if (++number > passedOver) yield* table.push({ ...line, number });
   }
-  const quoted = text.includes('"');
-  while (from < text.length) {
-    // A quoted cell may hold a line break: such a file is parsed in one piece.
-    const wanted = quoted ? -1 : text.indexOf('\n', from + (1 << 20));
-    const end = wanted < 0 ? text.length : wanted + 1;
-    yield text.slice(from, end);
-    from = end;
-  }
+  yield* table.end();
 }
 
-function parseText(text: string, file: string, delimiter: string): string[][] {
-  try {
-    return parse(text, { delimiter, relax_column_count: true, skip_empty_lines: false }) as string[][];
-  } catch (error) {
-    throw new TunebookError(`${file}: not readable as a table (${messageOf(error)})`);
+function* firstLines(text: string, count: number): Generator<{ text: string }> {
+  let left = count;
+  for (const line of textLines(text)) {
+    if (left-- <= 0) return;
+    yield line;
   }
 }

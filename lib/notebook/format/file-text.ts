@@ -1,4 +1,5 @@
 /** The bytes of a notebook file as text: UTF-8, and what other programs make of it on the way. */
+import { decodeWindows1252 } from '../../files';
 
 /** A file's text. */
 export interface FileText {
@@ -22,7 +23,6 @@ function characterBytes(bytes: Uint8Array, at: number): number {
 
 function mixedText(bytes: Uint8Array): FileText {
   const parts: string[] = [];
-  const windows = new TextDecoder('windows-1252');
   let from = 0;
   let wrong = 0;
   let line = 0;
@@ -31,7 +31,7 @@ function mixedText(bytes: Uint8Array): FileText {
     if (count === 0) {
       parts.push(
         Buffer.from(bytes.subarray(from, at)).toString('utf8'),
-        windows.decode(bytes.subarray(at, at + 1)),
+        decodeWindows1252(bytes.subarray(at, at + 1)),
       );
       from = at + 1;
       if (wrong++ === 0) line = parts[0].split('\n').length;
