@@ -14,6 +14,11 @@ import type { EncodeOptions, EncodingReport, LengthSummary, PromptTemplate } fro
 /** What the loss leaves out. */
 const IGNORED = -100;
 
+const EMPTY = 'the response is empty';
+
+/** Records that a warning names. */
+const NAMED = 3;
+
 const LOAD = "Pass (await loadRecords('races.jsonl')).records.";
 const PASS_TOKENIZER = "Pass { tokenizer: await AutoTokenizer.fromPretrained('gpt2') }.";
 
@@ -28,8 +33,9 @@ const settingsSchema = z.object({
 });
 
 /**
- * Encodes records for training: prompt, response, end of text (or of the turn, with a chat template). A sequence that is too long loses tokens of its
- * prompt, never of its response; if the response alone is too long, the example is dropped. Both are reported.
+ * Encodes records for training: prompt, response, end of text (or of the turn, with a chat
+ * template). A sequence that is too long loses tokens of its prompt, never of its response; if the response alone
+ * is too long, or empty, the example is dropped. Both are reported, and what is dropped is counted on the console.
  *
  * @throws TunebookError where an option is wrong, or the tokenizer has no end-of-text token to append.
  * @example
@@ -59,15 +65,18 @@ export function encodeRecords(
   const responseLengths: number[] = [];
 
   for (const [index, record] of records.entries()) {
-    const full = tokenizer.encode(template.formatPrompt(record));
+    const texts = textsOf(record, { index, template });
+    const full = tokenizer.encode(texts.prompt);
+    if (texts.response.trim() === '') {
+      dropped.push({ index, tokens: full.length, reason: EMPTY });
+      continue;
+    }
     const response = responseIds(record, { tokenizer, template, prompt: full, end });
     const tokens = full.length + response.length;
     const room = maxLength - response.length;
     if (response.length === 0 || room < 1) {
       const reason =
-        response.length === 0
-          ? 'the response is empty'
-          : `the response alone has ${response.length} tokens of ${maxLength}`;
+        response.length === 0 ? EMPTY : `the response alone has ${response.length} tokens of ${maxLength}`;
       dropped.push({ index, tokens, reason });
       continue;
     }
@@ -100,7 +109,31 @@ export function encodeRecords(
     totalTokens: sum(sequenceLengths),
     lossTokens: examples.reduce((count, example) => count + lossTokens(example), 0),
   };
+  warnOfDropped(report);
   return { examples, report };
+}
+
+/** The texts of a record; an error says which record it is. */
+function textsOf(
+  record: DataRecord,
+  { index, template }: { index: number; template: PromptTemplate },
+): { prompt: string; response: string } {
+  try {
+    return { prompt: template.formatPrompt(record), response: template.formatResponse(record) };
+  } catch (error) {
+    if (!(error instanceof TunebookError)) throw error;
+    throw new TunebookError(`encodeRecords, record ${index}: ${error.message}`, { cause: error });
+  }
+}
+
+/** What is left out is told where a person looks: the console, a cell's output. */
+function warnOfDropped({ dropped, total }: EncodingReport): void {
+  if (dropped.length === 0) return;
+  const named = dropped.slice(0, NAMED).map(({ index, reason }) => `record ${index}: ${reason}`);
+  const more = dropped.length > NAMED ? `; and ${dropped.length - NAMED} more, in report.dropped` : '';
+  console.warn(
+    `encodeRecords: ${dropped.length} of ${total} records were left out (${named.join('; ')}${more}).`,
+  );
 }
 
 /** What follows a prompt, as ids: the response and the end of the text, or of the turn where the template has its own. */

@@ -12,6 +12,7 @@ import { needsBest } from './state/best-model';
 import { evaluationSets } from './state/evaluate';
 import type { EvaluationData } from './state/evaluate';
 import type { TrainerCallback } from './state/state';
+import { nothingToLearn, partlyUnlabelled } from './step/training-labels';
 
 const EXAMPLES = 'Pass encodeRecords(records, { tokenizer }).examples.';
 
@@ -58,7 +59,24 @@ export function requireParts(options: TrainerSetup): void {
     requireObject(options.loss, { where, what: 'a loss { name, value }', fields: ['name', 'value'] });
   if (options.callbacks !== undefined) requireList(options.callbacks, { where, what: 'a list of callbacks' });
   const problems = missing(options.args.values, options.trainDataset, options.evalDataset);
+  // A collator of one's own may make the labels.
+  const sets = options.dataCollator === undefined ? labelledSets(options) : [];
+  problems.push(...sets.flatMap(({ name, examples }) => nothingToLearn(name, examples) ?? []));
   if (problems.length > 0) throw new TunebookError(`Trainer: ${problems.join('\n')}`);
+  for (const { name, examples } of sets) {
+    const warning = partlyUnlabelled(name, examples);
+    if (warning !== undefined) console.warn(warning);
+  }
+}
+
+function labelledSets({
+  trainDataset,
+  evalDataset,
+}: TrainerSetup): { name: string; examples: readonly EncodedExample[] }[] {
+  const sets = evaluationSets(evalDataset).map(({ prefix, examples }) => ({
+    ...{ name: `evalDataset (${prefix})`, examples },
+  }));
+  return [{ name: 'trainDataset', examples: trainDataset }, ...sets];
 }
 
 /** What keeps a trainer from being made, one sentence each. */
