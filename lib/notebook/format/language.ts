@@ -1,4 +1,5 @@
 /** The language of a notebook: what the kernel can run, and what can be type-checked. */
+import { cellSource } from './nbformat';
 import type { Notebook } from './nbformat';
 
 /** The language that a notebook's metadata name; TypeScript where they name none. */
@@ -15,4 +16,27 @@ export function notebookLanguage(notebook: Notebook): string {
 /** Whether the kernel runs that language. */
 export function isTypescript(language: string): boolean {
   return /^(?:typescript|tslab)$/i.test(language);
+}
+
+/** What a notebook has of Deno: its kernel, its imports, its names. Empty for one that runs on Node. */
+function denoParts(notebook: Notebook): string[] {
+  const { name } = (notebook.metadata.kernelspec ?? {}) as { name?: unknown };
+  const source = notebook.cells
+    .filter(({ cell_type: type }) => type === 'code')
+    .map(cellSource)
+    .join('\n');
+  const words = [
+    ...source.matchAll(
+      /\bfrom\s*["'](npm:|jsr:|https?:)|\bimport\s*\(?\s*["'](npm:|jsr:|https?:)|\b(Deno)\.\w/g,
+    ),
+  ];
+  const found = words.map(([, from, called, global]) => from ?? called ?? `${global}.`);
+  return [...new Set([...(name === 'deno' ? ["the kernel 'deno'"] : []), ...found])];
+}
+
+/** A line on a notebook that is made for Deno; undefined for others. */
+export function denoNote(notebook: Notebook): string | undefined {
+  const parts = denoParts(notebook);
+  if (parts.length === 0) return undefined;
+  return `this is a Deno notebook (${parts.join(', ')}), and its cells run on Node here: packages are installed with npm and imported by their names, and there is no Deno.`;
 }

@@ -1,6 +1,6 @@
 /** Turns what a cell threw, or what the compiler found, into the `error` message of the Jupyter protocol. */
 import { inspect, stripVTControlCharacters } from 'node:util';
-import { withAdvice } from './compiler-advice';
+import { errorAdvice, withAdvice } from './compiler-advice';
 import type { Finding } from '../typescript/cell-compiler';
 import type { Place } from '../typescript/source-map';
 
@@ -143,10 +143,17 @@ function describeThrown(thrown: unknown, sourceOf: CellSource): ErrorReport {
       ],
     };
   }
+  const [name, message] = [member(thrown, 'name'), member(thrown, 'message')];
+  const advice = errorAdvice({ name, message, stack: member(thrown, 'stack') });
+  const evalue = stripVTControlCharacters(message);
+  const traceback = traceError(thrown, sourceOf);
+  if (advice === undefined) return { ename: name, evalue, traceback };
+  // Where node looked for a module says nothing that the advice does not.
+  const short = evalue.replace(/\nRequire stack:[^]*/, '');
   return {
-    ename: member(thrown, 'name'),
-    evalue: stripVTControlCharacters(member(thrown, 'message')),
-    traceback: traceError(thrown, sourceOf),
+    ename: name,
+    evalue: `${short}: ${advice}`,
+    traceback: [...traceback, `${red('What to do')}: ${advice}`],
   };
 }
 

@@ -14,6 +14,7 @@ import type { ErrorReport } from './error-report';
 import { LeftWork } from './left-work';
 import { createCellCompiler } from '../typescript/cell-compiler';
 import type { CellCompiler, CompiledCell, Finding } from '../typescript/cell-compiler';
+import { CELL_FILE } from '../typescript/cell-runtime';
 import { AWAIT_HELPER, ITERATE_HELPER, LEFT_HELPER, META_HELPER } from '../typescript/wrap-awaits';
 import type { MessageContent } from './wire';
 
@@ -148,7 +149,7 @@ export class CellRunner {
     this.channel.beginRunning();
     try {
       const value = await cell.compiled.run();
-      if (value !== undefined && value !== null) this.result(cell, value);
+      if (value !== undefined) this.result(cell, value);
       return true;
     } catch (error) {
       cell.thrown ??= { value: error };
@@ -319,8 +320,7 @@ export class CellRunner {
         }),
       };
     };
-    // A cell is no file: it counts as one in the folder that it runs in.
-    const here = path.join(process.cwd(), 'notebook.ts');
+    const here = path.join(process.cwd(), CELL_FILE);
     const meta = {
       url: pathToFileURL(here).href,
       dirname: process.cwd(),

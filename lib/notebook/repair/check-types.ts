@@ -144,7 +144,7 @@ export function missingDependencies(notebook: Notebook, file: string): string[] 
   for (const cell of notebook.cells) {
     if (cell.cell_type !== 'code') continue;
     for (const { fileName: id } of ts.preProcessFile(cellSource(cell), true, true).importedFiles) {
-      if (/^[./]|^node:/.test(id)) continue;
+      if (/^[./]|^[a-z]+:/.test(id)) continue; // a file, a module of node, or an address
       const name = id.startsWith('@') ? id.split('/').slice(0, 2).join('/') : id.split('/')[0];
       if (!builtin.has(name) && !known.has(name)) missing.add(name);
     }

@@ -6,7 +6,7 @@ import { fileText } from '../format/file-text';
 import { repeatedMembers } from '../format/json-edits';
 import { lineOf, parseJsonText } from '../format/json-text';
 import type { JsonNode } from '../format/json-node';
-import { isTypescript, notebookLanguage } from '../format/language';
+import { denoNote, isTypescript, notebookLanguage } from '../format/language';
 import { cellSource, joinText, validateNotebook } from '../format/nbformat';
 import { codeDigests, storedDigests } from '../format/outputs-of';
 import type { Notebook, NotebookCell } from '../format/nbformat';
@@ -143,6 +143,8 @@ function contentFindings(notebook: Notebook, file: string, options: CheckOptions
   const language = notebookLanguage(notebook);
   if (!isTypescript(language))
     return [...findings, { where: 'metadata', message: `the notebook is in ${language}, not in TypeScript` }];
+  const deno = denoNote(notebook);
+  if (deno !== undefined) findings.push({ where: 'notebook', message: deno });
   findings.push(...parameterFindings(notebook));
   for (const name of missingDependencies(notebook, file))
     findings.push({

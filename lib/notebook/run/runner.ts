@@ -9,7 +9,7 @@ import { KernelClient, KernelDeadError } from '../kernel/kernel-client';
 import { watchCell } from './cell-watch';
 import { cellTitle, executedCopy } from './executed-copy';
 import { namedFiles } from './input-files';
-import { isTypescript, notebookLanguage } from '../format/language';
+import { denoNote, isTypescript, notebookLanguage } from '../format/language';
 import { lockOutput } from './output-lock';
 import { planResume, readEarlier } from './resume';
 import type { ResumePlan } from './resume';
@@ -270,7 +270,9 @@ export async function runNotebook(options: RunNotebookOptions): Promise<RunResul
   const unlock = lockOutput(options.output);
   try {
     const plan = options.resume ? planResume(readEarlier(options.output), notebook, values) : undefined;
-    plan?.notes.forEach((text) => run.emit({ type: 'note', text }));
+    const deno = denoNote(source);
+    for (const text of [...(deno === undefined ? [] : [deno]), ...(plan?.notes ?? [])])
+      run.emit({ type: 'note', text });
     if (options.interrupt?.aborted) {
       run.stop = { status: 'interrupted', message: 'interrupted before its start' };
       return finish(run, values);

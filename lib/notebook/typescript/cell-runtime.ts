@@ -9,6 +9,10 @@ import type { SideOutput } from 'tslab/dist/converter';
 
 type Values = Record<string, unknown>;
 type CellFunction = (exports: Values, require: NodeJS.Require) => unknown;
+type MakeCell = (file: string, folder: string) => CellFunction;
+
+/** A cell is no file: it counts as this one in the folder that it runs in. */
+export const CELL_FILE = 'notebook.ts';
 
 /** TypeScript defines imported names; here they are set, so that a later cell may import them anew. */
 function settableValues(): Values {
@@ -39,6 +43,7 @@ export class CellRuntime {
   private readonly files = new Map<string, string>();
   private readonly modules = new Map<string, NodeJS.Module>();
   private readonly require: NodeJS.Require;
+  private readonly folder = process.cwd();
 
   /**
    * @param library what `import ... from 'tslab'` gives
@@ -49,8 +54,7 @@ export class CellRuntime {
     over: (values: Values) => Values,
   ) {
     this.values = over(this.own);
-    const folder = process.cwd();
-    this.require = this.wrapRequire(createRequire(path.join(folder, 'src.js')), folder);
+    this.require = this.wrapRequire(createRequire(path.join(this.folder, 'src.js')), this.folder);
   }
 
   /** The values as cells see them. */
@@ -68,10 +72,11 @@ export class CellRuntime {
 
   /** Runs a cell up to its first await. @returns the cell's promise where it awaits */
   run({ code, name, awaits }: CellCode): unknown {
-    const head = `(${awaits ? 'async ' : ''}function(exports, require) { `;
+    // In a function of their own, as a cell may declare names of its own for them.
+    const head = `(function(__filename, __dirname) { return ${awaits ? 'async ' : ''}function(exports, require) { `;
     const options = { filename: name, columnOffset: -head.length };
-    const cell = vm.runInThisContext(`${head}${code}\n})`, options) as CellFunction;
-    return cell(this.values, this.require);
+    const make = vm.runInThisContext(`${head}${code}\n} })`, options) as MakeCell;
+    return make(path.join(this.folder, CELL_FILE), this.folder)(this.values, this.require);
   }
 
   private wrapRequire(require: NodeJS.Require, folder: string): NodeJS.Require {

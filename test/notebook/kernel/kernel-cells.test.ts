@@ -55,6 +55,26 @@ describe('cells', { timeout: 60_000 }, () => {
     );
   });
 
+  it('have a __dirname and a __filename, which they may declare anew', async () => {
+    const file = path.join(folder, 'notebook.ts');
+    const { text } = await session.run(
+      'console.log(__dirname, __filename); const place = () => __dirname; await null; console.log(place())',
+    );
+    assert.equal(text, `${folder} ${file}\n${folder}\n`);
+    const own = await session.run('const __dirname: string = "own"; console.log(__dirname, place())');
+    assert.equal(own.text, `own ${folder}\n`);
+    assert.equal((await session.run('console.log(__dirname)')).text, 'own\n');
+  });
+
+  it('show null as their value, and nothing for undefined', async () => {
+    const shown = async (code: string): Promise<unknown> =>
+      (await session.run(code)).messages.find(({ type }) => type === 'execute_result')?.content.data;
+    assert.deepEqual(await shown('null'), { 'text/plain': 'null' });
+    assert.deepEqual(await shown('await Promise.resolve(null)'), { 'text/plain': 'null' });
+    for (const code of ['undefined', 'void 0', 'const nothing = null;', ''])
+      assert.equal(await shown(code), undefined, code);
+  });
+
   it('may say export, as files do', async () => {
     const cell =
       'export const size: number = await Promise.resolve(2);\nexport function twice(n: number): number { return 2 * n; }\nexport interface Shape { side: number }';
