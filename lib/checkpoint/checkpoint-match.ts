@@ -10,6 +10,8 @@ export interface MatchStateDictOptions {
   readonly where: string;
   /** Unknown tensors to ignore, for instance buffers that old versions saved. */
   readonly ignoreUnexpected?: readonly RegExp[];
+  /** Unknown tensors alone are no error; they are returned. */
+  readonly allowUnexpected?: boolean;
 }
 
 /** Most names listed in one group of the error. */
@@ -20,13 +22,14 @@ const MAX_LISTED = 20;
  *
  * @param expected The shape of each tensor of the model, by name.
  * @param found The shape of each tensor of the checkpoint, by name.
+ * @returns Unknown tensors, with their shapes.
  * @throws {TunebookError} Listing every missing, unknown and wrongly shaped tensor.
  */
 export function matchStateDict(
   expected: ReadonlyMap<string, readonly number[]>,
   found: ReadonlyMap<string, readonly number[]>,
-  { where, ignoreUnexpected = [] }: MatchStateDictOptions,
-): void {
+  { where, ignoreUnexpected = [], allowUnexpected = false }: MatchStateDictOptions,
+): string[] {
   const missing: string[] = [];
   const wrong: string[] = [];
   for (const [name, shape] of expected) {
@@ -37,7 +40,7 @@ export function matchStateDict(
   const unknown = [...found]
     .filter(([name]) => !expected.has(name) && !ignoreUnexpected.some((pattern) => pattern.test(name)))
     .map(([name, shape]) => `${name} ${show(shape)}`);
-  if (missing.length + wrong.length + unknown.length === 0) return;
+  if (missing.length + wrong.length === 0 && (allowUnexpected || unknown.length === 0)) return unknown;
   throw new TunebookError(
     [
       `${where}: the tensors do not fit the model (${expected.size} expected, ${found.size} found).`,

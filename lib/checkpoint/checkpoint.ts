@@ -137,11 +137,11 @@ function addTensors(
 ): void {
   const fileName = path.basename(file.path);
   for (const name of file.names) {
-    const indexed = layout.weightMap?.get(name);
-    if (layout.weightMap !== undefined && indexed !== fileName) {
+    const indexed = layout.weightMap === undefined ? fileName : layout.weightMap.get(name);
+    if (indexed === undefined) continue; // what the index does not name is no part of the model
+    if (indexed !== fileName) {
       throw new TunebookError(
-        `${file.path}: it holds "${name}", but the index ` +
-          `${indexed === undefined ? 'does not know that tensor' : `places that tensor in ${indexed}`}. ` +
+        `${file.path}: it holds "${name}", but the index places that tensor in ${indexed}. ` +
           'Shards and index do not belong together: download or save them again.',
       );
     }

@@ -30,7 +30,7 @@ export { restoreCoded } from './ops/coded-weight';
 export type { CodedWeight } from './ops/coded-weight';
 export { linear4bit } from './ops/linear-4bit';
 export type { PackedWeight } from './ops/linear-4bit';
-export { plainRotary, rotary, rotaryTables } from './ops/rotary';
+export { plainRotary, rotary, rotaryFrequencies, rotaryTables } from './ops/rotary';
 export type { RotaryTables } from './ops/rotary';
 export { dropout, dropoutMask, maskOfKey, packedKey, uniformNoise } from './ops/dropout';
 export type { DropoutKey } from './ops/dropout';

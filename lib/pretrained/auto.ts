@@ -15,6 +15,7 @@ import type { PlacementOptions } from '../models';
 import { BitsAndBytesConfig } from '../quantization';
 import { TunebookError } from '../types';
 import { CausalLM } from './causal-lm';
+import { untiedWhereHeadDiffers } from './own-head';
 
 /** How a model is loaded: where it computes, in which types, and where its weights lie. */
 export interface FromPretrainedOptions extends HubOptions, PlacementOptions {
@@ -49,12 +50,14 @@ export const AutoModelForCausalLM = {
     const { engine, quantizationConfig, dtype, deviceMap, maxMemory, offloadFolder, onPlan, ...hub } =
       options;
     const folder = await resolveModelFolder(idOrFolder, hub);
-    const config = await readJsonObject(path.join(folder, 'config.json'), {
+    const written = await readJsonObject(path.join(folder, 'config.json'), {
       remedy: 'Download or save the model again.',
     });
     const generationConfig = await readJsonObjectIfPresent(path.join(folder, 'generation_config.json'));
-    const architecture = architectureOf(config);
+    architectureOf(written); // a configuration that cannot be used is refused before the weights are opened
     const checkpoint = await openCheckpoint(folder);
+    const config = await untiedWhereHeadDiffers(written, checkpoint);
+    const architecture = architectureOf(config);
     const isForGpu = typeof maxMemory === 'object' && maxMemory.gpu !== undefined;
     let created = isForGpu ? await createEngine(engine) : undefined;
     try {

@@ -144,7 +144,10 @@ test('a shard that does not hold what the index says is refused', async (t) => {
   const second = path.join(folder, files[1]);
   const good = await fs.readFile(second);
   await writeSafetensors(second, [tensor('b', 3, 4, 5), tensor('d', 1)]);
-  await assert.rejects(openCheckpoint(folder), /holds "d", but the index does not know that tensor/);
+  // What the index does not name is passed over, as transformers does: old files have buffers there.
+  const more = await openCheckpoint(folder);
+  assert.deepEqual([...more.names].sort(), ['a', 'b', 'c']);
+  await more.close();
   await writeSafetensors(second, [tensor('b', 3, 4, 5), tensor('a', 1, 1)]);
   await assert.rejects(openCheckpoint(folder), /holds "a", but the index places that tensor in model-00001/);
   await writeSafetensors(second, []);

@@ -37,21 +37,25 @@ export function plainRotary(x: Tensor, { cos, sin }: RotaryTables): Tensor {
 }
 
 /**
- * Tables of default rotary embedding: pair d at position p turns by p * theta^(-2 d / D).
+ * Frequencies of default rotary embedding, [D / 2]: pair d at position p turns by p * theta^(-2 d / D).
+ */
+export function rotaryFrequencies({ theta, headSize }: { theta: number; headSize: number }): Float32Array {
+  // Rounded as in PyTorch: over long distances the last bits of a frequency matter.
+  return Float32Array.from({ length: headSize / 2 }, (_, d) => 1 / theta ** ((2 * d) / headSize));
+}
+
+/**
+ * Tables of rotary embedding: pair d at position p turns by p * frequencies[d].
  *
  * @param positions Row-major [B, T].
+ * @param frequencies [D / 2]
  */
 export function rotaryTables(
   positions: Int32Array,
   shape: readonly [number, number],
-  options: { theta: number; headSize: number },
+  frequencies: Float32Array,
 ): { cos: HostTensor; sin: HostTensor } {
-  const half = options.headSize / 2;
-  // Rounded as in PyTorch: over long distances the last bits of a frequency matter.
-  const frequencies = Float32Array.from(
-    { length: half },
-    (_, d) => 1 / options.theta ** ((2 * d) / options.headSize),
-  );
+  const half = frequencies.length;
   const cos: Float32Array = new Float32Array(positions.length * half);
   const sin: Float32Array = new Float32Array(positions.length * half);
   positions.forEach((position, i) => {

@@ -76,6 +76,8 @@ export interface Architecture {
   layerPrefix(layer: number): string;
   /** Inputs of every block that depend on the tokens' positions alone, row-major [B, T]: rotary tables. */
   positionFeeds(positions: Int32Array, shape: readonly [number, number]): Record<string, HostTensor>;
+  /** Inputs of one layer's block that are neither parameters nor positions, where the layers differ in such. */
+  layerConstants?(layer: number): Record<string, HostTensor>;
   /** config.json's content. */
   toJson(): Record<string, unknown>;
 }

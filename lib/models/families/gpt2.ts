@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { activation, ACTIVATIONS, attention, layerNorm, mergeHeads, splitHeads, tf } from '../../engine';
 import type { NamedTensors } from '../../engine';
 import { TunebookError } from '../../types';
+import { requireKnownKeys } from './config-keys';
 import { dropped, moduleLinear } from './linear';
 import type { Architecture, LinearModule, ParameterSpec } from './architecture';
 
@@ -23,9 +24,10 @@ const configSchema = z.looseObject({
   attn_pdrop: z.number().min(0).lt(1).default(0.1),
   layer_norm_epsilon: z.number().positive().default(1e-5),
   initializer_range: z.number().positive().default(0.02),
-  tie_word_embeddings: z.literal(true).default(true),
-  scale_attn_weights: z.literal(true).default(true),
-  scale_attn_by_inverse_layer_idx: z.literal(false).default(false),
+  tie_word_embeddings: z.boolean().default(true),
+  scale_attn_weights: z.boolean().default(true),
+  scale_attn_by_inverse_layer_idx: z.boolean().default(false),
+  add_cross_attention: z.literal(false).default(false),
 });
 
 /** Fields of GPT-2's config.json; those left out take the published 124M model's values. */
@@ -40,6 +42,7 @@ export function gpt2(config: Gpt2Config): Architecture {
   const parsed = configSchema.safeParse(config);
   if (!parsed.success) throw new TunebookError(`gpt2 config.json: ${z.prettifyError(parsed.error)}`);
   const c = parsed.data;
+  requireKnownKeys(config, Object.keys(configSchema.shape), 'gpt2 config.json');
   if (c.n_embd % c.n_head !== 0) {
     throw new TunebookError(
       `gpt2 config.json: expected n_embd to be a multiple of n_head, got ${c.n_embd} and ${c.n_head}.`,
@@ -53,6 +56,13 @@ export function gpt2(config: Gpt2Config): Architecture {
     { name: 'mlp.c_proj', inSize: inner, outSize: width, conv1d: true },
   ];
   const outSizes = Object.fromEntries(modules.map(({ name, outSize }) => [name, outSize]));
+  const headSize = width / heads;
+  // Attention divides scores by the root of the head's size; the query takes what a configuration has otherwise.
+  const scaledQuery = (inputs: NamedTensors, query: tf.Tensor): tf.Tensor => {
+    const plain = c.scale_attn_weights ? query : tf.mul(query, Math.sqrt(headSize));
+    return c.scale_attn_by_inverse_layer_idx ? tf.mul(plain, inputs['attn.scale']) : plain;
+  };
+  const head = c.tie_word_embeddings ? 'wte.weight' : 'lm_head.weight';
 
   const block = (inputs: NamedTensors): NamedTensors => {
     const epsilon = c.layer_norm_epsilon;
@@ -64,7 +74,7 @@ export function gpt2(config: Gpt2Config): Architecture {
       .split(linear('attn.c_attn', normed), 3, -1) // 3 x [B, T, C]
       .map((part) => splitHeads(part, heads)); // [B, H, T, D]
     const attended = attention({
-      query,
+      query: scaledQuery(inputs, query),
       key,
       value,
       bias,
@@ -87,17 +97,22 @@ export function gpt2(config: Gpt2Config): Architecture {
     layers: c.n_layer,
     heads,
     keyValueHeads: heads,
-    headSize: width / heads,
+    headSize,
     maxPositions: c.n_positions,
     tokenEmbedding: 'wte.weight',
     positionEmbedding: 'wpe.weight',
-    head: 'wte.weight',
-    parameters: parameterSpecs(c.n_layer, modules, {
-      vocabSize: c.vocab_size,
-      positions: c.n_positions,
-      width,
-      std: c.initializer_range,
-    }),
+    head,
+    parameters: [
+      ...parameterSpecs(c.n_layer, modules, {
+        vocabSize: c.vocab_size,
+        positions: c.n_positions,
+        width,
+        std: c.initializer_range,
+      }),
+      ...(c.tie_word_embeddings
+        ? []
+        : [{ name: head, shape: [c.vocab_size, width], decay: true, init: { std: c.initializer_range } }]),
+    ],
     modules,
     loraTargets: ['c_attn'],
     isBuffer: (name) => /\.attn\.(masked_)?bias$/.test(name),
@@ -109,6 +124,13 @@ export function gpt2(config: Gpt2Config): Architecture {
     ],
     layerPrefix: (layer) => `h.${layer}.`,
     positionFeeds: () => ({}),
+    ...(c.scale_attn_by_inverse_layer_idx
+      ? {
+          layerConstants: (layer) => ({
+            'attn.scale': { data: Float32Array.of(1 / (layer + 1)), shape: [1] },
+          }),
+        }
+      : {}),
     block,
     trainingBlock: (inputs) => ({ y: block(inputs).y }),
     finalNorm: (inputs) => ({

@@ -7,13 +7,10 @@ import { z } from 'zod';
 import { attention, mergeHeads, rmsNorm, rotary, rotaryTables, splitHeads, tf } from '../../engine';
 import type { NamedTensors } from '../../engine';
 import { TunebookError } from '../../types';
+import { requireKnownKeys } from './config-keys';
 import { moduleLinear } from './linear';
+import { ropeFrequencies, ropeSchema } from './rope';
 import type { Architecture, LinearModule, ParameterSpec } from './architecture';
-
-const ropeSchema = z.looseObject({
-  rope_type: z.literal('default').default('default'),
-  rope_theta: z.number().positive().optional(),
-});
 
 const configSchema = z.looseObject({
   model_type: z.enum(['mistral', 'llama']).default('mistral'),
@@ -24,7 +21,7 @@ const configSchema = z.looseObject({
   num_attention_heads: z.int().positive().default(32),
   num_key_value_heads: z.int().positive().nullish(),
   head_dim: z.int().positive().nullish(),
-  hidden_act: z.literal('silu').default('silu'),
+  hidden_act: z.enum(['silu', 'swish']).default('silu'),
   max_position_embeddings: z
     .int()
     .positive()
@@ -33,8 +30,10 @@ const configSchema = z.looseObject({
   rms_norm_eps: z.number().positive().default(1e-6),
   rope_theta: z.number().positive().nullish(),
   rope_parameters: ropeSchema.nullish(),
-  rope_scaling: z.null().optional(),
+  rope_scaling: ropeSchema.nullish(),
   sliding_window: z.int().positive().nullish(),
+  layer_types: z.array(z.string()).nullish(),
+  partial_rotary_factor: z.literal(1).optional(),
   attention_dropout: z.number().min(0).lt(1).default(0),
   attention_bias: z.literal(false).default(false),
   mlp_bias: z.literal(false).default(false),
@@ -58,6 +57,7 @@ export function mistral(config: MistralConfig): Architecture {
     );
   }
   const c = parsed.data;
+  requireKnownKeys(config, Object.keys(configSchema.shape), 'mistral config.json');
   const [width, heads] = [c.hidden_size, c.num_attention_heads];
   // Configurations older than grouped-query attention name no key-value heads: transformers reads 8 for Mistral.
   const keyValueHeads = c.num_key_value_heads ?? (c.model_type === 'mistral' ? 8 : heads);
@@ -68,7 +68,8 @@ export function mistral(config: MistralConfig): Architecture {
         `even size, got ${heads} heads, ${keyValueHeads} key-value heads and heads of ${headSize}.`,
     );
   }
-  const theta = c.rope_parameters?.rope_theta ?? c.rope_theta ?? 10000;
+  const frequencies = ropeFrequencies(c, headSize);
+  const slidingWindow = c.model_type === 'mistral' ? windowOf(c) : undefined;
   const inner = c.intermediate_size;
   const linearModule = (name: string, inSize: number, outSize: number): LinearModule => ({
     name,
@@ -124,7 +125,7 @@ export function mistral(config: MistralConfig): Architecture {
     keyValueHeads,
     headSize,
     maxPositions: c.max_position_embeddings,
-    slidingWindow: c.model_type === 'mistral' ? (c.sliding_window ?? undefined) : undefined,
+    slidingWindow,
     tokenEmbedding: 'embed_tokens.weight',
     head,
     parameters: [
@@ -144,7 +145,7 @@ export function mistral(config: MistralConfig): Architecture {
     dropoutSites: [{ name: 'attn', rate: c.attention_dropout, shape: (B, T) => [B, heads, T, T] }],
     layerPrefix: (layer) => `layers.${layer}.`,
     positionFeeds: (positions, shape) => {
-      const { cos, sin } = rotaryTables(positions, shape, { theta, headSize });
+      const { cos, sin } = rotaryTables(positions, shape, frequencies);
       return { 'rotary.cos': cos, 'rotary.sin': sin };
     },
     block,
@@ -155,8 +156,27 @@ export function mistral(config: MistralConfig): Architecture {
       architectures: [c.model_type === 'mistral' ? 'MistralForCausalLM' : 'LlamaForCausalLM'],
       ...c,
       num_key_value_heads: keyValueHeads,
+      // Without the field Mistral's configuration means 4,096.
+      ...(c.model_type === 'mistral' ? { sliding_window: slidingWindow ?? null } : {}),
     }),
   };
+}
+
+/** What a Mistral without the field looks back on, in tokens. */
+const SLIDING_WINDOW = 4096;
+
+/** @throws TunebookError where some layers have a window and others none */
+function windowOf(c: z.infer<typeof configSchema>): number | undefined {
+  const window = c.sliding_window === undefined ? SLIDING_WINDOW : (c.sliding_window ?? undefined);
+  const kinds = new Set(c.layer_types ?? []);
+  if (kinds.size === 0) return window;
+  const [kind] = kinds;
+  if (kinds.size === 1 && kind === 'full_attention') return undefined;
+  if (kinds.size === 1 && kind === 'sliding_attention' && window !== undefined) return window;
+  throw new TunebookError(
+    `mistral config.json: expected layer_types that are all full_attention, or all sliding_attention with a sliding_window, ` +
+      `got ${[...kinds].join(' and ')} with a window of ${window ?? 'none'}. Layers of several kinds are not supported.`,
+  );
 }
 
 function layerSpecs(

@@ -153,7 +153,7 @@ export class ModelWeights implements LoraBase {
     for (const name of this.parameters.byName.keys()) {
       if (name.startsWith(prefix)) feeds[name.slice(prefix.length)] = this.feed(name);
     }
-    Object.assign(feeds, this.adapter?.layerFeeds(layer));
+    Object.assign(feeds, this.architecture.layerConstants?.(layer), this.adapter?.layerFeeds(layer));
     // An adapter's scale as well: whatever stays on the host travels with each run.
     this.engine.device?.pin(Object.values(feeds).map(({ data }) => data));
     return feeds;

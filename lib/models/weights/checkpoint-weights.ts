@@ -34,6 +34,9 @@ const WIDTHS: Record<string, number> = { F32: 4, F16: 2, BF16: 2 };
 /** Values that are read and quantized at a time; a multiple of every block size. */
 const PIECE = 1 << 22;
 
+/** Names that a warning lists. */
+const MAX_LISTED = 5;
+
 export class CheckpointWeights {
   /** How frozen weights are quantized. */
   readonly quantization: BitsAndBytesConfig | undefined;
@@ -219,7 +222,13 @@ export class CheckpointWeights {
       const shape = this.packed.has(stored) ? expected.get(name) : undefined;
       found.set(name, shape ?? checkpoint.info(stored).shape);
     }
-    matchStateDict(expected, found, { where: checkpoint.folder });
+    const passedOver = matchStateDict(expected, found, { where: checkpoint.folder, allowUnexpected: true });
+    if (passedOver.length > 0) {
+      const more = passedOver.length > MAX_LISTED ? `, and ${passedOver.length - MAX_LISTED} more` : '';
+      console.warn(
+        `${checkpoint.folder}: passed over what is no part of the model: ${passedOver.slice(0, MAX_LISTED).join(', ')}${more}.`,
+      );
+    }
     const linear = new Set(
       architecture.modules.flatMap((module) =>
         Array.from({ length: architecture.layers }, (_, layer) => this.ownWeight(layer, module)),

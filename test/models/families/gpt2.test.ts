@@ -54,8 +54,9 @@ describe('gpt2 configuration', () => {
     [{ n_layer: 0 }, /n_layer/],
     [{ n_embd: 'wide', n_head: -1 }, /n_embd/, /n_head/],
     [{ activation_function: 'swiglu' }, /activation_function/],
-    [{ scale_attn_by_inverse_layer_idx: true }, /scale_attn_by_inverse_layer_idx/],
-    [{ tie_word_embeddings: false }, /tie_word_embeddings/],
+    [{ add_cross_attention: true }, /add_cross_attention/],
+    [{ hidden_size: 64 }, /hidden_size: 64\. Such a field may change/],
+    [{ pruned_heads: { 0: [1] } }, /pruned_heads/],
     [{ resid_pdrop: 1 }, /resid_pdrop/],
   ];
   for (const [config, ...parts] of wrong) {

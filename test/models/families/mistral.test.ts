@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { createEngine, plainRotary, rotary, rotaryTables, tf } from '../../../lib/engine';
+import { createEngine, plainRotary, rotary, rotaryFrequencies, rotaryTables, tf } from '../../../lib/engine';
 import type { Engine } from '../../../lib/engine';
 import { generate } from '../../../lib/generation';
 import {
@@ -156,14 +156,26 @@ describe('mistral', () => {
     assert.equal(architectureOf(tied).slidingWindow, undefined);
   });
 
-  for (const [what, field] of [
-    ['scaled rotary positions', { rope_scaling: { type: 'linear', factor: 2 } }],
-    ['another rotary type', { rope_parameters: { rope_type: 'llama3', rope_theta: 5e5 } }],
-    ['biases', { attention_bias: true }],
-    ['key-value heads that do not divide', { num_key_value_heads: 5 }],
+  for (const [what, field, name] of [
+    ['scaled rotary positions without their numbers', { rope_scaling: { type: 'linear' } }, 'factor'],
+    [
+      'a rotary type without its numbers',
+      { rope_parameters: { rope_type: 'llama3', factor: 2 } },
+      'low_freq_factor',
+    ],
+    ['another rotary type', { rope_scaling: { rope_type: 'yarn', factor: 2 } }, "'yarn'"],
+    ['heads that turn in part', { partial_rotary_factor: 0.5 }, 'partial_rotary_factor'],
+    ['biases', { attention_bias: true }, 'attention_bias'],
+    ['key-value heads that do not divide', { num_key_value_heads: 5 }, 'num_key_value_heads'],
+    ['a field that nobody knows', { logit_soft_cap: 30 }, 'logit_soft_cap: 30'],
+    ['experts', { num_local_experts: 8 }, 'num_local_experts'],
+    [
+      'layers of several kinds',
+      { model_type: 'mistral', layer_types: ['full_attention', 'sliding_attention'] },
+      'full_attention and sliding_attention',
+    ],
   ] as const) {
     it(`refuses ${what}`, () => {
-      const [name] = Object.keys(field);
       assert.throws(
         () => architectureOf({ model_type: 'llama', ...field }),
         (error) => error instanceof TunebookError && error.message.includes(name),
@@ -178,7 +190,7 @@ describe('rotary', () => {
   after(() => engine.dispose());
   const [B, H, T, D] = [2, 3, 4, 6];
   const positions = Int32Array.of(0, 1, 2, 3, 0, 0, 7, 8);
-  const tables = rotaryTables(positions, [B, T], { theta: 100, headSize: D });
+  const tables = rotaryTables(positions, [B, T], rotaryFrequencies({ theta: 100, headSize: D }));
   const shape = [B, H, T, D];
   const feeds = { x: normal(shape, 3), ...tables };
   const signature = {
@@ -209,10 +221,8 @@ describe('rotary', () => {
 
   it('turns nothing at position 0 and keeps scores by distance alone', async () => {
     const at = (position: number): number[] => {
-      const { cos, sin } = rotaryTables(Int32Array.of(position, position + 3), [1, 2], {
-        theta: 100,
-        headSize: D,
-      });
+      const frequencies = rotaryFrequencies({ theta: 100, headSize: D });
+      const { cos, sin } = rotaryTables(Int32Array.of(position, position + 3), [1, 2], frequencies);
       return tf.tidy(() => {
         const row = tf.tensor4d([1, 2, 3, 4, 5, 6, 6, 5, 4, 3, 2, 1], [1, 1, 2, D]);
         const turned = plainRotary(row, {

@@ -128,7 +128,8 @@ describe('adapters', () => {
       ['another family', { model_type: 'gpt2', n_embd: 64, n_head: 4, n_layer: 2 }, ['another base model']],
     ] as const) {
       const folder = await temporaryFolder(t);
-      const other = await AutoModelForCausalLM.fromConfig({ ...CONFIG, ...change });
+      const isGpt2 = 'model_type' in change && change.model_type === 'gpt2';
+      const other = await AutoModelForCausalLM.fromConfig(isGpt2 ? { ...change } : { ...CONFIG, ...change });
       t.after(() => other.dispose());
       getPeftModel(other, new LoraConfig({ r: 2 }));
       await saveAdapter(other, folder, what);
