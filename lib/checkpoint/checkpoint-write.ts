@@ -5,7 +5,7 @@
 import { promises as fs } from 'node:fs';
 import path from 'node:path';
 import { requireText, TunebookError } from '../types';
-import { requireFreeSpace, stageFile } from '../files';
+import { makeFolder, requireFreeSpace, stageFile } from '../files';
 import type { StagedFile } from '../files';
 import { dtypeSizeBytes, elementCount } from './safetensors-format';
 import { requireTensors, stageSafetensors } from './safetensors-write';
@@ -51,7 +51,7 @@ export async function writeCheckpoint(
   if (!(maxShardSizeBytes > 0)) {
     throw new TunebookError(`${folder}: expected maxShardSizeBytes above 0, got ${maxShardSizeBytes}.`);
   }
-  await fs.mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   const { shards, tensorBytes } = planShards(sources, {
     maxShardSizeBytes,
     dtype: options.dtype,

@@ -1,11 +1,44 @@
 /** What several commands read from the command line. */
 import { InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
+import { requireLocalPath } from '../files';
 import type { RunNotebookOptions } from '../notebook/run';
-import { TunebookError } from '../types';
+import { messageOf, TunebookError } from '../types';
 
 /** A call that makes no sense: exit status 2. */
 export class WrongCallError extends TunebookError {
   override name = 'WrongCallError';
+}
+
+/** Options and arguments whose values are paths, by the names that the help shows. */
+const PATHS = /^(file|folder|notebooks?|input)$/;
+
+/** Refuses URLs before a command begins. @throws WrongCallError */
+export function requireLocalPaths(command: Command): void {
+  const given = [
+    ...command.options.map((option): [string, string | undefined, unknown] => [
+      option.long ?? option.flags,
+      /[<[](\w+)/.exec(option.flags)?.[1],
+      command.getOptionValue(option.attributeName()),
+    ]),
+    ...command.registeredArguments.map((argument, i): [string, string, unknown] => [
+      command.name(),
+      argument.name(),
+      command.processedArgs[i],
+    ]),
+  ];
+  for (const [where, kind, value] of given) {
+    if (kind === undefined || !PATHS.test(kind)) continue;
+    for (const place of [value].flat()) if (typeof place === 'string') checkPath(place, where);
+  }
+}
+
+function checkPath(place: string, where: string): void {
+  try {
+    requireLocalPath(place, where);
+  } catch (error) {
+    throw new WrongCallError(messageOf(error));
+  }
 }
 
 /** Reads `name=value` arguments. @throws WrongCallError for other texts */

@@ -8,7 +8,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import type { Command } from 'commander';
 import { PACKAGE_ROOT } from '../environment';
-import { isJsonObject, readJsonObjectIfPresent, writeFileAtomicSync } from '../files';
+import { isJsonObject, readJsonObjectIfPresent, requireLocalPath, writeFileAtomicSync } from '../files';
 import type { JsonObject } from '../files';
 import { TunebookError } from '../types';
 
@@ -52,6 +52,7 @@ function copyNotebooks(folder: string): string[] {
 
 /** Prepares a folder. @throws TunebookError where npm fails */
 async function initCommand(folder: string, options: { install: boolean }): Promise<void> {
+  requireLocalPath(folder, 'init');
   const file = path.join(folder, 'package.json');
   const own = (await readJsonObjectIfPresent(path.join(PACKAGE_ROOT, 'package.json'))) ?? {};
   const present = (await readJsonObjectIfPresent(file)) ?? {};

@@ -2,7 +2,7 @@
 /** The `tunebook` command: its subcommands, and what an error of any of them becomes. */
 import { Command } from 'commander';
 import { TunebookError } from '../types';
-import { WrongCallError } from './call';
+import { requireLocalPaths, WrongCallError } from './call';
 import { addCheckCommand } from './check';
 import { addDatasetCommands } from './dataset';
 import { addDoctorCommand } from './doctor';
@@ -41,6 +41,8 @@ for (const stream of [process.stdout, process.stderr])
   stream.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error;
   });
+
+program.hook('preAction', (_, command) => requireLocalPaths(command));
 
 program.parseAsync().catch((error: unknown) => {
   if (error instanceof Error && 'exitCode' in error) return; // commander has said it

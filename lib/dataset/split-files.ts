@@ -7,7 +7,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { messageOf, TunebookError, requireList, requireObject, requireText } from '../types';
-import { parseJson, writeFileAtomic } from '../files';
+import { parseJson, requireLocalPath, writeFileAtomic } from '../files';
 import { loadRecords } from './files/records';
 import { SPLIT_DEFAULTS } from './splits';
 import type { DataRecord } from './files/row';
@@ -41,6 +41,7 @@ export async function saveSplits(
   options: SplitOptions & { source?: string } = {},
 ): Promise<SplitManifest> {
   requireText(folder, { where: 'saveSplits', what: 'the path of a folder' });
+  requireLocalPath(folder, 'saveSplits');
   requireObject(splits, { where: 'saveSplits', what: 'splits', remedy: 'Pass what splitRecords gave.' });
   for (const part of ['train', 'validation', 'test'] as const)
     requireList(splits[part], { where: `saveSplits, ${part}`, what: 'a list of records' });
@@ -67,6 +68,7 @@ export async function saveSplits(
  */
 export async function loadSplits(folder: string): Promise<{ splits: Splits; manifest: SplitManifest }> {
   requireText(folder, { where: 'loadSplits', what: 'the folder that saveSplits wrote' });
+  requireLocalPath(folder, 'loadSplits');
   const manifest = await readManifest(join(folder, MANIFEST));
   const { train, validation, test } = manifest.files;
   const splits = {

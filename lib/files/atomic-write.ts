@@ -17,6 +17,7 @@ import {
 import path from 'node:path';
 import { randomBytes } from 'node:crypto';
 import { messageOf, TunebookError } from '../types';
+import { requireLocalPath } from './local-path';
 
 /** A file that is complete on the disk under a temporary name and waits to take its place. */
 export interface StagedFile {
@@ -45,6 +46,7 @@ export async function stageFile(
   filePath: string,
   write: (sink: ByteSink) => Promise<void>,
 ): Promise<StagedFile> {
+  requireLocalPath(filePath);
   const temporaryPath = path.join(
     path.dirname(filePath),
     `.${path.basename(filePath)}.${process.pid}-${randomBytes(4).toString('hex')}.tmp`,
@@ -107,6 +109,7 @@ export async function writeFileAtomic(
       ? content
       : (sink: ByteSink): Promise<void> =>
           sink(typeof content === 'string' ? Buffer.from(content, 'utf8') : content);
+  requireLocalPath(filePath);
   await fs.mkdir(path.dirname(filePath), { recursive: true }).catch((error: unknown) => {
     throw explainWriteError(error, filePath, 0);
   });
@@ -120,6 +123,7 @@ export async function writeFileAtomic(
  * `writeFileAtomic` it does not flush to the disk, and passes the file system's errors on as they are.
  */
 export function writeFileAtomicSync(file: string, content: string | Uint8Array): void {
+  requireLocalPath(file);
   const there = existsSync(file);
   const target = there ? realpathSync(file) : path.resolve(file);
   mkdirSync(path.dirname(target), { recursive: true });

@@ -7,5 +7,6 @@ export { byteLines, textLines } from './lines';
 export type { LineEnd } from './lines';
 export { isJsonObject, parseJson, readJson, readJsonObject, readJsonObjectIfPresent } from './json';
 export type { JsonObject, ReadJsonOptions } from './json';
+export { makeFolder, makeFolderSync, requireLocalPath } from './local-path';
 export { isFile, isFolder, isMissing, readTextIfPresent } from './presence';
 export { decodeWindows1252 } from './windows-1252';

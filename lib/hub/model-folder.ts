@@ -5,7 +5,7 @@ import { promises as fs } from 'node:fs';
 import path from 'node:path';
 import { findCheckpointFiles, noCheckpoint, readCheckpointIndex } from '../checkpoint';
 import { dataFolder } from '../environment';
-import { isFolder } from '../files';
+import { isFolder, requireLocalPath } from '../files';
 import { kindOf, TunebookError } from '../types';
 import { requireHubOptions } from './options';
 import type { HubOptions } from './options';
@@ -62,6 +62,13 @@ export async function resolveModelFolder(idOrFolder: string, options: HubOptions
   const builtIn = path.join(dataFolder('models'), path.basename(idOrFolder));
   if (idOrFolder !== '' && path.basename(idOrFolder) === idOrFolder && (await isFolder(builtIn)))
     return builtIn;
+  const onHub = /^https:\/\/[^/]+\/([\w.-]+\/[\w.-]+)/.exec(idOrFolder)?.[1];
+  if (onHub !== undefined) {
+    throw new TunebookError(
+      `model "${idOrFolder}": expected a folder or a hub id, got a URL. Give the id: '${onHub}'.`,
+    );
+  }
+  requireLocalPath(idOrFolder, 'model');
   if (!isHubId(idOrFolder)) {
     const names = await fs.readdir(dataFolder('models')).catch(() => []);
     throw new TunebookError(

@@ -6,7 +6,7 @@ import { getRepoFolderName, listFiles, modelInfo } from '@huggingface/hub';
 import { promises as fs } from 'node:fs';
 import path from 'node:path';
 import { hubEnvironment } from '../environment';
-import { requireFreeSpace } from '../files';
+import { requireFreeSpace, requireLocalPath } from '../files';
 import { TunebookError } from '../types';
 import { COMMIT, fetchFile, missingBytes, snapshotFolder, writeRef } from './cache';
 import type { HubFile } from './download';
@@ -111,6 +111,7 @@ function placeOf({ id, what, options }: SnapshotRequest): Place {
     throw new TunebookError(`${what} "${id}": expected a branch, tag or commit, got revision "${revision}".`);
   }
   const cacheFolder = options.cacheDir ?? environment.cacheFolder;
+  requireLocalPath(cacheFolder, 'the hub cache (cacheDir, HF_HOME or HF_HUB_CACHE)');
   const repoFolder = path.join(cacheFolder, getRepoFolderName({ type: 'model', name: id }));
   return { what, id, revision, endpoint, hasToken: token !== undefined, repoFolder, token };
 }

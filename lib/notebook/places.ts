@@ -4,17 +4,20 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
+import { requireLocalPath } from '../files';
 import { TunebookError } from '../types';
 import { PACKAGE_ROOT, tunebookEnvironment } from '../environment';
 
 /** A path as given if it exists from here, else inside the package: 'data/...' works from every folder. */
 export function projectPath(file: string): string {
+  requireLocalPath(file, 'projectPath');
   const here = path.resolve(file);
   return path.isAbsolute(file) || fs.existsSync(here) ? here : path.join(PACKAGE_ROOT, file);
 }
 
 /** A notebook as it was named if it exists from here, else the one of that name that comes with the package. */
 export function notebookPath(file: string): string {
+  requireLocalPath(file, 'notebook');
   const shipped = path.join(PACKAGE_ROOT, file);
   const isShipped = !path.isAbsolute(file) && !fs.existsSync(file) && fs.existsSync(shipped);
   return isShipped ? shipped : file;
@@ -33,6 +36,7 @@ function projectFolder(): string {
  * @throws TunebookError for a name that leads out of outputs/
  */
 export function runFolder(name: string): string {
+  requireLocalPath(name, 'runFolder');
   if (
     name === '' ||
     path.isAbsolute(name) ||

@@ -4,6 +4,7 @@
  */
 import { basename, extname } from 'node:path';
 import { z } from 'zod';
+import { requireLocalPath } from '../../files';
 import { requireText, TunebookError } from '../../types';
 import { openDataFile } from './data-file';
 import { formatOfExtension, knownExtensions, readerOf } from './readers';
@@ -41,6 +42,7 @@ const optionsSchema = z.strictObject({
  */
 export async function loadRecords(path: string, options: LoadOptions = {}): Promise<LoadedRecords> {
   requireText(path, { where: 'loadRecords', what: 'the path of a data file' });
+  requireLocalPath(path, 'loadRecords');
   const parsed = optionsSchema.safeParse(options);
   if (!parsed.success) throw new TunebookError(`loadRecords: ${z.prettifyError(parsed.error)}`);
   const { fieldMapping, strict, delimiter, field, encoding, limit = Infinity } = parsed.data;

@@ -2,11 +2,10 @@
  * `plot()`: one call shows a Plotly figure, interactive where scripts run (Jupyter) and as a static image
  * everywhere (GitHub, VS Code, a saved file). `livePlot()` redraws one in place while something runs.
  */
-import fs from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import path from 'node:path';
 import { TunebookError } from '../../types';
-import { writeFileAtomicSync } from '../../files';
+import { makeFolderSync, writeFileAtomicSync } from '../../files';
 import { displayHandle, isInNotebook, show } from '../output/display';
 import type { MimeBundle } from '../output/display';
 import { figureTitle, styledFigure } from './figure';
@@ -182,7 +181,7 @@ export function livePlot(options: LivePlotOptions = {}): LivePlot {
  */
 export async function saveFigure(figure: Figure, file: string, size: FigureSize = {}): Promise<void> {
   const kind = path.extname(file).toLowerCase();
-  fs.mkdirSync(path.dirname(path.resolve(file)), { recursive: true });
+  makeFolderSync(path.dirname(path.resolve(file)));
   if (kind === '.svg') writeFileAtomicSync(file, await renderFigure(figure, { ...size, format: 'svg' }));
   else if (kind === '.png') writeFileAtomicSync(file, await renderFigure(figure, { ...size, format: 'png' }));
   else if (kind === '.json') writeFileAtomicSync(file, `${JSON.stringify(figure)}\n`);

@@ -5,6 +5,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
+import { requireLocalPath } from '../../files';
 import { messageOf, TunebookError, requireList, requireObject, requireText } from '../../types';
 import { labelAsPublished } from './as-published';
 import type { FeedbackRecord, PublishedFigures } from './as-published';
@@ -98,6 +99,7 @@ export async function buildDataset(options: BuildOptions): Promise<BuildResult> 
     ...(options.handle ? { handle: options.handle } : {}),
     ...(delimiter ? { delimiter } : {}),
   };
+  for (const place of [input, output]) requireLocalPath(place, 'buildDataset');
   if (path.resolve(input) === path.resolve(output)) {
     throw new TunebookError(`buildDataset: expected an output beside the input, got the same file ${input}`);
   }
@@ -220,6 +222,7 @@ function ownOptions(own: DatasetMapping, answers: 'rich' | 'plain'): FitOptions 
 export function writeJsonLines(file: string, records: readonly FeedbackRecord[]): number {
   requireText(file, { where: 'writeJsonLines', what: 'the path of a file' });
   requireList(records, { where: 'writeJsonLines', what: 'a list of records' });
+  requireLocalPath(file, 'writeJsonLines');
   const temporary = path.join(path.dirname(file), `.${path.basename(file)}.${process.pid}.tmp`);
   try {
     const handle = fs.openSync(temporary, 'w');

@@ -4,7 +4,7 @@
  */
 import fs from 'node:fs';
 import { z } from 'zod';
-import { parseJson } from '../../files';
+import { parseJson, requireLocalPath } from '../../files';
 import { messageOf, TunebookError, requireText } from '../../types';
 import type { AnswerTemplates } from './templates';
 
@@ -74,6 +74,7 @@ export const mappingSchema: z.ZodType<DatasetMapping> = z.strictObject({
  */
 export function readMapping(file: string): DatasetMapping {
   requireText(file, { where: 'readMapping', what: 'the path of a mapping file' });
+  requireLocalPath(file, 'readMapping');
   let value: unknown;
   try {
     value = parseJson(fs.readFileSync(file, 'utf8'), { where: file, expected: 'a mapping file in JSON' });

@@ -4,7 +4,7 @@
  */
 import fs from 'node:fs';
 import { gunzipSync } from 'node:zlib';
-import { CsvRows, decodeWindows1252, delimiterLine, textLines } from '../../files';
+import { CsvRows, decodeWindows1252, delimiterLine, requireLocalPath, textLines } from '../../files';
 import type { CsvRow } from '../../files';
 import { messageOf, TunebookError } from '../../types';
 import type { ProblemLog } from './problems';
@@ -24,6 +24,7 @@ export interface OpenedTable {
 
 /** The bytes of a file, unpacked where it is gzip. @throws TunebookError where it cannot be read */
 export function readBytes(file: string): Uint8Array {
+  requireLocalPath(file);
   try {
     const bytes = fs.readFileSync(file);
     return bytes[0] === 0x1f && bytes[1] === 0x8b ? gunzipSync(bytes) : bytes;

@@ -10,7 +10,7 @@ import { z } from 'zod';
 import type { BitsAndBytesConfig, QuantizedTensor } from '../../quantization';
 import { tensorSize } from '../../tensor';
 import { TunebookError } from '../../types';
-import { requireFreeSpace, writeFileAtomic } from '../../files';
+import { requireFreeSpace, requireLocalPath, writeFileAtomic } from '../../files';
 import { isQuantized } from './frozen-layers';
 import type { FrozenLayer, FrozenLayers, FrozenTensor, StoredWeight } from './frozen-layers';
 
@@ -55,6 +55,7 @@ export class OffloadFolder {
     model: string,
     layerBytes: ReadonlyMap<number, number>,
   ): Promise<OffloadFolder> {
+    requireLocalPath(folder, 'offloadFolder');
     try {
       await fs.mkdir(folder, { recursive: true });
       await fs.access(folder, fs.constants.W_OK);

@@ -8,7 +8,7 @@ import { createRequire } from 'node:module';
 import type { ValidateFunction } from 'ajv';
 import type AjvDraft04 from 'ajv-draft-04';
 import type { MimeBundle } from '../../display';
-import { writeFileAtomicSync } from '../../files';
+import { requireLocalPath, writeFileAtomicSync } from '../../files';
 import { messageOf, TunebookError } from '../../types';
 import schema from './nbformat.v4.5.schema.json';
 
@@ -229,6 +229,7 @@ export function widgetProblems(notebook: unknown): string[] {
  * @throws TunebookError when the file is no notebook, or of another major version
  */
 export function readNotebook(file: string): Notebook {
+  requireLocalPath(file, 'notebook');
   let text: string;
   try {
     text = fs.readFileSync(file, 'utf8');

@@ -3,6 +3,7 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
+import { requireLocalPath } from '../../files';
 import { TunebookError } from '../../types';
 import { isAlive, readOwner, thisProcess } from '../kernel/process-owner';
 
@@ -29,6 +30,7 @@ function removeHalfWritten(output: string, pid: number): void {
  * @throws TunebookError when another run has it, or nothing can be written there
  */
 export function lockOutput(output: string): () => void {
+  requireLocalPath(output, 'run');
   const folder = path.dirname(path.resolve(output));
   const file = path.join(folder, `.${path.basename(output)}.lock`);
   for (let attempt = 0; ; attempt++) {

@@ -4,6 +4,7 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
+import { requireLocalPath } from '../../files';
 import { messageOf, TunebookError } from '../../types';
 import { KernelClient, KernelDeadError } from '../kernel/kernel-client';
 import { watchCell } from './cell-watch';
@@ -236,6 +237,8 @@ async function runInKernel(
  */
 export async function runNotebook(options: RunNotebookOptions): Promise<RunResult> {
   const file = options.notebook;
+  for (const place of [file, options.output, options.outputFolder, options.cwd])
+    if (place !== undefined) requireLocalPath(place, 'run');
   const source = readNotebook(file);
   const language = notebookLanguage(source);
   if (!isTypescript(language))

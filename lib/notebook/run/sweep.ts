@@ -4,7 +4,7 @@ import path from 'node:path';
 import { TunebookError } from '../../types';
 import { cellText, renderTable, saveFigure } from '../../display';
 import type { Figure } from '../../display';
-import { writeFileAtomicSync } from '../../files';
+import { requireLocalPath, writeFileAtomicSync } from '../../files';
 import { readNotebook } from '../format/nbformat';
 import { checkParameters, notebookParameters } from '../parameters/parameters';
 import type { GivenParameters } from '../parameters/parameters';
@@ -218,6 +218,7 @@ async function runPoint(
  * @throws TunebookError for an empty grid, an unknown parameter or an ill-typed value, before anything runs
  */
 export async function sweepNotebook(options: SweepOptions): Promise<SweepRun[]> {
+  requireLocalPath(options.folder, 'sweep');
   const points = gridPoints(options.grid);
   if (Object.keys(options.grid).length === 0 || points.length === 0)
     throw new TunebookError(

@@ -3,6 +3,7 @@
  */
 import { promises as fs } from 'node:fs';
 import path from 'node:path';
+import { requireLocalPath } from '../../files';
 import { TunebookError } from '../../types';
 import {
   checkpointFault,
@@ -59,6 +60,7 @@ export async function resumeRun(
 
 /** Makes a run's folder. @throws TunebookError where that is not allowed */
 export async function makeOutputFolder(folder: string): Promise<void> {
+  requireLocalPath(folder, 'outputDir');
   await fs.mkdir(folder, { recursive: true }).catch((cause: unknown) => {
     throw new TunebookError(
       `trainer: expected an outputDir that can be made, got ${folder}. Choose another folder or mend its permissions.`,

@@ -5,7 +5,7 @@
  */
 import { promises as fs } from 'node:fs';
 import path from 'node:path';
-import { writeFileAtomic } from '../../files';
+import { makeFolder, writeFileAtomic } from '../../files';
 import type { LogEntry, Progress } from '../state/state';
 
 /** An entry of the trainer's log, and `time` (seconds since 1970), `tokens_per_second` and `memory_bytes`. */
@@ -38,7 +38,7 @@ export class RunLog {
     const isWhole =
       kept.length === history.length && kept.every((record, i) => record.step === history[i].step);
     const records = isWhole ? kept : [...history];
-    await fs.mkdir(path.dirname(file), { recursive: true });
+    await makeFolder(path.dirname(file));
     await writeFileAtomic(file, records.map((record) => `${JSON.stringify(record)}\n`).join(''));
     return new RunLog(file, records);
   }

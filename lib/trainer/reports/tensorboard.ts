@@ -5,7 +5,7 @@
 import { promises as fs } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { writeFileAtomic } from '../../files';
+import { makeFolder, writeFileAtomic } from '../../files';
 import { eventRecord, lengthUpTo } from './event-file';
 import type { RunRecord } from './run-log';
 
@@ -20,7 +20,7 @@ export class EventLog {
    * @param records the log up to `step`
    */
   static async open(folder: string, step: number, records: readonly RunRecord[]): Promise<EventLog> {
-    await fs.mkdir(folder, { recursive: true });
+    await makeFolder(folder);
     const earlier = (await fs.readdir(folder)).filter((name) => NAME.test(name));
     for (const name of earlier) {
       const file = path.join(folder, name);

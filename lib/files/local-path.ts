@@ -1,0 +1,36 @@
+/** Paths, which URLs are not: `s3://bucket/run` would become a folder called `s3:` here. */
+import { promises as fs, mkdirSync } from 'node:fs';
+import { TunebookError } from '../types';
+
+/** A URL's scheme as a part of a path, joined or resolved; one letter is a Windows drive. */
+const SCHEME = /^[a-z][a-z0-9+.-]+:$/i;
+
+/**
+ * Refuses URLs where a path is taken.
+ *
+ * @param where what takes the path, for the error
+ * @throws {TunebookError} If the path has a URL's scheme in it.
+ */
+export function requireLocalPath(file: string, where?: string): void {
+  const scheme = file.split(/[\\/]/).find((part) => SCHEME.test(part));
+  if (scheme === undefined) return;
+  const advice =
+    scheme.toLowerCase() === 'file:'
+      ? 'Leave out file://.'
+      : `Copy from and to ${scheme}// with its own tool, and give a local path here.`;
+  throw new TunebookError(
+    `${where === undefined ? '' : `${where}: `}expected a path on this machine, got ${file}. ${advice}`,
+  );
+}
+
+/** Makes a folder and those above it. @throws {TunebookError} for a URL; the file system's errors as they are */
+export async function makeFolder(folder: string): Promise<void> {
+  requireLocalPath(folder);
+  await fs.mkdir(folder, { recursive: true });
+}
+
+/** `makeFolder` at once. */
+export function makeFolderSync(folder: string): void {
+  requireLocalPath(folder);
+  mkdirSync(folder, { recursive: true });
+}
