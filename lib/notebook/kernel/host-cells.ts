@@ -331,7 +331,7 @@ export class CellRunner {
       },
     };
     const leave = <T>(value: T): T => {
-      this.left.add(value, this.currentRequest);
+      if (value instanceof Promise) this.left.add(value, this.currentRequest); // quick, as it may be in a hot loop
       return value;
     };
     Object.assign(globalThis, {
