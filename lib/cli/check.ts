@@ -9,7 +9,7 @@ export function addCheckCommand(program: Command): void {
   program
     .command('check')
     .description('say what is wrong with notebook files')
-    .argument('<notebooks...>')
+    .argument('<notebooks...>', 'files; - for standard input')
     .addOption(
       new Option(
         '--outputs <rule>',

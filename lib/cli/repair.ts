@@ -1,27 +1,68 @@
 /** `tunebook repair`: mends notebook files, and says what it mended. */
+import fs from 'node:fs';
 import type { Command } from 'commander';
-import { repairFile } from '../notebook/repair';
+import { writeFileAtomicSync } from '../files';
+import { repairBytes, repairFile } from '../notebook/repair';
+import type { RepairResult } from '../notebook/repair';
 import { TunebookError } from '../types';
+import { WrongCallError } from './call';
+
+/** Standard input, or standard output. */
+const PIPE = '-';
+
+interface RepairOptions {
+  readonly normalise?: boolean;
+  readonly output?: string;
+}
 
 /** Adds `repair` to the program. */
 export function addRepairCommand(program: Command): void {
   program
     .command('repair')
     .description('mend notebook files; every byte that is not mended stays')
-    .argument('<notebooks...>')
+    .argument('<notebooks...>', 'mended in place; - for standard input')
+    .option('-o, --output <file>', 'write there instead, - for standard output; for one notebook')
     .option('--normalise', "write the whole file in nbformat's own form")
-    .action((notebooks: string[], options: { normalise?: boolean }) => {
+    .action((notebooks: string[], options: RepairOptions) => {
+      if (options.output !== undefined && notebooks.length > 1)
+        throw new WrongCallError('repair: expected one notebook with --output, got several');
       for (const file of notebooks)
         try {
-          const { mended, left } = repairFile(file, options.normalise === true);
-          for (const text of mended) console.log(`${file}: ${text}`);
-          for (const text of left) console.log(`${file}: still wrong: ${text}`);
-          if (mended.length + left.length === 0) console.log(`${file}: nothing to mend`);
-          if (left.length > 0) process.exitCode = 1;
+          report(file, repaired(file, options), options);
         } catch (error) {
           if (!(error instanceof TunebookError)) throw error;
           console.error(error.message); // the other files are still mended
           process.exitCode = 1;
         }
     });
+}
+
+/** Mends a file and writes it where it goes. */
+function repaired(file: string, options: RepairOptions): RepairResult {
+  const { normalise = false } = options;
+  const output = options.output ?? (file === PIPE ? PIPE : undefined);
+  if (output === undefined) return repairFile(file, normalise);
+  const name = file === PIPE ? 'standard input' : file;
+  const result = repairBytes(readBytes(file, name), { name, normalise });
+  if (output === PIPE) process.stdout.write(result.text);
+  else writeFileAtomicSync(output, result.text);
+  return result;
+}
+
+function readBytes(file: string, name: string): Buffer {
+  try {
+    return fs.readFileSync(file === PIPE ? 0 : file);
+  } catch (error) {
+    throw new TunebookError(`${name}: cannot be read (${(error as NodeJS.ErrnoException).code})`);
+  }
+}
+
+/** What was mended, on standard error where the notebook goes to standard output. */
+function report(file: string, { mended, left }: RepairResult, { output }: RepairOptions): void {
+  const isPiped = output === PIPE || (output === undefined && file === PIPE);
+  const say = (text: string): void => (isPiped ? console.error(text) : console.log(text));
+  for (const text of mended) say(`${file}: ${text}`);
+  for (const text of left) say(`${file}: still wrong: ${text}`);
+  if (mended.length + left.length === 0) say(`${file}: nothing to mend`);
+  if (left.length > 0) process.exitCode = 1;
 }

@@ -4,13 +4,19 @@ import type { Notebook } from './nbformat';
 
 /** The language that a notebook's metadata name; TypeScript where they name none. */
 export function notebookLanguage(notebook: Notebook): string {
+  return namedLanguage(notebook) ?? 'typescript';
+}
+
+/** The language that a notebook's metadata name; undefined where they name none. */
+export function namedLanguage(notebook: Notebook): string | undefined {
   const kernel = notebook.metadata.kernelspec as { language?: unknown; name?: unknown } | null | undefined;
   const info = notebook.metadata.language_info as { name?: unknown } | null | undefined;
   const named = info?.name ?? kernel?.language;
   if (named !== undefined) return String(named);
   // Colab names a kernel and no language.
   const known = /^(python|ir|julia|bash|xcpp|csharp|javascript|jslab)/i.exec(String(kernel?.name ?? ''));
-  return known ? known[1].toLowerCase() : 'typescript';
+  if (known) return known[1].toLowerCase();
+  return kernel?.name === undefined ? undefined : 'typescript';
 }
 
 /** Whether the kernel runs that language. */

@@ -10,6 +10,7 @@ import type AjvDraft04 from 'ajv-draft-04';
 import type { MimeBundle } from '../../display';
 import { requireLocalPath, writeFileAtomicSync } from '../../files';
 import { messageOf, TunebookError } from '../../types';
+import { foreignKind } from './foreign-file';
 import schema from './nbformat.v4.5.schema.json';
 
 /** A text as notebooks hold it: whole, or as lines that keep their line ends. */
@@ -146,6 +147,10 @@ export function wrongMetadata(of: MetadataOf, metadata: Record<string, unknown>)
   );
 }
 
+/** The newest minor version that the schema beside this file describes. */
+export const NEWEST_MINOR = 5;
+const ADDITIONAL = 'must NOT have additional properties';
+
 /**
  * What keeps a notebook from being valid: the schema's findings, part by part so that each message is about the
  * kind of cell at hand, then what the schema misses and readers stumble over (duplicate cell ids, widget metadata
@@ -163,12 +168,18 @@ export function validateNotebook(notebook: unknown): string[] {
     ...(Array.isArray(cells) ? { cells: [] } : {}),
     ...(old ? { nbformat_minor: 5 } : {}),
   };
-  const problems = partProblems('notebook', head, 'notebook');
+  const problems: string[] = [];
+  // A newer minor version may have members that this schema does not know: they are no fault, as nbformat has it.
+  const isNewer = typeof minor === 'number' && minor > NEWEST_MINOR;
+  const add = (found: readonly string[]): void => {
+    problems.push(...(isNewer ? found.filter((text) => !text.includes(ADDITIONAL)) : found));
+  };
+  add(partProblems('notebook', head, 'notebook'));
   for (const [i, cell] of (Array.isArray(cells) ? (cells as unknown[]) : []).entries()) {
     const where = `cell ${i + 1}`;
     if (old && typeof cell === 'object' && cell !== null && 'id' in cell)
       problems.push(`${where}: nbformat 4.${minor} has no cell ids`);
-    problems.push(...cellProblems(old && typeof cell === 'object' ? { id: 'none', ...cell } : cell, where));
+    add(cellProblems(old && typeof cell === 'object' ? { id: 'none', ...cell } : cell, where));
   }
   problems.push(...duplicateIds(notebook), ...widgetProblems(notebook));
   return problems;
@@ -240,6 +251,8 @@ export function readNotebook(file: string): Notebook {
     );
   }
   if (text.trim() === '') throw new TunebookError(`${file}: expected a notebook, got an empty file`);
+  const foreign = foreignKind(Buffer.from(text.slice(0, 4), 'latin1'), text);
+  if (foreign !== undefined) throw new TunebookError(`${file}: the file ${foreign}`);
   let value: unknown;
   try {
     value = JSON.parse(text.replace(/^\uFEFF/, ''));

@@ -1,12 +1,14 @@
 /** `tunebook check`: what is wrong with a notebook file, before a reader, GitHub or a run finds out. */
 import fs from 'node:fs';
+import path from 'node:path';
 import { messageOf } from '../../types';
 import { checkCellTypes, missingDependencies } from './check-types';
 import { fileText } from '../format/file-text';
+import { foreignKind, loneSurrogates } from '../format/foreign-file';
 import { repeatedMembers } from '../format/json-edits';
 import { lineOf, parseJsonText } from '../format/json-text';
 import type { JsonNode } from '../format/json-node';
-import { denoNote, isTypescript, notebookLanguage } from '../format/language';
+import { denoNote, isTypescript, namedLanguage, notebookLanguage } from '../format/language';
 import { cellSource, joinText, validateNotebook } from '../format/nbformat';
 import { codeDigests, storedDigests } from '../format/outputs-of';
 import type { Notebook, NotebookCell } from '../format/nbformat';
@@ -106,6 +108,14 @@ function parameterFindings(notebook: Notebook): CheckFinding[] {
     }));
 }
 
+function surrogateFindings(text: string): CheckFinding[] {
+  const lines = [...new Set(loneSurrogates(text).map((at) => lineOf(text, at)))];
+  return lines.map((line) => ({
+    where: `line ${line}`,
+    message: 'holds half a surrogate pair, which is no character; `tunebook repair` replaces it',
+  }));
+}
+
 function structureFindings(notebook: unknown): CheckFinding[] {
   return validateNotebook(notebook).map((problem): CheckFinding => {
     const at = problem.indexOf(': ');
@@ -145,6 +155,8 @@ function contentFindings(notebook: Notebook, file: string, options: CheckOptions
     return [...findings, { where: 'metadata', message: `the notebook is in ${language}, not in TypeScript` }];
   const deno = denoNote(notebook);
   if (deno !== undefined) findings.push({ where: 'notebook', message: deno });
+  // A notebook that names no language may be in any: its cells are not judged as TypeScript.
+  if (namedLanguage(notebook) === undefined) return findings;
   findings.push(...parameterFindings(notebook));
   for (const name of missingDependencies(notebook, file))
     findings.push({
@@ -157,12 +169,15 @@ function contentFindings(notebook: Notebook, file: string, options: CheckOptions
   return findings;
 }
 
-/** Checks a notebook file. @returns what is wrong, nothing for a good notebook */
+/** Stands for standard input in place of a file's name. */
+const STDIN = '-';
+
+/** Checks a notebook file, `-` for standard input. @returns what is wrong, nothing for a good notebook */
 export function checkNotebook(file: string, options: CheckOptions = {}): CheckFinding[] {
   const about = (message: string): CheckFinding => ({ where: 'file', message });
   let bytes: Buffer;
   try {
-    bytes = fs.readFileSync(file);
+    bytes = fs.readFileSync(file === STDIN ? 0 : file);
   } catch (error) {
     return [about(`cannot be read (${(error as NodeJS.ErrnoException).code})`)];
   }
@@ -171,6 +186,8 @@ export function checkNotebook(file: string, options: CheckOptions = {}): CheckFi
   const text = whole.replace(/^\uFEFF/, '');
   if (text !== whole) findings.push(about('starts with a byte order mark; Jupyter cannot read it'));
   if (text.trim() === '') return [...findings, about('is empty')];
+  const foreign = foreignKind(bytes, text);
+  if (foreign !== undefined) return [about(foreign)];
   const conflicts = conflictLines(text);
   if (conflicts.length > 0)
     return [...findings, about(`holds git's conflict markers, in lines ${conflicts.join(', ')}`)];
@@ -185,6 +202,7 @@ export function checkNotebook(file: string, options: CheckOptions = {}): CheckFi
       where: `line ${lineOf(text, start)}`,
       message: `${JSON.stringify(key)} stands twice in one object; readers see only the last`,
     });
+  findings.push(...surrogateFindings(text));
   const notebook = JSON.parse(text) as { nbformat?: unknown } | null;
   if (notebook?.nbformat === 3)
     return [
@@ -194,5 +212,7 @@ export function checkNotebook(file: string, options: CheckOptions = {}): CheckFi
   findings.push(...structureFindings(notebook));
   if (options.untrusted) findings.push(...scriptsIn(notebook));
   if (notebook?.nbformat !== 4 || !hasShape(notebook)) return findings;
-  return [...findings, ...contentFindings(notebook, file, options)];
+  // What stands in standard input is looked at as a notebook of this folder.
+  const place = file === STDIN ? path.resolve('stdin.ipynb') : file;
+  return [...findings, ...contentFindings(notebook, place, options)];
 }

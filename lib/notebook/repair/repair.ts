@@ -5,6 +5,7 @@
 import fs from 'node:fs';
 import { messageOf, TunebookError } from '../../types';
 import { fileText } from '../format/file-text';
+import { foreignKind, loneSurrogates, unquotedNotebook } from '../format/foreign-file';
 import { applyEdits } from '../format/json-edits';
 import { parseJsonText } from '../format/json-text';
 import type { JsonMend } from '../format/json-text';
@@ -26,6 +27,9 @@ import type { FindEdits } from './structure-repairs';
 import { conflictLines, recoverTruncated } from './truncated';
 import { upgradeNotebook } from '../format/upgrade-notebook';
 import { valueEdits } from './value-repairs';
+
+/** Length of an escape such as `\ud800`. */
+const ESCAPE = 6;
 
 /** What a repair did. */
 export interface RepairResult {
@@ -50,7 +54,20 @@ export function repairText(text: string, normalise = false): RepairResult {
     throw new TunebookError(
       `lines ${conflicts.join(', ')}: git's conflict markers; choose a side first (git checkout --ours or --theirs)`,
     );
+  const inner = unquotedNotebook(current.trim());
+  if (inner !== undefined) {
+    current = inner;
+    mended.push('taken out of the JSON text that it was encoded in');
+  }
   current = readable(current, mended);
+  const lone = loneSurrogates(current);
+  if (lone.length > 0) {
+    current = applyEdits(
+      current,
+      lone.map((start) => ({ start, end: start + ESCAPE, text: '\\ufffd' })),
+    );
+    mended.push(`${lone.length} half surrogate pair(s), which are no characters, replaced by \ufffd`);
+  }
   let root = parseJsonText(current);
   // One kind of edit at a time: their places then never overlap.
   const apply = (kinds: readonly FindEdits[]): void => {
@@ -107,14 +124,27 @@ export function repairFile(file: string, normalise = false): RepairResult {
   } catch (error) {
     throw new TunebookError(`${file}: cannot be read (${(error as NodeJS.ErrnoException).code})`);
   }
-  const { text, fault } = fileText(bytes);
-  let result: RepairResult;
-  try {
-    result = repairText(text, normalise);
-  } catch (error) {
-    throw new TunebookError(`${file}: cannot be mended: ${messageOf(error)}`);
-  }
-  if (fault !== '') result = { ...result, mended: [`${fault}: written as UTF-8`, ...result.mended] };
-  if (fault !== '' || result.text !== text) writeFileAtomicSync(file, result.text);
+  const result = repairBytes(bytes, { name: file, normalise });
+  if (!bytes.equals(Buffer.from(result.text))) writeFileAtomicSync(file, result.text);
   return result;
+}
+
+/**
+ * Mends the bytes of a notebook file; nothing is written.
+ * @param options.name of the file, for errors
+ * @throws TunebookError when they cannot be read as a notebook
+ */
+export function repairBytes(
+  bytes: Uint8Array,
+  { name, normalise = false }: { name: string; normalise?: boolean },
+): RepairResult {
+  const { text, fault } = fileText(bytes);
+  const foreign = unquotedNotebook(text.trim()) === undefined ? foreignKind(bytes, text) : undefined;
+  if (foreign !== undefined) throw new TunebookError(`${name}: the file ${foreign}`);
+  try {
+    const result = repairText(text, normalise);
+    return fault === '' ? result : { ...result, mended: [`${fault}: written as UTF-8`, ...result.mended] };
+  } catch (error) {
+    throw new TunebookError(`${name}: cannot be mended: ${messageOf(error)}`);
+  }
 }

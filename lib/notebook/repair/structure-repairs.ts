@@ -6,7 +6,7 @@ import { memberEdits, memberOf, removeItems, repeatedMembers, replaceNode } from
 import type { TextEdit } from '../format/json-edits';
 import { lineOf } from '../format/json-text';
 import type { JsonNode } from '../format/json-node';
-import { isWidgetState } from '../format/nbformat';
+import { isWidgetState, NEWEST_MINOR } from '../format/nbformat';
 import { idFor, upgradeOutput } from '../format/upgrade-notebook';
 
 /** Finds the edits of one kind and notes what they mend, a line each. */
@@ -22,8 +22,11 @@ const missing = (
   wanted: readonly (readonly [string, string])[],
 ): (readonly [string, string])[] => wanted.filter(([key]) => !memberOf(node, key));
 
-const unknown = (node: JsonNode, known: readonly string[]): string[] =>
-  (node.members ?? []).map(({ key }) => key).filter((key) => !known.includes(key));
+/** Members that nbformat does not know; none in a newer minor version, which may have more. */
+const unknown = (root: JsonNode, node: JsonNode, known: readonly string[]): string[] =>
+  Number(valueOf(root, 'nbformat_minor')) > NEWEST_MINOR
+    ? []
+    : (node.members ?? []).map(({ key }) => key).filter((key) => !known.includes(key));
 
 /** Members that an object names twice. Readers take the last, so that is what stays. */
 export const repeatedEdits: FindEdits = (text, root, mended) => {
@@ -71,7 +74,7 @@ export const versionEdits: FindEdits = (text, root, mended) => {
 /** The notebook itself: its metadata, the kernel's name. */
 export const headEdits: FindEdits = (text, root, mended) => {
   const add = missing(root, [['metadata', '{}']]);
-  const remove = unknown(root, ['cells', 'metadata', 'nbformat', 'nbformat_minor']);
+  const remove = unknown(root, root, ['cells', 'metadata', 'nbformat', 'nbformat_minor']);
   for (const [key] of add) mended.push(`${key} added`);
   for (const key of remove) mended.push(`${key} removed`);
   const edits = memberEdits(text, root, { add, remove });
@@ -205,7 +208,7 @@ export const cellEdits: FindEdits = (text, root, mended) => {
     );
     for (const [key] of add) mended.push(`${where}: ${key} added`);
     const known = cellMembers[type].filter((key) => key !== 'id' || minor >= 5);
-    const remove = unknown(cell, known);
+    const remove = unknown(root, cell, known);
     for (const key of remove)
       mended.push(`${where}: ${key} removed${key === 'id' ? ` (nbformat 4.${minor} has none)` : ''}`);
     edits.push(...memberEdits(text, cell, { add, remove }));
@@ -245,7 +248,7 @@ export const outputEdits: FindEdits = (text, root, mended) =>
       if (!Object.hasOwn(outputMembers, type)) return [];
       const members = outputMembers[type];
       const add = missing(output, members);
-      const remove = unknown(output, ['output_type', ...members.map(([key]) => key)]);
+      const remove = unknown(root, output, ['output_type', ...members.map(([key]) => key)]);
       for (const [key] of add) mended.push(`${where}: ${key} added`);
       for (const key of remove) mended.push(`${where}: ${key} removed`);
       return memberEdits(text, output, { add, remove });

@@ -21,16 +21,22 @@ function endsThere(text: string, at: number): boolean {
   return true;
 }
 
-/** Members of the object that are whole; `cut`: the key of the one that is not. */
-function wholeMembers(text: string, from: number): { members: Map<string, JsonNode>; cut: string } {
+/** Members of the object that are whole; `cut`: the key of the one that is not, and `cutAt` where its value begins. */
+function wholeMembers(
+  text: string,
+  from: number,
+): { members: Map<string, JsonNode>; cut: string; cutAt: number } {
   const reader = readJson(text);
   const members = new Map<string, JsonNode>();
   let cut = '';
+  let cutAt = -1;
   reader.at = from + 1;
   try {
     for (;;) {
       const { key } = reader.key();
       cut = key;
+      reader.blank();
+      cutAt = reader.at;
       members.set(key, reader.value());
       cut = '';
       reader.blank();
@@ -39,25 +45,56 @@ function wholeMembers(text: string, from: number): { members: Map<string, JsonNo
   } catch (error) {
     if (!(error instanceof JsonTextError)) throw error;
   }
-  return { members, cut };
+  return { members, cut, cutAt };
 }
 
-/** Of a cell that is cut off: its source, where that is whole and comes before the cut. */
-function salvage(text: string, from: number): string | undefined {
-  const { members } = wholeMembers(text, from);
-  const type = members.get('cell_type')?.value;
+/** The whole lines of a source that is cut off, as JSON; undefined where there is none. */
+function wholeLines(text: string, from: number): string | undefined {
+  if (text[from] === '[') {
+    const reader = readJson(text);
+    reader.at = from + 1;
+    let end = -1; // behind the last whole line
+    try {
+      for (;;) {
+        const { value, end: at } = reader.value();
+        if (typeof value !== 'string') return undefined;
+        end = at;
+        reader.blank();
+        if (text[reader.at++] !== ',') break;
+      }
+    } catch (error) {
+      if (!(error instanceof JsonTextError)) throw error;
+    }
+    return end < 0 ? undefined : `${text.slice(from, end)}]`;
+  }
+  // One text: up to its last line end that is not itself behind a backslash.
+  const ends = [...text.slice(from).matchAll(/\\(?:u[0-9a-fA-F]{4}|[^u])/g)].filter(
+    ([escape]) => escape === '\\n',
+  );
+  const last = ends.at(-1);
+  return text[from] !== '"' || last === undefined ? undefined : `${text.slice(from, from + last.index + 2)}"`;
+}
+
+/** Of a cell that is cut off: its source, whole or the lines before the cut. */
+function salvage(text: string, from: number): { cell: string; isWhole: boolean } | undefined {
+  const { members, cut, cutAt } = wholeMembers(text, from);
   const raw = (key: string): string | undefined => {
     const node = members.get(key);
     return node && text.slice(node.start, node.end);
   };
-  const source = raw('source');
-  if (typeof type !== 'string' || source === undefined) return undefined;
+  const whole = raw('source');
+  const source = whole ?? (cut === 'source' ? wholeLines(text, cutAt) : undefined);
+  // nbformat writes a cell's kind first; where it does not come before the cut, only code has a count or outputs.
+  const named = members.get('cell_type')?.value;
+  const isCode = members.has('execution_count') || members.has('outputs');
+  const type = typeof named === 'string' ? named : isCode ? 'code' : undefined;
+  if (type === undefined || source === undefined) return undefined;
   const parts = [`"cell_type": ${JSON.stringify(type)}`, `"source": ${source}`];
   for (const key of ['id', 'metadata', 'execution_count']) {
     const value = raw(key);
     if (value !== undefined) parts.push(`${JSON.stringify(key)}: ${value}`);
   }
-  return `{${parts.join(', ')}}`;
+  return { cell: `{${parts.join(', ')}}`, isWhole: whole !== undefined };
 }
 
 /**
@@ -119,8 +156,9 @@ export function recoverTruncated(text: string): Recovered | undefined {
   let kept = text.slice(0, cellsEnd);
   const saved = cutCell < 0 ? undefined : salvage(text, cutCell);
   if (saved !== undefined) {
-    kept += `${cells > 0 ? ',' : ''}\n  ${saved}`;
-    lost.push(`cell ${cells + 1}: cut off; its source is kept, its outputs are lost`);
+    kept += `${cells > 0 ? ',' : ''}\n  ${saved.cell}`;
+    const what = saved.isWhole ? 'its source is kept' : 'the lines before the cut are kept';
+    lost.push(`cell ${cells + 1}: cut off; ${what}, its outputs are lost`);
   } else if (cutCell >= 0) lost.push(`cell ${cells + 1}: cut off and lost`);
   if (!before.has('cells')) kept += '\n ]';
   const tail: string[] = [];
