@@ -4,7 +4,7 @@
  */
 import { promises as fs } from 'node:fs';
 import path from 'node:path';
-import { z } from 'zod';
+import { lazySchema } from '../schema';
 import { readJson } from '../files';
 import { TunebookError } from '../types';
 
@@ -21,13 +21,15 @@ export interface CheckpointLayout {
 /** Largest index that is read, in bytes. */
 const MAX_INDEX_BYTES = 100_000_000;
 
-const indexSchema = z.object({
-  metadata: z
-    .object({ shard_sha256: z.record(z.string(), z.string()).optional() })
-    .loose()
-    .optional(),
-  weight_map: z.record(z.string(), z.string()),
-});
+const indexSchema = lazySchema((z) =>
+  z.object({
+    metadata: z
+      .object({ shard_sha256: z.record(z.string(), z.string()).optional() })
+      .loose()
+      .optional(),
+    weight_map: z.record(z.string(), z.string()),
+  }),
+);
 
 /**
  * Finds the files of a checkpoint.
@@ -66,7 +68,7 @@ export async function readCheckpointIndex(indexPath: string): Promise<Checkpoint
     throw new TunebookError(`${indexPath}: expected at most ${MAX_INDEX_BYTES} bytes, got ${size}.`);
   }
   const index = await readJson(indexPath, {
-    schema: indexSchema,
+    schema: indexSchema(),
     expected: '{ "metadata": {...}, "weight_map": { name: file } }',
     remedy: 'Download or save it again.',
   });

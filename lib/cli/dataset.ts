@@ -1,9 +1,10 @@
 /** `tunebook dataset build`: any table of results to a label file, with a report of all that was found in it. */
+import { createRequire } from 'node:module';
 import { InvalidArgumentError, Option } from 'commander';
 import type { Command } from 'commander';
 import { writeFileAtomic } from '../files';
 import { formatSize, renderTable } from '../display';
-import { buildDataset } from '../hyrox';
+import type * as Hyrox from '../hyrox';
 import type { BuildResult, Handling, ProblemKind } from '../hyrox';
 import { wholeNumber } from './call';
 
@@ -160,6 +161,7 @@ function stateText({ state, output }: BuildResult): string {
  */
 export async function datasetBuildCommand(input: string, options: DatasetBuildOptions): Promise<void> {
   const { list, report, ...build } = options;
+  const { buildDataset } = createRequire(__filename)('../hyrox') as typeof Hyrox;
   const result = await buildDataset({ ...build, input });
   if (report !== undefined) {
     const { output, records, sizeBytes, figures, state, notes } = result;

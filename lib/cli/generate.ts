@@ -1,10 +1,12 @@
 /**
  * `tunebook generate`: asks a model in a process of its own, with an adapter on it and in 4 bits where wanted.
  */
+import { createRequire } from 'node:module';
 import { Option } from 'commander';
 import type { Command } from 'commander';
-import { generateAnswers, QUANTIZATIONS } from '../pretrained';
+import type * as Pretrained from '../pretrained';
 import type { GenerateAnswersOptions } from '../pretrained';
+import { QUANTIZATIONS } from '../quantization';
 import { count, positive, wholeNumber } from './call';
 
 /** Adds `generate` to the program. */
@@ -49,6 +51,7 @@ export function addGenerateCommand(program: Command): void {
     .option('--no-model-defaults', 'pass over generation_config.json')
     .option('--json', 'answers, times and peak memory as JSON')
     .action(async (prompts: string[], { json, sample, stop, modelDefaults, ...options }: CommandLine) => {
+      const { generateAnswers } = createRequire(__filename)('../pretrained') as typeof Pretrained;
       const result = await generateAnswers(prompts, {
         ...options,
         doSample: sample,

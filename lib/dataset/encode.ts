@@ -4,7 +4,8 @@
  * response begins with a space or a line break, encoding the joined text would merge it with the prompt's last
  * character, and the model would be trained on a border that it never meets).
  */
-import { z } from 'zod';
+import type { z } from 'zod';
+import { lazySchema, prettifyError } from '../schema';
 import { requireList, requireObject, TunebookError } from '../types';
 import type { EncodedExample, Tokenizer } from '../types';
 import { instructionTemplate, requireTemplate } from './templates';
@@ -22,15 +23,17 @@ const NAMED = 3;
 const LOAD = "Pass (await loadRecords('races.jsonl')).records.";
 const PASS_TOKENIZER = "Pass { tokenizer: await AutoTokenizer.fromPretrained('gpt2') }.";
 
-const settingsSchema = z.object({
-  maxLength: z
-    .number()
-    .min(2)
-    .refine((length) => Number.isInteger(length) || length === Number.POSITIVE_INFINITY),
-  labels: z.enum(['response', 'all']).default('response'),
-  truncation: z.enum(['left', 'middle', 'drop']).default('middle'),
-  appendEos: z.boolean().default(true),
-});
+const settingsSchema = lazySchema((z) =>
+  z.object({
+    maxLength: z
+      .number()
+      .min(2)
+      .refine((length) => Number.isInteger(length) || length === Number.POSITIVE_INFINITY),
+    labels: z.enum(['response', 'all']).default('response'),
+    truncation: z.enum(['left', 'middle', 'drop']).default('middle'),
+    appendEos: z.boolean().default(true),
+  }),
+);
 
 /**
  * Encodes records for training: prompt, response, end of text (or of the turn, with a chat
@@ -195,10 +198,10 @@ function requireTools(where: string, options: Pick<EncodeOptions, 'tokenizer' | 
   if (options.template !== undefined) requireTemplate(options.template, where);
 }
 
-function settingsOf(options: Omit<EncodeOptions, 'template'>): z.infer<typeof settingsSchema> {
+function settingsOf(options: Omit<EncodeOptions, 'template'>): z.infer<ReturnType<typeof settingsSchema>> {
   const { labels, truncation, appendEos, maxLength = options.tokenizer.modelMaxLength } = options;
-  const parsed = settingsSchema.safeParse({ maxLength, labels, truncation, appendEos });
-  if (!parsed.success) throw new TunebookError(`encodeRecords: ${z.prettifyError(parsed.error)}`);
+  const parsed = settingsSchema().safeParse({ maxLength, labels, truncation, appendEos });
+  if (!parsed.success) throw new TunebookError(`encodeRecords: ${prettifyError(parsed.error)}`);
   return parsed.data;
 }
 

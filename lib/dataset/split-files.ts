@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
+import { lazySchema, prettifyError } from '../schema';
 import { messageOf, TunebookError, requireList, requireObject, requireText } from '../types';
 import { parseJson, requireLocalPath, writeFileAtomic } from '../files';
 import { loadRecords } from './files/records';
@@ -15,20 +15,24 @@ import type { SplitFile, SplitManifest, SplitOptions, Splits } from './files/rec
 
 const MANIFEST = 'splits.json';
 
-const fileSchema = z.object({
-  file: z.string().regex(/^[\w-]+\.jsonl$/),
-  records: z.int().min(0),
-  sizeBytes: z.int().min(0),
-  sha256: z.string().regex(/^[0-9a-f]{64}$/),
-});
+const fileSchema = lazySchema((z) =>
+  z.object({
+    file: z.string().regex(/^[\w-]+\.jsonl$/),
+    records: z.int().min(0),
+    sizeBytes: z.int().min(0),
+    sha256: z.string().regex(/^[0-9a-f]{64}$/),
+  }),
+);
 
-const manifestSchema = z.object({
-  version: z.literal(1),
-  seed: z.number(),
-  ratios: z.object({ train: z.number(), validation: z.number(), test: z.number() }),
-  source: z.string().nullable(),
-  files: z.object({ train: fileSchema, validation: fileSchema, test: fileSchema }),
-});
+const manifestSchema = lazySchema((z) =>
+  z.object({
+    version: z.literal(1),
+    seed: z.number(),
+    ratios: z.object({ train: z.number(), validation: z.number(), test: z.number() }),
+    source: z.string().nullable(),
+    files: z.object({ train: fileSchema(), validation: fileSchema(), test: fileSchema() }),
+  }),
+);
 
 /**
  * Writes train.jsonl, validation.jsonl, test.jsonl and, last, splits.json. The same splits give the same bytes.
@@ -100,9 +104,9 @@ async function loadOne(folder: string, expected: SplitFile): Promise<DataRecord[
 
 async function readManifest(path: string): Promise<SplitManifest> {
   const text = (await readBytes(path)).toString('utf8');
-  const parsed = manifestSchema.safeParse(parseJson(text, { where: path, remedy: 'Split again.' }));
+  const parsed = manifestSchema().safeParse(parseJson(text, { where: path, remedy: 'Split again.' }));
   if (parsed.success) return parsed.data;
-  throw new TunebookError(`${path}: is no manifest of splits:\n${z.prettifyError(parsed.error)}`);
+  throw new TunebookError(`${path}: is no manifest of splits:\n${prettifyError(parsed.error)}`);
 }
 
 async function readBytes(path: string): Promise<Buffer> {

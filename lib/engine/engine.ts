@@ -2,7 +2,7 @@
  * The engine: runs functions of TensorFlow.js tensors on host arrays, compiled (traced to ONNX, the default) or eager
  * (plain TensorFlow.js, the reference). Both give the same results through the same interface.
  */
-import { z } from 'zod';
+import { lazySchema, prettifyError } from '../schema';
 import { tunebookEnvironment } from '../environment';
 import { TunebookError } from '../types';
 import { sizeOf } from '../tensor';
@@ -24,20 +24,22 @@ import { PROVIDERS } from './contract/engine-types';
 import { traceFunction, traceVjp, UPSTREAM } from './compiled/trace';
 import type { Value } from './graph/graph';
 
-const optionsSchema = z.strictObject({
-  kind: z.enum(['compiled', 'eager']).default('compiled'),
-  provider: z
-    .enum([...PROVIDERS, 'auto'])
-    .default('auto')
-    .transform((provider) => (provider === 'auto' ? (tunebookEnvironment().provider ?? 'auto') : provider))
-    .pipe(z.enum([...PROVIDERS, 'auto'])),
-  backend: z.enum(['cpu', 'wasm', 'tensorflow']).default('cpu'),
-  threads: z
-    .int()
-    .min(0)
-    .default(() => tunebookEnvironment().threads),
-  memoryArena: z.boolean().default(true),
-});
+const optionsSchema = lazySchema((z) =>
+  z.strictObject({
+    kind: z.enum(['compiled', 'eager']).default('compiled'),
+    provider: z
+      .enum([...PROVIDERS, 'auto'])
+      .default('auto')
+      .transform((provider) => (provider === 'auto' ? (tunebookEnvironment().provider ?? 'auto') : provider))
+      .pipe(z.enum([...PROVIDERS, 'auto'])),
+    backend: z.enum(['cpu', 'wasm', 'tensorflow']).default('cpu'),
+    threads: z
+      .int()
+      .min(0)
+      .default(() => tunebookEnvironment().threads),
+    memoryArena: z.boolean().default(true),
+  }),
+);
 
 /**
  * Creates an engine.
@@ -55,9 +57,9 @@ const optionsSchema = z.strictObject({
  * ```
  */
 export async function createEngine(options: EngineOptions = {}): Promise<Engine> {
-  const parsed = optionsSchema.safeParse(options);
+  const parsed = optionsSchema().safeParse(options);
   if (!parsed.success) {
-    throw new TunebookError(`createEngine: ${z.prettifyError(parsed.error)}`);
+    throw new TunebookError(`createEngine: ${prettifyError(parsed.error)}`);
   }
   const { kind, provider, backend, threads, memoryArena } = parsed.data;
   if (kind === 'eager') return EagerEngine.create(backend, threads);

@@ -1,7 +1,8 @@
 /**
  * Metrics that know no domain: exact match, ROUGE-L, perplexity.
  */
-import { l as rougeLOfPair } from 'js-rouge';
+import { createRequire } from 'node:module';
+import type * as Rouge from 'js-rouge';
 import { TunebookError } from '../types';
 import { requirePairs } from './pairs';
 
@@ -50,6 +51,7 @@ function rougeLOf(truth: string, answer: string): number {
   // js-rouge refuses empty texts.
   if (truthWords.length === 0 || answerWords.length === 0)
     return truthWords.length === answerWords.length ? 1 : 0;
+  const { l: rougeLOfPair } = createRequire(__filename)('js-rouge') as typeof Rouge;
   return rougeLOfPair(answer, truth, { beta: 1, tokenizer: words });
 }
 

@@ -2,7 +2,8 @@
  * Reads JSON: errors name the file, line and column, and content is validated against a schema.
  */
 import { readFile } from 'node:fs/promises';
-import { z } from 'zod';
+import type { z } from 'zod';
+import { prettifyError } from '../schema';
 import { kindOf, messageOf, TunebookError } from '../types';
 import { readTextIfPresent } from './presence';
 
@@ -101,7 +102,7 @@ function checked<T>(value: unknown, check: { where: string } & ReadJsonOptions<T
   const { where, schema, expected, remedy } = check;
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
-  const faults = z.prettifyError(parsed.error).replace(/^✖ (?![^]*✖)/, ''); // a single fault needs no mark
+  const faults = prettifyError(parsed.error).replace(/^✖ (?![^]*✖)/, ''); // a single fault needs no mark
   const fault = expected === undefined ? faults : `expected ${expected} (${faults})`;
   throw new TunebookError(withRemedy(`${where}: ${fault}.`, remedy));
 }

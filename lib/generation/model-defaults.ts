@@ -2,7 +2,7 @@
  * What a model's generation_config.json says of its generation, in the names of `GenerateOptions`.
  * Where it stands: under `options.ts`; what a call says counts before it, as in transformers.
  */
-import { z } from 'zod';
+import { lazySchema, prettifyError } from '../schema';
 import { TunebookError } from '../types';
 
 /** Defaults that came with a model. Lengths count prompt and answer together, as in transformers. */
@@ -21,22 +21,25 @@ export interface ModelDefaults {
   readonly stopStrings?: string | readonly string[];
 }
 
-const id = z.int().min(0);
-const whole = z.int().min(0);
-const schema = z.object({
-  max_new_tokens: whole.nullish(),
-  max_length: whole.nullish(),
-  min_new_tokens: whole.nullish(),
-  min_length: whole.nullish(),
-  do_sample: z.boolean().nullish(),
-  temperature: z.number().nullish(),
-  top_k: whole.nullish(),
-  top_p: z.number().positive().max(1).nullish(),
-  repetition_penalty: z.number().positive().nullish(),
-  eos_token_id: z.union([id, z.array(id)]).nullish(),
-  pad_token_id: z.int().nullish(),
-  stop_strings: z.union([z.string().min(1), z.array(z.string().min(1))]).nullish(),
-});
+const id = lazySchema((z) => z.int().min(0));
+const ids = lazySchema((z) => z.union([id(), z.array(id())]));
+const whole = lazySchema((z) => z.int().min(0));
+const schema = lazySchema((z) =>
+  z.object({
+    max_new_tokens: whole().nullish(),
+    max_length: whole().nullish(),
+    min_new_tokens: whole().nullish(),
+    min_length: whole().nullish(),
+    do_sample: z.boolean().nullish(),
+    temperature: z.number().nullish(),
+    top_k: whole().nullish(),
+    top_p: z.number().positive().max(1).nullish(),
+    repetition_penalty: z.number().positive().nullish(),
+    eos_token_id: ids().nullish(),
+    pad_token_id: z.int().nullish(),
+    stop_strings: z.union([z.string().min(1), z.array(z.string().min(1))]).nullish(),
+  }),
+);
 
 /** Settings that change the text and are not here: the values that leave it as it is. */
 const NEUTRAL: Readonly<Record<string, readonly unknown[]>> = {
@@ -75,9 +78,9 @@ const HOW =
  * @throws TunebookError for a value of the wrong kind, and for a setting that changes the text and is not supported
  */
 export function modelDefaults(config: Readonly<Record<string, unknown>> | undefined): ModelDefaults {
-  const parsed = schema.safeParse(config ?? {});
+  const parsed = schema().safeParse(config ?? {});
   if (!parsed.success)
-    throw new TunebookError(`generate: generation_config.json: ${z.prettifyError(parsed.error)}. ${HOW}`);
+    throw new TunebookError(`generate: generation_config.json: ${prettifyError(parsed.error)}. ${HOW}`);
   const unsupported = Object.entries(NEUTRAL).filter(([name, neutral]) => {
     const value = config?.[name] ?? undefined;
     const isEmpty = Array.isArray(value) && value.length === 0;
@@ -113,6 +116,6 @@ export function modelDefaults(config: Readonly<Record<string, unknown>> | undefi
 
 /** `eos_token_id` of config.json or generation_config.json, as a list. */
 export function eosTokenIds(config: Readonly<Record<string, unknown>> | undefined): number[] {
-  const parsed = z.union([id, z.array(id)]).safeParse(config?.eos_token_id);
+  const parsed = ids().safeParse(config?.eos_token_id);
   return parsed.success ? [parsed.data].flat() : [];
 }

@@ -1,7 +1,7 @@
 /**
  * What may be asked of generation, named as transformers' GenerationConfig, checked once before anything runs.
  */
-import { z } from 'zod';
+import { lazySchema, prettifyError } from '../schema';
 import type { Architecture } from '../models';
 import { TunebookError } from '../types';
 import { eosTokenIds, modelDefaults } from './model-defaults';
@@ -60,31 +60,33 @@ export interface GenerateOptions {
   signal?: AbortSignal;
 }
 
-const tokenId = z.int().min(0);
-const rows = z.array(z.array(z.number()));
+const tokenId = lazySchema((z) => z.int().min(0));
+const rows = lazySchema((z) => z.array(z.array(z.number())));
 const isFunction = (value: unknown): boolean => typeof value === 'function';
-const optionsSchema = z.strictObject({
-  inputIds: rows.min(1),
-  attentionMask: rows.optional(),
-  maxNewTokens: z.int().min(1).optional(),
-  minNewTokens: z.int().min(0).optional(),
-  doSample: z.boolean().optional(),
-  temperature: z.number().positive().optional(),
-  topK: z.int().min(0).optional(),
-  topP: z.number().positive().max(1).optional(),
-  repetitionPenalty: z.number().positive().optional(),
-  eosTokenId: z.union([tokenId, z.array(tokenId)]).nullish(),
-  padTokenId: tokenId.nullish(),
-  stopStrings: z.union([z.string().min(1), z.array(z.string().min(1))]).optional(),
-  tokenizer: z
-    .custom<Pick<Tokenizer, 'decode'>>((value) => isFunction((value as Tokenizer | null)?.decode))
-    .optional(),
-  seed: z.int().default(0),
-  useCache: z.boolean().default(true),
-  useModelDefaults: z.boolean().default(true),
-  onToken: z.custom<(event: TokenEvent) => void>(isFunction).optional(),
-  signal: z.instanceof(AbortSignal).optional(),
-});
+const optionsSchema = lazySchema((z) =>
+  z.strictObject({
+    inputIds: rows().min(1),
+    attentionMask: rows().optional(),
+    maxNewTokens: z.int().min(1).optional(),
+    minNewTokens: z.int().min(0).optional(),
+    doSample: z.boolean().optional(),
+    temperature: z.number().positive().optional(),
+    topK: z.int().min(0).optional(),
+    topP: z.number().positive().max(1).optional(),
+    repetitionPenalty: z.number().positive().optional(),
+    eosTokenId: z.union([tokenId(), z.array(tokenId())]).nullish(),
+    padTokenId: tokenId().nullish(),
+    stopStrings: z.union([z.string().min(1), z.array(z.string().min(1))]).optional(),
+    tokenizer: z
+      .custom<Pick<Tokenizer, 'decode'>>((value) => isFunction((value as Tokenizer | null)?.decode))
+      .optional(),
+    seed: z.int().default(0),
+    useCache: z.boolean().default(true),
+    useModelDefaults: z.boolean().default(true),
+    onToken: z.custom<(event: TokenEvent) => void>(isFunction).optional(),
+    signal: z.instanceof(AbortSignal).optional(),
+  }),
+);
 
 /** The options with every default filled in. */
 export interface GenerationPlan {
@@ -127,8 +129,8 @@ export interface GenerationModel {
 
 /** @throws TunebookError that lists what cannot be used: unknown options, ids outside the vocabulary, long prompts. */
 export function generationPlan(model: GenerationModel, options: GenerateOptions): GenerationPlan {
-  const parsed = optionsSchema.safeParse(options);
-  if (!parsed.success) throw new TunebookError(`generate: ${z.prettifyError(parsed.error)}`);
+  const parsed = optionsSchema().safeParse(options);
+  if (!parsed.success) throw new TunebookError(`generate: ${prettifyError(parsed.error)}`);
   const { architecture } = model;
   const { inputIds, attentionMask, seed, useModelDefaults, ...call } = parsed.data;
   const own = modelDefaults(useModelDefaults ? model.generationConfig : undefined);

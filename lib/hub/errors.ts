@@ -1,6 +1,6 @@
 /** Turns the hub's refusals into errors that say what to do. */
-import { HubApiError } from '@huggingface/hub';
 import { TunebookError } from '../types';
+import { hubClient } from './client';
 
 /** The repository that an error is about. */
 export interface HubRequest {
@@ -72,7 +72,7 @@ export function hubStatusError(
 /** Turns whatever the hub's client threw into an error that a person can act on. */
 export function explainHubError(error: unknown, request: HubRequest): Error {
   if (error instanceof TunebookError) return error;
-  if (error instanceof HubApiError) {
+  if (error instanceof hubClient().HubApiError) {
     const [said] = error.message.split('. URL: '); // the client appends the address
     return hubStatusError(request, error.statusCode, undefined, said);
   }

@@ -2,6 +2,6 @@
 export { MAX_SMALL_FILE_BYTES, resolveModelFolder, TOKENIZER_FILES } from './model-folder';
 export { cachedSnapshot, hubSnapshot, isHubId } from './snapshot';
 export type { HubRepository, SnapshotRequest } from './snapshot';
-export { HUB_OPTIONS } from './options';
+export { hubOptions } from './options';
 export type { HubOptions } from './options';
 export type { DownloadProgress } from './progress';

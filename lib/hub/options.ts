@@ -1,5 +1,5 @@
 /** The options of every download, and their validation. */
-import { z } from 'zod';
+import { lazySchema, prettifyError } from '../schema';
 import { TunebookError } from '../types';
 import type { DownloadProgress } from './progress';
 
@@ -26,7 +26,7 @@ export interface HubOptions {
 }
 
 /** Schemas of the members of `HubOptions`, for options that extend them. */
-export const HUB_OPTIONS = {
+export const hubOptions = lazySchema((z) => ({
   cacheDir: z.string().min(1).optional(),
   revision: z.string().optional(),
   token: z.string().optional(),
@@ -40,9 +40,9 @@ export const HUB_OPTIONS = {
   maxRetries: z.int().min(0).optional(),
   retryDelayMs: z.number().min(0).optional(),
   stallTimeoutMs: z.number().positive().optional(),
-};
+}));
 
-const hubOptionsSchema = z.strictObject(HUB_OPTIONS);
+const hubOptionsSchema = lazySchema((z) => z.strictObject(hubOptions()));
 
 /**
  * Validates options.
@@ -50,6 +50,6 @@ const hubOptionsSchema = z.strictObject(HUB_OPTIONS);
  * @throws {TunebookError} If one is unknown or of the wrong kind.
  */
 export function requireHubOptions(options: unknown, where: string): void {
-  const parsed = hubOptionsSchema.safeParse(options);
-  if (!parsed.success) throw new TunebookError(`${where}: ${z.prettifyError(parsed.error)}`);
+  const parsed = hubOptionsSchema().safeParse(options);
+  if (!parsed.success) throw new TunebookError(`${where}: ${prettifyError(parsed.error)}`);
 }

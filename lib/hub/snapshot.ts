@@ -2,13 +2,13 @@
  * The one client of the Hugging Face hub: downloads files of a repository into the cache that the Python libraries
  * share, and finds what is there. The caller decides which files it needs: a model's or a tokenizer's.
  */
-import { getRepoFolderName, listFiles, modelInfo } from '@huggingface/hub';
 import { promises as fs } from 'node:fs';
 import path from 'node:path';
 import { hubEnvironment } from '../environment';
 import { requireFreeSpace, requireLocalPath } from '../files';
 import { TunebookError } from '../types';
 import { COMMIT, fetchFile, missingBytes, snapshotFolder, writeRef } from './cache';
+import { hubClient } from './client';
 import type { HubFile } from './download';
 import { explainHubError, isNetworkError } from './errors';
 import type { HubRequest } from './errors';
@@ -112,7 +112,7 @@ function placeOf({ id, what, options }: SnapshotRequest): Place {
   }
   const cacheFolder = options.cacheDir ?? environment.cacheFolder;
   requireLocalPath(cacheFolder, 'the hub cache (cacheDir, HF_HOME or HF_HUB_CACHE)');
-  const repoFolder = path.join(cacheFolder, getRepoFolderName({ type: 'model', name: id }));
+  const repoFolder = path.join(cacheFolder, hubClient().getRepoFolderName({ type: 'model', name: id }));
   return { what, id, revision, endpoint, hasToken: token !== undefined, repoFolder, token };
 }
 
@@ -127,12 +127,17 @@ async function openRepository(
 ): Promise<{ commit: string; repository: HubRepository }> {
   const { what, id, revision, endpoint, repoFolder, token } = place;
   const access = { hubUrl: endpoint, fetch: fetchWithToken(endpoint, token) };
-  const { sha: commit } = await modelInfo({ name: id, revision, additionalFields: ['sha'], ...access });
+  const { sha: commit } = await hubClient().modelInfo({
+    name: id,
+    revision,
+    additionalFields: ['sha'],
+    ...access,
+  });
   if (!COMMIT.test(commit)) {
     throw new TunebookError(`${what} "${id}": the hub gave no commit for "${revision}".`);
   }
   const listed = new Map<string, HubFile>();
-  for await (const entry of listFiles({ repo: id, revision: commit, ...access })) {
+  for await (const entry of hubClient().listFiles({ repo: id, revision: commit, ...access })) {
     const checksum = entry.lfs?.oid ?? entry.oid ?? '';
     if (entry.type !== 'file' || path.basename(entry.path) !== entry.path) continue;
     listed.set(entry.path, { name: entry.path, sizeBytes: entry.lfs?.size ?? entry.size, checksum });

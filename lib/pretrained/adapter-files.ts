@@ -2,37 +2,39 @@
  * LoRA adapters as PEFT saves them: adapter_config.json and adapter_model.safetensors.
  */
 import path from 'node:path';
-import { z } from 'zod';
+import { lazySchema } from '../schema';
 import { TunebookError } from '../types';
 import { readJson, writeFileAtomic } from '../files';
 import { matchStateDict, openCheckpoint, writeCheckpoint } from '../checkpoint';
 import { LoraAdapter, LoraConfig } from '../models';
 import type { Architecture, HasRuntime, ModelWeights } from '../models';
 
-const empty = z.record(z.string(), z.never()).nullish();
-const fileSchema = z.looseObject({
-  peft_type: z.literal('LORA'),
-  r: z.int().positive(),
-  lora_alpha: z.number().positive(),
-  lora_dropout: z.number().default(0),
-  target_modules: z.union([z.string(), z.array(z.string()).nonempty()]),
-  layers_to_transform: z.union([z.int(), z.array(z.int())]).nullish(),
-  modules_to_save: z.array(z.string()).nullish(),
-  bias: z.enum(['none', 'all', 'lora_only']).default('none'),
-  use_dora: z.boolean().default(false),
-  use_rslora: z.boolean().default(false),
-  // Variants that compute something else: to pass over them would give wrong answers.
-  rank_pattern: empty,
-  alpha_pattern: empty,
-  target_parameters: z.array(z.never()).nullish(),
-  exclude_modules: z.null().optional(),
-  lora_bias: z.literal(false).optional(),
-  use_qalora: z.literal(false).optional(),
-  use_bdlora: z.union([z.null(), z.literal(false)]).optional(),
-  layer_replication: z.null().optional(),
-  trainable_token_indices: z.null().optional(),
-  alora_invocation_tokens: z.null().optional(),
-});
+const empty = lazySchema((z) => z.record(z.string(), z.never()).nullish());
+const fileSchema = lazySchema((z) =>
+  z.looseObject({
+    peft_type: z.literal('LORA'),
+    r: z.int().positive(),
+    lora_alpha: z.number().positive(),
+    lora_dropout: z.number().default(0),
+    target_modules: z.union([z.string(), z.array(z.string()).nonempty()]),
+    layers_to_transform: z.union([z.int(), z.array(z.int())]).nullish(),
+    modules_to_save: z.array(z.string()).nullish(),
+    bias: z.enum(['none', 'all', 'lora_only']).default('none'),
+    use_dora: z.boolean().default(false),
+    use_rslora: z.boolean().default(false),
+    // Variants that compute something else: to pass over them would give wrong answers.
+    rank_pattern: empty(),
+    alpha_pattern: empty(),
+    target_parameters: z.array(z.never()).nullish(),
+    exclude_modules: z.null().optional(),
+    lora_bias: z.literal(false).optional(),
+    use_qalora: z.literal(false).optional(),
+    use_bdlora: z.union([z.null(), z.literal(false)]).optional(),
+    layer_replication: z.null().optional(),
+    trainable_token_indices: z.null().optional(),
+    alora_invocation_tokens: z.null().optional(),
+  }),
+);
 
 /** Writes the model's adapter in use, which PEFT loads. @throws TunebookError where the model has none. */
 export async function saveAdapter(model: HasRuntime, folder: string, baseModel = ''): Promise<string[]> {
@@ -138,7 +140,7 @@ function adapterFor(weights: ModelWeights, config: LoraConfig, folder: string): 
 
 async function readConfig(file: string): Promise<LoraConfig> {
   const c = await readJson(file, {
-    schema: fileSchema,
+    schema: fileSchema(),
     expected: 'a LoRA adapter of a kind that tunebook computes',
     remedy: 'Save the adapter again, with PEFT or tunebook.',
   });

@@ -1,12 +1,13 @@
 /** Answers of a model that is loaded for them alone: what a training run saved can be tried from any program. */
 import { promises as fs } from 'node:fs';
 import path from 'node:path';
-import { z } from 'zod';
+import { zod } from '../schema';
 import { readJson, readJsonObject } from '../files';
 import { textGenerator } from '../generation';
 import type { GenerateOptions } from '../generation';
 import { peakMemoryBytes } from '../models';
 import { BitsAndBytesConfig } from '../quantization';
+import type { QUANTIZATIONS } from '../quantization';
 import { AutoTokenizer } from '../tokenizer';
 import { TunebookError } from '../types';
 import { loadAdapter } from './adapter-files';
@@ -14,9 +15,6 @@ import { AutoModelForCausalLM } from './auto';
 import type { CausalLM } from './causal-lm';
 
 const MAX_NEW_TOKENS = 64;
-
-/** Ways to quantize weights as they load. */
-export const QUANTIZATIONS = ['nf4', 'fp4', 'int8'] as const;
 
 /** Settings of generation that a call may give; the model's generation_config.json has the others. */
 type GenerationSettings = Pick<
@@ -139,7 +137,7 @@ async function tokenizerFolder(adapter: string | undefined, base: string): Promi
 }
 
 async function readPrompts(file: string): Promise<string[]> {
-  const prompts = await readJson(file, { schema: z.unknown() });
+  const prompts = await readJson(file, { schema: zod().unknown() });
   if (Array.isArray(prompts) && prompts.every((prompt) => typeof prompt === 'string')) return prompts;
   throw new TunebookError(`${file}: expected a JSON array of texts, got something else.`);
 }

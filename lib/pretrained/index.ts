@@ -8,6 +8,6 @@ export { getPeftModel, mergeAndUnload, PeftModel } from './peft';
 export type { PeftModelOptions } from './peft';
 export { loadAdapter, saveAdapter } from './adapter-files';
 export { withReloaded } from './reload';
-export { generateAnswers, QUANTIZATIONS } from './generate-answers';
+export { generateAnswers } from './generate-answers';
 export type { GenerateAnswersOptions, GeneratedAnswers } from './generate-answers';
 export { generateInFreshProcess } from './fresh-process';

@@ -2,32 +2,37 @@
  * `BitsAndBytesConfig`: how a model is quantized when it is loaded, by transformers' names, and as
  * `quantization_config` in config.json.
  */
-import { z } from 'zod';
+import { lazySchema, prettifyError, zod } from '../schema';
 import { TunebookError } from '../types';
 import type { QuantizeOptions } from './quantized-tensor';
 
 /** Element types that other libraries compute in; here every product is float32, and the name only goes to the file. */
 export type ComputeDtype = 'float32' | 'float16' | 'bfloat16';
 
+/** Ways to quantize weights as they load. */
+export const QUANTIZATIONS = ['nf4', 'fp4', 'int8'] as const;
+
 const DTYPES = ['float32', 'float16', 'bfloat16'] as const;
 
-const optionsSchema = z
-  .strictObject({
-    loadIn4bit: z.boolean().default(false),
-    loadIn8bit: z.boolean().default(false),
-    bnb4bitQuantType: z.enum(['nf4', 'fp4']).default('fp4'),
-    bnb4bitUseDoubleQuant: z.boolean().default(false),
-    bnb4bitComputeDtype: z.enum(DTYPES).default('float32'),
-    bnb4bitQuantStorage: z.literal('uint8').default('uint8'),
-    llmInt8SkipModules: z.array(z.string()).optional(),
-    llmInt8Threshold: z.number().min(0).default(6),
-    llmInt8EnableFp32CpuOffload: z.boolean().default(false),
-    llmInt8HasFp16Weight: z.literal(false).default(false),
-  })
-  .refine(({ loadIn4bit, loadIn8bit }) => !(loadIn4bit && loadIn8bit), {
-    message: 'loadIn4bit and loadIn8bit exclude each other',
-    path: ['loadIn4bit'],
-  });
+const optionsSchema = lazySchema((z) =>
+  z
+    .strictObject({
+      loadIn4bit: z.boolean().default(false),
+      loadIn8bit: z.boolean().default(false),
+      bnb4bitQuantType: z.enum(['nf4', 'fp4']).default('fp4'),
+      bnb4bitUseDoubleQuant: z.boolean().default(false),
+      bnb4bitComputeDtype: z.enum(DTYPES).default('float32'),
+      bnb4bitQuantStorage: z.literal('uint8').default('uint8'),
+      llmInt8SkipModules: z.array(z.string()).optional(),
+      llmInt8Threshold: z.number().min(0).default(6),
+      llmInt8EnableFp32CpuOffload: z.boolean().default(false),
+      llmInt8HasFp16Weight: z.literal(false).default(false),
+    })
+    .refine(({ loadIn4bit, loadIn8bit }) => !(loadIn4bit && loadIn8bit), {
+      message: 'loadIn4bit and loadIn8bit exclude each other',
+      path: ['loadIn4bit'],
+    }),
+);
 
 /** Options of `BitsAndBytesConfig`. */
 export interface BitsAndBytesOptions {
@@ -93,9 +98,9 @@ export class BitsAndBytesConfig {
 
   /** @throws {TunebookError} If an option is unknown or has a value that is not supported. */
   constructor(options: BitsAndBytesOptions = {}) {
-    const parsed = optionsSchema.safeParse(options);
+    const parsed = optionsSchema().safeParse(options);
     if (!parsed.success) {
-      throw new TunebookError(`BitsAndBytesConfig: ${z.prettifyError(parsed.error).replaceAll('\n', ' ')}`);
+      throw new TunebookError(`BitsAndBytesConfig: ${prettifyError(parsed.error).replaceAll('\n', ' ')}`);
     }
     this.loadIn4bit = parsed.data.loadIn4bit;
     this.loadIn8bit = parsed.data.loadIn8bit;
@@ -116,7 +121,7 @@ export class BitsAndBytesConfig {
    */
   static fromJson(json: unknown): BitsAndBytesConfig {
     const where = 'config.json, quantization_config';
-    const parsed = z.record(z.string(), z.unknown()).safeParse(json);
+    const parsed = zod().record(zod().string(), zod().unknown()).safeParse(json);
     if (!parsed.success) throw new TunebookError(`${where}: expected an object.`);
     const method = parsed.data.quant_method;
     if (method !== undefined && method !== 'bitsandbytes') {

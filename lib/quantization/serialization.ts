@@ -3,7 +3,8 @@
  * `weight.nested_absmax` and `weight.nested_quant_map`, and `weight.quant_state.bitsandbytes__nf4` (JSON in
  * bytes); for 8 bits `weight`, `SCB` (one scale per row) and `weight_format`.
  */
-import { z } from 'zod';
+import type { z } from 'zod';
+import { lazySchema, prettifyError } from '../schema';
 import { TunebookError } from '../types';
 import { tensorSize } from '../tensor';
 import { blockScales } from './quantized-tensor';
@@ -28,16 +29,18 @@ export interface QuantizedTensorReader {
 const STATE_PREFIX = '.quant_state.bitsandbytes__';
 const MAX_STATE_BYTES = 10_000;
 
-const dtypeSchema = z.enum(['float32', 'float16', 'bfloat16']);
-const stateSchema = z.object({
-  quant_type: z.enum(['nf4', 'fp4']),
-  blocksize: z.number().int().positive(),
-  dtype: dtypeSchema,
-  shape: z.array(z.number().int().nonnegative()).max(8),
-  nested_blocksize: z.number().int().positive().optional(),
-  nested_dtype: z.literal('float32').optional(),
-  nested_offset: z.number().optional(),
-});
+const dtypeSchema = lazySchema((z) => z.enum(['float32', 'float16', 'bfloat16']));
+const stateSchema = lazySchema((z) =>
+  z.object({
+    quant_type: z.enum(['nf4', 'fp4']),
+    blocksize: z.number().int().positive(),
+    dtype: dtypeSchema(),
+    shape: z.array(z.number().int().nonnegative()).max(8),
+    nested_blocksize: z.number().int().positive().optional(),
+    nested_dtype: z.literal('float32').optional(),
+    nested_offset: z.number().optional(),
+  }),
+);
 
 /**
  * The tensors that store a quantized weight.
@@ -175,7 +178,10 @@ async function readEightBit(reader: QuantizedTensorReader, name: string): Promis
   };
 }
 
-async function readState(reader: QuantizedTensorReader, name: string): Promise<z.infer<typeof stateSchema>> {
+async function readState(
+  reader: QuantizedTensorReader,
+  name: string,
+): Promise<z.infer<ReturnType<typeof stateSchema>>> {
   const { dtype, shape } = reader.info(name);
   if (dtype !== 'U8' || tensorSize({ shape }) > MAX_STATE_BYTES) {
     throw new TunebookError(
@@ -188,9 +194,9 @@ async function readState(reader: QuantizedTensorReader, name: string): Promise<z
   } catch (error) {
     throw new TunebookError(`${name}: expected JSON in bytes, got something else.`, { cause: error });
   }
-  const parsed = stateSchema.safeParse(json);
+  const parsed = stateSchema().safeParse(json);
   if (!parsed.success) {
-    throw new TunebookError(`${name}: ${z.prettifyError(parsed.error).replaceAll('\n', ' ')}`);
+    throw new TunebookError(`${name}: ${prettifyError(parsed.error).replaceAll('\n', ' ')}`);
   }
   if (!name.endsWith(`__${parsed.data.quant_type}`)) {
     throw new TunebookError(

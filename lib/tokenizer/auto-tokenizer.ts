@@ -2,10 +2,10 @@
  * AutoTokenizer: loads a tokenizer by name. Where it stands: the first call of every job.
  */
 import path from 'node:path';
-import { z } from 'zod';
+import { lazySchema, prettifyError } from '../schema';
 import { dataFolder } from '../environment';
 import { isFolder } from '../files';
-import { HUB_OPTIONS, isHubId } from '../hub';
+import { hubOptions, isHubId } from '../hub';
 import { requireText, TunebookError } from '../types';
 import { hubTokenizerFolder } from './hub-tokenizer';
 import { createPretrainedTokenizer } from './pretrained-tokenizer';
@@ -20,11 +20,13 @@ const BUILT_IN = new Map([
   ['mistral-mini', 'mistral'],
 ]);
 
-const optionsSchema = z.strictObject({
-  ...HUB_OPTIONS,
-  padToken: z.string().optional(),
-  paddingSide: z.enum(['left', 'right']).optional(),
-});
+const optionsSchema = lazySchema((z) =>
+  z.strictObject({
+    ...hubOptions(),
+    padToken: z.string().optional(),
+    paddingSide: z.enum(['left', 'right']).optional(),
+  }),
+);
 
 /** Loads tokenizers by folder, built-in name or hub id. */
 export const AutoTokenizer: {
@@ -54,9 +56,9 @@ async function fromPretrained(
     where: 'AutoTokenizer.fromPretrained',
     what: "a folder, a built-in name such as 'gpt2', or a hub id",
   });
-  const checked = optionsSchema.safeParse(options);
+  const checked = optionsSchema().safeParse(options);
   if (!checked.success) {
-    throw new TunebookError(`AutoTokenizer.fromPretrained: ${z.prettifyError(checked.error)}`);
+    throw new TunebookError(`AutoTokenizer.fromPretrained: ${prettifyError(checked.error)}`);
   }
   const folder = await findFolder(nameOrFolder, checked.data);
   return createPretrainedTokenizer({

@@ -4,7 +4,8 @@
  * indentation by it), and takes JavaScript's white space, which has U+FEFF where Python's has U+001C to U+001F and U+0085.
  * Where it stands: under `applyChatTemplate`.
  */
-import { Template } from '@huggingface/jinja';
+import { createRequire } from 'node:module';
+import type * as Jinja from '@huggingface/jinja';
 import { TunebookError } from '../types';
 
 type Node = Record<string, unknown>;
@@ -20,7 +21,7 @@ const TRIM = '__python_trim';
 /** str.isspace in Python. */
 const SPACE = /[\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]/;
 
-const compiled = new Map<string, Template>();
+const compiled = new Map<string, Jinja.Template>();
 
 /**
  * Renders a template.
@@ -30,6 +31,7 @@ const compiled = new Map<string, Template>();
 export function renderChatTemplate(source: string, context: Readonly<Record<string, unknown>>): string {
   let template = compiled.get(source);
   if (template === undefined) {
+    const { Template } = createRequire(__filename)('@huggingface/jinja') as typeof Jinja;
     template = new Template(source);
     rewrite(template.parsed);
     compiled.set(source, template);

@@ -3,7 +3,7 @@
  * with the line they stand on; this file maps fields, refuses what is malformed, and keeps the report.
  */
 import { basename, extname } from 'node:path';
-import { z } from 'zod';
+import { lazySchema, prettifyError } from '../../schema';
 import { requireLocalPath } from '../../files';
 import { requireText, TunebookError } from '../../types';
 import { openDataFile } from './data-file';
@@ -15,16 +15,18 @@ import type { LoadedRecords, LoadOptions, RecordProblem } from './record-types';
 /** Problems that the report keeps; all are counted. */
 const KEPT_PROBLEMS = 100;
 
-const optionsSchema = z.strictObject({
-  format: z.string().optional(),
-  fieldMapping: z.record(z.string(), z.string()).optional(),
-  requiredFields: z.array(z.string()).optional(),
-  strict: z.boolean().default(false),
-  delimiter: z.string().length(1).optional(),
-  encoding: z.string().optional(),
-  field: z.string().min(1).optional(),
-  limit: z.int().min(1).optional(),
-});
+const optionsSchema = lazySchema((z) =>
+  z.strictObject({
+    format: z.string().optional(),
+    fieldMapping: z.record(z.string(), z.string()).optional(),
+    requiredFields: z.array(z.string()).optional(),
+    strict: z.boolean().default(false),
+    delimiter: z.string().length(1).optional(),
+    encoding: z.string().optional(),
+    field: z.string().min(1).optional(),
+    limit: z.int().min(1).optional(),
+  }),
+);
 
 /**
  * Reads the records of a JSONL, JSON, CSV or Parquet file; the first three may be packed with gzip. Malformed ones are left out, named in the
@@ -43,8 +45,8 @@ const optionsSchema = z.strictObject({
 export async function loadRecords(path: string, options: LoadOptions = {}): Promise<LoadedRecords> {
   requireText(path, { where: 'loadRecords', what: 'the path of a data file' });
   requireLocalPath(path, 'loadRecords');
-  const parsed = optionsSchema.safeParse(options);
-  if (!parsed.success) throw new TunebookError(`loadRecords: ${z.prettifyError(parsed.error)}`);
+  const parsed = optionsSchema().safeParse(options);
+  if (!parsed.success) throw new TunebookError(`loadRecords: ${prettifyError(parsed.error)}`);
   const { fieldMapping, strict, delimiter, field, encoding, limit = Infinity } = parsed.data;
   const required = parsed.data.requiredFields ?? [];
   const format = parsed.data.format ?? formatOf(path);

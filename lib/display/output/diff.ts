@@ -1,5 +1,6 @@
 /** What a text lacks of an expected one and has beyond it, word by word. */
-import { diffArrays } from 'diff';
+import { createRequire } from 'node:module';
+import type * as Diff from 'diff';
 
 /** One piece of a comparison of two texts, word by word. */
 export interface DiffPart {
@@ -20,6 +21,7 @@ const MAX_CHANGES = 2000;
  */
 export function diffWords(expected: string, actual: string): DiffPart[] {
   const [left, right] = [expected, actual].map((text): string[] => text.match(WORDS) ?? []);
+  const { diffArrays } = createRequire(__filename)('diff') as typeof Diff;
   const changes = diffArrays(left, right, { maxEditLength: MAX_CHANGES });
   if (changes === undefined) return joinChanges(wholeChange(left, right));
   return joinChanges(

@@ -7,11 +7,12 @@
  * into them. It cannot read them back itself (getData of such a tensor kills the process, as of 1.30): a session with a
  * host array as its output does.
  */
-import * as ort from 'onnxruntime-node';
+import type * as ort from 'onnxruntime-node';
 import type { HostTensor } from '../../types';
 import { sizeOf } from '../../tensor';
 import type { Graph, Value } from '../graph/graph';
 import { checkedFeed } from '../contract/host-arrays';
+import { onnxRuntime } from './onnx-runtime';
 import type { DeviceMemory, Traffic } from '../contract/engine-types';
 import type { Feeds } from '../contract/host-arrays';
 import { outputName, writeMover, writeSlicer } from '../graph/onnx';
@@ -234,7 +235,7 @@ export class GpuMemory implements DeviceMemory {
     const key = `${dtype} ${lengths.join()}`;
     const slicer = await this.session(key, () => writeSlicer(dtype, lengths), 'gpu-buffer');
     const names = lengths.map((_, i) => outputName(`y${i}`));
-    const parts = await slicer.run({ x: new ort.Tensor(dtype, joined, [joined.length]) }, names);
+    const parts = await slicer.run({ x: new (onnxRuntime().Tensor)(dtype, joined, [joined.length]) }, names);
     for (const [i, slot] of slots.entries()) {
       slot.buffer?.dispose();
       this.take(slot, parts[names[i]]);
@@ -245,7 +246,7 @@ export class GpuMemory implements DeviceMemory {
 
   private async uploadOne(slot: Slot, values: HostArray): Promise<ort.Tensor> {
     const dtype = dtypeOf(values);
-    const x = new ort.Tensor(dtype, values, [values.length]);
+    const x = new (onnxRuntime().Tensor)(dtype, values, [values.length]);
     slot.buffer?.dispose();
     const { y } = await (await this.mover(dtype, 'gpu-buffer')).run({ x });
     this.counted.toDevice += values.byteLength;
@@ -255,14 +256,14 @@ export class GpuMemory implements DeviceMemory {
 
   private async download(buffer: ort.Tensor, into: HostArray): Promise<void> {
     const dtype = dtypeOf(into);
-    const y = new ort.Tensor(dtype, into, [into.length]);
+    const y = new (onnxRuntime().Tensor)(dtype, into, [into.length]);
     await (await this.mover(dtype, 'cpu')).run({ x: buffer }, { y });
     this.counted.fromDevice += into.byteLength;
   }
 
   /** A buffer of zeros, made on the device. */
   private async zeros(slot: Slot): Promise<ort.Tensor> {
-    const size = new ort.Tensor('int64', BigInt64Array.of(BigInt(slot.data.length)), [1]);
+    const size = new (onnxRuntime().Tensor)('int64', BigInt64Array.of(BigInt(slot.data.length)), [1]);
     const { y } = await (await this.mover(dtypeOf(slot.data), 'zeros')).run({ size });
     return this.take(slot, y);
   }
@@ -301,7 +302,7 @@ export class GpuMemory implements DeviceMemory {
 /** The same buffer with the graph's shape. */
 function shaped(buffer: ort.Tensor, { shape }: Value): ort.Tensor {
   const dataType = buffer.type as ort.Tensor.GpuBufferDataTypes;
-  return ort.Tensor.fromGpuBuffer(buffer.gpuBuffer, { dataType, dims: [...shape] });
+  return onnxRuntime().Tensor.fromGpuBuffer(buffer.gpuBuffer, { dataType, dims: [...shape] });
 }
 
 function dtypeOf(data: HostArray): 'float32' | 'int32' | 'uint8' {

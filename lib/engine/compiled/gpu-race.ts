@@ -5,8 +5,8 @@
 import { execFile } from 'node:child_process';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import * as ort from 'onnxruntime-node';
-import { z } from 'zod';
+import { lazySchema } from '../../schema';
+import { onnxRuntime } from './onnx-runtime';
 import { findVulkan } from './vulkan';
 
 /** Time of one 1024 x 1024 x 1024 product in float32 on each, in ms, or why the GPU has none. */
@@ -38,13 +38,16 @@ export function gpuRace(env: NodeJS.ProcessEnv = process.env): Promise<GpuRace> 
   return measured;
 }
 
-const MEASURED = z.union([
-  z.object({ gpuMs: z.number(), cpuMs: z.number() }),
-  z.object({ reason: z.string() }),
-]);
+const MEASURED = lazySchema((z) =>
+  z.union([z.object({ gpuMs: z.number(), cpuMs: z.number() }), z.object({ reason: z.string() })]),
+);
 
 async function race(env: NodeJS.ProcessEnv): Promise<GpuRace> {
-  if (!ort.listSupportedBackends().some(({ name }) => name === 'webgpu'))
+  if (
+    !onnxRuntime()
+      .listSupportedBackends()
+      .some(({ name }) => name === 'webgpu')
+  )
     return { reason: `ONNX Runtime has no WebGPU for ${process.platform} ${process.arch}` };
   if (process.platform === 'linux') {
     const { drivers, loader } = findVulkan(env);
@@ -60,7 +63,7 @@ async function race(env: NodeJS.ProcessEnv): Promise<GpuRace> {
         timeout: 15_000,
       },
     );
-    return MEASURED.parse(JSON.parse(stdout.trim().split('\n').at(-1) ?? ''));
+    return MEASURED().parse(JSON.parse(stdout.trim().split('\n').at(-1) ?? ''));
   } catch (error) {
     const isLate = error instanceof Error && 'killed' in error && error.killed === true;
     return { reason: `WebGPU did not start: ${isLate ? 'it took too long' : 'its process ended'}` };

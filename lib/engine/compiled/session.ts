@@ -1,10 +1,11 @@
 /** ONNX Runtime sessions: creating them for a provider, and running them on host arrays. */
-import * as ort from 'onnxruntime-node';
+import type * as ort from 'onnxruntime-node';
 import { messageOf, TunebookError } from '../../types';
 import { sizeOf } from '../../tensor';
 import type { HostTensor } from '../../types';
 import type { Provider } from '../contract/engine-types';
 import { GpuMemory } from './gpu-memory';
+import { onnxRuntime } from './onnx-runtime';
 import type { Graph, Value } from '../graph/graph';
 import { checkedFeed } from '../contract/host-arrays';
 import type { Feeds } from '../contract/host-arrays';
@@ -18,9 +19,6 @@ export interface SessionOptions {
   /** Whether to keep CPU memory of intermediate values between runs. */
   readonly memoryArena: boolean;
 }
-
-// Errors are thrown; ONNX Runtime would print them as well.
-ort.env.logLevel = 'fatal';
 
 // The binding's error for an output that is a sequence.
 const STOPPED = /^Non tensor type is temporarily not supported/;
@@ -42,7 +40,9 @@ export class GraphSession {
    * @throws {TunebookError} If the provider is not available or cannot load the graph.
    */
   static async create(graph: Graph, options: SessionOptions, device?: GpuMemory): Promise<GraphSession> {
-    const available = ort.listSupportedBackends().map((backend) => backend.name);
+    const available = onnxRuntime()
+      .listSupportedBackends()
+      .map((backend) => backend.name);
     if (!available.includes(options.provider)) {
       throw new TunebookError(
         `engine: expected one of this machine's providers (${available.join(', ')}), got '${options.provider}'. ` +
@@ -50,7 +50,7 @@ export class GraphSession {
       );
     }
     try {
-      const session = await ort.InferenceSession.create(writeOnnx(graph), ortOptions(options));
+      const session = await onnxRuntime().InferenceSession.create(writeOnnx(graph), ortOptions(options));
       return new GraphSession(session, graph, device);
     } catch (error) {
       throw new TunebookError(
@@ -125,7 +125,7 @@ export class GraphSession {
 export function deviceMemory(options: SessionOptions): GpuMemory | undefined {
   if (options.provider !== 'webgpu') return undefined;
   return new GpuMemory((model, extra) =>
-    ort.InferenceSession.create(model, { ...ortOptions(options), ...extra }),
+    onnxRuntime().InferenceSession.create(model, { ...ortOptions(options), ...extra }),
   );
 }
 
@@ -148,7 +148,7 @@ function onProvider(provider: Provider): ort.InferenceSession.ExecutionProviderC
 
 function asOrt(name: string, value: Value, feed: HostTensor | undefined): ort.Tensor {
   const { data, shape } = checkedFeed(name, value, feed);
-  return new ort.Tensor(value.dtype, data, [...shape]);
+  return new (onnxRuntime().Tensor)(value.dtype, data, [...shape]);
 }
 
 function newArray({ dtype, shape }: Value): Float32Array | Int32Array {

@@ -2,7 +2,8 @@
  * Writes a recorded graph as the bytes of an ONNX model (opset 18), which ONNX Runtime loads.
  * Format: https://github.com/onnx/onnx/blob/main/docs/IR.md
  */
-import { onnx } from 'onnx-proto';
+import { createRequire } from 'node:module';
+import type { onnx } from 'onnx-proto';
 import { GraphBuilder, nodesFor } from './graph';
 import type { Attribute, ConstantData, Graph, GraphDtype, Value } from './graph';
 
@@ -11,6 +12,9 @@ const ELEMENT_TYPE: Record<GraphDtype, number> = { float32: 1, uint8: 2, int32: 
 export const STOPPER = 'stopper';
 const OPSET = 18;
 const IR_VERSION = 8;
+
+const protobuf = (): typeof onnx =>
+  (createRequire(__filename)('onnx-proto') as typeof import('onnx-proto')).onnx;
 
 /** The bytes of a graph's model. Inputs and outputs keep their names. */
 export function writeOnnx(graph: Graph): Uint8Array {
@@ -49,27 +53,32 @@ export function writeOnnx(graph: Graph): Uint8Array {
       attribute: [],
     });
   }
-  return onnx.ModelProto.encode({
-    irVersion: IR_VERSION,
-    producerName: 'tunebook',
-    opsetImport: [
-      { domain: '', version: OPSET },
-      { domain: 'com.microsoft', version: 1 },
-    ],
-    graph: {
-      name: 'tunebook',
-      node: [...nodes, { opType: 'SequenceConstruct', domain: '', input: ['c'], output: [STOPPER] }],
-      initializer: [...initializers, { name: 'c', dataType: ELEMENT_TYPE.float32, dims: [], floatData: [0] }],
-      input: [...graph.inputs].map(([name, value]) => valueInfo(name, value)),
-      output: [
-        {
-          name: STOPPER,
-          type: { sequenceType: { elemType: { tensorType: { elemType: ELEMENT_TYPE.float32 } } } },
-        },
-        ...[...graph.outputs].map(([name, value]) => valueInfo(outputName(name), value)),
+  return protobuf()
+    .ModelProto.encode({
+      irVersion: IR_VERSION,
+      producerName: 'tunebook',
+      opsetImport: [
+        { domain: '', version: OPSET },
+        { domain: 'com.microsoft', version: 1 },
       ],
-    },
-  }).finish();
+      graph: {
+        name: 'tunebook',
+        node: [...nodes, { opType: 'SequenceConstruct', domain: '', input: ['c'], output: [STOPPER] }],
+        initializer: [
+          ...initializers,
+          { name: 'c', dataType: ELEMENT_TYPE.float32, dims: [], floatData: [0] },
+        ],
+        input: [...graph.inputs].map(([name, value]) => valueInfo(name, value)),
+        output: [
+          {
+            name: STOPPER,
+            type: { sequenceType: { elemType: { tensorType: { elemType: ELEMENT_TYPE.float32 } } } },
+          },
+          ...[...graph.outputs].map(([name, value]) => valueInfo(outputName(name), value)),
+        ],
+      },
+    })
+    .finish();
 }
 
 /**
@@ -92,20 +101,26 @@ export function writeMover(dtype: 'float32' | 'int32' | 'uint8', op: 'identity' 
     dims: [],
     rawData: new Uint8Array(dtype === 'uint8' ? 1 : 4),
   };
-  return onnx.ModelProto.encode({
-    irVersion: IR_VERSION,
-    producerName: 'tunebook',
-    opsetImport: [{ domain: '', version: OPSET }],
-    graph: {
-      name: 'tunebook',
-      node: [
-        { opType: isZeros ? 'Expand' : 'Identity', input: isZeros ? ['zero', 'size'] : ['x'], output: ['y'] },
-      ],
-      initializer: isZeros ? [zero] : [],
-      input: [isZeros ? vector('size', 'int64', { dimValue: 1 }) : vector('x', dtype, { dimParam: 'n' })],
-      output: [vector('y', dtype, { dimParam: 'n' })],
-    },
-  }).finish();
+  return protobuf()
+    .ModelProto.encode({
+      irVersion: IR_VERSION,
+      producerName: 'tunebook',
+      opsetImport: [{ domain: '', version: OPSET }],
+      graph: {
+        name: 'tunebook',
+        node: [
+          {
+            opType: isZeros ? 'Expand' : 'Identity',
+            input: isZeros ? ['zero', 'size'] : ['x'],
+            output: ['y'],
+          },
+        ],
+        initializer: isZeros ? [zero] : [],
+        input: [isZeros ? vector('size', 'int64', { dimValue: 1 }) : vector('x', dtype, { dimParam: 'n' })],
+        output: [vector('y', dtype, { dimParam: 'n' })],
+      },
+    })
+    .finish();
 }
 
 /** A model that splits x [n] into y0, y1, ... of the given lengths, which sum to n. */
@@ -158,7 +173,7 @@ function tensorProto(name: string, value: Value, data: ConstantData): onnx.ITens
 }
 
 function attributeProto(name: string, value: Attribute): onnx.IAttributeProto {
-  const type = onnx.AttributeProto.AttributeType;
+  const type = protobuf().AttributeProto.AttributeType;
   if (typeof value === 'number') return { name, type: type.INT, i: value };
   if (typeof value === 'string') return { name, type: type.STRING, s: Buffer.from(value) };
   if ('float' in value) return { name, type: type.FLOAT, f: value.float };

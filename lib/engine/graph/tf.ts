@@ -3,30 +3,34 @@
  * optimizers are TensorFlow.js functions, run as they are (eager) or traced to ONNX (compiled).
  */
 import { createRequire } from 'node:module';
-import * as core from '@tensorflow/tfjs-core';
+import type * as Core from '@tensorflow/tfjs-core';
 import type * as TensorFlow from '@tensorflow/tfjs';
 
-/** Names of kernels and classes, and where our own kernels and gradients are registered. */
-const CORE_NAME = /^_?[A-Z]|^register(Gradient|Kernel)$/;
-
 let loaded: typeof TensorFlow | undefined;
+const registrations: (() => void)[] = [];
 
 function load(): typeof TensorFlow {
   if (loaded) return loaded;
+  const require = createRequire(__filename);
   // Otherwise TensorFlow.js advises to install another package on every start.
-  core.env().set('PROD', true);
-  loaded = createRequire(__filename)('@tensorflow/tfjs') as typeof TensorFlow;
+  (require('@tensorflow/tfjs-core') as typeof Core).env().set('PROD', true);
+  loaded = require('@tensorflow/tfjs') as typeof TensorFlow;
+  for (const register of registrations.splice(0)) register();
   return loaded;
 }
 
+/** Registers kernels or gradients of our own once TensorFlow.js is loaded, or now where it is. */
+export function onTensorFlow(register: () => void): void {
+  if (loaded) register();
+  else registrations.push(register);
+}
+
 /**
- * A module that is looked up in TensorFlow.js when a function is asked for. Half of what an import of this library
- * would take is TensorFlow.js's layers, converter and WebGL. The names of kernels and the classes, which our modules
- * read while they load, are those of its core.
+ * TensorFlow.js, loaded when a member is first read: half of what an import of this library would take is its layers,
+ * converter and WebGL. Our modules read no member while they load; `onTensorFlow` is for what they register.
  */
 export const tf: typeof TensorFlow = new Proxy({} as typeof TensorFlow, {
-  get: (_, name) =>
-    Reflect.get(loaded === undefined && CORE_NAME.test(String(name)) ? core : load(), name) as unknown,
+  get: (_, name) => Reflect.get(load(), name) as unknown,
   has: (_, name) => name in load(),
   ownKeys: () => Reflect.ownKeys(load()),
   getOwnPropertyDescriptor: (_, name) => {

@@ -2,7 +2,7 @@
  * A TensorFlow.js backend whose kernels record instead of computing. Calling a function of tensors on it once, gradients
  * included, leaves the graph that `onnx.ts` writes and ONNX Runtime executes.
  */
-import type { backend_util, DataType, TensorInfo } from '@tensorflow/tfjs-core';
+import type { backend_util, DataType, KernelBackend, TensorInfo } from '@tensorflow/tfjs-core';
 import { TunebookError } from '../../types';
 import type { EngineDtype } from '../../types';
 import { GraphBuilder } from './graph';
@@ -31,7 +31,7 @@ export interface TraceTarget {
 }
 
 /** Records what kernels are called with. */
-export class TraceBackend extends tf.KernelBackend {
+export class TraceBackend implements KernelBackend {
   private readonly storage = new tf.DataStorage<Stored>(this, tf.engine());
   private builder = new GraphBuilder();
   target: TraceTarget = { contributedOps: true };
@@ -44,39 +44,39 @@ export class TraceBackend extends tf.KernelBackend {
 
   // --- TensorFlow.js's interface of a backend -----------------------------------------------------
 
-  override numDataIds(): number {
+  numDataIds(): number {
     return this.storage.numDataIds();
   }
-  override write(values: backend_util.BackendValues, shape: number[], dtype: DataType): object {
+  write(values: backend_util.BackendValues, shape: number[], dtype: DataType): object {
     const dataId = {};
     this.storage.set(dataId, { host: values, dtype, shape });
     return dataId;
   }
-  override move(dataId: object, values: backend_util.BackendValues, shape: number[], dtype: DataType): void {
+  move(dataId: object, values: backend_util.BackendValues, shape: number[], dtype: DataType): void {
     this.storage.set(dataId, { host: values, dtype, shape });
   }
-  override refCount(): number {
+  refCount(): number {
     return 1;
   }
-  override incRef(): void {}
-  override disposeData(dataId: object): boolean {
+  incRef(): void {}
+  disposeData(dataId: object): boolean {
     if (this.storage.has(dataId)) this.storage.delete(dataId);
     return true;
   }
-  override memory(): { unreliable: boolean } {
+  memory(): { unreliable: boolean } {
     return { unreliable: true };
   }
-  override epsilon(): number {
+  epsilon(): number {
     return 1e-7;
   }
-  override floatPrecision(): 16 | 32 {
+  floatPrecision(): 16 | 32 {
     return 32;
   }
-  override timerAvailable(): boolean {
+  timerAvailable(): boolean {
     return false;
   }
-  override dispose(): void {}
-  override readSync(dataId: object): backend_util.BackendValues {
+  dispose(): void {}
+  readSync(dataId: object): backend_util.BackendValues {
     const stored = this.storage.get(dataId);
     if (stored.host !== undefined) return stored.host;
     const from =
@@ -87,8 +87,17 @@ export class TraceBackend extends tf.KernelBackend {
         `traced: choose with tf.where instead, or run the function on an eager engine.`,
     );
   }
-  override async read(dataId: object): Promise<backend_util.BackendValues> {
+  async read(dataId: object): Promise<backend_util.BackendValues> {
     return this.readSync(dataId);
+  }
+  time(): never {
+    throw untraceable('tf.time');
+  }
+  readToGPU(): never {
+    throw untraceable('dataToGPU');
+  }
+  createTensorFromGPUData(): never {
+    throw untraceable('a tensor of GPU data');
   }
 
   // --- for kernels ---------------------------------------------------------------------------------
@@ -197,6 +206,12 @@ export class TraceBackend extends tf.KernelBackend {
           : Uint8Array.from(numbers);
     return this.builder.constant(data, shape, dtype, uniform ? Number(first) : undefined);
   }
+}
+
+function untraceable(what: string): TunebookError {
+  return new TunebookError(
+    `engine.compile: expected only tensor operations, got ${what}. Call it outside the traced function.`,
+  );
 }
 
 let instance: TraceBackend | undefined;

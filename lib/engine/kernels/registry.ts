@@ -1,7 +1,7 @@
 /** Registers recorded forms of TensorFlow.js kernels ("lowers" them to ONNX). */
 import type { NamedTensorInfoMap, TensorInfo } from '@tensorflow/tfjs-core';
 import { TunebookError } from '../../types';
-import { tf } from '../graph/tf';
+import { onTensorFlow, tf } from '../graph/tf';
 import { TRACE_BACKEND, traceBackend } from '../graph/trace-backend';
 import type { TraceBackend } from '../graph/trace-backend';
 import type { Value } from '../graph/graph';
@@ -21,15 +21,17 @@ export function lower<Attrs = Record<string, never>>(
   lowering: (call: LoweringCall<Attrs>) => Value | Value[],
 ): void {
   names.add(kernelName);
-  tf.registerKernel({
-    kernelName,
-    backendName: TRACE_BACKEND,
-    kernelFunc: ({ inputs, attrs }) => {
-      const b = traceBackend();
-      const result = lowering({ b, inputs: present(inputs), attrs: attrs as unknown as Attrs });
-      return Array.isArray(result) ? result.map((value) => b.tensor(value)) : b.tensor(result);
-    },
-  });
+  onTensorFlow(() =>
+    tf.registerKernel({
+      kernelName,
+      backendName: TRACE_BACKEND,
+      kernelFunc: ({ inputs, attrs }) => {
+        const b = traceBackend();
+        const result = lowering({ b, inputs: present(inputs), attrs: attrs as unknown as Attrs });
+        return Array.isArray(result) ? result.map((value) => b.tensor(value)) : b.tensor(result);
+      },
+    }),
+  );
 }
 
 /** Names of all kernels that can be traced; a test compares each with TensorFlow.js's cpu backend. */

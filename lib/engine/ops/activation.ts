@@ -2,7 +2,7 @@
  * Activation functions: plain TensorFlow.js forms, and recorded forms with one fused operator in the forward pass and a
  * short gradient in the backward pass.
  */
-import { tf } from '../graph/tf';
+import { onTensorFlow, tf } from '../graph/tf';
 import type { Tensor } from '../graph/tf';
 import { isTracing } from '../graph/trace-backend';
 import { reshape } from '../kernels/elementwise';
@@ -60,28 +60,32 @@ lower(GELU_TANH, ({ b, inputs }) => {
 });
 
 // gelu'(x) = Phi(x) + x * phi(x)
-tf.registerGradient({
-  kernelName: GELU,
-  inputsToSave: ['x'],
-  gradFunc: (dy, [x]) => ({
-    x: () => {
-      const cdf = tf.mul(tf.add(tf.erf(tf.mul(x, Math.SQRT1_2)), 1), 0.5);
-      const density = tf.mul(tf.exp(tf.mul(tf.square(x), -0.5)), 1 / Math.sqrt(2 * Math.PI));
-      return tf.mul(dy as Tensor, tf.add(cdf, tf.mul(x, density)));
-    },
+onTensorFlow(() =>
+  tf.registerGradient({
+    kernelName: GELU,
+    inputsToSave: ['x'],
+    gradFunc: (dy, [x]) => ({
+      x: () => {
+        const cdf = tf.mul(tf.add(tf.erf(tf.mul(x, Math.SQRT1_2)), 1), 0.5);
+        const density = tf.mul(tf.exp(tf.mul(tf.square(x), -0.5)), 1 / Math.sqrt(2 * Math.PI));
+        return tf.mul(dy as Tensor, tf.add(cdf, tf.mul(x, density)));
+      },
+    }),
   }),
-});
+);
 // With (1 + tanh(u)) / 2 = s = sigmoid(2u): gelu(x) = x s, so gelu'(x) = s (1 + x (2u)' (1 - s)).
-tf.registerGradient({
-  kernelName: GELU_TANH,
-  inputsToSave: ['x'],
-  gradFunc: (dy, [x]) => ({
-    x: () => {
-      const scale = 2 * Math.sqrt(2 / Math.PI);
-      const square = tf.square(x);
-      const s = tf.sigmoid(tf.mul(x, tf.add(tf.mul(square, scale * CUBIC), scale)));
-      const slope = tf.mul(x, tf.add(tf.mul(square, 3 * scale * CUBIC), scale));
-      return tf.mul(dy as Tensor, tf.mul(s, tf.add(tf.mul(slope, tf.sub(1, s)), 1)));
-    },
+onTensorFlow(() =>
+  tf.registerGradient({
+    kernelName: GELU_TANH,
+    inputsToSave: ['x'],
+    gradFunc: (dy, [x]) => ({
+      x: () => {
+        const scale = 2 * Math.sqrt(2 / Math.PI);
+        const square = tf.square(x);
+        const s = tf.sigmoid(tf.mul(x, tf.add(tf.mul(square, scale * CUBIC), scale)));
+        const slope = tf.mul(x, tf.add(tf.mul(square, 3 * scale * CUBIC), scale));
+        return tf.mul(dy as Tensor, tf.mul(s, tf.add(tf.mul(slope, tf.sub(1, s)), 1)));
+      },
+    }),
   }),
-});
+);

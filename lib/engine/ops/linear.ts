@@ -1,5 +1,5 @@
 /** Linear map of the last axis: a plain TensorFlow.js form, and a recorded form with one Gemm per pass. */
-import { tf } from '../graph/tf';
+import { onTensorFlow, tf } from '../graph/tf';
 import type { NamedTensors, Tensor } from '../graph/tf';
 import { isTracing } from '../graph/trace-backend';
 import { lower, requireShapes, sameShape } from '../kernels/registry';
@@ -61,22 +61,24 @@ lower<{ transposeWeight: boolean }>(KERNEL, ({ b, inputs, attrs }) => {
   return reshape(b, product, [...x.shape.slice(0, -1), outSize]);
 });
 
-tf.registerGradient({
-  kernelName: KERNEL,
-  inputsToSave: ['x', 'weight'],
-  gradFunc: (dy, saved, attrs) => {
-    const [x, weight] = saved;
-    const upstream = dy as Tensor;
-    const transposeWeight = attrs.transposeWeight as boolean;
-    const rows = (): tf.Tensor2D => asRows(upstream);
-    return {
-      x: () => linear(upstream, weight, undefined, { transposeWeight: !transposeWeight }),
-      weight: () =>
-        transposeWeight ? tf.matMul(rows(), asRows(x), true) : tf.matMul(asRows(x), rows(), true),
-      bias: () => sumRows(upstream),
-    };
-  },
-});
+onTensorFlow(() =>
+  tf.registerGradient({
+    kernelName: KERNEL,
+    inputsToSave: ['x', 'weight'],
+    gradFunc: (dy, saved, attrs) => {
+      const [x, weight] = saved;
+      const upstream = dy as Tensor;
+      const transposeWeight = attrs.transposeWeight as boolean;
+      const rows = (): tf.Tensor2D => asRows(upstream);
+      return {
+        x: () => linear(upstream, weight, undefined, { transposeWeight: !transposeWeight }),
+        weight: () =>
+          transposeWeight ? tf.matMul(rows(), asRows(x), true) : tf.matMul(asRows(x), rows(), true),
+        bias: () => sumRows(upstream),
+      };
+    },
+  }),
+);
 
 /**
  * Sum over all axes but the last; recorded as a product with ones, which ONNX Runtime parallelizes better than a

@@ -2,7 +2,7 @@
  * Layer normalization (Ba et al. 2016) and root-mean-square normalization (Zhang & Sennrich 2019) over the last axis:
  * plain TensorFlow.js forms, and recorded forms with one fused operator each.
  */
-import { tf } from '../graph/tf';
+import { onTensorFlow, tf } from '../graph/tf';
 import type { Tensor } from '../graph/tf';
 import { isTracing } from '../graph/trace-backend';
 import { sumRows } from './linear';
@@ -86,39 +86,46 @@ lower<{ epsilon: number }>(RMS_NORM, ({ b, inputs, attrs }) => {
   });
 });
 
-tf.registerGradient({
-  kernelName: LAYER_NORM,
-  inputsToSave: ['x', 'gain'],
-  outputsToSave: [false, true, true],
-  gradFunc: (dy, saved) => {
-    const [x, gain, mean, inverse] = saved;
-    const [upstream] = dy as Tensor[];
-    const normalized = tf.mul(tf.sub(x, mean), inverse);
-    return {
-      x: () => {
-        const g = tf.mul(upstream, gain);
-        const shifted = tf.sub(g, tf.mean(g, -1, true));
-        return tf.mul(tf.sub(shifted, tf.mul(normalized, tf.mean(tf.mul(g, normalized), -1, true))), inverse);
-      },
-      gain: () => sumRows(tf.mul(upstream, normalized)),
-      bias: () => sumRows(upstream),
-    };
-  },
-});
-tf.registerGradient({
-  kernelName: RMS_NORM,
-  inputsToSave: ['x', 'gain'],
-  outputsToSave: [false, true],
-  gradFunc: (dy, saved) => {
-    const [x, gain, inverse] = saved;
-    const [upstream] = dy as Tensor[];
-    const normalized = tf.mul(x, inverse);
-    return {
-      x: () => {
-        const g = tf.mul(upstream, gain);
-        return tf.mul(tf.sub(g, tf.mul(normalized, tf.mean(tf.mul(g, normalized), -1, true))), inverse);
-      },
-      gain: () => sumRows(tf.mul(upstream, normalized)),
-    };
-  },
-});
+onTensorFlow(() =>
+  tf.registerGradient({
+    kernelName: LAYER_NORM,
+    inputsToSave: ['x', 'gain'],
+    outputsToSave: [false, true, true],
+    gradFunc: (dy, saved) => {
+      const [x, gain, mean, inverse] = saved;
+      const [upstream] = dy as Tensor[];
+      const normalized = tf.mul(tf.sub(x, mean), inverse);
+      return {
+        x: () => {
+          const g = tf.mul(upstream, gain);
+          const shifted = tf.sub(g, tf.mean(g, -1, true));
+          return tf.mul(
+            tf.sub(shifted, tf.mul(normalized, tf.mean(tf.mul(g, normalized), -1, true))),
+            inverse,
+          );
+        },
+        gain: () => sumRows(tf.mul(upstream, normalized)),
+        bias: () => sumRows(upstream),
+      };
+    },
+  }),
+);
+onTensorFlow(() =>
+  tf.registerGradient({
+    kernelName: RMS_NORM,
+    inputsToSave: ['x', 'gain'],
+    outputsToSave: [false, true],
+    gradFunc: (dy, saved) => {
+      const [x, gain, inverse] = saved;
+      const [upstream] = dy as Tensor[];
+      const normalized = tf.mul(x, inverse);
+      return {
+        x: () => {
+          const g = tf.mul(upstream, gain);
+          return tf.mul(tf.sub(g, tf.mul(normalized, tf.mean(tf.mul(g, normalized), -1, true))), inverse);
+        },
+        gain: () => sumRows(tf.mul(upstream, normalized)),
+      };
+    },
+  }),
+);

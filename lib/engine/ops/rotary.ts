@@ -5,7 +5,7 @@
  */
 import type { HostTensor } from '../../types';
 import { lower, requireShapes, sameShape } from '../kernels/registry';
-import { tf } from '../graph/tf';
+import { onTensorFlow, tf } from '../graph/tf';
 import type { Tensor } from '../graph/tf';
 import { isTracing } from '../graph/trace-backend';
 
@@ -90,12 +90,14 @@ lower(KERNEL, ({ b, inputs }) => {
   return b.emit('Concat', turned, { shape: x.shape, dtype: 'float32', attributes: { axis: 3 } });
 });
 
-tf.registerGradient({
-  kernelName: KERNEL,
-  inputsToSave: ['cos', 'sin'],
-  gradFunc: (dy, saved) => {
-    const [cos, sin] = saved;
-    // The transpose of a rotation is its inverse.
-    return { x: () => rotary(dy as Tensor, { cos, sin: tf.neg(sin) }) };
-  },
-});
+onTensorFlow(() =>
+  tf.registerGradient({
+    kernelName: KERNEL,
+    inputsToSave: ['cos', 'sin'],
+    gradFunc: (dy, saved) => {
+      const [cos, sin] = saved;
+      // The transpose of a rotation is its inverse.
+      return { x: () => rotary(dy as Tensor, { cos, sin: tf.neg(sin) }) };
+    },
+  }),
+);

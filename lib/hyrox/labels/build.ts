@@ -4,7 +4,7 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
-import { z } from 'zod';
+import { lazySchema } from '../../schema';
 import { requireLocalPath } from '../../files';
 import { messageOf, TunebookError, requireList, requireObject, requireText } from '../../types';
 import { labelAsPublished } from './as-published';
@@ -51,20 +51,22 @@ export interface BuildOptions {
   state?: string;
 }
 
-const handling = z.enum(['skip', 'stop', 'impute', 'keep']);
+const handling = lazySchema((z) => z.enum(['skip', 'stop', 'impute', 'keep']));
 
-const buildOptionsSchema = z.strictObject({
-  input: z.string().min(1),
-  output: z.string().min(1),
-  mode: z.enum(['corrected', 'asPublished']).default('corrected'),
-  mapping: z.string().min(1).optional(),
-  answers: z.enum(['rich', 'plain']).default('rich'),
-  onProblem: handling.optional(),
-  handle: z.record(z.string(), handling).optional(),
-  delimiter: z.string().length(1).optional(),
-  seed: z.number().int().default(42),
-  state: z.string().min(1).optional(),
-});
+const buildOptionsSchema = lazySchema((z) =>
+  z.strictObject({
+    input: z.string().min(1),
+    output: z.string().min(1),
+    mode: z.enum(['corrected', 'asPublished']).default('corrected'),
+    mapping: z.string().min(1).optional(),
+    answers: z.enum(['rich', 'plain']).default('rich'),
+    onProblem: handling().optional(),
+    handle: z.record(z.string(), handling()).optional(),
+    delimiter: z.string().length(1).optional(),
+    seed: z.number().int().default(42),
+    state: z.string().min(1).optional(),
+  }),
+);
 
 export interface BuildResult {
   output: string;
@@ -86,7 +88,7 @@ export interface BuildResult {
  */
 export async function buildDataset(options: BuildOptions): Promise<BuildResult> {
   requireObject(options, { where: 'buildDataset', what: 'options { input, output }' });
-  const parsed = buildOptionsSchema.safeParse(options);
+  const parsed = buildOptionsSchema().safeParse(options);
   if (!parsed.success) {
     const wrong = parsed.error.issues.map(
       (issue) => `${issue.path.join('.') || 'options'}: ${issue.message}`,

@@ -3,12 +3,13 @@
  * Where it stands: what a person writes for `tunebook dataset build --mapping FILE`; see `data/triathlon/mapping.json`.
  */
 import fs from 'node:fs';
-import { z } from 'zod';
+import type { z } from 'zod';
+import { lazySchema } from '../../schema';
 import { parseJson, requireLocalPath } from '../../files';
 import { messageOf, TunebookError, requireText } from '../../types';
 import type { AnswerTemplates } from './templates';
 
-const columnName = z.string().min(1);
+const columnName = lazySchema((z) => z.string().min(1));
 
 /** A mapping with its defaults filled in. */
 export interface DatasetMapping {
@@ -34,38 +35,42 @@ export interface DatasetMapping {
   k?: number;
 }
 
-const sentences = z.array(z.string().min(1)).min(1);
+const sentences = lazySchema((z) => z.array(z.string().min(1)).min(1));
 
 /** Checks templates from a mapping file; the last three may be left out there. */
-export const templatesSchema: z.ZodType<AnswerTemplates> = z.object({
-  slower: sentences,
-  close: sentences,
-  outperformed: sentences,
-  improve: sentences,
-  inLine: sentences,
-  cost: z.array(z.string()).default([]),
-  advise: z.array(z.string()).default([]),
-  advice: z.record(z.string(), sentences).default({}),
-});
+export const templatesSchema = lazySchema((z): z.ZodType<AnswerTemplates> =>
+  z.object({
+    slower: sentences(),
+    close: sentences(),
+    outperformed: sentences(),
+    improve: sentences(),
+    inLine: sentences(),
+    cost: z.array(z.string()).default([]),
+    advise: z.array(z.string()).default([]),
+    advice: z.record(z.string(), sentences()).default({}),
+  }),
+);
 
 /** Names that cannot be told apart from the context's punctuation. */
-const contextName = columnName.regex(/^[^,:]+$/, 'a name without comma and colon');
+const contextName = lazySchema(() => columnName().regex(/^[^,:]+$/, 'a name without comma and colon'));
 
 /** Checks a mapping. */
-export const mappingSchema: z.ZodType<DatasetMapping> = z.strictObject({
-  groups: z.record(contextName, columnName),
-  segments: z
-    .record(contextName, columnName)
-    .refine((value) => Object.keys(value).length >= 2, 'at least two segments'),
-  target: z.strictObject({ name: contextName, column: columnName.optional() }),
-  values: z.enum(['time', 'number']).default('time'),
-  unit: z.string().min(1).default('seconds'),
-  input: z.string().min(1).optional(),
-  templates: templatesSchema.optional(),
-  weakAbove: z.number().optional(),
-  usualShare: z.number().gt(0).lt(1).optional(),
-  k: z.number().int().min(1).optional(),
-});
+export const mappingSchema = lazySchema((z): z.ZodType<DatasetMapping> =>
+  z.strictObject({
+    groups: z.record(contextName(), columnName()),
+    segments: z
+      .record(contextName(), columnName())
+      .refine((value) => Object.keys(value).length >= 2, 'at least two segments'),
+    target: z.strictObject({ name: contextName(), column: columnName().optional() }),
+    values: z.enum(['time', 'number']).default('time'),
+    unit: z.string().min(1).default('seconds'),
+    input: z.string().min(1).optional(),
+    templates: templatesSchema().optional(),
+    weakAbove: z.number().optional(),
+    usualShare: z.number().gt(0).lt(1).optional(),
+    k: z.number().int().min(1).optional(),
+  }),
+);
 
 /**
  * Reads and checks a mapping file (JSON).
@@ -82,7 +87,7 @@ export function readMapping(file: string): DatasetMapping {
     if (error instanceof TunebookError) throw error;
     throw new TunebookError(`${file}: expected a mapping file, but it cannot be read (${messageOf(error)})`);
   }
-  const parsed = mappingSchema.safeParse(value);
+  const parsed = mappingSchema().safeParse(value);
   if (!parsed.success) {
     const wrong = parsed.error.issues.map((issue) => `${issue.path.join('.') || 'file'}: ${issue.message}`);
     throw new TunebookError(`${file}: ${wrong.join('; ')}. Mend these fields of the mapping.`);

@@ -3,7 +3,8 @@
  * to find races like it, without the table. It is written as one JSON file with a version.
  * Where it stands: `fit.ts` makes it; labels and evidence of new rows come from it alone.
  */
-import { z } from 'zod';
+import type { z } from 'zod';
+import { lazySchema } from '../../schema';
 import { readJsonObject, writeFileAtomic } from '../../files';
 import { TunebookError, requireObject, requireText } from '../../types';
 import type { ExpectationModel } from './expect';
@@ -60,60 +61,68 @@ export interface ReferenceRaces {
 export const FORMAT = 'tunebook race state';
 export const VERSION = 1;
 
-const number = z.number();
-const numbers = z.array(number);
-const lineSchema = z.strictObject({ meanX: number, meanY: number, slope: number });
-const nodeSchema = z.strictObject({
-  feature: number,
-  cut: number,
-  left: number,
-  right: number,
-  value: number,
-});
-const forestSchema = z.strictObject({
-  base: number,
-  learningRate: number,
-  trees: z.array(z.array(nodeSchema)),
-});
-const peerGroupSchema = z.strictObject({
-  values: z.array(z.string()),
-  count: number,
-  mean: numbers,
-  sd: numbers,
-});
+const number = lazySchema((z) => z.number());
+const numbers = lazySchema((z) => z.array(number()));
+const lineSchema = lazySchema((z) => z.strictObject({ meanX: number(), meanY: number(), slope: number() }));
+const nodeSchema = lazySchema((z) =>
+  z.strictObject({
+    feature: number(),
+    cut: number(),
+    left: number(),
+    right: number(),
+    value: number(),
+  }),
+);
+const forestSchema = lazySchema((z) =>
+  z.strictObject({
+    base: number(),
+    learningRate: number(),
+    trees: z.array(z.array(nodeSchema())),
+  }),
+);
+const peerGroupSchema = lazySchema((z) =>
+  z.strictObject({
+    values: z.array(z.string()),
+    count: number(),
+    mean: numbers(),
+    sd: numbers(),
+  }),
+);
 
-const stateSchema: z.ZodType<RaceState> = z.strictObject({
-  format: z.literal(FORMAT),
-  version: z.literal(VERSION),
-  targetName: z.string(),
-  unit: z.string(),
-  groups: z.array(z.string()),
-  expectation: z.strictObject({
-    peers: z.strictObject({
-      segments: z.array(z.string()).min(1),
-      minPeers: number,
-      levels: z.array(z.array(peerGroupSchema)).length(3),
+const stateSchema = lazySchema((z): z.ZodType<RaceState> =>
+  z.strictObject({
+    format: z.literal(FORMAT),
+    version: z.literal(VERSION),
+    targetName: z.string(),
+    unit: z.string(),
+    groups: z.array(z.string()),
+    expectation: z.strictObject({
+      peers: z.strictObject({
+        segments: z.array(z.string()).min(1),
+        minPeers: number(),
+        levels: z.array(z.array(peerGroupSchema())).length(3),
+      }),
+      scores: z.array(z.union([lineSchema(), forestSchema()])),
+      total: lineSchema(),
     }),
-    scores: z.array(z.union([lineSchema, forestSchema])),
-    total: lineSchema,
+    usual: z.tuple([number(), number()]),
+    centroids: z.array(numbers()).min(1),
+    answers: z.strictObject({
+      kind: z.enum(['rich', 'plain']),
+      templates: templatesSchema(),
+      weakAbove: number(),
+      input: z.string(),
+      seed: number(),
+    }),
+    races: z.strictObject({
+      size: number(),
+      groups: z.array(z.array(z.string())),
+      segments: z.array(numbers()),
+      target: numbers(),
+    }),
+    mapping: mappingSchema().optional(),
   }),
-  usual: z.tuple([number, number]),
-  centroids: z.array(numbers).min(1),
-  answers: z.strictObject({
-    kind: z.enum(['rich', 'plain']),
-    templates: templatesSchema,
-    weakAbove: number,
-    input: z.string(),
-    seed: number,
-  }),
-  races: z.strictObject({
-    size: number,
-    groups: z.array(z.array(z.string())),
-    segments: z.array(numbers),
-    target: numbers,
-  }),
-  mapping: mappingSchema.optional(),
-});
+);
 
 /**
  * Writes a state as JSON, whole or not at all.
@@ -144,7 +153,7 @@ export async function loadState(file: string): Promise<RaceState> {
     throw new TunebookError(
       `${file}: expected a ${FORMAT} of version ${VERSION}, got version ${JSON.stringify(version)}. ${remedy}`,
     );
-  const parsed = stateSchema.safeParse({ format, version, ...rest });
+  const parsed = stateSchema().safeParse({ format, version, ...rest });
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
     throw new TunebookError(

@@ -2,7 +2,8 @@
  * Linear least squares over many rows, by ml-regression-multivariate-linear.
  * Where it stands: the expected finish time of both label makers. X is [rows][features].
  */
-import MultivariateLinearRegression from 'ml-regression-multivariate-linear';
+import { createRequire } from 'node:module';
+import type Regression from 'ml-regression-multivariate-linear';
 import { TunebookError, requireList } from '../../types';
 
 /** How well predictions fit. */
@@ -31,6 +32,9 @@ export function fitLinear(rows: readonly number[][], y: ArrayLike<number>): Line
       `fitLinear: expected more rows than features, got ${rows.length} rows. Give more athletes.`,
     );
   }
+  const MultivariateLinearRegression = createRequire(__filename)(
+    'ml-regression-multivariate-linear',
+  ) as typeof Regression;
   const fit = new MultivariateLinearRegression(
     rows as number[][],
     Array.from(y, (value) => [value]),

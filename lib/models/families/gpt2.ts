@@ -2,7 +2,8 @@
  * GPT-2 (Radford et al. 2019): learned positions, pre-norm blocks, Conv1D weights, head tied to the
  * token embedding. Names and config.json fields are Hugging Face's.
  */
-import { z } from 'zod';
+import type { z } from 'zod';
+import { lazySchema, prettifyError } from '../../schema';
 import { activation, ACTIVATIONS, attention, layerNorm, mergeHeads, splitHeads, tf } from '../../engine';
 import type { NamedTensors } from '../../engine';
 import { TunebookError } from '../../types';
@@ -10,28 +11,30 @@ import { requireKnownKeys } from './config-keys';
 import { dropped, moduleLinear } from './linear';
 import type { Architecture, LinearModule, ParameterSpec } from './architecture';
 
-const configSchema = z.looseObject({
-  model_type: z.literal('gpt2').default('gpt2'),
-  vocab_size: z.int().positive().default(50257),
-  n_positions: z.int().positive().default(1024),
-  n_embd: z.int().positive().default(768),
-  n_layer: z.int().positive().default(12),
-  n_head: z.int().positive().default(12),
-  n_inner: z.int().positive().nullish(),
-  activation_function: z.enum(ACTIVATIONS).default('gelu_new'),
-  resid_pdrop: z.number().min(0).lt(1).default(0.1),
-  embd_pdrop: z.number().min(0).lt(1).default(0.1),
-  attn_pdrop: z.number().min(0).lt(1).default(0.1),
-  layer_norm_epsilon: z.number().positive().default(1e-5),
-  initializer_range: z.number().positive().default(0.02),
-  tie_word_embeddings: z.boolean().default(true),
-  scale_attn_weights: z.boolean().default(true),
-  scale_attn_by_inverse_layer_idx: z.boolean().default(false),
-  add_cross_attention: z.literal(false).default(false),
-});
+const configSchema = lazySchema((z) =>
+  z.looseObject({
+    model_type: z.literal('gpt2').default('gpt2'),
+    vocab_size: z.int().positive().default(50257),
+    n_positions: z.int().positive().default(1024),
+    n_embd: z.int().positive().default(768),
+    n_layer: z.int().positive().default(12),
+    n_head: z.int().positive().default(12),
+    n_inner: z.int().positive().nullish(),
+    activation_function: z.enum(ACTIVATIONS).default('gelu_new'),
+    resid_pdrop: z.number().min(0).lt(1).default(0.1),
+    embd_pdrop: z.number().min(0).lt(1).default(0.1),
+    attn_pdrop: z.number().min(0).lt(1).default(0.1),
+    layer_norm_epsilon: z.number().positive().default(1e-5),
+    initializer_range: z.number().positive().default(0.02),
+    tie_word_embeddings: z.boolean().default(true),
+    scale_attn_weights: z.boolean().default(true),
+    scale_attn_by_inverse_layer_idx: z.boolean().default(false),
+    add_cross_attention: z.literal(false).default(false),
+  }),
+);
 
 /** Fields of GPT-2's config.json; those left out take the published 124M model's values. */
-export type Gpt2Config = z.input<typeof configSchema>;
+export type Gpt2Config = z.input<ReturnType<typeof configSchema>>;
 
 /**
  * @throws TunebookError that lists every field that cannot be used.
@@ -39,10 +42,10 @@ export type Gpt2Config = z.input<typeof configSchema>;
  * gpt2({}).parameters.reduce((total, p) => total + p.shape.reduce((a, b) => a * b), 0) // 124439808
  */
 export function gpt2(config: Gpt2Config): Architecture {
-  const parsed = configSchema.safeParse(config);
-  if (!parsed.success) throw new TunebookError(`gpt2 config.json: ${z.prettifyError(parsed.error)}`);
+  const parsed = configSchema().safeParse(config);
+  if (!parsed.success) throw new TunebookError(`gpt2 config.json: ${prettifyError(parsed.error)}`);
   const c = parsed.data;
-  requireKnownKeys(config, Object.keys(configSchema.shape), 'gpt2 config.json');
+  requireKnownKeys(config, Object.keys(configSchema().shape), 'gpt2 config.json');
   if (c.n_embd % c.n_head !== 0) {
     throw new TunebookError(
       `gpt2 config.json: expected n_embd to be a multiple of n_head, got ${c.n_embd} and ${c.n_head}.`,

@@ -3,7 +3,8 @@
  * positions, grouped-query attention with an optional sliding window, SwiGLU. Names and config.json fields
  * are Hugging Face's.
  */
-import { z } from 'zod';
+import type { z } from 'zod';
+import { lazySchema, prettifyError } from '../../schema';
 import { attention, mergeHeads, rmsNorm, rotary, rotaryTables, splitHeads, tf } from '../../engine';
 import type { NamedTensors } from '../../engine';
 import { TunebookError } from '../../types';
@@ -12,36 +13,38 @@ import { moduleLinear } from './linear';
 import { ropeFrequencies, ropeSchema } from './rope';
 import type { Architecture, LinearModule, ParameterSpec } from './architecture';
 
-const configSchema = z.looseObject({
-  model_type: z.enum(['mistral', 'llama']).default('mistral'),
-  vocab_size: z.int().positive().default(32000),
-  hidden_size: z.int().positive().default(4096),
-  intermediate_size: z.int().positive().default(14336),
-  num_hidden_layers: z.int().positive().default(32),
-  num_attention_heads: z.int().positive().default(32),
-  num_key_value_heads: z.int().positive().nullish(),
-  head_dim: z.int().positive().nullish(),
-  hidden_act: z.enum(['silu', 'swish']).default('silu'),
-  max_position_embeddings: z
-    .int()
-    .positive()
-    .default(4096 * 32),
-  initializer_range: z.number().positive().default(0.02),
-  rms_norm_eps: z.number().positive().default(1e-6),
-  rope_theta: z.number().positive().nullish(),
-  rope_parameters: ropeSchema.nullish(),
-  rope_scaling: ropeSchema.nullish(),
-  sliding_window: z.int().positive().nullish(),
-  layer_types: z.array(z.string()).nullish(),
-  partial_rotary_factor: z.literal(1).optional(),
-  attention_dropout: z.number().min(0).lt(1).default(0),
-  attention_bias: z.literal(false).default(false),
-  mlp_bias: z.literal(false).default(false),
-  tie_word_embeddings: z.boolean().default(false),
-});
+const configSchema = lazySchema((z) =>
+  z.looseObject({
+    model_type: z.enum(['mistral', 'llama']).default('mistral'),
+    vocab_size: z.int().positive().default(32000),
+    hidden_size: z.int().positive().default(4096),
+    intermediate_size: z.int().positive().default(14336),
+    num_hidden_layers: z.int().positive().default(32),
+    num_attention_heads: z.int().positive().default(32),
+    num_key_value_heads: z.int().positive().nullish(),
+    head_dim: z.int().positive().nullish(),
+    hidden_act: z.enum(['silu', 'swish']).default('silu'),
+    max_position_embeddings: z
+      .int()
+      .positive()
+      .default(4096 * 32),
+    initializer_range: z.number().positive().default(0.02),
+    rms_norm_eps: z.number().positive().default(1e-6),
+    rope_theta: z.number().positive().nullish(),
+    rope_parameters: ropeSchema().nullish(),
+    rope_scaling: ropeSchema().nullish(),
+    sliding_window: z.int().positive().nullish(),
+    layer_types: z.array(z.string()).nullish(),
+    partial_rotary_factor: z.literal(1).optional(),
+    attention_dropout: z.number().min(0).lt(1).default(0),
+    attention_bias: z.literal(false).default(false),
+    mlp_bias: z.literal(false).default(false),
+    tie_word_embeddings: z.boolean().default(false),
+  }),
+);
 
 /** Fields of config.json; those left out take the values that transformers gives them (Mistral-7B-v0.1's sizes). */
-export type MistralConfig = z.input<typeof configSchema>;
+export type MistralConfig = z.input<ReturnType<typeof configSchema>>;
 
 /**
  * @throws TunebookError that lists every field that cannot be used.
@@ -49,15 +52,15 @@ export type MistralConfig = z.input<typeof configSchema>;
  * countParameters(mistral({})) // 7241732096
  */
 export function mistral(config: MistralConfig): Architecture {
-  const parsed = configSchema.safeParse(config);
+  const parsed = configSchema().safeParse(config);
   if (!parsed.success) {
     throw new TunebookError(
-      `mistral config.json: ${z.prettifyError(parsed.error)}\n` +
+      `mistral config.json: ${prettifyError(parsed.error)}\n` +
         'Models whose configuration asks for more than this are not supported: choose another one.',
     );
   }
   const c = parsed.data;
-  requireKnownKeys(config, Object.keys(configSchema.shape), 'mistral config.json');
+  requireKnownKeys(config, Object.keys(configSchema().shape), 'mistral config.json');
   const [width, heads] = [c.hidden_size, c.num_attention_heads];
   // Configurations older than grouped-query attention name no key-value heads: transformers reads 8 for Mistral.
   const keyValueHeads = c.num_key_value_heads ?? (c.model_type === 'mistral' ? 8 : heads);
@@ -166,7 +169,7 @@ export function mistral(config: MistralConfig): Architecture {
 const SLIDING_WINDOW = 4096;
 
 /** @throws TunebookError where some layers have a window and others none */
-function windowOf(c: z.infer<typeof configSchema>): number | undefined {
+function windowOf(c: z.infer<ReturnType<typeof configSchema>>): number | undefined {
   const window = c.sliding_window === undefined ? SLIDING_WINDOW : (c.sliding_window ?? undefined);
   const kinds = new Set(c.layer_types ?? []);
   if (kinds.size === 0) return window;

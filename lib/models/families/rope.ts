@@ -2,32 +2,33 @@
  * Rotary frequencies as config.json asks for them: the default, and the kinds that stretch them over a longer context.
  * Where it stands: beside the families that turn queries and keys; `engine/ops/rotary` applies the frequencies.
  */
-import { z } from 'zod';
+import type { z } from 'zod';
+import { lazySchema, prettifyError } from '../../schema';
 import { rotaryFrequencies } from '../../engine';
 import { TunebookError } from '../../types';
 
-const positive = z.number().positive();
+const positive = lazySchema((z) => z.number().positive());
 
 /** `rope_parameters`, or `rope_scaling` as files before transformers 5 have it; `type` is older than `rope_type`. */
-export const ropeSchema = z.looseObject({
+export const ropeSchema = lazySchema((z) => z.looseObject({
   rope_type: z.string().optional(),
   type: z.string().optional(),
-  rope_theta: positive.optional(),
+  rope_theta: positive().optional(),
   partial_rotary_factor: z.literal(1).optional(),
-});
+}));
 
-const linearSchema = z.looseObject({ factor: positive });
-const llama3Schema = z.looseObject({
-  factor: positive,
-  low_freq_factor: positive,
-  high_freq_factor: positive,
-  original_max_position_embeddings: positive,
-});
+const linearSchema = lazySchema((z) => z.looseObject({ factor: positive() }));
+const llama3Schema = lazySchema((z) => z.looseObject({
+  factor: positive(),
+  low_freq_factor: positive(),
+  high_freq_factor: positive(),
+  original_max_position_embeddings: positive(),
+}));
 
 /** Where the fields stand in config.json. */
 export interface RopeConfig {
-  readonly rope_parameters?: z.infer<typeof ropeSchema> | null;
-  readonly rope_scaling?: z.infer<typeof ropeSchema> | null;
+  readonly rope_parameters?: z.infer<ReturnType<typeof ropeSchema>> | null;
+  readonly rope_scaling?: z.infer<ReturnType<typeof ropeSchema>> | null;
   readonly rope_theta?: number | null;
 }
 
@@ -46,10 +47,10 @@ export function ropeFrequencies(config: RopeConfig, headSize: number): Float32Ar
   const kind = rope.rope_type ?? rope.type ?? 'default';
   if (kind === 'default') return frequencies;
   if (kind === 'linear') {
-    const { factor } = numbersOf(linearSchema, rope, kind);
+    const { factor } = numbersOf(linearSchema(), rope, kind);
     return frequencies.map((frequency) => frequency / factor);
   }
-  if (kind === 'llama3') return stretched(frequencies, numbersOf(llama3Schema, rope, kind));
+  if (kind === 'llama3') return stretched(frequencies, numbersOf(llama3Schema(), rope, kind));
   throw new TunebookError(
     `config.json: expected rope_type ${KINDS.join(', ')}, got '${kind}', which turns positions otherwise. ` +
       'Choose a model without it.',
@@ -59,11 +60,11 @@ export function ropeFrequencies(config: RopeConfig, headSize: number): Float32Ar
 function numbersOf<T>(schema: z.ZodType<T>, rope: object, kind: string): T {
   const parsed = schema.safeParse(rope);
   if (parsed.success) return parsed.data;
-  throw new TunebookError(`config.json: rope of the kind '${kind}': ${z.prettifyError(parsed.error)}`);
+  throw new TunebookError(`config.json: rope of the kind '${kind}': ${prettifyError(parsed.error)}`);
 }
 
 /** Llama 3.1: slow turns are slowed down by the factor, fast ones stay, those between go over smoothly. */
-function stretched(frequencies: Float32Array, rope: z.infer<typeof llama3Schema>): Float32Array {
+function stretched(frequencies: Float32Array, rope: z.infer<ReturnType<typeof llama3Schema>>): Float32Array {
   const { factor, low_freq_factor: low, high_freq_factor: high } = rope;
   const context = rope.original_max_position_embeddings;
   return frequencies.map((frequency) => {

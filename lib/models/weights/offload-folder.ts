@@ -6,7 +6,8 @@ import { createHash } from 'node:crypto';
 import { promises as fs } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import path from 'node:path';
-import { z } from 'zod';
+import type { z } from 'zod';
+import { lazySchema } from '../../schema';
 import type { BitsAndBytesConfig, QuantizedTensor } from '../../quantization';
 import { tensorSize } from '../../tensor';
 import { TunebookError } from '../../types';
@@ -18,23 +19,29 @@ const MANIFEST = 'offload.json';
 /** Arrays begin at multiples of this, so that views of the file's bytes need no copy. */
 const ALIGNMENT = 64;
 
-const rangeSchema = z.object({ offset: z.int().min(0), bytes: z.int().min(0) });
-const tensorSchema = z.object({
-  module: z.string(),
-  shape: z.array(z.int()),
-  /** 'F32', 'F16', 'BF16', or the type of quantization. */
-  type: z.string(),
-  blockSize: z.int().optional(),
-  originalDtype: z.string().optional(),
-  nested: z.object({ blockSize: z.int(), offset: z.number() }).optional(),
-  /** Where each array lies in the file. */
-  arrays: z.record(z.string(), rangeSchema),
-});
-const layerSchema = z.object({ bytes: z.int(), sha256: z.string(), tensors: z.array(tensorSchema) });
-const manifestSchema = z.object({ model: z.string(), layers: z.record(z.string(), layerSchema) });
-type StoredTensor = z.infer<typeof tensorSchema>;
-type StoredLayer = z.infer<typeof layerSchema>;
-type Manifest = z.infer<typeof manifestSchema>;
+const rangeSchema = lazySchema((z) => z.object({ offset: z.int().min(0), bytes: z.int().min(0) }));
+const tensorSchema = lazySchema((z) =>
+  z.object({
+    module: z.string(),
+    shape: z.array(z.int()),
+    /** 'F32', 'F16', 'BF16', or the type of quantization. */
+    type: z.string(),
+    blockSize: z.int().optional(),
+    originalDtype: z.string().optional(),
+    nested: z.object({ blockSize: z.int(), offset: z.number() }).optional(),
+    /** Where each array lies in the file. */
+    arrays: z.record(z.string(), rangeSchema()),
+  }),
+);
+const layerSchema = lazySchema((z) =>
+  z.object({ bytes: z.int(), sha256: z.string(), tensors: z.array(tensorSchema()) }),
+);
+const manifestSchema = lazySchema((z) =>
+  z.object({ model: z.string(), layers: z.record(z.string(), layerSchema()) }),
+);
+type StoredTensor = z.infer<ReturnType<typeof tensorSchema>>;
+type StoredLayer = z.infer<ReturnType<typeof layerSchema>>;
+type Manifest = z.infer<ReturnType<typeof manifestSchema>>;
 
 export class OffloadFolder {
   private readonly checked = new Set<number>();
@@ -275,7 +282,7 @@ function tensorIn(stored: StoredTensor, file: Uint8Array): FrozenTensor {
 
 function readManifest(folder: string, text: string): Manifest {
   try {
-    return manifestSchema.parse(JSON.parse(text));
+    return manifestSchema().parse(JSON.parse(text));
   } catch (cause) {
     throw new TunebookError(
       `offloadFolder: expected ${path.join(folder, MANIFEST)} as tunebook writes it, got something else. ` +

@@ -1,5 +1,6 @@
 /** Settings in YAML 1.2: names with values. */
-import { parseDocument } from 'yaml';
+import { createRequire } from 'node:module';
+import type * as Yaml from 'yaml';
 import { messageOf, TunebookError } from '../../types';
 
 /**
@@ -9,6 +10,7 @@ import { messageOf, TunebookError } from '../../types';
  * @example readYaml("rate: 1e-3\nnames: ['a, b', c]", 'p.yaml')   // { rate: 0.001, names: ['a, b', 'c'] }
  */
 export function readYaml(text: string, file: string): Record<string, unknown> {
+  const { parseDocument } = createRequire(__filename)('yaml') as typeof Yaml;
   const document = parseDocument(text.replace(/^\uFEFF/, ''), { version: '1.2' });
   // A tag that is unknown is a warning there; here it would be a value that is not what was meant.
   for (const { message, linePos } of [...document.errors, ...document.warnings])

@@ -22,7 +22,7 @@ export class TrainingArguments {
   readonly values: Readonly<CheckedArguments>;
 
   constructor(options: ArgumentOptions) {
-    const parsed = argumentsSchema.safeParse(options);
+    const parsed = argumentsSchema().safeParse(options);
     const faults = parsed.success ? contradictions(parsed.data) : allFaults(parsed.error, options);
     if (!parsed.success || faults.length > 0)
       throw new TunebookError(`TrainingArguments:\n${faults.map((fault) => `- ${fault}`).join('\n')}`);
@@ -35,6 +35,6 @@ function allFaults({ issues }: z.ZodError, options: unknown): string[] {
   const faults = valueFaults(issues, options);
   if (typeof options !== 'object' || options === null) return faults;
   const { rest, wrong } = withoutFaults(issues, options);
-  const others = argumentsSchema.partial({ outputDir: true }).safeParse(rest);
+  const others = argumentsSchema().partial({ outputDir: true }).safeParse(rest);
   return others.success ? [...faults, ...contradictions(others.data, wrong)] : faults;
 }

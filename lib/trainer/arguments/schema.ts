@@ -1,7 +1,8 @@
 /**
  * Every argument of a run by itself: its type, its unit, its default.
  */
-import { z } from 'zod';
+import type { z } from 'zod';
+import { lazySchema } from '../../schema';
 import { sizeInBytes } from '../../models';
 import { optimizerNames } from '../optimizers/optimizers';
 import type { OptimizerName } from '../optimizers/optimizers';
@@ -13,137 +14,139 @@ const REPORTS = ['jsonl', 'tensorboard', 'html'] as const;
 const MEMORY_SIZE = "expected bytes above 0, as a number or as '3GB' or '3GiB'";
 
 /** What each argument may be, and its default. */
-export const argumentsSchema = z.strictObject({
-  /** Folder for checkpoints and trainer_state.json. */
-  outputDir: z.string().min(1),
-  /** Passes over the data, where maxSteps is not set; may be a fraction. */
-  numTrainEpochs: z.number().positive().default(3),
-  /** Optimizer steps; -1: as numTrainEpochs says. */
-  maxSteps: z.int().default(-1),
-  perDeviceTrainBatchSize: z.int().positive().default(8),
-  perDeviceEvalBatchSize: z.int().positive().default(8),
-  /** Batches whose gradients make one optimizer step. */
-  gradientAccumulationSteps: z.int().positive().default(1),
-  /** Keep only layer inputs and compute the rest again: less memory, a third more time. */
-  gradientCheckpointing: z.boolean().default(false),
-  /** 'adamw_8bit' keeps a quarter of AdamW's state, 'adafactor' next to none. */
-  optim: z
-    .custom<OptimizerName | (string & {})>((name) => optimizerNames().some((known) => known === name), {
-      error: () =>
-        `expected one of ${optimizerNames()
-          .map((name) => JSON.stringify(name))
-          .join('|')}`,
-    })
-    .default('adamw'),
-  learningRate: z.number().min(0).default(5e-5),
-  weightDecay: z.number().min(0).default(0),
-  adamBeta1: z.number().min(0).lt(1).default(0.9),
-  adamBeta2: z.number().min(0).lt(1).default(0.999),
-  adamEpsilon: z.number().positive().default(1e-8),
-  /** SGD only. */
-  momentum: z.number().min(0).lt(1).default(0),
-  /** Largest global norm of the gradients; 0: no clipping. */
-  maxGradNorm: z.number().min(0).default(1),
-  lrSchedulerType: z.enum(SCHEDULES).default('linear'),
-  /** Settings of the schedule: numCycles, minLrRate, lrEnd and power, timescale. */
-  lrSchedulerKwargs: z
-    .strictObject({
-      numCycles: z.int().positive().optional(),
-      minLrRate: z.number().min(0).max(1).optional(),
-      lrEnd: z.number().min(0).optional(),
-      power: z.number().positive().optional(),
-      timescale: z.number().positive().optional(),
-    })
-    .default({}),
-  /** Steps of warm-up; wins over warmupRatio. */
-  warmupSteps: z.int().min(0).default(0),
-  /** Share of all steps that warm up, rounded up. */
-  warmupRatio: z.number().min(0).max(1).default(0),
-  loggingStrategy: z.enum(STRATEGIES).default('steps'),
-  loggingSteps: z.int().positive().default(10),
-  evalStrategy: z.enum(STRATEGIES).default('no'),
-  /** Default: loggingSteps. */
-  evalSteps: z.int().positive().optional(),
-  saveStrategy: z.enum(STRATEGIES).default('steps'),
-  saveSteps: z.int().positive().default(500),
-  /** Checkpoints to keep; the best one is never deleted. Default: all. */
-  saveTotalLimit: z.int().positive().optional(),
-  loadBestModelAtEnd: z.boolean().default(false),
-  /** Stop after so many evaluations in a row that were no better than the best one. Default: never. */
-  earlyStoppingPatience: z.int().positive().optional(),
-  /** How much better than the best one an evaluation has to be to count as better for earlyStoppingPatience. */
-  earlyStoppingThreshold: z.number().min(0).default(0),
-  /**
-   * A key of the evaluation's metrics, 'eval_' may be left out; default 'eval_loss'. Of several evaluation sets one
-   * has to be named: 'eval_<name>_loss'.
-   */
-  metricForBestModel: z.string().optional(),
-  /** Default: false for a loss, true otherwise. */
-  greaterIsBetter: z.boolean().optional(),
-  /**
-   * Share of each target that is spread over the vocabulary, in training; the evaluation's loss stays the plain one,
-   * so that it can be compared between runs.
-   */
-  labelSmoothingFactor: z.number().min(0).lt(1).default(0),
-  /** NEFTune: noise of at most alpha / sqrt(tokens x width) on the embeddings, in training. Default: none. */
-  neftuneNoiseAlpha: z.number().positive().optional(),
-  /** Batches of like lengths: less padding. */
-  groupByLength: z.boolean().default(false),
-  /** Several examples in one row, each seeing only itself: next to no padding. */
-  packing: z.boolean().default(false),
-  /** Tokens in a packed row; default: the model's context. */
-  maxLength: z.int().positive().optional(),
-  /** Leave out the last, smaller batch of an epoch. */
-  dataloaderDropLast: z.boolean().default(false),
-  /** Seed of data order and dropout. */
-  seed: z.int().min(0).default(42),
-  /** Stop cleanly after so many milliseconds: the step in progress is finished and a checkpoint written. */
-  maxTimeMs: z.number().positive().optional(),
-  /** Evaluate when a time limit or a signal ends the run early; the figures go to TrainResult.metrics. */
-  evalOnStop: z.boolean().default(false),
-  /**
-   * Most memory that the process may take, the model included, in bytes or as '8GB' or '8GiB': the preflight refuses a
-   * run that is expected to need more. Default: what the machine and its container have left.
-   */
-  maxMemory: z
-    .union([z.number(), z.string()], { error: MEMORY_SIZE })
-    .transform((size, context) => {
-      try {
-        return sizeInBytes(size);
-      } catch {
-        context.issues.push({ code: 'custom', message: MEMORY_SIZE, input: size });
-        return z.NEVER;
-      }
-    })
-    .optional(),
-  /**
-   * Where memory does not suffice, put each batch through the model in halves, quarters and so on. The optimizer's
-   * steps stay those of the batch size asked for (Hugging Face's become smaller).
-   */
-  autoFindBatchSize: z.boolean().default(false),
-  /** Check before the first step that everything works that the run needs, and what the run will take. */
-  preflight: z.boolean().default(true),
-  /**
-   * Reports to write into loggingDir: 'jsonl' (log.jsonl), 'tensorboard' (event files), 'html' (report.html, opens
-   * offline); 'all' or 'none'. log.jsonl comes with each. A resumed run goes on in them, a new one starts them anew.
-   */
-  reportTo: z
-    .union([z.enum([...REPORTS, 'all', 'none']), z.array(z.enum(REPORTS))], {
-      error: `expected 'all', 'none', ${REPORTS.map((name) => `'${name}'`).join(', ')} or a list of these`,
-    })
-    .default('none')
-    .transform((wanted) => {
-      if (wanted === 'none') return [];
-      if (wanted === 'all') return [...REPORTS];
-      return typeof wanted === 'string' ? [wanted] : wanted;
-    }),
-  /** Default: the folder `runs` in outputDir. */
-  loggingDir: z.string().min(1).optional(),
-  /** Apply the model's dropout while training. */
-  dropout: z.boolean().default(true),
-});
+export const argumentsSchema = lazySchema((z) =>
+  z.strictObject({
+    /** Folder for checkpoints and trainer_state.json. */
+    outputDir: z.string().min(1),
+    /** Passes over the data, where maxSteps is not set; may be a fraction. */
+    numTrainEpochs: z.number().positive().default(3),
+    /** Optimizer steps; -1: as numTrainEpochs says. */
+    maxSteps: z.int().default(-1),
+    perDeviceTrainBatchSize: z.int().positive().default(8),
+    perDeviceEvalBatchSize: z.int().positive().default(8),
+    /** Batches whose gradients make one optimizer step. */
+    gradientAccumulationSteps: z.int().positive().default(1),
+    /** Keep only layer inputs and compute the rest again: less memory, a third more time. */
+    gradientCheckpointing: z.boolean().default(false),
+    /** 'adamw_8bit' keeps a quarter of AdamW's state, 'adafactor' next to none. */
+    optim: z
+      .custom<OptimizerName | (string & {})>((name) => optimizerNames().some((known) => known === name), {
+        error: () =>
+          `expected one of ${optimizerNames()
+            .map((name) => JSON.stringify(name))
+            .join('|')}`,
+      })
+      .default('adamw'),
+    learningRate: z.number().min(0).default(5e-5),
+    weightDecay: z.number().min(0).default(0),
+    adamBeta1: z.number().min(0).lt(1).default(0.9),
+    adamBeta2: z.number().min(0).lt(1).default(0.999),
+    adamEpsilon: z.number().positive().default(1e-8),
+    /** SGD only. */
+    momentum: z.number().min(0).lt(1).default(0),
+    /** Largest global norm of the gradients; 0: no clipping. */
+    maxGradNorm: z.number().min(0).default(1),
+    lrSchedulerType: z.enum(SCHEDULES).default('linear'),
+    /** Settings of the schedule: numCycles, minLrRate, lrEnd and power, timescale. */
+    lrSchedulerKwargs: z
+      .strictObject({
+        numCycles: z.int().positive().optional(),
+        minLrRate: z.number().min(0).max(1).optional(),
+        lrEnd: z.number().min(0).optional(),
+        power: z.number().positive().optional(),
+        timescale: z.number().positive().optional(),
+      })
+      .default({}),
+    /** Steps of warm-up; wins over warmupRatio. */
+    warmupSteps: z.int().min(0).default(0),
+    /** Share of all steps that warm up, rounded up. */
+    warmupRatio: z.number().min(0).max(1).default(0),
+    loggingStrategy: z.enum(STRATEGIES).default('steps'),
+    loggingSteps: z.int().positive().default(10),
+    evalStrategy: z.enum(STRATEGIES).default('no'),
+    /** Default: loggingSteps. */
+    evalSteps: z.int().positive().optional(),
+    saveStrategy: z.enum(STRATEGIES).default('steps'),
+    saveSteps: z.int().positive().default(500),
+    /** Checkpoints to keep; the best one is never deleted. Default: all. */
+    saveTotalLimit: z.int().positive().optional(),
+    loadBestModelAtEnd: z.boolean().default(false),
+    /** Stop after so many evaluations in a row that were no better than the best one. Default: never. */
+    earlyStoppingPatience: z.int().positive().optional(),
+    /** How much better than the best one an evaluation has to be to count as better for earlyStoppingPatience. */
+    earlyStoppingThreshold: z.number().min(0).default(0),
+    /**
+     * A key of the evaluation's metrics, 'eval_' may be left out; default 'eval_loss'. Of several evaluation sets one
+     * has to be named: 'eval_<name>_loss'.
+     */
+    metricForBestModel: z.string().optional(),
+    /** Default: false for a loss, true otherwise. */
+    greaterIsBetter: z.boolean().optional(),
+    /**
+     * Share of each target that is spread over the vocabulary, in training; the evaluation's loss stays the plain one,
+     * so that it can be compared between runs.
+     */
+    labelSmoothingFactor: z.number().min(0).lt(1).default(0),
+    /** NEFTune: noise of at most alpha / sqrt(tokens x width) on the embeddings, in training. Default: none. */
+    neftuneNoiseAlpha: z.number().positive().optional(),
+    /** Batches of like lengths: less padding. */
+    groupByLength: z.boolean().default(false),
+    /** Several examples in one row, each seeing only itself: next to no padding. */
+    packing: z.boolean().default(false),
+    /** Tokens in a packed row; default: the model's context. */
+    maxLength: z.int().positive().optional(),
+    /** Leave out the last, smaller batch of an epoch. */
+    dataloaderDropLast: z.boolean().default(false),
+    /** Seed of data order and dropout. */
+    seed: z.int().min(0).default(42),
+    /** Stop cleanly after so many milliseconds: the step in progress is finished and a checkpoint written. */
+    maxTimeMs: z.number().positive().optional(),
+    /** Evaluate when a time limit or a signal ends the run early; the figures go to TrainResult.metrics. */
+    evalOnStop: z.boolean().default(false),
+    /**
+     * Most memory that the process may take, the model included, in bytes or as '8GB' or '8GiB': the preflight refuses a
+     * run that is expected to need more. Default: what the machine and its container have left.
+     */
+    maxMemory: z
+      .union([z.number(), z.string()], { error: MEMORY_SIZE })
+      .transform((size, context) => {
+        try {
+          return sizeInBytes(size);
+        } catch {
+          context.issues.push({ code: 'custom', message: MEMORY_SIZE, input: size });
+          return z.NEVER;
+        }
+      })
+      .optional(),
+    /**
+     * Where memory does not suffice, put each batch through the model in halves, quarters and so on. The optimizer's
+     * steps stay those of the batch size asked for (Hugging Face's become smaller).
+     */
+    autoFindBatchSize: z.boolean().default(false),
+    /** Check before the first step that everything works that the run needs, and what the run will take. */
+    preflight: z.boolean().default(true),
+    /**
+     * Reports to write into loggingDir: 'jsonl' (log.jsonl), 'tensorboard' (event files), 'html' (report.html, opens
+     * offline); 'all' or 'none'. log.jsonl comes with each. A resumed run goes on in them, a new one starts them anew.
+     */
+    reportTo: z
+      .union([z.enum([...REPORTS, 'all', 'none']), z.array(z.enum(REPORTS))], {
+        error: `expected 'all', 'none', ${REPORTS.map((name) => `'${name}'`).join(', ')} or a list of these`,
+      })
+      .default('none')
+      .transform((wanted) => {
+        if (wanted === 'none') return [];
+        if (wanted === 'all') return [...REPORTS];
+        return typeof wanted === 'string' ? [wanted] : wanted;
+      }),
+    /** Default: the folder `runs` in outputDir. */
+    loggingDir: z.string().min(1).optional(),
+    /** Apply the model's dropout while training. */
+    dropout: z.boolean().default(true),
+  }),
+);
 
 /** Options of a run; those left out have Hugging Face's defaults. */
-export type ArgumentOptions = z.input<typeof argumentsSchema>;
+export type ArgumentOptions = z.input<ReturnType<typeof argumentsSchema>>;
 /** A checked set of options, every default filled in. */
-export type CheckedArguments = z.output<typeof argumentsSchema>;
+export type CheckedArguments = z.output<ReturnType<typeof argumentsSchema>>;

@@ -1,7 +1,7 @@
 /**
  * The state of a run, in the fields of Hugging Face's trainer_state.json, and the callbacks that watch it.
  */
-import { z } from 'zod';
+import { lazySchema } from '../../schema';
 import type { CheckedArguments } from '../arguments/schema';
 import type { PreflightReport } from './preflight-report';
 
@@ -111,32 +111,36 @@ export function initialState(plan: {
 const OWN = 'tunebook';
 
 // JSON has no infinity (a perplexity may be): it stands there as null.
-const loggedNumber = z
-  .number()
-  .nullable()
-  .transform((value) => value ?? Infinity);
+const loggedNumber = lazySchema((z) =>
+  z
+    .number()
+    .nullable()
+    .transform((value) => value ?? Infinity),
+);
 
-const stateSchema = z.object({
-  best_metric: z.number().nullable(),
-  best_model_checkpoint: z.string().nullable(),
-  epoch: z.number(),
-  global_step: z.int().min(0),
-  log_history: z.array(z.object({ step: z.number(), epoch: z.number() }).catchall(loggedNumber)),
-  num_input_tokens_seen: z.number(),
-  train_batch_size: z.int().positive(),
-  stateful_callbacks: z.object({
-    [OWN]: z.object({
-      attributes: z.object({
-        loss_since_log: z.number(),
-        steps_since_log: z.number(),
-        total_loss: z.number(),
-        evaluations_without_gain: z.number(),
-        epochs_done: z.int().min(0),
-        step_in_epoch: z.int().min(0),
+const stateSchema = lazySchema((z) =>
+  z.object({
+    best_metric: z.number().nullable(),
+    best_model_checkpoint: z.string().nullable(),
+    epoch: z.number(),
+    global_step: z.int().min(0),
+    log_history: z.array(z.object({ step: z.number(), epoch: z.number() }).catchall(loggedNumber())),
+    num_input_tokens_seen: z.number(),
+    train_batch_size: z.int().positive(),
+    stateful_callbacks: z.object({
+      [OWN]: z.object({
+        attributes: z.object({
+          loss_since_log: z.number(),
+          steps_since_log: z.number(),
+          total_loss: z.number(),
+          evaluations_without_gain: z.number(),
+          epochs_done: z.int().min(0),
+          step_in_epoch: z.int().min(0),
+        }),
       }),
     }),
   }),
-});
+);
 
 /** trainer_state.json's content, in Hugging Face's names; what they have no name for stands where callbacks store. */
 export function stateToJson(state: TrainerState): Record<string, unknown> {
@@ -172,7 +176,7 @@ export function stateToJson(state: TrainerState): Record<string, unknown> {
 
 /** What a trainer_state.json says of a run's progress; the plan (steps, epochs) is the new run's own. */
 export function progressFromJson(json: unknown): Omit<TrainerState, 'maxSteps' | 'numTrainEpochs'> {
-  const read = stateSchema.parse(json);
+  const read = stateSchema().parse(json);
   const own = read.stateful_callbacks[OWN].attributes;
   return {
     globalStep: read.global_step,
