@@ -65,7 +65,8 @@ export function createDataCollator(options: CollatorOptions): DataCollator {
 function collate(examples: readonly EncodedExample[], options: Required<CollatorOptions>): Batch {
   const { padTokenId, maxLength, paddingSide, buckets } = options;
   requireList(examples, { where: 'collator', what: 'a list of examples' });
-  if (examples.length === 0) throw new TunebookError('collator: expected at least one example, got none.');
+  if (examples.length === 0)
+    throw new TunebookError('collator: expected at least one example, got none. Leave out empty batches.');
   const longest = Math.max(...examples.map((example) => example.inputIds.length));
   const length = buckets.find((bucket) => bucket >= longest);
   if (length === undefined) {

@@ -33,7 +33,7 @@ export function splitRecords<R>(records: readonly R[], options: SplitOptions = {
   const sum = train + validation + test;
   if (!(train >= 0 && validation >= 0 && test >= 0) || Math.abs(sum - 1) > TOLERANCE) {
     throw new TunebookError(
-      `splitRecords: expected shares that are not negative and sum to 1, got ${train} + ${validation} + ${test} = ${sum}.`,
+      `splitRecords: expected shares that are not negative and sum to 1, got ${train} + ${validation} + ${test} = ${sum}. For instance { train: 0.8, validation: 0.1, test: 0.1 }.`,
     );
   }
   const shuffled = createRandom('split', seed).shuffle(records);

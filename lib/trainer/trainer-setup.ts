@@ -14,6 +14,9 @@ import type { EvaluationData } from './state/evaluate';
 import type { TrainerCallback } from './state/state';
 import { nothingToLearn, partlyUnlabelled } from './step/training-labels';
 
+/** Where examples may have gone. */
+const NONE = 'encodeRecords(...).report.dropped says which were left out and why; a split may be too small.';
+
 const EXAMPLES = 'Pass encodeRecords(records, { tokenizer }).examples.';
 
 /** What a trainer is made from. */
@@ -86,14 +89,15 @@ function missing(
   evalDataset: EvaluationData | undefined,
 ): string[] {
   const problems: string[] = [];
-  if (trainDataset.length === 0) problems.push('expected examples in trainDataset, got none.');
+  if (trainDataset.length === 0) problems.push(`expected examples in trainDataset, got none. ${NONE}`);
   const sets = evaluationSets(evalDataset);
   if (values.evalStrategy !== 'no' && sets.length === 0)
     problems.push(`expected an evalDataset for evalStrategy '${values.evalStrategy}', got none.`);
   if (values.evalOnStop && sets.length === 0)
     problems.push('expected an evalDataset for evalOnStop, got none.');
   for (const { prefix, examples } of sets)
-    if (examples.length === 0) problems.push(`expected examples in evalDataset (${prefix}), got none.`);
+    if (examples.length === 0)
+      problems.push(`expected examples in evalDataset (${prefix}), got none. ${NONE}`);
   const names = sets.map(({ prefix }) => `${prefix}_loss`);
   if (needsBest(values) && values.metricForBestModel === undefined && !names.includes('eval_loss'))
     problems.push(`expected metricForBestModel to name one of ${names.join(', ')}, got none.`);

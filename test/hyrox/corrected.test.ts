@@ -151,7 +151,10 @@ describe('expectTotals', () => {
   });
 
   it('refuses too few rows', () => {
-    assert.throws(() => expectTotals(small([1, 2], [1, 2], ['x', 'x'])), /got 2. Give more rows/);
+    assert.throws(
+      () => expectTotals(small([1, 2], [1, 2], ['x', 'x'])),
+      /got 2. Give more rows or fewer folds; or label these by the state .*--state FILE/,
+    );
   });
 });
 

@@ -58,7 +58,9 @@ class Header {
     const { line } = row;
     if ('reason' in row) {
       if (this.names === undefined) {
-        throw new TunebookError(`${this.path}:1: expected a header line, got broken quotes (${row.reason}).`);
+        throw new TunebookError(
+          `${this.path}:1: expected a header line, got broken quotes (${row.reason}). Mend it.`,
+        );
       }
       if (++this.brokenQuotes > MAX_BROKEN_QUOTES) throw this.tooManyBroken();
       return row;

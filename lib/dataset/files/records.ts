@@ -166,11 +166,11 @@ function nothingUsable(
   const first = found.problems[0];
   if (first === undefined) {
     return new TunebookError(
-      `${path}: expected ${found.format} records, got none. The file has no data rows.`,
+      `${path}: expected ${found.format} records, got none. The file has no data rows. Check that it was written to its end.`,
     );
   }
   return new TunebookError(
     `${path}: expected ${found.format} records, got none that can be used; ${found.skipped} were refused, ` +
-      `the first in line ${first.line}: ${first.reason}.`,
+      `the first in line ${first.line}: ${first.reason}. Mend these, or see whether format, encoding and fieldMapping fit.`,
   );
 }

@@ -93,11 +93,15 @@ export function readContext(context: string): AnswerFacts {
   requireString(context, { where: 'readContext', what: 'a context, a text' });
   const match = FACTS.exec(context);
   if (!match)
-    throw new TunebookError(`readContext: expected a corrected context, got "${context.slice(0, 80)}"`);
+    throw new TunebookError(
+      `readContext: expected a corrected context, got "${context.slice(0, 80)}". Pass what writeContext or labelCorrected wrote.`,
+    );
   const segments = match[1].split(', ').map((part) => {
     const [, z, name, behind] = SEGMENT.exec(part) ?? [];
     if (name === undefined)
-      throw new TunebookError(`readContext: expected a score and its segment, got "${part}"`);
+      throw new TunebookError(
+        `readContext: expected a score and its segment, got "${part}". Pass what writeContext wrote.`,
+      );
     return { name, z: Number(z), ...(behind === undefined ? {} : { behind: Number(behind) }) };
   });
   return { residual: Number(match[2]), score: Number(match[3]), segments };

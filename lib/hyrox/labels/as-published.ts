@@ -223,7 +223,10 @@ function shiftedFeatures(table: RaceTable, unshifted: boolean): { rows: number[]
 /** Each column to 0 .. 1. */
 function minMaxRows(rows: readonly number[][]): number[][] {
   if (rows.length === 0)
-    throw new TunebookError('labelAsPublished: no athlete has an age group, nothing to label');
+    throw new TunebookError(
+      'labelAsPublished: expected athletes with an age group (25-29), got none: nothing to label. ' +
+        "Fill in age_group, or label with mode 'corrected' and handle: { 'bad-age-group': 'impute' }.",
+    );
   const low = [...rows[0]];
   const high = [...rows[0]];
   for (const row of rows) {

@@ -103,7 +103,9 @@ export async function buildDataset(options: BuildOptions): Promise<BuildResult> 
   };
   for (const place of [input, output]) requireLocalPath(place, 'buildDataset');
   if (path.resolve(input) === path.resolve(output)) {
-    throw new TunebookError(`buildDataset: expected an output beside the input, got the same file ${input}`);
+    throw new TunebookError(
+      `buildDataset: expected an output beside the input, got the same file ${input}. Give the output another name.`,
+    );
   }
   const write = (records: readonly FeedbackRecord[]): Written => {
     return { output, records: records.length, sizeBytes: writeJsonLines(output, records) };
@@ -121,7 +123,9 @@ export async function buildDataset(options: BuildOptions): Promise<BuildResult> 
   }
   if (mode === 'asPublished') {
     if (mapping)
-      throw new TunebookError("buildDataset: a mapping goes with mode 'corrected' only; leave one out");
+      throw new TunebookError(
+        "buildDataset: expected a mapping with mode 'corrected' only, got 'asPublished'. Leave out the mapping or the mode.",
+      );
     const { table, report } = readRaces(input, problems);
     const { records, figures } = labelAsPublished(table);
     return { ...write(records), report, figures, notes: [] };

@@ -45,7 +45,9 @@ export function expectTotals(table: LabelTable, options: ExpectOptions = {}): Ex
   const { folds = Math.max(2, Math.min(5, Math.floor(table.size / 10))) } = options;
   if (table.size < 10 * folds) {
     throw new TunebookError(
-      `expectTotals: expected at least ${10 * folds} rows for ${folds} folds, got ${table.size}. Give more rows.`,
+      `expectTotals: expected at least ${10 * folds} rows for ${folds} folds, got ${table.size}. Give more rows or ` +
+        'fewer folds; or label these by the state that a build of a larger table wrote (dataset build --state FILE), ' +
+        'for which one row is enough.',
     );
   }
   const random = seededRandom(seed);

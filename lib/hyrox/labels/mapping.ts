@@ -85,7 +85,9 @@ export function readMapping(file: string): DatasetMapping {
     value = parseJson(fs.readFileSync(file, 'utf8'), { where: file, expected: 'a mapping file in JSON' });
   } catch (error) {
     if (error instanceof TunebookError) throw error;
-    throw new TunebookError(`${file}: expected a mapping file, but it cannot be read (${messageOf(error)})`);
+    throw new TunebookError(
+      `${file}: expected a mapping file, but it cannot be read (${messageOf(error)}). Check the path.`,
+    );
   }
   const parsed = mappingSchema().safeParse(value);
   if (!parsed.success) {

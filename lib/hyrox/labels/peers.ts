@@ -105,7 +105,10 @@ export function scoreAgainst(peers: PeerModel, table: LabelTable): PeerScores {
       (group = found[level].get(keyOf(columns, i, depths[level]))) === undefined
     )
       level++;
-    if (group === undefined) throw new TunebookError('peerScores: expected at least one peer, got none');
+    if (group === undefined)
+      throw new TunebookError(
+        'peerScores: expected at least one peer, got none. Give more rows, or let rows count as peers (seen).',
+      );
     levels[LEVELS[level]]++;
     groupOf.push(group);
   }
@@ -114,7 +117,8 @@ export function scoreAgainst(peers: PeerModel, table: LabelTable): PeerScores {
     const values = table.segments[name];
     if (values === undefined)
       throw new TunebookError(
-        `peerScores: expected a segment "${name}", got ${Object.keys(table.segments).join(', ')}`,
+        `peerScores: expected a segment "${name}", got ${Object.keys(table.segments).join(', ')}. ` +
+          'Use the table, or the mapping, that the peers are of.',
       );
     const behind = values.map((value, i) => value - groupOf[i].mean[s]);
     scores.behind[name] = behind;

@@ -63,7 +63,8 @@ export function fitBoosted(
   const { trees = 80, depth = 4, learningRate = 0.1, minLeafRows = 20 } = options;
   if (rows.length === 0 || rows.length !== y.length) {
     throw new TunebookError(
-      `fitBoosted: expected as many rows as values, got ${rows.length} and ${y.length}`,
+      `fitBoosted: expected as many rows as values, got ${rows.length} and ${y.length}. ` +
+        (rows.length === 0 ? 'Give more rows.' : 'Pass both of the same table.'),
     );
   }
   const width = rows[0].length;

@@ -39,11 +39,14 @@ export function cluster(rows: readonly number[][], options: ClusterOptions): Clu
   let best: Clustering | undefined;
   for (let start = 0; start < starts; start++) {
     const last = lastStep(rows, k, { seed: seed + start, maxIterations });
-    if (!last) throw new TunebookError('cluster: expected at least one iteration, got maxIterations 0');
+    if (!last)
+      throw new TunebookError(
+        'cluster: expected at least one iteration, got maxIterations 0. Leave it out for 100.',
+      );
     const found = assignClusters(rows, last.centroids, last.iterations);
     if (!best || found.inertia < best.inertia) best = found;
   }
-  if (!best) throw new TunebookError('cluster: expected starts of at least 1, got 0');
+  if (!best) throw new TunebookError('cluster: expected starts of at least 1, got 0. Leave it out for 3.');
   const order = best.centroids
     .map((_, i) => i)
     .sort((a, b) => sumOf(best.centroids[a]) - sumOf(best.centroids[b]));
@@ -63,7 +66,8 @@ function sumOf(values: readonly number[]): number {
 function checkCount(rows: number, k: number): void {
   if (rows < k || k < 1) {
     throw new TunebookError(
-      `cluster: expected at least as many rows as groups, got ${rows} rows and k=${k}. Choose fewer groups.`,
+      `cluster: expected at least as many rows as groups, got ${rows} rows and k=${k}. ` +
+        (k < 1 ? 'Choose a k of at least 1.' : 'Choose fewer groups, or give more rows.'),
     );
   }
 }
@@ -230,7 +234,9 @@ export function chooseGroups(
     candidates.push({ k, inertia: found.inertia, silhouette: silhouette(chosenRows, found.clusters, seed) });
   }
   if (candidates.length === 0) {
-    throw new TunebookError(`cluster: expected more than ${from} rows to choose k from, got ${rows.length}`);
+    throw new TunebookError(
+      `cluster: expected more than ${from} rows to choose k from, got ${rows.length}. Give more rows, or a k (k: 1 is one group).`,
+    );
   }
   const elbow = elbowOf(candidates);
   const near = candidates.filter(({ k }) => Math.abs(k - elbow) <= 1);
@@ -247,7 +253,10 @@ function sampleRows(rows: readonly number[][], size: number, seed: number): read
 /** The k whose point lies farthest below the line between the first and the last. */
 export function elbowOf(curve: readonly { k: number; inertia: number }[]): number {
   requireList(curve, { where: 'elbowOf', what: 'a list of { k, inertia }' });
-  if (curve.length === 0) throw new TunebookError('elbowOf: expected at least one { k, inertia }, got none.');
+  if (curve.length === 0)
+    throw new TunebookError(
+      'elbowOf: expected at least one { k, inertia }, got none. Pass the candidates of chooseGroups.',
+    );
   const first = curve[0];
   const last = curve[curve.length - 1];
   const below = ({ k, inertia }: { k: number; inertia: number }): number => {

@@ -29,7 +29,8 @@ export function fitLinear(rows: readonly number[][], y: ArrayLike<number>): Line
   requireList(y, { where: 'fitLinear', what: 'a number of each row' });
   if (rows.length === 0 || rows.length <= rows[0].length) {
     throw new TunebookError(
-      `fitLinear: expected more rows than features, got ${rows.length} rows. Give more athletes.`,
+      `fitLinear: expected more rows than features, got ${rows.length} rows for ` +
+        `${rows[0]?.length ?? 0} features. Give more athletes, or leave features out.`,
     );
   }
   const MultivariateLinearRegression = createRequire(__filename)(

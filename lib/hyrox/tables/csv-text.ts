@@ -29,7 +29,7 @@ export function readBytes(file: string): Uint8Array {
     const bytes = fs.readFileSync(file);
     return bytes[0] === 0x1f && bytes[1] === 0x8b ? gunzipSync(bytes) : bytes;
   } catch (error) {
-    throw new TunebookError(`${file}: cannot be read (${messageOf(error)})`);
+    throw new TunebookError(`${file}: cannot be read (${messageOf(error)}). Check the path.`);
   }
 }
 
@@ -56,7 +56,7 @@ export function openTable(
   const [first] = tableRows(text, delimiter, named);
   if (first === undefined || 'reason' in first) {
     throw new TunebookError(
-      `${file}: expected a header line, got broken quotes (${first?.reason ?? 'no line'}).`,
+      `${file}: expected a header line, got broken quotes (${first?.reason ?? 'no line'}). Mend the first line.`,
     );
   }
   // The index that pandas writes has no name.

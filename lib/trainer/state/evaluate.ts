@@ -54,7 +54,7 @@ export async function evaluateLoss(request: EvaluationRequest): Promise<Record<s
     what: 'a list of examples',
     remedy: EXAMPLES,
   });
-  if (dataset.length === 0) throw new TunebookError('evaluate: expected examples, got none.');
+  if (dataset.length === 0) throw new TunebookError(`evaluate: expected examples, got none. ${EXAMPLES}`);
   const started = performance.now();
   // Like lengths together: the mean over tokens does not depend on the order, the time does.
   const order = dataset
