@@ -14,7 +14,7 @@ const TRAIN = `async function train(ms: number, fails = true): Promise<void> {
 }`;
 const PAUSE = 'await new Promise((r) => setTimeout(r, 300));';
 
-describe('what cells leave behind', { timeout: 120_000, concurrency: 2 }, () => {
+describe('what cells leave behind', { timeout: 240_000, concurrency: 2 }, () => {
   const place = new Workplace();
   after(() => place.remove());
   let runs = 0;
