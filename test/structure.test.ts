@@ -45,9 +45,10 @@ const ROOMS: Record<string, { imports: readonly string[]; floors?: readonly stri
     imports: ['files', 'random', 'display', 'engine', 'checkpoint', 'models', 'pretrained', 'dataset'],
     floors: ['optimizers', 'arguments', 'state', 'step', 'checkpoints', 'preflight', 'reports'],
   },
+  retrieval: { imports: [] },
   eval: { imports: ['files', 'display', 'generation', 'dataset'] },
   hyrox: {
-    imports: ['files', 'random', 'dataset', 'eval'],
+    imports: ['files', 'random', 'dataset', 'retrieval', 'eval'],
     floors: ['statistics', 'tables', 'labels', 'metrics'],
   },
   notebook: {
