@@ -8,6 +8,7 @@ import type { z } from 'zod';
 import { lazySchema, prettifyError } from '../schema';
 import { requireList, requireObject, TunebookError } from '../types';
 import type { EncodedExample, Tokenizer } from '../types';
+import { promptIds } from '../tokenizer';
 import { instructionTemplate, requireTemplate } from './templates';
 import type { DataRecord } from './files/row';
 import type { EncodeOptions, EncodingReport, LengthSummary, PromptTemplate } from './types';
@@ -69,7 +70,7 @@ export function encodeRecords(
 
   for (const [index, record] of records.entries()) {
     const texts = textsOf(record, { index, template });
-    const full = tokenizer.encode(texts.prompt);
+    const full = promptIds(tokenizer, texts.prompt);
     if (texts.response.trim() === '') {
       dropped.push({ index, tokens: full.length, reason: EMPTY });
       continue;
@@ -149,7 +150,7 @@ function responseIds(
   const turn = template.formatTurn?.(record);
   if (turn === undefined) return [...apart(template.formatResponse(record)), ...end()];
   // The ids of the whole, as the template's model was trained on them, unless a token spans the border.
-  const whole = tokenizer.encode(turn.text);
+  const whole = promptIds(tokenizer, turn.text);
   const isPrefix = prompt.every((id, i) => whole[i] === id);
   return [
     ...(isPrefix ? whole.slice(prompt.length) : apart(turn.continuation)),
@@ -179,7 +180,7 @@ export function encodePrompt(
   requireTools('encodePrompt', options);
   const { tokenizer, template = instructionTemplate() } = options;
   const { maxLength, truncation } = settingsOf(options);
-  const ids = tokenizer.encode(template.formatPrompt(record));
+  const ids = promptIds(tokenizer, template.formatPrompt(record));
   if (ids.length > maxLength && truncation === 'drop') {
     throw new TunebookError(
       `encodePrompt: expected at most ${maxLength} tokens, got ${ids.length}. Shorten the record, or allow truncation.`,

@@ -89,31 +89,49 @@ export function chatTemplate(options: ChatPromptOptions): PromptTemplate {
     return text.startsWith(bos) ? text.slice(bos.length) : text;
   };
   const formatResponse = (record: DataRecord): string => fill(response, record, values);
+  let ending: string | undefined; // what the template writes after an answer, once a record has shown it
   return {
     formatPrompt: (record) => render(record),
     formatResponse,
     formatTurn: (record) => {
       const answer = formatResponse(record);
-      return turnOf({ prompt: render(record), text: render(record, answer), answer, name: tokenizer.name });
+      ending ??= afterLast(render(record, SAMPLE_ANSWER), SAMPLE_ANSWER);
+      const { name } = tokenizer;
+      return turnOf({ prompt: render(record), text: render(record, answer), answer, ending, name });
     },
   };
 }
 
 /** @throws TunebookError where the answer cannot be found in what the template made of it */
-function turnOf(parts: { prompt: string; text: string; answer: string; name: string }): FormattedTurn {
-  const { prompt, text, answer, name } = parts;
+function turnOf(parts: {
+  prompt: string;
+  text: string;
+  answer: string;
+  ending: string;
+  name: string;
+}): FormattedTurn {
+  const { prompt, text, answer, ending, name } = parts;
   const bare = answer.trim();
   // A template may write the prompt otherwise once the answer is there (it opens a thought, say): the answer is found then.
-  const start = text.startsWith(prompt) ? prompt.length : text.lastIndexOf(bare);
+  // It is looked for before the end of the turn, whose token may hold the answer's letters.
+  const beforeEnding = text.slice(0, text.length - ending.length);
+  const start = text.startsWith(prompt) ? prompt.length : beforeEnding.lastIndexOf(bare);
   if (start < 0 || !text.slice(start).includes(bare)) {
     throw new TunebookError(
       `chatTemplate: expected the template of ${name} to write the answer after the prompt, got a conversation without it. ` +
         'Use instructionTemplate() with this tokenizer.',
     );
   }
-  const continuation = text.slice(start);
-  const isEnded = bare === '' ? continuation.trim() !== '' : !continuation.trimEnd().endsWith(bare);
-  return { text, continuation, isEnded };
+  return { text, continuation: text.slice(start), isEnded: ending.trim() !== '' };
+}
+
+/** An answer that no template holds. */
+const SAMPLE_ANSWER = 'Answer-7c1f';
+
+/** The text after the last place of another; none where it does not hold it. */
+function afterLast(text: string, part: string): string {
+  const at = text.lastIndexOf(part);
+  return at < 0 ? '' : text.slice(at + part.length);
 }
 
 /**

@@ -2,6 +2,7 @@
  * Generation from text to text: what evaluation and notebooks call.
  */
 import type { HasRuntime } from '../models';
+import { promptIds } from '../tokenizer';
 import { TunebookError } from '../types';
 import type { Tokenizer } from '../types';
 import { generate } from './generate';
@@ -54,7 +55,7 @@ export function textGenerator(
   return async (prompts) => {
     const answers: string[] = [];
     for (let start = 0; start < prompts.length; start += batchSize) {
-      const inputIds = prompts.slice(start, start + batchSize).map((prompt) => tokenizer.encode(prompt));
+      const inputIds = prompts.slice(start, start + batchSize).map((prompt) => promptIds(tokenizer, prompt));
       const { newTokens } = await generate(model, {
         ...rest,
         inputIds,

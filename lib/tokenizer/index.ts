@@ -4,6 +4,7 @@
  */
 export { AutoTokenizer } from './auto-tokenizer';
 export { checkTokenizerFits } from './fits';
+export { promptIds } from './prompt-ids';
 export type {
   BatchEncodeOptions,
   BatchEncoding,

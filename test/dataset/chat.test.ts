@@ -7,7 +7,13 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, describe, it } from 'node:test';
-import { chatTemplate, encodePrompt, encodeRecords, formatPrompt } from '../../lib/dataset';
+import {
+  chatTemplate,
+  encodePrompt,
+  encodeRecords,
+  formatPrompt,
+  instructionTemplate,
+} from '../../lib/dataset';
 import { AutoTokenizer } from '../../lib/tokenizer';
 import type { PretrainedTokenizer } from '../../lib/tokenizer';
 import { ROOT } from '../support/paths';
@@ -98,6 +104,51 @@ describe('chatTemplate in training', () => {
       text,
       '<|im_start|>user\nHow was it?\n\ntime: 61<|im_end|>\n<|im_start|>assistant\nGood.<|im_end|>\n',
     );
+  });
+
+  it('an answer whose letters the end of the turn holds, where the prompt opens a thought', async () => {
+    const tokenizer = await tokenizerOf('chatml');
+    const opens =
+      "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}" +
+      '{% if add_generation_prompt %}<|im_start|>assistant\n<think>\n{% endif %}';
+    const thinking = Object.assign(Object.create(tokenizer) as PretrainedTokenizer, {
+      applyChatTemplate: (turns: { role: string; content: string }[], options: object) =>
+        tokenizer.applyChatTemplate(turns, { ...options, tokenize: false, chatTemplate: opens }),
+    });
+    const template = chatTemplate({ tokenizer: thinking });
+    for (const answer of ['e', 'end', '|', 'im', 'no']) {
+      const prompt = encodePrompt(record(answer), { tokenizer, template });
+      const { examples } = encodeRecords([record(answer)], { tokenizer, template });
+      assert.match(tokenizer.decode(prompt), /<think>\n$/);
+      assert.equal(tokenizer.decode(examples[0].inputIds.slice(prompt.length)), `${answer}<|im_end|>\n`);
+    }
+  });
+
+  it('a tokenizer that ends every text does not end the prompt', async () => {
+    const mistral = await AutoTokenizer.fromPretrained('mistral');
+    const folder = path.join(scratch, 'adds-eos');
+    fs.cpSync(path.join(ROOT, 'data', 'tokenizers', 'mistral'), folder, { recursive: true });
+    const file = path.join(folder, 'tokenizer.json');
+    const data = JSON.parse(fs.readFileSync(file, 'utf8')) as {
+      post_processor: { single: object[]; special_tokens: Record<string, object> };
+    };
+    data.post_processor.single.push({ SpecialToken: { id: '</s>', type_id: 0 } });
+    data.post_processor.special_tokens['</s>'] = { id: '</s>', ids: [2], tokens: ['</s>'] };
+    fs.writeFileSync(file, JSON.stringify(data));
+    const tokenizer = await AutoTokenizer.fromPretrained(folder);
+    assert.deepEqual(tokenizer.encode('a'), [...mistral.encode('a'), 2]);
+    for (const make of [() => instructionTemplate(), chatTemplate]) {
+      const template = make({ tokenizer });
+      const right = make({ tokenizer: mistral });
+      assert.deepEqual(
+        encodePrompt(record('Good.'), { tokenizer, template }),
+        encodePrompt(record('Good.'), { tokenizer: mistral, template: right }),
+      );
+      assert.deepEqual(
+        encodeRecords([record('Good.')], { tokenizer, template }).examples,
+        encodeRecords([record('Good.')], { tokenizer: mistral, template: right }).examples,
+      );
+    }
   });
 
   it('a template that leaves the answer out is refused', async () => {
