@@ -26,15 +26,17 @@ const PASS_TOKENIZER = "Pass { tokenizer: await AutoTokenizer.fromPretrained('gp
 
 const settingsSchema = lazySchema((z) =>
   z.object({
-    maxLength: z
-      .number()
-      .min(2)
-      .refine((length) => Number.isInteger(length) || length === Number.POSITIVE_INFINITY),
+    // Not z.number(), which takes no Infinity: a tokenizer that names no length.
+    maxLength: z.custom<number>(isLength, 'expected an integer of at least 2, or Infinity'),
     labels: z.enum(['response', 'all']).default('response'),
     truncation: z.enum(['left', 'middle', 'drop']).default('middle'),
     appendEos: z.boolean().default(true),
   }),
 );
+
+function isLength(value: unknown): boolean {
+  return typeof value === 'number' && value >= 2 && (Number.isInteger(value) || value === Infinity);
+}
 
 /**
  * Encodes records for training: prompt, response, end of text (or of the turn, with a chat

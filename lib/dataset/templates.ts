@@ -115,7 +115,8 @@ function turnOf(parts: {
   // A template may write the prompt otherwise once the answer is there (it opens a thought, say): the answer is found then.
   // It is looked for before the end of the turn, whose token may hold the answer's letters.
   const beforeEnding = text.slice(0, text.length - ending.length);
-  const start = text.startsWith(prompt) ? prompt.length : beforeEnding.lastIndexOf(bare);
+  const written = beforeEnding.endsWith(answer) ? answer : bare;
+  const start = text.startsWith(prompt) ? prompt.length : beforeEnding.lastIndexOf(written);
   if (start < 0 || !text.slice(start).includes(bare)) {
     throw new TunebookError(
       `chatTemplate: expected the template of ${name} to write the answer after the prompt, got a conversation without it. ` +

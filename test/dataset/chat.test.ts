@@ -116,7 +116,7 @@ describe('chatTemplate in training', () => {
         tokenizer.applyChatTemplate(turns, { ...options, tokenize: false, chatTemplate: opens }),
     });
     const template = chatTemplate({ tokenizer: thinking });
-    for (const answer of ['e', 'end', '|', 'im', 'no']) {
+    for (const answer of ['e', 'end', '|', 'im', 'no', '  code\n']) {
       const prompt = encodePrompt(record(answer), { tokenizer, template });
       const { examples } = encodeRecords([record(answer)], { tokenizer, template });
       assert.match(tokenizer.decode(prompt), /<think>\n$/);
@@ -149,6 +149,18 @@ describe('chatTemplate in training', () => {
         encodeRecords([record('Good.')], { tokenizer: mistral, template: right }).examples,
       );
     }
+  });
+
+  it('a tokenizer that names no length needs none', async () => {
+    const tokenizer = await tokenizerOf('chatml');
+    const endless = Object.create(tokenizer, { modelMaxLength: { value: Infinity } }) as PretrainedTokenizer;
+    const { examples } = encodeRecords([record('Good.')], { tokenizer: endless });
+    assert.deepEqual(examples, encodeRecords([record('Good.')], { tokenizer, maxLength: 1000 }).examples);
+    for (const maxLength of [1, 2.5, Number.NaN])
+      assert.throws(
+        () => encodeRecords([record('Good.')], { tokenizer, maxLength }),
+        /at least 2, or Infinity/,
+      );
   });
 
   it('a template that leaves the answer out is refused', async () => {
