@@ -3,9 +3,9 @@
  * the head are one compiled function; where layers are quantized or on disk, they run one after the other, so
  * that only one of them needs be restored at a time.
  */
-import { linear, memoized, signatureOf, tf } from '../engine';
+import { memoized, signatureOf, tf } from '../engine';
 import type { NamedTensors, TensorFunction } from '../engine';
-import { embed, headLogits, stepMode, walk } from '../models';
+import { embed, headLogits, headOf, stepMode, walk } from '../models';
 import type { Architecture, LayerCache, Runtime } from '../models';
 import type { HostTensor } from '../types';
 import type { KeyValueCache } from './key-value-cache';
@@ -40,7 +40,8 @@ async function wholeStep(runtime: Runtime, cache: KeyValueCache): Promise<StepRu
   const feeds: Record<string, HostTensor> = {
     [scoped(SHARED, 'bias')]: cache.bias,
     ...runtime.weights.finalNormFeeds(),
-    head: runtime.weights.feed(architecture.head),
+    head: runtime.weights.tableFeed('head'),
+    ...runtime.weights.headFeeds(),
   };
   const into: Record<string, Float32Array> = { logits: new Float32Array(rows * architecture.vocabSize) };
   const layers: LayerStep[] = [];
@@ -117,7 +118,7 @@ const wholeFunction = memoized((architecture: Architecture): TensorFunction => (
   // Rows as a matrix, so that the logits need no reshaping, which would copy them.
   const last = tf.reshape(x, [-1, architecture.width]);
   const { y } = architecture.finalNorm({ ...inputs, x: last });
-  outputs.logits = linear(y, inputs.head, undefined, { transposeWeight: true });
+  outputs.logits = headOf(inputs, y);
   return outputs;
 });
 

@@ -138,6 +138,16 @@ export class CausalLM implements HasRuntime {
     return this.weights.trainableParameters();
   }
 
+  /**
+   * Gives token embedding and head another number of rows, for tokens that were added to the tokenizer; new rows are
+   * the mean of the others. Adapters come after it.
+   * @param vocabSize number of tokens, the added ones included
+   * @throws TunebookError where adapters are on the model
+   */
+  resizeTokenEmbeddings(vocabSize: number): Promise<void> {
+    return this.weights.resizeVocabulary(vocabSize);
+  }
+
   /** Number of parameters; a tied head counts once. */
   numParameters(options: { onlyTrainable?: boolean } = {}): number {
     return options.onlyTrainable ? this.weights.countTrainable() : this.weights.count();

@@ -3,8 +3,8 @@
  */
 import { TunebookError } from '../types';
 import { loadAdapter } from './adapter-files';
-import { LoraAdapter } from '../models';
-import type { HasRuntime, LoraConfig } from '../models';
+import { adaptedRows, LoraAdapter } from '../models';
+import type { HasRuntime, LoraConfig, ModelWeights } from '../models';
 
 /** How an adapter is put on a model. */
 export interface PeftModelOptions {
@@ -83,16 +83,82 @@ export function mergeAndUnload<Model extends HasRuntime>(model: Model): Model {
         'and merge there; or keep base and adapter apart.',
     );
   }
+  requireMergeable(weights, adapter);
   const layers = Array.from({ length: architecture.layers }, (_, layer) => layer);
   // Asked before the first weight changes: a model merged in part would be worth nothing.
   weights.requireInMemory(layers.filter((layer) => adapter.modulesOf(layer).length > 0));
   for (const layer of layers) {
     for (const module of adapter.modulesOf(layer)) {
-      weights.changeLinearWeight(layer, module, (weight) => adapter.addTo(weight, layer, module));
+      weights.changeLinearWeight(layer, module, (weight) =>
+        adapter.addTo(weight, architecture.layerPrefix(layer) + module.name, module),
+      );
     }
   }
+  const changed = mergedTables(weights, adapter);
   const copies = adapter.copiedNames.map((name) => adapter.get(name));
   weights.adapters.clear();
-  for (const { name, data } of copies) weights.setParameter(name, data);
+  for (const { name, data } of [...copies, ...changed]) weights.setParameter(name, data);
   return model;
+}
+
+/** @throws TunebookError where the sum is no model of this family */
+function requireMergeable({ architecture }: ModelWeights, adapter: LoraAdapter): void {
+  const { head, embedding, config, copiedNames } = adapter;
+  const refuse = (what: string): never => {
+    throw new TunebookError(
+      `mergeAndUnload: expected an adapter whose sum with the base is a model of type ${architecture.modelType}, ` +
+        `got one with ${what}. Keep base and adapter apart.`,
+    );
+  };
+  const isTied = architecture.head === architecture.tokenEmbedding;
+  const isApart = copiedNames.some(
+    (name) => name === 'lm_head.weight' || name === architecture.tokenEmbedding,
+  );
+  if (isTied && (head !== undefined || embedding !== undefined || isApart))
+    refuse('an own head or token embedding, which are one table in the base');
+  const names = new Set(architecture.parameters.map(({ name }) => name));
+  const biased = Array.from({ length: architecture.layers }, (_, layer) =>
+    adapter.modulesOf(layer).map(({ name }) => `${architecture.layerPrefix(layer)}${name}.bias`),
+  ).flat();
+  if (config.loraBias && (head !== undefined || biased.some((name) => !names.has(name))))
+    refuse('loraBias on modules that have no bias');
+}
+
+/** Tables and biases with the adapter's part in them. */
+function mergedTables(weights: ModelWeights, adapter: LoraAdapter): { name: string; data: Float32Array }[] {
+  const { architecture } = weights;
+  const { width, layers, layerPrefix } = architecture;
+  const { head, headTokens, embeddingTokens } = adapter;
+  const changed = new Map<string, Float32Array>();
+  const change = (name: string): Float32Array => {
+    const data = changed.get(name) ?? weights.parameter(name).data.slice();
+    changed.set(name, data);
+    return data;
+  };
+  if (head !== undefined) adapter.addTo(change(architecture.head), 'lm_head', head);
+  if (adapter.embedding !== undefined) {
+    const adapt = adaptedRows(adapter, architecture);
+    const table = change(architecture.tokenEmbedding);
+    for (let id = 0; id < architecture.vocabSize; id++)
+      adapt?.(id, table.subarray(id * width, (id + 1) * width));
+  }
+  for (const [tokens, name] of [
+    [embeddingTokens, architecture.tokenEmbedding],
+    [headTokens, architecture.head],
+  ] as const) {
+    if (tokens === undefined) continue;
+    const { data } = adapter.get(tokens.parameter);
+    const table = change(name);
+    tokens.ids.forEach((id, row) => table.set(data.subarray(row * width, (row + 1) * width), id * width));
+  }
+  if (!adapter.config.loraBias) return [...changed].map(([name, data]) => ({ name, data }));
+  for (let layer = 0; layer < layers; layer++) {
+    for (const { name, scale } of adapter.modulesOf(layer)) {
+      const path = layerPrefix(layer) + name;
+      const { data } = adapter.get(`${path}.lora_bias`);
+      const bias = change(`${path}.bias`);
+      for (const [i, value] of data.entries()) bias[i] += scale * value;
+    }
+  }
+  return [...changed].map(([name, data]) => ({ name, data }));
 }

@@ -25,6 +25,8 @@ export interface Lora<T> {
   readonly A: T;
   readonly B: T;
   readonly scale: T;
+  /** On what B gives, [out]. */
+  readonly bias?: T;
   /** DoRA: the length of each output's weights, [out], and A and B again, as inputs without gradient. */
   readonly dora?: { readonly magnitude: T; readonly fixedA: T; readonly fixedB: T };
 }
@@ -39,9 +41,10 @@ export function weightFeeds(module: string, weight: LinearWeight<HostTensor>): R
 /** Block inputs of an adapter; those that are trained have the names of the adapter's parameters. */
 export function loraFeeds(
   module: string,
-  { A, B, scale, dora }: Lora<HostTensor>,
+  { A, B, scale, bias, dora }: Lora<HostTensor>,
 ): Record<string, HostTensor> {
   const feeds = { [`${module}.lora_A`]: A, [`${module}.lora_B`]: B, [`${module}.lora_scale`]: scale };
+  if (bias !== undefined) feeds[`${module}.lora_bias`] = bias;
   if (dora === undefined) return feeds;
   feeds[`${module}.lora_magnitude_vector`] = dora.magnitude;
   feeds[`${module}.lora_fixed_A`] = dora.fixedA;
@@ -67,7 +70,7 @@ function loraOf(inputs: NamedTensors, module: string): Lora<Tensor> | undefined 
   if (part('A') === undefined) return undefined;
   const magnitude = part('magnitude_vector');
   const dora = magnitude && { magnitude, fixedA: part('fixed_A'), fixedB: part('fixed_B') };
-  return { A: part('A'), B: part('B'), scale: part('scale'), dora };
+  return { A: part('A'), B: part('B'), scale: part('scale'), bias: part('bias'), dora };
 }
 
 /** How a module's weight lies where it is dense, and what it gives. */
@@ -90,7 +93,7 @@ export function moduleLinear(inputs: NamedTensors, module: string, x: Tensor, sh
   if (lora === undefined) return y;
   const source = dropped(inputs, module, x);
   const low = linear(source, lora.A, undefined, { transposeWeight: true });
-  const delta = tf.mul(linear(low, lora.B, undefined, { transposeWeight: true }), lora.scale);
+  const delta = tf.mul(linear(low, lora.B, lora.bias, { transposeWeight: true }), lora.scale);
   if (lora.dora === undefined) return tf.add(y, delta);
   // DoRA (Liu et al. 2024, section 4.3): W' = m (W + s B A) / |W + s B A| by rows, the length taken as given.
   const { magnitude, fixedA, fixedB } = lora.dora;

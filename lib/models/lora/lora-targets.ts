@@ -1,143 +1,167 @@
 /**
- * Which parts of a model an adapter holds: the linear modules that its configuration names, layer by layer,
- * and the base's own parameters that it trains along. Nothing is allocated here, so that the largest model
- * can be counted.
+ * Which modules of a model a configuration names, as PEFT matches them: by the ends of their paths, by patterns for
+ * whole paths, less what is excluded or trained whole.
  */
 import { TunebookError } from '../../types';
-import { sizeOf } from '../../tensor';
 import { storedName } from '../families/architecture';
-import type { Architecture, LinearModule, ParameterSpec } from '../families/architecture';
-import type { LoraConfig } from './lora-config';
+import type { Architecture, LinearModule } from '../families/architecture';
+import { pythonPattern } from './lora-config';
+import type { LoraConfig, Strength } from './lora-config';
 
-/** An adapter's parts. */
-export interface LoraPlan {
+/** A linear module with the strength of its update. */
+export type AdaptedModule = LinearModule & Strength;
+
+/** The modules that an adapter changes. */
+export interface LoraTargets {
   /** Adapted modules of each layer. */
-  readonly modules: readonly (readonly LinearModule[])[];
-  /** The matrices (and magnitudes) of the adapter. */
-  readonly specs: readonly ParameterSpec[];
-  /** Parameters of the base of which the adapter trains copies: biases and whole modules. */
-  readonly copies: readonly ParameterSpec[];
-  /** Numbers in `copies` that count on top of the base, as PEFT counts them (modulesToSave). */
-  readonly addedCopies: number;
+  readonly layers: readonly (readonly AdaptedModule[])[];
+  /** The head, named 'lm_head' whether it is tied or not. */
+  readonly head?: AdaptedModule;
+  /** The token embedding. */
+  readonly embedding?: Strength;
 }
 
-/** @throws TunebookError that lists what there is, where a name matches nothing or the rank does not fit. */
-export function planLora(config: LoraConfig, architecture: Architecture): LoraPlan {
-  const modules = targetsByLayer(config, architecture);
-  const specs = modules.flatMap((list, layer) =>
-    list.flatMap((module) => moduleSpecs(config, module, architecture.layerPrefix(layer) + module.name)),
-  );
-  const adapted = new Set(
-    modules.flatMap((list, layer) =>
-      list.map(({ name }) => `${architecture.layerPrefix(layer)}${name}.bias`),
-    ),
-  );
-  const saved = savedModules(config, architecture);
-  const biases = architecture.parameters.filter(
-    ({ name }) =>
-      name.endsWith('.bias') && (config.bias === 'all' || (config.bias === 'lora_only' && adapted.has(name))),
-  );
-  const copies = architecture.parameters.filter((spec) => saved.includes(spec) || biases.includes(spec));
-  return { modules, specs, copies, addedCopies: countOf(saved) };
+/** Name of the head among modules, tied or not. */
+export const HEAD = 'lm_head';
+
+/** Path of a module as PEFT sees it, for instance 'model.layers.0.self_attn.q_proj'. @param name ours */
+export function modulePath(architecture: Architecture, name: string): string {
+  return name === HEAD ? HEAD : storedName(architecture, name);
 }
 
-export function countOf(specs: readonly ParameterSpec[]): number {
-  return specs.reduce((total, { shape }) => total + sizeOf(shape), 0);
+export function isTied({ head, tokenEmbedding }: Architecture): boolean {
+  return head === tokenEmbedding;
 }
 
-function moduleSpecs(config: LoraConfig, module: LinearModule, path: string): ParameterSpec[] {
-  const { r } = config;
-  const { inSize, outSize } = module;
-  if (r > Math.min(inSize, outSize)) {
-    throw new TunebookError(
-      `LoraConfig.r: expected at most ${Math.min(inSize, outSize)} for ${path} [${outSize}, ${inSize}], got ${r}. ` +
-        'A rank above the size of the matrix adds nothing: lower r, or leave this module out.',
-    );
-  }
-  // PEFT's spread of A; B is zero, so that a new adapter changes nothing.
-  const std = 1 / Math.sqrt(3 * inSize);
-  return [
-    { name: `${path}.lora_A`, shape: [r, inSize], decay: true, init: { std } },
-    { name: `${path}.lora_B`, shape: [outSize, r], decay: true, init: { value: 0 } },
-    ...(config.useDora
-      ? [{ name: `${path}.lora_magnitude_vector`, shape: [outSize], decay: true, init: { value: 1 } }]
-      : []),
-  ];
+/** Name of a parameter's module: 'embed_tokens' of 'embed_tokens.weight'. */
+export function ownerOf(parameter: string): string {
+  return parameter.slice(0, parameter.lastIndexOf('.'));
 }
 
-function targetsByLayer(config: LoraConfig, architecture: Architecture): LinearModule[][] {
-  const { layers, modules, modelType } = architecture;
-  const chosen = config.layersToTransform ?? Array.from({ length: layers }, (_, layer) => layer);
-  const beyond = chosen.filter((layer) => layer >= layers);
+/** @throws TunebookError that lists what there is, where a name matches nothing. */
+export function findTargets(config: LoraConfig, architecture: Architecture): LoraTargets {
+  const { layers: count, modules, width, vocabSize } = architecture;
+  const beyond = (config.layersToTransform ?? []).filter((layer) => layer >= count);
   if (beyond.length > 0) {
     throw new TunebookError(
-      `LoraConfig.layersToTransform: expected layers from 0 to ${layers - 1}, got ${beyond.join(', ')}.`,
+      `LoraConfig.layersToTransform: expected layers from 0 to ${count - 1}, got ${beyond.join(', ')}.`,
     );
   }
-  const targets = config.targetModules ?? architecture.loraTargets;
-  const list = `modules of ${modelType} (${modules.map((m) => m.name).join(', ')})`;
-  let matches: (module: LinearModule, layer: number) => boolean;
-  if (targets === 'all-linear') {
-    matches = () => true;
-  } else if (typeof targets === 'string') {
-    const pattern = wholeName(targets);
-    matches = ({ name }, layer) =>
-      pattern.test(storedName(architecture, architecture.layerPrefix(layer) + name));
-  } else {
-    const isNamed = (name: string, target: string): boolean => name === target || name.endsWith(`.${target}`);
-    const unmatched = targets.filter((target) => !modules.some(({ name }) => isNamed(name, target)));
-    if (unmatched.length > 0) {
-      throw new TunebookError(
-        `LoraConfig.targetModules: expected ${list}, got ${unmatched.join(', ')}, which match${
-          unmatched.length === 1 ? 'es' : ''
-        } nothing.`,
-      );
-    }
-    matches = ({ name }) => targets.some((target) => isNamed(name, target));
-  }
-  const byLayer = Array.from({ length: layers }, (_, layer) =>
-    chosen.includes(layer) ? modules.filter((module) => matches(module, layer)) : [],
-  );
-  if (byLayer.every((found) => found.length === 0)) {
-    throw new TunebookError(
-      `LoraConfig.targetModules: expected a pattern for whole names of ${list}, for instance ` +
-        `${storedName(architecture, architecture.layerPrefix(0) + modules[0].name)}, got ${JSON.stringify(targets)}, ` +
-        'which matches nothing.',
-    );
-  }
-  return byLayer;
-}
-
-/** PEFT's patterns are Python's and match whole names. */
-function wholeName(pattern: string): RegExp {
-  try {
-    return new RegExp(`^(?:${pattern})$`);
-  } catch (cause) {
-    throw new TunebookError(
-      `LoraConfig.targetModules: expected a regular expression, module names in an array, or 'all-linear', ` +
-        `got ${JSON.stringify(pattern)}.`,
-      { cause },
-    );
-  }
-}
-
-function savedModules(config: LoraConfig, architecture: Architecture): ParameterSpec[] {
-  const owner = (name: string): string => name.slice(0, name.lastIndexOf('.'));
-  const tied = architecture.head === architecture.tokenEmbedding;
-  return config.modulesToSave.flatMap((wanted) => {
-    const found = architecture.parameters.filter(({ name }) => `.${owner(name)}`.endsWith(`.${wanted}`));
-    if (tied && (wanted === 'lm_head' || found.some(({ name }) => name === architecture.tokenEmbedding))) {
-      throw new TunebookError(
-        `LoraConfig.modulesToSave: the head of this model is its token embedding, so '${wanted}' cannot be saved ` +
-          'apart from the other. Leave it out.',
-      );
-    }
-    if (found.length === 0) {
-      const names = [...new Set(architecture.parameters.map(({ name }) => owner(name).split('.').at(-1)))];
-      throw new TunebookError(
-        `LoraConfig.modulesToSave: expected modules of the model (${names.join(', ')}), got ${wanted}.`,
-      );
-    }
-    return found;
+  requireMatches(config, architecture);
+  const matches = matcher(config, architecture);
+  const adapted = (module: LinearModule, path: string): AdaptedModule => ({
+    ...module,
+    ...config.strengthOf(path),
   });
+  const layers = Array.from({ length: count }, (_, layer) =>
+    modules.flatMap((module) => {
+      const path = modulePath(architecture, architecture.layerPrefix(layer) + module.name);
+      return matches(path, layer) ? [adapted(module, path)] : [];
+    }),
+  );
+  const embedding = modulePath(architecture, ownerOf(architecture.tokenEmbedding));
+  const head = { name: HEAD, inSize: width, outSize: vocabSize, conv1d: false };
+  const targets = {
+    layers,
+    head: matches(HEAD) ? adapted(head, HEAD) : undefined,
+    embedding: matches(embedding) ? config.strengthOf(embedding) : undefined,
+  };
+  requireComputable(config, architecture, { matches, targets });
+  return targets;
+}
+
+type Matcher = (path: string, layer?: number) => boolean;
+
+function matcher(config: LoraConfig, architecture: Architecture): Matcher {
+  const targets = config.targetModules ?? architecture.loraTargets;
+  const { excludeModules, layersToTransform } = config;
+  const excludes = typeof excludeModules === 'string' ? whole(excludeModules) : undefined;
+  const saved = config.modulesToSave.map((name) => pythonPattern(`(^|.*\\.)${name}($|\\..*)`));
+  const isExcluded: Matcher = (path) =>
+    (excludes?.test(path) ?? endsWithOneOf(path, excludeModules as readonly string[])) ||
+    saved.some((pattern) => pattern.test(path));
+  const pattern = typeof targets === 'string' && targets !== 'all-linear' ? whole(targets) : undefined;
+  const isNamed: Matcher = (path, layer) => {
+    if (pattern !== undefined) return pattern.test(path);
+    // PEFT's 'all-linear' leaves the head out.
+    return targets === 'all-linear' ? layer !== undefined : endsWithOneOf(path, targets as readonly string[]);
+  };
+  return (path, layer) =>
+    isNamed(path, layer) &&
+    !isExcluded(path) &&
+    (layersToTransform === undefined || (layer !== undefined && layersToTransform.includes(layer)));
+}
+
+function whole(pattern: string): RegExp {
+  return pythonPattern(`(?:${pattern})$`);
+}
+
+function endsWithOneOf(path: string, names: readonly string[]): boolean {
+  return names.some((name) => path === name || path.endsWith(`.${name}`));
+}
+
+/** Paths of everything that can be adapted. */
+function allPaths(architecture: Architecture): string[] {
+  const inLayers = Array.from({ length: architecture.layers }, (_, layer) =>
+    architecture.modules.map(({ name }) => architecture.layerPrefix(layer) + name),
+  ).flat();
+  return [...inLayers, ownerOf(architecture.tokenEmbedding), HEAD].map((name) =>
+    modulePath(architecture, name),
+  );
+}
+
+/** Of names in `targetModules` those that the model has; a pattern and the family's own stay as they are. */
+export function knownTargets(config: LoraConfig, architecture: Architecture): LoraConfig['targetModules'] {
+  const { targetModules } = config;
+  if (targetModules === undefined || typeof targetModules === 'string') return targetModules;
+  const paths = allPaths(architecture);
+  return targetModules.filter((target) => paths.some((path) => endsWithOneOf(path, [target])));
+}
+
+/** What error messages say that there is. */
+export function moduleList({ modelType, modules }: Architecture): string {
+  return `modules of ${modelType} (${modules.map((m) => m.name).join(', ')})`;
+}
+
+function requireMatches(config: LoraConfig, architecture: Architecture): void {
+  const { targetModules } = config;
+  if (targetModules === undefined || typeof targetModules === 'string') return;
+  const known = knownTargets(config, architecture) ?? [];
+  const unmatched = targetModules.filter((target) => !known.includes(target));
+  if (unmatched.length === 0) return;
+  throw new TunebookError(
+    `LoraConfig.targetModules: expected ${moduleList(architecture)}, got ${unmatched.join(', ')}, which match${
+      unmatched.length === 1 ? 'es' : ''
+    } nothing.`,
+  );
+}
+
+function requireComputable(
+  config: LoraConfig,
+  architecture: Architecture,
+  { matches, targets }: { matches: Matcher; targets: LoraTargets },
+): void {
+  const { layers, head, embedding } = targets;
+  const { positionEmbedding } = architecture;
+  if (positionEmbedding !== undefined && matches(modulePath(architecture, ownerOf(positionEmbedding)))) {
+    throw new TunebookError(
+      `LoraConfig.targetModules: expected linear modules, '${HEAD}' or the token embedding, got ` +
+        `${ownerOf(positionEmbedding)}. Adapters on position embeddings are not supported: leave it out.`,
+    );
+  }
+  if (embedding !== undefined && (config.useDora || config.loraBias)) {
+    throw new TunebookError(
+      `LoraConfig: useDora and loraBias are not supported on the token embedding ` +
+        `(${ownerOf(architecture.tokenEmbedding)}): leave it out of targetModules, or set them to false.`,
+    );
+  }
+  if (head !== undefined || embedding !== undefined || layers.some((found) => found.length > 0)) return;
+  const targetsGiven = JSON.stringify(config.targetModules ?? architecture.loraTargets);
+  throw new TunebookError(
+    `LoraConfig.targetModules: expected a pattern for whole names of ${moduleList(architecture)}, for instance ` +
+      `${modulePath(architecture, architecture.layerPrefix(0) + architecture.modules[0].name)}, got ` +
+      `${targetsGiven}, which matches nothing${
+        config.excludeModules.length > 0 ? ' that is not excluded' : ''
+      }.`,
+  );
 }

@@ -3,7 +3,7 @@
  */
 import type { Architecture } from '../families/architecture';
 import type { LoraConfig } from './lora-config';
-import { countOf, planLora } from './lora-targets';
+import { countOf, planLora } from './lora-plan';
 
 /**
  * What PEFT's print_trainable_parameters prints, computed from a configuration without allocating a model.

@@ -4,6 +4,7 @@
 import { dropout, rowTable, run, tf } from '../../engine';
 import type { NamedTensors } from '../../engine';
 import type { HostTensor } from '../../types';
+import { adaptedRows } from './adapted-embedding';
 import type { Runtime } from './runtime';
 import type { Workspace } from './workspace';
 
@@ -30,8 +31,7 @@ export async function embed(
   runtime: Runtime,
   inputs: EmbeddingInputs & { readonly workspace?: Workspace },
 ): Promise<HostTensor> {
-  if (!runtime.weights.isOnDevice(runtime.architecture.tokenEmbedding))
-    return hostEmbeddings(runtime, inputs);
+  if (!runtime.weights.isOnDevice('embedding')) return hostEmbeddings(runtime, inputs);
   const { workspace, ...rest } = inputs;
   const onDevice = (own: Workspace): Promise<HostTensor> => {
     const all = { ...rest, workspace: own };
@@ -46,12 +46,14 @@ export function hostEmbeddings(
   { architecture, weights }: Runtime,
   { ids, positions, shape }: EmbeddingInputs,
 ): HostTensor {
-  const { width, tokenEmbedding, positionEmbedding } = architecture;
-  const tokens = rowTable(weights.table(tokenEmbedding));
+  const { width, positionEmbedding } = architecture;
+  const tokens = rowTable(weights.table('embedding'));
+  const adapt = adaptedRows(weights.adapter, architecture);
   const places = positionEmbedding === undefined ? undefined : weights.parameter(positionEmbedding).data;
   const data = new Float32Array(ids.length * width);
   for (let i = 0; i < ids.length; i++) {
     data.set(tokens.rows(ids[i], ids[i] + 1), i * width);
+    adapt?.(ids[i], data.subarray(i * width, (i + 1) * width));
     if (places === undefined) continue;
     const from = positions[i] * width;
     for (let c = 0; c < width; c++) data[i * width + c] += places[from + c];
@@ -64,13 +66,13 @@ export function deviceEmbeddingFeeds(
   { architecture, weights }: Runtime,
   { ids, positions, shape, mask, noise, workspace }: DeviceEmbeddingInputs,
 ): Record<string, HostTensor> {
-  const { tokenEmbedding, positionEmbedding } = architecture;
+  const { positionEmbedding } = architecture;
   const written: Record<string, HostTensor> = { ids: { data: ids, shape } };
   if (positionEmbedding !== undefined) written.positions = { data: positions, shape };
   if (mask !== undefined) written.mask = mask;
   if (noise !== undefined) written.noise = noise;
   const feeds: Record<string, HostTensor> = {
-    tokens: weights.deviceTable(tokenEmbedding),
+    tokens: weights.deviceTable('embedding'),
     ...workspace.pin(written),
   };
   if (positionEmbedding !== undefined) feeds.places = weights.feed(positionEmbedding);

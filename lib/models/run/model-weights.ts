@@ -11,6 +11,7 @@ import { weightFeeds } from '../families/linear';
 import type { LinearWeight } from '../families/linear';
 import { AdapterSet } from '../lora/adapter-set';
 import type { LoraAdapter, LoraBase } from '../lora/lora';
+import { HEAD, isTied } from '../lora/lora-targets';
 import { canBeCoded, codedWeight } from '../weights/coded-weight';
 import {
   overwrite,
@@ -22,6 +23,8 @@ import {
 } from '../weights/frozen-layers';
 import type { FrozenLayers, FrozenTensor } from '../weights/frozen-layers';
 import type { Parameter, ParameterSet } from '../weights/parameters';
+import { resizedVocabulary } from '../weights/resize-vocabulary';
+import { adaptedHeadFeeds } from './adapted-head';
 
 /** Whether weights may stay in 4 bits, for functions without gradient, or have to be float32. */
 export type WeightForm = 'packed' | 'float32';
@@ -36,26 +39,42 @@ export interface ModelParts {
   readonly generationConfig?: Readonly<Record<string, unknown>>;
 }
 
+/** The two tables over the vocabulary. Where the head is tied they are one, unless an adapter sets them apart. */
+export type TableRole = 'embedding' | 'head';
+
 export class ModelWeights implements LoraBase {
-  readonly architecture: Architecture;
-  readonly parameters: ParameterSet;
   readonly frozen: FrozenLayers | undefined;
   /** The adapters on the model, at most one of them in use. */
   readonly adapters = new AdapterSet({
-    onAdd: ({ parameters }) => this.pin(parameters),
+    onAdd: (adapter) => {
+      this.requireComputable(adapter);
+      this.pin(adapter.parameters);
+    },
     onChange: () => (this.feedsByLayer = []),
   });
   private readonly restored = new RestoreBuffers();
   private feedsByLayer: Record<string, HostTensor>[] = [];
+  private base: Pick<ModelParts, 'architecture' | 'parameters'>;
+  /** Whether the vocabulary is no longer the one that the model came with. */
+  isResized = false;
+  /** Numbers that tables of 16 bits have gained by `resizeVocabulary`. */
+  private gainedCount = 0;
 
   constructor(
     { architecture, parameters, frozen }: ModelParts,
     private readonly engine: Engine,
   ) {
-    this.architecture = architecture;
-    this.parameters = parameters;
+    this.base = { architecture, parameters };
     this.frozen = frozen;
     this.pin(parameters);
+  }
+
+  get architecture(): Architecture {
+    return this.base.architecture;
+  }
+
+  get parameters(): ParameterSet {
+    return this.base.parameters;
   }
 
   /** The adapter in use, where the model has one. */
@@ -75,8 +94,12 @@ export class ModelWeights implements LoraBase {
 
   /** A parameter by its name without the family's prefix; the adapter's copy where it trains one. */
   parameter(name: string): Parameter {
-    const parameter =
-      this.adapter?.copyOf(name) ?? this.parameters.byName.get(name) ?? this.restoredTable(name);
+    return this.adapter?.copyOf(name) ?? this.baseParameter(name);
+  }
+
+  /** A parameter of the base, whatever adapter is in use. */
+  baseParameter(name: string): Parameter {
+    const parameter = this.parameters.byName.get(name) ?? this.restoredTable(name);
     if (parameter === undefined) throw new Error(`internal: no parameter ${name}`);
     return parameter;
   }
@@ -89,14 +112,14 @@ export class ModelWeights implements LoraBase {
     return { name, shape: stored.shape, decay: true, data };
   }
 
-  /** Changes a parameter for good, in whatever type it is kept. */
+  /** Changes a parameter of the base for good, in whatever type it is kept. */
   setParameter(name: string, values: Float32Array): void {
     const stored = this.frozen?.tables?.get(name);
     if (stored !== undefined) {
       this.frozen?.deviceTables?.delete(name);
       return overwrite(stored, values);
     }
-    const { data } = this.parameter(name);
+    const { data } = this.baseParameter(name);
     data.set(values);
     this.engine.device?.invalidate([data]);
   }
@@ -106,25 +129,86 @@ export class ModelWeights implements LoraBase {
     return asTensor(this.parameter(name));
   }
 
+  /** Name of a table in the base. */
+  private tableName(role: TableRole): string {
+    const { head, tokenEmbedding } = this.architecture;
+    return role === 'head' ? head : tokenEmbedding;
+  }
+
+  /** The adapter's copy of a table, where it has one; a tied head has a name of its own there. */
+  private tableCopy(role: TableRole): Parameter | undefined {
+    const isTiedHead = role === 'head' && isTied(this.architecture);
+    return this.adapter?.copyOf(isTiedHead ? `${HEAD}.weight` : this.tableName(role));
+  }
+
   /** Token embedding or head: in float32, or in 16 bits that are restored by rows. */
-  table(name: string): HostTensor | RowTable {
-    const isOwn = this.adapter?.copyOf(name) === undefined;
-    const onDevice = isOwn ? this.frozen?.deviceTables?.get(name) : undefined;
+  table(role: TableRole): HostTensor | RowTable {
+    const copy = this.tableCopy(role);
+    if (copy !== undefined) return asTensor(copy);
+    const name = this.tableName(role);
+    const onDevice = this.frozen?.deviceTables?.get(name);
     if (onDevice !== undefined) return onDevice;
-    const stored = isOwn ? this.frozen?.tables?.get(name) : undefined;
-    return stored === undefined ? this.feed(name) : storedTable(stored);
+    const stored = this.frozen?.tables?.get(name);
+    return stored === undefined ? asTensor(this.baseParameter(name)) : storedTable(stored);
+  }
+
+  /** A table as one input of a function. */
+  tableFeed(role: TableRole): HostTensor {
+    const table = this.table(role);
+    return 'data' in table ? table : asTensor(this.baseParameter(this.tableName(role)));
+  }
+
+  /** Name of the parameter that is trained when a table is; undefined where it is not. */
+  trainedTable(role: TableRole): string | undefined {
+    return this.adapter === undefined ? this.tableName(role) : this.tableCopy(role)?.name;
   }
 
   /** Whether the engine has memory of its own and holds the table there. */
-  isOnDevice(name: string): boolean {
-    return this.engine.device !== undefined && 'data' in this.table(name);
+  isOnDevice(role: TableRole): boolean {
+    return this.engine.device !== undefined && 'data' in this.table(role);
   }
 
   /** A table that the device holds. */
-  deviceTable(name: string): HostTensor {
-    const table = this.table(name);
+  deviceTable(role: TableRole): HostTensor {
+    const table = this.table(role);
     if ('data' in table) return table;
-    throw new Error(`internal: ${name} is not on the device`);
+    throw new Error(`internal: the ${role} is not on the device`);
+  }
+
+  /** What an adapter adds to the head: inputs of `headOf`, for rows from `start` up to `end` of it. */
+  headFeeds(start = 0, end = this.architecture.vocabSize): Record<string, HostTensor> {
+    return this.adapter === undefined ? {} : adaptedHeadFeeds(this.adapter, { start, end });
+  }
+
+  /** @throws TunebookError where the engine cannot compute the adapter */
+  private requireComputable({ embedding, embeddingTokens }: LoraAdapter): void {
+    if (this.engine.device === undefined || (embedding ?? embeddingTokens) === undefined) return;
+    throw new TunebookError(
+      `model: expected no adapter on the token embedding on ${this.engine.name}, got one. Compute on the CPU: ` +
+        "engine: { provider: 'cpu' }.",
+    );
+  }
+
+  /**
+   * Gives both tables another number of rows: new ones are the mean of the others. Adapters come after it.
+   * @throws TunebookError where there are adapters on the model
+   */
+  async resizeVocabulary(vocabSize: number): Promise<void> {
+    if (this.adapters.names.length > 0) {
+      throw new TunebookError(
+        `resizeTokenEmbeddings: expected a model without adapters, got ${this.adapters.names.join(', ')} on it. ` +
+          'Resize first, then put the adapter on.',
+      );
+    }
+    const { device } = this.engine;
+    await device?.flush();
+    device?.unpin([...this.parameters.byName.values()].map(({ data }) => data));
+    const resized = resizedVocabulary({ ...this.base, frozen: this.frozen }, vocabSize);
+    this.base = resized;
+    this.isResized = true;
+    this.gainedCount += resized.gainedCount;
+    this.feedsByLayer = [];
+    this.pin(this.parameters);
   }
 
   /** Inputs of the last normalization. */
@@ -228,7 +312,9 @@ export class ModelWeights implements LoraBase {
 
   /** Number of parameters; a tied head counts once. */
   count(): number {
-    return this.parameters.flat.length + (this.frozen?.count ?? 0) + this.adapters.addedCount;
+    return (
+      this.parameters.flat.length + (this.frozen?.count ?? 0) + this.gainedCount + this.adapters.addedCount
+    );
   }
 
   /** Number of parameters that an optimizer may change. */

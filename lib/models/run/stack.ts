@@ -3,11 +3,12 @@
  * is its mode: hidden states alone, keys and values for a cache, a step on top of one; training adds its own
  * (`train/training.ts`).
  */
-import { linear, memoized, run, TILE } from '../../engine';
+import { memoized, run, TILE } from '../../engine';
 import type { TensorFunction } from '../../engine';
 import { sizeOf } from '../../tensor';
 import type { HostTensor } from '../../types';
 import type { Architecture } from '../families/architecture';
+import { headOf } from './adapted-head';
 import { attentionBias, positionIds } from './attention-bias';
 import type { MaskedBatch } from './attention-bias';
 import { embed } from './embedding';
@@ -145,15 +146,19 @@ export async function hiddenStates(runtime: Runtime, request: HiddenRequest): Pr
 
 /** The last normalization and the head: float32 [..., C] -> [..., V], on the host. */
 export async function headLogits(runtime: Runtime, x: HostTensor): Promise<HostTensor> {
-  const head = runtime.weights.table(runtime.architecture.head);
-  if ('data' in head) return someLogits(runtime, x, head);
+  const { adapter } = runtime.weights;
+  // A device holds what it trains: parts of it cannot be cut on the host.
+  const isWhole = runtime.engine.device !== undefined && adapter?.head !== undefined;
+  const head = isWhole ? runtime.weights.tableFeed('head') : runtime.weights.table('head');
+  if ('data' in head) return someLogits(runtime, x, { head, ...runtime.weights.headFeeds() });
   // A head of 16 bits is restored some rows at a time.
   const [V, width] = head.shape;
   const count = sizeOf(x.shape) / width;
   const data = new Float32Array(count * V);
   for (let start = 0; start < V; start += TILE) {
     const end = Math.min(V, start + TILE);
-    const part = await someLogits(runtime, x, { data: head.rows(start, end), shape: [end - start, width] });
+    const tile = { data: head.rows(start, end), shape: [end - start, width] };
+    const part = await someLogits(runtime, x, { head: tile, ...runtime.weights.headFeeds(start, end) });
     for (let i = 0; i < count; i++) {
       data.set(part.data.subarray(i * (end - start), (i + 1) * (end - start)), i * V + start);
     }
@@ -161,12 +166,16 @@ export async function headLogits(runtime: Runtime, x: HostTensor): Promise<HostT
   return { data, shape: [...x.shape.slice(0, -1), V] };
 }
 
-async function someLogits(runtime: Runtime, x: HostTensor, head: HostTensor): Promise<HostTensor> {
-  const feeds = { x, ...runtime.weights.finalNormFeeds(), head };
+async function someLogits(
+  runtime: Runtime,
+  x: HostTensor,
+  head: Record<string, HostTensor>,
+): Promise<HostTensor> {
+  const feeds = { x, ...runtime.weights.finalNormFeeds(), ...head };
   return (await run(runtime.engine, headFunction(runtime.architecture), feeds)).logits;
 }
 
 const headFunction = memoized((architecture: Architecture): TensorFunction => (inputs) => {
   const { y } = architecture.finalNorm(inputs);
-  return { logits: linear(y, inputs.head, undefined, { transposeWeight: true }) };
+  return { logits: headOf(inputs, y) };
 });

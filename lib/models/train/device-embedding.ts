@@ -56,7 +56,9 @@ async function addGradients(
   gradients: Gradients,
   asked: SumFeeds & { upstream: HostTensor; accumulate: boolean; mask: HostTensor | undefined },
 ): Promise<void> {
-  const { tokenEmbedding, positionEmbedding, head, vocabSize, maxPositions } = runtime.architecture;
+  const { positionEmbedding, vocabSize, maxPositions } = runtime.architecture;
+  const table = runtime.weights.trainedTable('embedding');
+  const head = runtime.weights.trainedTable('head');
   const { upstream, accumulate, mask, unique, slots, positions } = asked;
   const masked: Record<string, HostTensor> = mask === undefined ? { upstream } : { upstream, mask };
   const add = async (fn: TensorFunction, name: string, feeds: Record<string, HostTensor>): Promise<void> => {
@@ -69,7 +71,7 @@ async function addGradients(
     if (isThere) all.sum = { data: sum, shape };
     await run(runtime.engine, fn, all, { into: { sum } });
   };
-  await add(tokenGradient(vocabSize), tokenEmbedding, { unique, slots });
+  if (table !== undefined) await add(tokenGradient(vocabSize), table, { unique, slots });
   if (positionEmbedding !== undefined)
     await add(placeGradient(maxPositions), positionEmbedding, { positions });
 }

@@ -5,6 +5,7 @@
 import { dropoutMask, packedKey } from '../../engine';
 import type { DropoutKey } from '../../engine';
 import type { HostTensor } from '../../types';
+import { HEAD } from '../lora/lora-targets';
 import type { Runtime } from '../run/runtime';
 import type { Workspace } from '../run/workspace';
 
@@ -19,6 +20,8 @@ export interface PassDropout {
   layer(layer: number): Record<string, HostTensor>;
   /** Gives a layer's masks back, which are drawn again where they are asked for again. */
   done(feeds: Readonly<Record<string, HostTensor>>): void;
+  /** Input `dropout.lm_head` in front of the head's adapter. @param shape [R, C] */
+  head(shape: readonly number[]): Record<string, HostTensor>;
   /** Of the embeddings: a mask of this shape, or its key; undefined without dropout. */
   embedding(form: 'mask' | 'key', shape: readonly number[]): HostTensor | undefined;
 }
@@ -29,7 +32,9 @@ export function passDropout(
   [B, T]: readonly [number, number],
   { request, workspace }: { request: DropoutRequest | undefined; workspace: Workspace },
 ): PassDropout {
-  if (request === undefined) return { layer: () => ({}), done: () => {}, embedding: () => undefined };
+  if (request === undefined) {
+    return { layer: () => ({}), done: () => {}, head: () => ({}), embedding: () => undefined };
+  }
   const { architecture, weights } = runtime;
   const { adapter } = weights;
   const onDevice = workspace.device !== undefined;
@@ -57,12 +62,18 @@ export function passDropout(
   const rate = architecture.embeddingDropout;
   const embedding: PassDropout['embedding'] = (form, shape) =>
     rate === 0 ? undefined : draw(form, { layer: EMBEDDING_LAYER, site: 0, rate, shape });
+  const head: PassDropout['head'] = (shape) => {
+    const headRate = adapter?.head === undefined ? 0 : adapter.config.loraDropout;
+    if (headRate === 0) return {};
+    const site = { layer: architecture.layers, site: 0, rate: headRate, shape };
+    return workspace.pin({ [`dropout.${HEAD}`]: draw(onDevice ? 'key' : 'mask', site) });
+  };
   const done: PassDropout['done'] = (feeds) => {
     for (const [name, { data }] of Object.entries(feeds))
       if (name.startsWith('dropout.')) workspace.free(data);
   };
-  if (!onDevice) return { layer: ofLayer, done, embedding };
+  if (!onDevice) return { layer: ofLayer, done, head, embedding };
   // Small enough to be made at once, so that they are sent together and are the same arrays forward and back.
   const keys = Array.from({ length: architecture.layers }, (_, layer) => workspace.pin(ofLayer(layer)));
-  return { layer: (layer) => keys[layer], done: () => {}, embedding };
+  return { layer: (layer) => keys[layer], done: () => {}, head, embedding };
 }

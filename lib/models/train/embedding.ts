@@ -3,6 +3,7 @@
  * host here, on a device in `device-embedding.ts`.
  */
 import type { Batch } from '../../types';
+import type { LoraAdapter } from '../lora/lora';
 import type { Runtime } from '../run/runtime';
 import { deviceEmbedding } from './device-embedding';
 import { embeddingNoise } from './embedding-noise';
@@ -24,10 +25,10 @@ export interface EmbeddingRequest {
 /** Prepared before the workspace sends its inputs. */
 export function embeddingPass(runtime: Runtime, request: EmbeddingRequest): EmbeddingPass {
   const { batch, positions, workspace } = request;
-  const { width, tokenEmbedding } = runtime.architecture;
+  const { width } = runtime.architecture;
   const shape = [...batch.shape, width];
   const noise = request.noise === undefined ? undefined : embeddingNoise(batch, width, request.noise);
-  if (runtime.weights.isOnDevice(tokenEmbedding)) {
+  if (runtime.weights.isOnDevice('embedding')) {
     return deviceEmbedding(runtime, {
       ...{ ids: batch.inputIds, positions, shape: batch.shape, workspace },
       mask: request.dropout.embedding('key', shape),
@@ -53,24 +54,86 @@ export function embeddingPass(runtime: Runtime, request: EmbeddingRequest): Embe
   };
 }
 
+/** Names of the parameters that the gradient of the embeddings' output reaches, beside positions. */
+export function embeddingParameters({ weights }: Runtime): string[] {
+  const { adapter } = weights;
+  const table = weights.trainedTable('embedding');
+  const names = table === undefined ? [] : [table];
+  if (adapter?.embeddingTokens !== undefined) names.push(adapter.embeddingTokens.parameter);
+  return adapter?.embedding === undefined ? names : [...names, ...adapter.embeddingMatrices()];
+}
+
 /** Scatters the gradient of the embedding's output to the rows of the tables that it came from. */
 function embeddingGradients(
   runtime: Runtime,
   gradients: Gradients,
   request: { batch: Batch; positions: Int32Array; dX: Float32Array; accumulate: boolean },
 ): void {
-  const { width, tokenEmbedding, positionEmbedding, head } = runtime.architecture;
+  const { positionEmbedding } = runtime.architecture;
   const { batch, positions, dX, accumulate } = request;
-  const tokens = gradients.byName.get(tokenEmbedding);
+  const rows = { ids: batch.inputIds, dX, width: runtime.architecture.width };
+  const { weights } = runtime;
+  const table = weights.trainedTable('embedding');
+  const tokens = table === undefined ? undefined : gradients.byName.get(table);
   const places = positionEmbedding === undefined ? undefined : gradients.byName.get(positionEmbedding);
   // A tied head has written the whole token table already; everything else starts at zero.
-  if (!accumulate && head !== tokenEmbedding) tokens?.fill(0);
+  if (!accumulate && table !== weights.trainedTable('head')) tokens?.fill(0);
   if (!accumulate) places?.fill(0);
-  for (let i = 0; i < batch.inputIds.length; i++) {
-    const [from, token, place] = [i * width, batch.inputIds[i] * width, positions[i] * width];
-    for (let c = 0; c < width; c++) {
-      if (tokens !== undefined) tokens[token + c] += dX[from + c];
-      if (places !== undefined) places[place + c] += dX[from + c];
+  if (tokens !== undefined) scatter(tokens, rows);
+  if (places !== undefined) scatter(places, { ...rows, ids: positions });
+  if (weights.adapter !== undefined) adapterGradients(weights.adapter, gradients, { ...rows, accumulate });
+}
+
+interface GradientRows {
+  /** The row of the table that each row of dX goes to. */
+  readonly ids: Int32Array;
+  readonly dX: Float32Array;
+  readonly width: number;
+}
+
+function scatter(table: Float32Array, { ids, dX, width }: GradientRows): void {
+  for (let i = 0; i < ids.length; i++) {
+    const [from, to] = [i * width, ids[i] * width];
+    for (let c = 0; c < width; c++) table[to + c] += dX[from + c];
+  }
+}
+
+/** What an adapter has on the embedding: LoRA's matrices, x += scale * B A[:, id], or rows in the place of others. */
+function adapterGradients(
+  adapter: LoraAdapter,
+  gradients: Gradients,
+  { ids, dX, width, accumulate }: GradientRows & { accumulate: boolean },
+): void {
+  const { embedding, embeddingTokens, headTokens } = adapter;
+  const dRows = embeddingTokens && gradients.byName.get(embeddingTokens.parameter);
+  if (embeddingTokens !== undefined && dRows !== undefined) {
+    // The head has written them already where it has the same.
+    if (!accumulate && headTokens?.parameter !== embeddingTokens.parameter) dRows.fill(0);
+    const rowOf = new Map(embeddingTokens.ids.map((id, row) => [id, row]));
+    for (let i = 0; i < ids.length; i++) {
+      const row = rowOf.get(ids[i]);
+      if (row === undefined) continue;
+      for (let c = 0; c < width; c++) dRows[row * width + c] += dX[i * width + c];
+    }
+  }
+  if (embedding === undefined) return;
+  const [nameA, nameB] = adapter.embeddingMatrices();
+  const [A, B] = [adapter.get(nameA), adapter.get(nameB)];
+  const [dA, dB] = [gradients.byName.get(nameA), gradients.byName.get(nameB)];
+  if (dA === undefined || dB === undefined) return;
+  if (!accumulate) for (const sum of [dA, dB]) sum.fill(0);
+  const { r, scale } = embedding;
+  const vocabSize = A.shape[1];
+  for (let i = 0; i < ids.length; i++) {
+    for (let k = 0; k < r; k++) {
+      const at = k * vocabSize + ids[i];
+      let sum = 0;
+      for (let c = 0; c < width; c++) {
+        const upstream = scale * dX[i * width + c];
+        sum += upstream * B.data[c * r + k];
+        dB[c * r + k] += upstream * A.data[at];
+      }
+      dA[at] += sum;
     }
   }
 }

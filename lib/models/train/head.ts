@@ -5,6 +5,7 @@
 import { linearCrossEntropy, signatureOf } from '../../engine';
 import type { Batch, HostTensor } from '../../types';
 import type { Runtime } from '../run/runtime';
+import type { PassDropout } from './dropout';
 import type { Gradients } from './gradients';
 import { CROSS_ENTROPY } from './loss-function';
 import type { LossFunction } from './loss-function';
@@ -21,6 +22,8 @@ interface HeadRequest {
   readonly labelSmoothing?: number;
   /** Default: cross-entropy of the next token. */
   readonly loss?: LossFunction;
+  /** In front of the head's adapter; absent: none. */
+  readonly dropout?: PassDropout;
   readonly workspace: Workspace;
 }
 
@@ -49,11 +52,14 @@ export function headPass(runtime: Runtime, request: HeadRequest): HeadPass {
   targets.labels.set(found.labels);
   targets.rowWeights.fill(lossScale, 0, found.rows.length);
   // What a table in the engine's own memory, or a loss of one's own, needs is one function of all of it.
-  if (request.loss !== undefined || runtime.weights.isOnDevice(runtime.architecture.head)) {
-    const { loss = CROSS_ENTROPY } = request;
-    return wholeHead(runtime, { ...targets, batch, smoothing, loss }, workspace);
-  }
+  const { weights } = runtime;
   const { width } = runtime.architecture;
+  const isAdapted = (weights.adapter?.head ?? weights.adapter?.headTokens) !== undefined;
+  if (request.loss !== undefined || weights.isOnDevice('head') || isAdapted) {
+    const { loss = CROSS_ENTROPY } = request;
+    const dropout = request.dropout?.head([R, width]);
+    return wholeHead(runtime, { ...targets, batch, smoothing, loss, dropout }, workspace);
+  }
   const count = found.rows.length;
   return {
     loss: async (x) => hostLoss(runtime, chosenRows(await workspace.toHost(x), targets, width), targets),
@@ -101,9 +107,7 @@ async function hostLoss(runtime: Runtime, x: HostTensor, targets: HeadTargets): 
   const feeds = { x, ...runtime.weights.finalNormFeeds() };
   const norm = await engine.compile(architecture.finalNorm, signatureOf(feeds));
   const { y } = await norm.run(feeds);
-  return (
-    await linearCrossEntropy(engine, { x: y, weight: runtime.weights.table(architecture.head), ...targets })
-  ).loss;
+  return (await linearCrossEntropy(engine, { x: y, weight: runtime.weights.table('head'), ...targets })).loss;
 }
 
 async function hostGradients(
@@ -122,14 +126,15 @@ async function hostGradients(
     output: 'y',
     accumulate: accumulate ? names : [],
   });
+  const table = runtime.weights.trainedTable('head');
   const { outputs, residuals } = await norm.forward(feeds);
   const { loss, dX } = await linearCrossEntropy(engine, {
     x: outputs.y,
-    weight: runtime.weights.table(architecture.head),
+    weight: runtime.weights.table('head'),
     labels: asked.labels,
     rowWeights: asked.rowWeights,
     smoothing: asked.smoothing,
-    gradients: { weight: gradients.byName.get(architecture.head), accumulate },
+    gradients: { weight: table === undefined ? undefined : gradients.byName.get(table), accumulate },
   });
   if (dX === undefined) throw new Error('internal: no gradient of the head');
   const into: Record<string, Float32Array> = {};

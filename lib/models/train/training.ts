@@ -12,7 +12,7 @@ import type { LayerMode, SharedFeeds } from '../run/stack';
 import type { Workspace } from '../run/workspace';
 import { passDropout } from './dropout';
 import type { DropoutRequest, PassDropout } from './dropout';
-import { embeddingPass } from './embedding';
+import { embeddingParameters, embeddingPass } from './embedding';
 import type { EmbeddingNoise } from './embedding-noise';
 import type { Gradients } from './gradients';
 import { headPass } from './head';
@@ -81,10 +81,17 @@ async function wholePass(
   const { positions, shared } = sharedFeeds(runtime, batch, workspace);
   const dropout = passDropout(runtime, batch.shape, { request: request.dropout, workspace });
   const embedding = embeddingPass(runtime, { batch, positions, noise, dropout, workspace });
-  const head = headPass(runtime, { batch, lossScale, labelSmoothing, loss: lossFunction, workspace });
+  const head = headPass(runtime, {
+    batch,
+    lossScale,
+    labelSmoothing,
+    loss: lossFunction,
+    dropout,
+    workspace,
+  });
   await workspace.upload();
 
-  const trainsEmbedding = gradients.byName.has(runtime.architecture.tokenEmbedding);
+  const trainsEmbedding = embeddingParameters(runtime).some((name) => gradients.byName.has(name));
   const firstTrained = trainsEmbedding ? 0 : firstTrainedLayer(runtime.architecture, gradients);
   const tape = new Tape({ ...given, dropout, shared, trainsEmbedding, firstTrained });
   const x = await walk(runtime, await embedding.forward(), tape);

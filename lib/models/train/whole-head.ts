@@ -2,10 +2,11 @@
  * The head and its loss as one function, over the whole vocabulary: where a GPU keeps the table, and for losses of one's
  * own. The default loss on the host goes through the vocabulary tile by tile (`head.ts`).
  */
-import { linear, memoized, signatureOf, tf } from '../../engine';
+import { memoized, signatureOf, tf } from '../../engine';
 import type { TensorFunction } from '../../engine';
 import type { Batch, HostTensor } from '../../types';
 import type { Architecture } from '../families/architecture';
+import { headOf, trainedHeadInputs } from '../run/adapted-head';
 import type { Runtime } from '../run/runtime';
 import type { Gradients } from './gradients';
 import type { LossFunction } from './loss-function';
@@ -17,12 +18,14 @@ export interface WholeHeadRequest extends HeadTargets {
   readonly batch: Batch;
   readonly smoothing: number;
   readonly loss: LossFunction;
+  /** Dropout in front of the head's adapter, as an input of `headOf`. */
+  readonly dropout?: Readonly<Record<string, HostTensor>>;
 }
 
 /** Prepared before the workspace sends its inputs. */
 export function wholeHead(runtime: Runtime, request: WholeHeadRequest, workspace: Workspace): HeadPass {
   const { engine, architecture, weights } = runtime;
-  const { rows, labels, rowWeights, smoothing, loss, batch } = request;
+  const { rows, labels, rowWeights, smoothing, loss, batch, dropout } = request;
   const R = rows.length;
   const T = batch.shape[1];
   const written = workspace.pin({
@@ -34,10 +37,10 @@ export function wholeHead(runtime: Runtime, request: WholeHeadRequest, workspace
     smoothing: { data: Float32Array.of(smoothing), shape: [] },
   });
   const { one } = workspace.pin({ one: { data: Float32Array.of(1), shape: [] } });
-  const table = weights.table(architecture.head);
-  const head = 'data' in table ? table : weights.feed(architecture.head);
+  const head = weights.tableFeed('head');
+  const added = { ...weights.headFeeds(), ...dropout };
   const feedsOf = (x: HostTensor): Record<string, HostTensor> => ({
-    ...{ x, ...written, ...weights.finalNormFeeds(), head },
+    ...{ x, ...written, ...weights.finalNormFeeds(), head, ...added },
   });
   const fn = headFunction(architecture)(loss);
   return {
@@ -64,7 +67,7 @@ export function wholeHead(runtime: Runtime, request: WholeHeadRequest, workspace
 
 /** Which inputs of the head get a gradient, where it goes, and what it is added to. */
 function wanted(
-  { architecture }: Runtime,
+  { architecture, weights }: Runtime,
   feeds: Record<string, HostTensor>,
   gradients: Gradients,
   accumulate: boolean,
@@ -72,8 +75,13 @@ function wanted(
   const names: string[] = [];
   const into: Record<string, Float32Array> = {};
   const sums: Record<string, HostTensor> = {};
-  for (const input of [...architecture.finalNormParameters, 'head']) {
-    const buffer = gradients.byName.get(input === 'head' ? architecture.head : input);
+  const trained: [string, string | undefined][] = [
+    ...architecture.finalNormParameters.map((name): [string, string] => [name, name]),
+    ['head', weights.trainedTable('head')],
+    ...(weights.adapter === undefined ? [] : trainedHeadInputs(weights.adapter)),
+  ];
+  for (const [input, name] of trained) {
+    const buffer = name === undefined ? undefined : gradients.byName.get(name);
     if (buffer === undefined) continue;
     names.push(input);
     into[`d_${input}`] = buffer;
@@ -84,10 +92,10 @@ function wanted(
 
 const headFunction = memoized((architecture: Architecture) =>
   memoized((loss: LossFunction): TensorFunction => (inputs) => {
-    const { head, rows, ...given } = inputs;
+    const { rows, ...given } = inputs;
     const chosen = tf.gather(tf.reshape(inputs.x, [-1, architecture.width]), rows as tf.Tensor1D); // [R, C]
     const { y } = architecture.finalNorm({ ...inputs, x: chosen });
-    const logits = linear(y, head, undefined, { transposeWeight: true }); // [R, V]
+    const logits = headOf(inputs, y); // [R, V]
     return { loss: loss.value({ ...given, logits }) };
   }),
 );

@@ -29,7 +29,7 @@ export interface FrozenLayers {
   /** Number of weights in all layers and tables. */
   readonly count: number;
   /** Token embedding and head by name, where they stay in the 16 bits that they were stored in. */
-  readonly tables?: ReadonlyMap<string, StoredWeight>;
+  readonly tables?: Map<string, StoredWeight>;
   /** Copies of tables in float32 that a GPU keeps; one that is deleted travels from then on. */
   readonly deviceTables?: Map<string, HostTensor>;
   /** How they are quantized; undefined where they are not. */
@@ -79,7 +79,7 @@ export class ResidentLayers implements FrozenLayers {
   constructor(
     private readonly layers: ReadonlyMap<number, FrozenLayer>,
     readonly quantization: BitsAndBytesConfig | undefined,
-    readonly tables: ReadonlyMap<string, StoredWeight> = new Map(),
+    readonly tables: Map<string, StoredWeight> = new Map(),
   ) {
     const inLayers = [...layers.values()].flatMap((layer) => [...layer.values()]);
     const tensors = [...inLayers, ...tables.values()];

@@ -141,7 +141,7 @@ export class OffloadedLayers implements FrozenLayers {
   private current: { layer: number; tensors: FrozenLayer } | undefined;
   private ahead: { layer: number; tensors: Promise<FrozenLayer> } | undefined;
   readonly quantization: BitsAndBytesConfig | undefined;
-  readonly tables: ReadonlyMap<string, StoredWeight>;
+  readonly tables: Map<string, StoredWeight>;
 
   /** @param inMemory other layers, by number */
   constructor(
@@ -151,7 +151,7 @@ export class OffloadedLayers implements FrozenLayers {
       /** Layers that are on disk. */
       onDisk: readonly number[];
       quantization: BitsAndBytesConfig | undefined;
-      tables: ReadonlyMap<string, StoredWeight>;
+      tables: Map<string, StoredWeight>;
     },
   ) {
     this.offloadFolder = offload.folder;

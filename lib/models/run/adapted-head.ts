@@ -1,0 +1,73 @@
+/**
+ * The head with what an adapter adds to it: LoRA on it, or rows of it that are trained.
+ */
+import { linear, tf } from '../../engine';
+import type { NamedTensors, Tensor } from '../../engine';
+import type { HostTensor } from '../../types';
+import { asTensor } from '../../tensor';
+import { moduleLinear } from '../families/linear';
+import type { LoraAdapter } from '../lora/lora';
+import { HEAD } from '../lora/lora-targets';
+
+/** Inputs for trained rows of the head: the rows, which logits they give, and which logits stay. */
+const TOKENS = { rows: `${HEAD}.tokens`, places: `${HEAD}.token_places`, kept: `${HEAD}.kept` } as const;
+
+/** What an adapter adds to rows from `start` up to `end` of the head. */
+export function adaptedHeadFeeds(
+  adapter: LoraAdapter,
+  { start, end }: { start: number; end: number },
+): Record<string, HostTensor> {
+  const feeds = adapter.headFeeds();
+  // What has a row for each token is cut as the head is.
+  for (const part of ['lora_B', 'lora_bias', 'lora_magnitude_vector', 'lora_fixed_B']) {
+    const name = `${HEAD}.${part}`;
+    if (feeds[name] !== undefined) feeds[name] = rowsOf(feeds[name], start, end);
+  }
+  const { headTokens } = adapter;
+  if (headTokens === undefined) return feeds;
+  const { ids, parameter } = headTokens;
+  const places = new Float32Array((end - start) * ids.length);
+  const kept = new Float32Array(end - start).fill(1);
+  for (const [i, id] of ids.entries()) {
+    if (id < start || id >= end) continue;
+    places[(id - start) * ids.length + i] = 1;
+    kept[id - start] = 0;
+  }
+  feeds[TOKENS.rows] = asTensor(adapter.get(parameter));
+  feeds[TOKENS.places] = { data: places, shape: [end - start, ids.length] };
+  feeds[TOKENS.kept] = { data: kept, shape: [end - start] };
+  return feeds;
+}
+
+function rowsOf({ data, shape }: HostTensor, start: number, end: number): HostTensor {
+  if (start === 0 && end === shape[0]) return { data, shape };
+  const width = data.length / shape[0];
+  const rows = data.subarray(start * width, end * width);
+  return { data: rows, shape: [end - start, ...shape.slice(1)] };
+}
+
+/** Inputs of `headOf` that an adapter trains, with the names of their parameters. */
+export function trainedHeadInputs({ head, headTokens, parameters }: LoraAdapter): [string, string][] {
+  const ofModule =
+    head === undefined
+      ? []
+      : [...parameters.byName.keys()].filter((name) => name.startsWith(`${HEAD}.lora_`));
+  const inputs = ofModule.map((name): [string, string] => [name, name]);
+  return headTokens === undefined ? inputs : [...inputs, [TOKENS.rows, headTokens.parameter]];
+}
+
+/**
+ * Logits of normalized hidden states.
+ * @param inputs `head` [V, C] and what `adaptedHeadFeeds` gives
+ * @param y float32 [..., C]
+ * @returns float32 [..., V]
+ */
+export function headOf(inputs: NamedTensors, y: Tensor): Tensor {
+  const shape = { conv1d: false, outSize: inputs.head.shape[0] };
+  const logits = moduleLinear({ ...inputs, [`${HEAD}.weight`]: inputs.head }, HEAD, y, shape);
+  const rows = inputs[TOKENS.rows];
+  if (rows === undefined) return logits;
+  const ofTokens = linear(y, rows, undefined, { transposeWeight: true }); // [..., ids]
+  const placed = linear(ofTokens, inputs[TOKENS.places], undefined, { transposeWeight: true });
+  return tf.add(tf.mul(logits, inputs[TOKENS.kept]), placed);
+}
