@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { TunebookError } from '../types';
 import { readJson } from '../files';
 import { LoraConfig } from '../models';
-import type { Architecture } from '../models';
+import type { Architecture, LoraAdapter } from '../models';
 
 const patternSchema = (value: z.ZodType<number>): z.ZodType<Record<string, number>> =>
   z
@@ -136,8 +136,8 @@ function isInactive(value: unknown): boolean {
 
 /** The content of adapter_config.json. */
 export function adapterConfigFile(
-  { layers, modules, loraTargets }: Architecture,
-  config: LoraConfig,
+  { modules, loraTargets }: Architecture,
+  { config, head }: LoraAdapter,
   baseModel: string,
 ): Record<string, unknown> {
   const orNull = <T extends { readonly length: number }>(list: T): T | null =>
@@ -147,7 +147,7 @@ export function adapterConfigFile(
     base_model_name_or_path: baseModel,
     bias: config.bias,
     exclude_modules: orNull(config.excludeModules),
-    fan_in_fan_out: layers > 0 && modules.every((module) => module.conv1d),
+    fan_in_fan_out: head === undefined && modules.every((module) => module.conv1d),
     inference_mode: true,
     init_lora_weights: true,
     layers_to_transform: config.layersToTransform ?? null,

@@ -26,7 +26,7 @@ export async function saveAdapter(model: HasRuntime, folder: string, baseModel =
   }));
   const tables = weights.isResized ? baseTableSources(weights, adapter) : [];
   const { files } = await writeCheckpoint(folder, [...sources, ...tables], { baseName: 'adapter_model' });
-  const text = JSON.stringify(adapterConfigFile(weights.architecture, adapter.config, baseModel), null, 2);
+  const text = JSON.stringify(adapterConfigFile(weights.architecture, adapter, baseModel), null, 2);
   await writeFileAtomic(path.join(folder, 'adapter_config.json'), `${text}\n`);
   return ['adapter_config.json', ...files];
 }

@@ -93,6 +93,7 @@ function matcher(config: LoraConfig, architecture: Architecture): Matcher {
 }
 
 function whole(pattern: string): RegExp {
+  pythonPattern(pattern); // the error names the pattern as it was given
   return pythonPattern(`(?:${pattern})$`);
 }
 

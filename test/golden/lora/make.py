@@ -10,6 +10,7 @@ The batch is that of the base model's golden.json.
 import contextlib
 import io
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -44,17 +45,19 @@ def plain(name):
     return name.replace("lora_magnitude_vector.weight", "lora_magnitude_vector")
 
 
-def make(variant, base, options, arrays):
+def make(variant, base, options, arrays, vocabulary=None):
     torch.manual_seed(len(variant))
     golden = json.loads((HERE.parent / base / "golden.json").read_text())
     data = {"input_ids": golden["inputIds"], "attention_mask": golden["attentionMask"], "labels": golden["labels"]}
     data = {k: torch.tensor(v) for k, v in data.items()}
     model = AutoModelForCausalLM.from_pretrained(HERE.parent / base / "model", attn_implementation="eager")
+    if vocabulary is not None:
+        model.resize_token_embeddings(vocabulary)
     model = peft.get_peft_model(model, peft.LoraConfig(lora_dropout=0.0, task_type="CAUSAL_LM", **options)).eval()
     for name, p in model.named_parameters():
         if p.requires_grad:
             with torch.no_grad():
-                if "lora_A" in name or "lora_B" in name:
+                if re.search(r"lora_(embedding_)?[AB]\.", name):
                     p.normal_(0.0, 0.2)
                 else:
                     p.mul_(1 + 0.1 * torch.randn_like(p))
@@ -74,8 +77,9 @@ def make(variant, base, options, arrays):
     arrays[f"{variant}.logits"] = out.logits.detach()
     trainable = [(n, p) for n, p in model.named_parameters() if p.requires_grad]
     for name, p in trainable:
-        # Of lm_head whole rows of the gradient would fill the file; sixteen of 97 will do.
-        arrays[f"{variant}.grad.{plain(name)}"] = p.grad[:16].clone() if "lm_head" in name else p.grad.clone()
+        # Gradients of whole tables would fill the file; sixteen rows of 97 will do.
+        is_table = re.search(r"(lm_head|wte|embed_tokens)\.modules_to_save", name)
+        arrays[f"{variant}.grad.{plain(name)}"] = p.grad[:16].clone() if is_table else p.grad.clone()
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed):
         model.print_trainable_parameters()
@@ -91,8 +95,13 @@ def make(variant, base, options, arrays):
             "numTrainable": sum(p.numel() for _, p in trainable)}
 
 
-arrays = {}
-golden = {name: make(name, base, options, arrays) for name, (base, options) in VARIANTS.items()}
-save_file({k: v.contiguous() for k, v in arrays.items()}, HERE / "golden.safetensors")
-made_with = {m.__name__: m.__version__ for m in (torch, transformers, peft)}
-(HERE / "golden.json").write_text(json.dumps({"madeWith": made_with, "variants": golden}, indent=1) + "\n")
+def write(name, golden, arrays):
+    save_file({k: v.contiguous() for k, v in arrays.items()}, HERE / f"{name}.safetensors")
+    made_with = {m.__name__: m.__version__ for m in (torch, transformers, peft)}
+    (HERE / f"{name}.json").write_text(json.dumps({"madeWith": made_with, "variants": golden}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    arrays = {}
+    golden = {name: make(name, base, options, arrays) for name, (base, options) in VARIANTS.items()}
+    write("golden", golden, arrays)
