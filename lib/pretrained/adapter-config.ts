@@ -3,40 +3,43 @@
  * unread but what is known to be harmless.
  */
 import path from 'node:path';
-import { z } from 'zod';
+import type { ZodType } from 'zod';
+import { lazySchema, prettifyError } from '../schema';
 import { TunebookError } from '../types';
 import { readJson } from '../files';
 import { LoraConfig } from '../models';
 import type { Architecture, LoraAdapter } from '../models';
 
-const patternSchema = (value: z.ZodType<number>): z.ZodType<Record<string, number>> =>
-  z
-    .record(z.string(), value)
-    .nullish()
-    .transform((given) => given ?? {});
-const namesSchema = z.union([z.string(), z.array(z.string())]);
-const indicesSchema = z.array(z.int().min(0));
-
-const readSchema = z.object({
-  peft_type: z.literal('LORA'),
-  r: z.int().positive().default(8),
-  lora_alpha: z.number().positive().default(8),
-  lora_dropout: z.number().default(0),
-  target_modules: namesSchema.nullish(),
-  exclude_modules: namesSchema.nullish(),
-  layers_to_transform: z.union([z.int(), z.array(z.int())]).nullish(),
-  layers_pattern: namesSchema.nullish(),
-  modules_to_save: z.array(z.string()).nullish(),
-  bias: z.enum(['none', 'all', 'lora_only']).default('none'),
-  use_dora: z.boolean().default(false),
-  use_rslora: z.boolean().default(false),
-  rank_pattern: patternSchema(z.int().positive()),
-  alpha_pattern: patternSchema(z.number().positive()),
-  lora_bias: z.boolean().default(false),
-  trainable_token_indices: z.union([indicesSchema, z.record(z.string(), indicesSchema)]).nullish(),
-  ensure_weight_tying: z.boolean().nullish(),
-  init_lora_weights: z.union([z.boolean(), z.string()]).nullish(),
+const readSchema = lazySchema((z) => {
+  const pattern = (value: ZodType<number>): ZodType<Record<string, number>> =>
+    z
+      .record(z.string(), value)
+      .nullish()
+      .transform((given) => given ?? {});
+  const names = z.union([z.string(), z.array(z.string())]);
+  const indices = z.array(z.int().min(0));
+  return z.object({
+    peft_type: z.literal('LORA'),
+    r: z.int().positive().default(8),
+    lora_alpha: z.number().positive().default(8),
+    lora_dropout: z.number().default(0),
+    target_modules: names.nullish(),
+    exclude_modules: names.nullish(),
+    layers_to_transform: z.union([z.int(), z.array(z.int())]).nullish(),
+    layers_pattern: names.nullish(),
+    modules_to_save: z.array(z.string()).nullish(),
+    bias: z.enum(['none', 'all', 'lora_only']).default('none'),
+    use_dora: z.boolean().default(false),
+    use_rslora: z.boolean().default(false),
+    rank_pattern: pattern(z.int().positive()),
+    alpha_pattern: pattern(z.number().positive()),
+    lora_bias: z.boolean().default(false),
+    trainable_token_indices: z.union([indices, z.record(z.string(), indices)]).nullish(),
+    ensure_weight_tying: z.boolean().nullish(),
+    init_lora_weights: z.union([z.boolean(), z.string()]).nullish(),
+  });
 });
+const objectSchema = lazySchema((z) => z.looseObject({}));
 
 /** Keys that say where an adapter comes from, how it began, or how PEFT runs it: no number changes by them. */
 const HARMLESS = new Set([
@@ -73,20 +76,20 @@ export interface AdapterConfig {
 export async function readAdapterConfig(folder: string): Promise<AdapterConfig> {
   const file = path.join(folder, 'adapter_config.json');
   const written = await readJson(file, {
-    schema: z.looseObject({}),
+    schema: objectSchema(),
     expected: 'a LoRA adapter of a kind that tunebook computes',
     remedy: 'Save the adapter again, with PEFT or tunebook.',
   });
-  const parsed = readSchema.safeParse(written);
+  const parsed = readSchema().safeParse(written);
   if (!parsed.success) {
     throw new TunebookError(
-      `${file}: expected a LoRA adapter of a kind that tunebook computes. ${z.prettifyError(parsed.error)}`,
+      `${file}: expected a LoRA adapter of a kind that tunebook computes. ${prettifyError(parsed.error)}`,
     );
   }
   const c = parsed.data;
   requirePlainFill(file, c.init_lora_weights);
   const unknown = Object.entries(written).filter(
-    ([key, value]) => !(key in readSchema.shape) && !HARMLESS.has(key) && !isInactive(value),
+    ([key, value]) => !(key in readSchema().shape) && !HARMLESS.has(key) && !isInactive(value),
   );
   if (unknown.length > 0) {
     const list = unknown.map(([key, value]) => `${key}: ${JSON.stringify(value)}`).join(', ');

@@ -1,28 +1,30 @@
 /**
  * What a LoRA adapter is: the options of PEFT's LoraConfig by its names, with its defaults.
  */
-import { z } from 'zod';
+import { lazySchema, prettifyError } from '../../schema';
 import { TunebookError } from '../../types';
 
-const optionsSchema = z.strictObject({
-  r: z.int().positive().default(8),
-  loraAlpha: z.number().positive().default(8),
-  loraDropout: z.number().min(0).lt(1).default(0),
-  targetModules: z.union([z.string().min(1), z.array(z.string().min(1)).nonempty()]).optional(),
-  layersToTransform: z.union([z.int().min(0), z.array(z.int().min(0)).nonempty()]).optional(),
-  bias: z.enum(['none', 'all', 'lora_only']).default('none'),
-  modulesToSave: z.array(z.string().min(1)).default([]),
-  useRslora: z.boolean().default(false),
-  useDora: z.boolean().default(false),
-  rankPattern: z.record(z.string(), z.int().positive()).default({}),
-  alphaPattern: z.record(z.string(), z.number().positive()).default({}),
-  excludeModules: z.union([z.string().min(1), z.array(z.string().min(1))]).default([]),
-  loraBias: z.boolean().default(false),
-  trainableTokenIndices: z
-    .union([z.array(z.int().min(0)).nonempty(), z.record(z.string(), z.array(z.int().min(0)).nonempty())])
-    .optional(),
-  seed: z.int().default(0),
-});
+const optionsSchema = lazySchema((z) =>
+  z.strictObject({
+    r: z.int().positive().default(8),
+    loraAlpha: z.number().positive().default(8),
+    loraDropout: z.number().min(0).lt(1).default(0),
+    targetModules: z.union([z.string().min(1), z.array(z.string().min(1)).nonempty()]).optional(),
+    layersToTransform: z.union([z.int().min(0), z.array(z.int().min(0)).nonempty()]).optional(),
+    bias: z.enum(['none', 'all', 'lora_only']).default('none'),
+    modulesToSave: z.array(z.string().min(1)).default([]),
+    useRslora: z.boolean().default(false),
+    useDora: z.boolean().default(false),
+    rankPattern: z.record(z.string(), z.int().positive()).default({}),
+    alphaPattern: z.record(z.string(), z.number().positive()).default({}),
+    excludeModules: z.union([z.string().min(1), z.array(z.string().min(1))]).default([]),
+    loraBias: z.boolean().default(false),
+    trainableTokenIndices: z
+      .union([z.array(z.int().min(0)).nonempty(), z.record(z.string(), z.array(z.int().min(0)).nonempty())])
+      .optional(),
+    seed: z.int().default(0),
+  }),
+);
 
 /** Options of a LoRA adapter, named as PEFT's. */
 export interface LoraOptions {
@@ -89,8 +91,8 @@ export class LoraConfig {
 
   /** @throws TunebookError that lists every option that cannot be used. */
   constructor(options: LoraOptions = {}) {
-    const parsed = optionsSchema.safeParse(options);
-    if (!parsed.success) throw new TunebookError(`LoraConfig: ${z.prettifyError(parsed.error)}`);
+    const parsed = optionsSchema().safeParse(options);
+    if (!parsed.success) throw new TunebookError(`LoraConfig: ${prettifyError(parsed.error)}`);
     const { layersToTransform: layers, ...values } = parsed.data;
     ({ r: this.r, loraAlpha: this.loraAlpha, loraDropout: this.loraDropout, seed: this.seed } = values);
     ({ bias: this.bias, modulesToSave: this.modulesToSave } = values);
