@@ -53,7 +53,7 @@ const ROOMS: Record<string, { imports: readonly string[]; floors?: readonly stri
   },
   notebook: {
     imports: ['files', 'display', 'engine', 'trainer'],
-    floors: ['format', 'typescript', 'parameters', 'kernel', 'run', 'publish', 'repair', 'doctor'],
+    floors: ['format', 'page', 'typescript', 'parameters', 'kernel', 'run', 'publish', 'repair', 'doctor'],
   },
   cli: {
     imports: [

@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import { formatDuration, formatSize } from '../display';
 import { writeFileAtomicSync } from '../files';
 import { readNotebook } from '../notebook/format';
+import { notebookTitle, notebookToHtml } from '../notebook/page';
 import { collectParameters, describeParameters, notebookParameters } from '../notebook/parameters';
 import type { GivenParameters } from '../notebook/parameters';
 import {
@@ -12,7 +13,6 @@ import {
   jsonSummary,
   junitReport,
   listFiles,
-  notebookToHtml,
   onStopSignals,
   outputPlaces,
   runNotebook,
@@ -83,7 +83,8 @@ export function parametersOf(
 
 /** Puts a page beside an executed notebook. */
 function writeHtml(output: string): void {
-  const page = notebookToHtml(readNotebook(output), path.basename(output, '.ipynb'));
+  const notebook = readNotebook(output);
+  const page = notebookToHtml(notebook, notebookTitle(notebook, path.basename(output, '.ipynb')));
   writeReport(output.replace(/(?:\.ipynb)?$/, '.html'), page);
 }
 

@@ -10,19 +10,22 @@ export {
   showHtml,
   showMarkdown,
 } from './output/display';
-export type { DisplayHandle, MimeBundle } from './output/display';
+export type { DisplayHandle, MimeBundle, ShownOutput } from './output/display';
 export { barFigure, histogramFigure, lineFigure } from './figures/figure';
 export type { Figure, FigureSize, FigureTitles, Series } from './figures/figure';
 export { escapeHtml } from './output/html';
 export { KERNEL_NAME, PLOTLY_FILE } from './output/kernel-names';
 export { lineSvg } from './figures/line-svg';
 export type { LineFigure } from './figures/line-svg';
+export { robustRange } from './figures/robust-range';
+export type { RobustRange } from './figures/robust-range';
 export { figureText, interactiveHtml, livePlot, plot, saveFigure } from './figures/plot';
 export type { LivePlot, LivePlotOptions } from './figures/plot';
 export { progressBar } from './output/progress';
 export type { ProgressBar, ProgressOptions } from './output/progress';
 export { renderFigure, svgToPng } from './figures/render-figure';
 export type { RenderOptions } from './figures/render-figure';
+export { richResult } from './figures/rich-result';
 export { renderDiff, renderSamples, showDiff, showSamples } from './output/samples';
 export type { Sample, SamplesOptions } from './output/samples';
 export { cellText, plainText, renderTable, showTable } from './output/table';

@@ -29,6 +29,15 @@ export function supportedNumbers(
   return { supported: found.length - unsupported.length, total: found.length, unsupported };
 }
 
+/** Where the answer's numbers stand that the context does not have: [start, end) each, in order. */
+export function unsupportedPlaces(answer: string, context: string): [start: number, end: number][] {
+  const known = new Set(numbersIn(context));
+  const places = [...answer.replace(RANGE, ' ').matchAll(NUMBER)];
+  return places
+    .filter(([text]) => !known.has(valueOf(text)))
+    .map(({ 0: text, index }) => [index, index + text.length]);
+}
+
 function numbersIn(text: string): number[] {
   return (text.replace(RANGE, ' ').match(NUMBER) ?? []).map(valueOf);
 }

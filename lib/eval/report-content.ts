@@ -23,15 +23,21 @@ export interface Measured {
 export function figuresOf(metrics: GenerationMetrics, own: readonly Measured[]): ReportFigure[] {
   const percent = (value: number | null): string => (value === null ? '-' : `${(100 * value).toFixed(2)}%`);
   const number = (value: number | null): string => (value === null ? '-' : value.toFixed(4));
+  const share = (value: number | null): { share?: number } => (value === null ? {} : { share: value });
   return [
     { name: 'Answers', value: String(metrics.count) },
-    { name: 'Exact match', value: percent(metrics.exactMatch) },
-    ...own.map(({ label, unit, value }) => ({
-      name: label,
-      value: unit === 'share' ? percent(value) : number(value),
-    })),
-    { name: 'ROUGE-L', value: number(metrics.rougeL) },
-    { name: 'Numbers found in the prompt', value: percent(metrics.supportedNumbers) },
+    { name: 'Exact match', value: percent(metrics.exactMatch), ...share(metrics.exactMatch) },
+    ...own.map(({ label, unit, value }) =>
+      unit === 'share'
+        ? { name: label, value: percent(value), ...share(value) }
+        : { name: label, value: number(value) },
+    ),
+    { name: 'ROUGE-L', value: number(metrics.rougeL), ...share(metrics.rougeL) },
+    {
+      name: 'Numbers found in the prompt',
+      value: percent(metrics.supportedNumbers),
+      ...share(metrics.supportedNumbers),
+    },
     { name: 'Time for each answer', value: `${(metrics.timeMs / metrics.count / 1000).toFixed(2)} s` },
   ];
 }

@@ -76,6 +76,8 @@ export interface GenerationEvaluation<Names extends string = never> {
 export interface ReportFigure {
   readonly name: string;
   readonly value: string;
+  /** Where it is a share of [0, 1]: what a chart shows. */
+  readonly share?: number;
 }
 
 export interface ReportOptions {

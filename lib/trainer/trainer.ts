@@ -148,9 +148,8 @@ export class Trainer {
       const { state } = this;
       if (values.preflight && !this.passed && state.globalStep < state.maxSteps)
         await this.check({ gradients, optimizer, identity });
-      const clock = new StepClock(state.maxSteps - state.globalStep, values.maxTimeMs);
+      const clock = new StepClock(state.maxSteps - state.globalStep, values.maxTimeMs, state.runtimeMs);
       const run: RunTools = { gradients, optimizer, clock, identity };
-      const [firstStep, firstToken] = [state.globalStep, state.numInputTokensSeen];
       await this.callbacks.call('onTrainBegin', {});
       await this.epochs(run);
 
@@ -161,11 +160,9 @@ export class Trainer {
       if (stopped !== 'finished' || values.saveStrategy !== 'no') await this.saveOnce(run);
       if (!cutShort && values.loadBestModelAtEnd && state.bestModelCheckpoint !== null)
         await loadWeights(model, state.bestModelCheckpoint);
+      state.runtimeMs = clock.totalMs();
       const output = runOutput({
-        ...{ values, stopped, state, evaluation, checkpoint: this.checkpoint },
-        elapsedMs: clock.progress().elapsedMs,
-        steps: state.globalStep - firstStep,
-        tokens: state.numInputTokensSeen - firstToken,
+        ...{ stopped, state, evaluation, checkpoint: this.checkpoint },
         optimizerBytes: optimizerStateBytes(optimizer),
       });
       await this.saveState();
@@ -283,6 +280,7 @@ export class Trainer {
     state.lossSinceLog += result.loss;
     state.stepsSinceLog++;
     state.totalLoss += result.loss;
+    state.samplesSeen += group.flat().length;
     state.microBatchSize = result.microBatchSize;
     this.lastGroup = group;
     this.lastRate = result.learningRate;
@@ -331,10 +329,11 @@ export class Trainer {
     await this.callbacks.call('onLog', { entry, progress });
   }
 
-  private async save({ optimizer, identity }: RunTools): Promise<void> {
+  private async save({ optimizer, identity, clock }: RunTools): Promise<void> {
     const { values, model, state } = this;
     await model.engine.device?.flush();
     this.requireFiniteWeights();
+    state.runtimeMs = clock.totalMs();
     const folder = path.join(values.outputDir, `checkpoint-${state.globalStep}`);
     await writeTrainerCheckpoint(folder, { model, optimizer, state, identity }).catch((cause: unknown) => {
       const message = messageOf(cause);

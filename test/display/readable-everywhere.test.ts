@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import * as danfo from 'danfojs-node';
 import { styledFigure } from '../../lib/display/figures/figure';
-import { notebookToHtml } from '../../lib/notebook/run/html-report';
+import { notebookToHtml } from '../../lib/notebook/page';
 import { renderSamples } from '../../lib/display/output/samples';
 import { renderTable } from '../../lib/display/output/table';
 import { makeNotebook } from '../support/make-notebook';

@@ -109,7 +109,7 @@ describe('differences', () => {
     assert.equal(document.querySelectorAll('br').length, 1);
     const samples = asGithub(renderSamples([{ question: 'a\nb', truth: 'x y', answer: 'x z' }]).html);
     const cells = [...samples.document.querySelectorAll('td')].map((cell) => cell.innerHTML);
-    assert.deepEqual(cells, ['✗', 'a<br>b', 'x y', 'x <del>y</del><ins>z</ins>']);
+    assert.deepEqual(cells, ['✗', 'a<br>b', 'x y', 'x <del>y</del> <ins>z</ins>']);
   });
 });
 

@@ -15,7 +15,7 @@ export interface FigureSize {
 }
 
 /** Grey that has a contrast of 4:1 and more on white and on black. */
-const INK = '#7d7d7d';
+export const INK = '#7d7d7d';
 const GRID = 'rgba(127,127,127,0.25)';
 const COLORWAY = [
   '#2f86d6',

@@ -2,6 +2,8 @@
  * A line figure as SVG text: for reports that open anywhere, with nothing to load.
  */
 import { escapeHtml } from '../output/html';
+import { INK } from './figure';
+import { robustRange } from './robust-range';
 
 /** Lines over training steps. */
 export interface LineFigure {
@@ -18,8 +20,21 @@ const COLORS = ['#2f86d6', '#dc7724', '#35a15a', '#d6504f', '#8f6fc9'];
 /** More points than this are thinned out: a figure has no more pixels. */
 const MOST_POINTS = 1000;
 
-/** @returns an svg element; points that are not finite are left out */
-export function lineSvg({ title, series }: LineFigure): string {
+/** The look of an svg that stands alone; in a page its own style sheet says it. */
+const STANDALONE_STYLE =
+  `<style>text{font:12px Helvetica,Arial,sans-serif;fill:${INK}}.title{font-size:14px;font-weight:600}` +
+  `.end{text-anchor:end}.middle{text-anchor:middle}.grid{stroke:${INK};stroke-opacity:.25}</style>`;
+
+/**
+ * The axis covers the values but for a few that are far above the rest (a warm-up's): those go out at the top, and the
+ * axis says so.
+ * @param options.standalone with its own style and size, for an image; default: for a page that styles it
+ * @returns an svg element; points that are not finite are left out
+ */
+export function lineSvg(
+  { title, series }: LineFigure,
+  { standalone = false }: { standalone?: boolean } = {},
+): string {
   const lines = series.map(({ name, points }) => ({ name, points: thinned(points.filter(isFinitePoint)) }));
   const all = lines.flatMap(({ points }) => points);
   const x = axis(
@@ -27,11 +42,17 @@ export function lineSvg({ title, series }: LineFigure): string {
     MARGIN.left,
     WIDTH - MARGIN.right,
   );
+  const heights = all.map(([, value]) => value);
+  const { high, above, most } = robustRange(heights);
   const y = axis(
-    all.map(([, value]) => value),
+    above > 0 ? heights.filter((value) => value <= high) : heights,
     HEIGHT - MARGIN.bottom,
     MARGIN.top,
   );
+  const cut =
+    above === 0
+      ? ''
+      : `<text class="end" x="${WIDTH - MARGIN.right}" y="18">${above} above the axis, up to ${label(most)}</text>`;
   const right = WIDTH - MARGIN.right;
   const grid = [
     ...y.ticks.map(
@@ -53,12 +74,27 @@ export function lineSvg({ title, series }: LineFigure): string {
     const key =
       lines.length < 2
         ? ''
-        : `<text x="${MARGIN.left + 8 + i * 130}" y="34" style="fill:${color}">${escapeHtml(name)}</text>`;
-    return `<polyline fill="none" stroke="${color}" stroke-width="1.8" points="${path}"/>${dots.join('')}${key}`;
+        : `<rect x="${MARGIN.left + i * 130}" y="27" width="12" height="4" fill="${color}"/>` +
+          `<text x="${MARGIN.left + 17 + i * 130}" y="34">${escapeHtml(name)}</text>`;
+    return {
+      shape: `<polyline fill="none" stroke="${color}" stroke-width="1.8" points="${path}"/>${dots.join('')}`,
+      key,
+    };
   });
+  // An svg inside cuts its content off; dots at its edges stay whole.
+  const [left, top, width, height] = [
+    MARGIN.left - 4,
+    MARGIN.top - 4,
+    right - MARGIN.left + 8,
+    y.from - y.to + 8,
+  ];
+  const size = standalone ? ` width="${WIDTH}" height="${HEIGHT}"` : '';
   return (
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${escapeHtml(title)}">` +
-    `<text class="title" x="${MARGIN.left}" y="18">${escapeHtml(title)}</text>${grid.join('')}${drawn.join('')}</svg>`
+    `<svg xmlns="http://www.w3.org/2000/svg"${size} viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${escapeHtml(title)}">` +
+    (standalone ? STANDALONE_STYLE : '') +
+    `<text class="title" x="${MARGIN.left}" y="18">${escapeHtml(title)}</text>${cut}${grid.join('')}` +
+    `<svg x="${left}" y="${top}" width="${width}" height="${height}" viewBox="${left} ${top} ${width} ${height}">` +
+    `${drawn.map(({ shape }) => shape).join('')}</svg>${drawn.map(({ key }) => key).join('')}</svg>`
   );
 }
 
@@ -93,7 +129,7 @@ function label(value: number): string {
   if (value === 0) return '0';
   const size = Math.abs(value);
   return size >= 1e5 || size < 1e-3
-    ? value.toExponential().replace(/(\.\d{2})\d*e/, '$1e')
+    ? value.toExponential(2).replace(/\.?0+e/, 'e')
     : String(Number(value.toPrecision(6)));
 }
 

@@ -2,16 +2,20 @@
  * `plot()`: one call shows a Plotly figure, interactive where scripts run (Jupyter) and as a static image
  * everywhere (GitHub, VS Code, a saved file). `livePlot()` redraws one in place while something runs.
  */
-import { randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import path from 'node:path';
 import { TunebookError } from '../../types';
 import { makeFolderSync, writeFileAtomicSync } from '../../files';
 import { displayHandle, isInNotebook, show } from '../output/display';
-import type { MimeBundle } from '../output/display';
+import type { ShownOutput } from '../output/display';
 import { figureTitle, styledFigure } from './figure';
 import type { Figure, FigureSize } from './figure';
+import { lineSvg } from './line-svg';
 import { KERNEL_NAME, PLOTLY_FILE } from '../output/kernel-names';
 import { renderFigure, svgToPng } from './render-figure';
+
+/** Interactive figures of this process so far. */
+let figureCount = 0;
 
 /** JSON that can stand inside a script element. */
 function scriptJson(value: unknown): string {
@@ -33,7 +37,11 @@ export function interactiveHtml(
   image: 'after' | 'before' = 'after',
 ): string {
   const { data, layout } = styledFigure(figure, size);
-  const id = `tunebook-${randomBytes(6).toString('hex')}`;
+  // The same in each run of a notebook, and another for each figure of it.
+  const id = `tunebook-${createHash('sha256')
+    .update(`${figureCount++} ${scriptJson({ data, layout })}`)
+    .digest('hex')
+    .slice(0, 12)}`;
   return `<div id="${id}"></div><script>(function(){
 var e=document.getElementById("${id}"),f=${scriptJson({ data, layout })},w=window;
 function hide(n){var c=e.closest(".output_area,.jp-OutputArea-child"),s=c&&c.${image === 'after' ? 'nextElementSibling' : 'previousElementSibling'};
@@ -70,13 +78,8 @@ export function figureText(figure: Figure): string {
 /** An SVG of more bytes than this makes a notebook slow to open: many thousands of points are sent as pixels. */
 const MAX_SVG_BYTES = 1_000_000;
 
-interface StaticImage {
-  readonly data: MimeBundle;
-  readonly metadata: Record<string, unknown>;
-}
-
 /** The static picture as an output; where none can be drawn, the figure in words and why. */
-async function staticImage(figure: Figure, size: FigureSize): Promise<StaticImage> {
+async function staticImage(figure: Figure, size: FigureSize): Promise<ShownOutput> {
   const text = figureText(figure);
   try {
     const svg = await renderFigure(figure, { ...size, format: 'svg' });
@@ -108,14 +111,17 @@ async function staticImage(figure: Figure, size: FigureSize): Promise<StaticImag
  * ```
  */
 export async function plot(figure: Figure, size: FigureSize = {}): Promise<void> {
-  const text = figureText(figure);
   if (!isInNotebook()) {
-    show({ 'text/plain': text });
+    show({ 'text/plain': figureText(figure) });
     return;
   }
-  const { data, metadata } = await staticImage(figure, size);
-  show({ 'text/html': interactiveHtml(figure, size), 'text/plain': text });
-  show(data, metadata);
+  for (const { data, metadata } of await plotForms(figure, size)) show(data, metadata);
+}
+
+/** The two outputs of a figure in a notebook: interactive, then static. */
+export async function plotForms(figure: Figure, size: FigureSize = {}): Promise<ShownOutput[]> {
+  const image = await staticImage(figure, size);
+  return [{ data: { 'text/html': interactiveHtml(figure, size), 'text/plain': figureText(figure) } }, image];
 }
 
 /** A figure that is redrawn in place. */
@@ -130,11 +136,24 @@ export interface LivePlot {
 export interface LivePlotOptions extends FigureSize {
   /** Shortest time between two drawings, in ms; drawing never takes more than a twentieth of the time. Default 1000. */
   readonly throttleMs?: number;
+  /** While it is live, lines are drawn by short code of our own, which takes no time worth counting. Default false. */
+  readonly draft?: boolean;
+}
+
+/** The figure's lines as an svg that takes a millisecond; none where there is anything but lines. */
+function draftSvg(figure: Figure): string | undefined {
+  const series = figure.data.map(({ type, name, x, y }, i) => {
+    if (type !== 'scatter' || !Array.isArray(x) || !Array.isArray(y)) return undefined;
+    const points = x.map((at: unknown, k) => [Number(at), Number(y[k])] as const);
+    return { name: typeof name === 'string' ? name : `trace ${i + 1}`, points };
+  });
+  if (series.length === 0 || !series.every((one) => one !== undefined)) return undefined;
+  return lineSvg({ title: figureTitle(figure), series }, { standalone: true });
 }
 
 /** Starts a figure that is redrawn in place, during training for instance. */
 export function livePlot(options: LivePlotOptions = {}): LivePlot {
-  const { throttleMs = 1000, ...size } = options;
+  const { throttleMs = 1000, draft = false, ...size } = options;
   const handle = displayHandle();
   let latest: Figure | undefined;
   let drawing: Promise<void> | undefined;
@@ -156,6 +175,11 @@ export function livePlot(options: LivePlotOptions = {}): LivePlot {
       latest = figure;
       if (drawing || Date.now() < nextMs) return;
       nextMs = Date.now() + throttleMs;
+      const svg = draft && isInNotebook() ? draftSvg(figure) : undefined;
+      if (svg !== undefined) {
+        handle.update({ 'image/svg+xml': svg, 'text/plain': figureText(figure) });
+        return;
+      }
       drawing = draw(figure)
         .catch((error: unknown) =>
           handle.update({ 'text/plain': `[figure] cannot be drawn: ${String(error)}` }),

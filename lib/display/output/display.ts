@@ -8,6 +8,12 @@ import { createRequire } from 'node:module';
 /** Mime type to value: text, base64 or JSON. */
 export type MimeBundle = Record<string, unknown>;
 
+/** One output: its forms, and metadata by mime type. */
+export interface ShownOutput {
+  readonly data: MimeBundle;
+  readonly metadata?: Record<string, unknown>;
+}
+
 interface DisplayData {
   readonly data: MimeBundle;
   readonly metadata: Record<string, unknown>;

@@ -10,16 +10,22 @@ const marks = {
   extra: ['ins', 'background:rgba(60,180,90,.28);text-decoration:none'],
 } as const;
 
+/** Long texts scroll in their cells, so that a screen shows several samples; where styles are left out they are whole. */
+const scrolling = (html: string): string =>
+  html.length < 160 ? html : `<div style="max-height:8.5em;overflow:auto">${html}</div>`;
+
 /** Text with its lines as `<br>`: where styles are left out, line ends would be blanks. */
 const linesHtml = (text: string): string => escapeHtml(text).replace(/\r?\n/g, '<br>');
 
 /** Elements that are marked without a style as well: GitHub leaves styles out. */
 function diffHtml(parts: readonly DiffPart[]): string {
   return parts
-    .map(({ kind, text }) => {
+    .map(({ kind, text }, i) => {
       if (kind === 'same') return linesHtml(text);
       const [tag, style] = marks[kind];
-      return `<${tag} style="${style}">${linesHtml(text)}</${tag}>`;
+      // What is deleted and what stands in its place do not touch.
+      const gap = kind === 'extra' && parts[i - 1]?.kind === 'missing' ? ' ' : '';
+      return `${gap}<${tag} style="${style}">${linesHtml(text)}</${tag}>`;
     })
     .join('');
 }
@@ -70,8 +76,8 @@ export function renderSamples(
     const parts = diffWords(truth, answer);
     return {
       html:
-        `<tr><td style="${CELL_STYLE}">${right ? '✓' : '✗'}</td><td style="${style}">${linesHtml(question)}</td>` +
-        `<td style="${style}">${linesHtml(truth)}</td><td style="${style}">${diffHtml(parts)}</td></tr>`,
+        `<tr><td style="${CELL_STYLE}">${right ? '✓' : '✗'}</td><td style="${style}">${scrolling(linesHtml(question))}</td>` +
+        `<td style="${style}">${scrolling(linesHtml(truth))}</td><td style="${style}">${scrolling(diffHtml(parts))}</td></tr>`,
       text: [
         `${right ? '✓' : '✗'} question: ${plainText(question)}`,
         `  truth:    ${plainText(truth)}`,

@@ -5,8 +5,8 @@
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { inspect } from 'node:util';
 import { MessageChannel } from 'node:worker_threads';
+import { richResult } from '../../display';
 import { tunebookEnvironment } from '../../environment';
 import { CellContext } from './cell-context';
 import { outermostCell, reportFindings, reportThrown, writeStack, KeyboardInterrupt } from './error-report';
@@ -149,7 +149,7 @@ export class CellRunner {
     this.channel.beginRunning();
     try {
       const value = await cell.compiled.run();
-      if (value !== undefined) this.result(cell, value);
+      if (value !== undefined) await this.result(cell, value);
       return true;
     } catch (error) {
       cell.thrown ??= { value: error };
@@ -273,16 +273,15 @@ export class CellRunner {
     cell.awaiting.clear();
   }
 
-  private result(cell: Cell, value: unknown): void {
-    if (this.running !== cell || cell.silent) return;
-    const html = (value as { toNotebookHtml?: () => string } | null)?.toNotebookHtml;
-    this.channel.publish(cell.request, 'execute_result', {
-      execution_count: cell.number,
-      data: {
-        'text/plain': inspect(value, { depth: 3, maxArrayLength: 100 }),
-        ...(typeof html === 'function' ? { 'text/html': html.call(value) } : {}),
-      },
-      metadata: {},
+  private async result(cell: Cell, value: unknown): Promise<void> {
+    if (cell.silent) return;
+    const outputs = await richResult(value);
+    if (this.running !== cell) return; // abandoned meanwhile
+    outputs.forEach(({ data, metadata = {} }, i) => {
+      const isLast = i === outputs.length - 1;
+      const type = isLast ? 'execute_result' : 'display_data';
+      const count = isLast ? { execution_count: cell.number } : {};
+      this.channel.publish(cell.request, type, { ...count, data, metadata });
     });
   }
 

@@ -1,7 +1,6 @@
 /** The door of running notebooks: one, several, a sweep; pages and summaries of what came of it. */
 export { foldCarriageReturns } from './cell-outputs';
 export { cellTitle, earlierDurations } from './executed-copy';
-export { notebookToHtml } from './html-report';
 export { inParallel } from './in-parallel';
 export { listFiles, outputPlaces, writtenSince } from './output-places';
 export type { FoundFile } from './output-places';

@@ -139,6 +139,8 @@ export const argumentsSchema = lazySchema((z) =>
         if (wanted === 'all') return [...REPORTS];
         return typeof wanted === 'string' ? [wanted] : wanted;
       }),
+    /** What the run is called: the title of report.html. Default: the name of outputDir's folder. */
+    runName: z.string().min(1).optional(),
     /** Default: the folder `runs` in outputDir. */
     loggingDir: z.string().min(1).optional(),
     /** Apply the model's dropout while training. */

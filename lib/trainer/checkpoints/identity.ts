@@ -24,6 +24,7 @@ const FREE: readonly (keyof CheckedArguments)[] = [
   'preflight',
   'reportTo',
   'loggingDir',
+  'runName',
 ];
 
 /** Values that stand for a large array in a fingerprint. */

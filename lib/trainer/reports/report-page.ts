@@ -2,7 +2,7 @@
  * A run's log as one HTML page that opens offline: figures as SVG inside, no script, nothing loaded.
  */
 import type { CheckedArguments } from '../arguments/schema';
-import { escapeHtml, lineSvg } from '../../display';
+import { escapeHtml, formatDuration, formatSize, lineSvg } from '../../display';
 import type { LineFigure } from '../../display';
 import type { RunRecord } from './run-log';
 import type { TrainerState } from '../state/state';
@@ -38,11 +38,13 @@ function figures(records: readonly RunRecord[]): LineFigure[] {
 }
 
 const STYLE = `:root{color-scheme:light dark}
-body{font:15px/1.5 system-ui,sans-serif;max-width:84em;margin:2em auto;padding:0 1em}
-.figures{display:flex;flex-wrap:wrap;gap:1em} .figures svg{flex:1 1 34em;max-width:44em}
+*{box-sizing:border-box}
+body{font:15px/1.5 system-ui,sans-serif;max-width:84em;margin:2em auto;padding:0 1em;overflow-wrap:break-word}
+.figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(30em,100%),1fr));gap:1em;margin-top:1.5em} .figures>svg{width:100%;max-width:44em}
 svg text{font:12px system-ui,sans-serif;fill:currentColor} svg .title{font-size:14px;font-weight:600}
 .end{text-anchor:end} .middle{text-anchor:middle} .grid{stroke:currentColor;stroke-opacity:.15}
-table{border-collapse:collapse} td{padding:1px 14px 1px 0;vertical-align:top} td:first-child{opacity:.7}`;
+table{border-collapse:collapse} td{padding:1px 14px 1px 0;vertical-align:top} td:first-child{opacity:.75} td:last-child{overflow-wrap:anywhere;min-width:8em}
+@media (max-width:30em){svg text{font-size:17px} svg .title{font-size:18px}}`;
 
 /** @param name what the page is called: the run's folder */
 export function reportPage(
@@ -52,7 +54,7 @@ export function reportPage(
   const { values, state, records } = run;
   const table = (rows: Readonly<Record<string, unknown>>): string =>
     `<table>${Object.entries(rows)
-      .map(([key, value]) => `<tr><td>${escapeHtml(key)}</td><td>${escapeHtml(shown(value))}</td></tr>`)
+      .map(([key, value]) => `<tr><td>${escapeHtml(key)}</td><td>${escapeHtml(shown(key, value))}</td></tr>`)
       .join('')}</table>`;
   const last = Object.assign({}, ...records) as Record<string, number>;
   const { time } = last;
@@ -60,21 +62,31 @@ export function reportPage(
   const summary = {
     step: `${state.globalStep} of ${state.maxSteps}`,
     epoch: state.epoch.toFixed(2),
-    tokens: state.numInputTokensSeen,
-    'last entry': time === undefined ? 'none' : new Date(time * 1000).toISOString(),
+    tokens: state.numInputTokensSeen.toLocaleString('en'),
+    time: formatDuration(state.runtimeMs),
+    'last entry':
+      time === undefined
+        ? 'none'
+        : `${new Date(time * 1000).toISOString().slice(0, 16).replace('T', ' ')} UTC`,
     ...(state.bestMetric === null ? {} : { 'best metric': state.bestMetric }),
     ...Object.fromEntries(numbers),
   };
   return (
-    `<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">\n` +
+    `<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">\n` +
     `<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">\n` +
     `<title>${escapeHtml(name)}</title><style>${STYLE}</style></head>\n<body>\n<h1>${escapeHtml(name)}</h1>\n` +
-    `${table(summary)}\n<div class="figures">\n${figures(records).map(lineSvg).join('\n')}\n</div>\n` +
+    `${table(summary)}\n<div class="figures">\n${figures(records)
+      .map((figure) => lineSvg(figure))
+      .join('\n')}\n</div>\n` +
     `<h2>Arguments</h2>\n${table(values)}\n</body></html>\n`
   );
 }
 
-function shown(value: unknown): string {
+/** A value in its unit, which its name tells. */
+function shown(key: string, value: unknown): string {
+  if (typeof value === 'number' && /(?:_bytes|^maxMemory)$/.test(key)) return formatSize(value);
+  if (typeof value === 'number' && /_runtime$/.test(key)) return formatDuration(1000 * value);
+  if (typeof value === 'number' && key.endsWith('Ms')) return formatDuration(value);
   if (typeof value === 'number') return String(Number(value.toPrecision(7)));
   return typeof value === 'string' ? value : JSON.stringify(value ?? null);
 }

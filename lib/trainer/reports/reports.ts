@@ -26,7 +26,7 @@ export function reports(values: CheckedArguments): TrainerCallback[] {
   const writePage = async ({ state }: CallbackContext, everyMs: number): Promise<void> => {
     if (log === undefined || !wanted.has('html') || performance.now() - pageTime < everyMs) return;
     pageTime = performance.now();
-    const name = path.basename(path.resolve(values.outputDir));
+    const name = values.runName ?? path.basename(path.resolve(values.outputDir));
     await writeFileAtomic(
       path.join(folder, 'report.html'),
       reportPage(name, { values, state, records: log.records }),

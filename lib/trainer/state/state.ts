@@ -31,6 +31,9 @@ export interface TrainerState {
   lossSinceLog: number;
   stepsSinceLog: number;
   totalLoss: number;
+  /** Time that the run has taken, in ms, and examples that it has seen: over all calls of `train` that it went on in. */
+  runtimeMs: number;
+  samplesSeen: number;
 }
 
 /** What callbacks may ask for; the trainer does it after the step. */
@@ -105,6 +108,8 @@ export function initialState(plan: {
     lossSinceLog: 0,
     stepsSinceLog: 0,
     totalLoss: 0,
+    runtimeMs: 0,
+    samplesSeen: 0,
   };
 }
 
@@ -136,6 +141,9 @@ const stateSchema = lazySchema((z) =>
           evaluations_without_gain: z.number(),
           epochs_done: z.int().min(0),
           step_in_epoch: z.int().min(0),
+          // Older checkpoints lack these two.
+          runtime_ms: z.number().min(0).default(0),
+          samples_seen: z.int().min(0).default(0),
         }),
       }),
     }),
@@ -167,6 +175,8 @@ export function stateToJson(state: TrainerState): Record<string, unknown> {
           evaluations_without_gain: state.evaluationsWithoutGain,
           epochs_done: state.epochsDone,
           step_in_epoch: state.stepInEpoch,
+          runtime_ms: state.runtimeMs,
+          samples_seen: state.samplesSeen,
         },
       },
     },
@@ -192,5 +202,7 @@ export function progressFromJson(json: unknown): Omit<TrainerState, 'maxSteps' |
     lossSinceLog: own.loss_since_log,
     stepsSinceLog: own.steps_since_log,
     totalLoss: own.total_loss,
+    runtimeMs: own.runtime_ms,
+    samplesSeen: own.samples_seen,
   };
 }

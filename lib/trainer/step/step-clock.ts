@@ -15,7 +15,14 @@ export class StepClock {
   constructor(
     private readonly totalSteps: number,
     private readonly maxTimeMs: number | undefined,
+    /** What the run took before it was resumed. */
+    private readonly beforeMs = 0,
   ) {}
+
+  /** Time of the whole run, in ms. */
+  totalMs(): number {
+    return this.beforeMs + performance.now() - this.started;
+  }
 
   /** A step ended. */
   tick(tokens: number): void {

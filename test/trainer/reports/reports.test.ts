@@ -106,7 +106,7 @@ test('the page has five figures, and nothing to load', async () => {
   assert.doesNotMatch(html.replace(/http:\/\/www\.w3\.org\/2000\/svg/g, ''), /https?:/);
   assert.doesNotMatch(html, /NaN|Infinity|undefined/);
   const { document } = new JSDOM(html).window;
-  const figures = [...document.querySelectorAll('svg')];
+  const figures = [...document.querySelectorAll('svg[role="img"]')];
   assert.deepEqual(
     figures.map((figure) => figure.getAttribute('aria-label')),
     ['Loss (nats per token)', 'Learning rate', 'Gradient norm', 'Speed (tokens/s)', 'Memory (GiB)'],

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { JSDOM } from 'jsdom';
-import { markdownToHtml, notebookToHtml } from '../../../lib/notebook/run/html-report';
+import { markdownToHtml, notebookToHtml } from '../../../lib/notebook/page';
 import { makeNotebook } from '../../support/make-notebook';
 
 describe('html report', () => {

@@ -9,6 +9,8 @@ import type { MimeBundle } from '../../display';
 import { cellSource, joinText } from '../format/nbformat';
 import type { CellOutput, Notebook } from '../format/nbformat';
 import { isScripted } from '../format/untrusted';
+import { colouredCode } from './coloured-code';
+import { RUN_STYLE } from './run-style';
 
 /** Addresses that a page of ours may link to; what would run or load something is left as text. */
 const SAFE_ADDRESS = /^(?:https?:\/\/|#|[\w.-]+(?:\/|$))/i;
@@ -47,7 +49,7 @@ function bundleHtml(data: MimeBundle): string {
   for (const mime of ['image/png', 'image/jpeg'] as const)
     if (mime in data) return image(mime, textOf(data[mime]).replace(/[^A-Za-z0-9+/=]/g, ''));
   const html = 'text/html' in data ? textOf(data['text/html']) : '';
-  if (html !== '' && !isScripted(html) && !/<link\b/i.test(html)) return `<div>${html}</div>`;
+  if (html !== '' && !isScripted(html) && !/<link\b/i.test(html)) return `<div class="wide">${html}</div>`;
   if (/Plotly|newPlot/.test(html)) return ''; // its static image follows
   if ('text/markdown' in data) return markdownToHtml(textOf(data['text/markdown']));
   return 'text/plain' in data ? `<pre>${escapeHtml(textOf(data['text/plain']))}</pre>` : '';
@@ -64,23 +66,29 @@ function outputHtml(output: CellOutput): string {
   }
 }
 
-const STYLE = `:root{color-scheme:light dark}
-body{font:16px/1.5 system-ui,sans-serif;max-width:60em;margin:2em auto;padding:0 1em}
-pre{overflow-x:auto;padding:.6em .8em;margin:.4em 0;font:13px/1.45 ui-monospace,monospace}
-pre.code{background:rgba(127,127,127,.12);border-left:3px solid rgba(127,127,127,.5)}
-pre.stderr,pre.error{background:rgba(220,60,50,.12)} img{max-width:100%}
-table{border-collapse:collapse} th,td{padding:2px 10px;border-bottom:1px solid rgba(127,127,127,.3);text-align:left}
-code{background:rgba(127,127,127,.15);padding:0 .25em} pre code{background:none;padding:0}`;
+/**
+ * What a person called the notebook: `title` of its metadata, or its first heading.
+ * @param otherwise for one without either
+ */
+export function notebookTitle(notebook: Notebook, otherwise: string): string {
+  const { title } = notebook.metadata as { title?: unknown };
+  if (typeof title === 'string' && title.trim() !== '') return title.trim();
+  for (const cell of notebook.cells) {
+    const heading = cell.cell_type === 'markdown' ? /^#{1,2}\s+(.+?)\s*#*$/m.exec(cellSource(cell)) : null;
+    if (heading) return heading[1].replace(/[*_`]|\[([^\]]*)\]\([^)]*\)/g, '$1');
+  }
+  return otherwise;
+}
 
 /** An executed notebook as a page. */
 export function notebookToHtml(notebook: Notebook, title: string): string {
   const body = notebook.cells.map((cell) => {
     if (cell.cell_type === 'markdown')
-      return markdownToHtml(cellSource(cell).replace(/<\/?(?:span|div|a|code)\b[^>]*>/g, ''));
+      return `<div class="wide">${markdownToHtml(cellSource(cell).replace(/<\/?(?:span|div|a|code)\b[^>]*>/g, ''))}</div>`;
     if (cell.cell_type === 'raw') return `<pre>${escapeHtml(cellSource(cell))}</pre>`;
-    return `<pre class="code">${escapeHtml(cellSource(cell))}</pre>\n${(cell.outputs ?? []).map(outputHtml).join('\n')}`;
+    return `<pre class="code">${colouredCode(cellSource(cell))}</pre>\n${(cell.outputs ?? []).map(outputHtml).join('\n')}`;
   });
-  return `<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+  return `<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
-<title>${escapeHtml(title)}</title><style>${STYLE}</style></head>\n<body>\n${body.join('\n')}\n</body></html>\n`;
+<title>${escapeHtml(title)}</title><style>${RUN_STYLE}</style></head>\n<body>\n${body.join('\n')}\n</body></html>\n`;
 }
