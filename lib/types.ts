@@ -39,6 +39,8 @@ export interface Batch {
 export interface Tokenizer {
   /** Ids below this exist. */
   readonly vocabSize: number;
+  /** Ids of tokens that were added to the vocabulary; those of its first training are not among them. */
+  readonly addedTokenIds?: readonly number[];
   /** Begins a text; undefined where the tokenizer has no such token. */
   readonly bosTokenId: number | undefined;
   /** Ends a text; undefined where the tokenizer has no such token. */

@@ -6,7 +6,8 @@ import type { ModelLimits } from './types';
 /**
  * Checks that the model has a row for every id of the tokenizer, and that sequences fit into its context.
  *
- * A model may have more rows than the tokenizer has tokens: many vocabularies are padded to a round number.
+ * A model may have more rows than the tokenizer has tokens: many vocabularies are padded to a round number. Tokens that
+ * were added to the tokenizer alone are no error, but named in a warning.
  *
  * @throws {TunebookError} If an id or a length exceeds the model's limits.
  * @example
@@ -27,7 +28,13 @@ export function checkTokenizerFits(tokenizer: Tokenizer, limits: ModelLimits): v
       `checkTokenizerFits: expected a tokenizer and { vocabSize }, got ${kindOf(tokenizer)} and vocabSize ${kindOf(vocabSize)}.`,
     );
   }
-  if (tokenizer.vocabSize > vocabSize) {
+  const beyond = (tokenizer.addedTokenIds ?? []).filter((id) => id >= vocabSize);
+  if (tokenizer.vocabSize > vocabSize && beyond.length === tokenizer.vocabSize - vocabSize) {
+    console.warn(
+      `tokenizer: ${beyond.length} added tokens (ids ${beyond[0]} to ${tokenizer.vocabSize - 1}) are beyond the model's ` +
+        `${vocabSize} rows; texts with them cannot be used. Call model.resizeTokenEmbeddings(${tokenizer.vocabSize}) for them.`,
+    );
+  } else if (tokenizer.vocabSize > vocabSize) {
     throw new TunebookError(
       `tokenizer: expected at most ${vocabSize} tokens, as the model's embedding has rows, got ${tokenizer.vocabSize}. ` +
         "Load the tokenizer from the model's own folder.",

@@ -69,6 +69,7 @@ export async function createPretrainedTokenizer(source: Source): Promise<Pretrai
 class LoadedTokenizer implements PretrainedTokenizer {
   readonly name: string;
   readonly vocabSize: number;
+  readonly addedTokenIds: readonly number[];
   readonly modelMaxLength: number;
   readonly paddingSide: 'left' | 'right';
   readonly chatTemplate: string | undefined;
@@ -96,6 +97,10 @@ class LoadedTokenizer implements PretrainedTokenizer {
     this.vocabulary = vocabularyOf(files.tokenizerJson);
     for (const [token, id] of this.vocabulary) this.tokens[id] = token;
     this.vocabSize = this.tokens.length;
+    const { added_tokens: added } = files.tokenizerJson;
+    this.addedTokenIds = (Array.isArray(added) ? added.filter(isJsonObject) : []).flatMap(({ id }) =>
+      typeof id === 'number' ? [id] : [],
+    );
     const limit = config.model_max_length;
     this.modelMaxLength =
       typeof limit === 'number' && limit > 0 && limit < LARGEST_LENGTH ? limit : Number.POSITIVE_INFINITY;

@@ -297,4 +297,19 @@ describe('checkTokenizerFits', () => {
       /eos token's id below 10.*got 10/,
     );
   });
+
+  it('warns of added tokens beyond the table, and refuses others', async (t) => {
+    const tokenizer = await AutoTokenizer.fromPretrained('gpt2');
+    const warn = t.mock.method(console, 'warn', () => {});
+    assert.deepEqual(tokenizer.addedTokenIds, [50256]);
+    const parts = { encode: () => [], decode: () => '', bosTokenId: 1, eosTokenId: 2, padTokenId: 2 };
+    const more = { ...parts, modelMaxLength: 1024, vocabSize: 12, addedTokenIds: [0, 10, 11] };
+    checkTokenizerFits(more, { vocabSize: 10 });
+    assert.match(
+      String(warn.mock.calls[0].arguments[0]),
+      /2 added tokens \(ids 10 to 11\).*Embeddings\(12\)/s,
+    );
+    assert.throws(() => checkTokenizerFits(more, { vocabSize: 9 }), /at most 9 tokens.*got 12/);
+    assert.throws(() => checkTokenizerFits({ ...more, padTokenId: 11 }, { vocabSize: 10 }), /pad token/);
+  });
 });
