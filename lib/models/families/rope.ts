@@ -10,20 +10,24 @@ import { TunebookError } from '../../types';
 const positive = lazySchema((z) => z.number().positive());
 
 /** `rope_parameters`, or `rope_scaling` as files before transformers 5 have it; `type` is older than `rope_type`. */
-export const ropeSchema = lazySchema((z) => z.looseObject({
-  rope_type: z.string().optional(),
-  type: z.string().optional(),
-  rope_theta: positive().optional(),
-  partial_rotary_factor: z.literal(1).optional(),
-}));
+export const ropeSchema = lazySchema((z) =>
+  z.looseObject({
+    rope_type: z.string().optional(),
+    type: z.string().optional(),
+    rope_theta: positive().optional(),
+    partial_rotary_factor: z.literal(1).optional(),
+  }),
+);
 
 const linearSchema = lazySchema((z) => z.looseObject({ factor: positive() }));
-const llama3Schema = lazySchema((z) => z.looseObject({
-  factor: positive(),
-  low_freq_factor: positive(),
-  high_freq_factor: positive(),
-  original_max_position_embeddings: positive(),
-}));
+const llama3Schema = lazySchema((z) =>
+  z.looseObject({
+    factor: positive(),
+    low_freq_factor: positive(),
+    high_freq_factor: positive(),
+    original_max_position_embeddings: positive(),
+  }),
+);
 
 /** Where the fields stand in config.json. */
 export interface RopeConfig {
