@@ -221,7 +221,7 @@ describe('a metric', () => {
       figures.filter(({ name }) => ['words', 'A half'].includes(name)),
       [
         { name: 'words', value: '4.0000' },
-        { name: 'A half', value: '50.00%' },
+        { name: 'A half', value: '50.00%', share: 0.5 },
       ],
     );
   });
