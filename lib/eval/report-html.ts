@@ -45,8 +45,8 @@ ${filters
       `<label for="show-${id}">${label}</label>`,
   )
   .join('\n')}
-<p class="key">In the answer: <mark>words that the truth does not have</mark>, <mark class="number">numbers that the
-prompt does not have</mark>. In the truth: <del>what the answer lacks</del>.</p>
+<p class="key">In the answer: <mark>words that the truth does not have</mark>, <mark class="number">numbers that neither
+prompt nor truth has</mark>. In the truth: <del>what the answer lacks</del>.</p>
 <table class="samples">
 <caption>${extentOf(content)}</caption>
 <thead><tr><th scope="col">#</th><th scope="col">Question</th><th scope="col">Truth</th>

@@ -63,6 +63,13 @@ describe('legacyRandom', () => {
 });
 
 describe('k-means', () => {
+  it('names what is missing of its options', () => {
+    const rows = [[1], [2], [3]];
+    assert.throws(() => cluster(rows, {} as never), /expected a whole number of groups as k, got undefined/);
+    assert.throws(() => cluster(rows, { k: 2 } as never), /expected a whole number as seed, got undefined/);
+    assert.throws(() => cluster(rows, { k: 1.5, seed: 1 }), /as k, got 1.5/);
+  });
+
   it("replays scikit-learn's KMeans, labels and inertia", () => {
     for (const want of golden.kmeans) {
       const got = publishedCluster(points, { k: want.k, seed: 42 });

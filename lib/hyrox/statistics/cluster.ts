@@ -6,7 +6,7 @@
  */
 import { createRequire } from 'node:module';
 import type * as MlKmeans from 'ml-kmeans';
-import { TunebookError, requireList, requireObject } from '../../types';
+import { kindOf, TunebookError, requireList, requireObject } from '../../types';
 import { legacyRandom } from './numpy-random';
 import { seededRandom } from '../../random';
 
@@ -36,6 +36,10 @@ export function cluster(rows: readonly number[][], options: ClusterOptions): Clu
   requireObject(options, { where: 'cluster', what: 'options with a seed' });
   const { k, seed, starts = 3, maxIterations = 100 } = options;
   checkCount(rows.length, k);
+  if (!Number.isInteger(seed))
+    throw new TunebookError(
+      `cluster: expected a whole number as seed, got ${kindOf(seed)}. Choose one, such as 42.`,
+    );
   let best: Clustering | undefined;
   for (let start = 0; start < starts; start++) {
     const last = lastStep(rows, k, { seed: seed + start, maxIterations });
@@ -64,6 +68,8 @@ function sumOf(values: readonly number[]): number {
 }
 
 function checkCount(rows: number, k: number): void {
+  if (!Number.isInteger(k))
+    throw new TunebookError(`cluster: expected a whole number of groups as k, got ${kindOf(k)}.`);
   if (rows < k || k < 1) {
     throw new TunebookError(
       `cluster: expected at least as many rows as groups, got ${rows} rows and k=${k}. ` +
