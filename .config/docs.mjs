@@ -29,7 +29,7 @@ for (const name of fs.readdirSync(out, { recursive: true }).filter((one) => one.
 }
 
 const { readNotebook } = require('../.build/lib/notebook/format');
-const { notebookToHtml } = require('../.build/lib/notebook/run');
+const { notebookToHtml } = require('../.build/lib/notebook/page');
 const pages = path.join(out, 'notebooks');
 fs.mkdirSync(pages);
 const titles = fs

@@ -55,9 +55,11 @@ test('our own variables, and the folders of data', async () => {
       threads: 2,
       tfjsNodeFolder: undefined,
       outputFolder: undefined,
+      isHeadless: false,
       parameters: { a: '', '': 'x' },
     },
   );
+  assert.equal(tunebookEnvironment({ TUNEBOOK_RUN: '1' }).isHeadless, true);
   for (const name of ['models', 'tokenizers', 'hyrox'] as const)
     assert.ok((await fs.stat(dataFolder(name))).isDirectory());
 });
