@@ -8,11 +8,17 @@ import { ROOT } from '../support/paths';
 
 const FOLDER = path.join(ROOT, 'notebooks');
 const NAMES = fs.readdirSync(FOLDER).filter((name) => name.endsWith('.ipynb'));
+/** What GitHub still shows as a page. */
+const MAX_BYTES = 820_000;
 const words = (text: string): number => text.split(/\s+/).filter((word) => word !== '').length;
 
 for (const name of NAMES) {
   describe(`notebooks/${name}`, () => {
     const { cells } = readNotebook(path.join(FOLDER, name));
+
+    it('holds its results, at a size that GitHub shows', () => {
+      assert.ok(fs.statSync(path.join(FOLDER, name)).size < MAX_BYTES);
+    });
 
     it('has code that fits a screen, with words around it', () => {
       const wrong = cells.flatMap((cell, i) => {

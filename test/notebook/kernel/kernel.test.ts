@@ -238,7 +238,7 @@ describe('kernel', { timeout: 60_000 }, () => {
   });
 });
 
-describe('the end of a kernel', { timeout: 60_000 }, () => {
+describe('the end of a kernel', { timeout: 150_000 }, () => {
   /** A cell that starts a program and prints its number. */
   const sleeper = 'console.log(require("node:child_process").spawn("sleep", ["600"]).pid);';
 
