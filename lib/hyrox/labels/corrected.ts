@@ -60,6 +60,7 @@ export interface CorrectedFigures {
 export function labelCorrected(table: LabelTable, options: FitOptions = {}): CorrectedResult {
   requireLabels(table, 'labelCorrected');
   requireObject(options, { where: 'labelCorrected', what: 'options' });
+  requireFinite(table, 'labelCorrected');
   const { state, expectation, peers, clustering, choice } = fitTable(table, options);
   const labelled = writeRows(table, {
     ...{ state, peers },

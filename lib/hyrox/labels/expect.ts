@@ -55,8 +55,8 @@ export function expectTotals(table: LabelTable, options: ExpectOptions = {}): Ex
   const predicted = new Float64Array(table.size);
   for (let f = 0; f < folds; f++) {
     const seen = fold.map((own) => (own === f ? 0 : 1));
-    const expected = expectedTotals(fitExpectation(table, { model, seen }), table).totals;
-    for (let i = 0; i < table.size; i++) if (fold[i] === f) predicted[i] = expected[i];
+    const { totals } = fitExpectation(table, { model, seen });
+    for (let i = 0; i < table.size; i++) if (fold[i] === f) predicted[i] = totals[i];
   }
   return { predicted, quality: fitQuality(table.target, predicted) };
 }
@@ -80,27 +80,37 @@ export interface Line {
 type ScoreModel = Line | BoostedForest;
 
 /**
- * Learns from the rows where seen is 1.
+ * Learns from the rows where seen is 1, and expects the totals of all rows.
  * @param options.seen [rows]. Default: all
  */
 export function fitExpectation(
   table: LabelTable,
   { model = 'linear', seen }: { model?: 'linear' | 'boosted'; seen?: Uint8Array } = {},
-): ExpectationModel {
+): ExpectedTotals & { learned: ExpectationModel } {
   const rows = seen ?? new Uint8Array(table.size).fill(1);
-  const peers = fitPeers(table, { seen: rows });
-  const features = featuresOf(scoreAgainst(peers, table).z);
+  const peerModel = fitPeers(table, { seen: rows });
+  const peers = scoreAgainst(peerModel, table);
+  const features = featuresOf(peers.z);
   const scores = features.map(({ own, others }) =>
     model === 'linear' ? fitLine(others[0], own, rows) : fitTrees(others, own, rows),
   );
-  const sum = expectedSum({ peers, scores }, table).totals;
-  return { peers, scores, total: fitLine(sum, table.target, rows) };
+  const sums = expectedSums(table, { peers, features, scores });
+  const total = fitLine(sums, table.target, rows);
+  return {
+    learned: { peers: peerModel, scores, total },
+    totals: sums.map((value) => onLine(total, value)),
+    peers,
+  };
 }
 
 /** Expected totals of any rows, in the table's unit, and the scores they rest on. */
-export function expectedTotals(model: ExpectationModel, table: LabelTable): ExpectedTotals {
-  const { totals, peers } = expectedSum(model, table);
-  return { totals: totals.map((value) => onLine(model.total, value)), peers };
+export function expectedTotals(
+  { peers: peerModel, scores, total }: ExpectationModel,
+  table: LabelTable,
+): ExpectedTotals {
+  const peers = scoreAgainst(peerModel, table);
+  const sums = expectedSums(table, { peers, features: featuresOf(peers.z), scores });
+  return { totals: sums.map((value) => onLine(total, value)), peers };
 }
 
 export interface ExpectedTotals {
@@ -110,22 +120,28 @@ export interface ExpectedTotals {
 }
 
 /** What the peers need, and what the athlete's ability makes of it, over all segments. */
-function expectedSum(model: Omit<ExpectationModel, 'total'>, table: LabelTable): ExpectedTotals {
-  const peers = scoreAgainst(model.peers, table);
-  const totals = new Float64Array(table.size);
-  featuresOf(peers.z).forEach(({ name, others }, s) => {
-    const expected = applyScores(model.scores[s], others);
+function expectedSums(
+  table: LabelTable,
+  { peers, features, scores }: { peers: PeerScores; features: SegmentFeatures[]; scores: ScoreModel[] },
+): Float64Array {
+  const sums = new Float64Array(table.size);
+  features.forEach(({ name, others }, s) => {
+    const expected = applyScores(scores[s], others);
     const values = table.segments[name];
     for (let i = 0; i < table.size; i++)
-      totals[i] += values[i] - peers.behind[name][i] + peers.sd[name][i] * expected[i];
+      sums[i] += values[i] - peers.behind[name][i] + peers.sd[name][i] * expected[i];
   });
-  return { totals, peers };
+  return sums;
 }
 
-/** Of each segment its scores, and what they are expected from: the ability in the others, then each other score. */
-function featuresOf(
-  z: Readonly<Record<string, Float64Array>>,
-): { name: string; own: Float64Array; others: readonly Float64Array[] }[] {
+/** A segment's scores, and what they are expected from: the ability in the others, then each other score. */
+interface SegmentFeatures {
+  name: string;
+  own: Float64Array;
+  others: readonly Float64Array[];
+}
+
+function featuresOf(z: Readonly<Record<string, Float64Array>>): SegmentFeatures[] {
   const columns = Object.values(z);
   const ability = abilities(columns);
   return Object.entries(z).map(([name, own], s) => ({

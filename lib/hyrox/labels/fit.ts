@@ -13,7 +13,6 @@ import type { RaceTable } from '../tables/columns';
 import { expectTotals, fitExpectation } from './expect';
 import type { Expectation, ExpectOptions } from './expect';
 import type { DatasetMapping } from './mapping';
-import { scoreAgainst } from './peers';
 import type { PeerScores } from './peers';
 import { FORMAT, VERSION } from './race-state';
 import type { RaceState } from './race-state';
@@ -68,22 +67,22 @@ const CLUSTER_ROWS = 20000;
  */
 export function fit(races: RaceTable | LabelTable, options: FitOptions = {}): RaceState {
   requireObject(races, { where: 'fit', what: 'a table of races', fields: ['size'] });
-  return fitTable('ageGroup' in races ? raceLabels(races) : races, options).state;
-}
-
-/** `fit`, with what was seen on the way. */
-export function fitTable(table: LabelTable, options: FitOptions = {}): Fitted {
+  const table = 'ageGroup' in races ? raceLabels(races) : races;
   requireLabels(table, 'fit');
   requireObject(options, { where: 'fit', what: 'options' });
+  requireFinite(table, 'fit');
+  return fitTable(table, options).state;
+}
+
+/** `fit` of what has been checked, with what was seen on the way. */
+export function fitTable(table: LabelTable, options: FitOptions = {}): Fitted {
   const { seed = 42, answers = 'rich', weakAbove = 0.5, usualShare = 0.6, input = INPUT } = options;
   const templates = options.templates ?? (answers === 'rich' ? RICH_TEMPLATES : PLAIN_TEMPLATES);
-  requireFinite(table, 'labelCorrected');
   const expectation = expectTotals(table, { seed, ...options.expect });
   const residual = table.target.map((total, i) => Math.round(total) - Math.round(expectation.predicted[i]));
   const sorted = sortedFinite(residual);
   const tail = (1 - usualShare) / 2;
-  const learned = fitExpectation(table, { model: options.expect?.model });
-  const peers = scoreAgainst(learned.peers, table);
+  const { learned, peers } = fitExpectation(table, { model: options.expect?.model });
   const { clustering, choice } = clusterScores(peers, { size: table.size, k: options.k, seed });
   const state: RaceState = {
     format: FORMAT,
