@@ -21,8 +21,6 @@ export interface Line {
   note?: string;
 }
 
-const NOT_UTF8 = 'is not valid UTF-8';
-
 const AS_WINDOWS =
   'the file is not UTF-8; read as Windows-1252. Where names look wrong, set encoding to what it is.';
 
@@ -31,32 +29,29 @@ export async function* linesOf(file: DataFile): AsyncGenerator<Line> {
   const { encoding } = decoderFor(file);
   const isUtf = encoding === 'utf-8';
   const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
-  let isWindows = false;
+  let isWindows: boolean | undefined = file.encoding === undefined ? undefined : false; // undefined: not looked at yet
   let number = 0;
   for await (const { bytes, end } of byteLines(isUtf ? bytesOf(file) : inUtf8(file))) {
     number++;
     let note: string | undefined;
-    if (isUtf && !isWindows && !isUtf8(bytes) && file.encoding === undefined) {
-      isWindows = await canBeWindows1252(file);
-      if (isWindows) note = AS_WINDOWS;
+    let fault: string | undefined;
+    if (isUtf && isWindows !== true && !isUtf8(bytes)) {
+      if (isWindows === undefined) {
+        isWindows = await canBeWindows1252(file);
+        if (isWindows) note = AS_WINDOWS;
+      }
+      if (!isWindows) fault = 'is not valid UTF-8';
     }
     const text = isWindows ? decodeWindows1252(bytes) : decoder.decode(bytes);
+    if (!isUtf && text.includes('\ufffd')) fault = `is not valid ${encoding}`;
     yield {
       number,
       text: number === 1 && text.startsWith('\ufeff') ? text.slice(1) : text,
       end,
-      fault: isWindows ? undefined : faultOf(text, { bytes, isUtf, encoding }),
+      fault,
       note,
     };
   }
-}
-
-function faultOf(
-  text: string,
-  { bytes, isUtf, encoding }: { bytes: Uint8Array; isUtf: boolean; encoding: string },
-): string | undefined {
-  if (isUtf) return isUtf8(bytes) ? undefined : NOT_UTF8;
-  return text.includes('\ufffd') ? `is not valid ${encoding}` : undefined;
 }
 
 /** A file of another encoding as UTF-8; what is not valid in it is U+FFFD. */
