@@ -2,6 +2,7 @@
  * A GPT-2 of one layer and examples of uneven lengths, for tests of what an argument does. Its linear weights have
  * over 4096 values each, so 8-bit state is used for them.
  */
+import type { DataCollator } from '../../lib/dataset';
 import { AutoModelForCausalLM } from '../../lib/pretrained';
 import type { CausalLM } from '../../lib/pretrained';
 import { Trainer, TrainingArguments } from '../../lib/trainer';
@@ -39,6 +40,7 @@ export async function run(
     data?: readonly EncodedExample[];
     evalData?: readonly EncodedExample[];
     callbacks?: TrainerCallback[];
+    dataCollator?: DataCollator;
     resume?: boolean;
   } = {},
 ): Promise<Run> {
@@ -49,7 +51,10 @@ export async function run(
     ...options,
   });
   const { data = examples, evalData, callbacks = [], resume = false } = more;
-  const trainer = new Trainer({ model, args, trainDataset: data, evalDataset: evalData, callbacks });
+  const trainer = new Trainer({
+    ...{ model, args, trainDataset: data, evalDataset: evalData, callbacks },
+    ...(more.dataCollator ? { dataCollator: more.dataCollator } : {}),
+  });
   const { metrics } = await trainer.train({ resumeFromCheckpoint: resume });
   return {
     trainer,

@@ -7,6 +7,8 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
+import { createDataCollator } from '../../../lib/dataset';
+import type { DataCollator } from '../../../lib/dataset';
 import type { CausalLM } from '../../../lib/pretrained';
 import { OPTIMIZERS, preflightRows, Trainer, TrainingArguments } from '../../../lib/trainer';
 import type { ArgumentOptions, OptimizerName, TrainerCallback } from '../../../lib/trainer';
@@ -74,9 +76,14 @@ test('weight decay shrinks matrices and leaves biases and gains as they are', as
   const names = model.trainableParameters().map(({ name, data }) => ({ name, data, before: data.slice() }));
   for (const { name, data, before } of names) if (/bias$|ln_/.test(name)) before.set(data.fill(0.5));
   // Without a label nothing has a gradient, so decay is all that moves a weight.
-  const blank = [{ inputIds: [1, 2, 3], labels: [-100, -100, -100] }];
+  const collate = createDataCollator({ padTokenId: 0, maxLength: 32 });
+  const dataCollator: DataCollator = (batch) => {
+    const collated = collate(batch);
+    return { ...collated, labels: collated.labels.map(() => -100) };
+  };
+  const data = [{ inputIds: [1, 2, 3], labels: [1, 2, 3] }];
   const options = { maxSteps: 1, weightDecay: 0.5, learningRate: 0.1, outputDir: folder() };
-  await run(options, { model, data: blank });
+  await run(options, { model, data, dataCollator });
   for (const { name, data, before } of names) {
     const factor = /bias$|ln_/.test(name) ? 1 : 1 - 0.1 * 0.5;
     data.forEach((x, i) => assert.ok(Math.abs(x - factor * before[i]) < 1e-6, `${name}[${i}]`));

@@ -33,6 +33,8 @@ async function remains(outputDir: string): Promise<Record<string, unknown>> {
   const read = (name: string): Buffer => fs.readFileSync(path.join(folder, name));
   const state = JSON.parse(read('trainer_state.json').toString()) as Record<string, unknown>;
   const history = state.log_history as Record<string, number>[];
+  const own = (state.stateful_callbacks as { tunebook: { attributes: Record<string, number> } }).tunebook;
+  assert.ok(own.attributes.runtime_ms > 0);
   return {
     files: fs.readdirSync(folder).sort(),
     checkpoints: (await listCheckpoints(outputDir)).map(({ step }) => step),
@@ -45,6 +47,7 @@ async function remains(outputDir: string): Promise<Record<string, unknown>> {
     state: {
       ...state,
       best_model_checkpoint: path.basename(String(state.best_model_checkpoint)),
+      stateful_callbacks: { tunebook: { ...own, attributes: { ...own.attributes, runtime_ms: 0 } } },
       log_history: history.map((entry) => ({ ...entry, eval_runtime: 0, eval_samples_per_second: 0 })),
     },
   };
