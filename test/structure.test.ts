@@ -53,7 +53,19 @@ const ROOMS: Record<string, { imports: readonly string[]; floors?: readonly stri
   },
   notebook: {
     imports: ['files', 'display', 'engine', 'trainer'],
-    floors: ['format', 'page', 'typescript', 'parameters', 'kernel', 'run', 'publish', 'repair', 'doctor'],
+    floors: [
+      'format',
+      'page',
+      'typescript',
+      'parameters',
+      'client',
+      'compiler',
+      'kernel',
+      'run',
+      'publish',
+      'repair',
+      'doctor',
+    ],
   },
   cli: {
     imports: [

@@ -1,7 +1,7 @@
 /** `tunebook kernel`: registers this package's kernel with Jupyter, removes and lists kernels. */
 import type { Command } from 'commander';
-import { installKernel, kernelsFolders, listKernels, uninstallKernel } from '../notebook/kernel';
-import type { KernelPlace } from '../notebook/kernel';
+import { installKernel, kernelsFolders, listKernels, uninstallKernel } from '../notebook/client';
+import type { KernelPlace } from '../notebook/client';
 
 interface PlaceOptions {
   readonly prefix?: string;

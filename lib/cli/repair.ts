@@ -1,8 +1,7 @@
 /** `tunebook repair`: mends notebook files, and says what it mended. */
-import fs from 'node:fs';
 import type { Command } from 'commander';
 import { writeFileAtomicSync } from '../files';
-import { repairBytes, repairFile } from '../notebook/repair';
+import { readBytes, repairBytes, repairFile } from '../notebook/repair';
 import type { RepairResult } from '../notebook/repair';
 import { TunebookError } from '../types';
 import { WrongCallError } from './call';
@@ -43,18 +42,10 @@ function repaired(file: string, options: RepairOptions): RepairResult {
   const output = options.output ?? (file === PIPE ? PIPE : undefined);
   if (output === undefined) return repairFile(file, normalise);
   const name = file === PIPE ? 'standard input' : file;
-  const result = repairBytes(readBytes(file, name), { name, normalise });
+  const result = repairBytes(readBytes(file === PIPE ? 0 : file, name), { name, normalise });
   if (output === PIPE) process.stdout.write(result.text);
   else writeFileAtomicSync(output, result.text);
   return result;
-}
-
-function readBytes(file: string, name: string): Buffer {
-  try {
-    return fs.readFileSync(file === PIPE ? 0 : file);
-  } catch (error) {
-    throw new TunebookError(`${name}: cannot be read (${(error as NodeJS.ErrnoException).code})`);
-  }
 }
 
 /** What was mended, on standard error where the notebook goes to standard output. */

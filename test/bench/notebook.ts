@@ -3,7 +3,7 @@
  * its type-check, and a cell's overhead afterwards. To reach: an import under 2 s, a cell under 150 ms.
  */
 import path from 'node:path';
-import { KernelClient } from '../../lib/notebook/kernel/kernel-client';
+import { KernelClient } from '../../lib/notebook/client/kernel-client';
 import { ROOT } from '../support/paths';
 
 /** Figures of one kernel. */

@@ -7,7 +7,7 @@ import path from 'node:path';
 import { findingsText } from '../../lib/cli/doctor';
 import { examine } from '../../lib/notebook/doctor';
 import type { Finding } from '../../lib/notebook/doctor';
-import { installKernel } from '../../lib/notebook/kernel/kernelspec';
+import { installKernel } from '../../lib/notebook/client/kernelspec';
 import { Workplace } from '../support/make-notebook';
 import { CLI } from '../support/paths';
 

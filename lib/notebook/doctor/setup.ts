@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import { KERNEL_NAME } from '../../display';
 import { hubEnvironment } from '../../environment';
-import { kernelsFolders, listKernels } from '../kernel/kernelspec';
+import { kernelsFolders, listKernels } from '../client/kernelspec';
 import { finding } from './finding';
 import type { Finding } from './finding';
 

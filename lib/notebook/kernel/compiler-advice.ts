@@ -78,8 +78,7 @@ export function errorAdvice({ name, message, stack }: Error): string | undefined
   return from.startsWith('plotly.js') ? PLOTLY_ADVICE : `the package ${from} is made for browsers`;
 }
 
-const ADVICE: readonly (readonly [RegExp, string | ((id: string) => string | undefined)])[] = [
-  [/^Cannot find module '([^']+)'/, (id) => moduleAdvice(id)],
+const ADVICE: readonly (readonly [RegExp, string])[] = [
   [/^Cannot find name 'Deno'/, DENO_ADVICE],
   [/^Cannot find name 'using'/, USING_ADVICE],
   [
@@ -107,11 +106,10 @@ const MAGIC_ADVICE =
   'a cell is TypeScript; for a shell command write `import { execSync } from "node:child_process"`, and `console.time()` for times';
 
 function adviceFor(message: string): string | undefined {
-  for (const [pattern, advice] of ADVICE) {
-    const found = pattern.exec(message);
-    if (found) return typeof advice === 'string' ? advice : advice(found[1]);
-  }
-  return undefined;
+  const missing = /^Cannot find module '([^']+)'/.exec(message);
+  if (missing === null) return ADVICE.find(([pattern]) => pattern.test(message))?.[1];
+  const advice = moduleAdvice(missing[1]);
+  return advice === undefined ? undefined : `${missing[0]}: ${advice}`; // as node says it, and people look it up
 }
 
 /** Findings with advice in the place of what the compiler says of the same line. */

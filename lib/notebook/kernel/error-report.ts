@@ -1,7 +1,7 @@
 /** Turns what a cell threw, or what the compiler found, into the `error` message of the Jupyter protocol. */
 import { inspect, stripVTControlCharacters } from 'node:util';
 import { errorAdvice, withAdvice } from './compiler-advice';
-import type { Finding } from '../typescript/cell-compiler';
+import type { Finding } from '../compiler/cell-compiler';
 import type { Place } from '../typescript/source-map';
 
 /** Content of an `error` message; `traceback` may contain ANSI colours. */
@@ -28,7 +28,7 @@ export class KeyboardInterrupt extends Error {
 const red = (text: string): string => `\u001b[31m${text}\u001b[39m`;
 const CELL_FRAME = /In\[(-?\d+)\]:(\d+):(\d+)/;
 const INTERNAL_FRAME =
-  /node:|[\\/]tslab[\\/]dist[\\/]|[\\/]lib[\\/]notebook[\\/](?:typescript[\\/]|kernel[\\/](?:kernel-host|host-|error-report|cell-context))/;
+  /node:|[\\/]tslab[\\/]dist[\\/]|[\\/]lib[\\/]notebook[\\/](?:typescript|compiler|kernel)[\\/]/;
 
 /**
  * What `Error.prepareStackTrace` answers: a stack as V8 writes it, with the cells' own lines and without the kernel's

@@ -12,11 +12,11 @@ import { CellContext } from './cell-context';
 import { outermostCell, reportFindings, reportThrown, writeStack, KeyboardInterrupt } from './error-report';
 import type { ErrorReport } from './error-report';
 import { LeftWork } from './left-work';
-import { createCellCompiler } from '../typescript/cell-compiler';
-import type { CellCompiler, CompiledCell, Finding } from '../typescript/cell-compiler';
-import { CELL_FILE } from '../typescript/cell-runtime';
-import { AWAIT_HELPER, ITERATE_HELPER, LEFT_HELPER, META_HELPER } from '../typescript/wrap-awaits';
-import type { MessageContent } from './wire';
+import { createCellCompiler } from '../compiler/cell-compiler';
+import type { CellCompiler, CompiledCell, Finding } from '../compiler/cell-compiler';
+import { CELL_FILE } from '../compiler/cell-runtime';
+import { AWAIT_HELPER, ITERATE_HELPER, LEFT_HELPER, META_HELPER } from '../compiler/wrap-awaits';
+import type { MessageContent } from '../client/wire';
 
 /** Where the cells publish. */
 export interface CellChannel {

@@ -5,8 +5,8 @@
 import { writeSync } from 'node:fs';
 import { messageOf } from '../../types';
 import type * as zmq from 'zeromq';
-import { encodeMessage, makeHeader } from './wire';
-import type { MessageContent, WireMessage } from './wire';
+import { encodeMessage, makeHeader } from '../client/wire';
+import type { MessageContent, WireMessage } from '../client/wire';
 
 const STREAM_FLUSH_MS = 25;
 const STREAM_FLUSH_BYTES = 65536;

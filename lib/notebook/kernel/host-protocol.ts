@@ -2,7 +2,7 @@
  * Messages between the two threads of the kernel process: the main thread runs cells, the wire thread owns every
  * socket, so that it answers, sends output and takes interrupts while a cell computes.
  */
-import type { MessageContent } from './wire';
+import type { MessageContent } from '../client/wire';
 
 /** Slots of the shared Int32Array. */
 export const slot = {

@@ -8,12 +8,12 @@ import { parentPort, workerData } from 'node:worker_threads';
 import type { MessagePort } from 'node:worker_threads';
 import { messageOf } from '../../types';
 import * as zmq from 'zeromq';
-import { endGroup, endMarked, KERNEL_MARK } from './left-processes';
+import { endGroup, endMarked, KERNEL_MARK } from '../client/left-processes';
 import { phase, slot } from './host-protocol';
 import type { ToMain, ToWire } from './host-protocol';
 import { Outbox } from './host-outbox';
-import { decodeMessage, makeHeader } from './wire';
-import type { ConnectionInfo, MessageContent, WireMessage } from './wire';
+import { decodeMessage, makeHeader } from '../client/wire';
+import type { ConnectionInfo, MessageContent, WireMessage } from '../client/wire';
 
 const { connection, shared, kernelInfo, answers } = workerData as {
   answers: MessagePort;

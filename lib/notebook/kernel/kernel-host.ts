@@ -12,8 +12,8 @@ import { CellRunner } from './host-cells';
 import { MAX_BYTES_IN_FLIGHT, phase, slot, SLOT_COUNT } from './host-protocol';
 import type { HostRequest, ToMain, ToWire } from './host-protocol';
 import { HostStdin } from './host-stdin';
-import { unsafeConnection } from './wire';
-import type { ConnectionInfo, MessageContent } from './wire';
+import { unsafeConnection } from '../client/wire';
+import type { ConnectionInfo, MessageContent } from '../client/wire';
 
 const connectionFile = process.argv[2];
 if (!connectionFile) {

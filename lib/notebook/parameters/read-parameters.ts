@@ -1,5 +1,6 @@
 /** Reads what the cell tagged `parameters` declares, with the TypeScript compiler: each constant is a parameter. */
 import type * as TypeScript from 'typescript';
+import { identifiersIn } from '../typescript/cell-names';
 import { loadTypescript } from '../typescript/load-typescript';
 import { declaredTypes, literalValue, readType, typeOfComputed, typeOfValue } from './declared-types';
 import { typeText } from './parameter-types';
@@ -60,16 +61,6 @@ function commentOf(ts: typeof TypeScript, text: string, statement: TypeScript.No
     .trim();
 }
 
-function namesIn(ts: typeof TypeScript, node: TypeScript.Node): Set<string> {
-  const names = new Set<string>();
-  const visit = (inner: TypeScript.Node): void => {
-    if (ts.isIdentifier(inner)) names.add(inner.text);
-    ts.forEachChild(inner, visit);
-  };
-  visit(node);
-  return names;
-}
-
 /** Names that a statement declares and that are no constants of a type: each with what it is. */
 function otherNames(ts: typeof TypeScript, statement: TypeScript.Statement): FixedParameter[] {
   const named = (name: TypeScript.Identifier | undefined, what: string): FixedParameter[] =>
@@ -78,7 +69,7 @@ function otherNames(ts: typeof TypeScript, statement: TypeScript.Statement): Fix
   if (ts.isClassDeclaration(statement)) return named(statement.name, 'a class');
   if (ts.isEnumDeclaration(statement)) return named(statement.name, 'an enum');
   if (!ts.isImportDeclaration(statement)) return [];
-  return [...namesIn(ts, statement)].map((name) => ({ name, reason: 'it is imported' }));
+  return [...identifiersIn(ts, statement)].map((name) => ({ name, reason: 'it is imported' }));
 }
 
 /** Reads the declarations of a parameters cell. */
@@ -99,12 +90,12 @@ export function readParameterCell(source: string): ParameterCell {
     for (const { name: binding, type: node, initializer } of statement.declarationList.declarations) {
       if (!ts.isIdentifier(binding)) {
         const reason = `it is taken out of ${initializer?.getText(file) ?? 'a value'}; write a constant of its own`;
-        for (const name of namesIn(ts, binding)) fixed.push({ name, reason });
+        for (const name of identifiersIn(ts, binding)) fixed.push({ name, reason });
         continue;
       }
       const { text: name } = binding;
       const value = initializer && literalValue(ts, initializer);
-      const uses = initializer ? namesIn(ts, initializer) : new Set<string>();
+      const uses = initializer ? identifiersIn(ts, initializer) : new Set<string>();
       const from = [...uses].filter((used) => declared.has(used));
       declared.add(name);
       if (initializer && value === undefined) {

@@ -6,9 +6,11 @@ import fs from 'node:fs';
 import path from 'node:path';
 import type * as TypeScript from 'typescript';
 import { parseJson } from '../../files';
+import { identifiersIn } from '../typescript/cell-names';
 import { blankFileWords, declaredNames } from '../typescript/cell-text';
 import { USING_ADVICE } from '../kernel/compiler-advice';
-import { dependencyFolder, loadTypescript, OWN_TYPES, withCellGlobals } from '../typescript/load-typescript';
+import { loadTypescript } from '../typescript/load-typescript';
+import { dependencyFolder, OWN_TYPES, withCellGlobals } from '../typescript/own-types';
 import { cellSource, cellTags } from '../format/nbformat';
 import type { Notebook } from '../format/nbformat';
 
@@ -26,16 +28,6 @@ interface CellModule {
   readonly text: string;
 }
 
-function usedNames(ts: typeof TypeScript, file: TypeScript.SourceFile): Set<string> {
-  const names = new Set<string>();
-  const visit = (node: TypeScript.Node): void => {
-    if (ts.isIdentifier(node)) names.add(node.text);
-    ts.forEachChild(node, visit);
-  };
-  visit(file);
-  return names;
-}
-
 /** The cells as modules that import what earlier cells declare; `let` stays assignable, as in the kernel. */
 function cellModules(notebook: Notebook): CellModule[] {
   const ts = loadTypescript();
@@ -46,7 +38,7 @@ function cellModules(notebook: Notebook): CellModule[] {
     const source = blankFileWords(ts, cellSource(cell));
     const file = ts.createSourceFile('cell.ts', source, ts.ScriptTarget.Latest, true);
     const own = declaredNames(ts, file);
-    const head = [...usedNames(ts, file)].flatMap((name) => {
+    const head = [...identifiersIn(ts, file)].flatMap((name) => {
       const from = known.get(name);
       if (!from || own.has(name)) return [];
       return from.kind === 'variable'

@@ -1,5 +1,5 @@
 /** The door of checking and mending notebook files. */
 export { checkNotebook } from './check';
 export type { CheckFinding, CheckOptions } from './check';
-export { repairBytes, repairFile, repairText } from './repair';
+export { readBytes, repairBytes, repairFile, repairText } from './repair';
 export type { RepairResult } from './repair';

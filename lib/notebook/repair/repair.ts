@@ -114,16 +114,25 @@ function readable(text: string, mended: string[]): string {
 }
 
 /**
+ * The bytes of a file.
+ * @param file 0 for standard input
+ * @param name for errors
+ * @throws TunebookError when it cannot be read
+ */
+export function readBytes(file: string | 0, name = String(file)): Buffer {
+  try {
+    return fs.readFileSync(file);
+  } catch (error) {
+    throw new TunebookError(`${name}: cannot be read (${(error as NodeJS.ErrnoException).code})`);
+  }
+}
+
+/**
  * Mends a notebook file in place; a file that is fine is not touched.
  * @throws TunebookError when the file cannot be read, or not as a notebook
  */
 export function repairFile(file: string, normalise = false): RepairResult {
-  let bytes: Buffer;
-  try {
-    bytes = fs.readFileSync(file);
-  } catch (error) {
-    throw new TunebookError(`${file}: cannot be read (${(error as NodeJS.ErrnoException).code})`);
-  }
+  const bytes = readBytes(file);
   const result = repairBytes(bytes, { name: file, normalise });
   if (!bytes.equals(Buffer.from(result.text))) writeFileAtomicSync(file, result.text);
   return result;

@@ -2,7 +2,7 @@
 import type { MimeBundle } from '../../display';
 import { isJsonMime, joinText, splitText } from '../format/nbformat';
 import type { CellOutput, NotebookCell } from '../format/nbformat';
-import type { PublishedMessage } from '../kernel/kernel-client';
+import type { PublishedMessage } from '../client/kernel-client';
 
 function bundle(data: unknown): MimeBundle {
   const out: MimeBundle = {};

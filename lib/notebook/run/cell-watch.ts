@@ -1,5 +1,5 @@
 /** Watches a running cell: heartbeat, limits of time and output, interrupts. Interrupts it first, then kills the kernel. */
-import type { KernelClient } from '../kernel/kernel-client';
+import type { KernelClient } from '../client/kernel-client';
 import { DEFAULT_MAX_OUTPUT_BYTES } from './run-types';
 import type { RunNotebookOptions, RunStatus } from './run-types';
 

@@ -5,7 +5,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { requireLocalPath } from '../../files';
 import { TunebookError } from '../../types';
-import { isAlive, readOwner, thisProcess } from '../kernel/process-owner';
+import { isAlive, readOwner, thisProcess } from '../client/process-owner';
 
 /** Removes a lock; where that cannot be done, its folder is gone or it is none of ours. */
 function remove(file: string): void {

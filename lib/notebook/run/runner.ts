@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { requireLocalPath } from '../../files';
 import { messageOf, TunebookError } from '../../types';
-import { KernelClient, KernelDeadError } from '../kernel/kernel-client';
+import { KernelClient, KernelDeadError } from '../client/kernel-client';
 import { watchCell } from './cell-watch';
 import { cellTitle, executedCopy } from './executed-copy';
 import { namedFiles } from './input-files';

@@ -124,3 +124,14 @@ export function namesOfCells(ts: typeof TypeScript, sources: readonly string[]):
   const owned = new Set(files.flatMap((file) => ownNames(ts, file)));
   return files.map((file) => names(ts, file, owned));
 }
+
+/** Every identifier of a node and below it. */
+export function identifiersIn(ts: typeof TypeScript, node: TypeScript.Node): Set<string> {
+  const names = new Set<string>();
+  const visit = (inner: TypeScript.Node): void => {
+    if (ts.isIdentifier(inner)) names.add(inner.text);
+    ts.forEachChild(inner, visit);
+  };
+  visit(node);
+  return names;
+}

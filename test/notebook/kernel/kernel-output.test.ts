@@ -4,8 +4,8 @@ import fs from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import { stripVTControlCharacters } from 'node:util';
 import { Subscriber } from 'zeromq';
-import { decodeMessage } from '../../../lib/notebook/kernel/wire';
-import type { ConnectionInfo } from '../../../lib/notebook/kernel/wire';
+import { decodeMessage } from '../../../lib/notebook/client/wire';
+import type { ConnectionInfo } from '../../../lib/notebook/client/wire';
 import { Session, sleep } from './kernel-session';
 import { Workplace } from '../../support/make-notebook';
 

@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import { Dealer } from 'zeromq';
-import type { PublishedMessage } from '../../../lib/notebook/kernel/kernel-client';
-import { decodeMessage, encodeMessage, makeHeader } from '../../../lib/notebook/kernel/wire';
-import type { ConnectionInfo } from '../../../lib/notebook/kernel/wire';
+import type { PublishedMessage } from '../../../lib/notebook/client/kernel-client';
+import { decodeMessage, encodeMessage, makeHeader } from '../../../lib/notebook/client/wire';
+import type { ConnectionInfo } from '../../../lib/notebook/client/wire';
 import { Session } from './kernel-session';
 
 type Content = Record<string, unknown>;

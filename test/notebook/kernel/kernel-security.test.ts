@@ -7,14 +7,14 @@ import net from 'node:net';
 import path from 'node:path';
 import { after, describe, it, mock } from 'node:test';
 import { Dealer } from 'zeromq';
-import { KernelClient } from '../../../lib/notebook/kernel/kernel-client';
+import { KernelClient } from '../../../lib/notebook/client/kernel-client';
 import {
   decodeMessage,
   encodeMessage,
   makeHeader,
   unsafeConnection,
-} from '../../../lib/notebook/kernel/wire';
-import type { ConnectionInfo } from '../../../lib/notebook/kernel/wire';
+} from '../../../lib/notebook/client/wire';
+import type { ConnectionInfo } from '../../../lib/notebook/client/wire';
 import { isRunning, Session, sleep } from './kernel-session';
 import { Workplace } from '../../support/make-notebook';
 import { ROOT } from '../../support/paths';

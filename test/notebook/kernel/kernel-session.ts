@@ -1,7 +1,7 @@
 /** A kernel for tests: runs a cell and gives what it published, in order. */
 import os from 'node:os';
-import { KernelClient } from '../../../lib/notebook/kernel/kernel-client';
-import type { PublishedMessage } from '../../../lib/notebook/kernel/kernel-client';
+import { KernelClient } from '../../../lib/notebook/client/kernel-client';
+import type { PublishedMessage } from '../../../lib/notebook/client/kernel-client';
 
 export interface CellRun {
   readonly status: unknown;

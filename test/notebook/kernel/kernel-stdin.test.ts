@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import { Dealer } from 'zeromq';
-import { decodeMessage, encodeMessage, makeHeader } from '../../../lib/notebook/kernel/wire';
-import type { ConnectionInfo, MessageHeader, WireMessage } from '../../../lib/notebook/kernel/wire';
+import { decodeMessage, encodeMessage, makeHeader } from '../../../lib/notebook/client/wire';
+import type { ConnectionInfo, MessageHeader, WireMessage } from '../../../lib/notebook/client/wire';
 import { Session, sleep } from './kernel-session';
 
 /** A front end with a shell and a stdin socket of one identity, as Jupyter's clients have them. */

@@ -4,8 +4,8 @@ import { spawn } from 'node:child_process';
 import { createHmac } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 import path from 'node:path';
-import { KernelClient } from '../../../lib/notebook/kernel/kernel-client';
-import { decodeMessage, encodeMessage, makeHeader } from '../../../lib/notebook/kernel/wire';
+import { KernelClient } from '../../../lib/notebook/client/kernel-client';
+import { decodeMessage, encodeMessage, makeHeader } from '../../../lib/notebook/client/wire';
 import { isRunning, Session, sleep } from './kernel-session';
 import { ROOT } from '../../support/paths';
 
@@ -314,7 +314,7 @@ describe('the end of a kernel', { timeout: 150_000 }, () => {
   });
 
   it('dies with its parent, children of cells included', async () => {
-    const client = path.join(ROOT, '.build', 'lib', 'notebook', 'kernel', 'kernel-client.js');
+    const client = path.join(ROOT, '.build', 'lib', 'notebook', 'client', 'kernel-client.js');
     const script = `require(${JSON.stringify(client)}).KernelClient.start({ cwd: process.cwd() }).then((kernel) => {
       kernel.onMessage(({ type, content }) => type === 'stream' && console.log(kernel.pid, content.text));
       kernel.execute(${JSON.stringify(`${sleeper} for (;;);`)});

@@ -1,11 +1,13 @@
 /** Runs that go wrong in rarer ways: each is saved, named, told, ends with a status, and leaves nothing behind. */
 import assert from 'node:assert/strict';
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import { after, describe, it } from 'node:test';
-import { cellSource, joinText, readNotebook, validateNotebook } from '../../../lib/notebook/format/nbformat';
+import { cellSource, joinText, readNotebook } from '../../../lib/notebook/format/nbformat';
 import { runNotebook } from '../../../lib/notebook/run/runner';
 import type { RunNotebookOptions, RunResult } from '../../../lib/notebook/run/run-types';
+import { runCells, runCommand } from './run-cells';
+import type { CellsRun } from './run-cells';
 import { isRunning, sleep } from '../kernel/kernel-session';
 import { makeNotebook, Workplace } from '../../support/make-notebook';
 import { CLI } from '../../support/paths';
@@ -13,24 +15,9 @@ import { CLI } from '../../support/paths';
 describe('bad runs', { timeout: 120_000, concurrency: 2 }, () => {
   const place = new Workplace();
   after(() => place.remove());
-  let runs = 0;
-  const run = async (
-    sources: readonly string[],
-    options: Partial<RunNotebookOptions> = {},
-  ): Promise<{ result: RunResult; output: string }> => {
-    const notebook = place.write(`bad-${runs}.ipynb`, sources);
-    const output = place.file(`bad-${runs++}-out/executed.ipynb`);
-    const result = await runNotebook({ notebook, output, ...options });
-    assert.deepEqual(validateNotebook(readNotebook(output)), []);
-    return { result, output };
-  };
-  const command = (...args: string[]): { status: number | null; out: string } => {
-    const { status, stdout, stderr } = spawnSync(process.execPath, [CLI, ...args], {
-      cwd: place.folder,
-      encoding: 'utf8',
-    });
-    return { status, out: stdout + stderr };
-  };
+  const run = (sources: readonly string[], options: Partial<RunNotebookOptions> = {}): Promise<CellsRun> =>
+    runCells(place, sources, options);
+  const command = (...args: string[]): ReturnType<typeof runCommand> => runCommand(place.folder, ...args);
 
   it('memory that is not enough: the cell is named, what was done before is saved', async () => {
     const { result, output } = await run(
@@ -183,7 +170,7 @@ await new Promise((r) => setTimeout(r, 2000)); console.log('checkpoint saved');`
     );
   });
 
-  it('one notebook of many that is refused stops no other, and stands in the summaries', () => {
+  it('one notebook of many that is refused stops no other, and stands in the summaries', async () => {
     const good = place.write('good.ipynb', ['console.log(process.cwd())']);
     const python = {
       ...makeNotebook(['print(1)']),
@@ -203,7 +190,7 @@ await new Promise((r) => setTimeout(r, 2000)); console.log('checkpoint saved');`
       '--cwd',
       '/',
     ];
-    const { status, out } = command('run', ...args);
+    const { status, out } = await command('run', ...args);
     assert.equal(status, 1);
     assert.match(out, /py\.ipynb: refused in [^]*expected a TypeScript notebook, got one in python/);
     const { runs: all } = JSON.parse(fs.readFileSync(place.file('s.json'), 'utf8')) as { runs: RunResult[] };
@@ -218,10 +205,10 @@ await new Promise((r) => setTimeout(r, 2000)); console.log('checkpoint saved');`
     );
     const page = fs.readFileSync(place.file('outputs/good/good.html'), 'utf8');
     assert.match(page, /<pre class="stdout">\/\n<\/pre>/, 'the page has the output, and --cwd was obeyed');
-    const single = command('run', 'py.ipynb', '--summary', 'one.json');
+    const single = await command('run', 'py.ipynb', '--summary', 'one.json');
     assert.equal(single.status, 1);
     assert.match(fs.readFileSync(place.file('one.json'), 'utf8'), /"ok": false/);
-    assert.equal(command('run').status, 2, 'a wrong call has a status of its own');
+    assert.equal((await command('run')).status, 2, 'a wrong call has a status of its own');
   });
 
   it('a runner that is killed leaves a notebook that --resume goes on from', async () => {
@@ -241,7 +228,7 @@ await new Promise((r) => setTimeout(r, 2000)); console.log('checkpoint saved');`
     child.kill('SIGKILL');
     await new Promise((resolve) => child.once('close', resolve));
     fs.writeFileSync(place.file('go'), '');
-    const { status, out: said } = command('run', notebook, '--resume');
+    const { status, out: said } = await command('run', notebook, '--resume');
     assert.equal(status, 0, said);
     assert.match(said, /from code cell 3 of 3, 1 cell\(s\) left out/);
     const { cells } = readNotebook(place.file('outputs/resumed/resumed.ipynb'));

@@ -1,8 +1,8 @@
 /** What cells leave behind: a run waits for it or names it, and what fails late fails the run and names its cell. */
 import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
-import { joinText, readNotebook } from '../../../lib/notebook/format/nbformat';
-import { runNotebook } from '../../../lib/notebook/run/runner';
+import { joinText } from '../../../lib/notebook/format/nbformat';
+import { runCells } from './run-cells';
 import { junitReport } from '../../../lib/notebook/run/run-summary';
 import type { RunNotebookOptions, RunResult } from '../../../lib/notebook/run/run-types';
 import { Workplace } from '../../support/make-notebook';
@@ -17,17 +17,12 @@ const PAUSE = 'await new Promise((r) => setTimeout(r, 300));';
 describe('what cells leave behind', { timeout: 240_000, concurrency: 2 }, () => {
   const place = new Workplace();
   after(() => place.remove());
-  let runs = 0;
-
+  /** Of each given cell, its streams, and the kinds of its other outputs. */
   async function run(
     sources: readonly string[],
     options: Partial<RunNotebookOptions> = {},
   ): Promise<{ result: RunResult; text: string[] }> {
-    const name = `left-${runs++}`;
-    const notebook = place.write(`${name}.ipynb`, sources);
-    const output = place.file(`${name}-out/executed.ipynb`);
-    const result = await runNotebook({ notebook, output, timeoutMs: 60_000, ...options });
-    const { cells } = readNotebook(output);
+    const { result, cells } = await runCells(place, sources, { timeoutMs: 60_000, ...options });
     const text = sources.map((_, i) =>
       (cells.find(({ id }) => id === `cell-${i}`)?.outputs ?? [])
         .map((out) => (out.output_type === 'stream' ? joinText(out.text) : `<${out.output_type}>`))

@@ -4,15 +4,11 @@ import { spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, describe, it } from 'node:test';
-import {
-  cellSource,
-  cellTags,
-  joinText,
-  readNotebook,
-  validateNotebook,
-} from '../../../lib/notebook/format/nbformat';
+import { cellSource, cellTags, joinText, readNotebook } from '../../../lib/notebook/format/nbformat';
 import { runNotebook } from '../../../lib/notebook/run/runner';
 import type { RunNotebookOptions, RunResult } from '../../../lib/notebook/run/run-types';
+import { runCells } from './run-cells';
+import type { CellsRun } from './run-cells';
 import { isRunning, sleep } from '../kernel/kernel-session';
 import { Workplace } from '../../support/make-notebook';
 import { CLI } from '../../support/paths';
@@ -20,29 +16,8 @@ import { CLI } from '../../support/paths';
 describe('runner', { timeout: 120_000, concurrency: 2 }, () => {
   const place = new Workplace();
   after(() => place.remove());
-  let runs = 0;
-
-  async function run(
-    sources: readonly string[],
-    options: Partial<RunNotebookOptions> = {},
-  ): Promise<{ result: RunResult; text: string[]; output: string }> {
-    const name = `n${runs++}`;
-    const notebook = place.write(`${name}.ipynb`, sources);
-    const before = fs.readFileSync(notebook, 'utf8');
-    const output = place.file(`${name}-out/executed.ipynb`);
-    const result = await runNotebook({ notebook, output, ...options });
-    assert.equal(fs.readFileSync(notebook, 'utf8'), before, 'the source is not changed');
-    const executed = readNotebook(output);
-    assert.deepEqual(validateNotebook(executed), []);
-    assert.deepEqual(
-      fs.readdirSync(path.dirname(output)).filter((file) => file.endsWith('.tmp')),
-      [],
-    );
-    const text = executed.cells.map((cell) =>
-      (cell.outputs ?? []).map((out) => (out.output_type === 'stream' ? joinText(out.text) : '')).join(''),
-    );
-    return { result, text, output };
-  }
+  const run = (sources: readonly string[], options: Partial<RunNotebookOptions> = {}): Promise<CellsRun> =>
+    runCells(place, sources, options);
 
   it('runs cells with typed parameters and keeps their outputs', async () => {
     const { result, text, output } = await run(

@@ -8,7 +8,7 @@ import type { Converter, Diagnostic } from 'tslab/dist/converter';
 import type * as NewTypeScript from 'typescript';
 import { PACKAGE_ROOT } from '../../environment';
 import { CellRuntime } from './cell-runtime';
-import { blankFileWords, declaredNames, hoistedNames, keptNamespaces } from './cell-text';
+import { blankFileWords, declaredNames, hoistedNames, keptNamespaces } from '../typescript/cell-text';
 import { completionOf } from './completions';
 import type {
   CellCompiler,
@@ -20,7 +20,7 @@ import type {
 } from './compiler-types';
 import { prepareFailure } from './failed-cell';
 import { LIVE_HELPER, LiveVariables, shareVariables } from './live-variables';
-import type { Place, SourceLookup } from './source-map';
+import type { Place, SourceLookup } from '../typescript/source-map';
 import { loadTslab } from './tslab-module';
 import type { TslabModule } from './tslab-module';
 import { undoInsertions, wrapAwaits } from './wrap-awaits';

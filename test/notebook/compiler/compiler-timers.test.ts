@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { after, describe, it } from 'node:test';
 import type { System } from '@tslab/typescript-for-tslab';
-import { shareTimer } from '../../../lib/notebook/typescript/compiler-timers';
+import { shareTimer } from '../../../lib/notebook/compiler/compiler-timers';
 import { Session, sleep } from '../kernel/kernel-session';
 import { Workplace } from '../../support/make-notebook';
 

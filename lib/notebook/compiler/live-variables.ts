@@ -4,7 +4,7 @@
  * `n = 10`. Here the object's member is an accessor of the variable itself, until a cell declares the name again.
  */
 import type * as TypeScript from 'typescript';
-import { declaredNames, hoistedNames } from './cell-text';
+import { declaredNames, hoistedNames } from '../typescript/cell-text';
 
 /** Name of the global function that a cell calls at its end. */
 export const LIVE_HELPER = '__tunebookLive';

@@ -1,6 +1,6 @@
 /**
- * The end of a kernel process: how it ended, in words, and what its cells have started is killed: no process outlives a run, even one that has left its process group.
- * Used by `kernel-client` when a kernel ends, and by the kernel itself when its parent is gone.
+ * Ends what cells have started: no process outlives a run, even one that has left its process group. Used by
+ * `kernel-client` when a kernel ends, and by the kernel itself when its parent is gone.
  */
 import fs from 'node:fs';
 
@@ -49,23 +49,4 @@ export function endMarked(mark: string): void {
 export function endGroup(pid: number): void {
   if (process.platform !== 'win32') end(-pid);
   end(pid);
-}
-
-/** How a kernel process ended. */
-export interface KernelExit {
-  readonly code: number | null;
-  readonly signal: NodeJS.Signals | null;
-  /** The end of the process's own stderr: the report of a full heap, for instance. */
-  readonly lastWords: string;
-}
-
-/** How a kernel ended, in words: its exit status, its signal, or that the memory was not enough. */
-export function describeExit({ code, signal, lastWords }: KernelExit): string {
-  if (/heap out of memory|Allocation failed|ENOMEM|bad_alloc/i.test(lastWords))
-    return 'kernel: it ran out of memory (give it more with NODE_OPTIONS=--max-old-space-size=MB, or use less)';
-  if (signal === 'SIGKILL')
-    return 'kernel: it was killed (SIGKILL), by the system for lack of memory or by another program';
-  const how = signal ? `it died of ${signal}` : `it ended with exit status ${code ?? 'unknown'}`;
-  const words = lastWords.trim().split('\n').slice(-3).join('\n');
-  return `kernel: ${how}${words === '' ? '' : `; it last wrote:\n${words}`}`;
 }

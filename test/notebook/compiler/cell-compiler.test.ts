@@ -4,8 +4,8 @@ import fs from 'node:fs';
 import path from 'node:path';
 import Module from 'node:module';
 import { after, describe, it } from 'node:test';
-import { createCellCompiler } from '../../../lib/notebook/typescript/cell-compiler';
-import { AWAIT_HELPER, LEFT_HELPER } from '../../../lib/notebook/typescript/wrap-awaits';
+import { createCellCompiler } from '../../../lib/notebook/compiler/cell-compiler';
+import { AWAIT_HELPER, LEFT_HELPER } from '../../../lib/notebook/compiler/wrap-awaits';
 import { Workplace } from '../../support/make-notebook';
 
 describe('the compiler of cells', () => {

@@ -5,7 +5,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { after, describe, it } from 'node:test';
 import { runNotebook } from '../../../lib/notebook/run/runner';
-import { isRunning, sleep } from './kernel-session';
+import { isRunning, sleep } from '../kernel/kernel-session';
 import { Workplace } from '../../support/make-notebook';
 import { CLI, ROOT } from '../../support/paths';
 
@@ -47,7 +47,7 @@ describe('processes that cells start', { timeout: 120_000, skip }, () => {
     });
 
   it('leave no timer behind: a program whose kernel is shut down may end at once', () => {
-    const client = path.join(ROOT, '.build', 'lib', 'notebook', 'kernel', 'kernel-client.js');
+    const client = path.join(ROOT, '.build', 'lib', 'notebook', 'client', 'kernel-client.js');
     const program = `require(${JSON.stringify(client)}).KernelClient.start({ cwd: '.' }).then(async (kernel) => {
       await new Promise((resolve) => setTimeout(resolve, 300));
       await kernel.shutdown();

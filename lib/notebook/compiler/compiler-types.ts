@@ -1,5 +1,5 @@
 /** What a kernel asks of a compiler of cells. The kernel knows this, and nothing of the compiler behind it. */
-import type { Place } from './source-map';
+import type { Place } from '../typescript/source-map';
 
 /** One finding of the compiler; zero-based. */
 export interface Finding {

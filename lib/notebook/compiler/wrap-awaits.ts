@@ -3,7 +3,7 @@
  * away, goes through a helper of the kernel.
  */
 import type * as TypeScript from '@tslab/typescript-for-tslab';
-import type { Place } from './source-map';
+import type { Place } from '../typescript/source-map';
 
 /** Names that compiled cells use; the kernel puts them on globalThis. */
 export const AWAIT_HELPER = '__tunebookAwait';

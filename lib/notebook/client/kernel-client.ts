@@ -11,8 +11,9 @@ import net from 'node:net';
 import path from 'node:path';
 import type * as Zmq from 'zeromq';
 import { messageOf, TunebookError } from '../../types';
-import { describeExit, endGroup, endMarked, KERNEL_MARK } from './left-processes';
-import type { KernelExit } from './left-processes';
+import { describeExit } from './kernel-exit';
+import type { KernelExit } from './kernel-exit';
+import { endGroup, endMarked, KERNEL_MARK } from './left-processes';
 import { makeOwnedFolder } from './process-owner';
 import { decodeMessage, encodeMessage, makeHeader } from './wire';
 import type { ConnectionInfo, MessageContent, WireMessage } from './wire';
@@ -87,7 +88,7 @@ async function freePorts(count: number): Promise<number[]> {
 }
 
 /** The program of this package's kernel. */
-export const kernelProgram = path.join(__dirname, 'kernel-host.js');
+export const kernelProgram = path.join(__dirname, '..', 'kernel', 'kernel-host.js');
 
 /**
  * The command that starts this package's kernel. Terminating a loop in a timer leaves node's stack of async hooks
@@ -182,8 +183,9 @@ export class KernelClient {
         await kernel.waitUntilReady(startTimeoutMs, cancel);
         return kernel;
       } catch (error) {
-        problem = messageOf(error);
-        await kernel.kill();
+        const { signal, ...exit } = await kernel.kill();
+        // One that had ended by itself says more than that no answer came, where this process was busy meanwhile.
+        problem = signal === 'SIGKILL' ? messageOf(error) : describeExit({ signal, ...exit });
       }
     }
     throw new KernelDeadError(`kernel: could not be started in 3 tries: ${problem}`);

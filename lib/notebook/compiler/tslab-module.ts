@@ -10,10 +10,10 @@ import type { Converter, IsCompleteResult } from 'tslab/dist/converter';
 import { shareTimer } from './compiler-timers';
 import { searchFolders } from './completions';
 import { lightProgram } from './light-program';
-import { OWN_TYPES, withCellGlobals } from './load-typescript';
+import { OWN_TYPES, withCellGlobals } from '../typescript/own-types';
 import { mendShorthand } from './shorthand-properties';
-import { chainLookups, readSourceMap } from './source-map';
-import type { SourceLookup } from './source-map';
+import { chainLookups, readSourceMap } from '../typescript/source-map';
+import type { SourceLookup } from '../typescript/source-map';
 
 /** What a comment at the head of a cell says: `@module name`, `@browser`. */
 interface CellMetadata {

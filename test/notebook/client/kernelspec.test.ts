@@ -10,9 +10,9 @@ import {
   kernelsFolders,
   listKernels,
   uninstallKernel,
-} from '../../../lib/notebook/kernel/kernelspec';
-import type { KernelPlace } from '../../../lib/notebook/kernel/kernelspec';
-import { KernelClient } from '../../../lib/notebook/kernel/kernel-client';
+} from '../../../lib/notebook/client/kernelspec';
+import type { KernelPlace } from '../../../lib/notebook/client/kernelspec';
+import { KernelClient } from '../../../lib/notebook/client/kernel-client';
 import { Workplace } from '../../support/make-notebook';
 import { CLI } from '../../support/paths';
 const python = ['python3', '/usr/bin/python3'].find(
