@@ -10,6 +10,9 @@ export type EngineDtype = 'float32' | 'int32' | 'uint8';
 
 export type { HostTensor } from './tensor';
 
+/** The label of tokens that the loss leaves out. */
+export const IGNORED = -100;
+
 /** One training example: token ids and, of the same length, labels (-100 is ignored by the loss). */
 export interface EncodedExample {
   readonly inputIds: readonly number[];

@@ -2,12 +2,9 @@
  * From examples to a padded batch. A compiled step is compiled per shape, so batches are padded to a few
  * bucket lengths: little padding, and few shapes.
  */
-import { kindOf, requireList, requireObject, TunebookError } from '../types';
+import { IGNORED, kindOf, requireList, requireObject, TunebookError } from '../types';
 import type { Batch, EncodedExample } from '../types';
 import type { CollatorOptions, DataCollator } from './types';
-
-/** What the loss leaves out. */
-const IGNORED = -100;
 
 /** No document: padding. */
 const NO_SEGMENT = -1;

@@ -6,15 +6,12 @@
  */
 import type { z } from 'zod';
 import { lazySchema, prettifyError } from '../schema';
-import { requireList, requireObject, TunebookError } from '../types';
+import { IGNORED, requireList, requireObject, TunebookError } from '../types';
 import type { EncodedExample, Tokenizer } from '../types';
 import { promptIds } from '../tokenizer';
 import { instructionTemplate, requireTemplate } from './templates';
 import type { DataRecord } from './files/row';
-import type { EncodeOptions, EncodingReport, LengthSummary, PromptTemplate } from './types';
-
-/** What the loss leaves out. */
-const IGNORED = -100;
+import type { EncodeOptions, EncodingReport, FormattedTurn, LengthSummary, PromptTemplate } from './types';
 
 const EMPTY = 'the response is empty';
 
@@ -77,7 +74,7 @@ export function encodeRecords(
       dropped.push({ index, tokens: full.length, reason: EMPTY });
       continue;
     }
-    const response = responseIds(record, { tokenizer, template, prompt: full, end });
+    const response = responseIds(texts, { tokenizer, prompt: full, end });
     const tokens = full.length + response.length;
     const room = maxLength - response.length;
     if (response.length === 0 || room < 1) {
@@ -119,13 +116,22 @@ export function encodeRecords(
   return { examples, report };
 }
 
+interface RecordTexts {
+  prompt: string;
+  response: string;
+  /** Undefined where prompt and response are all there is. */
+  turn: FormattedTurn | undefined;
+}
+
 /** The texts of a record; an error says which record it is. */
 function textsOf(
   record: DataRecord,
   { index, template }: { index: number; template: PromptTemplate },
-): { prompt: string; response: string } {
+): RecordTexts {
   try {
-    return { prompt: template.formatPrompt(record), response: template.formatResponse(record) };
+    const turn = template.formatTurn?.(record);
+    const prompt = turn?.prompt ?? template.formatPrompt(record);
+    return { prompt, response: template.formatResponse(record), turn };
   } catch (error) {
     if (!(error instanceof TunebookError)) throw error;
     throw new TunebookError(`encodeRecords, record ${index}: ${error.message}`, { cause: error });
@@ -144,13 +150,11 @@ function warnOfDropped({ dropped, total }: EncodingReport): void {
 
 /** What follows a prompt, as ids: the response and the end of the text, or of the turn where the template has its own. */
 function responseIds(
-  record: DataRecord,
-  using: { tokenizer: Tokenizer; template: PromptTemplate; prompt: readonly number[]; end: () => number[] },
+  { response, turn }: RecordTexts,
+  { tokenizer, prompt, end }: { tokenizer: Tokenizer; prompt: readonly number[]; end: () => number[] },
 ): number[] {
-  const { tokenizer, template, prompt, end } = using;
   const apart = (text: string): number[] => tokenizer.encode(text, { addSpecialTokens: false });
-  const turn = template.formatTurn?.(record);
-  if (turn === undefined) return [...apart(template.formatResponse(record)), ...end()];
+  if (turn === undefined) return [...apart(response), ...end()];
   // The ids of the whole, as the template's model was trained on them, unless a token spans the border.
   const whole = promptIds(tokenizer, turn.text);
   const isPrefix = prompt.every((id, i) => whole[i] === id);

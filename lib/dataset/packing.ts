@@ -2,11 +2,8 @@
  * Packing: several short examples in one sequence, so that next to nothing is padding. Tokens attend inside
  * their own document only (`segmentIds`), so packing changes the speed and not the loss.
  */
-import { kindOf, requireList, requireObject, TunebookError } from '../types';
+import { IGNORED, kindOf, requireList, requireObject, TunebookError } from '../types';
 import type { EncodedExample } from '../types';
-
-/** What the loss leaves out. */
-const IGNORED = -100;
 
 /**
  * Packs examples into sequences of at most `maxLength` tokens: best fit, longest first. The label of each

@@ -123,7 +123,7 @@ function turnOf(parts: {
         'Use instructionTemplate() with this tokenizer.',
     );
   }
-  return { text, continuation: text.slice(start), isEnded: ending.trim() !== '' };
+  return { prompt, text, continuation: text.slice(start), isEnded: ending.trim() !== '' };
 }
 
 /** An answer that no template holds. */

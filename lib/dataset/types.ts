@@ -20,6 +20,8 @@ export interface PromptTemplate {
 
 /** A conversation with its answer. */
 export interface FormattedTurn {
+  /** As `formatPrompt` gives it. */
+  readonly prompt: string;
   /** All of it; encoded with the tokenizer's special tokens. */
   readonly text: string;
   /** What follows the prompt, up to the end of the turn and what the template writes after it. */

@@ -5,7 +5,14 @@ export { CsvRows, delimiterLine } from './csv';
 export type { CsvRow } from './csv';
 export { byteLines, textLines } from './lines';
 export type { LineEnd } from './lines';
-export { isJsonObject, parseJson, readJson, readJsonObject, readJsonObjectIfPresent } from './json';
+export {
+  isJsonObject,
+  parseJson,
+  readJson,
+  readJsonObject,
+  readJsonObjectIfPresent,
+  unreadFields,
+} from './json';
 export type { JsonObject, ReadJsonOptions } from './json';
 export { makeFolder, makeFolderSync, requireLocalPath } from './local-path';
 export { isFile, isFolder, isMissing, readTextIfPresent } from './presence';

@@ -15,6 +15,14 @@ export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** Fields that are set and that nobody reads. One that is null, false or empty is a feature that is off. */
+export function unreadFields(object: JsonObject, isRead: (name: string) => boolean): [string, unknown][] {
+  return Object.entries(object).filter(([name, value]) => {
+    const isEmpty = typeof value === 'object' && value !== null && Object.keys(value).length === 0;
+    return value !== null && value !== undefined && value !== false && !isEmpty && !isRead(name);
+  });
+}
+
 /** What a file must contain, and what its errors say. */
 export interface ReadJsonOptions<T> {
   /** Validates the content. */

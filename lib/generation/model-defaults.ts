@@ -16,7 +16,6 @@ export interface ModelDefaults {
   readonly topK?: number;
   readonly topP?: number;
   readonly repetitionPenalty?: number;
-  readonly eosTokenIds: readonly number[];
   readonly padTokenId?: number;
   readonly stopStrings?: string | readonly string[];
 }
@@ -108,7 +107,6 @@ export function modelDefaults(config: Readonly<Record<string, unknown>> | undefi
     topK: file.top_k ?? undefined,
     topP: file.top_p ?? undefined,
     repetitionPenalty: file.repetition_penalty ?? undefined,
-    eosTokenIds: eosTokenIds(config),
     padTokenId: (file.pad_token_id ?? -1) >= 0 ? (file.pad_token_id ?? undefined) : undefined,
     stopStrings: file.stop_strings ?? undefined,
   };

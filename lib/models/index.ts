@@ -1,6 +1,6 @@
 /** The door of `models`: families, weights, LoRA, forward and backward passes. Models as people hold them: `pretrained`. */
 export type { Architecture, DropoutSite, LinearModule, ParameterSpec } from './families/architecture';
-export { storedName } from './families/architecture';
+export { isTied, storedName } from './families/architecture';
 export { attentionBias, positionIds } from './run/attention-bias';
 export { availableMemory, peakMemoryBytes } from './weights/available-memory';
 export { embed } from './run/embedding';
@@ -37,7 +37,7 @@ export type {
 } from './weights/device-map';
 export { loadWeights } from './weights/load-weights';
 export type { PlacementOptions } from './weights/load-weights';
-export { IGNORED, meanLoss } from './run/loss';
+export { meanLoss } from './run/loss';
 export { allocateParameters } from './weights/parameters';
 export type { Parameter, ParameterSet } from './weights/parameters';
 export { batchLoss, forwardBackward } from './train/training';

@@ -6,7 +6,7 @@ import path from 'node:path';
 import type { ZodType } from 'zod';
 import { lazySchema, prettifyError } from '../schema';
 import { TunebookError } from '../types';
-import { readJson } from '../files';
+import { readJson, unreadFields } from '../files';
 import { LoraConfig } from '../models';
 import type { Architecture, LoraAdapter } from '../models';
 
@@ -88,9 +88,7 @@ export async function readAdapterConfig(folder: string): Promise<AdapterConfig> 
   }
   const c = parsed.data;
   requirePlainFill(file, c.init_lora_weights);
-  const unknown = Object.entries(written).filter(
-    ([key, value]) => !(key in readSchema().shape) && !HARMLESS.has(key) && !isInactive(value),
-  );
+  const unknown = unreadFields(written, (key) => key in readSchema().shape || HARMLESS.has(key));
   if (unknown.length > 0) {
     const list = unknown.map(([key, value]) => `${key}: ${JSON.stringify(value)}`).join(', ');
     throw new TunebookError(
@@ -130,11 +128,6 @@ function requirePlainFill(file: string, fill: string | boolean | null | undefine
       'before training. Convert the adapter with PEFT: ' +
       'model.save_pretrained(folder, path_initial_model_for_weight_conversion=FOLDER_OF_THE_ADAPTER_BEFORE_TRAINING).',
   );
-}
-
-function isInactive(value: unknown): boolean {
-  if (value === null || value === false) return true;
-  return typeof value === 'object' && Object.keys(value as object).length === 0;
 }
 
 /** The content of adapter_config.json. */

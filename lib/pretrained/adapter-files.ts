@@ -6,7 +6,7 @@ import { TunebookError } from '../types';
 import { writeFileAtomic } from '../files';
 import { matchStateDict, openCheckpoint, writeCheckpoint } from '../checkpoint';
 import type { Checkpoint } from '../checkpoint';
-import { knownTargets, LoraAdapter, LoraConfig, moduleList } from '../models';
+import { isTied, knownTargets, LoraAdapter, LoraConfig, moduleList } from '../models';
 import type { HasRuntime, ModelWeights } from '../models';
 import { adapterConfigFile, readAdapterConfig } from './adapter-config';
 import type { AdapterConfig } from './adapter-config';
@@ -122,11 +122,10 @@ function adapterFor(weights: ModelWeights, config: AdapterConfig, folder: string
     // As in PEFT names that the model does not have are passed over where others are found.
     const targetModules = knownTargets(lora, architecture);
     const adapter = new LoraAdapter(new LoraConfig({ ...lora, targetModules }), architecture, weights);
-    const isTied = architecture.head === architecture.tokenEmbedding;
     const tables = ['lm_head.weight', architecture.tokenEmbedding];
     const isTable =
       (adapter.head ?? adapter.embedding) !== undefined || tables.some((name) => adapter.copyOf(name));
-    if (ensureWeightTying && isTied && isTable) {
+    if (ensureWeightTying && isTied(architecture) && isTable) {
       throw new TunebookError(
         'ensure_weight_tying: adapters that change a tied head and embedding as one are not supported.',
       );

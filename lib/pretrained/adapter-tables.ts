@@ -5,7 +5,7 @@
 import { TunebookError } from '../types';
 import { sizeOf } from '../tensor';
 import type { Checkpoint, TensorSource } from '../checkpoint';
-import { storedName } from '../models';
+import { isTied, storedName } from '../models';
 import type { Architecture, LoraAdapter, ModelWeights } from '../models';
 
 /** The base's tables in an adapter's file. */
@@ -108,10 +108,9 @@ export async function loadBaseTables(
 /** The base's tables as PEFT saves them with an adapter whose vocabulary is not the base's any more. */
 export function baseTableSources(weights: ModelWeights, adapter: LoraAdapter): TensorSource[] {
   const { architecture } = weights;
-  const isTied = architecture.head === architecture.tokenEmbedding;
   return tablePaths(architecture).flatMap(({ name, path }, i): TensorSource[] => {
     const isHead = i === 1;
-    if (isHead && isTied) return [];
+    if (isHead && isTied(architecture)) return [];
     const hasTokens = (isHead ? adapter.headTokens : adapter.embeddingTokens) !== undefined;
     const hasLora = (isHead ? adapter.head : adapter.embedding) !== undefined;
     const [base, original, tokens] = BASE_PARTS;

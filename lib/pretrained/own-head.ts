@@ -1,6 +1,6 @@
 /** Heads that config.json ties to the embedding and that the weights have with values of their own. */
 import type { Checkpoint } from '../checkpoint';
-import { architectureOf } from '../models';
+import { architectureOf, isTied } from '../models';
 import { sizeOf } from '../tensor';
 
 const HEAD = 'lm_head.weight';
@@ -15,8 +15,9 @@ export async function untiedWhereHeadDiffers(
   config: Readonly<Record<string, unknown>>,
   checkpoint: Checkpoint,
 ): Promise<Record<string, unknown>> {
-  const { head, tokenEmbedding, prefix } = architectureOf({ ...config });
-  if (head !== tokenEmbedding || !checkpoint.has(HEAD)) return { ...config };
+  const architecture = architectureOf({ ...config });
+  const { tokenEmbedding, prefix } = architecture;
+  if (!isTied(architecture) || !checkpoint.has(HEAD)) return { ...config };
   const embedding = [prefix + tokenEmbedding, tokenEmbedding].find((name) => checkpoint.has(name));
   if (embedding === undefined || (await isSame(checkpoint, HEAD, embedding))) return { ...config };
   console.warn(

@@ -3,7 +3,7 @@
  */
 import { TunebookError } from '../types';
 import { loadAdapter } from './adapter-files';
-import { adaptedRows, LoraAdapter } from '../models';
+import { adaptedRows, isTied, LoraAdapter } from '../models';
 import type { HasRuntime, LoraConfig, ModelWeights } from '../models';
 
 /** How an adapter is put on a model. */
@@ -110,11 +110,10 @@ function requireMergeable({ architecture }: ModelWeights, adapter: LoraAdapter):
         `got one with ${what}. Keep base and adapter apart.`,
     );
   };
-  const isTied = architecture.head === architecture.tokenEmbedding;
   const isApart = copiedNames.some(
     (name) => name === 'lm_head.weight' || name === architecture.tokenEmbedding,
   );
-  if (isTied && (head !== undefined || embedding !== undefined || isApart))
+  if (isTied(architecture) && (head !== undefined || embedding !== undefined || isApart))
     refuse('an own head or token embedding, which are one table in the base');
   const names = new Set(architecture.parameters.map(({ name }) => name));
   const biased = Array.from({ length: architecture.layers }, (_, layer) =>

@@ -7,7 +7,7 @@ import type { JsonObject } from '../files';
 import { kindOf, messageOf, requireText, TunebookError } from '../types';
 import { renderChatTemplate } from './chat-template';
 import { cleansUpSpaces, mendLibraryTokenizer } from './library-mends';
-import { vocabularyOf } from './tokenizer-files';
+import { addedTokens, vocabularyOf } from './tokenizer-files';
 import type { TokenizerFiles } from './tokenizer-files';
 import { transformersLibrary } from './transformers-js';
 import type { LibraryTokenizer } from './transformers-js';
@@ -97,10 +97,7 @@ class LoadedTokenizer implements PretrainedTokenizer {
     this.vocabulary = vocabularyOf(files.tokenizerJson);
     for (const [token, id] of this.vocabulary) this.tokens[id] = token;
     this.vocabSize = this.tokens.length;
-    const { added_tokens: added } = files.tokenizerJson;
-    this.addedTokenIds = (Array.isArray(added) ? added.filter(isJsonObject) : []).flatMap(({ id }) =>
-      typeof id === 'number' ? [id] : [],
-    );
+    this.addedTokenIds = addedTokens(files.tokenizerJson).map(({ id }) => id);
     const limit = config.model_max_length;
     this.modelMaxLength =
       typeof limit === 'number' && limit > 0 && limit < LARGEST_LENGTH ? limit : Number.POSITIVE_INFINITY;
@@ -296,7 +293,8 @@ class LoadedTokenizer implements PretrainedTokenizer {
       return undefined; // a template that asks for more than a question and an answer ends turns as it likes
     }
     const rest = text.slice(text.lastIndexOf(answer) + answer.length);
-    const special = specialIds(this.files.tokenizerJson);
+    const added = addedTokens(this.files.tokenizerJson);
+    const special = new Set(added.filter((token) => token.special).map(({ id }) => id));
     return this.encode(rest, { addSpecialTokens: false }).find((id) => special.has(id));
   }
 
@@ -311,11 +309,6 @@ class LoadedTokenizer implements PretrainedTokenizer {
     }
     return id;
   }
-}
-
-function specialIds({ added_tokens: added }: JsonObject): Set<number> {
-  const tokens = Array.isArray(added) ? added.filter(isJsonObject) : [];
-  return new Set(tokens.filter(({ special }) => special === true).map(({ id }) => Number(id)));
 }
 
 function requireString(where: string, text: unknown): void {

@@ -120,7 +120,8 @@ function onlySpecialToken(tokenizerJson: JsonObject): string | undefined {
   return special.length === 1 ? special[0].content : undefined;
 }
 
-function addedTokens(tokenizerJson: JsonObject): { content: string; id: number; special: boolean }[] {
+/** The tokens beside the model's own vocabulary. */
+export function addedTokens(tokenizerJson: JsonObject): { content: string; id: number; special: boolean }[] {
   const list: unknown[] = Array.isArray(tokenizerJson.added_tokens) ? tokenizerJson.added_tokens : [];
   return list.flatMap((token) =>
     isJsonObject(token) && typeof token.content === 'string' && typeof token.id === 'number'

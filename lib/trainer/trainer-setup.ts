@@ -12,7 +12,7 @@ import { needsBest } from './state/best-model';
 import { evaluationSets } from './state/evaluate';
 import type { EvaluationData } from './state/evaluate';
 import type { TrainerCallback } from './state/state';
-import { nothingToLearn, partlyUnlabelled } from './step/training-labels';
+import { labelFault } from './step/training-labels';
 
 /** Where examples may have gone. */
 const NONE = 'encodeRecords(...).report.dropped says which were left out and why; a split may be too small.';
@@ -64,12 +64,10 @@ export function requireParts(options: TrainerSetup): void {
   const problems = missing(options.args.values, options.trainDataset, options.evalDataset);
   // A collator of one's own may make the labels.
   const sets = options.dataCollator === undefined ? labelledSets(options) : [];
-  problems.push(...sets.flatMap(({ name, examples }) => nothingToLearn(name, examples) ?? []));
+  const faults = sets.flatMap(({ name, examples }) => labelFault(name, examples) ?? []);
+  problems.push(...faults.filter(({ isFatal }) => isFatal).map(({ text }) => text));
   if (problems.length > 0) throw new TunebookError(`Trainer: ${problems.join('\n')}`);
-  for (const { name, examples } of sets) {
-    const warning = partlyUnlabelled(name, examples);
-    if (warning !== undefined) console.warn(warning);
-  }
+  for (const { text } of faults) console.warn(text);
 }
 
 function labelledSets({

@@ -86,3 +86,8 @@ export interface Architecture {
 export function storedName({ prefix }: Architecture, name: string): string {
   return name.startsWith('lm_head.') ? name : prefix + name;
 }
+
+/** Whether the head is the token embedding. */
+export function isTied({ head, tokenEmbedding }: Architecture): boolean {
+  return head === tokenEmbedding;
+}

@@ -3,84 +3,24 @@
  * no model computes something else in silence.
  */
 import { TunebookError } from '../../types';
+import { unreadFields } from '../../files';
 
 /** Names, labels, sizes of other things, and how a program runs the model. */
-const HARMLESS: ReadonlySet<string> = new Set([
-  ...[
-    'architectures',
-    'model_type',
-    'transformers_version',
-    'torch_dtype',
-    'dtype',
-    'use_cache',
-    'name_or_path',
-  ],
-  ...[
-    'bos_token_id',
-    'eos_token_id',
-    'pad_token_id',
-    'sep_token_id',
-    'unk_token_id',
-    'cls_token_id',
-    'mask_token_id',
-  ],
-  ...[
-    'decoder_start_token_id',
-    'is_decoder',
-    'is_encoder_decoder',
-    'auto_map',
-    'quantization_config',
-    'max_length',
-  ],
-  ...[
-    'id2label',
-    'label2id',
-    'num_labels',
-    'problem_type',
-    'task_specific_params',
-    'finetuning_task',
-    'prefix',
-  ],
-  ...[
-    'output_attentions',
-    'output_hidden_states',
-    'return_dict',
-    'torchscript',
-    'tokenizer_class',
-    'pretraining_tp',
-  ],
-  ...[
-    'use_bfloat16',
-    'use_flash_attention',
-    'attn_implementation',
-    'chunk_size_feed_forward',
-    'gradient_checkpointing',
-  ],
-  ...[
-    'initializer_range',
-    'rope_theta',
-    'original_max_position_embeddings',
-    'max_sequence_length',
-    'model_max_length',
-  ],
-  ...[
-    'n_ctx',
-    'reorder_and_upcast_attn',
-    'summary_activation',
-    'summary_first_dropout',
-    'summary_proj_to_labels',
-  ],
-  ...[
-    'summary_type',
-    'summary_use_proj',
-    'vocab_size',
-    'keys_to_ignore_at_inference',
-    'neuron',
-    'language',
-    'license',
-  ],
-  ...['do_sample', 'temperature', 'top_k', 'top_p', 'num_beams', 'repetition_penalty', 'generation_config'],
-]);
+const HARMLESS: ReadonlySet<string> = new Set(
+  `
+  architectures attn_implementation auto_map bos_token_id chunk_size_feed_forward cls_token_id
+  decoder_start_token_id do_sample dtype eos_token_id finetuning_task generation_config gradient_checkpointing
+  id2label initializer_range is_decoder is_encoder_decoder keys_to_ignore_at_inference label2id language
+  license mask_token_id max_length max_sequence_length model_max_length model_type n_ctx name_or_path neuron
+  num_beams num_labels original_max_position_embeddings output_attentions output_hidden_states pad_token_id
+  prefix pretraining_tp problem_type quantization_config reorder_and_upcast_attn repetition_penalty
+  return_dict rope_theta sep_token_id summary_activation summary_first_dropout summary_proj_to_labels
+  summary_type summary_use_proj task_specific_params temperature tokenizer_class top_k top_p torch_dtype
+  torchscript transformers_version unk_token_id use_bfloat16 use_cache use_flash_attention vocab_size
+  `
+    .trim()
+    .split(/\s+/),
+);
 
 /**
  * @param known fields that the family reads
@@ -92,12 +32,10 @@ export function requireKnownKeys(
   where: string,
 ): void {
   const read = new Set(known);
-  const unknown = Object.entries(config).filter(([name, value]) => {
-    if (read.has(name) || HARMLESS.has(name) || name.startsWith('_') || name.startsWith('unsloth'))
-      return false;
-    const isEmpty = typeof value === 'object' && value !== null && Object.keys(value).length === 0;
-    return value !== null && value !== undefined && value !== false && !isEmpty; // a feature that is off
-  });
+  const unknown = unreadFields(
+    config,
+    (name) => read.has(name) || HARMLESS.has(name) || name.startsWith('_') || name.startsWith('unsloth'),
+  );
   if (unknown.length === 0) return;
   const names = unknown.map(([name, value]) => `${name}: ${JSON.stringify(value)}`.slice(0, 80)).join(', ');
   throw new TunebookError(

@@ -6,7 +6,8 @@ import { TunebookError } from '../../types';
 import { sizeOf } from '../../tensor';
 import type { Architecture, ParameterSpec } from '../families/architecture';
 import type { LoraConfig } from './lora-config';
-import { findTargets, HEAD, isTied, modulePath, ownerOf } from './lora-targets';
+import { isTied } from '../families/architecture';
+import { findTargets, HEAD, modulePath, ownerOf } from './lora-targets';
 import type { AdaptedModule, LoraTargets } from './lora-targets';
 
 /** Rows of a table that an adapter trains. */

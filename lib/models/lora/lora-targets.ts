@@ -29,10 +29,6 @@ export function modulePath(architecture: Architecture, name: string): string {
   return name === HEAD ? HEAD : storedName(architecture, name);
 }
 
-export function isTied({ head, tokenEmbedding }: Architecture): boolean {
-  return head === tokenEmbedding;
-}
-
 /** Name of a parameter's module: 'embed_tokens' of 'embed_tokens.weight'. */
 export function ownerOf(parameter: string): string {
   return parameter.slice(0, parameter.lastIndexOf('.'));

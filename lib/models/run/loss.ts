@@ -2,9 +2,7 @@
  * Loss of logits on the host, as Hugging Face's causal models define it: position t predicts label t + 1,
  * labels of -100 are ignored, the mean is over labelled tokens.
  */
-
-/** The label that the loss ignores. */
-export const IGNORED = -100;
+import { IGNORED } from '../../types';
 
 /**
  * @param logits float32 [B, T, V], row-major

@@ -11,7 +11,8 @@ import { weightFeeds } from '../families/linear';
 import type { LinearWeight } from '../families/linear';
 import { AdapterSet } from '../lora/adapter-set';
 import type { LoraAdapter, LoraBase } from '../lora/lora';
-import { HEAD, isTied } from '../lora/lora-targets';
+import { isTied } from '../families/architecture';
+import { HEAD } from '../lora/lora-targets';
 import { canBeCoded, codedWeight } from '../weights/coded-weight';
 import {
   overwrite,

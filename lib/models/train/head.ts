@@ -3,6 +3,7 @@
  * host's tables here, on a device's in `whole-head.ts`.
  */
 import { linearCrossEntropy, signatureOf } from '../../engine';
+import { IGNORED } from '../../types';
 import type { Batch, HostTensor } from '../../types';
 import type { Runtime } from '../run/runtime';
 import type { PassDropout } from './dropout';
@@ -11,7 +12,6 @@ import { CROSS_ENTROPY } from './loss-function';
 import type { LossFunction } from './loss-function';
 import type { HeadPass, HeadTargets } from './pass-types';
 import { wholeHead } from './whole-head';
-import { IGNORED } from '../run/loss';
 import type { Workspace } from '../run/workspace';
 
 interface HeadRequest {

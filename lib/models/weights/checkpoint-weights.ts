@@ -12,7 +12,7 @@ import {
 import type { BitsAndBytesConfig, OriginalDtype, QuantizedTensor } from '../../quantization';
 import { TunebookError } from '../../types';
 import { sizeOf } from '../../tensor';
-import { storedName } from '../families/architecture';
+import { isTied, storedName } from '../families/architecture';
 import type { Architecture, LinearModule } from '../families/architecture';
 import { matchStateDict } from '../../checkpoint';
 import type { Checkpoint } from '../../checkpoint';
@@ -211,7 +211,7 @@ export class CheckpointWeights {
     const { prefix } = architecture;
     const expected = new Map(architecture.parameters.map((spec) => [spec.name, spec.shape]));
     const found = new Map<string, readonly number[]>();
-    const tiedHead = architecture.head === architecture.tokenEmbedding;
+    const tiedHead = isTied(architecture);
     const companions = new Set([...this.packed].flatMap(companionsOf));
     for (const stored of checkpoint.names) {
       const name = stored.startsWith(prefix) ? stored.slice(prefix.length) : stored;

@@ -5,7 +5,7 @@ import type { DataCollator } from '../../dataset';
 import { batchLoss, countLabels } from '../../models';
 import type { LossFunction } from '../../models';
 import type { CausalLM } from '../../pretrained';
-import { requireList, requireObject, TunebookError } from '../../types';
+import { IGNORED, requireList, requireObject, TunebookError } from '../../types';
 import type { EncodedExample } from '../../types';
 
 /** One evaluation set, or several by name. */
@@ -103,11 +103,11 @@ export async function predictTokens(
     const { logits } = await model.forward({ inputIds: [[...inputIds]] });
     const size = logits.shape[2];
     // Position t + 1 is predicted at t; nothing predicts the first one.
-    const predicted = new Int32Array(inputIds.length).fill(-100);
+    const predicted = new Int32Array(inputIds.length).fill(IGNORED);
     for (let t = 0; t + 1 < inputIds.length; t++) {
       const row = logits.data.subarray(t * size, (t + 1) * size);
       predicted[t + 1] = row.reduce((best, value, i) => (value > row[best] ? i : best), 0);
-      if (labels[t + 1] === -100) continue;
+      if (labels[t + 1] === IGNORED) continue;
       count++;
       if (predicted[t + 1] === labels[t + 1]) right++;
     }

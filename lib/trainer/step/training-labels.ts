@@ -1,18 +1,30 @@
 /**
  * Whether there is anything to learn: examples whose labels are all -100 give a loss of 0 and change nothing.
  */
+import { IGNORED } from '../../types';
 import type { EncodedExample } from '../../types';
-
-/** What the loss leaves out. */
-const IGNORED = -100;
 
 /** Examples that a warning names. */
 const NAMED = 5;
 
-/** @returns what is wrong with a set in which no example has a label, with what to do; else undefined */
-export function nothingToLearn(name: string, examples: readonly EncodedExample[]): string | undefined {
+/** Examples without a label: none of a set, which is an error, or some, which is a warning. */
+export interface LabelFault {
+  readonly isFatal: boolean;
+  readonly text: string;
+}
+
+/** @returns what is wrong with the labels of a set, with what to do; undefined where each example has one */
+export function labelFault(name: string, examples: readonly EncodedExample[]): LabelFault | undefined {
   const without = unlabelled(examples);
-  if (examples.length === 0 || without.length < examples.length) return undefined;
+  if (without.length === 0) return undefined;
+  const isFatal = without.length === examples.length;
+  return {
+    isFatal,
+    text: isFatal ? nothingToLearn(name, examples) : partlyUnlabelled(name, examples, without),
+  };
+}
+
+function nothingToLearn(name: string, examples: readonly EncodedExample[]): string {
   const longest = examples.reduce((most, { inputIds }) => Math.max(most, inputIds.length), 0);
   const atLongest = examples.filter(({ inputIds }) => inputIds.length === longest).length;
   const wasCut = examples.length > 1 && 2 * atLongest > examples.length;
@@ -26,10 +38,11 @@ export function nothingToLearn(name: string, examples: readonly EncodedExample[]
   );
 }
 
-/** @returns a warning where some examples have no label; else undefined */
-export function partlyUnlabelled(name: string, examples: readonly EncodedExample[]): string | undefined {
-  const without = unlabelled(examples);
-  if (without.length === 0 || without.length === examples.length) return undefined;
+function partlyUnlabelled(
+  name: string,
+  examples: readonly EncodedExample[],
+  without: readonly number[],
+): string {
   const more = without.length > NAMED ? ', ...' : '';
   return (
     `Trainer: ${without.length} of ${examples.length} examples in ${name} have no label and teach nothing (examples ` +

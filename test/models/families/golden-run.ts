@@ -1,7 +1,10 @@
 /** What the tests of models against golden values share: the batch, gradients by name, training. */
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { allocateGradients, countLabels, forwardBackward } from '../../../lib/models';
-import type { CausalLM } from '../../../lib/pretrained';
+import { AutoModelForCausalLM } from '../../../lib/pretrained';
+import type { CausalLM, FromPretrainedOptions } from '../../../lib/pretrained';
 import type { Gradients } from '../../../lib/models';
 import type { SafetensorsFile } from '../../../lib/checkpoint';
 import { createOptimizer } from '../../../lib/trainer';
@@ -11,6 +14,23 @@ export interface GoldenRun {
   inputIds: number[][];
   attentionMask: number[][];
   labels: number[][];
+}
+
+export const GOLDEN = path.resolve('test/golden');
+
+/** A JSON file below test/golden. */
+export function readGolden(file: string): unknown {
+  return JSON.parse(readFileSync(path.join(GOLDEN, file), 'utf8'));
+}
+
+/** What a family's model was asked. @param base a folder below test/golden */
+export function goldenRun(base: string): GoldenRun {
+  return readGolden(`${base}/golden.json`) as GoldenRun;
+}
+
+/** That model. */
+export function loadBase(base: string, options: FromPretrainedOptions = {}): Promise<CausalLM> {
+  return AutoModelForCausalLM.fromPretrained(path.join(GOLDEN, base, 'model'), options);
 }
 
 export function goldenBatch({ inputIds, attentionMask, labels }: GoldenRun): Batch {

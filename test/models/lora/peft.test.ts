@@ -1,6 +1,6 @@
 /** LoRA and its variants against peft, adapters side by side, merging, and what is refused. */
 import assert from 'node:assert/strict';
-import { promises as fs, readFileSync } from 'node:fs';
+import { promises as fs } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import {
@@ -24,10 +24,17 @@ import { openSafetensors } from '../../../lib/checkpoint';
 import type { CausalLM } from '../../../lib/pretrained';
 import type { LoraOptions } from '../../../lib/models';
 import type { SafetensorsFile } from '../../../lib/checkpoint';
-import { TunebookError } from '../../../lib/types';
 import { assertClose } from '../../support/assert-close';
-import { adamLosses, assertGradients, goldenBatch } from '../families/golden-run';
-import type { GoldenRun } from '../families/golden-run';
+import { isError } from '../../support/refusals';
+import {
+  adamLosses,
+  assertGradients,
+  GOLDEN,
+  goldenBatch,
+  goldenRun,
+  loadBase,
+  readGolden,
+} from '../families/golden-run';
 import { temporaryFolder } from '../../support/temporary-folder';
 
 interface Variant {
@@ -37,24 +44,9 @@ interface Variant {
   printed: string;
   numTrainable: number;
 }
-const GOLDEN = path.resolve('test/golden');
-const { variants } = JSON.parse(readFileSync(path.join(GOLDEN, 'lora/golden.json'), 'utf8')) as {
-  variants: Record<string, Variant>;
-};
-const loadBase = (base: string): Promise<CausalLM> =>
-  AutoModelForCausalLM.fromPretrained(path.join(GOLDEN, base, 'model'));
-const goldenRun = (base: string): GoldenRun =>
-  JSON.parse(readFileSync(path.join(GOLDEN, base, 'golden.json'), 'utf8')) as GoldenRun;
+const { variants } = readGolden('lora/golden.json') as { variants: Record<string, Variant> };
 const logitsOf = async (model: CausalLM): Promise<Float32Array> =>
   (await model.forward(goldenRun(model.architecture.modelType))).logits.data.slice();
-const isError =
-  (...words: string[]) =>
-  (error: unknown): boolean => {
-    assert.ok(error instanceof TunebookError, String(error));
-    for (const word of words)
-      assert.ok(error.message.includes(word), `expected '${word}' in: ${error.message}`);
-    return true;
-  };
 
 describe('variants of LoRA, as peft computes them', () => {
   let values: SafetensorsFile;

@@ -17,11 +17,18 @@ import {
   saveAdapter,
 } from '../../../lib/pretrained';
 import type { CausalLM } from '../../../lib/pretrained';
-import { TunebookError } from '../../../lib/types';
 import { assertClose } from '../../support/assert-close';
+import { isError } from '../../support/refusals';
 import { temporaryFolder } from '../../support/temporary-folder';
-import { adamLosses, assertGradients, goldenBatch } from '../families/golden-run';
-import type { GoldenRun } from '../families/golden-run';
+import {
+  adamLosses,
+  assertGradients,
+  GOLDEN,
+  goldenBatch,
+  goldenRun,
+  loadBase,
+  readGolden,
+} from '../families/golden-run';
 
 interface Variant {
   base: 'gpt2' | 'mistral';
@@ -29,24 +36,9 @@ interface Variant {
   losses: number[];
   printed: string;
 }
-const GOLDEN = path.resolve('test/golden');
-const read = (file: string): unknown => JSON.parse(readFileSync(path.join(GOLDEN, file), 'utf8'));
-const { variants } = read('lora/golden-places.json') as { variants: Record<string, Variant> };
-const goldenRun = (base: string): GoldenRun => read(`${base}/golden.json`) as GoldenRun;
-const loadBase = (
-  base: string,
-  options: { engine?: EngineOptions; dtype?: 'auto' } = {},
-): Promise<CausalLM> => AutoModelForCausalLM.fromPretrained(path.join(GOLDEN, base, 'model'), options);
+const { variants } = readGolden('lora/golden-places.json') as { variants: Record<string, Variant> };
 const logitsOf = async (model: CausalLM, { inputIds }: { inputIds: number[][] }): Promise<Float32Array> =>
   (await model.forward({ inputIds })).logits.data.slice();
-const isError =
-  (...words: string[]) =>
-  (error: unknown): boolean => {
-    assert.ok(error instanceof TunebookError, String(error));
-    for (const word of words)
-      assert.ok(error.message.includes(word), `expected '${word}' in: ${error.message}`);
-    return true;
-  };
 const WITHIN = { absolute: 1e-4, relative: 0 };
 
 describe('adapters in other places, as peft computes them', () => {

@@ -23,9 +23,9 @@ import {
 import type { CausalLM, FromPretrainedOptions } from '../../../lib/pretrained';
 import type { DevicePlan, DevicePlanRequest } from '../../../lib/models';
 import { BitsAndBytesConfig } from '../../../lib/quantization';
-import { TunebookError } from '../../../lib/types';
 import { goldenBatch } from '../families/golden-run';
 import { temporaryFolder } from '../../support/temporary-folder';
+import { isError } from '../../support/refusals';
 
 const LAYERS = 5;
 const CONFIG = {
@@ -43,14 +43,6 @@ const nf4 = new BitsAndBytesConfig({
   bnb4bitQuantType: 'nf4',
   bnb4bitUseDoubleQuant: true,
 });
-const isError =
-  (...words: string[]) =>
-  (error: unknown): boolean => {
-    assert.ok(error instanceof TunebookError, String(error));
-    for (const word of words)
-      assert.ok(error.message.includes(word), `expected '${word}' in: ${error.message}`);
-    return true;
-  };
 
 describe('the plan', () => {
   const request: DevicePlanRequest = {

@@ -18,8 +18,8 @@ import type { CausalLM } from '../../../lib/pretrained';
 import type { SafetensorsFile } from '../../../lib/checkpoint';
 import { Trainer, TrainingArguments } from '../../../lib/trainer';
 import { BitsAndBytesConfig, blockScales, dequantize, quantize } from '../../../lib/quantization';
-import { TunebookError } from '../../../lib/types';
 import { assertClose } from '../../support/assert-close';
+import { isError } from '../../support/refusals';
 import { normal } from '../../engine/kernels/kernel-case';
 import { adamLosses, assertGradients, goldenBatch } from '../families/golden-run';
 import type { GoldenRun } from '../families/golden-run';
@@ -39,14 +39,6 @@ const nf4 = new BitsAndBytesConfig({
   bnb4bitQuantType: 'nf4',
   bnb4bitUseDoubleQuant: true,
 });
-const isError =
-  (...words: string[]) =>
-  (error: unknown): boolean => {
-    assert.ok(error instanceof TunebookError, String(error));
-    for (const word of words)
-      assert.ok(error.message.includes(word), `expected '${word}' in: ${error.message}`);
-    return true;
-  };
 const logitsOf = async (model: CausalLM): Promise<Float32Array> =>
   (await model.forward(golden)).logits.data.slice();
 
