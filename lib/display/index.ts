@@ -11,8 +11,8 @@ export {
   showMarkdown,
 } from './output/display';
 export type { DisplayHandle, MimeBundle, ShownOutput } from './output/display';
-export { barFigure, histogramFigure, lineFigure } from './figures/figure';
-export type { Figure, FigureSize, FigureTitles, Series } from './figures/figure';
+export { barFigure, heatmapFigure, histogramFigure, intervalFigure, lineFigure } from './figures/figure';
+export type { Estimate, Figure, FigureSize, FigureTitles, Series } from './figures/figure';
 export { escapeHtml } from './output/html';
 export { KERNEL_NAME, PLOTLY_FILE } from './output/kernel-names';
 export { lineSvg } from './figures/line-svg';

@@ -6,8 +6,10 @@ export {
   displayHandle,
   escapeHtml,
   figureText,
+  heatmapFigure,
   histogramFigure,
   interactiveHtml,
+  intervalFigure,
   isInNotebook,
   lineFigure,
   livePlot,
@@ -28,6 +30,7 @@ export {
 export type {
   DiffPart,
   DisplayHandle,
+  Estimate,
   Figure,
   FigureSize,
   FigureTitles,

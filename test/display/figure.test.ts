@@ -4,7 +4,9 @@ import { describe, it } from 'node:test';
 import {
   barFigure,
   figureTitle,
+  heatmapFigure,
   histogramFigure,
+  intervalFigure,
   lineFigure,
   styledFigure,
 } from '../../lib/display/figures/figure';
@@ -43,6 +45,29 @@ describe('figures in short', () => {
   it('histograms: thirty classes, or as many as are asked for', () => {
     assert.equal(histogramFigure([1], { title: 'T' }).data[0].nbinsx, 30);
     assert.equal(histogramFigure([1], { title: 'T' }, 7).data[0].nbinsx, 7);
+  });
+
+  it('intervals: how far a value may lie to each side', () => {
+    const { data } = intervalFigure({ a: { value: 0.5, low: 0.4, high: 0.75 } }, { title: 'T' });
+    const { array, arrayminus } = data[0].error_y as { array: number[]; arrayminus: number[] };
+    assert.deepEqual([data[0].y, array], [[0.5], [0.25]]);
+    assert.ok(Math.abs(arrayminus[0] - 0.1) < 1e-12, String(arrayminus[0]));
+  });
+
+  it('heat maps: shares in percent, the first row at the top, what is missing left empty', async () => {
+    const figure = heatmapFigure({ first: { a: 0, b: 1 }, second: { b: 0.346 } }, { title: 'T' });
+    const [{ x, y, z, text }] = figure.data;
+    assert.deepEqual([x, y], [['a', 'b'], ['first', 'second']]); // prettier-ignore
+    assert.deepEqual(z, [[0, 1], [null, 0.346]]); // prettier-ignore
+    assert.deepEqual(text, [['0 %', '100 %'], ['', '35 %']]); // prettier-ignore
+    const svg = await renderFigure(figure, { format: 'svg' });
+    const heights = ['100 %', '35 %'].map((share) =>
+      Number(new RegExp(`y="([\\d.]+)"[^>]*>${share}<`).exec(svg)?.[1]),
+    );
+    assert.ok(
+      heights[0] < heights[1],
+      `expected the first row above the second, got ${heights.join(' and ')}`,
+    );
   });
 
   it('have a title in words', () => {

@@ -136,3 +136,69 @@ export function histogramFigure(values: readonly number[], titles: FigureTitles,
 export function barFigure(bars: Readonly<Record<string, number>>, titles: FigureTitles): Figure {
   return { data: [{ type: 'bar', x: Object.keys(bars), y: Object.values(bars) }], layout: layoutOf(titles) };
 }
+
+/** A value with its interval, of a measure over a sample. */
+export interface Estimate {
+  readonly value: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+/** One bar for each name, with its interval. */
+export function intervalFigure(bars: Readonly<Record<string, Estimate>>, titles: FigureTitles): Figure {
+  const estimates = Object.values(bars);
+  const trace = {
+    type: 'bar',
+    x: Object.keys(bars),
+    y: estimates.map(({ value }) => value),
+    error_y: {
+      type: 'data',
+      symmetric: false,
+      array: estimates.map(({ value, high }) => high - value),
+      arrayminus: estimates.map(({ value, low }) => value - low),
+      color: INK,
+    },
+  };
+  return { data: [trace], layout: layoutOf(titles) };
+}
+
+/**
+ * Shares from 0 to 1 of each pair of a row and a column, written into the cells as percent; a missing one stays empty.
+ * @param shares shares by row name, then by column name; the first row is drawn at the top
+ */
+export function heatmapFigure(
+  shares: Readonly<Record<string, Readonly<Record<string, number | undefined>>>>,
+  titles: FigureTitles,
+): Figure {
+  const rows = Object.keys(shares);
+  const columns = [...new Set(Object.values(shares).flatMap((row) => Object.keys(row)))];
+  const layout = layoutOf(titles);
+  const trace = {
+    type: 'heatmap',
+    x: columns,
+    y: rows,
+    z: rows.map((row) => columns.map((column) => shares[row][column] ?? null)),
+    zmin: 0,
+    zmax: 1,
+    // Light to dark, so that it reads the same in grey and with any kind of colour vision.
+    colorscale: [
+      [0, '#f4f1ea'],
+      [0.5, '#7fb3d5'],
+      [1, '#1b4f72'],
+    ],
+    text: rows.map((row) =>
+      columns.map((column) => {
+        const share = shares[row][column];
+        return share === undefined ? '' : `${Math.round(100 * share)} %`;
+      }),
+    ),
+    texttemplate: '%{text}',
+    showscale: false,
+    xgap: 2,
+    ygap: 2,
+  };
+  return {
+    data: [trace],
+    layout: { ...layout, yaxis: { autorange: 'reversed', title: { text: titles.y ?? '' } } },
+  };
+}
