@@ -79,6 +79,7 @@ describe('the package', { timeout: 900_000 }, () => {
   it('holds the library, data, notebooks and papers, and nothing else', () => {
     const allowed = [
       /^\.build\/lib\/.*\.(js|d\.ts|json)$/,
+      /^data\/coaching\/[\w-]+\.(json|jsonl|md)$/,
       /^data\/(fonts|models|tokenizers)\/.*(?<!\.ts)$/,
       /^data\/hyrox\/[\w-]+\.(csv|jsonl)$/,
       /^notebooks\/([\w-]+\.ipynb|images\/[\w-]+\.png)$/,
