@@ -1,11 +1,16 @@
-/** `tunebook dataset build`: any table of results to a label file, with a report of all that was found in it. */
+/**
+ * `tunebook dataset build`: any table of results to a label file, with a report of all that was found in it.
+ * `tunebook dataset map`: a draft of the mapping that a table of another sport needs.
+ */
+import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import { InvalidArgumentError, Option } from 'commander';
 import type { Command } from 'commander';
 import { writeFileAtomic } from '../files';
 import { formatSize, renderTable } from '../display';
 import type * as Hyrox from '../hyrox';
-import type { BuildResult, Handling, ProblemKind } from '../hyrox';
+import { TunebookError } from '../types';
+import type { BuildResult, Handling, MappingDraft, ProblemKind } from '../hyrox';
 import { wholeNumber } from './call';
 
 /** What the command line gives. */
@@ -171,11 +176,68 @@ export async function datasetBuildCommand(input: string, options: DatasetBuildOp
   console.log(buildReport(result, list));
 }
 
-/** Adds `dataset build` to the program. */
+/** What the command line of `dataset map` gives. */
+export interface DatasetMapOptions {
+  readonly output?: string;
+  readonly delimiter?: string;
+}
+
+/** A row for each column of the table, then what to look at. */
+function mapReport(file: string, { columns, notes, rows }: MappingDraft): string {
+  const table = columns.map(({ column, taken, why }) => ({ column, 'taken as': taken, why }));
+  return [
+    renderTable(table, { caption: `${file}: ${columns.length} columns, ${rows} rows seen`, maxRows: 200 })
+      .text,
+    ...notes,
+  ].join('\n\n');
+}
+
+/**
+ * Drafts a mapping: JSON on the standard output or in a file, what it rests on on the standard error.
+ * @throws TunebookError where the table has no two segments, or a file would be overwritten
+ */
+export async function datasetMapCommand(input: string, options: DatasetMapOptions): Promise<void> {
+  const { output, delimiter } = options;
+  // A mapping is mended by hand: a new draft must not take its place.
+  if (output !== undefined && fs.existsSync(output))
+    throw new TunebookError(`${output}: is there already. Give the draft another name, or remove the file.`);
+  const { proposeMapping } = createRequire(__filename)('../hyrox') as typeof Hyrox;
+  const draft = proposeMapping(input, delimiter === undefined ? {} : { delimiter });
+  const json = `${JSON.stringify(draft.mapping, null, 2)}\n`;
+  if (output !== undefined) await writeFileAtomic(output, json);
+  console.error(`${mapReport(input, draft)}\n`);
+  const place = output ?? 'FILE';
+  console.error(
+    `${output === undefined ? 'Write this draft to a FILE' : `Written: ${output}`}, mend names and groups, then: ` +
+      `tunebook dataset build ${input} --mapping ${place} -o records.jsonl`,
+  );
+  if (output === undefined) process.stdout.write(json);
+}
+
+/** The format of a mapping file, short. */
+const MAPPING_HELP = `
+A mapping (JSON) names the columns of a table that is no HYROX result:
+  groups     {"sex": "Sex", "age": "Class"}: name -> column; whose peers are whose, at least 20 to a group
+  segments   {"swim": "Swim", "bike": "Bike", ...}: name in answers -> column; two or more, lower is better
+  target     {"name": "finish", "column": "Finish"}: what is judged; without column the sum of the segments
+  values     "time" (h:mm:ss, m:ss, seconds) or "number"; unit: word after numbers ("seconds")
+  optional   input, templates (sentences), weakAbove (0.5), usualShare (0.6), k (groups of athletes)
+tunebook dataset map FILE drafts one. Example: data/triathlon/mapping.json`;
+
+/** Adds `dataset build` and `dataset map` to the program. */
 export function addDatasetCommands(program: Command): void {
-  program
+  const dataset = program
     .command('dataset')
     .description('make records for training')
+    .addHelpText('after', MAPPING_HELP);
+  dataset
+    .command('map')
+    .description("draft a mapping from a table's header and values, with a reason for each column")
+    .argument('<input>', 'CSV, or a table with another separator')
+    .option('-o, --output <file>', 'the JSON to write (default: standard output)')
+    .option('--delimiter <character>', 'column separator (default: found out)')
+    .action(datasetMapCommand);
+  dataset
     .command('build')
     .description('from a table of results to a JSONL of records, with a report of every problem')
     .argument('<input>', 'CSV, or a table with another separator')
@@ -186,7 +248,10 @@ export function addDatasetCommands(program: Command): void {
         'asPublished',
       ]),
     )
-    .option('--mapping <file>', 'JSON that names the columns, for tables other than Hyrox results')
+    .option(
+      '--mapping <file>',
+      'JSON that names the columns, for tables other than HYROX results; see dataset --help and dataset map',
+    )
     .addOption(new Option('--answers <kind>', 'wording (default: rich)').choices(['rich', 'plain']))
     .addOption(
       new Option('--on-problem <handling>', 'what happens to rows with problems (default: skip)').choices(

@@ -41,6 +41,9 @@ export { readContext, scoreOf, writeAnswer, writeContext, slowSegments, verdictO
 export type { AnswerFacts, AnswerOptions, ContextFacts, SegmentFact, Verdict } from './labels/answers';
 export { PLAIN_TEMPLATES, RICH_TEMPLATES } from './labels/templates';
 export type { AnswerTemplates } from './labels/templates';
+export { proposeMapping } from './labels/mapping-draft';
+export type { MappingDraft } from './labels/mapping-draft';
+export type { ColumnGuess } from './labels/mapping-groups';
 export { readMapping } from './labels/mapping';
 export type { DatasetMapping } from './labels/mapping';
 export { readMappedTable } from './labels/mapped-table';

@@ -1,4 +1,4 @@
-/** `tunebook dataset build` through the built program: the sample, the triathlon example, wrong calls. */
+/** `tunebook dataset build` and `map` through the built program: the sample, the triathlon example, wrong calls. */
 import { after, describe, it } from 'node:test';
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
@@ -105,5 +105,34 @@ describe('tunebook dataset build', () => {
     const run = build(sample);
     assert.equal(run.status, 2);
     assert.match(run.stderr, /required option '-o, --output <file>'/);
+  });
+});
+
+describe('tunebook dataset map', () => {
+  const map = (...words: string[]): { status: number | null; stdout: string; stderr: string } =>
+    spawnSync(process.execPath, [CLI, 'dataset', 'map', ...words], { cwd: folder, encoding: 'utf8' });
+
+  it('drafts a mapping that builds, with a reason for each column beside it', () => {
+    const run = map(triathlon, '-o', 'draft.json');
+    assert.equal(run.status, 0, run.stderr);
+    assert.equal(run.stdout, '');
+    assert.match(run.stderr, /^Finish +target "finish" +the sum of 5 columns$/m);
+    const built = build(triathlon, '-o', 'drafted.jsonl', '--mapping', 'draft.json');
+    assert.equal(built.status, 0, built.stderr);
+    assert.match(built.stdout, /596 labelled/);
+  });
+
+  it('prints the same JSON without -o, and takes no file away', () => {
+    const run = map(triathlon);
+    assert.equal(run.stdout, fs.readFileSync(path.join(folder, 'draft.json'), 'utf8'));
+    const again = map(triathlon, '-o', 'draft.json');
+    assert.equal(again.status, 1);
+    assert.match(again.stderr, /draft\.json: is there already/);
+  });
+
+  it('tells the format of a mapping', () => {
+    const help = spawnSync(process.execPath, [CLI, 'dataset', '--help'], { encoding: 'utf8' }).stdout;
+    for (const word of ['groups', 'segments', 'target', 'values', 'unit'])
+      assert.match(help, new RegExp(`^ +${word} |; ${word}:`, 'm'));
   });
 });
