@@ -46,6 +46,8 @@ export type { MappingDraft } from './labels/mapping-draft';
 export type { ColumnGuess } from './labels/mapping-groups';
 export { readMapping } from './labels/mapping';
 export type { DatasetMapping } from './labels/mapping';
+export { loadNewRaces } from './labels/load-table';
+export type { LoadedTable, LoadOptions } from './labels/load-table';
 export { readMappedTable } from './labels/mapped-table';
 export { legacyRandom, publishedSplit } from './statistics/numpy-random';
 export type { LegacyRandom } from './statistics/numpy-random';

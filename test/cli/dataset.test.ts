@@ -108,6 +108,108 @@ describe('tunebook dataset build', () => {
   });
 });
 
+describe('tunebook dataset build --state', () => {
+  const [header, ...rows] = fs.readFileSync(sample, 'utf8').split('\n');
+  const write = (name: string, ...lines: string[]): string => {
+    fs.writeFileSync(path.join(folder, name), `${lines.join('\n')}\n`);
+    return name;
+  };
+  const small = write('small.csv', header, ...rows.slice(0, 60));
+  const one = write('one.csv', header, rows[2000]);
+
+  it('labels one row by the state that a build has written beside its records', () => {
+    const made = build(small, '-o', 'small.jsonl');
+    assert.equal(made.status, 0, made.stderr);
+    assert.match(made.stdout, /State: small\.state\.json/);
+    const { status, stdout, stderr } = build(one, '-o', 'one.jsonl', '--state', 'small.state.json');
+    assert.equal(status, 0, stderr);
+    assert.match(stdout, /1 rows, .*; 1 labelled/);
+    const record = JSON.parse(fs.readFileSync(path.join(folder, 'one.jsonl'), 'utf8')) as { context: string };
+    assert.match(record.context, /^gender: [01], age: \d\d-\d\d, total_time: \d+, predicted: \d+, cluster/);
+  });
+
+  it('labels one row of another sport by the mapping in the state', () => {
+    const [names, ...results] = fs.readFileSync(triathlon, 'utf8').split('\n');
+    const made = build(triathlon, '-o', 'tri.jsonl', '--mapping', mapping);
+    assert.equal(made.status, 0, made.stderr);
+    const alone = build(
+      write('tri-one.csv', names, results[3]),
+      '-o',
+      'tri-one.jsonl',
+      '--state',
+      'tri.state.json',
+    );
+    assert.equal(alone.status, 0, alone.stderr);
+    assert.match(
+      fs.readFileSync(path.join(folder, 'tri-one.jsonl'), 'utf8'),
+      /sex: F, class: 40-49, finish: 12332/,
+    );
+  });
+
+  const state = (change: (text: string) => string): string[] => {
+    fs.writeFileSync(
+      path.join(folder, 'changed.state.json'),
+      change(fs.readFileSync(path.join(folder, 'small.state.json'), 'utf8')),
+    );
+    return [one, '--state', 'changed.state.json'];
+  };
+  const refused: [string, () => string[], RegExp][] = [
+    [
+      'a state of another version',
+      () => state((text) => text.replace('"version":1', '"version":7')),
+      /of version 1, got version 7\. Make one with: tunebook dataset build/,
+    ],
+    ['a state that was cut off', () => state((text) => text.slice(0, 5000)), /changed\.state\.json/],
+    [
+      'a state without its peers',
+      () => state((text) => text.replace('"peers"', '"pears"')),
+      /expectation\.peers.*The state is damaged/,
+    ],
+    [
+      'records in place of a state',
+      () => [one, '--state', 'report.json'],
+      /expected a tunebook race state, got/,
+    ],
+    [
+      'a state of another sport',
+      () => [one, '--state', 'tri.state.json'],
+      /one\.csv: expected the columns of the state \(Sex, Class, Swim.*the state is of another kind of table/,
+    ],
+    [
+      'a table of another sport',
+      () => [triathlon, '--state', 'small.state.json'],
+      /expected the columns of the state \(gender, age_group.*the state is of another kind of table/,
+    ],
+    [
+      'a table without one of its columns',
+      () => [
+        write('less.csv', ...[header, rows[0]].map((line) => line.split(',').slice(0, -3).join())),
+        '--state',
+        'small.state.json',
+      ],
+      /columns of the state; .*"100 Wall Balls" are missing/,
+    ],
+    [
+      'a row with an impossible time',
+      () => [write('bad.csv', header, rows[0].replace(/0:00:33/, '0:00:00')), '--state', 'small.state.json'],
+      /no row is left of 1: row 2, column "roxzone_1": 0 seconds\. Mend the file/,
+    ],
+  ];
+  for (const [what, words, message] of refused)
+    it(`refuses ${what} and writes nothing`, () => {
+      const run = build(...words(), '-o', 'wrong.jsonl');
+      assert.equal(run.status, 1, run.stdout);
+      assert.match(run.stderr, message);
+      assert.equal(fs.existsSync(path.join(folder, 'wrong.jsonl')), false);
+    });
+
+  it('takes the place of no state', () => {
+    const run = build(one, '--state', 'small.state.json', '-o', 'small.state.json');
+    assert.match(run.stderr, /an output beside the state, got the same file small\.state\.json/);
+    assert.match(fs.readFileSync(path.join(folder, 'small.state.json'), 'utf8'), /^\{"format"/);
+  });
+});
+
 describe('tunebook dataset map', () => {
   const map = (...words: string[]): { status: number | null; stdout: string; stderr: string } =>
     spawnSync(process.execPath, [CLI, 'dataset', 'map', ...words], { cwd: folder, encoding: 'utf8' });

@@ -9,15 +9,12 @@ import { requireLocalPath } from '../../files';
 import { messageOf, TunebookError, requireList, requireObject, requireText } from '../../types';
 import { labelAsPublished } from './as-published';
 import type { FeedbackRecord, PublishedFigures } from './as-published';
-import { checkRaces } from '../tables/check';
 import { figuresOf, labelCorrected, labelRaces } from './corrected';
 import type { CorrectedFigures, LabelledRaces } from './corrected';
 import type { FitOptions } from './fit';
-import { raceLabels } from '../tables/label-table';
-import type { LabelTable } from '../tables/label-table';
+import { loadNewRaces, loadTable } from './load-table';
 import { readMapping } from './mapping';
 import type { DatasetMapping } from './mapping';
-import { readMappedTable } from './mapped-table';
 import type { Handling, ProblemKind, ProblemOptions } from '../tables/problems';
 import { readRaces } from '../tables/read';
 import type { ReadReport } from '../tables/read';
@@ -102,18 +99,14 @@ export async function buildDataset(options: BuildOptions): Promise<BuildResult> 
     ...(delimiter ? { delimiter } : {}),
   };
   for (const place of [input, output]) requireLocalPath(place, 'buildDataset');
-  if (path.resolve(input) === path.resolve(output)) {
-    throw new TunebookError(
-      `buildDataset: expected an output beside the input, got the same file ${input}. Give the output another name.`,
-    );
-  }
+  requireOtherPlace(output, { input, mapping, state: parsed.data.state });
   const write = (records: readonly FeedbackRecord[]): Written => {
     return { output, records: records.length, sizeBytes: writeJsonLines(output, records) };
   };
   if (parsed.data.state !== undefined) {
     requireStateOnly(options);
     const state = await loadState(parsed.data.state);
-    const { table, report } = loadTable(input, state.mapping, problems);
+    const { table, report } = loadNewRaces(input, state, problems);
     const labelled = labelRaces(state, table);
     return {
       ...write(labelled.records),
@@ -136,13 +129,23 @@ export async function buildDataset(options: BuildOptions): Promise<BuildResult> 
     ...{ answers, seed },
     ...(own ? { ...ownOptions(own, answers), mapping: own } : {}),
   });
-  const written = write(labelled.records);
   const stateFile = output.replace(/(\.jsonl?)?$/i, '.state.json');
+  requireOtherPlace(stateFile, { input, mapping });
+  const written = write(labelled.records);
   await saveState(stateFile, state);
   return {
     ...written,
     ...{ report, figures: labelled.figures, state: stateFile, notes: peerNotes(labelled, state) },
   };
+}
+
+/** @throws TunebookError where the output would take the place of what it is made from */
+function requireOtherPlace(output: string, sources: Readonly<Record<string, string | undefined>>): void {
+  for (const [name, file] of Object.entries(sources))
+    if (file !== undefined && path.resolve(file) === path.resolve(output))
+      throw new TunebookError(
+        `buildDataset: expected an output beside the ${name}, got the same file ${file}. Give the output another name.`,
+      );
 }
 
 type Written = Pick<BuildResult, 'output' | 'records' | 'sizeBytes'>;
@@ -179,32 +182,6 @@ function peerNotes({ peers: { levels } }: LabelledRaces, state: RaceState): stri
       ? [`${rows(levels.everyone)} compared with everyone: ${few(state.groups[0])}.`]
       : []),
   ];
-}
-
-/**
- * A table that has been read and checked.
- * @throws TunebookError where no row is left
- */
-function loadTable(input: string, own: DatasetMapping | undefined, problems: ProblemOptions): Loaded {
-  const { table, report } = own ? readMappedTable(input, own, problems) : races(input, problems);
-  if (table.size === 0) {
-    throw new TunebookError(
-      `${input}: no row is left of ${report.rows}; found ${JSON.stringify(report.counts)}. ` +
-        "Choose 'impute' or 'keep' for some of these, or mend the file.",
-    );
-  }
-  return { table, report };
-}
-
-interface Loaded {
-  table: LabelTable;
-  report: ReadReport;
-}
-
-function races(input: string, problems: ProblemOptions): Loaded {
-  const { table, report, log } = readRaces(input, problems);
-  const checked = checkRaces(table, log);
-  return { table: raceLabels(checked), report: { ...report, kept: checked.size } };
 }
 
 function ownOptions(own: DatasetMapping, answers: 'rich' | 'plain'): FitOptions {
