@@ -49,7 +49,7 @@ const ROOMS: Record<string, { imports: readonly string[]; floors?: readonly stri
   eval: { imports: ['files', 'display', 'generation', 'dataset'] },
   hyrox: {
     imports: ['files', 'random', 'dataset', 'retrieval', 'eval'],
-    floors: ['statistics', 'tables', 'labels', 'metrics'],
+    floors: ['statistics', 'tables', 'labels', 'evidence', 'metrics'],
   },
   notebook: {
     imports: ['files', 'display', 'engine', 'trainer'],

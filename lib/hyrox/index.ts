@@ -58,3 +58,20 @@ export type { RaceMetricName, RaceMetricOptions } from './metrics/race-metrics';
 export { namedSegments, segmentF1 } from './metrics/segments';
 export type { F1Scores, SegmentOptions, VerdictRule, VerdictScores } from './metrics/types';
 export { classifyVerdict, RACE_VERDICTS, verdictAccuracy } from './metrics/verdicts';
+export { raceEvidence } from './evidence/race-evidence';
+export type { EvidenceOptions } from './evidence/race-evidence';
+export { measureNeighbors } from './evidence/measure';
+export type { MeasureOptions, NeighborQuality } from './evidence/measure';
+export { amountText, clockText, peopleOf, segmentKind, segmentName } from './evidence/names';
+export type {
+  ChangedTime,
+  ChangeEvidence,
+  ComparedSegment,
+  EvidenceLine,
+  FinishEvidence,
+  GroupEvidence,
+  RaceEvidence,
+  ReachEvidence,
+  SegmentEvidence,
+  SegmentKind,
+} from './evidence/types';

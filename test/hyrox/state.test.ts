@@ -15,9 +15,10 @@ import {
   readRaces,
   saveState,
 } from '../../lib/hyrox';
-import type { LabelTable, RaceState } from '../../lib/hyrox';
+import type { RaceState } from '../../lib/hyrox';
 import { SAMPLE_FOLDER } from '../../data/hyrox/generate';
 import { TRIATHLON_FOLDER } from '../../data/triathlon/generate';
+import { rowsOf } from './rows';
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'tunebook-state-'));
 after(() => fs.rmSync(folder, { recursive: true, force: true }));
@@ -28,18 +29,6 @@ const { table: raw, log } = readRaces(sample);
 const table = raceLabels(checkRaces(raw, log));
 const labelled = labelCorrected(table);
 const { state } = labelled;
-
-/** Some rows of a table, in that order. */
-function rowsOf(of: LabelTable, rows: readonly number[]): LabelTable {
-  const pick = (column: Float64Array): Float64Array => Float64Array.from(rows, (i) => column[i]);
-  return {
-    ...of,
-    size: rows.length,
-    groups: Object.fromEntries(Object.entries(of.groups).map(([name, c]) => [name, rows.map((i) => c[i])])),
-    segments: Object.fromEntries(Object.entries(of.segments).map(([name, c]) => [name, pick(c)])),
-    target: pick(of.target),
-  };
-}
 
 describe('a fitted state', () => {
   it('labels a row alike, alone, in the file, and in any order', () => {

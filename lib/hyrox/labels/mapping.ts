@@ -33,6 +33,12 @@ export interface DatasetMapping {
   usualShare?: number;
   /** Number of groups of athletes. Default: chosen. */
   k?: number;
+  /** Segment -> what people call it in feedback. Default: its name here. */
+  names?: Record<string, string>;
+  /** Segment -> what is done in it. Default: by its name, 'station' where that says nothing. */
+  kinds?: Record<string, 'run' | 'station' | 'roxzone'>;
+  /** Value of a group -> what people with it are called: `{ "M": "men" }`. Default: known for male, female, m, f, w. */
+  people?: Record<string, string>;
 }
 
 const sentences = lazySchema((z) => z.array(z.string().min(1)).min(1));
@@ -56,20 +62,33 @@ const contextName = lazySchema(() => columnName().regex(/^[^,:]+$/, 'a name with
 
 /** Checks a mapping. */
 export const mappingSchema = lazySchema((z): z.ZodType<DatasetMapping> =>
-  z.strictObject({
-    groups: z.record(contextName(), columnName()),
-    segments: z
-      .record(contextName(), columnName())
-      .refine((value) => Object.keys(value).length >= 2, 'at least two segments'),
-    target: z.strictObject({ name: contextName(), column: columnName().optional() }),
-    values: z.enum(['time', 'number']).default('time'),
-    unit: z.string().min(1).default('seconds'),
-    input: z.string().min(1).optional(),
-    templates: templatesSchema().optional(),
-    weakAbove: z.number().optional(),
-    usualShare: z.number().gt(0).lt(1).optional(),
-    k: z.number().int().min(1).optional(),
-  }),
+  z
+    .strictObject({
+      groups: z.record(contextName(), columnName()),
+      segments: z
+        .record(contextName(), columnName())
+        .refine((value) => Object.keys(value).length >= 2, 'at least two segments'),
+      target: z.strictObject({ name: contextName(), column: columnName().optional() }),
+      values: z.enum(['time', 'number']).default('time'),
+      unit: z.string().min(1).default('seconds'),
+      input: z.string().min(1).optional(),
+      templates: templatesSchema().optional(),
+      weakAbove: z.number().optional(),
+      usualShare: z.number().gt(0).lt(1).optional(),
+      k: z.number().int().min(1).optional(),
+      names: z.record(z.string(), z.string().min(1)).optional(),
+      kinds: z.record(z.string(), z.enum(['run', 'station', 'roxzone'])).optional(),
+      people: z.record(z.string(), z.string().min(1)).optional(),
+    })
+    .superRefine(({ segments, ...of }, context) => {
+      for (const field of ['names', 'kinds'] as const)
+        for (const name of Object.keys(of[field] ?? {}))
+          if (!(name in segments))
+            context.addIssue({
+              ...{ code: 'custom', path: [field, name] },
+              message: `no segment "${name}" among ${Object.keys(segments).join(', ')}`,
+            });
+    }),
 );
 
 /**

@@ -1,0 +1,128 @@
+/**
+ * The evidence as numbered lines, to be cited, read by a model and checked against.
+ * Where it stands: the last step of `raceEvidence`.
+ */
+import { amountText } from './names';
+import type { ChangedTime, ComparedSegment, EvidenceLine, RaceEvidence, SegmentEvidence } from './types';
+
+/** Share of peers that are slower, from which on a segment is a strength; as much under 50 it is a weakness. */
+const STRONG = 60;
+
+/** Lines in the order of their ids. */
+export function evidenceLines(evidence: Omit<RaceEvidence, 'lines'>): EvidenceLine[] {
+  return [
+    finishLine(evidence),
+    ...evidence.segments.map((segment) => segmentLine(segment, evidence)),
+    ...reachLines(evidence),
+    ...changeLines(evidence),
+  ].sort((a, b) => a.id - b.id);
+}
+
+/** Whether a segment is faster than most peers have it. */
+export function isStrength({ peers }: SegmentEvidence): boolean {
+  return peers.gap < 0 && peers.percentile >= STRONG;
+}
+
+function finishLine({ finish, groups, ...look }: Omit<RaceEvidence, 'lines'>): EvidenceLine {
+  const { own, expected, residual, verdict, percentile, among } = finish;
+  const amount = (value: number): string => amountText(value, look);
+  const direction = residual < 0 ? 'faster than expected' : 'slower than expected';
+  return {
+    id: 1,
+    names: ['finish'],
+    text:
+      `finish: you ${amount(own)}, expected ${amount(expected)}, ${amount(Math.abs(residual))} ${direction} (${verdict}), ` +
+      `ahead of ${percentile} % of ${among}`,
+    facts: {
+      you: own,
+      expected,
+      [direction]: Math.abs(residual),
+      'share of all': percentile,
+      'count of all': among,
+      'count of peers': groups.peers.count,
+      ...(groups.faster === undefined ? {} : { 'count of faster': groups.faster.count }),
+    },
+    tags: [verdict],
+  };
+}
+
+function segmentLine(segment: SegmentEvidence, evidence: Omit<RaceEvidence, 'lines'>): EvidenceLine {
+  const { name, own, peers, faster, similar, line } = segment;
+  const { groups, chosen } = evidence;
+  const amount = (value: number): string => amountText(value, evidence);
+  const next =
+    faster === undefined || groups.faster === undefined
+      ? ''
+      : `, faster ${amount(faster.median)} (${groups.faster.count})`;
+  return {
+    id: line,
+    names: [name],
+    text:
+      `${name}: you ${amount(own)}, peers ${amount(peers.median)} (${groups.peers.count})${next}, ` +
+      `ahead of ${peers.percentile} % of peers${faster === undefined ? '' : ` and ${faster.percentile} % of faster`}`,
+    facts: {
+      you: own,
+      ...compared('peers', peers),
+      'count of peers': groups.peers.count,
+      ...(faster === undefined ? {} : compared('faster', faster)),
+      ...(groups.faster === undefined ? {} : { 'count of faster': groups.faster.count }),
+      ...compared('similar', similar),
+    },
+    tags: [
+      ...(chosen.includes(segment.column) ? ['most to win'] : []),
+      ...(isStrength(segment) ? ['strength'] : []),
+      ...(peers.gap > 0 && peers.percentile <= 100 - STRONG ? ['weakness'] : []),
+    ],
+  };
+}
+
+/** Median, distance and share: `{ peers: 394, 'behind peers': 135, 'share of peers': 12 }`. */
+function compared(who: string, { median, gap, percentile }: ComparedSegment): Record<string, number> {
+  return {
+    [who]: median,
+    [`${gap < 0 ? 'ahead of' : 'behind'} ${who}`]: Math.abs(gap),
+    [`share of ${who}`]: percentile,
+  };
+}
+
+function reachLines({ reach, segments, ...look }: Omit<RaceEvidence, 'lines'>): EvidenceLine[] {
+  const nameOf = (column: string): string => segments.find((one) => one.column === column)?.name ?? column;
+  return (['peers', 'faster'] as const).flatMap((kind) => {
+    const found = reach[kind];
+    if (found === undefined) return [];
+    const names = found.segments.map(nameOf);
+    return [
+      {
+        id: found.line,
+        names,
+        text:
+          `with the median of ${kind} in ${names.join(', ')}: ` +
+          `finish ${amountText(found.finish, look)}, ${amountText(found.gain, look)} earlier`,
+        facts: { finish: found.finish, gain: found.gain },
+        tags: [kind],
+      },
+    ];
+  });
+}
+
+function changeLines({ change, segments, ...look }: Omit<RaceEvidence, 'lines'>): EvidenceLine[] {
+  if (change === undefined) return [];
+  const line = (name: string, { line: id, before, own, change: by }: ChangedTime): EvidenceLine[] => {
+    if (id === undefined) return [];
+    const direction = by > 0 ? 'slower than before' : 'faster than before';
+    const amount = (value: number): string => amountText(value, look);
+    return [
+      {
+        id,
+        names: [name],
+        text: `${name} since the last race: you ${amount(own)}, before ${amount(before)}, ${amount(Math.abs(by))} ${direction}`,
+        facts: { you: own, before, [direction]: Math.abs(by) },
+        tags: [by > 0 ? 'lost' : by < 0 ? 'gained' : 'unchanged'],
+      },
+    ];
+  };
+  return [
+    ...line('finish', change.finish),
+    ...change.segments.flatMap((one, s) => line(segments[s].name, one)),
+  ];
+}

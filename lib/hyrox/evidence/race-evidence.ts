@@ -1,0 +1,267 @@
+/**
+ * One race among the races of a state: who is like it, who is as fast, who is the next level, and where the time is.
+ * Where it stands: after `fit` and `loadState`; feedback is written from what comes out, and checked against it.
+ */
+import { TunebookError, requireObject } from '../../types';
+import { scoreOf, verdictOf } from '../labels/answers';
+import { expectedTotals } from '../labels/expect';
+import { requireState } from '../labels/race-state';
+import type { RaceState } from '../labels/race-state';
+import { median } from '../statistics/statistics';
+import type { RaceTable } from '../tables/columns';
+import type { LabelTable } from '../tables/label-table';
+import { changeSince } from './change';
+import { ANY_FINISH, EARLIER_FINISH, SAME_FINISH, findRows } from './groups';
+import type { FoundRows, OneRace, Width } from './groups';
+import { evidenceLines } from './lines';
+import { segmentKind, segmentName } from './names';
+import { isClock, raceAt, tableFor } from './race-row';
+import { referenceOf, scoresOf } from './reference';
+import type { Reference } from './reference';
+import type {
+  ComparedSegment,
+  FinishEvidence,
+  GroupEvidence,
+  RaceEvidence,
+  ReachEvidence,
+  SegmentEvidence,
+} from './types';
+import { athleteWords, peopleWord, widthWords, wideningNote } from './words';
+import type { GroupKind } from './words';
+
+/** Settings of `raceEvidence`. */
+export interface EvidenceOptions {
+  /** Row of the table, from 0 on. Default 0. */
+  row?: number;
+  /** Races of the same athlete before this one, oldest first: the last one is compared with. */
+  earlier?: RaceTable | LabelTable;
+  /** How many similar races. Default 25. */
+  nNeighbors?: number;
+  /** A group of fewer is widened: other ages first, then other finishes, then any sex. Default 20. */
+  minPeers?: number;
+  /** What happens where there are fewer: 'widen' says so in `notes`, 'refuse' throws. Default 'widen'. */
+  onFewPeers?: 'widen' | 'refuse';
+  /** How many segments are chosen at most. Default 3. */
+  maxChosen?: number;
+}
+
+/** Medians of fewer races say nothing, however far the search was widened. */
+const FEWEST = 5;
+/** Time to win that is worth a word, as a share of the finish: 4 s of 1:10:00. */
+const WORTH = 0.001;
+/** The finish is cited as [1], the segments follow it. */
+const FIRST_LINE = 1;
+
+/**
+ * What can be said of one race, from a fitted state alone; never a name or an id of anybody.
+ * @param race a table with the race: what `checkRaces` gave, or a mapped table
+ * @throws TunebookError where a time is missing or impossible, a sex or age group is unknown to the state, or there are
+ *   too few races to compare with
+ * @example
+ * const { table, log } = hyrox.readRaces(projectPath('data/hyrox/hyrox-sample.csv'));
+ * const races = hyrox.checkRaces(table, log);
+ * const evidence = hyrox.raceEvidence(hyrox.fit(races), races, { row: 7 });
+ * console.log(evidence.lines.map(({ id, text }) => `[${id}] ${text}`).join('\n'));
+ */
+export function raceEvidence(
+  state: RaceState,
+  race: RaceTable | LabelTable,
+  options: EvidenceOptions = {},
+): RaceEvidence {
+  const where = 'raceEvidence';
+  requireState(state, where);
+  requireObject(options, { where, what: 'options' });
+  const { row = 0, nNeighbors = 25, minPeers = 20, onFewPeers = 'widen', maxChosen = 3 } = options;
+  const reference = referenceOf(state);
+  const table = tableFor(state, race, where);
+  const own = raceAt(state, table, { row, where, reference });
+  const one = tableOf(state, own);
+  const clock = isClock(state);
+  const round = clock ? Math.round : (value: number): number => Math.round(value * 100) / 100;
+
+  const search = { reference, own, enough: minPeers, refuse: onFewPeers === 'refuse' };
+  const all = required(findFor(search, ANY_FINISH), 'athletes of this sex and age', search);
+  const peers = required(findFor(search, SAME_FINISH), 'races with this finish', search);
+  const next = findFor(search, EARLIER_FINISH);
+  const faster = next.rows.length < FEWEST ? undefined : next;
+  const [scores] = scoresOf(state, one);
+  const similar: FoundRows = {
+    ...all,
+    rows: mostSimilar(reference, scores, { among: all.rows, nNeighbors }),
+  };
+
+  const compare = ({ rows }: FoundRows, s: number): ComparedSegment => {
+    const values = Array.from(rows, (i) => reference.segments[s][i]);
+    const middle = round(median(values));
+    const gap = round(round(own.segments[s]) - middle);
+    return { median: middle, gap, percentile: slowerShare(values, own.segments[s]) };
+  };
+  const segments = state.expectation.peers.segments.map((column, s): SegmentEvidence => {
+    const score = Math.round(scores[s] * 10) / 10 + 0;
+    return {
+      ...{ column, name: segmentName(state, column), kind: segmentKind(state, column) },
+      ...{ own: round(own.segments[s]), score, slow: score > state.answers.weakAbove },
+      similar: compare(similar, s),
+      peers: compare(peers, s),
+      ...(faster === undefined ? {} : { faster: compare(faster, s) }),
+      line: FIRST_LINE + 1 + s,
+    };
+  });
+  const words = { people: peopleWord(state, own, reference.ageAt), hasAge: reference.ageAt >= 0 };
+  const group = (kind: GroupKind, { rows, width }: FoundRows): GroupEvidence => ({
+    count: rows.length,
+    words: widthWords(kind, width, words),
+    finish: round(median(Array.from(rows, (i) => reference.target[i]))),
+  });
+  const finish = round(own.target);
+  const chosen = chooseSegments(segments, { finish, most: maxChosen });
+  const lines = FIRST_LINE + segments.length;
+  const reach = reachOf(segments, { chosen, finish, lines });
+  const known: Omit<RaceEvidence, 'lines'> = {
+    ...{ unit: state.unit, clock, chosen, segments, reach },
+    athlete: {
+      groups: Object.fromEntries(state.groups.map((name, g) => [name, own.groups[g]])),
+      words: athleteWords(state, own, reference.ageAt),
+    },
+    finish: {
+      ...judge(state, { one, own, finish }),
+      percentile: slowerShare(
+        Array.from(all.rows, (i) => reference.target[i]),
+        own.target,
+      ),
+      among: all.rows.length,
+    },
+    groups: {
+      similar: group('similar', similar),
+      peers: group('peers', peers),
+      ...(faster === undefined ? {} : { faster: group('faster', faster) }),
+    },
+    ...(options.earlier === undefined
+      ? {}
+      : {
+          change: changeSince(own, {
+            earlier: tableFor(state, options.earlier, `${where}, earlier`),
+            ...{ state, reference, round, lines: lines + Object.keys(reach).length },
+          }),
+        }),
+    notes: [
+      ...wideningNote('similar', all, words),
+      ...wideningNote('peers', peers, words),
+      ...(faster === undefined
+        ? ['There is no next level to compare with: too few races in the state finish earlier than this one.']
+        : wideningNote('faster', faster, words)),
+    ],
+  };
+  return { ...known, lines: evidenceLines(known) };
+}
+
+interface Search {
+  reference: Reference;
+  own: OneRace;
+  enough: number;
+  refuse: boolean;
+}
+
+function findFor({ reference, own, enough }: Search, widths: readonly Width[]): FoundRows {
+  return findRows(reference, own, { widths, enough });
+}
+
+/** @throws TunebookError where too few were found, or where fewer than enough are refused */
+function required(found: FoundRows, what: string, { enough, refuse }: Search): FoundRows {
+  if (refuse && found.firstCount < enough)
+    throw new TunebookError(
+      `raceEvidence: expected at least ${enough} ${what}, got ${found.firstCount}. ` +
+        "Allow wider groups (onFewPeers: 'widen'), or fit the state to more races.",
+    );
+  if (found.rows.length < FEWEST)
+    throw new TunebookError(
+      `raceEvidence: expected at least ${FEWEST} ${what}, got ${found.rows.length}, other ages and sexes included. ` +
+        'Fit the state to more races.',
+    );
+  return found;
+}
+
+/** The rows whose scores are nearest, nearest first. */
+function mostSimilar(
+  { neighbors, size }: Reference,
+  scores: Float64Array,
+  { among, nNeighbors }: { among: Int32Array; nNeighbors: number },
+): Int32Array {
+  const allowed = new Uint8Array(size);
+  for (const row of among) allowed[row] = 1;
+  return neighbors.kneighbors(scores, { nNeighbors, filter: (row) => allowed[row] === 1 }).indices;
+}
+
+/** Share of values above one, in whole percent; equal ones count half. */
+function slowerShare(values: readonly number[], own: number): number {
+  let above = 0;
+  for (const value of values) above += value > own ? 1 : value === own ? 0.5 : 0;
+  return Math.round((100 * above) / values.length);
+}
+
+/** One race as a table. */
+function tableOf(state: RaceState, { groups, segments, target }: OneRace): LabelTable {
+  return {
+    size: 1,
+    groups: Object.fromEntries(state.groups.map((name, g) => [name, [groups[g]]])),
+    segments: Object.fromEntries(
+      state.expectation.peers.segments.map((name, s) => [name, Float64Array.of(segments[s])]),
+    ),
+    target: Float64Array.of(target),
+    targetName: state.targetName,
+    unit: state.unit,
+  };
+}
+
+/** The verdict, as the state's labels have it. */
+function judge(
+  state: RaceState,
+  { one, own, finish }: { one: LabelTable; own: OneRace; finish: number },
+): Omit<FinishEvidence, 'percentile' | 'among'> {
+  const expected = Math.round(expectedTotals(state.expectation, one).totals[0]);
+  const residual = Math.round(own.target) - expected;
+  const score = scoreOf(residual, state.usual);
+  return { column: state.targetName, own: finish, expected, residual, score, verdict: verdictOf({ score }) };
+}
+
+/** Segments with most to win against those with the same finish; where these are level, against the next level. */
+function chooseSegments(
+  segments: readonly SegmentEvidence[],
+  { finish, most }: { finish: number; most: number },
+): string[] {
+  const worth = WORTH * finish;
+  const by = (gapOf: (segment: SegmentEvidence) => number): SegmentEvidence[] =>
+    segments.filter((segment) => gapOf(segment) >= worth).sort((a, b) => gapOf(b) - gapOf(a));
+  const behindPeers = by(({ peers }) => peers.gap);
+  const [first, second, third] = behindPeers;
+  // A third one is named where it is as large a part of the matter as the others.
+  const few = third === undefined || third.peers.gap < (first.peers.gap + second.peers.gap) / 4 ? 2 : 3;
+  const chosen = behindPeers.slice(0, Math.min(few, most));
+  if (chosen.length < Math.min(2, most))
+    for (const segment of by(({ faster }) => faster?.gap ?? 0))
+      if (chosen.length < Math.min(2, most) && !chosen.includes(segment)) chosen.push(segment);
+  return chosen.map(({ column }) => column);
+}
+
+/** The finish with a group's medians in the chosen segments, where those are better. */
+function reachOf(
+  segments: readonly SegmentEvidence[],
+  { chosen, finish, lines }: { chosen: readonly string[]; finish: number; lines: number },
+): RaceEvidence['reach'] {
+  const reach: { peers?: ReachEvidence; faster?: ReachEvidence } = {};
+  let line = lines;
+  for (const kind of ['peers', 'faster'] as const) {
+    const behind = chosen.flatMap((column) =>
+      segments.filter((one) => one.column === column && (one[kind]?.gap ?? 0) > 0),
+    );
+    const gain = behind.reduce((sum, one) => sum + (one[kind]?.gap ?? 0), 0);
+    if (behind.length > 0)
+      reach[kind] = {
+        finish: finish - gain,
+        gain,
+        segments: behind.map(({ column }) => column),
+        line: ++line,
+      };
+  }
+  return reach;
+}

@@ -1,0 +1,77 @@
+/**
+ * A state's races, prepared for comparison: scores to find neighbours by, and ages as numbers.
+ * Where it stands: made once for each state, and kept as long as the state is.
+ */
+import { NearestNeighbors } from '../../retrieval';
+import { ageRange } from '../tables/columns';
+import type { LabelTable } from '../tables/label-table';
+import { scoreAgainst } from '../labels/peers';
+import type { RaceState } from '../labels/race-state';
+
+/** The races of a state as columns. */
+export interface Reference {
+  readonly size: number;
+  /** [segments][rows], in the unit. */
+  readonly segments: readonly (readonly number[])[];
+  /** [rows] */
+  readonly target: readonly number[];
+  /** [groups][rows] */
+  readonly groups: readonly (readonly string[])[];
+  /** Which of the groups is an age; -1 where none is. */
+  readonly ageAt: number;
+  /** [rows]: the middle of the age group, in years; NaN where that is no range. */
+  readonly ages: Float64Array;
+  /** Finds rows by their scores against the peers, a column a segment. */
+  readonly neighbors: NearestNeighbors;
+  /** [rows][segments]: those scores. */
+  readonly scores: readonly Float64Array[];
+  /** [segments]: shortest and longest of the races. */
+  readonly ranges: readonly (readonly [low: number, high: number])[];
+}
+
+const prepared = new WeakMap<RaceState, Reference>();
+
+/** The prepared races of a state. */
+export function referenceOf(state: RaceState): Reference {
+  let found = prepared.get(state);
+  if (found === undefined) prepared.set(state, (found = prepare(state)));
+  return found;
+}
+
+/** The middle of an age group such as '30-34', in years; NaN where it is no range. */
+export function ageOf(group: string): number {
+  const range = ageRange(group);
+  return range === undefined ? NaN : (range[0] + range[1]) / 2;
+}
+
+function prepare(state: RaceState): Reference {
+  const { size, groups, segments, target } = state.races;
+  const ageAt = groups.findIndex((values) => values.some((value) => ageRange(value) !== undefined));
+  const scores = scoresOf(state, {
+    size,
+    groups: Object.fromEntries(state.groups.map((name, g) => [name, groups[g]])),
+    segments: Object.fromEntries(
+      state.expectation.peers.segments.map((name, s) => [name, Float64Array.from(segments[s])]),
+    ),
+    target: Float64Array.from(target),
+    targetName: state.targetName,
+    unit: state.unit,
+  });
+  return {
+    ...{ size, segments, target, groups, ageAt, scores },
+    ages: Float64Array.from({ length: size }, (_, i) => (ageAt < 0 ? NaN : ageOf(groups[ageAt][i]))),
+    neighbors: new NearestNeighbors().fit(scores),
+    ranges: segments.map((column) =>
+      column.reduce<[number, number]>(
+        ([low, high], value) => [Math.min(low, value), Math.max(high, value)],
+        [Infinity, -Infinity],
+      ),
+    ),
+  };
+}
+
+/** Scores of each row against the state's peers: [rows][segments]. */
+export function scoresOf(state: RaceState, table: LabelTable): Float64Array[] {
+  const columns = Object.values(scoreAgainst(state.expectation.peers, table).z);
+  return Array.from({ length: table.size }, (_, i) => Float64Array.from(columns, (column) => column[i]));
+}
