@@ -45,7 +45,7 @@ const ROOMS: Record<string, { imports: readonly string[]; floors?: readonly stri
     imports: ['files', 'random', 'display', 'engine', 'checkpoint', 'models', 'pretrained', 'dataset'],
     floors: ['optimizers', 'arguments', 'state', 'step', 'checkpoints', 'preflight', 'reports'],
   },
-  retrieval: { imports: [] },
+  retrieval: { imports: ['files'], floors: ['numbers', 'documents'] },
   eval: { imports: ['files', 'display', 'generation', 'dataset'] },
   hyrox: {
     imports: ['files', 'random', 'dataset', 'retrieval', 'eval'],

@@ -1,8 +1,14 @@
 /**
- * Finding what is like something: numbers by numbers.
- * Where it stands: under the domain, which finds races like a race; nothing here knows a model.
+ * Finding what is like something: numbers by numbers, texts by words and by meaning.
+ * Where it stands: under the domain, which finds races like a race and passages for them; nothing here knows a domain.
  */
-export { NearestNeighbors } from './nearest-neighbors';
-export type { Neighbors, NeighborsQuery } from './nearest-neighbors';
-export { StandardScaler } from './standard-scaler';
-export type { Rows } from './standard-scaler';
+export { NearestNeighbors } from './numbers/nearest-neighbors';
+export type { Neighbors, NeighborsQuery } from './numbers/nearest-neighbors';
+export { StandardScaler } from './numbers/standard-scaler';
+export type { Rows } from './numbers/standard-scaler';
+export { locationOf, titleOf } from './documents/document';
+export type { Document, DocumentLocation } from './documents/document';
+export { loadDocuments } from './documents/load-documents';
+export type { LoadDocumentsOptions, SkippedFile } from './documents/load-documents';
+export { RecursiveCharacterTextSplitter } from './documents/text-splitter';
+export type { TextSplitterOptions } from './documents/text-splitter';

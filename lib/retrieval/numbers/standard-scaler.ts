@@ -1,5 +1,5 @@
 /** Columns to mean 0 and spread 1, as scikit-learn's StandardScaler. */
-import { requireList, TunebookError } from '../types';
+import { requireList, TunebookError } from '../../types';
 
 /** Rows of numbers, [rows][columns]. */
 export type Rows = readonly ArrayLike<number>[];
