@@ -23,6 +23,11 @@ export { figureText, interactiveHtml, livePlot, plot, saveFigure } from './figur
 export type { LivePlot, LivePlotOptions } from './figures/plot';
 export { progressBar } from './output/progress';
 export type { ProgressBar, ProgressOptions } from './output/progress';
+export { profileSvg, standing } from './figures/profile-svg';
+export type { ProfileFigure, ProfileRow } from './figures/profile-svg';
+export type { RowFigureOptions } from './figures/svg-parts';
+export { waterfallSvg } from './figures/waterfall-svg';
+export type { WaterfallFigure, WaterfallStep } from './figures/waterfall-svg';
 export { renderFigure, svgToPng } from './figures/render-figure';
 export type { RenderOptions } from './figures/render-figure';
 export { richResult } from './figures/rich-result';
