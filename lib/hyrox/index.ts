@@ -24,7 +24,7 @@ export { fit } from './labels/fit';
 export type { FitOptions } from './labels/fit';
 export { loadState, saveState } from './labels/race-state';
 export type { AnswerSettings, RaceState, ReferenceRaces } from './labels/race-state';
-export { raceLabels } from './tables/label-table';
+export { raceLabels, selectRows } from './tables/label-table';
 export type { LabelTable } from './tables/label-table';
 export { checkRaces } from './tables/check';
 export { peerScores } from './labels/peers';

@@ -2,7 +2,7 @@
  * What the corrected label maker works on: any table of athletes (or of anything) with parts, a total and peers.
  * Where it stands: between a result table, or a mapped table of one's own, and `corrected.ts`.
  */
-import { requireObject } from '../../types';
+import { requireObject, TunebookError } from '../../types';
 import { SEGMENTS, columnOf } from './columns';
 import type { RaceTable } from './columns';
 
@@ -47,5 +47,29 @@ export function raceLabels(table: RaceTable): LabelTable {
     target: columnOf(table, 'total_time'),
     targetName: 'total_time',
     unit: 'seconds',
+  };
+}
+
+/**
+ * Some rows of a table, in the order of `rows`: training and test rows, for instance.
+ * @param rows from 0 on
+ * @throws TunebookError for a row that is not there
+ */
+export function selectRows(table: LabelTable, rows: readonly number[]): LabelTable {
+  requireLabels(table, 'selectRows');
+  const wrong = rows.find((row) => !Number.isInteger(row) || row < 0 || row >= table.size);
+  if (wrong !== undefined)
+    throw new TunebookError(`selectRows: expected rows from 0 to ${table.size - 1}, got ${wrong}.`);
+  const values = (column: Float64Array): Float64Array => Float64Array.from(rows, (row) => column[row]);
+  return {
+    ...table,
+    size: rows.length,
+    groups: Object.fromEntries(
+      Object.entries(table.groups).map(([name, column]) => [name, rows.map((row) => column[row])]),
+    ),
+    segments: Object.fromEntries(
+      Object.entries(table.segments).map(([name, column]) => [name, values(column)]),
+    ),
+    target: values(table.target),
   };
 }
