@@ -1,47 +1,67 @@
-/** The package as npm would put it into an empty folder, made without the network. */
-import { execFileSync } from 'node:child_process';
+/** The package as npm puts it into an empty folder, from a registry of this checkout: no network is needed. */
+import { execFile, execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
+import { promisify } from 'node:util';
+import { startRegistry } from './registry';
+import type { Registry } from './registry';
 import { ROOT } from '../support/paths';
 
-/** What `npm pack` would put into the package, as paths below it. */
-export function packedFiles(): string[] {
-  const json = execFileSync('npm', ['pack', '--dry-run', '--ignore-scripts', '--json'], {
+/** The package in a folder. */
+export interface Installed {
+  /** The files of the tarball, as paths below the package. */
+  readonly files: readonly string[];
+  /** What npm asked for. */
+  readonly registry: Registry;
+}
+
+/** Packs the checkout into a folder. */
+function pack(folder: string): { readonly tarball: string; readonly files: string[] } {
+  const args = ['pack', '--ignore-scripts', '--json', '--pack-destination', folder];
+  const json = execFileSync('npm', args, {
     cwd: ROOT,
     encoding: 'utf8',
     maxBuffer: 1 << 26,
     stdio: ['ignore', 'pipe', 'ignore'],
   });
-  const packed = JSON.parse(json) as Record<string, Packed> | readonly Packed[];
-  return Object.values(packed)[0].files.map((file) => file.path);
+  const packed = Object.values(JSON.parse(json) as Record<string, Packed> | readonly Packed[])[0];
+  return { tarball: packed.filename, files: packed.files.map((file) => file.path) };
 }
 
 interface Packed {
+  readonly filename: string;
   readonly files: readonly { readonly path: string }[];
 }
 
-interface Lock {
-  readonly packages: Readonly<Record<string, { readonly dev?: boolean; readonly devOptional?: boolean }>>;
+/** What npm sets for the programs that it runs, these tests among them, and what steers the packages' scripts. */
+const STEERS = /^(npm_|onnxruntime_node_install)/i;
+
+/** npm as a person starts it, with scripts, an empty cache and no configuration. */
+async function npm(folder: string, args: readonly string[]): Promise<void> {
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !STEERS.test(name)));
+  const config = {
+    cache: path.join(folder, '.cache'),
+    userconfig: path.join(folder, '.none'),
+    audit: 'false',
+  };
+  const given = Object.entries(config).map(([name, value]) => `--${name}=${value}`);
+  await promisify(execFile)('npm', [...args, ...given, '--no-fund', '--no-update-notifier'], {
+    cwd: folder,
+    env,
+  });
 }
 
-/**
- * Copies the packed files into `folder`/node_modules/tunebook, and links beside it what package-lock.json has as
- * the dependencies of a user: no package that only this repository needs can be found from there.
- */
-export function installInto(folder: string): string {
-  const target = path.join(folder, 'node_modules', 'tunebook');
-  for (const file of packedFiles()) {
-    fs.mkdirSync(path.dirname(path.join(target, file)), { recursive: true });
-    fs.copyFileSync(path.join(ROOT, file), path.join(target, file));
+/** Packs the checkout and installs the tarball in `folder`, which is empty. */
+export async function installInto(folder: string): Promise<Installed> {
+  const { tarball, files } = pack(folder);
+  const registry = await startRegistry();
+  try {
+    await npm(folder, ['install', `./${tarball}`, '--registry', registry.url]);
+  } finally {
+    await registry.close();
   }
-  const { packages } = JSON.parse(fs.readFileSync(path.join(ROOT, 'package-lock.json'), 'utf8')) as Lock;
-  for (const [place, { dev = false, devOptional = false }] of Object.entries(packages)) {
-    if (dev || devOptional || place.split('node_modules/').length !== 2) continue;
-    if (!fs.existsSync(path.join(ROOT, place))) continue; // of another system
-    fs.mkdirSync(path.dirname(path.join(folder, place)), { recursive: true });
-    fs.symlinkSync(path.join(ROOT, place), path.join(folder, place), 'junction');
-  }
-  return target;
+  fs.rmSync(path.join(folder, '.cache'), { recursive: true });
+  return { files, registry };
 }
 
 /** The first TypeScript sample under a heading of README. */

@@ -1,15 +1,19 @@
 /**
- * The package as others get it: what is in it, and README's own program in an empty folder, as a module, as
- * CommonJS, and type-checked in every way that TypeScript finds packages.
+ * The package as others get it: what is in it, and what npm installs of it into an empty folder. There README's own
+ * program runs as a module and as CommonJS, and is type-checked in every way that TypeScript finds packages.
  */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import ts from 'typescript';
-import { installInto, packedFiles, readmeSample } from './installed';
+import { installInto, readmeSample } from './installed';
+import type { Installed } from './installed';
+import { joinText, writeNotebook } from '../../lib/notebook/format/nbformat';
+import type { Notebook } from '../../lib/notebook/format/nbformat';
+import { makeNotebook } from '../support/make-notebook';
 import { CLI, ROOT } from '../support/paths';
 
 interface PackageJson {
@@ -30,13 +34,11 @@ function asCommonJs(sample: string): string {
   return `${outputText}\nexports.main().catch((error) => { console.error(error); process.exit(1); });\n`;
 }
 
-const newFolder = (): string => fs.mkdtempSync(path.join(os.tmpdir(), 'tunebook-package-'));
-
 function run(folder: string, file: string): string {
   return execFileSync(process.execPath, [file], { cwd: folder, encoding: 'utf8', timeout: 300_000 });
 }
 
-function typeErrors(folder: string, file: string, module: 'nodenext' | 'bundler' | 'node10'): string[] {
+function typeErrors(folder: string, module: 'nodenext' | 'bundler' | 'node10'): string[] {
   const shared: ts.CompilerOptions = {
     strict: true,
     noEmit: true,
@@ -51,7 +53,10 @@ function typeErrors(folder: string, file: string, module: 'nodenext' | 'bundler'
     bundler: { module: ts.ModuleKind.ESNext, moduleResolution: ts.ModuleResolutionKind.Bundler },
     node10: { module: ts.ModuleKind.ESNext, moduleResolution: ts.ModuleResolutionKind.Node10 },
   };
-  const program = ts.createProgram([path.join(folder, file)], { ...shared, ...ways[module] });
+  const program = ts.createProgram([path.join(folder, 'sample.mts'), path.join(folder, 'rooms.mts')], {
+    ...shared,
+    ...ways[module],
+  });
   return ts
     .getPreEmitDiagnostics(program)
     .map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, ' '));
@@ -62,11 +67,11 @@ describe('the package', { timeout: 900_000 }, () => {
   const rooms = ROOMS.map((room, i) => `import * as room${i} from 'tunebook${room.slice(1)}';`).join('\n');
   const used = ROOMS.map((_, i) => `Object.keys(room${i}).length`).join(', ');
   let folder: string;
+  let installed: Installed;
 
-  before(() => {
-    folder = newFolder();
-    installInto(folder);
-    fs.writeFileSync(path.join(folder, 'package.json'), '{ "private": true }');
+  before(async () => {
+    folder = fs.mkdtempSync(path.join(os.tmpdir(), 'tunebook-package-'));
+    installed = await installInto(folder);
     const options = { compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext } };
     fs.writeFileSync(path.join(folder, 'sample.mts'), sample);
     fs.writeFileSync(path.join(folder, 'sample.mjs'), ts.transpileModule(sample, options).outputText);
@@ -75,6 +80,36 @@ describe('the package', { timeout: 900_000 }, () => {
     fs.writeFileSync(path.join(folder, 'rooms.mjs'), `${rooms}\nconsole.log([${used}].join());\n`);
   });
   after(() => fs.rmSync(folder, { recursive: true, force: true }));
+
+  /** What a cell prints, or its error, in a notebook that the installed command runs. */
+  function cell(source: string): string {
+    writeNotebook(path.join(folder, 'cell.ipynb'), makeNotebook([source]));
+    const args = [command(), 'run', 'cell.ipynb', '-o', '-'];
+    const { stdout } = spawnSync(process.execPath, args, { cwd: folder, encoding: 'utf8' });
+    const { cells } = JSON.parse(stdout) as Notebook;
+    const outputs = cells.flatMap((one) => one.outputs ?? []);
+    const texts = outputs.map((out) =>
+      'text' in out ? joinText(out.text) : 'evalue' in out ? out.evalue : out.output_type,
+    );
+    return texts.join('');
+  }
+  const command = (): string => path.join(folder, 'node_modules', 'tunebook', path.relative(ROOT, CLI));
+
+  it('is installed by npm alone, from what package-lock.json lists, and no script downloads anything', () => {
+    assert.deepEqual(installed.registry.unknown, []);
+    assert.ok(installed.registry.fetched.some((name) => name.startsWith('onnxruntime-web@')));
+    const { dependencies, ...rest } = JSON.parse(
+      fs.readFileSync(path.join(folder, 'package.json'), 'utf8'),
+    ) as { readonly dependencies: Readonly<Record<string, string>> };
+    assert.deepEqual([Object.keys(dependencies), rest], [['tunebook'], {}]);
+    const runtime = path.join(folder, 'node_modules', 'onnxruntime-node', 'bin', 'napi-v6', 'linux', 'x64');
+    const cuda = fs.readdirSync(runtime).filter((name) => name.includes('_providers_'));
+    if (process.platform === 'linux' && process.arch === 'x64')
+      assert.deepEqual(
+        cuda.map((name) => fs.statSync(path.join(runtime, name)).size),
+        [0, 0, 0],
+      );
+  });
 
   it('holds the library, data, notebooks and papers, and nothing else', () => {
     const allowed = [
@@ -85,7 +120,7 @@ describe('the package', { timeout: 900_000 }, () => {
       /^notebooks\/([\w-]+\.ipynb|images\/[\w-]+\.png)$/,
       /^(package\.json|README\.md|LICENSE|CHANGELOG\.md)$/,
     ];
-    const files = packedFiles();
+    const { files } = installed;
     assert.deepEqual(
       files.filter((file) => !allowed.some((pattern) => pattern.test(file))),
       [],
@@ -116,21 +151,16 @@ describe('the package', { timeout: 900_000 }, () => {
 
   for (const way of ['nodenext', 'bundler', 'node10'] as const)
     it(`has types for strict TypeScript under ${way}`, () => {
-      assert.deepEqual(
-        [...typeErrors(folder, 'sample.mts', way), ...typeErrors(folder, 'rooms.mts', way)],
-        [],
-      );
+      assert.deepEqual(typeErrors(folder, way), []);
     });
 
   it('finds its notebooks from anywhere', () => {
-    const command = path.join(folder, 'node_modules', 'tunebook', path.relative(ROOT, CLI));
-    const args = [command, 'run', 'notebooks/01-gpt2-finetuning.ipynb', '--list-params'];
+    const args = [command(), 'run', 'notebooks/01-gpt2-finetuning.ipynb', '--list-params'];
     assert.match(execFileSync(process.execPath, args, { cwd: folder, encoding: 'utf8' }), /maxSteps/);
   });
 
   it('makes a folder to work in', () => {
-    const command = path.join(folder, 'node_modules', 'tunebook', path.relative(ROOT, CLI));
-    execFileSync(process.execPath, [command, 'init', 'mine', '--no-install'], { cwd: folder });
+    execFileSync(process.execPath, [command(), 'init', 'mine', '--no-install'], { cwd: folder });
     const written = JSON.parse(fs.readFileSync(path.join(folder, 'mine', 'package.json'), 'utf8')) as {
       readonly dependencies: object;
       readonly overrides: object;
@@ -140,20 +170,29 @@ describe('the package', { timeout: 900_000 }, () => {
     assert.ok(fs.existsSync(path.join(folder, 'mine', 'notebooks', '02-mistral-lora.ipynb')));
   });
 
-  // Half a minute and the registry: .ci/run asks for it where the registry answers.
-  const skip = process.env.TUNEBOOK_TEST_REGISTRY === undefined && 'TUNEBOOK_TEST_REGISTRY is not set';
-  it('is installed by npm alone', { skip }, () => {
-    const empty = newFolder();
-    const npm = (...args: string[]): string =>
-      execFileSync('npm', args, { cwd: empty, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
-    execFileSync('npm', ['pack', '--ignore-scripts', '--pack-destination', empty], {
-      cwd: ROOT,
-      stdio: 'ignore',
-    });
-    const [tarball] = fs.readdirSync(empty);
-    npm('install', `./${tarball}`);
-    fs.writeFileSync(path.join(empty, 'sample.cjs'), asCommonJs(sample));
-    assert.match(run(empty, 'sample.cjs'), /\S/);
-    fs.rmSync(empty, { recursive: true });
+  it('has its rooms in cells, with their types', () => {
+    const source = `import { instructionTemplate } from 'tunebook/dataset';
+import { PROVIDERS } from 'tunebook/engine';
+import { parseTime } from 'tunebook/hyrox';
+import { StandardScaler } from 'tunebook/retrieval';
+
+function wrong(): void {
+  // @ts-expect-error: a number
+  instructionTemplate({ system: 3 });
+  // @ts-expect-error: a list
+  const providers: number = PROVIDERS;
+  // @ts-expect-error: a number
+  parseTime(3);
+  // @ts-expect-error: rows
+  new StandardScaler().transform('rows');
+}
+const [row] = new StandardScaler().fit([[1, 10], [3, 30]]).transform([[2, 40]]);
+const prompt = instructionTemplate({ system: 'You.' }).formatPrompt({ input: 'Hello?', response: '' });
+console.log(prompt.includes('Hello?'), PROVIDERS.includes('cpu'), parseTime('0:01:30')?.seconds, row);`;
+    assert.equal(cell(source), 'true true 90 Float64Array(2) [ 0, 2 ]\n');
+    assert.match(
+      cell(source.replace('parseTime(3)', "parseTime('3')")),
+      /Unused '@ts-expect-error' directive/,
+    );
   });
 });
