@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
+import type { SpawnSyncReturns } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -109,6 +110,28 @@ describe('the package', { timeout: 900_000 }, () => {
         cuda.map((name) => fs.statSync(path.join(runtime, name)).size),
         [0, 0, 0],
       );
+  });
+
+  // The checkout's .npmrc keeps `npm pack` from building first.
+  it('refuses to be installed where it was packed before it was built', () => {
+    const bare = path.join(folder, 'bare');
+    fs.mkdirSync(bare);
+    for (const name of ['package.json', '.npmrc', 'README.md'])
+      fs.copyFileSync(path.join(ROOT, name), path.join(bare, name));
+    const call = (command: string, args: readonly string[], cwd = bare): SpawnSyncReturns<string> =>
+      spawnSync(command, args, { cwd, encoding: 'utf8' });
+    const tarball = call('npm', ['pack']).stdout.trim();
+    call('tar', ['-xf', tarball]);
+    const packed = path.join(bare, 'package');
+    const { status, stderr } = call('npm', ['run', 'preinstall'], packed);
+    assert.match(stderr, /tunebook: this package was packed before it was built. Make it by: npm run pack/);
+    assert.equal(status, 1);
+    fs.writeFileSync(path.join(packed, 'tsconfig.json'), '{}');
+    assert.equal(
+      call('npm', ['run', 'preinstall'], packed).status,
+      0,
+      'a checkout is built after its install',
+    );
   });
 
   it('holds the library, data, notebooks and papers, and nothing else', () => {
