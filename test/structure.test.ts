@@ -46,10 +46,10 @@ const ROOMS: Record<string, { imports: readonly string[]; floors?: readonly stri
     floors: ['optimizers', 'arguments', 'state', 'step', 'checkpoints', 'preflight', 'reports'],
   },
   retrieval: { imports: ['files'], floors: ['numbers', 'documents'] },
-  eval: { imports: ['files', 'display', 'generation', 'dataset'] },
+  eval: { imports: ['files', 'random', 'display', 'generation', 'dataset'] },
   hyrox: {
     imports: ['files', 'random', 'dataset', 'retrieval', 'eval'],
-    floors: ['statistics', 'tables', 'labels', 'evidence', 'metrics'],
+    floors: ['statistics', 'tables', 'labels', 'evidence', 'feedback', 'metrics'],
   },
   notebook: {
     imports: ['files', 'display', 'engine', 'trainer'],

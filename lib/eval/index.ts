@@ -2,6 +2,11 @@
  * The eval room's door: figures of merit on answers, generation over a test set, and the report of it.
  * Where it stands: last step of the flow, after `generation`. Every metric is a pure function.
  */
+export { checkClaims } from './claims';
+export type { Claim, ClaimCheck, ClaimEvidence, ClaimLine, ClaimPassage, ClaimPhrases } from './claims';
+export type { FigureForm } from './claim-text';
+export { corruptAnswer, CORRUPTIONS } from './corruptions';
+export type { Corruption, CorruptionOptions } from './corruptions';
 export { evaluateGeneration } from './evaluate';
 export { requirePairs } from './pairs';
 export { supportedNumbers } from './numbers';

@@ -1,5 +1,5 @@
 /**
- * Are an answer's numbers there in what it was asked? A figure for invention, not for truth.
+ * Are an answer's numbers there in what it was asked? A figure for invention, not for truth: see `claims.ts`.
  */
 import { requireString } from '../types';
 
@@ -13,6 +13,9 @@ const RANGE = /(?<=\d)-(?=\d)/g;
 /**
  * Counts the answer's numbers, and those of them that the context has, by value: "#4.0" is supported by
  * "cluster: 4", and "1:05" by "65" seconds.
+ *
+ * It sees invented numbers and nothing else. Numbers that were swapped, taken from another line or given to another
+ * name pass, and so does all that is said without a number: `checkClaims` sees these, where the answer cites.
  *
  * @param options.allowed numbers that belong to the wording, such as the 3 of "3 minutes"
  */

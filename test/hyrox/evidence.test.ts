@@ -160,7 +160,7 @@ describe('raceEvidence', () => {
     const { notes, groups } = raceEvidence(state, table, { row: 0 });
     assert.match(
       notes.join('\n'),
-      /^Peers: only \d+ races? of .*finish within 3 % of yours; compared with \d+ of men of any age/,
+      /^Too few men within 6 years of your age finished within 3 % of your time \(\d\), so your peers here are \d+ men of any age who finished within/m,
     );
     assert.ok(groups.peers.count > 0);
   });

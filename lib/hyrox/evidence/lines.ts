@@ -15,12 +15,28 @@ export function evidenceLines(evidence: Omit<RaceEvidence, 'lines'>): EvidenceLi
     ...evidence.segments.map((segment) => segmentLine(segment, evidence)),
     ...reachLines(evidence),
     ...changeLines(evidence),
+    ...noteLines(evidence),
   ].sort((a, b) => a.id - b.id);
+}
+
+/** Notes stand last, to be quoted. */
+function noteLines({ notes, segments, reach, change }: Omit<RaceEvidence, 'lines'>): EvidenceLine[] {
+  const changed = change?.segments.filter(({ line }) => line !== undefined).length ?? -1;
+  const before = 1 + segments.length + Object.keys(reach).length + changed + 1;
+  return notes.map((text, i) => ({ id: before + i + 1, names: [], text, facts: {}, tags: [] }));
 }
 
 /** Whether a segment is faster than most peers have it. */
 export function isStrength({ peers }: SegmentEvidence): boolean {
   return peers.gap < 0 && peers.percentile >= STRONG;
+}
+
+/** The segment that the fewest peers do faster. */
+export function bestOf(segments: readonly SegmentEvidence[]): SegmentEvidence | undefined {
+  return segments.reduce<SegmentEvidence | undefined>(
+    (best, one) => (best === undefined || one.peers.percentile > best.peers.percentile ? one : best),
+    undefined,
+  );
 }
 
 function finishLine({ finish, groups, ...look }: Omit<RaceEvidence, 'lines'>): EvidenceLine {
@@ -39,6 +55,7 @@ function finishLine({ finish, groups, ...look }: Omit<RaceEvidence, 'lines'>): E
       [direction]: Math.abs(residual),
       'share of all': percentile,
       'count of all': among,
+      // Whom the race is compared with.
       'count of peers': groups.peers.count,
       ...(groups.faster === undefined ? {} : { 'count of faster': groups.faster.count }),
     },
@@ -69,7 +86,10 @@ function segmentLine(segment: SegmentEvidence, evidence: Omit<RaceEvidence, 'lin
       ...compared('similar', similar),
     },
     tags: [
+      ...(segment.column === bestOf(evidence.segments)?.column ? ['best'] : []),
       ...(chosen.includes(segment.column) ? ['most to win'] : []),
+      ...(peers.percentile === 0 ? ['none of peers'] : []),
+      ...(faster?.percentile === 0 ? ['none of faster'] : []),
       ...(isStrength(segment) ? ['strength'] : []),
       ...(peers.gap > 0 && peers.percentile <= 100 - STRONG ? ['weakness'] : []),
     ],

@@ -35,7 +35,7 @@ export interface RaceEvidence {
   readonly reach: { readonly peers?: ReachEvidence; readonly faster?: ReachEvidence };
   /** Against the athlete's last race before, where earlier ones were given. */
   readonly change?: ChangeEvidence;
-  /** What a reader has to know about the comparison, in sentences: groups that had to be widened. */
+  /** What a reader has to know about the comparison, in sentences: groups that had to be widened. The last lines. */
   readonly notes: readonly string[];
   /** The same as numbered lines, to cite: `[2] sled pull: you 8:49, peers 6:34 (22), faster 5:38`. */
   readonly lines: readonly EvidenceLine[];
@@ -91,7 +91,7 @@ export interface ComparedSegment {
 export interface GroupEvidence {
   /** How many. */
   readonly count: number;
-  /** Who they are: 'women within 6 years of your age, finish within 3 % of yours'. */
+  /** Who they are: 'women within 6 years of your age who finished within 3 % of your time'. */
   readonly words: string;
   /** Median finish. */
   readonly finish: number;

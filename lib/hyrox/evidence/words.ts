@@ -32,37 +32,39 @@ export function athleteWords(state: RaceState, race: OneRace, ageAt: number): st
   return ageAt < 0 ? people : `${people} aged ${race.groups[ageAt]}`;
 }
 
-/** 'women within 6 years of your age, finish within 3 % of yours' */
-export function widthWords(kind: GroupKind, width: Width, { people, hasAge }: GroupWords): string {
-  const who = width.sameGroups ? people : 'men and women';
-  const age = !hasAge
-    ? ''
-    : width.years === Infinity
-      ? ' of any age'
-      : ` within ${width.years} years of your age`;
-  return `${width.sameGroups || people === 'men' || people === 'women' ? who : 'all athletes'}${age}${finishWords(kind, width)}`;
+/** 'women within 6 years of your age who finished within 3 % of your time' */
+export function widthWords(kind: GroupKind, width: Width, words: GroupWords): string {
+  const how = finishWords(kind, width);
+  return `${whoWords(width, words)}${how === '' ? '' : ` who ${how}`}`;
+}
+
+function whoWords(width: Width, { people, hasAge }: GroupWords): string {
+  const both = /^(wo)?men\b/.test(people) ? 'men and women' : 'athletes of all groups';
+  const years = width.years === Infinity ? ' of any age' : ` within ${width.years} years of your age`;
+  return `${width.sameGroups ? people : both}${hasAge ? years : ''}`;
 }
 
 function finishWords(kind: GroupKind, { finish }: Width): string {
   if (kind === 'similar' || finish === undefined) return '';
   const percent = (share: number): number => Math.round(Math.abs(1 - share) * 100);
   return kind === 'peers'
-    ? `, finish within ${percent(finish[1])} % of yours`
-    : `, finish ${percent(finish[1])} to ${percent(finish[0])} % earlier than yours`;
+    ? `finished within ${percent(finish[1])} % of your time`
+    : `finished ${percent(finish[1])} to ${percent(finish[0])} % earlier than you`;
 }
 
 const WHO: Readonly<Record<GroupKind, string>> = {
-  similar: 'Similar athletes',
-  peers: 'Peers',
-  faster: 'Faster athletes',
+  similar: 'similar athletes here are chosen among',
+  peers: 'your peers here are',
+  faster: 'the next level here is',
 };
 
-/** A sentence where a group was widened, or is small in spite of that. */
+/** A sentence where a group was widened. */
 export function wideningNote(kind: GroupKind, found: FoundRows, words: GroupWords): string[] {
-  if (found.width === found.first) return [];
-  const races = found.firstCount === 1 ? '1 race' : `${found.firstCount} races`;
+  const { width, first, firstCount, rows } = found;
+  if (width === first) return [];
+  const how = finishWords(kind, first);
   return [
-    `${WHO[kind]}: only ${races} of ${widthWords(kind, found.first, words)}; ` +
-      `compared with ${found.rows.length} of ${widthWords(kind, found.width, words)}.`,
+    `Too few ${whoWords(first, words)} ${how === '' ? 'are in the state' : how} (${firstCount}), so ` +
+      `${WHO[kind]} ${rows.length} ${widthWords(kind, width, words)}.`,
   ];
 }

@@ -1,0 +1,260 @@
+/**
+ * Is each sentence of an answer borne out by what it cites? A figure has to stand beside its own name in the cited
+ * line, and advice has to be the cited passage's own words.
+ *
+ * Strict by choice: it is meant for answers that quote. A free paraphrase is refused even where it is true, and what a
+ * line-citing sentence says beyond its figures and phrases is not looked at.
+ * Where it stands: under the domain, which gives lines, passages and the phrases they are spoken of with.
+ */
+import { requireObject, requireString } from '../types';
+import { figuresIn, phrasesIn, sentencesOf, trigramShare, wordsOf } from './claim-text';
+import type { Figure, FigureForm, Found, Sentence } from './claim-text';
+
+/** A line of evidence: facts by their names. */
+export interface ClaimLine {
+  /** The number to cite it by. */
+  readonly id: number;
+  readonly text: string;
+  /** What it is about; a claim that cites it has to say all of them. */
+  readonly names: readonly string[];
+  /** Amounts, shares and counts by name; a line without any is quoted like a passage. */
+  readonly facts: Readonly<Record<string, number>>;
+  /** What can be said of it without a figure. */
+  readonly tags: readonly string[];
+}
+
+/** A text to quote from. */
+export interface ClaimPassage {
+  /** The number to cite it by. */
+  readonly id: number;
+  readonly text: string;
+}
+
+/** How facts, tags and names are spoken of. */
+export interface ClaimPhrases {
+  /** Fact or tag -> words for it, and which figures those words go with; a tag goes with none. */
+  readonly terms: Readonly<Record<string, { readonly words: readonly string[]; readonly form?: FigureForm }>>;
+  /** Terms that may be said of any line, such as "you". */
+  readonly anywhere: readonly string[];
+  /** Name of a line -> words for it; a name stands for itself as well. */
+  readonly names: Readonly<Record<string, readonly string[]>>;
+  /** Words after numbers that make them amounts: 'seconds'. */
+  readonly units: readonly string[];
+  /** Words that begin a new clause. */
+  readonly clauses: readonly string[];
+}
+
+/** All that an answer may rest on. */
+export interface ClaimEvidence {
+  readonly lines: readonly ClaimLine[];
+  readonly passages: readonly ClaimPassage[];
+  readonly phrases: ClaimPhrases;
+}
+
+/** One sentence, judged. */
+export interface Claim {
+  readonly text: string;
+  /** 'figures': it states numbers. 'statement': words about a line. 'advice': it cites a passage. */
+  readonly kind: 'figures' | 'statement' | 'advice';
+  readonly citations: readonly number[];
+  readonly supported: boolean;
+  /** Why it is not supported; '' where it is. */
+  readonly reason: string;
+  /** Where it stands in the answer: [start, end). */
+  readonly start: number;
+  readonly end: number;
+}
+
+/** An answer, judged sentence by sentence. */
+export interface ClaimCheck {
+  readonly claims: readonly Claim[];
+  /** Share of claims that are supported, 0 .. 1; 1 where there are none. */
+  readonly supportedShare: number;
+}
+
+/** Least share of an advice's word trigrams that the passage has. */
+const TRIGRAMS = 0.8;
+/** Most words of an advice that the passage has not; words with digits may not be foreign at all. */
+const FOREIGN = 1;
+
+/**
+ * Holds each sentence of an answer against the lines and passages that it cites.
+ * @throws TunebookError where the answer is no text, or the evidence is none
+ * @example
+ * import { checkClaims } from 'tunebook/eval';
+ *
+ * const lines = [{ id: 1, text: 'row: you 4:12, peers 4:02', names: ['row'], facts: { you: 252, peers: 242 }, tags: [] }];
+ * const terms = {
+ *   you: { words: ['you'], form: 'amount' as const },
+ *   peers: { words: ['your peers'], form: 'amount' as const },
+ * };
+ * const phrases = { terms, anywhere: ['you'], names: {}, units: ['seconds'], clauses: ['and'] };
+ * const answer = 'The row took you 4:12, your peers 4:02 [1]. The row took your peers 4:12 [1].';
+ * console.log(checkClaims(answer, { lines, passages: [], phrases }).claims.map(({ supported }) => supported)); // [true, false]
+ */
+export function checkClaims(answer: string, evidence: ClaimEvidence): ClaimCheck {
+  requireString(answer, { where: 'checkClaims', what: 'an answer, a text' });
+  requireObject(evidence, {
+    where: 'checkClaims',
+    what: 'evidence { lines, passages, phrases }',
+    fields: ['lines', 'passages', 'phrases'],
+    remedy: 'For a race: hyrox.claimEvidence(evidence, passages).',
+  });
+  const reader = readerOf(evidence);
+  let before: Before | undefined;
+  const claims = sentencesOf(answer).map((sentence): Claim => {
+    const { text, citations, start, end } = sentence;
+    const cited = citedBy(sentence, evidence);
+    const read = reader(text);
+    const kind = cited.passages.length > 0 ? 'advice' : read.figures.length > 0 ? 'figures' : 'statement';
+    const reason = reasonAgainst({ sentence, cited, read, before, phrases: evidence.phrases });
+    // Where nothing is named, "there" is what the sentence before was about.
+    before = { names: read.names.length > 0 ? read.names : (before?.names ?? []), citations };
+    return { text, kind, citations, supported: reason === '', reason, start, end };
+  });
+  const supported = claims.filter((claim) => claim.supported).length;
+  return { claims, supportedShare: claims.length === 0 ? 1 : supported / claims.length };
+}
+
+/** What the sentence before was about. */
+interface Before {
+  readonly names: readonly string[];
+  readonly citations: readonly number[];
+}
+
+interface Cited {
+  readonly lines: readonly ClaimLine[];
+  readonly passages: readonly ClaimPassage[];
+  readonly unknown: readonly number[];
+}
+
+/** Lines without facts are quoted, as passages are. */
+function citedBy({ citations }: Sentence, { lines, passages }: ClaimEvidence): Cited {
+  const found = lines.filter(({ id }) => citations.includes(id));
+  const quoted = found.filter(({ facts }) => Object.keys(facts).length === 0);
+  const known = new Set([...lines, ...passages].map(({ id }) => id));
+  return {
+    lines: found.filter((line) => !quoted.includes(line)),
+    passages: [...quoted, ...passages.filter(({ id }) => citations.includes(id))],
+    unknown: citations.filter((id) => !known.has(id)),
+  };
+}
+
+/** What stands in a claim. */
+export interface ReadClaim {
+  readonly figures: readonly Figure[];
+  /** Names of lines, in order. */
+  readonly names: readonly string[];
+  /** Phrases, each with the terms that it may mean. */
+  readonly terms: readonly Found<readonly string[]>[];
+}
+
+/** A function that reads claims by the phrases of an evidence. */
+export function readerOf({ lines, phrases }: ClaimEvidence): (text: string) => ReadClaim {
+  const all = [...new Set(lines.flatMap(({ names }) => names))];
+  const nameWords = all.flatMap((name) =>
+    [name, ...(phrases.names[name] ?? [])].map((words) => ({ words, meaning: name })),
+  );
+  const meanings = new Map<string, string[]>();
+  for (const [term, { words }] of Object.entries(phrases.terms))
+    for (const phrase of words) meanings.set(phrase, [...(meanings.get(phrase) ?? []), term]);
+  const termWords = [...meanings].map(([words, meaning]) => ({ words, meaning }));
+  return (text) => {
+    const names = phrasesIn(text, nameWords);
+    // Names may hold numbers ("run 3"): these are no figures.
+    const masked = names.reduce(
+      (rest, { start, end }) => rest.slice(0, start) + ' '.repeat(end - start) + rest.slice(end),
+      text,
+    );
+    return {
+      figures: figuresIn(masked, phrases.units),
+      names: [...new Set(names.map(({ meaning }) => meaning))],
+      terms: phrasesIn(text, termWords),
+    };
+  };
+}
+
+interface Case {
+  readonly sentence: Sentence;
+  readonly cited: Cited;
+  readonly read: ReadClaim;
+  readonly before: Before | undefined;
+  readonly phrases: ClaimPhrases;
+}
+
+/** '' where a claim is supported. */
+function reasonAgainst(it: Case): string {
+  const { sentence, cited } = it;
+  if (sentence.citations.length === 0) return 'it cites nothing';
+  if (cited.unknown.length > 0) return `it cites [${cited.unknown.join('], [')}], which is not there`;
+  return cited.passages.length > 0 ? adviceReason(it) : lineReason(it);
+}
+
+function adviceReason({ sentence, cited }: Case): string {
+  const source = [...cited.passages, ...cited.lines].map(({ text }) => text).join('\n');
+  const known = new Set(wordsOf(source));
+  const foreign = wordsOf(sentence.text).filter((word) => !known.has(word));
+  const numbers = foreign.filter((word) => /\d/.test(word));
+  if (numbers.length > 0) return `"${numbers[0]}" is not in the cited passage`;
+  if (foreign.length > FOREIGN) return `"${foreign.slice(0, 3).join('", "')}" are not in the cited passage`;
+  const share = trigramShare(sentence.text, source);
+  return share >= TRIGRAMS ? '' : `only ${Math.round(100 * share)} % of it is the cited passage's own words`;
+}
+
+function lineReason({ sentence, cited, read, before, phrases }: Case): string {
+  const same = before?.citations.join() === sentence.citations.join();
+  const names = read.names.length > 0 || !same ? read.names : (before?.names ?? []);
+  for (const line of cited.lines) {
+    const lacking = line.names.find((name) => !names.includes(name));
+    if (lacking !== undefined) return `it cites [${line.id}] and does not name ${lacking}`;
+  }
+  const about = new Set(cited.lines.flatMap((line) => line.names));
+  const other = names.find((name) => !about.has(name));
+  if (other !== undefined) return `it names ${other}, which the cited line is not about`;
+  const has = (term: string): boolean =>
+    phrases.anywhere.includes(term) ||
+    cited.lines.some((line) => term in line.facts || line.tags.includes(term));
+  const wrong = read.terms.find(({ meaning }) => !meaning.some(has));
+  if (wrong !== undefined)
+    return `the cited line does not say "${sentence.text.slice(wrong.start, wrong.end)}"`;
+  for (const figure of read.figures) {
+    const term = termOf(figure, read, { text: sentence.text, phrases });
+    const written = sentence.text.slice(figure.start, figure.end);
+    if (term === undefined) return `${written} stands beside no name`;
+    if (!cited.lines.some((line) => line.facts[term] === figure.value))
+      return `${written} is not the cited line's "${term}"`;
+  }
+  const says = read.terms.some(({ meaning }) =>
+    meaning.some((term) => !phrases.anywhere.includes(term) && has(term)),
+  );
+  return says || read.figures.length > 0 ? '' : 'it says nothing that the cited line could bear out';
+}
+
+/** The name that a figure stands beside: before it in its clause, else behind it there, else before it at all. */
+export function termOf(
+  figure: Figure,
+  { terms }: ReadClaim,
+  { text, phrases }: { text: string; phrases: ClaimPhrases },
+): string | undefined {
+  const fits = terms.flatMap(({ meaning, start, end }) =>
+    meaning.filter((term) => phrases.terms[term].form === figure.form).map((term) => ({ term, start, end })),
+  );
+  const [from, to] = clauseAround(figure, { text, phrases });
+  const within = fits.filter(({ start, end }) => start >= from && end <= to);
+  const ahead = within.filter(({ end }) => end <= figure.start);
+  const behind = within.filter(({ start }) => start >= figure.end);
+  const any = fits.filter(({ end }) => end <= figure.start);
+  return (ahead.at(-1) ?? behind.at(0) ?? any.at(-1))?.term;
+}
+
+/** Clauses end at punctuation and at the words that begin a new one. */
+function clauseAround(
+  figure: Figure,
+  { text, phrases }: { text: string; phrases: ClaimPhrases },
+): [from: number, to: number] {
+  const words = phrases.clauses.map((word) => `\\b${word}\\b`);
+  const edges = [...text.matchAll(new RegExp(['[,;()—–](?!\\d)', ':(?!\\d)', ...words].join('|'), 'gi'))];
+  const from = edges.filter(({ index }) => index < figure.start).at(-1)?.index ?? 0;
+  const to = edges.find(({ index }) => index >= figure.end)?.index ?? text.length;
+  return [from, to];
+}
