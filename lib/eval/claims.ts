@@ -74,7 +74,7 @@ export interface ClaimCheck {
 
 /** Least share of an advice's word trigrams that the passage has. */
 const TRIGRAMS = 0.8;
-/** Most words of an advice that the passage has not; words with digits may not be foreign at all. */
+/** Most words of an advice that the passage has not. */
 const FOREIGN = 1;
 
 /**
@@ -169,7 +169,13 @@ export function readerOf({ lines, phrases }: ClaimEvidence): (text: string) => R
     return {
       figures: figuresIn(masked, phrases.units),
       names: [...new Set(names.map(({ meaning }) => meaning))],
-      terms: phrasesIn(text, termWords),
+      // "first" of "first change" is no phrase.
+      terms: phrasesIn(text, termWords).filter(
+        (term) =>
+          !names.some(
+            ({ start, end }) => start <= term.start && term.end <= end && end - start > term.end - term.start,
+          ),
+      ),
     };
   };
 }
@@ -194,11 +200,19 @@ function adviceReason({ sentence, cited }: Case): string {
   const source = [...cited.passages, ...cited.lines].map(({ text }) => text).join('\n');
   const known = new Set(wordsOf(source));
   const foreign = wordsOf(sentence.text).filter((word) => !known.has(word));
-  const numbers = foreign.filter((word) => /\d/.test(word));
-  if (numbers.length > 0) return `"${numbers[0]}" is not in the cited passage`;
   if (foreign.length > FOREIGN) return `"${foreign.slice(0, 3).join('", "')}" are not in the cited passage`;
+  // Numbers are few, so they are held to their order: none may be another's.
+  const [numbers, theirs] = [sentence.text, source].map(numbersOf);
+  if (!` ${theirs} `.includes(` ${numbers} `)) return `the cited passage does not say ${numbers}`;
   const share = trigramShare(sentence.text, source);
   return share >= TRIGRAMS ? '' : `only ${Math.round(100 * share)} % of it is the cited passage's own words`;
+}
+
+/** The words with digits, in order. */
+function numbersOf(text: string): string {
+  return wordsOf(text)
+    .filter((word) => /\d/.test(word))
+    .join(' ');
 }
 
 function lineReason({ sentence, cited, read, before, phrases }: Case): string {
@@ -230,7 +244,7 @@ function lineReason({ sentence, cited, read, before, phrases }: Case): string {
   return says || read.figures.length > 0 ? '' : 'it says nothing that the cited line could bear out';
 }
 
-/** The name that a figure stands beside: before it in its clause, else behind it there, else before it at all. */
+/** The name that a figure stands beside: the nearest in its clause, else the last one before it. */
 export function termOf(
   figure: Figure,
   { terms }: ReadClaim,
@@ -239,22 +253,25 @@ export function termOf(
   const fits = terms.flatMap(({ meaning, start, end }) =>
     meaning.filter((term) => phrases.terms[term].form === figure.form).map((term) => ({ term, start, end })),
   );
-  const [from, to] = clauseAround(figure, { text, phrases });
+  const apart = ({ start, end }: { start: number; end: number }): number =>
+    end <= figure.start ? figure.start - end : start - figure.end;
+  const [from, to] = clauseAround(figure, { text, phrases, terms });
   const within = fits.filter(({ start, end }) => start >= from && end <= to);
-  const ahead = within.filter(({ end }) => end <= figure.start);
-  const behind = within.filter(({ start }) => start >= figure.end);
-  const any = fits.filter(({ end }) => end <= figure.start);
-  return (ahead.at(-1) ?? behind.at(0) ?? any.at(-1))?.term;
+  const [nearest] = within.sort((a, b) => apart(a) - apart(b));
+  return (nearest ?? fits.filter(({ end }) => end <= figure.start).at(-1))?.term;
 }
 
-/** Clauses end at punctuation and at the words that begin a new one. */
+/** Clauses end at punctuation and at the words that begin a new one, where these are no part of a phrase. */
 function clauseAround(
   figure: Figure,
-  { text, phrases }: { text: string; phrases: ClaimPhrases },
+  { text, phrases, terms }: Pick<ReadClaim, 'terms'> & { text: string; phrases: ClaimPhrases },
 ): [from: number, to: number] {
   const words = phrases.clauses.map((word) => `\\b${word}\\b`);
-  const edges = [...text.matchAll(new RegExp(['[,;()—–](?!\\d)', ':(?!\\d)', ...words].join('|'), 'gi'))];
-  const from = edges.filter(({ index }) => index < figure.start).at(-1)?.index ?? 0;
-  const to = edges.find(({ index }) => index >= figure.end)?.index ?? text.length;
+  const edge = new RegExp(['[,;()—–](?!\\d)', ':(?!\\d)', ...words].join('|'), 'gi');
+  const edges = [...text.matchAll(edge)]
+    .map(({ index }) => index)
+    .filter((index) => !terms.some(({ start, end }) => start <= index && index < end));
+  const from = edges.filter((index) => index < figure.start).at(-1) ?? 0;
+  const to = edges.find((index) => index >= figure.end) ?? text.length;
   return [from, to];
 }

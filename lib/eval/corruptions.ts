@@ -5,7 +5,7 @@
 import { createRandom } from '../random';
 import type { Random } from '../random';
 import { requireObject, requireString } from '../types';
-import { sentencesOf } from './claim-text';
+import { phrasesIn, sentencesOf } from './claim-text';
 import type { Figure, Sentence } from './claim-text';
 import { readerOf, termOf } from './claims';
 import type { ClaimEvidence, ClaimLine } from './claims';
@@ -122,10 +122,17 @@ const CHANGES: Readonly<
     return `${words.join(' ')} ${citationsOf(whole)}`;
   },
   'name swapped': ({ whole, cited, evidence, random }) => {
-    const names = cited.flatMap((line) => line.names).filter((name) => whole.includes(name));
-    const others = evidence.lines.flatMap((line) => line.names).filter((name) => !names.includes(name));
-    if (names.length === 0 || others.length === 0) return undefined;
-    return whole.replace(pick(names, random), pick([...new Set(others)], random));
+    const own = [...new Set(cited.flatMap((line) => line.names))];
+    const found = phrasesIn(
+      whole,
+      own.map((name) => ({ words: name, meaning: name })),
+    );
+    const others = [...new Set(evidence.lines.flatMap((line) => line.names))].filter(
+      (name) => !own.includes(name),
+    );
+    if (found.length === 0 || others.length === 0) return undefined;
+    const { start, end } = pick(found, random);
+    return whole.slice(0, start) + pick(others, random) + whole.slice(end);
   },
 };
 

@@ -75,3 +75,19 @@ export type {
   SegmentEvidence,
   SegmentKind,
 } from './evidence/types';
+export { claimEvidence, composeFeedback } from './feedback/compose';
+export type { ComposeOptions } from './feedback/compose';
+export { ENGLISH } from './feedback/english';
+export { fillPlan } from './feedback/fill';
+export type { FillOptions } from './feedback/fill';
+export { adviceOf } from './feedback/passages';
+export { planFeedback, readPlan } from './feedback/plan';
+export type { PlanChoices, PlanOptions } from './feedback/plan';
+export type {
+  Feedback,
+  FeedbackCitation,
+  FeedbackParagraph,
+  FeedbackTexts,
+  ParagraphKind,
+  Tone,
+} from './feedback/types';

@@ -51,15 +51,15 @@ function finishLine({ finish, groups, ...look }: Omit<RaceEvidence, 'lines'>): E
       `ahead of ${percentile} % of ${among}`,
     facts: {
       you: own,
+      finish: own,
       expected,
       [direction]: Math.abs(residual),
       'share of all': percentile,
       'count of all': among,
-      // Whom the race is compared with.
       'count of peers': groups.peers.count,
       ...(groups.faster === undefined ? {} : { 'count of faster': groups.faster.count }),
     },
-    tags: [verdict],
+    tags: [verdict, ...extreme(percentile, 'all')],
   };
 }
 
@@ -88,12 +88,18 @@ function segmentLine(segment: SegmentEvidence, evidence: Omit<RaceEvidence, 'lin
     tags: [
       ...(segment.column === bestOf(evidence.segments)?.column ? ['best'] : []),
       ...(chosen.includes(segment.column) ? ['most to win'] : []),
-      ...(peers.percentile === 0 ? ['none of peers'] : []),
-      ...(faster?.percentile === 0 ? ['none of faster'] : []),
+      ...(peers.gap > 0 || (faster?.gap ?? 0) > 0 ? ['time to win'] : []),
+      ...extreme(peers.percentile, 'peers'),
+      ...(faster === undefined ? [] : extreme(faster.percentile, 'faster')),
       ...(isStrength(segment) ? ['strength'] : []),
       ...(peers.gap > 0 && peers.percentile <= 100 - STRONG ? ['weakness'] : []),
     ],
   };
+}
+
+/** Ahead of nobody, or of everybody. */
+function extreme(percentile: number, of: string): string[] {
+  return percentile === 0 ? [`none of ${of}`] : percentile === 100 ? [`all of ${of}`] : [];
 }
 
 /** Median, distance and share: `{ peers: 394, 'behind peers': 135, 'share of peers': 12 }`. */
@@ -114,7 +120,7 @@ function reachLines({ reach, segments, ...look }: Omit<RaceEvidence, 'lines'>): 
     return [
       {
         id: found.line,
-        names,
+        names: [...names, 'finish'],
         text:
           `with the median of ${kind} in ${names.join(', ')}: ` +
           `finish ${amountText(found.finish, look)}, ${amountText(found.gain, look)} earlier`,

@@ -49,6 +49,8 @@ export interface EvidenceOptions {
 const FEWEST = 5;
 /** Time to win that is worth a word, as a share of the finish: 4 s of 1:10:00. */
 const WORTH = 0.001;
+/** Who outperformed has no more segments to look at than these. */
+const CHOSEN_WHEN_AHEAD = 2;
 /** The finish is cited as [1], the segments follow it. */
 const FIRST_LINE = 1;
 
@@ -108,13 +110,16 @@ export function raceEvidence(
     };
   });
   const words = { people: peopleWord(state, own, reference.ageAt), hasAge: reference.ageAt >= 0 };
-  const group = (kind: GroupKind, { rows, width }: FoundRows): GroupEvidence => ({
+  const group = (kind: GroupKind, { rows, width, first }: FoundRows): GroupEvidence => ({
     count: rows.length,
     words: widthWords(kind, width, words),
     finish: round(median(Array.from(rows, (i) => reference.target[i]))),
+    widened: width !== first,
   });
   const finish = round(own.target);
-  const chosen = chooseSegments(segments, { finish, most: maxChosen });
+  const judged = judge(state, { one, own, finish });
+  const most = judged.verdict === 'outperformed' ? Math.min(maxChosen, CHOSEN_WHEN_AHEAD) : maxChosen;
+  const chosen = chooseSegments(segments, { finish, most });
   const lines = FIRST_LINE + segments.length;
   const reach = reachOf(segments, { chosen, finish, lines });
   const known: Omit<RaceEvidence, 'lines'> = {
@@ -124,7 +129,7 @@ export function raceEvidence(
       words: athleteWords(state, own, reference.ageAt),
     },
     finish: {
-      ...judge(state, { one, own, finish }),
+      ...judged,
       percentile: slowerShare(
         Array.from(all.rows, (i) => reference.target[i]),
         own.target,

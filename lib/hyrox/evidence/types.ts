@@ -95,6 +95,8 @@ export interface GroupEvidence {
   readonly words: string;
   /** Median finish. */
   readonly finish: number;
+  /** Whether too few were within the usual range, and others had to be taken. */
+  readonly widened: boolean;
 }
 
 /** The finish, if the chosen segments were as the group's median. */

@@ -1,0 +1,99 @@
+/**
+ * Passages for a segment, and what is quoted of them.
+ * Where it stands: between a retriever, or a folder of documents, and the plan.
+ */
+import { TunebookError, requireList, requireObject } from '../../types';
+import type { Random } from '../../random';
+import { titleOf } from '../../retrieval';
+import type { Document } from '../../retrieval';
+import type { RaceEvidence, SegmentEvidence } from '../evidence/types';
+
+/** Topics of advice that helps to get better at a segment, and of work between races. */
+export const ADVICE_TOPICS: readonly string[] = ['technique', 'common-mistake', 'pacing'];
+export const WORK_TOPICS: readonly string[] = ['drill', 'strength', 'endurance', 'threshold', 'training'];
+
+/** @throws TunebookError where passages are no documents */
+export function requirePassages(passages: unknown, where: string): void {
+  requireList(passages, {
+    ...{ where, what: 'a list of passages' },
+    remedy: "Pass await loadDocuments('data/coaching'), or what a retriever found; [] for none.",
+  });
+  for (const passage of passages as readonly unknown[])
+    requireObject(passage, {
+      ...{ where, what: 'a passage { pageContent, metadata }' },
+      fields: ['pageContent', 'metadata'],
+    });
+}
+
+/** The text of a passage without front matter and headings, its lines joined. */
+export function passageText({ pageContent }: Document): string {
+  return pageContent
+    .replace(/^---\r?\n[\s\S]*?\r?\n---\r?\n/, '')
+    .split(/\r?\n/)
+    .filter((line) => !/^#{1,6}\s/.test(line))
+    .join('\n')
+    .replace(/\s+/g, ' ')
+    .trim();
+}
+
+/** The first sentence of a passage: what is quoted of it. */
+export function adviceOf(passage: Document): string {
+  const text = passageText(passage);
+  return /^.*?[.!?]["”’)]?(?=\s|$)/.exec(text)?.[0] ?? text;
+}
+
+/** A passage's heading, and where it is from. */
+export function sourceOf(passage: Document): { title?: string; source?: string } {
+  const title = titleOf(passage);
+  const source = passage.metadata.source ?? passage.id;
+  return {
+    ...(title === undefined ? {} : { title }),
+    ...(typeof source === 'string' ? { source } : {}),
+  };
+}
+
+/** What a passage is looked for by. */
+export interface PassageQuery {
+  readonly segment: SegmentEvidence;
+  /** Topics, best first; undefined for any. */
+  readonly topics?: readonly string[];
+  readonly evidence: RaceEvidence;
+  /** Passages that are quoted already. */
+  readonly used: readonly Document[];
+  readonly random: Random;
+}
+
+/** A passage about a segment, for the athlete's level where there is one; undefined where there is none. */
+export function passageFor(passages: readonly Document[], query: PassageQuery): Document | undefined {
+  const { segment, topics, evidence, used, random } = query;
+  const about = passages.filter((passage) => isAbout(passage, segment) && !used.includes(passage));
+  const level = levelOf(evidence);
+  const fitting = about.filter(
+    ({ metadata: { level: of } }) => of === undefined || of === 'all' || of === level,
+  );
+  const pool = fitting.length > 0 ? fitting : about;
+  const of = topics ?? [];
+  const wanted = pool.filter(({ metadata: { topic } }) => typeof topic === 'string' && of.includes(topic));
+  const from = topics === undefined ? pool : wanted;
+  return from.length === 0 ? undefined : from[random.nextInt(from.length)];
+}
+
+/** Whether a passage is about a segment: its column, or its name, in `metadata.segment`. */
+export function isAbout({ metadata }: Document, { column, name }: SegmentEvidence): boolean {
+  const { segment } = metadata;
+  if (typeof segment !== 'string') return false;
+  return [column, name].some((own) => own.toLowerCase() === segment.trim().toLowerCase());
+}
+
+/** Whom passages are for, by the share of the field that is slower. */
+function levelOf({ finish: { percentile } }: RaceEvidence): string {
+  return percentile >= 75 ? 'advanced' : percentile >= 35 ? 'intermediate' : 'beginner';
+}
+
+/** @throws TunebookError where no passage is about a segment */
+export function requirePassage(found: Document | undefined, what: string, passages: number): Document {
+  if (found !== undefined) return found;
+  throw new TunebookError(
+    `fillPlan: expected a passage about ${what}, got none among ${passages}. Give one, or leave the advice out of the plan.`,
+  );
+}

@@ -1,0 +1,128 @@
+/**
+ * What is said, before how it is said: a verdict, a tone, segments and topics, as a short text with placeholders that
+ * a language model can learn to write. The rule that writes it is the default.
+ * Where it stands: between the evidence and `fillPlan`.
+ */
+import { createRandom } from '../../random';
+import { TunebookError, requireObject } from '../../types';
+import type { Document } from '../../retrieval';
+import { isStrength } from '../evidence/lines';
+import type { RaceEvidence, SegmentEvidence } from '../evidence/types';
+import { ADVICE_TOPICS, passageFor, requirePassages, WORK_TOPICS } from './passages';
+import type { Tone } from './types';
+
+/** Settings of `planFeedback`. */
+export interface PlanOptions {
+  /** Passages that may be quoted; advice is planned for segments that some are about. Default: planned for all. */
+  passages?: readonly Document[];
+  /** Of the choice of topics. Default 42. */
+  seed?: number;
+}
+
+/** Strengths that are named at most. */
+const STRENGTHS = 2;
+/** Below this share of the field, the tone is gentle. */
+const GENTLE_BELOW = 30;
+
+/** @throws TunebookError where evidence is none */
+export function requireEvidence(evidence: unknown, where: string): void {
+  requireObject(evidence, {
+    ...{ where, what: 'the evidence of a race' },
+    fields: ['finish', 'segments', 'chosen', 'lines'],
+    remedy: 'Pass hyrox.raceEvidence(state, race).',
+  });
+}
+
+/**
+ * Plans the feedback on a race by rule, a paragraph a line: `tone: direct`, `{verdict slower} {standing}`,
+ * `{win sled pull} {advice sled pull: technique}`, ...
+ * @throws TunebookError where the evidence is none
+ * @example
+ * const { table, log } = hyrox.readRaces(projectPath('data/hyrox/hyrox-sample.csv'));
+ * const races = hyrox.checkRaces(table, log);
+ * console.log(hyrox.planFeedback(hyrox.raceEvidence(hyrox.fit(races), races, { row: 7 })));
+ */
+export function planFeedback(evidence: RaceEvidence, options: PlanOptions = {}): string {
+  requireEvidence(evidence, 'planFeedback');
+  requireObject(options, { where: 'planFeedback', what: 'options' });
+  const { passages, seed = 42 } = options;
+  if (passages !== undefined) requirePassages(passages, 'planFeedback');
+  const random = createRandom('plan', seed, evidence.lines.map(({ text }) => text).join('\n'));
+  const used: Document[] = [];
+  const advise = (segment: SegmentEvidence, topics: readonly string[]): string => {
+    if (passages === undefined) return ` {advice ${segment.name}}`;
+    const query = { segment, evidence, used, random };
+    const found = passageFor(passages, { ...query, topics }) ?? passageFor(passages, query);
+    if (found === undefined) return '';
+    used.push(found);
+    const { topic } = found.metadata;
+    return ` {advice ${segment.name}${typeof topic === 'string' ? `: ${topic}` : ''}}`;
+  };
+  const { finish, segments, groups, reach, change } = evidence;
+  const wins = winsOf(evidence);
+  const strengths = segments
+    .filter((segment) => isStrength(segment) && !wins.includes(segment))
+    .sort((a, b) => a.peers.gap - b.peers.gap)
+    .slice(0, STRENGTHS);
+  const well = strengths.map(({ name }) => `{well ${name}}`).join(' ');
+  const focus = wins.slice(0, 2).map(({ name }) => name);
+  return [
+    `tone: ${toneOf(evidence)}`,
+    `{verdict ${finish.verdict}}${groups.similar.widened ? '' : ' {standing}'}`,
+    ...(change === undefined ? [] : ['{change}']),
+    well === '' ? '{best}' : well,
+    ...wins.map((segment) => `{win ${segment.name}}${advise(segment, ADVICE_TOPICS)}`),
+    [...(reach.peers ? ['{reach}'] : []), ...(reach.faster ? ['{next}'] : [])].join(' '),
+    ...(focus.length === 0 ? [] : [`{focus ${focus.join(', ')}}${advise(wins[0], WORK_TOPICS)}`]),
+    ...(evidence.notes.length === 0 ? [] : ['{notes}']),
+  ]
+    .filter((line) => line !== '')
+    .join('\n');
+}
+
+/** Segments that time is to be won in, most first. */
+function winsOf({ chosen, segments }: RaceEvidence): SegmentEvidence[] {
+  return chosen.flatMap((column) => segments.filter((segment) => segment.column === column));
+}
+
+function toneOf({ finish: { verdict, percentile } }: RaceEvidence): Tone {
+  if (verdict === 'outperformed') return 'celebrate';
+  if (percentile < GENTLE_BELOW) return 'gentle';
+  return verdict === 'slower' ? 'direct' : 'steady';
+}
+
+/** What a plan decides, to be compared with another one. */
+export interface PlanChoices {
+  readonly tone: string;
+  /** '' where the plan has none. */
+  readonly verdict: string;
+  /** Names of segments. */
+  readonly well: readonly string[];
+  readonly win: readonly string[];
+  readonly advice: readonly string[];
+  readonly focus: readonly string[];
+}
+
+/** A placeholder: `{win sled pull}` is 'win' about 'sled pull'. */
+export const PLACE = /\{(\w+)(?: ([^{}]*))?\}/g;
+
+/**
+ * Reads what a plan decides, so that a model's plan can be held against the rule's; what it cannot read is left out.
+ * @throws TunebookError where the plan is no text
+ */
+export function readPlan(plan: string): PlanChoices {
+  if (typeof plan !== 'string')
+    throw new TunebookError(`readPlan: expected a plan, a text, got ${typeof plan}.`);
+  const places = [...plan.matchAll(PLACE)].map(([, what, about = '']) => ({ what, about }));
+  const of = (kind: string): string[] =>
+    places
+      .filter(({ what }) => what === kind)
+      .flatMap(({ about }) => about.split(':')[0].split(','))
+      .map((name) => name.trim())
+      .filter(Boolean);
+  return {
+    tone: /^tone: *(\w+)/m.exec(plan)?.[1] ?? '',
+    verdict: of('verdict')[0] ?? '',
+    ...{ well: of('well'), win: of('win'), advice: of('advice'), focus: of('focus') },
+  };
+}

@@ -1,0 +1,95 @@
+/** The parts of written feedback, and of the words it is written with. */
+import type { ClaimPhrases } from '../../eval';
+import type { Document } from '../../retrieval';
+import type { Verdict } from '../labels/answers';
+import type { SegmentKind } from '../evidence/types';
+
+/** What a paragraph is about. */
+export type ParagraphKind =
+  'verdict' | 'strengths' | 'segment' | 'reach' | 'change' | 'focus' | 'note' | 'text';
+
+/** How things are said. */
+export type Tone = 'celebrate' | 'steady' | 'direct' | 'gentle';
+
+/** One paragraph. */
+export interface FeedbackParagraph {
+  readonly kind: ParagraphKind;
+  /** A heading: 'Sled pull'. */
+  readonly title: string;
+  /** Sentences with their citations: `[4]`. */
+  readonly text: string;
+  /** Column of the segment that it is about, where it is about one. */
+  readonly segment?: string;
+}
+
+/** What a number in brackets stands for. */
+export interface FeedbackCitation {
+  readonly id: number;
+  readonly kind: 'line' | 'passage';
+  /** The line, or the passage without headings. */
+  readonly text: string;
+  /** Of a passage: its heading. */
+  readonly title?: string;
+  /** Of a passage: the file or place it is from. */
+  readonly source?: string;
+}
+
+/** A page of feedback. */
+export interface Feedback {
+  /** One line, without citations: its figures are those of the text. */
+  readonly headline: string;
+  readonly paragraphs: readonly FeedbackParagraph[];
+  /** The paragraphs' texts, a blank line between them. */
+  readonly text: string;
+  /** What the text cites, by number. */
+  readonly citations: readonly FeedbackCitation[];
+  /** The passages that are quoted, in the order of their numbers: what `claimEvidence` wants beside the evidence. */
+  readonly passages: readonly Document[];
+  /** The plan that was filled in. */
+  readonly plan: string;
+}
+
+/**
+ * All words of one language. Sentences have places in braces, and a sentence is only used where all of its places have
+ * a value; `<is|are>` is chosen by the number of what the sentence is about.
+ */
+export interface FeedbackTexts {
+  /** 'en' */
+  readonly language: string;
+  readonly titles: Readonly<Record<Exclude<ParagraphKind, 'segment' | 'text'>, string>>;
+  readonly headlines: Readonly<Record<Verdict, readonly string[]>>;
+  readonly verdict: Readonly<Record<Verdict, readonly string[]>>;
+  readonly standing: readonly string[];
+  /** A strength, and the best segment where none is a strength. */
+  readonly well: readonly string[];
+  readonly best: readonly string[];
+  /** What a segment costs, by tone; then where that leaves the athlete among the others. */
+  readonly win: Readonly<Record<Tone, readonly string[]>>;
+  readonly shares: readonly string[];
+  /** The same where there is only one of both groups to speak of. */
+  readonly winAlone: readonly string[];
+  readonly sharesAlone: readonly string[];
+  /** Where all peers are faster. */
+  readonly sharesNone: readonly string[];
+  readonly reach: readonly string[];
+  readonly next: readonly string[];
+  readonly change: readonly string[];
+  readonly changeSegment: readonly string[];
+  readonly focus: Readonly<Record<Tone, readonly string[]>>;
+  /** 'the sled pull first and the row second' */
+  readonly order: (first: string, second: string | undefined) => string;
+  /** 'most time', of a segment with most to win. */
+  readonly most: string;
+  /** '12 % of your peers', 'nobody at the next level' */
+  readonly share: (percent: number, who: 'peers' | 'faster' | 'all') => string;
+  /** Words of amounts and lists. */
+  readonly seconds: (count: number) => string;
+  readonly list: (items: readonly string[]) => string;
+  /** 'the sled pull', 'running' */
+  readonly the: (name: string) => string;
+  /** 'on the sled pull', 'in running' */
+  readonly at: (name: string, kind: SegmentKind) => string;
+  readonly isPlural: (name: string) => boolean;
+  /** How facts are spoken of, for the claim check. */
+  readonly phrases: ClaimPhrases;
+}
