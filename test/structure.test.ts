@@ -45,7 +45,10 @@ const ROOMS: Record<string, { imports: readonly string[]; floors?: readonly stri
     imports: ['files', 'random', 'display', 'engine', 'checkpoint', 'models', 'pretrained', 'dataset'],
     floors: ['optimizers', 'arguments', 'state', 'step', 'checkpoints', 'preflight', 'reports'],
   },
-  retrieval: { imports: ['files'], floors: ['numbers', 'documents'] },
+  retrieval: {
+    imports: ['files', 'engine', 'checkpoint', 'hub'],
+    floors: ['numbers', 'documents', 'search', 'embeddings', 'stores'],
+  },
   eval: { imports: ['files', 'random', 'display', 'generation', 'dataset'] },
   hyrox: {
     imports: ['files', 'random', 'dataset', 'retrieval', 'eval'],

@@ -12,3 +12,24 @@ export { loadDocuments } from './documents/load-documents';
 export type { LoadDocumentsOptions, SkippedFile } from './documents/load-documents';
 export { RecursiveCharacterTextSplitter } from './documents/text-splitter';
 export type { TextSplitterOptions } from './documents/text-splitter';
+export { givesScores } from './search/retriever';
+export type {
+  DocumentFilter,
+  FilterValue,
+  Retriever,
+  ScoredDocument,
+  ScoredRetriever,
+  SearchOptions,
+} from './search/retriever';
+export { searchWords } from './search/words';
+export { aliasExpansion } from './search/aliases';
+export type { Aliases } from './search/aliases';
+export { BM25Retriever } from './search/bm25-retriever';
+export type { BM25Options } from './search/bm25-retriever';
+export { EnsembleRetriever } from './search/ensemble-retriever';
+export type { EnsembleOptions } from './search/ensemble-retriever';
+export type { Embeddings } from './embeddings/embeddings';
+export { AutoEmbeddings } from './embeddings/auto-embeddings';
+export { storeRetriever } from './stores/vector-store';
+export type { StoreRetrieverOptions, VectorStore } from './stores/vector-store';
+export { MemoryVectorStore } from './stores/memory-vector-store';

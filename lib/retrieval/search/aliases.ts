@@ -1,0 +1,38 @@
+/** Queries in the words of the documents: what people say, and what it stands for. */
+import { requireObject, TunebookError } from '../../types';
+import { searchWords } from './words';
+
+/** What people say, and the words of the documents that it stands for: `{ "ergo": ["rowing"] }`. */
+export type Aliases = Readonly<Record<string, readonly string[]>>;
+
+/**
+ * A function that gives the words that a query's own words stand for. Words are compared by their stems; a phrase is
+ * found where its words stand side by side.
+ *
+ * @throws {TunebookError} If the aliases are no object of lists of texts.
+ */
+export function aliasExpansion(aliases: Aliases): (query: string) => string[] {
+  requireObject(aliases, { where: 'aliases', what: 'an object like { "ergo": ["rowing"] }' });
+  const byStems = new Map<string, readonly string[]>();
+  let longest = 0;
+  for (const [said, meant] of Object.entries(aliases)) {
+    if (!Array.isArray(meant) || meant.some((word) => typeof word !== 'string')) {
+      throw new TunebookError(
+        `aliases: expected a list of texts for '${said}', got ${JSON.stringify(meant)}.`,
+      );
+    }
+    const stems = searchWords(said);
+    if (stems.length === 0) continue;
+    longest = Math.max(longest, stems.length);
+    const key = stems.join(' ');
+    byStems.set(key, [...(byStems.get(key) ?? []), ...meant]);
+  }
+  return (query) => {
+    const stems = searchWords(query);
+    const found = new Set<string>();
+    for (let start = 0; start < stems.length; start++)
+      for (let end = start + 1; end <= Math.min(stems.length, start + longest); end++)
+        for (const word of byStems.get(stems.slice(start, end).join(' ')) ?? []) found.add(word);
+    return [...found];
+  };
+}

@@ -1,0 +1,107 @@
+/** Several retrievers as one: each sees what another misses. */
+import { requireList, requireString, TunebookError } from '../../types';
+import type { Document } from '../documents/document';
+import { givesScores, requireK } from './retriever';
+import type { Retriever, ScoredDocument, ScoredRetriever, SearchOptions } from './retriever';
+
+/** Settings of `EnsembleRetriever`. */
+export interface EnsembleOptions {
+  /** What is joined; LangChain.js's retrievers as well, with `fusion: 'rrf'`. */
+  readonly retrievers: readonly Retriever[];
+  /** How much each counts; equal by default. */
+  readonly weights?: readonly number[];
+  /**
+   * `sum` (default) adds scores, each list's scaled to 0 to 1; `rrf` adds 1 / (c + rank), which needs no scores
+   * (reciprocal rank fusion, Cormack et al. 2009).
+   */
+  readonly fusion?: 'sum' | 'rrf';
+  /** The constant of `rrf`; 60 by default. */
+  readonly c?: number;
+  /** Documents at most; 4 by default. */
+  readonly k?: number;
+  /** Documents that each retriever is asked for, where it can be told; 100 by default. */
+  readonly candidates?: number;
+  /**
+   * A query in nothing's reach: for each retriever the score, in its own unit, that its best document must reach in
+   * one of them, or the answer is none. No abstention by default.
+   */
+  readonly abstainBelow?: readonly number[];
+}
+
+/**
+ * Joins the lists of several retrievers.
+ *
+ * @example
+ * ```ts
+ * import { BM25Retriever, EnsembleRetriever } from 'tunebook/retrieval';
+ *
+ * const documents = ['grip the rope', 'pull with the legs'].map((pageContent) => ({ pageContent, metadata: {} }));
+ * const words = BM25Retriever.fromDocuments(documents);
+ * const last = { invoke: async () => [documents[1]] };
+ * const both = new EnsembleRetriever({ retrievers: [words, last], weights: [0.4, 0.6], fusion: 'rrf', k: 1 });
+ * console.log((await both.invoke('rope'))[0].pageContent); // pull with the legs
+ * ```
+ */
+export class EnsembleRetriever implements ScoredRetriever {
+  private readonly weights: readonly number[];
+
+  /** @throws {TunebookError} If lists differ in length, or `sum` is asked of a retriever without scores */
+  constructor(private readonly options: EnsembleOptions) {
+    const where = 'EnsembleRetriever';
+    const { retrievers, weights, fusion = 'sum', abstainBelow } = options;
+    requireList(retrievers, { where, what: 'a list of retrievers' });
+    if (retrievers.length === 0) throw new TunebookError(`${where}: expected retrievers, got an empty list.`);
+    for (const [name, list] of Object.entries({ weights, abstainBelow }))
+      if (list !== undefined && (list.length !== retrievers.length || !list.every(Number.isFinite)))
+        throw new TunebookError(
+          `${where}: expected ${name} to have a number for each of ${retrievers.length} retrievers, got [${list.join(', ')}].`,
+        );
+    if (!['sum', 'rrf'].includes(fusion))
+      throw new TunebookError(`${where}: expected fusion 'sum' or 'rrf', got ${JSON.stringify(fusion)}.`);
+    const silent = retrievers.findIndex((retriever) => !givesScores(retriever));
+    if (silent >= 0 && (fusion === 'sum' || abstainBelow !== undefined))
+      throw new TunebookError(
+        `${where}: expected retrievers that give scores (invokeWithScores), got one without as number ${silent}. Use fusion: 'rrf' without abstainBelow.`,
+      );
+    requireK(options.k ?? 4, where);
+    this.weights = weights ?? retrievers.map(() => 1 / retrievers.length);
+  }
+
+  async invoke(query: string): Promise<Document[]> {
+    return (await this.invokeWithScores(query)).map(([document]) => document);
+  }
+
+  async invokeWithScores(query: string, options: SearchOptions = {}): Promise<ScoredDocument[]> {
+    requireString(query, { where: 'EnsembleRetriever', what: 'a query' });
+    const { retrievers, fusion = 'sum', c = 60, candidates = 100, abstainBelow } = this.options;
+    const k = requireK(options.k ?? this.options.k ?? 4, 'EnsembleRetriever');
+    const lists: (readonly ScoredDocument[])[] = [];
+    for (const [i, retriever] of retrievers.entries()) {
+      if (givesScores(retriever))
+        lists.push(
+          await retriever.invokeWithScores(query, { k: Math.max(k, candidates), filter: options.filter }),
+        );
+      else if (options.filter === undefined)
+        lists.push((await retriever.invoke(query)).map((document) => [document, NaN]));
+      else
+        throw new TunebookError(`EnsembleRetriever: retriever ${i} takes no filter. Filter its documents.`);
+    }
+    const bestOf = (list: readonly ScoredDocument[]): number => list[0]?.[1] ?? -Infinity;
+    if (abstainBelow !== undefined && lists.every((list, i) => bestOf(list) < abstainBelow[i])) return [];
+    const joined = new Map<string, { document: Document; score: number }>();
+    lists.forEach((list, i) => {
+      const lowest = list.at(-1)?.[1] ?? 0;
+      const range = bestOf(list) - lowest;
+      list.forEach(([document, score], rank) => {
+        const share = fusion === 'rrf' ? 1 / (c + rank + 1) : range > 0 ? (score - lowest) / range : 1;
+        const key = document.id ?? document.pageContent;
+        const known = joined.get(key) ?? { document, score: 0 };
+        joined.set(key, { document: known.document, score: known.score + this.weights[i] * share });
+      });
+    });
+    return [...joined.values()]
+      .sort((x, y) => y.score - x.score)
+      .slice(0, k)
+      .map(({ document, score }) => [document, score]);
+  }
+}

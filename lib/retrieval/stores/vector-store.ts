@@ -1,0 +1,66 @@
+/** Where vectors of documents are kept and searched; a store of your own is a class with these methods. */
+import type { Document } from '../documents/document';
+import type { DocumentFilter, ScoredDocument, ScoredRetriever, SearchOptions } from '../search/retriever';
+import { requireK } from '../search/retriever';
+
+/**
+ * A store of documents by their vectors. Scores are cosines: 1 is the same direction.
+ *
+ * @example Postgres with pgvector by the same four methods, in your own code (Qdrant's `upsert` and `query` likewise):
+ * ```text
+ * class PgVectorStore implements VectorStore {
+ *   constructor(readonly embeddings: Embeddings, readonly db: Pool) {}
+ *   async addDocuments(docs: Document[]) {
+ *     const vectors = await this.embeddings.embedDocuments(docs.map((doc) => doc.pageContent));
+ *     for (const [i, doc] of docs.entries())
+ *       await this.db.query('insert into docs (doc, v) values ($1, $2)', [doc, JSON.stringify(vectors[i])]);
+ *   }
+ *   async similaritySearchWithScore(query: string, k = 4, filter: object = {}) {
+ *     const v = JSON.stringify(await this.embeddings.embedQuery(query));
+ *     const sql = `select doc, 1 - (v <=> $1) as score from docs where doc->'metadata' @> $2 order by v <=> $1 limit $3`;
+ *     return (await this.db.query(sql, [v, filter, k])).rows.map((row) => [row.doc, row.score]);
+ *   }
+ *   async similaritySearch(query: string, k?: number, filter?: object) {
+ *     return (await this.similaritySearchWithScore(query, k, filter)).map(([doc]) => doc);
+ *   }
+ *   asRetriever = (options = {}) => storeRetriever(this, options);
+ * }
+ * ```
+ */
+export interface VectorStore {
+  /** Embeds documents and keeps them. */
+  addDocuments(documents: readonly Document[]): Promise<void>;
+  /** The documents nearest to a query, nearest first. */
+  similaritySearch(query: string, k?: number, filter?: DocumentFilter): Promise<Document[]>;
+  /** The same, each with its cosine. */
+  similaritySearchWithScore(query: string, k?: number, filter?: DocumentFilter): Promise<ScoredDocument[]>;
+  /** The store as a retriever. */
+  asRetriever(options?: StoreRetrieverOptions): ScoredRetriever;
+}
+
+/** Settings of a store's retriever. */
+export interface StoreRetrieverOptions extends SearchOptions {
+  /** Lowest cosine that counts; by default all do. */
+  readonly scoreThreshold?: number;
+}
+
+/** Documents that a search gives by default, as LangChain.js's. */
+export const DEFAULT_K = 4;
+
+/** A store as a retriever; what `asRetriever` of ours does. */
+export function storeRetriever(
+  store: Pick<VectorStore, 'similaritySearchWithScore'>,
+  options: StoreRetrieverOptions = {},
+): ScoredRetriever {
+  const { scoreThreshold = -Infinity } = options;
+  const own = requireK(options.k ?? DEFAULT_K, 'asRetriever');
+  const invokeWithScores = async (query: string, search: SearchOptions = {}): Promise<ScoredDocument[]> => {
+    const filter = search.filter ?? options.filter;
+    const found = await store.similaritySearchWithScore(query, search.k ?? own, filter);
+    return found.filter(([, score]) => score >= scoreThreshold);
+  };
+  return {
+    invokeWithScores,
+    invoke: async (query) => (await invokeWithScores(query)).map(([document]) => document),
+  };
+}
