@@ -79,6 +79,19 @@ describe('the coaching passages', () => {
     assert.deepEqual([...used].sort(), [...TOPICS].sort());
   });
 
+  it('have for every segment and level something to do better, and something to train', () => {
+    for (const segment of SEGMENTS)
+      for (const level of LEVELS.slice(1)) {
+        const fitting = passages.filter(
+          ({ frontMatter }) =>
+            frontMatter.get('segment') === segment && ['all', level].includes(frontMatter.get('level') ?? ''),
+        );
+        const has = (...topics: string[]): boolean =>
+          fitting.some(({ frontMatter }) => topics.includes(frontMatter.get('topic') ?? ''));
+        assert.ok(has('technique') && has('pacing') && has('drill', 'strength'), `${segment} for ${level}`);
+      }
+  });
+
   it('begin with an advice of 6 to 30 words that stands alone, and have 40 to 90 words', () => {
     for (const passage of passages) {
       const { id, advice } = passage;
