@@ -203,7 +203,8 @@ function adviceReason({ sentence, cited }: Case): string {
   if (foreign.length > FOREIGN) return `"${foreign.slice(0, 3).join('", "')}" are not in the cited passage`;
   // Numbers are few, so they are held to their order: none may be another's.
   const [numbers, theirs] = [sentence.text, source].map(numbersOf);
-  if (numbers !== '' && !` ${theirs} `.includes(` ${numbers} `)) return `the cited passage does not say ${numbers}`;
+  if (numbers !== '' && !` ${theirs} `.includes(` ${numbers} `))
+    return `the cited passage does not say ${numbers}`;
   const share = trigramShare(sentence.text, source);
   return share >= TRIGRAMS ? '' : `only ${Math.round(100 * share)} % of it is the cited passage's own words`;
 }

@@ -11,6 +11,15 @@ export { evaluateGeneration } from './evaluate';
 export { requirePairs } from './pairs';
 export { supportedNumbers } from './numbers';
 export { writeReport } from './report';
+export { evaluateRetrieval } from './retrieval';
+export type {
+  EvaluateRetrievalOptions,
+  IntervalFigure,
+  LabelledQuery,
+  MeasuredRetriever,
+  RetrievalEvaluation,
+  RetrievedQuery,
+} from './retrieval';
 export { exactMatch, perplexity, rougeL } from './text-metrics';
 export type {
   EvaluateGenerationOptions,
