@@ -51,8 +51,8 @@ const ROOMS: Record<string, { imports: readonly string[]; floors?: readonly stri
   },
   eval: { imports: ['files', 'random', 'display', 'generation', 'dataset'] },
   hyrox: {
-    imports: ['files', 'random', 'dataset', 'retrieval', 'eval'],
-    floors: ['statistics', 'tables', 'labels', 'evidence', 'feedback', 'metrics'],
+    imports: ['files', 'random', 'display', 'dataset', 'retrieval', 'eval'],
+    floors: ['statistics', 'tables', 'labels', 'evidence', 'feedback', 'metrics', 'page'],
   },
   notebook: {
     imports: ['files', 'display', 'engine', 'trainer'],

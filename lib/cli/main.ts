@@ -6,6 +6,7 @@ import { requireLocalPaths, WrongCallError } from './call';
 import { addCheckCommand } from './check';
 import { addDatasetCommands } from './dataset';
 import { addDoctorCommand } from './doctor';
+import { addFeedbackCommand } from './feedback';
 import { addGenerateCommand } from './generate';
 import { addInitCommand } from './init';
 import { addKernelCommands } from './kernel';
@@ -32,6 +33,7 @@ for (const add of [
   addKernelCommands,
   addDoctorCommand,
   addDatasetCommands,
+  addFeedbackCommand,
   addGenerateCommand,
 ])
   add(program);

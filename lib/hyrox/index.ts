@@ -91,3 +91,13 @@ export type {
   ParagraphKind,
   Tone,
 } from './feedback/types';
+export { feedbackPage } from './page/feedback-page';
+export type { FeedbackPageOptions } from './page/feedback-page';
+export { feedbackView, showFeedback } from './page/feedback-view';
+export type { FeedbackView } from './page/feedback-view';
+export { feedbackIndex } from './page/index-page';
+export type { IndexedRace } from './page/index-page';
+export { feedbackMarkdown } from './page/markdown-page';
+export { raceFeedback } from './page/race-feedback';
+export type { RaceFeedback, RaceFeedbackOptions } from './page/race-feedback';
+export type { RaceFileOptions } from './page/race-file';

@@ -47,8 +47,10 @@ export function profileSvg(figure: ProfileFigure, options: RowFigureOptions = {}
   const rowHeight = narrow ? 50 : 30;
   const height = HEAD + figure.rows.length * rowHeight + 4;
   const x = (share: number): number => track.from + ((track.to - track.from) * share) / 100;
-  const rule = (share: number, kind: string): string =>
-    `<line class="${kind}" stroke="${INK}" stroke-opacity="${kind === 'median' ? 0.7 : 0.2}" x1="${x(share)}" x2="${x(share)}" y1="${HEAD - 4}" y2="${height - 4}"/>`;
+  const rule = (share: number, [from, to]: readonly [number, number]): string =>
+    `<line class="${share === 50 ? 'median' : 'quarter'}" stroke="${INK}" stroke-opacity="${share === 50 ? 0.7 : 0.2}" ` +
+    `x1="${x(share)}" x2="${x(share)}" y1="${from}" y2="${to}"/>`;
+  const rules = (from: number, to: number): string[] => [25, 50, 75].map((share) => rule(share, [from, to]));
   const [low, middle, high] = figure.scale;
   const words = [
     `<text class="scale" x="${track.from}" y="12">${escapeHtml(low)}</text>`,
@@ -63,21 +65,19 @@ export function profileSvg(figure: ProfileFigure, options: RowFigureOptions = {}
     const [at, value, note] = narrow ? [0, width - 96, width] : [0, 214, width];
     const bold = row.strong ? ' font-weight="700"' : '';
     return (
-      `<g class="row ${kind}${row.strong ? ' strong' : ''}">` +
+      `<g class="row ${kind}${row.strong ? ' strong' : ''}">${narrow ? rules(y - 7, y + 7).join('') : ''}` +
       `<text class="label" x="${at}" y="${line}"${bold}>${escapeHtml(clipText(row.label, narrow ? 24 : 22))}</text>` +
       `<text class="value" text-anchor="end" x="${value}" y="${line}"${bold}>${escapeHtml(row.value)}</text>` +
       `<line class="track" stroke="${INK}" stroke-opacity="0.35" x1="${track.from}" x2="${track.to}" y1="${y}" y2="${y}"/>` +
       `<line class="stem" stroke="${COLORS[kind]}" stroke-width="${row.strong ? 5 : 3}" x1="${x(50)}" x2="${x(row.share).toFixed(1)}" y1="${y}" y2="${y}"/>` +
       `<circle class="dot" fill="${COLORS[kind]}" cx="${x(row.share).toFixed(1)}" cy="${y}" r="${row.strong ? 12 : 10.5}"/>` +
-      `<text class="share" fill="#fff" font-size="10.5" font-weight="600" text-anchor="middle" x="${x(row.share).toFixed(1)}" y="${y + 3.7}">${Math.round(row.share)}</text>` +
+      `<text class="share" fill="#fff" font-size="${row.share > 99 ? 9.2 : 10.5}" font-weight="600" text-anchor="middle" x="${x(row.share).toFixed(1)}" y="${y + 3.7}">${Math.round(row.share)}</text>` +
       `<text class="note" text-anchor="end" x="${note}" y="${line}"${bold}>${escapeHtml(row.note)}</text></g>`
     );
   });
   return svgSize({ width, height, ...options, title: figure.title }, [
     ...words,
-    rule(25, 'quarter'),
-    rule(50, 'median'),
-    rule(75, 'quarter'),
+    ...(narrow ? [] : rules(HEAD - 4, height - 4)),
     ...rows,
   ]);
 }

@@ -1,0 +1,159 @@
+/**
+ * One race as a page that a coach would hand over: one HTML file, no script, nothing fetched; phone, paper, light, dark.
+ * Where it stands: after evidence and text; every figure on it is the evidence's.
+ */
+import { escapeHtml, profileSvg, waterfallSvg } from '../../display';
+import type { RowFigureOptions } from '../../display';
+import { requireObject } from '../../types';
+import { amountText } from '../evidence/names';
+import type { GroupEvidence, RaceEvidence, ReachEvidence } from '../evidence/types';
+import type { Feedback, FeedbackParagraph, ParagraphKind } from '../feedback/types';
+import { profileFigure, restOf, wayFigure } from './page-figures';
+import { changeSection, sourcesSection } from './page-tables';
+import { pageHtml } from './page-frame';
+import type { Page } from './page-frame';
+import { fillWords, listWords, wordsOf } from './page-words';
+
+/** Settings of `feedbackPage`. */
+export interface FeedbackPageOptions {
+  /** Which races are compared with, in words: '2,395 races of berlin.csv'. Default: how many there are is not said. */
+  data?: string;
+  /** What a reader has to know beside the evidence's notes. */
+  notes?: readonly string[];
+  /** Language of the words around the text. Default 'en'. */
+  lang?: string;
+}
+
+/**
+ * Feedback on one race as an HTML page: it opens offline, prints on A4 and needs no script.
+ * @param feedback what `composeFeedback` wrote from the evidence
+ * @throws TunebookError where the language has no words
+ * @example
+ * const { table, log } = hyrox.readRaces(projectPath('data/hyrox/hyrox-sample.csv'));
+ * const races = hyrox.checkRaces(table, log);
+ * const evidence = hyrox.raceEvidence(hyrox.fit(races), races, { row: 7 });
+ * const page = hyrox.feedbackPage(evidence, hyrox.composeFeedback(evidence, []));
+ */
+export function feedbackPage(
+  evidence: RaceEvidence,
+  feedback: Feedback,
+  options: FeedbackPageOptions = {},
+): string {
+  const where = 'feedbackPage';
+  requireObject(evidence, { where, what: 'evidence', fields: ['finish', 'segments', 'groups'] });
+  requireObject(feedback, { where, what: 'feedback', fields: ['headline', 'paragraphs', 'citations'] });
+  requireObject(options, { where, what: 'options' });
+  const words = wordsOf(options.lang);
+  const page = { evidence, feedback, words };
+  const about = (...kinds: ParagraphKind[]): FeedbackParagraph[] =>
+    feedback.paragraphs.filter(({ kind }) => kinds.includes(kind));
+  const focus = about('focus');
+  return pageHtml({
+    lang: options.lang ?? 'en',
+    title: `${feedback.headline} · ${words.kicker}`,
+    body: `<header>
+<p class="kicker">${escapeHtml(`${words.kicker} · ${evidence.athlete.words}`)}</p>
+<h1>${escapeHtml(feedback.headline)}</h1>
+${keyFigures(page)}
+</header>
+<div class="text">
+${about('verdict', 'strengths', 'text').map(paragraph).join('\n')}
+</div>
+${profileSection(page)}
+${waySection(page)}
+<section class="text">
+${about('segment', 'reach').map(headed).join('\n')}
+</section>
+${focus.length === 0 ? '' : `<section class="focus">\n${focus.map(headed).join('\n')}\n</section>`}
+${changeSection(page, about('change').map(paragraph).join('\n'))}
+${sourcesSection(page)}
+${smallPrint(page, options)}`,
+  });
+}
+
+/** Text with its citations as links to the sources. */
+function cited(text: string): string {
+  return escapeHtml(text).replace(/ ?\[(\d+)\]/g, '<a class="cite" href="#source-$1">$1</a>');
+}
+
+function paragraph({ text }: FeedbackParagraph): string {
+  return `<p>${cited(text)}</p>`;
+}
+
+function headed(one: FeedbackParagraph): string {
+  return `<h3>${escapeHtml(one.title)}</h3>\n${paragraph(one)}`;
+}
+
+function keyFigures({ evidence, words }: Page): string {
+  const { finish, groups, reach } = evidence;
+  const amount = (value: number): string => amountText(value, evidence);
+  const direction = finish.residual === 0 ? 'asExpected' : finish.residual < 0 ? 'faster' : 'slower';
+  const cell = (label: string, big: string, small: string): string =>
+    `<div><dt>${escapeHtml(label)}</dt><dd class="big">${escapeHtml(big)}</dd><dd class="small">${escapeHtml(small)}</dd></div>`;
+  const reached = (found: ReachEvidence, sentence: string): string => {
+    const names = found.segments.map(
+      (column) => evidence.segments.find((one) => one.column === column)?.name ?? '',
+    );
+    return cell(
+      words.reach,
+      amount(found.finish),
+      fillWords(sentence, { segments: listWords(names, words.and) }),
+    );
+  };
+  return `<dl class="key">
+${cell(words.finish, amount(finish.own), evidence.athlete.words)}
+${cell(words.expected, amount(finish.expected), fillWords(words[direction], { amount: amount(Math.abs(finish.residual)) }))}
+${cell(words.ahead, `${finish.percentile} %`, fillWords(words.of, { count: finish.among, people: groups.similar.words }))}
+${reach.peers ? reached(reach.peers, words.reachPeers) : reach.faster ? reached(reach.faster, words.reachFaster) : ''}
+</dl>`;
+}
+
+function groupWords(text: string, { count, words: people }: GroupEvidence): string {
+  return fillWords(text, { count, people });
+}
+
+/** A figure for a screen and paper, and the same for a phone. */
+function both(draw: (options: RowFigureOptions) => string): string {
+  return `<figure>${draw({})}${draw({ narrow: true })}</figure>`;
+}
+
+function profileSection({ evidence, words }: Page): string {
+  const figure = profileFigure(evidence, words);
+  return `<section class="figure">
+<h2>${escapeHtml(words.profile)}</h2>
+<p class="lead">${escapeHtml(groupWords(words.profileLead, evidence.groups.peers))}</p>
+${both((options) => profileSvg(figure, options))}
+</section>`;
+}
+
+function waySection({ evidence, words }: Page): string {
+  const figure = wayFigure(evidence, words);
+  const { faster } = evidence.groups;
+  const lead =
+    figure === undefined || faster === undefined
+      ? words.wayNone
+      : groupWords(words.wayLead, faster) + (restOf(evidence) === 0 ? '' : ` ${words.wayRest}`);
+  return `<section class="figure">
+<h2>${escapeHtml(words.way)}</h2>
+<p class="lead">${escapeHtml(lead)}</p>
+${figure === undefined ? '' : both((options) => waterfallSvg(figure, options))}
+</section>`;
+}
+
+function smallPrint({ evidence, words }: Page, { data, notes = [] }: FeedbackPageOptions): string {
+  const { groups } = evidence;
+  const sentences = [
+    ...(data === undefined ? [] : [fillWords(words.data, { data })]),
+    groupWords(words.peers, groups.peers),
+    ...(groups.faster === undefined ? [] : [groupWords(words.nextLevel, groups.faster)]),
+    groupWords(words.similar, groups.similar),
+    ...evidence.notes,
+    words.percentages,
+    ...notes,
+    words.nobody,
+  ];
+  return `<footer class="print">
+<h2>${escapeHtml(words.rests)}</h2>
+${sentences.map((sentence) => `<p>${escapeHtml(sentence)}</p>`).join('\n')}
+</footer>`;
+}

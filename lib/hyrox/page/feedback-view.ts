@@ -1,0 +1,102 @@
+/**
+ * Feedback in a notebook: as the result of a cell, or shown where it is made. What GitHub leaves of a cell's HTML still
+ * says all of it, and the profile is an SVG of its own.
+ */
+import { escapeHtml, profileSvg, show } from '../../display';
+import type { MimeBundle } from '../../display';
+import { amountText } from '../evidence/names';
+import type { RaceEvidence } from '../evidence/types';
+import type { Feedback } from '../feedback/types';
+import type { FeedbackPageOptions } from './feedback-page';
+import { feedbackMarkdown } from './markdown-page';
+import { gapText, profileFigure } from './page-figures';
+import { fillWords, wordsOf } from './page-words';
+
+const JUPYTER_DISPLAY = Symbol.for('Jupyter.display');
+
+/** Feedback that notebooks show as text and a table where it is a cell's result. */
+export interface FeedbackView {
+  /** What a front end is given. */
+  readonly [JUPYTER_DISPLAY]: () => MimeBundle;
+  readonly evidence: RaceEvidence;
+  readonly feedback: Feedback;
+  /** The text and the table as HTML. */
+  toHTML(): string;
+  /** The profile against the peers, as an SVG image. */
+  toSVG(): string;
+}
+
+/**
+ * Feedback on one race for a notebook: leave it as a cell's last expression.
+ * @example
+ * const { table, log } = hyrox.readRaces(projectPath('data/hyrox/hyrox-sample.csv'));
+ * const races = hyrox.checkRaces(table, log);
+ * const evidence = hyrox.raceEvidence(hyrox.fit(races), races, { row: 7 });
+ * hyrox.feedbackView(evidence, hyrox.composeFeedback(evidence, []));
+ */
+export function feedbackView(
+  evidence: RaceEvidence,
+  feedback: Feedback,
+  options: FeedbackPageOptions = {},
+): FeedbackView {
+  const view = {
+    evidence,
+    feedback,
+    toHTML: () => viewHtml(evidence, feedback, options),
+    toSVG: () => profileSvg(profileFigure(evidence, wordsOf(options.lang)), { standalone: true }),
+  };
+  return {
+    ...view,
+    [JUPYTER_DISPLAY]: () => ({
+      'text/html': view.toHTML(),
+      'text/plain': feedbackMarkdown(evidence, feedback, options),
+    }),
+  };
+}
+
+/** Shows feedback on one race: text and table, then the profile as an image that every front end draws. */
+export function showFeedback(
+  evidence: RaceEvidence,
+  feedback: Feedback,
+  options: FeedbackPageOptions = {},
+): void {
+  const view = feedbackView(evidence, feedback, options);
+  show(view[JUPYTER_DISPLAY]());
+  const { title } = profileFigure(evidence, wordsOf(options.lang));
+  show({ 'image/svg+xml': view.toSVG(), 'text/plain': `[figure] ${title}` });
+}
+
+/** Only what GitHub leaves standing: no style, `align` for numbers. */
+function viewHtml(evidence: RaceEvidence, feedback: Feedback, { lang }: FeedbackPageOptions): string {
+  const words = wordsOf(lang);
+  const amount = (value: number): string => amountText(value, evidence);
+  const cell = (text: string, tag = 'td'): string => `<${tag} align="right">${escapeHtml(text)}</${tag}>`;
+  const paragraphs = feedback.paragraphs.map(({ kind, title, text }) =>
+    kind === 'verdict' || title === ''
+      ? `<p>${escapeHtml(text)}</p>`
+      : `<p><strong>${escapeHtml(title)}.</strong> ${escapeHtml(text)}</p>`,
+  );
+  const { peers } = evidence.groups;
+  const head = [
+    words.tableHead[2],
+    fillWords(words.tablePeers, { count: peers.count }),
+    words.tableGap,
+    words.tableAhead,
+  ];
+  const rows = evidence.segments.map(
+    (one) =>
+      `<tr><td>${escapeHtml(one.name)} [${one.line}]</td>${cell(amount(one.own))}${cell(amount(one.peers.median))}` +
+      `${cell(gapText(one.peers.gap, evidence, words))}${cell(`${one.peers.percentile} %`)}</tr>`,
+  );
+  const advice = feedback.citations.filter(({ kind }) => kind === 'passage');
+  return [
+    `<h3>${escapeHtml(feedback.headline)}</h3>`,
+    ...paragraphs,
+    `<table><thead><tr><th>${escapeHtml(words.tableHead[1])}</th>${head.map((name) => cell(name, 'th')).join('')}</tr></thead>`,
+    `<tbody>${rows.join('\n')}</tbody></table>`,
+    ...advice.map(
+      ({ id, title, text }) =>
+        `<p><small>[${id}] ${title === undefined ? '' : `<strong>${escapeHtml(title)}.</strong> `}${escapeHtml(text)}</small></p>`,
+    ),
+  ].join('\n');
+}

@@ -1,0 +1,35 @@
+/** The page that leads to the pages of several races. */
+import { escapeHtml } from '../../display';
+import type { RaceEvidence } from '../evidence/types';
+import type { Feedback } from '../feedback/types';
+import { pageHtml } from './page-frame';
+import { fillWords, wordsOf } from './page-words';
+
+/** One page that the index leads to. */
+export interface IndexedRace {
+  /** Name of the page's file, beside the index. */
+  readonly file: string;
+  readonly evidence: RaceEvidence;
+  readonly feedback: Feedback;
+}
+
+/** An index of races, in the order they were given; it looks like the pages. */
+export function feedbackIndex(races: readonly IndexedRace[], options: { lang?: string } = {}): string {
+  const words = wordsOf(options.lang);
+  const items = races.map(
+    ({ file, evidence, feedback }, i) =>
+      `<li><a href="${escapeHtml(encodeURI(file))}"><b>${i + 1}. ${escapeHtml(feedback.headline)}</b> ` +
+      `<span>${escapeHtml(evidence.athlete.words)}</span></a></li>`,
+  );
+  return pageHtml({
+    lang: options.lang ?? 'en',
+    title: words.indexTitle,
+    body: `<header>
+<h1>${escapeHtml(words.indexTitle)}</h1>
+<p class="lead">${escapeHtml(fillWords(words.indexLead, { count: races.length }))}</p>
+</header>
+<ol class="list">
+${items.join('\n')}
+</ol>`,
+  });
+}

@@ -1,0 +1,53 @@
+/** Feedback as Markdown: for a message, a repository, or a page of one's own. */
+import { amountText } from '../evidence/names';
+import type { RaceEvidence } from '../evidence/types';
+import type { Feedback } from '../feedback/types';
+import { gapText } from './page-figures';
+import { fillWords, wordsOf } from './page-words';
+import type { FeedbackPageOptions } from './feedback-page';
+
+/** Feedback on one race with a table of its segments, its sources, and what the comparison rests on. */
+export function feedbackMarkdown(
+  evidence: RaceEvidence,
+  feedback: Feedback,
+  options: FeedbackPageOptions = {},
+): string {
+  const words = wordsOf(options.lang);
+  const { segments, groups, notes } = evidence;
+  const amount = (value: number): string => amountText(value, evidence);
+  const paragraphs = feedback.paragraphs
+    .filter(({ kind }) => kind !== 'note')
+    .map(({ kind, title, text }) => (kind === 'verdict' || title === '' ? text : `**${title}.** ${text}`));
+  const rows = segments.map(
+    ({ name, own, peers, line }) =>
+      `| ${inCell(name)} | ${amount(own)} | ${amount(peers.median)} | ${gapText(peers.gap, evidence, words)} | ${peers.percentile} % | ${line} |`,
+  );
+  const cited = feedback.citations.map(
+    ({ id, title, text, source }) =>
+      `- [${id}] ${title === undefined ? '' : `*${title}.* `}${text}${source === undefined ? '' : ` (${source})`}`,
+  );
+  const { data } = options;
+  const rest = [
+    ...(data === undefined ? [] : [fillWords(words.data, { data })]),
+    fillWords(words.peers, { count: groups.peers.count, people: groups.peers.words }),
+    ...notes,
+    ...(options.notes ?? []),
+  ];
+  return [
+    `# ${feedback.headline}`,
+    ...paragraphs,
+    [
+      `| ${words.tableHead[1]} | ${words.tableHead[2]} | ${fillWords(words.tablePeers, { count: groups.peers.count })} | ${words.tableGap} | ${words.tableAhead} | # |`,
+      '| --- | ---: | ---: | ---: | ---: | ---: |',
+      ...rows,
+    ].join('\n'),
+    `## ${words.sources}`,
+    cited.join('\n'),
+    rest.join(' '),
+    '',
+  ].join('\n\n');
+}
+
+function inCell(text: string): string {
+  return text.replace(/[\\|]/g, (mark) => `\\${mark}`);
+}

@@ -1,0 +1,54 @@
+/**
+ * Passages that advice may be quoted from. The package's own say which segment they are about; of others that is found
+ * out by searching their chunks for the segment's name.
+ * Where it stands: between the documents and `composeFeedback`.
+ */
+import { RecursiveCharacterTextSplitter } from '../../retrieval';
+import type { Document } from '../../retrieval';
+import type { RaceEvidence } from '../evidence/types';
+
+/** Characters of a chunk: a paragraph or two. */
+const CHUNK = 600;
+/** Chunks for each segment. */
+const BEST = 4;
+
+/** Documents with `metadata.segment` as they are, and of the others what fits the segments with most to win. */
+export function passagesAbout(
+  { chosen, segments }: RaceEvidence,
+  documents: readonly Document[],
+): readonly Document[] {
+  const marked = documents.filter(({ metadata }) => typeof metadata.segment === 'string');
+  const others = documents.filter((document) => !marked.includes(document));
+  if (others.length === 0) return marked;
+  const chunks = new RecursiveCharacterTextSplitter({ chunkSize: CHUNK }).splitDocuments(others);
+  const found = segments
+    .filter(({ column }) => chosen.includes(column))
+    .flatMap(({ name }) => {
+      // Each word of a name has to be there: "pull" alone is not about the sled pull.
+      const words = name.toLowerCase().split(/\s+/);
+      const stems = words.map((word) => word.replace(/(?:ning|s)$/, ''));
+      const times = ({ pageContent }: Document): number =>
+        Math.min(...stems.map((stem) => pageContent.toLowerCase().split(stem).length - 1));
+      return chunks
+        .map((document) => ({ document, count: times(document) }))
+        .filter(({ count }) => count > 0)
+        .sort((a, b) => b.count - a.count)
+        .slice(0, BEST)
+        .map(({ document }) => ({
+          ...document,
+          pageContent: fromMention(document.pageContent, stems),
+          metadata: { ...document.metadata, segment: name },
+        }));
+    });
+  return [...marked, ...found];
+}
+
+/** A chunk from the sentence on that names the segment: the first one is quoted. Under a heading that does, all of it. */
+function fromMention(text: string, stems: readonly string[]): string {
+  const names = (part: string): boolean => stems.every((stem) => part.toLowerCase().includes(stem));
+  const headings = /^(?:#{1,6}\s.*\s*)*/.exec(text)?.[0] ?? '';
+  if (names(headings)) return text;
+  const sentences = text.slice(headings.length).split(/(?<=[.!?])\s+/);
+  const first = sentences.findIndex(names);
+  return first <= 0 ? text : `${headings}${sentences.slice(first).join(' ')}`;
+}

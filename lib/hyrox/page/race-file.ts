@@ -1,0 +1,130 @@
+/**
+ * Races of a file to evidence, all or nothing: feedback on a race that was read wrongly is worse than none.
+ * Where it stands: the first half of `tunebook feedback`.
+ */
+import path from 'node:path';
+import { dataFolder } from '../../environment';
+import { TunebookError, messageOf, requireObject, requireText } from '../../types';
+import { raceEvidence } from '../evidence/race-evidence';
+import type { RaceEvidence } from '../evidence/types';
+import { fit } from '../labels/fit';
+import { loadNewRaces, problemText } from '../labels/load-table';
+import type { LoadOptions } from '../labels/load-table';
+import { loadState } from '../labels/race-state';
+import type { RaceState } from '../labels/race-state';
+import { checkRaces } from '../tables/check';
+import type { LabelTable } from '../tables/label-table';
+import { readRaces } from '../tables/read';
+
+/** Settings of `raceFileEvidence`. */
+export interface RaceFileOptions {
+  /** A saved state to compare with. Default: one fitted to the shipped sample, which is made up. */
+  state?: string;
+  /** A file with earlier races of the same athlete, oldest first; then the first one has one race. */
+  previous?: string;
+  /** Similar races. Default 25. */
+  k?: number;
+  /** What happens where fewer than 20 races are close enough. Default 'widen', which the page says. */
+  fewPeers?: 'widen' | 'refuse';
+  /** Column separator. Default: found out. */
+  delimiter?: string;
+}
+
+/** Evidence of each race of a file. */
+export interface RaceFileEvidence {
+  readonly state: RaceState;
+  /** What is compared with, in words. */
+  readonly data: string;
+  /** One for each row. */
+  readonly races: readonly RaceEvidence[];
+}
+
+/** Where feedback begins that was given no state. */
+const SAMPLE_WORDS = "tunebook's sample, {size} made-up races with the spread of real ones";
+
+/**
+ * Reads races and compares each with those of a state.
+ * @throws TunebookError where the state is none, a row cannot be judged, or a file has other columns than the state's
+ */
+export async function raceFileEvidence(
+  file: string,
+  options: RaceFileOptions = {},
+): Promise<RaceFileEvidence> {
+  requireText(file, { where: 'raceFileEvidence', what: 'the path of a table' });
+  requireObject(options, { where: 'raceFileEvidence', what: 'options' });
+  const { state, data } = await comparedState(options.state);
+  const read = (name: string): LabelTable => loadWhole(name, { state, own: options.state, options });
+  const table = read(file);
+  const { previous } = options;
+  if (previous !== undefined && table.size > 1)
+    throw new TunebookError(
+      `${file}: expected one race beside --previous, got ${table.size}. Give the earlier races of one athlete at a time.`,
+    );
+  const earlier = previous === undefined ? undefined : read(previous);
+  const failures: string[] = [];
+  const races: RaceEvidence[] = [];
+  for (let row = 0; row < table.size; row++)
+    try {
+      races.push(
+        raceEvidence(state, table, {
+          row,
+          ...(earlier === undefined ? {} : { earlier }),
+          ...(options.k === undefined ? {} : { nNeighbors: options.k }),
+          ...(options.fewPeers === undefined ? {} : { onFewPeers: options.fewPeers }),
+        }),
+      );
+    } catch (error) {
+      if (!(error instanceof TunebookError)) throw error;
+      failures.push(`race ${row + 1}: ${messageOf(error)}`);
+    }
+  if (failures.length > 0) throw new TunebookError(`${file}, ${listed(failures, 'races')}`);
+  return { state, data, races };
+}
+
+/** The state to compare with, and what it is in words. */
+async function comparedState(file: string | undefined): Promise<{ state: RaceState; data: string }> {
+  if (file !== undefined) {
+    const state = await loadState(file);
+    return { state, data: `${count(state.races.size)} races of ${path.basename(file)}` };
+  }
+  const { table, log } = readRaces(path.join(dataFolder('hyrox'), 'hyrox-sample.csv'));
+  // Groups of athletes with like strengths are not looked at here: any number of them will do.
+  const state = fit(checkRaces(table, log), { k: 3 });
+  return { state, data: SAMPLE_WORDS.replace('{size}', count(state.races.size)) };
+}
+
+function count(value: number): string {
+  return value.toLocaleString('en-GB');
+}
+
+/** All rows of a file, or an error that names those that cannot be read. */
+function loadWhole(
+  file: string,
+  { state, own, options }: { state: RaceState; own: string | undefined; options: RaceFileOptions },
+): LabelTable {
+  const load: LoadOptions = {
+    handle: { duplicate: 'keep' },
+    ...(options.delimiter === undefined ? {} : { delimiter: options.delimiter }),
+  };
+  let loaded;
+  try {
+    loaded = loadNewRaces(file, state, load);
+  } catch (error) {
+    if (own !== undefined || !/another kind of table/.test(messageOf(error))) throw error;
+    throw new TunebookError(
+      `${file}: expected HYROX results, since no state was given and the shipped sample is of HYROX races. ` +
+        'Give the state of your sport: tunebook dataset build writes one (see dataset map).',
+    );
+  }
+  const lost = loaded.report.problems.filter(({ handling }) => handling === 'skip');
+  if (lost.length > 0)
+    throw new TunebookError(
+      `${file}, ${listed(lost.map(problemText), 'rows')}. Mend the file, or take these rows out; nothing was written.`,
+    );
+  return loaded.table;
+}
+
+function listed(texts: readonly string[], what: string): string {
+  const more = texts.length > 5 ? `; and ${texts.length - 5} more ${what}` : '';
+  return `${texts.slice(0, 5).join('; ')}${more}`;
+}
