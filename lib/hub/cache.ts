@@ -30,13 +30,15 @@ export async function fetchFile(job: {
   const blobPath = path.join(repoFolder, 'blobs', file.checksum);
   const blob = await fs.stat(blobPath).catch(() => undefined);
   if (blob?.size !== file.sizeBytes) {
-    const address = `${request.endpoint}/${request.id}/resolve/${commit}/${encodeURIComponent(file.name)}`;
+    const name = file.name.split('/').map(encodeURIComponent).join('/');
+    const address = `${request.endpoint}/${request.id}/resolve/${commit}/${name}`;
     await downloadBlob(address, file, blobPath, { request, policy });
   }
   policy.onBytes(file.sizeBytes);
   const pointer = path.join(repoFolder, 'snapshots', commit, file.name);
   const target = await fs.realpath(pointer).catch(() => undefined);
   if (target === (await fs.realpath(blobPath))) return;
+  await fs.mkdir(path.dirname(pointer), { recursive: true });
   await fs.rm(pointer, { force: true });
   try {
     await fs.symlink(path.relative(path.dirname(pointer), blobPath), pointer);

@@ -20,7 +20,7 @@ import type { HubRequest } from './errors';
 
 /** A file of a repository, as the hub lists it. */
 export interface HubFile {
-  /** Plain name, no folders. */
+  /** Its name, after one folder's at most. */
   readonly name: string;
   readonly sizeBytes: number;
   /** Name of the blob in the cache: SHA-256 of the content (large files), or git's SHA-1 of it. In hex. */

@@ -21,6 +21,8 @@ export interface SnapshotRequest {
   readonly id: string;
   /** What errors call it. */
   readonly what: 'model' | 'tokenizer';
+  /** Folders of the repository whose files are listed as well, as `folder/name`. */
+  readonly folders?: readonly string[];
   readonly options: HubOptions;
   /** Whether a snapshot folder holds every file that is needed. */
   readonly isComplete: (folder: string) => Promise<boolean>;
@@ -28,7 +30,7 @@ export interface SnapshotRequest {
 
 /** One commit of a repository, open for downloads. */
 export interface HubRepository {
-  /** Names of its files at the top level. */
+  /** Names of its files at the top level, and of those in the folders that were asked for. */
   readonly names: readonly string[];
   /** The snapshot folder in the cache, where downloads appear. */
   readonly folder: string;
@@ -78,7 +80,7 @@ export async function hubSnapshot(
     );
   }
   try {
-    const { commit, repository } = await openRepository(place, options);
+    const { commit, repository } = await openRepository(place, request);
     await fetch(repository);
     await writeRef(place.repoFolder, place.revision, commit);
     return repository.folder;
@@ -123,7 +125,7 @@ async function findCached(request: SnapshotRequest, place: Place): Promise<strin
 
 async function openRepository(
   place: Place,
-  options: HubOptions,
+  { options, folders = [] }: SnapshotRequest,
 ): Promise<{ commit: string; repository: HubRepository }> {
   const { what, id, revision, endpoint, repoFolder, token } = place;
   const access = { hubUrl: endpoint, fetch: fetchWithToken(endpoint, token) };
@@ -137,11 +139,20 @@ async function openRepository(
     throw new TunebookError(`${what} "${id}": the hub gave no commit for "${revision}".`);
   }
   const listed = new Map<string, HubFile>();
-  for await (const entry of hubClient().listFiles({ repo: id, revision: commit, ...access })) {
-    const checksum = entry.lfs?.oid ?? entry.oid ?? '';
-    if (entry.type !== 'file' || path.basename(entry.path) !== entry.path) continue;
-    listed.set(entry.path, { name: entry.path, sizeBytes: entry.lfs?.size ?? entry.size, checksum });
-  }
+  const present = new Set<string>();
+  const list = async (within?: string): Promise<void> => {
+    const prefix = within === undefined ? '' : `${within}/`;
+    const repo = { repo: id, revision: commit, path: within };
+    for await (const entry of hubClient().listFiles({ ...repo, ...access })) {
+      if (`${prefix}${path.basename(entry.path)}` !== entry.path) continue;
+      if (entry.type === 'directory') present.add(entry.path);
+      if (entry.type !== 'file') continue;
+      const checksum = entry.lfs?.oid ?? entry.oid ?? '';
+      listed.set(entry.path, { name: entry.path, sizeBytes: entry.lfs?.size ?? entry.size, checksum });
+    }
+  };
+  await list();
+  for (const name of folders) if (present.has(name)) await list(name);
   const folder = path.join(repoFolder, 'snapshots', commit);
   await fs.mkdir(folder, { recursive: true });
   await fs.mkdir(path.join(repoFolder, 'blobs'), { recursive: true });

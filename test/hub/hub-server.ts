@@ -127,6 +127,8 @@ function serveApi(
     return json(404, { error: 'Invalid rev id: no such revision' }, { 'x-error-code': 'RevisionNotFound' });
   }
   if (address === `/api/models/someone/small/tree/${COMMIT}`) return json(200, listing(hub));
+  const within = new RegExp(`^/api/models/someone/small/tree/${COMMIT}/(.+)$`).exec(address)?.[1];
+  if (within !== undefined) return json(200, listing(hub, `${decodeURIComponent(within)}/`));
   const name = address.startsWith(`/someone/small/resolve/${COMMIT}/`)
     ? address.split('/').slice(5).join('/')
     : '';
@@ -150,13 +152,15 @@ function serveApi(
       .end(bytes);
 }
 
-function listing(hub: FakeHub): unknown[] {
-  const files = [...hub.files].map(([path, bytes]) => {
+function listing(hub: FakeHub, within = ''): unknown[] {
+  const inside = [...hub.files].filter(([path]) => path.startsWith(within));
+  const files = inside.map(([path, bytes]) => {
     const lfs = hub.large.has(path)
       ? { oid: sha256(bytes), size: bytes.length, pointerSize: 130 }
       : undefined;
     return { type: 'file', path, size: bytes.length, oid: lfs ? '0'.repeat(40) : gitOid(bytes), lfs };
   });
+  if (within !== '') return files;
   return [...files, { type: 'directory', path: 'onnx', size: 0, oid: '1'.repeat(40) }, ...hub.extraEntries];
 }
 
