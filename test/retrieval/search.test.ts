@@ -104,9 +104,24 @@ describe('aliases', () => {
       machine: ['rowing', 'ski'],
     });
     assert.deepEqual(expand('faster on ergos'), ['rowing']);
-    assert.deepEqual(expand('The ski machines'), ['ski erg', 'rowing', 'ski']);
+    assert.deepEqual(expand('The ski machines'), ['ski erg']);
     assert.deepEqual(expand('machine for the ski'), ['rowing', 'ski']);
     assert.deepEqual(expand('nothing'), []);
+  });
+
+  it('take the longest phrase, with its common words, and go on behind it', () => {
+    const expand = aliasExpansion({
+      sled: ['push', 'pull'],
+      'sled pull': ['rope'],
+      'in and out': ['transition'],
+      'give up': ['mind'],
+    });
+    assert.deepEqual(expand('sled pulls'), ['rope']);
+    assert.deepEqual(expand('sled pull, sled'), ['rope', 'push', 'pull']);
+    assert.deepEqual(expand('pull the sled'), ['push', 'pull']);
+    assert.deepEqual(expand('in and out of it'), ['transition']);
+    assert.deepEqual(expand('I went out too hard and my grip gives'), []);
+    assert.deepEqual(expand('giving up'), ['mind']);
   });
 
   it('count by their weight beside the words of the query, and a word only once', async () => {

@@ -1,13 +1,13 @@
 /** Queries in the words of the documents: what people say, and what it stands for. */
 import { requireObject, TunebookError } from '../../types';
-import { searchWords } from './words';
+import { phraseWords } from './words';
 
 /** What people say, and the words of the documents that it stands for: `{ "ergo": ["rowing"] }`. */
 export type Aliases = Readonly<Record<string, readonly string[]>>;
 
 /**
  * A function that gives the words that a query's own words stand for. Words are compared by their stems; a phrase is
- * found where its words stand side by side.
+ * found where its words stand side by side, and where several begin, the longest counts: "sled pull" is no "sled".
  *
  * @throws {TunebookError} If the aliases are no object of lists of texts.
  */
@@ -21,18 +21,21 @@ export function aliasExpansion(aliases: Aliases): (query: string) => string[] {
         `aliases: expected a list of texts for '${said}', got ${JSON.stringify(meant)}.`,
       );
     }
-    const stems = searchWords(said);
+    const stems = phraseWords(said);
     if (stems.length === 0) continue;
     longest = Math.max(longest, stems.length);
     const key = stems.join(' ');
     byStems.set(key, [...(byStems.get(key) ?? []), ...meant]);
   }
   return (query) => {
-    const stems = searchWords(query);
+    const stems = phraseWords(query);
     const found = new Set<string>();
-    for (let start = 0; start < stems.length; start++)
-      for (let end = start + 1; end <= Math.min(stems.length, start + longest); end++)
-        for (const word of byStems.get(stems.slice(start, end).join(' ')) ?? []) found.add(word);
+    for (let start = 0; start < stems.length;) {
+      let length = Math.min(longest, stems.length - start);
+      while (length > 0 && !byStems.has(stems.slice(start, start + length).join(' '))) length--;
+      for (const word of byStems.get(stems.slice(start, start + length).join(' ')) ?? []) found.add(word);
+      start += Math.max(length, 1);
+    }
     return [...found];
   };
 }

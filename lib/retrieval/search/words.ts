@@ -14,13 +14,26 @@ let stem: ((word: string) => string) | undefined;
 
 /** The words of a text in order. */
 export function searchWords(text: string): string[] {
+  return wordsOf(text)
+    .filter((word) => !STOP_WORDS.has(word))
+    .map(stemOf);
+}
+
+/** The stems of all words of a text in order, the commonest included: for phrases such as "in and out". */
+export function phraseWords(text: string): string[] {
+  return wordsOf(text).map(stemOf);
+}
+
+function wordsOf(text: string): string[] {
+  return (
+    text
+      .normalize('NFKC')
+      .toLowerCase()
+      .match(/[\p{L}\p{M}\p{N}]+/gu) ?? []
+  );
+}
+
+function stemOf(word: string): string {
   stem ??= (createRequire(__filename)('stemmer') as typeof Stemmer).stemmer;
-  const words: string[] = [];
-  for (const [word] of text
-    .normalize('NFKC')
-    .toLowerCase()
-    .matchAll(/[\p{L}\p{M}\p{N}]+/gu)) {
-    if (!STOP_WORDS.has(word)) words.push(stem(word));
-  }
-  return words;
+  return stem(word);
 }
