@@ -44,7 +44,7 @@ export const AutoEmbeddings = {
 };
 
 async function load(nameOrFolder: string, options: HubOptions & EncoderOptions): Promise<Embeddings> {
-  const { pooling, queryPrefix, documentPrefix, dtype } = options;
+  const { pooling, queryPrefix, documentPrefix, dtype, ...hub } = options;
   const encoder = { pooling, queryPrefix, documentPrefix, dtype };
   if (await isFolder(nameOrFolder)) {
     const { model_type: type } = await readJsonObject(path.join(nameOrFolder, 'config.json'));
@@ -61,5 +61,9 @@ async function load(nameOrFolder: string, options: HubOptions & EncoderOptions):
     throw new TunebookError(
       `AutoEmbeddings: expected use-lite, a hub id (OWNER/NAME) or a folder that exists, got ${JSON.stringify(nameOrFolder)}.`,
     );
-  return HubEmbeddings.load(await hubEncoderFolder(nameOrFolder, options), nameOrFolder, encoder);
+  return HubEmbeddings.load(
+    await hubEncoderFolder(nameOrFolder, { options: hub, dtype }),
+    nameOrFolder,
+    encoder,
+  );
 }

@@ -46,10 +46,12 @@ type Extractor = (
 ) => Promise<{ readonly data: Float32Array; readonly dims: readonly number[] }>;
 
 /** The folder of a hub model's encoder. @throws {TunebookError} If there is none, or it cannot be downloaded */
-export function hubEncoderFolder(id: string, options: HubOptions & EncoderOptions): Promise<string> {
-  const { pooling, queryPrefix, documentPrefix, dtype = 'fp32', ...hub } = options;
+export function hubEncoderFolder(
+  id: string,
+  { options, dtype = 'fp32' }: { options: HubOptions; dtype?: EncoderOptions['dtype'] },
+): Promise<string> {
   const isComplete = (folder: string): Promise<boolean> => isEncoder(folder, dtype);
-  const request = { id, what: 'model', options: hub, folders: ['onnx', '1_Pooling'], isComplete } as const;
+  const request = { id, what: 'model', options, folders: ['onnx', '1_Pooling'], isComplete } as const;
   return hubSnapshot(request, async ({ names, download }: HubRepository) => {
     const weights = WEIGHTS[dtype];
     if (!names.includes(weights) || !names.includes('tokenizer.json')) {
