@@ -1,9 +1,16 @@
 /** The coaching knowledge: every passage has its place and its own words, every label a passage, and the halves match. */
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
 import { describe, it } from 'node:test';
-import { readAliases, readPassages, readQueries } from '../../data/coaching/read';
+import { COACHING_FOLDER, readAliases, readPassages, readQueries } from '../../data/coaching/read';
 import type { CoachingPassage } from '../../data/coaching/read';
 import { SEGMENTS } from '../../lib/hyrox/tables/columns';
+import { loadDocuments } from '../../lib/retrieval';
+import { unigramTokenizer } from '../../lib/retrieval/embeddings/unigram-tokenizer';
+import type { VocabularyEntry } from '../../lib/retrieval/embeddings/unigram-tokenizer';
+import { MAX_TOKENS } from '../../lib/retrieval/embeddings/use-lite-model';
+import { ROOT } from '../support/paths';
 
 /** About every segment. */
 const SEGMENT_TOPICS = [
@@ -112,6 +119,20 @@ describe('the coaching passages', () => {
       assert.doesNotMatch(bodyOf(passage) + passage.title, /\d/, passage.id);
       assert.match(bodyOf(passage), dose, passage.id);
     }
+  });
+
+  it('are read as documents with their titles, short enough for the built-in encoder', async () => {
+    const documents = await loadDocuments(COACHING_FOLDER);
+    assert.deepEqual(
+      documents.map(({ id, metadata }) => [id, metadata.title, metadata.segment]),
+      passages.map(({ id, title, frontMatter }) => [id, title, frontMatter.get('segment')]),
+    );
+    const vocabulary = fs.readFileSync(path.join(ROOT, 'data/models/use-lite/vocab.json'), 'utf8');
+    const tokenize = unigramTokenizer(JSON.parse(vocabulary) as VocabularyEntry[]);
+    assert.deepEqual(
+      documents.filter(({ pageContent }) => tokenize(pageContent).length > MAX_TOKENS).map(({ id }) => id),
+      [],
+    );
   });
 
   it('share at most one run of five words in twenty', () => {
