@@ -36,3 +36,5 @@ export type { EncoderOptions, Pooling } from './embeddings/hub-embeddings';
 export { storeRetriever } from './stores/vector-store';
 export type { StoreRetrieverOptions, VectorStore } from './stores/vector-store';
 export { MemoryVectorStore } from './stores/memory-vector-store';
+export { LanceVectorStore } from './stores/lance-vector-store';
+export type { LanceStoreOptions } from './stores/lance-vector-store';
