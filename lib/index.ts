@@ -112,7 +112,15 @@ export type {
 export { generate, streamGenerate, textGenerator, textStreamer } from './generation';
 export type { GenerateOptions, GenerationResult, TextGeneratorOptions, TokenEvent } from './generation';
 
-export { evaluateGeneration, exactMatch, perplexity, rougeL, supportedNumbers, writeReport } from './eval';
+export {
+  checkClaims,
+  evaluateGeneration,
+  exactMatch,
+  perplexity,
+  rougeL,
+  supportedNumbers,
+  writeReport,
+} from './eval';
 export type {
   EvaluateGenerationOptions,
   GenerationEvaluation,

@@ -221,7 +221,8 @@ A mapping (JSON) names the columns of a table that is no HYROX result:
   segments   {"swim": "Swim", "bike": "Bike", ...}: name in answers -> column; two or more, lower is better
   target     {"name": "finish", "column": "Finish"}: what is judged; without column the sum of the segments
   values     "time" (h:mm:ss, m:ss, seconds) or "number"; unit: word after numbers ("seconds")
-  optional   input, templates (sentences), weakAbove (0.5), usualShare (0.6), k (groups of athletes)
+  optional   input, templates (sentences), weakAbove (0.5), usualShare (0.6), k (groups of athletes);
+             names (of segments), kinds (run, station, roxzone), people ({ "M": "men" }): words for feedback
 tunebook dataset map FILE drafts one. Example: data/triathlon/mapping.json`;
 
 /** Adds `dataset build` and `dataset map` to the program. */

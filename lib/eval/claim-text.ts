@@ -13,6 +13,8 @@ export interface Figure {
   readonly value: number;
   readonly start: number;
   readonly end: number;
+  /** Where its unit ends, for the distance to what stands behind it. */
+  readonly unitEnd: number;
 }
 
 /** A sentence. */
@@ -59,7 +61,9 @@ export function figuresIn(text: string, units: readonly string[]): Figure[] {
           : units.some((unit) => unit === word || unit === `${word}s`)
             ? 'amount'
             : 'count';
-    return { form, value: valueOf(written), start: index, end: index + written.length };
+    const end = index + written.length;
+    const unitEnd = form === 'count' ? end : end + after.length;
+    return { form, value: valueOf(written), start: index, end, unitEnd: clock === undefined ? unitEnd : end };
   });
 }
 
@@ -75,16 +79,25 @@ export interface Found<Meaning> {
   readonly end: number;
 }
 
-/** Phrases in a text, longer ones first, none within another; whole words, any case. */
-export function phrasesIn<Meaning>(
-  text: string,
-  phrases: readonly { readonly words: string; readonly meaning: Meaning }[],
-): Found<Meaning>[] {
+/** Words to look for. */
+export interface Phrase<Meaning> {
+  readonly words: string;
+  readonly meaning: Meaning;
+}
+
+/** Phrases in lower case, longer ones first, as `phrasesIn` wants them. */
+export function longestFirst<Meaning>(phrases: readonly Phrase<Meaning>[]): Phrase<Meaning>[] {
+  return phrases
+    .map(({ words, meaning }) => ({ words: words.toLowerCase(), meaning }))
+    .sort((a, b) => b.words.length - a.words.length);
+}
+
+/** Phrases in a text, none within another; whole words, any case. */
+export function phrasesIn<Meaning>(text: string, phrases: readonly Phrase<Meaning>[]): Found<Meaning>[] {
   const lower = text.toLowerCase();
   const taken = new Uint8Array(text.length);
   const found: Found<Meaning>[] = [];
-  for (const { words, meaning } of [...phrases].sort((a, b) => b.words.length - a.words.length)) {
-    const wanted = words.toLowerCase();
+  for (const { words: wanted, meaning } of phrases) {
     for (let at = lower.indexOf(wanted); at >= 0; at = lower.indexOf(wanted, at + 1)) {
       const end = at + wanted.length;
       if (isWordCharacter(lower[at - 1]) || isWordCharacter(lower[end]) || taken.slice(at, end).includes(1))

@@ -7,7 +7,7 @@
  * Where it stands: under the domain, which gives lines, passages and the phrases they are spoken of with.
  */
 import { requireObject, requireString } from '../types';
-import { figuresIn, phrasesIn, sentencesOf, trigramShare, wordsOf } from './claim-text';
+import { figuresIn, longestFirst, phrasesIn, sentencesOf, trigramShare, wordsOf } from './claim-text';
 import type { Figure, FigureForm, Found, Sentence } from './claim-text';
 
 /** A line of evidence: facts by their names. */
@@ -152,13 +152,13 @@ export interface ReadClaim {
 /** A function that reads claims by the phrases of an evidence. */
 export function readerOf({ lines, phrases }: ClaimEvidence): (text: string) => ReadClaim {
   const all = [...new Set(lines.flatMap(({ names }) => names))];
-  const nameWords = all.flatMap((name) =>
-    [name, ...(phrases.names[name] ?? [])].map((words) => ({ words, meaning: name })),
+  const nameWords = longestFirst(
+    all.flatMap((name) => [name, ...(phrases.names[name] ?? [])].map((words) => ({ words, meaning: name }))),
   );
   const meanings = new Map<string, string[]>();
   for (const [term, { words }] of Object.entries(phrases.terms))
     for (const phrase of words) meanings.set(phrase, [...(meanings.get(phrase) ?? []), term]);
-  const termWords = [...meanings].map(([words, meaning]) => ({ words, meaning }));
+  const termWords = longestFirst([...meanings].map(([words, meaning]) => ({ words, meaning })));
   return (text) => {
     const names = phrasesIn(text, nameWords);
     // Names may hold numbers ("run 3"): these are no figures.
@@ -255,7 +255,7 @@ export function termOf(
     meaning.filter((term) => phrases.terms[term].form === figure.form).map((term) => ({ term, start, end })),
   );
   const apart = ({ start, end }: { start: number; end: number }): number =>
-    end <= figure.start ? figure.start - end : start - figure.end;
+    end <= figure.start ? figure.start - end : start - figure.unitEnd;
   const [from, to] = clauseAround(figure, { text, phrases, terms });
   const within = fits.filter(({ start, end }) => start >= from && end <= to);
   const [nearest] = within.sort((a, b) => apart(a) - apart(b));

@@ -5,10 +5,10 @@
 import { createRandom } from '../random';
 import type { Random } from '../random';
 import { requireObject, requireString } from '../types';
-import { phrasesIn, sentencesOf } from './claim-text';
+import { longestFirst, phrasesIn, sentencesOf } from './claim-text';
 import type { Figure, Sentence } from './claim-text';
 import { readerOf, termOf } from './claims';
-import type { ClaimEvidence, ClaimLine } from './claims';
+import type { ClaimEvidence, ClaimLine, ReadClaim } from './claims';
 
 /** The kinds of corruption. */
 export const CORRUPTIONS = [
@@ -54,10 +54,11 @@ export function corruptAnswer(answer: string, options: CorruptionOptions): strin
     return bare === answer ? undefined : bare;
   }
   const random = createRandom('corruption', kind, seed);
+  const reader = readerOf(evidence);
   const changes = sentencesOf(answer).flatMap((sentence) => {
     const whole = answer.slice(sentence.start, sentence.end);
     const cited = evidence.lines.filter(({ id }) => sentence.citations.includes(id));
-    const made = CHANGES[kind]({ whole, sentence, cited, ...options, random });
+    const made = CHANGES[kind]({ whole, sentence, cited, ...options, random, reader });
     return made === undefined || made === whole ? [] : [{ sentence, made }];
   });
   if (changes.length === 0) return undefined;
@@ -71,6 +72,7 @@ interface Place extends CorruptionOptions {
   readonly sentence: Sentence;
   readonly cited: readonly ClaimLine[];
   readonly random: Random;
+  readonly reader: (text: string) => ReadClaim;
 }
 
 const CHANGES: Readonly<
@@ -123,10 +125,7 @@ const CHANGES: Readonly<
   },
   'name swapped': ({ whole, cited, evidence, random }) => {
     const own = [...new Set(cited.flatMap((line) => line.names))];
-    const found = phrasesIn(
-      whole,
-      own.map((name) => ({ words: name, meaning: name })),
-    );
+    const found = phrasesIn(whole, longestFirst(own.map((name) => ({ words: name, meaning: name }))));
     const others = [...new Set(evidence.lines.flatMap((line) => line.names))].filter(
       (name) => !own.includes(name),
     );
@@ -142,10 +141,10 @@ interface NamedFigure {
 }
 
 /** Figures of a sentence that cites lines, with the facts that they are of. */
-function figuresAt({ whole, cited, evidence }: Place): NamedFigure[] {
+function figuresAt({ whole, cited, evidence, reader }: Place): NamedFigure[] {
   if (cited.length === 0) return [];
   const bare = whole.replace(/\[\d+(?:\s*,\s*\d+)*\]/g, (citation) => ' '.repeat(citation.length));
-  const read = readerOf(evidence)(bare);
+  const read = reader(bare);
   return read.figures.flatMap((figure) => {
     const term = termOf(figure, read, { text: bare, phrases: evidence.phrases });
     return term === undefined ? [] : [{ figure, term }];

@@ -3,7 +3,8 @@
  * knows what a figure is of. Another language is another file of this shape.
  *
  * Rules for a sentence: a figure stands in its own clause with its name ("you", "your peers", "the next level",
- * "expected", ...), before it or behind it; a segment is called by its name, or the sentence follows one that did.
+ * "expected", ...), before it or behind it; a segment is called by its name, or the sentence follows one that did; no other
+ * word is the name of a segment in some sport ("run", "row", "swim").
  */
 import type { FeedbackTexts } from './types';
 
@@ -49,12 +50,12 @@ export const ENGLISH: FeedbackTexts = {
     slower: [
       'You finished in {finish}, {residual} slower than expected: with your strengths, {expected} was expected {cite}.',
       'Your finish of {finish} is {residual} slower than expected; the rest of your race pointed to the expected {expected} {cite}.',
-      'The race took you {finish}, where {expected} was expected, so {residual} slower than expected in all {cite}.',
-      'You crossed the line in {finish}, {residual} slower than expected, and the expected {expected} is still yours to run {cite}.',
+      'The race took you {finish}, where {expected} was expected: that is {residual} slower than expected {cite}.',
+      'You crossed the line in {finish}, {residual} slower than expected, and the expected {expected} is still yours to take {cite}.',
     ],
     close: [
       'You finished in {finish}, close to the {expected} that was expected of you {cite}.',
-      'Your finish of {finish} is close to expectation, which was an expected {expected} {cite}.',
+      'Your finish of {finish} is close to the expected {expected} {cite}.',
       'The race took you {finish}, close to the expected {expected} {cite}.',
       'You crossed the line in {finish}, and the expected {expected} was close to it: a race in line with what you can do {cite}.',
     ],
@@ -66,13 +67,13 @@ export const ENGLISH: FeedbackTexts = {
     ],
   },
   standing: [
-    'That finish is ahead of {shareAll}, {count} races of your sex and age {cite}.',
-    'Of the {count} races of your sex and age, your finish is ahead of {percentAll} {cite}.',
+    'That finish is ahead of {shareAll}, {count} athletes of your sex and age {cite}.',
+    'Of the {count} athletes of your sex and age, you finished ahead of {percentAll} {cite}.',
     'Of {count} athletes of your sex and age, {percentAll} finished behind you {cite}.',
   ],
   well: [
     '{The} <was|were> a strength: {gap} faster than your peers, and ahead of {sharePeers} {cite}.',
-    'You can be proud of {the}: it is a strength, with {own} for you and {peers} for your peers {cite}.',
+    'You can be proud of {the}, a strength with {own} for you and {peers} for your peers {cite}.',
     '{The} <was|were> strong, {gap} ahead of your peers {cite}.',
     'Well done {at}: you were ahead of {sharePeers}, a real strength {cite}.',
     'Keep {the} as <it is|they are>, a strength that puts you ahead of {sharePeers} {cite}.',
@@ -122,6 +123,7 @@ export const ENGLISH: FeedbackTexts = {
     'You were ahead of {sharePeers} and of {shareFaster} {cite}.',
     'That puts you ahead of {sharePeers} and of {shareFaster} {cite}.',
     'There you were ahead of {sharePeers}, and of {shareFaster} {cite}.',
+    'Behind you there were {sharePeers} and {shareFaster} {cite}.',
   ],
   sharesAlone: ['You were ahead of {sharePeers} {cite}.', 'That puts you ahead of {sharePeers} {cite}.'],
   sharesNone: ['All of your peers were faster there {cite}.', 'There, all of your peers were faster {cite}.'],

@@ -68,11 +68,11 @@ export function planFeedback(evidence: RaceEvidence, options: PlanOptions = {}):
   const focus = wins.slice(0, 2).map(({ name }) => name);
   return [
     `tone: ${toneOf(evidence)}`,
-    `{verdict ${finish.verdict}}${groups.similar.widened ? '' : ' {standing}'}`,
+    `{verdict ${finish.verdict}}${groups.similar.widened || finish.percentile === 0 ? '' : ' {standing}'}`,
     ...(change === undefined ? [] : ['{change}']),
     well === '' ? '{best}' : well,
     ...wins.map((segment) => `{win ${segment.name}}${advise(segment, ADVICE_TOPICS)}`),
-    [...(reach.peers ? ['{reach}'] : []), ...(reach.faster ? ['{next}'] : [])].join(' '),
+    [...(reach.peers ? ['{reach}'] : []), ...(gainsMore(reach) ? ['{next}'] : [])].join(' '),
     ...(focus.length === 0 ? [] : [`{focus ${focus.join(', ')}}${advise(wins[0], WORK_TOPICS)}`]),
     ...(evidence.notes.length === 0 ? [] : ['{notes}']),
   ]
@@ -83,6 +83,11 @@ export function planFeedback(evidence: RaceEvidence, options: PlanOptions = {}):
 /** Segments that time is to be won in, most first. */
 function winsOf({ chosen, segments }: RaceEvidence): SegmentEvidence[] {
   return chosen.flatMap((column) => segments.filter((segment) => segment.column === column));
+}
+
+/** The next level is not faster everywhere: where its times gain less than the peers', they are no goal. */
+function gainsMore({ peers, faster }: RaceEvidence['reach']): boolean {
+  return faster !== undefined && faster.gain > (peers?.gain ?? 0);
 }
 
 function toneOf({ finish: { verdict, percentile } }: RaceEvidence): Tone {

@@ -63,7 +63,7 @@ export class SentenceWriter {
       finish: this.amount(finish.own),
       expected: this.amount(finish.expected),
       residual: finish.residual === 0 ? undefined : this.difference(finish.residual),
-      shareAll: this.texts.share(finish.percentile, 'all'),
+      shareAll: finish.percentile === 0 ? undefined : this.texts.share(finish.percentile, 'all'),
       percentAll: finish.percentile % 100 === 0 ? undefined : `${finish.percentile} %`,
       count: String(finish.among),
       atFirst: first && this.texts.at(first.name, first.kind),
