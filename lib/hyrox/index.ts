@@ -62,7 +62,7 @@ export { raceEvidence } from './evidence/race-evidence';
 export type { EvidenceOptions } from './evidence/race-evidence';
 export { measureNeighbors } from './evidence/measure';
 export type { MeasureOptions, NeighborQuality } from './evidence/measure';
-export { amountText, clockText, peopleOf, segmentKind, segmentName } from './evidence/names';
+export { amountText, clockText, segmentKind, segmentName } from './evidence/names';
 export type {
   ChangedTime,
   ChangeEvidence,

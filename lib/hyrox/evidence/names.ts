@@ -81,6 +81,12 @@ export function clockText(seconds: number): string {
 }
 
 /** An amount as people write it: a clock time, or a number with its unit. */
-export function amountText(amount: number, { clock, unit }: { clock: boolean; unit: string }): string {
+export function amountText(amount: number, look: { clock: boolean; unit: string }): string {
+  requireObject(look, {
+    where: 'amountText',
+    what: 'evidence, or { clock, unit }',
+    fields: ['clock', 'unit'],
+  });
+  const { clock, unit } = look;
   return clock ? clockText(amount) : `${amount} ${unit}`;
 }

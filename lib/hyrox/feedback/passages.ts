@@ -38,6 +38,7 @@ export function passageText({ pageContent }: Document): string {
 
 /** The first sentence of a passage: what is quoted of it. */
 export function adviceOf(passage: Document): string {
+  requirePassages([passage], 'adviceOf');
   const text = passageText(passage);
   return /^.*?[.!?]["”’)]?(?=\s|$)/.exec(text)?.[0] ?? text;
 }
