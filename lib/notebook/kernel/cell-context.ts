@@ -4,6 +4,15 @@
  * hook stack has become corrupted").
  */
 
+/** A timer that a cell has set. */
+export interface CellTimer<T> {
+  readonly timer: NodeJS.Timeout;
+  readonly task: (...args: unknown[]) => unknown;
+  readonly cell: T;
+  /** Whether it is an interval. */
+  readonly repeats: boolean;
+}
+
 /** Carries one value of T through asynchronous cell code. */
 export class CellContext<T> {
   private ownCurrent: T | undefined;
@@ -45,8 +54,11 @@ export class CellContext<T> {
     });
   }
 
-  /** Makes timers remember their cell. */
-  patchTimers(): void {
+  /**
+   * Makes timers remember their cell.
+   * @param onTimer is told of each timer that a cell sets, except immediates
+   */
+  patchTimers(onTimer: (timer: CellTimer<T>) => void): void {
     for (const name of ['setTimeout', 'setInterval', 'setImmediate'] as const) {
       const original = globalThis[name] as (
         task: (...args: unknown[]) => unknown,
@@ -54,8 +66,12 @@ export class CellContext<T> {
       ) => unknown;
       const patched = (task: unknown, ...rest: unknown[]): unknown => {
         if (typeof task !== 'function') return original(task as () => void, ...rest); // node's own error
+        const own = task as CellTimer<T>['task'];
         const cell = this.ownCurrent;
-        return original((...args) => this.run(cell, () => task(...args) as unknown), ...rest);
+        const timer = original((...args) => this.run(cell, () => own(...args)), ...rest);
+        if (cell !== undefined && name !== 'setImmediate')
+          onTimer({ timer: timer as NodeJS.Timeout, task: own, cell, repeats: name === 'setInterval' });
+        return timer;
       };
       Object.defineProperties(patched, Object.getOwnPropertyDescriptors(original));
       Object.assign(globalThis, { [name]: patched });

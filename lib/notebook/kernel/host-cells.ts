@@ -78,7 +78,7 @@ export class CellRunner {
     this.compiler = createCellCompiler({ display: (data, update) => channel.display(data, update) });
     this.installHelpers();
     Error.prepareStackTrace = (error, sites) => writeStack(error, sites, this.compiler.locate);
-    this.context.patchTimers();
+    this.context.patchTimers(({ cell, ...timer }) => this.left.addTimer(timer, cell.request));
   }
 
   private giveUpTask: () => void = () => undefined;

@@ -225,7 +225,7 @@ async function answer(request: HostRequest): Promise<MessageContent> {
     case 'inspect_request':
       return compile(() => inspectCode(request.content));
     case 'finish_request':
-      await cells.left.finish(request.id);
+      await cells.left.finish(request.id, cells.currentRequest);
       return { status: 'ok' };
     default: {
       const { isComplete, indent } = cells.compiler.isComplete(String(request.content.code ?? ''));

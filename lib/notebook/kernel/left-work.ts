@@ -1,10 +1,12 @@
 /**
- * What cells leave behind: promises that nobody awaits, and rejections that nobody handles. A person is told of a
- * rejection. A headless run waits for the promises at its end, and fails for the rejections.
+ * What cells leave behind: promises that nobody awaits, timers, and rejections that nobody handles. A person is told of
+ * a rejection. A headless run waits for promises and one-shot timers at its end, and fails for the rejections; what it
+ * does not wait for (an interval, a server, a child process) it names.
  */
 import { inspect, types } from 'node:util';
 import v8 from 'node:v8';
 import vm from 'node:vm';
+import type { CellTimer } from './cell-context';
 
 /** How often the end of a run looks whether what the cells left running has ended. */
 const LOOK_EVERY_MS = 20;
@@ -18,11 +20,19 @@ const JUDGE_EVERY_MS = 1000;
 /** Looking for promises that have settled costs time: not before there are this many. */
 const SWEEP_AT = 1000;
 
-/** A promise that a cell left to itself. Held weakly: one that nothing else holds can never settle. */
-interface LeftPromise {
-  readonly ref: WeakRef<Promise<unknown>>;
+/** What a process still does that has no promise: node's names for it, and ours. */
+const NAMED_RESOURCES: readonly [resource: string, name: string][] = [
+  ['ProcessWrap', 'A child process'],
+  ['TCPServerWrap', 'A server'],
+];
+/** Files that are read and written with callbacks: waited for, as they end. */
+const AWAITED_RESOURCE = 'FSReqCallback';
+
+/** A promise or a timer that a cell left to itself. Held weakly: what nothing else holds can never settle. */
+interface Left {
+  readonly ref: WeakRef<Promise<unknown> | NodeJS.Timeout>;
   readonly request: number;
-  /** The cell's variable that holds it: a later cell may await it. */
+  /** What it is called where the run does not wait for it: a variable that a later cell may await, an interval. */
   readonly name: string | undefined;
 }
 
@@ -46,8 +56,17 @@ export interface LeftWorkSink {
   describe(error: unknown): string;
 }
 
-function isPending(promise: Promise<unknown> | undefined): boolean {
-  return promise !== undefined && /\{\s*<pending>/.test(inspect(promise, { depth: 0, customInspect: false }));
+/** Whether a promise has not settled, or a timer keeps its process alive: not one that was cleared, fired or unref'd. */
+function isPending(work: Promise<unknown> | NodeJS.Timeout | undefined): boolean {
+  if (work === undefined) return false;
+  // hasRef() stays true after the end; node keeps `_destroyed` for its own checks, and prints it.
+  if (!types.isPromise(work)) return work.hasRef() && Reflect.get(work, '_destroyed') !== true;
+  return /\{\s*<pending>/.test(inspect(work, { depth: 0, customInspect: false }));
+}
+
+/** Whether a function is the engine's own: `resolve` of `new Promise((resolve) => setTimeout(resolve, ms))`. */
+function isNative(task: CellTimer<unknown>['task']): boolean {
+  return Function.prototype.toString.call(task).endsWith('{ [native code] }');
 }
 
 let collect: (() => void) | undefined;
@@ -66,7 +85,7 @@ const named = (name: string, message: string): Error =>
 
 /** The promises and rejections of one kernel's cells. */
 export class LeftWork {
-  private left: LeftPromise[] = [];
+  private left: Left[] = [];
   private rejections: Rejection[] = [];
   private readonly requests = new WeakMap<Promise<unknown>, number>();
   private sweepAt = SWEEP_AT;
@@ -87,7 +106,17 @@ export class LeftWork {
   add(value: unknown, request: number, name?: string): void {
     if (!types.isPromise(value) || this.requests.has(value)) return;
     this.requests.set(value, request);
-    this.left.push({ ref: new WeakRef(value), request, name });
+    this.push({ ref: new WeakRef(value), request, name: name && `The promise "${name}"` });
+  }
+
+  /** Notes a timer that a cell has set; not one that settles a promise, which is noted itself. */
+  addTimer({ timer, task, repeats }: Omit<CellTimer<unknown>, 'cell'>, request: number): void {
+    if (!this.sink.isHeadless || isNative(task)) return;
+    this.push({ ref: new WeakRef(timer), request, name: repeats ? 'An interval (setInterval)' : undefined });
+  }
+
+  private push(work: Left): void {
+    this.left.push(work);
     if (this.left.length < this.sweepAt) return;
     this.left = this.pending();
     this.sweepAt = Math.max(SWEEP_AT, 2 * this.left.length);
@@ -128,12 +157,15 @@ export class LeftWork {
   /**
    * The end of a headless run: waits for what the cells left running until that has ended or `stop` is called, and
    * fails the cells of which something came to nothing. A promise in a variable is named, not waited for: a server's end,
-   * for instance.
+   * for instance. So are intervals, which need not end.
    */
-  async finish(request: number): Promise<void> {
+  async finish(request: number, lastCell: number): Promise<void> {
     const finishing = (this.finishing = { request, stopped: false });
-    const running = (): Set<number> =>
-      new Set(this.pending().flatMap(({ name, request: cell }) => (name === undefined ? [cell] : [])));
+    const running = (): Set<number> => {
+      const cells = this.pending().flatMap(({ name, request: cell }) => (name === undefined ? [cell] : []));
+      if (process.getActiveResourcesInfo().includes(AWAITED_RESOURCE)) cells.push(lastCell);
+      return new Set(cells);
+    };
     for (let ms = 0; running().size > 0 && !finishing.stopped; ms += LOOK_EVERY_MS) {
       if (ms === TELL_AFTER_MS)
         for (const cell of running())
@@ -152,15 +184,23 @@ export class LeftWork {
         this.exitSetter,
         named('ProcessExit', `process.exitCode was set to ${process.exitCode}`),
       );
-    for (const { name, request: cell } of this.pending())
-      if (name !== undefined)
-        this.sink.tell(
-          cell,
-          `The promise "${name}" is still pending at the end of the run, which does not wait for it: await it.\n`,
-        );
+    const told = new Set<string>();
+    const tell = (cell: number, text: string): void => {
+      if (!told.has(`${cell} ${text}`)) this.sink.tell(cell, `${text}\n`);
+      told.add(`${cell} ${text}`);
+    };
+    for (const { ref, name, request: cell } of this.pending())
+      if (name !== undefined && types.isPromise(ref.deref()))
+        tell(cell, `${name} is still pending at the end of the run, which does not wait for it: await it.`);
+      else if (name !== undefined)
+        tell(cell, `${name} still runs at the end of the run, which does not wait for it: clear it.`);
+    const resources = process.getActiveResourcesInfo();
+    for (const [resource, name] of NAMED_RESOURCES)
+      if (resources.includes(resource))
+        tell(lastCell, `${name} still runs at the end of the run, which does not wait for it.`);
   }
 
-  private pending(): LeftPromise[] {
+  private pending(): Left[] {
     return this.left.filter(({ ref }) => isPending(ref.deref()));
   }
 

@@ -193,6 +193,51 @@ describe('what cells leave behind', { timeout: 240_000, concurrency: 2 }, () => 
     );
   });
 
+  it('one-shot timers and files written with callbacks are waited for, also a chain of them', async () => {
+    const { result, text } = await run([
+      'setTimeout(() => console.log("once"), 700); 1',
+      'let left = 3; const step = () => { if (left-- > 0) setTimeout(step, 200); else console.log("chain"); }; step();',
+      'import fs from "fs"; fs.writeFile("big", Buffer.alloc(5e7), () => fs.unlink("big", () => console.log("file"))); 1',
+    ]);
+    assert.equal(result.status, 'ok');
+    assert.deepEqual(
+      text.map((all) => all.replace(/The run waits for .*\n|1\n/g, '').replace(/<execute_result>/g, '')),
+      ['once\n', 'chain\n', 'file\n'],
+    );
+  });
+
+  it('timers that hold no process are not waited for; intervals, servers and children are named', async () => {
+    const start = Date.now();
+    const { result, text } = await run([
+      'setTimeout(() => console.log("late"), 100_000).unref(); clearTimeout(setTimeout(() => {}, 100_000)); 1',
+      'setInterval(() => {}, 50); setInterval(() => {}, 50); setInterval(() => {}, 50).unref(); 1',
+      'const quick = setInterval(() => clearInterval(quick), 10); const soon = setTimeout(() => {}, 5); 1',
+      'import http from "http"; import cp from "child_process"; http.createServer().listen(0); cp.spawn("sleep", ["100"]); 1',
+    ]);
+    assert.equal(result.status, 'ok');
+    assert.ok(Date.now() - start < 90_000);
+    const still = (name: string): string =>
+      `${name} still runs at the end of the run, which does not wait for it`;
+    assert.deepEqual(
+      text.map((all) => all.replace(/<execute_result>/g, '')),
+      [
+        '',
+        `${still('An interval (setInterval)')}: clear it.\n`,
+        '',
+        `${still('A child process')}.\n${still('A server')}.\n`,
+      ],
+    );
+  });
+
+  it('a timer that the limit ends is named with its cell', async () => {
+    const { result } = await run(['setTimeout(() => {}, 100_000); 1', '1'], { cellTimeoutMs: 1500 });
+    assert.equal(result.status, 'timeout');
+    assert.match(
+      String(result.message),
+      /^code cell 1 .*took longer than 1\.5 s; PendingWork: what this cell left/,
+    );
+  });
+
   it('process.exitCode that a later cell takes back is none', async () => {
     const { result } = await run(['process.exitCode = 3; 1', 'process.exitCode = 0; 1']);
     assert.equal(result.status, 'ok');
