@@ -69,18 +69,22 @@ const EMPTY_CELL: CompiledCell = {
 
 /** Compiles cells by tslab's converter. */
 export class TslabCompiler implements CellCompiler {
-  private readonly tslab: TslabModule = loadTslab();
+  private readonly tslab: TslabModule;
   /** For what only reads texts: the functions used are the same in both TypeScripts. */
-  private readonly parser = this.tslab.ts as unknown as typeof NewTypeScript;
-  private readonly node = this.tslab.createConverter({ isJS: false, isBrowser: false });
+  private readonly parser: typeof NewTypeScript;
+  private readonly node: Converter;
   private browser: Converter | undefined;
   private readonly live = new LiveVariables();
-  private readonly runtime = new CellRuntime(this.tslab.library, (values) => this.live.over(values));
+  private readonly runtime: CellRuntime;
   private readonly places = new Map<number, SourceLookup>();
   /** What the cells so far have declared, as a .d.ts. */
   private declarations = '';
 
-  constructor({ display }: CellCompilerOptions) {
+  constructor({ display, hasDocs = true }: CellCompilerOptions) {
+    this.tslab = loadTslab(hasDocs);
+    this.parser = this.tslab.ts as unknown as typeof NewTypeScript;
+    this.node = this.tslab.createConverter({ isJS: false, isBrowser: false });
+    this.runtime = new CellRuntime(this.tslab.library, (values) => this.live.over(values));
     Object.assign(globalThis, { [LIVE_HELPER]: this.live.share.bind(this.live) });
     if (display) this.tslab.jupyter.lastWriteDisplayData = display;
   }

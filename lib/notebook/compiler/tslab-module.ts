@@ -84,8 +84,19 @@ function withExports<T>(file: string, exports: unknown, load: () => T): T {
   }
 }
 
-/** Loads tslab for the current folder. */
-export function loadTslab(): TslabModule {
+/**
+ * Declarations whose documentation is plain comments, every position kept: parsing `@types/node` and the library's own
+ * takes a third less, which is a quarter of a kernel's start.
+ */
+function withoutDocs(file: string, text: string): string {
+  return file.endsWith('.d.ts') ? text.replace(/^([ \t]*\/\*)\*(?!\/)/gm, '$1 ') : text;
+}
+
+/**
+ * Loads tslab for the current folder.
+ * @param hasDocs whether documentation is read, which nobody asks for in a run without a person
+ */
+export function loadTslab(hasDocs: boolean): TslabModule {
   const tslabFolder = path.dirname(require.resolve('tslab/package.json'));
   const load = createRequire(path.join(tslabFolder, 'dist', 'main.js'));
   const typescriptPath = load.resolve('@tslab/typescript-for-tslab');
@@ -114,7 +125,8 @@ export function loadTslab(): TslabModule {
       const readFile = system.readFile.bind(system);
       system.readFile = (...place) => {
         const text = mendUnderscores(readFile(...place));
-        return text === undefined ? undefined : withCellGlobals(place[0], text);
+        if (text === undefined) return undefined;
+        return withCellGlobals(place[0], hasDocs ? text : withoutDocs(place[0], text));
       };
       shareTimer(system);
       if (rootFiles.length === 0) rootFiles = files;

@@ -75,7 +75,10 @@ export class CellRunner {
 
   constructor(channel: CellChannel) {
     this.channel = channel;
-    this.compiler = createCellCompiler({ display: (data, update) => channel.display(data, update) });
+    this.compiler = createCellCompiler({
+      display: (data, update) => channel.display(data, update),
+      hasDocs: !this.isHeadless,
+    });
     this.installHelpers();
     Error.prepareStackTrace = (error, sites) => writeStack(error, sites, this.compiler.locate);
     this.context.patchTimers(({ cell, ...timer }) => this.left.addTimer(timer, cell.request));
