@@ -38,3 +38,5 @@ export type { StoreRetrieverOptions, VectorStore } from './stores/vector-store';
 export { MemoryVectorStore } from './stores/memory-vector-store';
 export { LanceVectorStore } from './stores/lance-vector-store';
 export type { LanceStoreOptions } from './stores/lance-vector-store';
+export { COACHING_ABSTENTION, hybridRetriever } from './hybrid-retriever';
+export type { HybridRetrieverOptions } from './hybrid-retriever';

@@ -51,14 +51,14 @@ export interface LanceConnection {
 
 /** The package. */
 export interface Lance {
-  connect(
-    uri: string,
-    options: { storageOptions?: Readonly<Record<string, string>> },
-  ): Promise<LanceConnection>;
   readonly Index: {
     ivfFlat(options: { distanceType: 'dot'; numPartitions?: number }): unknown;
     fts(): unknown;
   };
+  connect(
+    uri: string,
+    options: { storageOptions?: Readonly<Record<string, string>> },
+  ): Promise<LanceConnection>;
 }
 
 /** LanceDB, loaded at its first use. @throws {TunebookError} If it is not installed */
