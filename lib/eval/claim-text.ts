@@ -29,8 +29,8 @@ export interface Sentence {
 }
 
 const CITATION = /\s*\[(\d+(?:\s*,\s*\d+)*)\]/g;
-/** A stop, quotes that close and citations behind it, before a space or the end; or the end of a line. */
-const SENTENCE = /[^\n]+?(?:[.!?]+["”’')]*(?:\s*\[\d+(?:\s*,\s*\d+)*\])*(?=\s|$)|(?=\n|$))/g;
+/** A stop, quotes that close and citations behind it, before the end or what is no small letter; or the end of a line. */
+const SENTENCE = /[^\n]+?(?:[.!?]+["”’')]*(?:\s*\[\d+(?:\s*,\s*\d+)*\])*(?=\s+\P{Ll}|\s*$)|(?=\n|$))/gu;
 
 /** Sentences of an answer; headings (`#`) without a figure are none. */
 export function sentencesOf(answer: string): Sentence[] {

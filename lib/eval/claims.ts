@@ -81,6 +81,7 @@ const FOREIGN = 1;
  * Holds each sentence of an answer against the lines and passages that it cites.
  * @throws TunebookError where the answer is no text, or the evidence is none
  * @example
+ * ```ts
  * import { checkClaims } from 'tunebook/eval';
  *
  * const lines = [{ id: 1, text: 'row: you 4:12, peers 4:02', names: ['row'], facts: { you: 252, peers: 242 }, tags: [] }];
@@ -91,6 +92,7 @@ const FOREIGN = 1;
  * const phrases = { terms, anywhere: ['you'], names: {}, units: ['seconds'], clauses: ['and'] };
  * const answer = 'The row took you 4:12, your peers 4:02 [1]. The row took your peers 4:12 [1].';
  * console.log(checkClaims(answer, { lines, passages: [], phrases }).claims.map(({ supported }) => supported)); // [true, false]
+ * ```
  */
 export function checkClaims(answer: string, evidence: ClaimEvidence): ClaimCheck {
   requireString(answer, { where: 'checkClaims', what: 'an answer, a text' });

@@ -60,10 +60,14 @@ const FIRST_LINE = 1;
  * @throws TunebookError where a time is missing or impossible, a sex or age group is unknown to the state, or there are
  *   too few races to compare with
  * @example
+ * ```ts
+ * import { hyrox, projectPath } from 'tunebook';
+ *
  * const { table, log } = hyrox.readRaces(projectPath('data/hyrox/hyrox-sample.csv'));
  * const races = hyrox.checkRaces(table, log);
- * const evidence = hyrox.raceEvidence(hyrox.fit(races), races, { row: 7 });
+ * const evidence = hyrox.raceEvidence(hyrox.fit(races, { k: 4 }), races, { row: 7 });
  * console.log(evidence.lines.map(({ id, text }) => `[${id}] ${text}`).join('\n'));
+ * ```
  */
 export function raceEvidence(
   state: RaceState,

@@ -25,13 +25,17 @@ export interface ComposeOptions extends FillOptions {
  * @param passages what a retriever found, or all that there are; advice is quoted from those about a segment
  * @throws TunebookError where a given plan has a placeholder that there is no evidence for
  * @example
+ * ```ts
+ * import { checkClaims, hyrox, projectPath } from 'tunebook';
  * import { loadDocuments } from 'tunebook/retrieval';
  *
  * const { table, log } = hyrox.readRaces(projectPath('data/hyrox/hyrox-sample.csv'));
  * const races = hyrox.checkRaces(table, log);
- * const evidence = hyrox.raceEvidence(hyrox.fit(races), races, { row: 7 });
- * const feedback = hyrox.composeFeedback(evidence, await loadDocuments(projectPath('data/coaching')));
- * console.log(feedback.headline, feedback.text);
+ * const evidence = hyrox.raceEvidence(hyrox.fit(races, { k: 4 }), races, { row: 7 });
+ * const { text, passages } = hyrox.composeFeedback(evidence, await loadDocuments(projectPath('data/coaching')));
+ * console.log(text);
+ * console.log(checkClaims(text, hyrox.claimEvidence(evidence, passages)).supportedShare); // 1
+ * ```
  */
 export function composeFeedback(
   evidence: RaceEvidence,
@@ -51,13 +55,8 @@ export function composeFeedback(
  * What `checkClaims` holds feedback against: the evidence's lines, then the passages with the numbers that follow.
  * @param passages those that were quoted (`feedback.passages`), or that a model was shown, in that order
  * @example
- * import { checkClaims } from 'tunebook/eval';
- *
- * const { table, log } = hyrox.readRaces(projectPath('data/hyrox/hyrox-sample.csv'));
- * const races = hyrox.checkRaces(table, log);
- * const evidence = hyrox.raceEvidence(hyrox.fit(races), races, { row: 7 });
- * const { text, passages } = hyrox.composeFeedback(evidence, []);
- * console.log(checkClaims(text, hyrox.claimEvidence(evidence, passages)).supportedShare); // 1
+ * const { text, passages } = hyrox.composeFeedback(evidence, documents);
+ * const { claims } = checkClaims(text, hyrox.claimEvidence(evidence, passages));
  */
 export function claimEvidence(
   evidence: RaceEvidence,

@@ -36,11 +36,14 @@ export function passageText({ pageContent }: Document): string {
     .trim();
 }
 
-/** The first sentence of a passage: what is quoted of it. */
+/** The first sentence of a passage, without marks of Markdown and citations: what is quoted of it. */
 export function adviceOf(passage: Document): string {
   requirePassages([passage], 'adviceOf');
-  const text = passageText(passage);
-  return /^.*?[.!?]["”’)]?(?=\s|$)/.exec(text)?.[0] ?? text;
+  const text = passageText(passage)
+    .replace(/^(?:[-*+>]|\d+[.)])\s+/, '')
+    .replace(/\*\*|__|`|\s*\[\d+\]/g, '');
+  // A stop before a small letter ends no sentence: "e.g. a sled".
+  return /^.*?[.!?]["”’)]?(?=\s+\P{Ll}|$)/u.exec(text)?.[0] ?? text;
 }
 
 /** A passage's heading, and where it is from. */
