@@ -10,7 +10,7 @@ import type { RaceFeedback, RaceFeedbackOptions } from '../hyrox';
 import { messageOf, TunebookError } from '../types';
 import { count, wholeNumber, WrongCallError } from './call';
 
-interface FeedbackCommandOptions extends Omit<RaceFeedbackOptions, 'planner' | 'onNote'> {
+interface FeedbackCommandOptions extends Omit<RaceFeedbackOptions, 'onNote'> {
   readonly output?: string;
   readonly json?: boolean;
   readonly markdown?: boolean;

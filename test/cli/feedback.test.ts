@@ -297,23 +297,4 @@ describe('what feedback refuses, all races or none', () => {
     assert.match(evidence.notes.join(' '), /\d+/);
     assert.ok(evidence.groups.peers.count >= 5);
   });
-
-  it('takes the rule where a model plans what cannot be filled in, and says so', async () => {
-    const said: string[] = [];
-    const planned = await raceFeedback(at(one), {
-      onNote: (text) => said.push(text),
-      ...asked,
-      planner: async () => '{win spoon}',
-    });
-    const [{ feedback, notes }] = await raceFeedback(at(one), asked);
-    assert.equal(planned[0].feedback.text, feedback.text);
-    assert.match(said.join(), /its plan cannot be filled in.*spoon/);
-    assert.match(planned[0].notes[0], /^A model planned this text/);
-    assert.deepEqual(notes, []);
-    const filled = await raceFeedback(at(one), { ...asked, planner: async () => '{best}' });
-    assert.equal(filled[0].feedback.paragraphs.length, 1);
-    assert.deepEqual(filled[0].notes, [
-      'There is no advice: no text in coaching is about ' + filled[0].notes[0].split(' is about ')[1],
-    ]);
-  });
 });

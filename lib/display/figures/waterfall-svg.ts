@@ -49,6 +49,7 @@ export function waterfallSvg(figure: WaterfallFigure, options: RowFigureOptions 
       ? { y: top + 27, line: top + 14 }
       : { y: top + rowHeight / 2, line: top + rowHeight / 2 + 4 };
   };
+  // Between two lines of a narrow figure such rules would cross its words.
   const guide = (value: number): string =>
     `<line class="guide" stroke="${INK}" stroke-opacity="0.5" stroke-dasharray="2 3" x1="${x(value).toFixed(1)}" x2="${x(value).toFixed(1)}" y1="${rowAt(0).y}" y2="${rowAt(figure.steps.length + 1).y}"/>`;
   const mark = (i: number, kind: string, at: { label: string; text: string; value: number }): string => {
@@ -68,14 +69,15 @@ export function waterfallSvg(figure: WaterfallFigure, options: RowFigureOptions 
     return (
       `<g class="step ${kind}${strong ? ' strong' : ''}">` +
       `<text class="label" x="0" y="${line}"${bold}>${escapeHtml(clipText(label, narrow ? 26 : 22))}</text>` +
-      `<line class="link" stroke="${INK}" stroke-opacity="0.35" x1="${b.toFixed(1)}" x2="${b.toFixed(1)}" y1="${y}" y2="${next}"/>` +
+      (narrow
+        ? ''
+        : `<line class="link" stroke="${INK}" stroke-opacity="0.35" x1="${b.toFixed(1)}" x2="${b.toFixed(1)}" y1="${y}" y2="${next}"/>`) +
       `<rect class="bar" fill="${COLORS[kind]}"${strong ? '' : ' fill-opacity="0.75"'} rx="1.5" x="${Math.min(a, b).toFixed(1)}" width="${Math.max(1.5, Math.abs(a - b)).toFixed(1)}" y="${y - 6}" height="12"/>` +
       `<text class="value" text-anchor="end" x="${width}" y="${line}"${bold}>${escapeHtml(text)}</text></g>`
     );
   });
   return svgSize({ width, height, ...options, title: figure.title }, [
-    guide(figure.from.value),
-    guide(end),
+    ...(narrow ? [] : [guide(figure.from.value), guide(end)]),
     mark(0, 'from', figure.from),
     ...steps,
     mark(figure.steps.length + 1, 'to', { ...figure.to, value: end }),

@@ -47,7 +47,6 @@ export function feedbackPage(
   const page = { evidence, feedback, words };
   const about = (...kinds: ParagraphKind[]): FeedbackParagraph[] =>
     feedback.paragraphs.filter(({ kind }) => kinds.includes(kind));
-  const focus = about('focus');
   return pageHtml({
     lang: options.lang ?? 'en',
     title: `${feedback.headline} · ${words.kicker}`,
@@ -61,10 +60,8 @@ ${about('verdict', 'strengths', 'text').map(paragraph).join('\n')}
 </div>
 ${profileSection(page)}
 ${waySection(page)}
-<section class="text">
-${about('segment', 'reach').map(headed).join('\n')}
-</section>
-${focus.length === 0 ? '' : `<section class="focus">\n${focus.map(headed).join('\n')}\n</section>`}
+${section('text', about('segment', 'reach'))}
+${section('focus', about('focus'))}
 ${changeSection(page, about('change').map(paragraph).join('\n'))}
 ${sourcesSection(page)}
 ${smallPrint(page, options)}`,
@@ -78,6 +75,12 @@ function cited(text: string): string {
 
 function paragraph({ text }: FeedbackParagraph): string {
   return `<p>${cited(text)}</p>`;
+}
+
+/** Paragraphs with their headings; nothing where there are none. */
+function section(name: string, paragraphs: readonly FeedbackParagraph[]): string {
+  if (paragraphs.length === 0) return '';
+  return `<section class="${name}">\n${paragraphs.map(headed).join('\n')}\n</section>`;
 }
 
 function headed(one: FeedbackParagraph): string {

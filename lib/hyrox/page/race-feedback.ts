@@ -4,9 +4,8 @@
  */
 import path from 'node:path';
 import { PACKAGE_ROOT } from '../../environment';
-import { TunebookError, messageOf, requireObject } from '../../types';
+import { requireObject } from '../../types';
 import { loadDocuments } from '../../retrieval';
-import type { Document } from '../../retrieval';
 import type { RaceEvidence } from '../evidence/types';
 import { composeFeedback } from '../feedback/compose';
 import type { Feedback } from '../feedback/types';
@@ -23,12 +22,7 @@ export interface RaceFeedbackOptions extends RaceFileOptions {
   seed?: number;
   /** Default 'en'. */
   lang?: string;
-  /**
-   * Says what is said: a model that writes a plan for the evidence. Where its plan cannot be filled in, the rule's is
-   * taken, and the page says so. Default: planned by rule.
-   */
-  planner?: (evidence: RaceEvidence, passages: readonly Document[]) => Promise<string>;
-  /** Told of documents that cannot be read, and why a model's plan was not taken. */
+  /** Told of documents that cannot be read. */
   onNote?: (text: string) => void;
 }
 
@@ -51,7 +45,7 @@ export interface RaceFeedback {
  */
 export async function raceFeedback(file: string, options: RaceFeedbackOptions = {}): Promise<RaceFeedback[]> {
   requireObject(options, { where: 'raceFeedback', what: 'options' });
-  const { documents, seed = 42, planner, onNote } = options;
+  const { documents, seed = 42, onNote } = options;
   wordsOf(options.lang);
   const { races, data } = await raceFileEvidence(file, options);
   const folder = documents ?? path.join(PACKAGE_ROOT, 'data', 'coaching');
@@ -64,20 +58,7 @@ export async function raceFeedback(file: string, options: RaceFeedbackOptions = 
   for (const evidence of races) {
     const passages = passagesAbout(evidence, texts);
     const notes: string[] = [];
-    const compose = (plan?: string): Feedback =>
-      composeFeedback(evidence, passages, { seed, ...(plan === undefined ? {} : { plan }) });
-    let feedback: Feedback | undefined;
-    if (planner !== undefined)
-      try {
-        feedback = compose(await planner(evidence, passages));
-      } catch (error) {
-        if (!(error instanceof TunebookError)) throw error;
-        onNote?.(`its plan cannot be filled in: ${messageOf(error)}`);
-        notes.push(
-          'A model planned this text, but its plan could not be filled in: what is said follows the rule.',
-        );
-      }
-    const written = feedback ?? compose();
+    const written = composeFeedback(evidence, passages, { seed });
     if (evidence.chosen.length > 0 && written.passages.length === 0) notes.push(noAdvice(evidence, folder));
     found.push({ evidence, feedback: written, data, notes });
   }
