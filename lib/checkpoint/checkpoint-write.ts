@@ -4,6 +4,7 @@
  */
 import { promises as fs } from 'node:fs';
 import path from 'node:path';
+import { requireOptions } from '../options';
 import { requireText, TunebookError } from '../types';
 import { makeFolder, requireFreeSpace, stageFile } from '../files';
 import type { StagedFile } from '../files';
@@ -45,6 +46,10 @@ export async function writeCheckpoint(
   tensors: Iterable<TensorSource>,
   options: WriteCheckpointOptions = {},
 ): Promise<{ files: string[]; sizeBytes: number }> {
+  requireOptions<WriteCheckpointOptions>(options, {
+    where: 'writeCheckpoint',
+    names: { maxShardSizeBytes: true, baseName: true, dtype: true, metadata: true },
+  });
   const { maxShardSizeBytes = 5e9, baseName = 'model', ...fileOptions } = options;
   requireText(folder, { where: 'writeCheckpoint', what: 'the path of a folder' });
   const sources = requireTensors(tensors, folder);

@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import path from 'node:path';
+import { requireOptions } from '../options';
 import { kindOf, requireText, TunebookError } from '../types';
 import { requireFreeSpace, stageFile } from '../files';
 import type { ByteSink, StagedFile } from '../files';
@@ -60,6 +61,10 @@ export async function writeSafetensors(
   options: WriteSafetensorsOptions = {},
 ): Promise<number> {
   requireText(filePath, { where: 'writeSafetensors', what: 'the path of a file' });
+  requireOptions<WriteSafetensorsOptions>(options, {
+    where: 'writeSafetensors',
+    names: { dtype: true, metadata: true },
+  });
   const { staged, sizeBytes } = await stageSafetensors(filePath, tensors, options);
   await staged.commit();
   return sizeBytes;

@@ -2,6 +2,7 @@
  * Which examples go into which batch of an epoch: a pure function of seed and epoch, so that a resumed run
  * takes `batchOrder(...).slice(k)` and sees what the first run would have seen.
  */
+import { requireOptions } from '../options';
 import { requireList, requireObject, TunebookError } from '../types';
 import { createRandom } from '../random';
 import type { BatchOrderOptions } from './types';
@@ -26,6 +27,18 @@ const GROUP_BATCHES = 50;
  */
 export function batchOrder(options: BatchOrderOptions): number[][] {
   requireObject(options, { where: 'batchOrder', what: 'options { lengths, batchSize, seed, epoch }' });
+  requireOptions<BatchOrderOptions>(options, {
+    where: 'batchOrder',
+    names: {
+      lengths: true,
+      batchSize: true,
+      seed: true,
+      epoch: true,
+      groupByLength: true,
+      dropLast: true,
+      shuffle: true,
+    },
+  });
   requireList(options.lengths, { where: 'batchOrder', what: 'lengths, the tokens of each example' });
   const {
     lengths,

@@ -2,6 +2,7 @@
  * From examples to a padded batch. A compiled step is compiled per shape, so batches are padded to a few
  * bucket lengths: little padding, and few shapes.
  */
+import { requireOptions } from '../options';
 import { IGNORED, kindOf, requireList, requireObject, TunebookError } from '../types';
 import type { Batch, EncodedExample } from '../types';
 import type { CollatorOptions, DataCollator } from './types';
@@ -41,6 +42,10 @@ export function bucketLengths(maxLength: number): number[] {
  */
 export function createDataCollator(options: CollatorOptions): DataCollator {
   requireObject(options, { where: 'createDataCollator', what: 'options { padTokenId, maxLength }' });
+  requireOptions<CollatorOptions>(options, {
+    where: 'createDataCollator',
+    names: { padTokenId: true, maxLength: true, buckets: true, paddingSide: true },
+  });
   const { padTokenId, maxLength, paddingSide = 'right' } = options;
   if (!Number.isInteger(maxLength) || maxLength < 1 || !Number.isInteger(padTokenId) || padTokenId < 0) {
     throw new TunebookError(

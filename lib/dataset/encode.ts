@@ -6,6 +6,7 @@
  */
 import type { z } from 'zod';
 import { lazySchema, prettifyError } from '../schema';
+import { requireOptions } from '../options';
 import { IGNORED, requireList, requireObject, TunebookError } from '../types';
 import type { EncodedExample, Tokenizer } from '../types';
 import { promptIds } from '../tokenizer';
@@ -198,6 +199,17 @@ export function encodePrompt(
 /** @throws {TunebookError} Where the options have no tokenizer, or something else for a template. */
 function requireTools(where: string, options: Pick<EncodeOptions, 'tokenizer' | 'template'>): void {
   requireObject(options, { where, what: 'options with a tokenizer', remedy: PASS_TOKENIZER });
+  requireOptions<EncodeOptions>(options, {
+    where,
+    names: {
+      tokenizer: true,
+      template: true,
+      maxLength: true,
+      labels: true,
+      truncation: true,
+      appendEos: true,
+    },
+  });
   requireObject(options.tokenizer, {
     ...{ where, what: 'a tokenizer', remedy: PASS_TOKENIZER },
     fields: ['encode', 'modelMaxLength'],

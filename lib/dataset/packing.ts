@@ -2,6 +2,7 @@
  * Packing: several short examples in one sequence, so that next to nothing is padding. Tokens attend inside
  * their own document only (`segmentIds`), so packing changes the speed and not the loss.
  */
+import { requireOptions } from '../options';
 import { IGNORED, kindOf, requireList, requireObject, TunebookError } from '../types';
 import type { EncodedExample } from '../types';
 
@@ -41,6 +42,7 @@ export function packingPlan(examples: readonly EncodedExample[], options: { maxL
     ...{ where: 'packExamples', what: 'a list of examples', remedy: 'Pass encodeRecords(...).examples.' },
   });
   requireObject(options, { where: 'packExamples', what: 'options { maxLength }' });
+  requireOptions<{ maxLength: number }>(options, { where: 'packExamples', names: { maxLength: true } });
   const { maxLength } = options;
   if (!Number.isInteger(maxLength) || maxLength < 1) {
     throw new TunebookError(`packExamples: expected a positive maxLength, got ${kindOf(maxLength)}.`);

@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { lazySchema, prettifyError } from '../schema';
+import { requireOptions } from '../options';
 import { messageOf, TunebookError, requireList, requireObject, requireText } from '../types';
 import { parseJson, requireLocalPath, writeFileAtomic } from '../files';
 import { loadRecords } from './files/records';
@@ -50,6 +51,10 @@ export async function saveSplits(
   for (const part of ['train', 'validation', 'test'] as const)
     requireList(splits[part], { where: `saveSplits, ${part}`, what: 'a list of records' });
   requireObject(options, { where: 'saveSplits', what: 'options { ratios, seed, source }' });
+  requireOptions<SplitOptions & { source?: string }>(options, {
+    where: 'saveSplits',
+    names: { ratios: true, seed: true, source: true },
+  });
   const manifest: SplitManifest = {
     version: 1,
     seed: options.seed ?? SPLIT_DEFAULTS.seed,

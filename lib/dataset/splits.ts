@@ -1,6 +1,7 @@
 /**
  * Seeded splits: which records train, which are looked at while training, which are kept for the end.
  */
+import { requireOptions } from '../options';
 import { requireList, requireObject, TunebookError } from '../types';
 import { createRandom } from '../random';
 import type { SplitOptions, Splits } from './files/record-types';
@@ -27,6 +28,7 @@ export const SPLIT_DEFAULTS = { ratios: { train: 0.8, validation: 0.1, test: 0.1
 export function splitRecords<R>(records: readonly R[], options: SplitOptions = {}): Splits<R> {
   requireList(records, { where: 'splitRecords', what: 'a list of records' });
   requireObject(options, { where: 'splitRecords', what: 'options { ratios, seed }' });
+  requireOptions<SplitOptions>(options, { where: 'splitRecords', names: { ratios: true, seed: true } });
   const { ratios = SPLIT_DEFAULTS.ratios, seed = SPLIT_DEFAULTS.seed } = options;
   requireObject(ratios, { where: 'splitRecords', what: 'ratios { train, validation, test }' });
   const { train, validation, test } = ratios;
@@ -66,6 +68,10 @@ export function trainTestSplit<R>(
 ): { train: R[]; test: R[] } {
   requireList(records, { where: 'trainTestSplit', what: 'a list of records' });
   requireObject(options, { where: 'trainTestSplit', what: 'options { testSize, seed }' });
+  requireOptions<{ testSize?: number; seed?: number }>(options, {
+    where: 'trainTestSplit',
+    names: { testSize: true, seed: true },
+  });
   const { testSize = 0.2, seed = SPLIT_DEFAULTS.seed } = options;
   if (!(testSize >= 0 && testSize <= 1)) {
     throw new TunebookError(`trainTestSplit: expected testSize between 0 and 1, got ${testSize}.`);

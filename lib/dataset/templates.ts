@@ -3,6 +3,7 @@
  * the same prompt and then the response. They are encoded apart and joined as ids (see encode.ts), so the two
  * agree token for token up to the response whatever the response begins with.
  */
+import { requireOptions } from '../options';
 import { TunebookError, kindOf, requireObject } from '../types';
 import type { DataRecord, JsonValue } from './files/row';
 import type { ChatPromptOptions, FormattedTurn, InstructionTemplateOptions, PromptTemplate } from './types';
@@ -33,6 +34,10 @@ export function instructionTemplate(options: InstructionTemplateOptions = {}): P
     where: 'instructionTemplate',
     what: 'options { system, prompt, response, defaults }',
   });
+  requireOptions<InstructionTemplateOptions>(options, {
+    where: 'instructionTemplate',
+    names: { system: true, prompt: true, response: true, defaults: true },
+  });
   const { system = DEFAULT_SYSTEM, prompt = INSTRUCTION_PROMPT, response = '{response}' } = options;
   for (const [name, text] of Object.entries({ system, prompt, response })) {
     if (typeof text !== 'string')
@@ -62,6 +67,10 @@ export function instructionTemplate(options: InstructionTemplateOptions = {}): P
  */
 export function chatTemplate(options: ChatPromptOptions): PromptTemplate {
   requireObject(options, { where: 'chatTemplate', what: 'options with a tokenizer', remedy: PASS_TOKENIZER });
+  requireOptions<ChatPromptOptions>(options, {
+    where: 'chatTemplate',
+    names: { tokenizer: true, user: true, system: true, response: true },
+  });
   requireObject(options.tokenizer, {
     ...{ where: 'chatTemplate', what: 'a tokenizer', remedy: PASS_TOKENIZER },
     fields: ['encode', 'applyChatTemplate'],

@@ -5,6 +5,7 @@
 import { performance } from 'node:perf_hooks';
 import { instructionTemplate } from '../dataset';
 import type { DataRecord } from '../dataset';
+import { requireOptions } from '../options';
 import { requireFunction, requireList, requireObject, TunebookError } from '../types';
 import { supportedNumbers } from './numbers';
 import { exactMatch, isExact, rougeL } from './text-metrics';
@@ -87,6 +88,20 @@ export async function evaluateGeneration<Names extends string = never>(
 function requireCall(options: EvaluateGenerationOptions): void {
   const where = 'evaluateGeneration';
   requireObject(options, { where, what: 'options { records, generate }' });
+  requireOptions<EvaluateGenerationOptions>(options, {
+    where,
+    names: {
+      records: true,
+      generate: true,
+      template: true,
+      batchSize: true,
+      onProgress: true,
+      metrics: true,
+      judge: true,
+      allowedNumbers: true,
+      question: true,
+    },
+  });
   requireList(options.records, {
     ...{ where, what: 'a list of records', remedy: 'Pass the test split: splitRecords(records).test.' },
   });

@@ -1,6 +1,7 @@
 /**
  * The table of question, truth and answer, for people (HTML, Markdown) and for programs (JSON).
  */
+import { requireOptions } from '../options';
 import { requireObject, requireText } from '../types';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../files';
@@ -23,6 +24,10 @@ export async function writeReport(
     fields: ['metrics', 'samples'],
   });
   requireObject(options, { where: 'writeReport', what: 'options { folder }' });
+  requireOptions<ReportOptions>(options, {
+    where: 'writeReport',
+    names: { folder: true, name: true, title: true, maxRows: true },
+  });
   requireText(options.folder, { where: 'writeReport', what: 'the path of a folder' });
   const { folder, name = 'samples', title = 'Question, truth and answer', maxRows = 100 } = options;
   const content: ReportContent = {

@@ -3,6 +3,7 @@
  */
 import type { HasRuntime } from '../models';
 import { promptIds } from '../tokenizer';
+import { requireOptions } from '../options';
 import { TunebookError } from '../types';
 import type { Tokenizer } from '../types';
 import { generate } from './generate';
@@ -43,6 +44,29 @@ export interface TextGeneratorOptions extends Omit<
 export function textGenerator(
   options: TextGeneratorOptions,
 ): (prompts: readonly string[]) => Promise<string[]> {
+  requireOptions<TextGeneratorOptions>(options, {
+    where: 'textGenerator',
+    names: {
+      model: true,
+      tokenizer: true,
+      batchSize: true,
+      doSample: true,
+      temperature: true,
+      topK: true,
+      topP: true,
+      repetitionPenalty: true,
+      seed: true,
+      stopStrings: true,
+      useModelDefaults: true,
+      maxNewTokens: true,
+      minNewTokens: true,
+      eosTokenId: true,
+      padTokenId: true,
+      useCache: true,
+      onToken: true,
+      signal: true,
+    },
+  });
   const { model, tokenizer, batchSize = 32, ...rest } = options;
   if (!Number.isInteger(batchSize) || batchSize < 1) {
     throw new TunebookError(
@@ -89,6 +113,7 @@ export function textStreamer(
   write: (text: string) => void,
   options: { row?: number } = {},
 ): (event: TokenEvent) => void {
+  requireOptions<{ row?: number }>(options, { where: 'textStreamer', names: { row: true } });
   const row = options.row ?? 0;
   const tokens: number[] = [];
   let written = 0;

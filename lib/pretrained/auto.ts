@@ -13,6 +13,7 @@ import { allocateParameters, architectureOf, loadWeights } from '../models';
 import { fillNormal } from '../random';
 import type { PlacementOptions } from '../models';
 import { BitsAndBytesConfig } from '../quantization';
+import { requireOptions } from '../options';
 import { TunebookError } from '../types';
 import { CausalLM } from './causal-lm';
 import { untiedWhereHeadDiffers } from './own-head';
@@ -47,6 +48,27 @@ export const AutoModelForCausalLM = {
    * ```
    */
   async fromPretrained(idOrFolder: string, options: FromPretrainedOptions = {}): Promise<CausalLM> {
+    requireOptions<FromPretrainedOptions>(options, {
+      where: 'AutoModelForCausalLM.fromPretrained',
+      names: {
+        engine: true,
+        quantizationConfig: true,
+        dtype: true,
+        deviceMap: true,
+        maxMemory: true,
+        offloadFolder: true,
+        onPlan: true,
+        cacheDir: true,
+        revision: true,
+        token: true,
+        endpoint: true,
+        localFilesOnly: true,
+        onProgress: true,
+        maxRetries: true,
+        retryDelayMs: true,
+        stallTimeoutMs: true,
+      },
+    });
     const { engine, quantizationConfig, dtype, deviceMap, maxMemory, offloadFolder, onPlan, ...hub } =
       options;
     const folder = await resolveModelFolder(idOrFolder, hub);
@@ -89,6 +111,10 @@ export const AutoModelForCausalLM = {
     config: Record<string, unknown>,
     options: { seed?: number; engine?: EngineOptions } = {},
   ): Promise<CausalLM> {
+    requireOptions<{ seed?: number; engine?: EngineOptions }>(options, {
+      where: 'AutoModelForCausalLM.fromConfig',
+      names: { seed: true, engine: true },
+    });
     const architecture = architectureOf(config);
     const parameters = allocateParameters(architecture.parameters);
     architecture.parameters.forEach((spec, i) => {

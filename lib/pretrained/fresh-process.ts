@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { text } from 'node:stream/consumers';
 import { TunebookError } from '../types';
+import { requireQuestion } from './generate-answers';
 import type { GenerateAnswersOptions, GeneratedAnswers } from './generate-answers';
 
 const PROGRAM = `
@@ -23,6 +24,7 @@ export async function generateInFreshProcess(
   prompts: readonly string[],
   options: GenerateAnswersOptions,
 ): Promise<GeneratedAnswers> {
+  requireQuestion('generateInFreshProcess', prompts, options);
   const child = spawn(process.execPath, ['-e', PROGRAM, require.resolve('./generate-answers')]);
   const exited = new Promise<number | null>((resolve, reject) => {
     child.on('error', reject);

@@ -9,12 +9,21 @@ import { peakMemoryBytes } from '../models';
 import { BitsAndBytesConfig } from '../quantization';
 import type { QUANTIZATIONS } from '../quantization';
 import { AutoTokenizer } from '../tokenizer';
-import { TunebookError } from '../types';
+import { requireOptions } from '../options';
+import type { OptionNames } from '../options';
+import { requireList, requireObject, TunebookError } from '../types';
 import { loadAdapter } from './adapter-files';
 import { AutoModelForCausalLM } from './auto';
 import type { CausalLM } from './causal-lm';
 
 const MAX_NEW_TOKENS = 64;
+
+const OPTIONS: OptionNames<GenerateAnswersOptions> = {
+  ...{ model: true, adapter: true, prompts: true, quantize: true },
+  ...{ maxMemory: true, maxGpuMemory: true, offloadFolder: true },
+  ...{ maxNewTokens: true, doSample: true, temperature: true, topK: true, topP: true },
+  ...{ repetitionPenalty: true, seed: true, stopStrings: true, useModelDefaults: true },
+};
 
 /** Settings of generation that a call may give; the model's generation_config.json has the others. */
 type GenerationSettings = Pick<
@@ -47,6 +56,17 @@ export interface GenerateAnswersOptions extends GenerationSettings {
   readonly maxNewTokens?: number;
 }
 
+/** @throws {TunebookError} Where there are no prompts, or a name that is no option. */
+export function requireQuestion(
+  where: string,
+  prompts: readonly string[],
+  options: GenerateAnswersOptions,
+): void {
+  requireList(prompts, { where, what: 'a list of prompts' });
+  requireObject(options, { where, what: 'options { model } or { adapter }' });
+  requireOptions<GenerateAnswersOptions>(options, { where, names: OPTIONS });
+}
+
 /** The answers, and what they took. */
 export interface GeneratedAnswers {
   readonly answers: readonly string[];
@@ -65,6 +85,7 @@ export async function generateAnswers(
   given: readonly string[],
   options: GenerateAnswersOptions,
 ): Promise<GeneratedAnswers> {
+  requireQuestion('generateAnswers', given, options);
   const { adapter, maxMemory, maxGpuMemory, offloadFolder } = options;
   const prompts = [...given, ...(options.prompts === undefined ? [] : await readPrompts(options.prompts))];
   if (prompts.length === 0) {

@@ -1,10 +1,11 @@
 /**
  * Adapters on models, by PEFT's names: putting new ones and saved ones on, several side by side, merging.
  */
-import { TunebookError } from '../types';
+import { requireOptions } from '../options';
+import { kindOf, requireObject, TunebookError } from '../types';
 import { loadAdapter } from './adapter-files';
-import { adaptedRows, isTied, LoraAdapter } from '../models';
-import type { HasRuntime, LoraConfig, ModelWeights } from '../models';
+import { adaptedRows, isTied, LoraAdapter, LoraConfig } from '../models';
+import type { HasRuntime, ModelWeights } from '../models';
 
 /** How an adapter is put on a model. */
 export interface PeftModelOptions {
@@ -31,6 +32,13 @@ export function getPeftModel<Model extends HasRuntime>(
   config: LoraConfig,
   options: PeftModelOptions = {},
 ): Model {
+  const where = 'getPeftModel';
+  requireObject(model, { where, what: 'a model', fields: ['runtime'] });
+  if (!((config as unknown) instanceof LoraConfig))
+    throw new TunebookError(
+      `${where}: expected a LoraConfig, got ${kindOf(config)}. Pass new LoraConfig({ r: 8 }).`,
+    );
+  requireOptions<PeftModelOptions>(options, { where, names: { adapterName: true } });
   const { weights } = model.runtime;
   const adapter = new LoraAdapter(config, weights.architecture, weights);
   weights.adapters.add(options.adapterName ?? 'default', adapter);
@@ -49,6 +57,10 @@ export const PeftModel = {
     folder: string,
     options: PeftModelOptions = {},
   ): Promise<Model> {
+    requireOptions<PeftModelOptions>(options, {
+      where: 'PeftModel.fromPretrained',
+      names: { adapterName: true },
+    });
     return loadAdapter(model, folder, options.adapterName);
   },
 };

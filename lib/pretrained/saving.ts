@@ -1,6 +1,7 @@
 /**
  * Models to folders that transformers loads.
  */
+import { requireOptions } from '../options';
 import path from 'node:path';
 import { writeCheckpoint } from '../checkpoint';
 import { writeFileAtomic } from '../files';
@@ -33,6 +34,10 @@ export async function savePretrained(
   folder: string,
   options: SavePretrainedOptions = {},
 ): Promise<string[]> {
+  requireOptions<SavePretrainedOptions>(options, {
+    where: 'savePretrained',
+    names: { dtype: true, maxShardSizeBytes: true },
+  });
   const sources = await weightSources(model.runtime);
   const { files } = await writeCheckpoint(folder, sources, options);
   const torchDtype = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' }[options.dtype ?? 'F32'];

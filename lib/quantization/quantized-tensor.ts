@@ -2,6 +2,7 @@
  * A weight in 4 or 8 bits: codes, a scale per block, and the way back to values. Models hold frozen weights in this
  * form; a layer's values exist only while it computes.
  */
+import { requireOptions } from '../options';
 import { kindOf, TunebookError } from '../types';
 import { sizeOf, tensorSize } from '../tensor';
 import {
@@ -96,7 +97,7 @@ export interface Quantizer {
  * @throws {TunebookError} If the options are wrong or do not go together.
  */
 export function startQuantization(options: QuantizeOptions): Quantizer {
-  requireOptions(options);
+  requireKind(options);
   const { quantType, shape, blockSize = 64, doubleQuant = false, originalDtype = 'float32' } = options;
   const where = `quantize ${quantType} [${shape.join(', ')}]`;
   const rowOfInt8 = quantType === 'int8' && blockSize === shape[shape.length - 1];
@@ -170,12 +171,16 @@ export function quantize(values: Float32Array, options: QuantizeOptions): Quanti
   if (!((values as unknown) instanceof Float32Array)) {
     throw new TunebookError(`quantize: expected the values as a Float32Array, got ${kindOf(values)}.`);
   }
+  requireOptions<QuantizeOptions>(options, {
+    where: 'quantize',
+    names: { quantType: true, shape: true, blockSize: true, doubleQuant: true, originalDtype: true },
+  });
   const quantizer = startQuantization(options);
   quantizer.add(values);
   return quantizer.finish();
 }
 
-function requireOptions(options: Partial<QuantizeOptions> | undefined): void {
+function requireKind(options: Partial<QuantizeOptions> | undefined): void {
   const { quantType, shape } = options ?? {};
   if (quantType !== 'nf4' && quantType !== 'fp4' && quantType !== 'int8') {
     throw new TunebookError(
@@ -212,6 +217,10 @@ export function dequantize(
   if (!((tensor as Partial<QuantizedTensor> | undefined)?.packed instanceof Uint8Array)) {
     throw new TunebookError(`dequantize: expected what quantize gave, got ${kindOf(tensor)}.`);
   }
+  requireOptions<{ range?: DequantizeRange; out?: Float32Array; scales?: Float32Array }>(options, {
+    where: 'dequantize',
+    names: { range: true, out: true, scales: true },
+  });
   const { range = { start: 0, count: tensorSize(tensor) }, scales = blockScales(tensor) } = options;
   const { out = new Float32Array(range.count) } = options;
   const { start, count } = range;

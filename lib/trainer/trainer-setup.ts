@@ -4,6 +4,7 @@
 import type { DataCollator } from '../dataset';
 import type { LossFunction } from '../models';
 import type { CausalLM } from '../pretrained';
+import { requireOptions } from '../options';
 import { requireFunction, requireList, requireObject, TunebookError } from '../types';
 import type { EncodedExample } from '../types';
 import type { TrainingArguments } from './arguments/arguments';
@@ -43,6 +44,19 @@ export interface TrainerSetup {
 export function requireParts(options: TrainerSetup): void {
   const where = 'Trainer';
   requireObject(options, { where, what: 'options { model, args, trainDataset }' });
+  requireOptions<TrainerSetup>(options, {
+    where,
+    names: {
+      model: true,
+      args: true,
+      trainDataset: true,
+      evalDataset: true,
+      dataCollator: true,
+      generate: true,
+      loss: true,
+      callbacks: true,
+    },
+  });
   requireObject(options.model, {
     ...{ where, what: 'a model', fields: ['architecture', 'trainableParameters'] },
     remedy: "Pass { model: await AutoModelForCausalLM.fromPretrained('gpt2') }.",

@@ -29,7 +29,7 @@ import type { PreflightReport } from './state/preflight-report';
 import { consoleProgress, howToGoOn } from './reports/progress';
 import { runOptimizer } from './step/run-optimizer';
 import { reports } from './reports/reports';
-import { makeOutputFolder, resumeRun } from './checkpoints/resume';
+import { makeOutputFolder, requireTrainCall, resumeRun } from './checkpoints/resume';
 import type { TrainCall } from './checkpoints/resume';
 import { runOutput } from './train-result';
 import type { TrainResult } from './train-result';
@@ -117,6 +117,7 @@ export class Trainer {
    * @throws TunebookError for a loss that is not finite, a full disk, too little memory; the last checkpoint stays
    */
   async train(options: TrainCall = {}): Promise<TrainResult> {
+    requireTrainCall(options);
     if (this.running !== undefined) {
       if (!this.control.shouldTrainingStop)
         throw new TunebookError('train: expected no run in progress, got one. Wait for it, or interrupt it.');

@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import path from 'node:path';
+import { requireOptions } from '../../options';
 import { TunebookError } from '../../types';
 import { makeFolderSync, writeFileAtomicSync } from '../../files';
 import { displayHandle, isInNotebook, show } from '../output/display';
@@ -153,6 +154,10 @@ function draftSvg(figure: Figure): string | undefined {
 
 /** Starts a figure that is redrawn in place, during training for instance. */
 export function livePlot(options: LivePlotOptions = {}): LivePlot {
+  requireOptions<LivePlotOptions>(options, {
+    where: 'livePlot',
+    names: { throttleMs: true, draft: true, width: true, height: true },
+  });
   const { throttleMs = 1000, draft = false, ...size } = options;
   const handle = displayHandle();
   let latest: Figure | undefined;

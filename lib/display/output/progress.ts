@@ -1,4 +1,5 @@
 /** A progress bar for long work in a cell: rich in Jupyter, one line in a terminal and in the runner's live view. */
+import { requireOptions } from '../../options';
 import { TunebookError } from '../../types';
 import { VOLATILE, displayHandle } from './display';
 import { escapeHtml } from './html';
@@ -41,6 +42,10 @@ const WIDTH = 24;
  * ```
  */
 export function progressBar(options: ProgressOptions): ProgressBar {
+  requireOptions<ProgressOptions>(options, {
+    where: 'progressBar',
+    names: { total: true, start: true, label: true, unit: true, throttleMs: true },
+  });
   const { total, start = 0, label = '', unit = 'step', throttleMs = 200 } = options;
   if (!(total > 0 && Number.isFinite(total)))
     throw new TunebookError(`progressBar: expected a total above 0, got ${total}`);

@@ -1,4 +1,5 @@
 /** Samples beside the truth, and the differences of two texts. */
+import { requireOptions } from '../../options';
 import { diffWords } from './diff';
 import type { DiffPart } from './diff';
 import { showHtml } from './display';
@@ -104,6 +105,7 @@ export function renderSamples(
 
 /** Shows questions with truth and answer side by side, differences marked. */
 export function showSamples(samples: readonly Sample[], options: SamplesOptions = {}): void {
+  requireOptions<SamplesOptions>(options, { where: 'showSamples', names: { maxRows: true, caption: true } });
   const { html, text } = renderSamples(samples, options);
   showHtml(html, text);
 }

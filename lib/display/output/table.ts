@@ -1,4 +1,5 @@
 /** Tables in notebooks: records and danfojs frames. */
+import { requireOptions } from '../../options';
 import { TunebookError } from '../../types';
 import { showHtml } from './display';
 import { escapeHtml } from './html';
@@ -184,6 +185,10 @@ export function plainText(text: string): string {
  * ```
  */
 export function showTable(source: TableRows | FrameLike, options: TableOptions = {}): void {
+  requireOptions<TableOptions>(options, {
+    where: 'showTable',
+    names: { columns: true, maxRows: true, digits: true, caption: true },
+  });
   const { html, text } = renderTable(source, options);
   showHtml(html, text);
 }

@@ -3,6 +3,7 @@
  * model which reads the context can be right; wordings are chosen by a hash of the context and the seed.
  * Where it stands: the last step of `corrected.ts`.
  */
+import { requireOptions } from '../../options';
 import { TunebookError, requireList, requireObject, requireString } from '../../types';
 import type { AnswerTemplates } from './templates';
 
@@ -134,6 +135,10 @@ export function writeAnswer(context: string, options: AnswerOptions): string {
     where: 'writeAnswer',
     what: 'options { templates, mark, unit, seed }',
     fields: ['templates'],
+  });
+  requireOptions<AnswerOptions>(options, {
+    where: 'writeAnswer',
+    names: { templates: true, mark: true, unit: true, seed: true },
   });
   const { templates, mark, unit, seed } = options;
   const facts = readContext(context);

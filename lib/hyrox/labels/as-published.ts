@@ -5,6 +5,7 @@
  * The four mistakes, marked below: (1) a low time counts as a weakness; (2) scaled columns shifted by the rows
  * dropped above them; (3) scaled ages in training, raw ages in prediction; (4) the target is the sum of the features.
  */
+import { requireOptions } from '../../options';
 import { TunebookError, requireObject } from '../../types';
 import { SEGMENTS, ageRange, columnOf } from '../tables/columns';
 import type { RaceTable } from '../tables/columns';
@@ -75,6 +76,10 @@ const INPUT = 'Generate performance feedback based on prediction and true time';
 export function labelAsPublished(table: RaceTable, options: PublishedOptions = {}): PublishedResult {
   requireRaces(table, 'labelAsPublished');
   requireObject(options, { where: 'labelAsPublished', what: 'options { given, mend }' });
+  requireOptions<PublishedOptions>(options, {
+    where: 'labelAsPublished',
+    names: { given: true, mend: true },
+  });
   const mend = new Set(options.mend);
   const design = publishedDesign(table, mend.has('shift'));
   const { rows, shifted, ages, scaled, total } = design;

@@ -4,6 +4,7 @@
  * segment, nor the athlete. Verdicts come from the spread of the residuals, and the context holds what the answer needs.
  * Where it stands: the label maker that the notebooks use; `as-published.ts` is the other one.
  */
+import { requireOptions } from '../../options';
 import { TunebookError, requireList, requireObject } from '../../types';
 import { readContext, scoreOf, slowSegments, verdictOf, writeAnswer, writeContext } from './answers';
 import type { SegmentFact, Verdict } from './answers';
@@ -11,7 +12,7 @@ import type { FeedbackRecord } from './as-published';
 import { assignClusters } from '../statistics/cluster';
 import type { Clustering, GroupChoice } from '../statistics/cluster';
 import { expectedTotals } from './expect';
-import { fitTable, requireFinite, scoreRows } from './fit';
+import { FIT_OPTIONS, fitTable, requireFinite, scoreRows } from './fit';
 import type { FitOptions } from './fit';
 import type { LabelTable } from '../tables/label-table';
 import { raceLabels, requireLabels } from '../tables/label-table';
@@ -60,6 +61,7 @@ export interface CorrectedFigures {
 export function labelCorrected(table: LabelTable, options: FitOptions = {}): CorrectedResult {
   requireLabels(table, 'labelCorrected');
   requireObject(options, { where: 'labelCorrected', what: 'options' });
+  requireOptions(options, { where: 'labelCorrected', names: FIT_OPTIONS });
   requireFinite(table, 'labelCorrected');
   const { state, expectation, peers, clustering, choice } = fitTable(table, options);
   const labelled = writeRows(table, {

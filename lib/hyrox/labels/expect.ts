@@ -8,6 +8,7 @@
  * says no more than who is fast.
  * Where it stands: before the corrected verdicts. The published model had all parts of the sum as its features.
  */
+import { requireOptions } from '../../options';
 import { TunebookError, requireObject } from '../../types';
 import { fitBoosted, predictBoosted } from '../statistics/boosting';
 import type { BoostedForest } from '../statistics/boosting';
@@ -41,6 +42,10 @@ export interface ExpectOptions {
 export function expectTotals(table: LabelTable, options: ExpectOptions = {}): Expectation {
   requireLabels(table, 'expectTotals');
   requireObject(options, { where: 'expectTotals', what: 'options' });
+  requireOptions<ExpectOptions>(options, {
+    where: 'expectTotals',
+    names: { model: true, folds: true, seed: true },
+  });
   const { model = 'linear', seed = 42 } = options;
   const { folds = Math.max(2, Math.min(5, Math.floor(table.size / 10))) } = options;
   if (table.size < 10 * folds) {

@@ -2,6 +2,8 @@
  * Fits a state to a table of races: peers, expectations, the usual range of residuals, groups of athletes.
  * Where it stands: under `corrected.ts`, which labels with it; a saved state labels new races later.
  */
+import { requireOptions } from '../../options';
+import type { OptionNames } from '../../options';
 import { TunebookError, requireObject } from '../../types';
 import { seededRandom } from '../../random';
 import { assignClusters, chooseGroups, cluster } from '../statistics/cluster';
@@ -53,6 +55,11 @@ export interface Fitted {
 }
 
 const INPUT = 'Generate performance feedback based on prediction and true time';
+/** The names of `FitOptions`. */
+export const FIT_OPTIONS: OptionNames<FitOptions> = {
+  ...{ seed: true, answers: true, templates: true, weakAbove: true, usualShare: true },
+  ...{ k: true, expect: true, input: true, mapping: true },
+};
 /** Rows that k-means itself looks at; the rest is assigned to the nearest centre. */
 const CLUSTER_ROWS = 20000;
 
@@ -70,6 +77,7 @@ export function fit(races: RaceTable | LabelTable, options: FitOptions = {}): Ra
   const table = 'ageGroup' in races ? raceLabels(races) : races;
   requireLabels(table, 'fit');
   requireObject(options, { where: 'fit', what: 'options' });
+  requireOptions(options, { where: 'fit', names: FIT_OPTIONS });
   requireFinite(table, 'fit');
   return fitTable(table, options).state;
 }

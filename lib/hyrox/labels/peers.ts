@@ -4,6 +4,7 @@
  */
 import type { LabelTable } from '../tables/label-table';
 import { moments } from '../statistics/statistics';
+import { requireOptions } from '../../options';
 import { TunebookError, requireObject } from '../../types';
 import { requireLabels } from '../tables/label-table';
 
@@ -54,6 +55,7 @@ export interface PeerOptions {
 export function peerScores(table: LabelTable, options: PeerOptions = {}): PeerScores {
   requireLabels(table, 'peerScores');
   requireObject(options, { where: 'peerScores', what: 'options' });
+  requireOptions<PeerOptions>(options, { where: 'peerScores', names: { minPeers: true, seen: true } });
   return scoreAgainst(fitPeers(table, options), table);
 }
 

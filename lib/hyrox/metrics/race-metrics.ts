@@ -1,6 +1,7 @@
 /**
  * The metrics of race feedback for `evaluateGeneration`: is the verdict the truth's, and are the segments?
  */
+import { requireOptions } from '../../options';
 import type { Metric, MetricInputs } from '../../eval';
 import { segmentF1 } from './segments';
 import type { F1Scores, SegmentOptions, VerdictRule, VerdictScores } from './types';
@@ -29,6 +30,10 @@ export interface RaceMetricOptions {
  * ```
  */
 export function raceMetrics(options: RaceMetricOptions = {}): Readonly<Record<RaceMetricName, Metric>> {
+  requireOptions<RaceMetricOptions>(options, {
+    where: 'raceMetrics',
+    names: { verdicts: true, segments: true },
+  });
   const { verdicts = RACE_VERDICTS, segments } = options;
   const f1 = ({ truths, answers }: MetricInputs): F1Scores => segmentF1(truths, answers, segments);
   const scores = ({ truths, answers }: MetricInputs): VerdictScores =>

@@ -2,6 +2,7 @@
  * Named segments: the list that an answer gives after "improve:", and how well it agrees with the truth's.
  */
 import { requirePairs } from '../../eval';
+import { requireOptions } from '../../options';
 import { requireString } from '../../types';
 import type { F1Scores, SegmentOptions } from './types';
 
@@ -13,6 +14,10 @@ import type { F1Scores, SegmentOptions } from './types';
  */
 export function namedSegments(text: string, options: SegmentOptions = {}): string[] {
   requireString(text, { where: 'namedSegments', what: 'a text' });
+  requireOptions<SegmentOptions>(options, {
+    where: 'namedSegments',
+    names: { marker: true, segments: true },
+  });
   const { marker = /improve:/i, segments } = options;
   const match = marker.exec(text);
   if (match === null) return [];
@@ -35,6 +40,7 @@ export function segmentF1(
   options: SegmentOptions = {},
 ): F1Scores {
   requirePairs('segmentF1', truths, answers);
+  requireOptions<SegmentOptions>(options, { where: 'segmentF1', names: { marker: true, segments: true } });
   const counts = new Map<string, Counts>();
   const countsOf = (name: string): Counts => {
     const known = counts.get(name) ?? { hit: 0, extra: 0, missed: 0 };

@@ -5,6 +5,7 @@
  * unmaintained port, and `ml-cart` needs seconds for one tree of 4,000 rows.
  * Where it stands: beside `regression.ts`, for comparison with the linear expectation.
  */
+import { requireOptions } from '../../options';
 import { TunebookError, requireList } from '../../types';
 import { quantile, sortedFinite } from './statistics';
 
@@ -60,6 +61,10 @@ export function fitBoosted(
 ): BoostedModel {
   requireList(rows, { where: 'fitBoosted', what: 'rows of numbers' });
   requireList(y, { where: 'fitBoosted', what: 'a number of each row' });
+  requireOptions<BoostingOptions>(options, {
+    where: 'fitBoosted',
+    names: { trees: true, depth: true, learningRate: true, minLeafRows: true },
+  });
   const { trees = 80, depth = 4, learningRate = 0.1, minLeafRows = 20 } = options;
   if (rows.length === 0 || rows.length !== y.length) {
     throw new TunebookError(

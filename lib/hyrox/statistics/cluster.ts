@@ -6,6 +6,7 @@
  */
 import { createRequire } from 'node:module';
 import type * as MlKmeans from 'ml-kmeans';
+import { requireOptions } from '../../options';
 import { kindOf, TunebookError, requireList, requireObject } from '../../types';
 import { legacyRandom } from './numpy-random';
 import { seededRandom } from '../../random';
@@ -34,6 +35,10 @@ export interface ClusterOptions {
 export function cluster(rows: readonly number[][], options: ClusterOptions): Clustering {
   requireList(rows, { where: 'cluster', what: 'rows of numbers' });
   requireObject(options, { where: 'cluster', what: 'options with a seed' });
+  requireOptions<ClusterOptions>(options, {
+    where: 'cluster',
+    names: { k: true, seed: true, starts: true, maxIterations: true },
+  });
   const { k, seed, starts = 3, maxIterations = 100 } = options;
   checkCount(rows.length, k);
   if (!Number.isInteger(seed))
@@ -232,6 +237,10 @@ export function chooseGroups(
 ): GroupChoice {
   requireList(rows, { where: 'chooseGroups', what: 'rows of numbers' });
   requireObject(options, { where: 'chooseGroups', what: 'options with a seed' });
+  requireOptions<{ from?: number; to?: number; seed: number; sample?: number }>(options, {
+    where: 'chooseGroups',
+    names: { from: true, to: true, seed: true, sample: true },
+  });
   const { from = 2, to = 9, seed, sample = 4000 } = options;
   const chosenRows = sampleRows(rows, sample, seed);
   const candidates: GroupCount[] = [];

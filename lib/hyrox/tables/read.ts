@@ -2,6 +2,7 @@
  * Result files to a `RaceTable`: delimiter, encoding, header, times; nothing is dropped silently.
  * Where it stands: the first step of `lib/dataset/hyrox`; `check.ts` looks at the values next.
  */
+import { requireOptions } from '../../options';
 import { TunebookError, requireList, requireObject, requireText } from '../../types';
 import { FILE_COLUMNS, SUMS, TIME_COLUMNS } from './columns';
 import type { RaceTable } from './columns';
@@ -49,6 +50,10 @@ export interface ReadRaces {
 export function readRaces(file: string, options: ReadOptions = {}): ReadRaces {
   requireText(file, { where: 'readRaces', what: 'the path of a result table' });
   requireObject(options, { where: 'readRaces', what: 'options' });
+  requireOptions<ReadOptions>(options, {
+    where: 'readRaces',
+    names: { delimiter: true, columns: true, onProblem: true, handle: true },
+  });
   return parseRaces(readBytes(file), { ...options, file });
 }
 

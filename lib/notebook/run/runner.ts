@@ -5,6 +5,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { requireLocalPath } from '../../files';
+import { requireOptions } from '../../options';
 import { messageOf, TunebookError } from '../../types';
 import { KernelClient, KernelDeadError } from '../client/kernel-client';
 import { watchCell } from './cell-watch';
@@ -236,6 +237,31 @@ async function runInKernel(
  * ```
  */
 export async function runNotebook(options: RunNotebookOptions): Promise<RunResult> {
+  requireOptions<RunNotebookOptions>(options, {
+    where: 'runNotebook',
+    names: {
+      notebook: true,
+      output: true,
+      outputFolder: true,
+      parameters: true,
+      parametersAsText: true,
+      timeoutMs: true,
+      cellTimeoutMs: true,
+      stopPatienceMs: true,
+      startTimeoutMs: true,
+      prepareOnly: true,
+      cwd: true,
+      maxOutputBytes: true,
+      from: true,
+      until: true,
+      resume: true,
+      env: true,
+      kernelArgv: true,
+      interrupt: true,
+      kill: true,
+      onEvent: true,
+    },
+  });
   const file = options.notebook;
   for (const place of [file, options.output, options.outputFolder, options.cwd])
     if (place !== undefined) requireLocalPath(place, 'run');

@@ -4,6 +4,8 @@
  */
 import { inspect } from 'node:util';
 import type { z } from 'zod';
+import { didYouMean } from '../../options';
+import { argumentsSchema } from './schema';
 import type { CheckedArguments } from './schema';
 import { SCHEDULE_SETTINGS } from '../optimizers/schedules';
 import type { ScheduleSettings } from '../optimizers/schedules';
@@ -19,8 +21,14 @@ export function valueFaults(issues: readonly Issue[], options: unknown): string[
   for (const issue of issues) {
     if (issue.code === 'unrecognized_keys') {
       const path = issue.path.map(String);
-      for (const key of issue.keys)
-        sentences.push(`${[...path, key].join('.')}: expected the name of an argument, got an unknown one.`);
+      const settings = Object.values(SCHEDULE_SETTINGS).flat();
+      const known = path.length === 0 ? Object.keys(argumentsSchema().shape) : settings;
+      for (const key of issue.keys) {
+        const name = [...path, key].join('.');
+        sentences.push(
+          `${name}: expected the name of an argument, got an unknown one.${didYouMean(key, known)}`,
+        );
+      }
       continue;
     }
     const where = issue.path.join('.') || 'options';

@@ -4,6 +4,7 @@
 import { promises as fs } from 'node:fs';
 import path from 'node:path';
 import { requireLocalPath } from '../../files';
+import { requireOptions } from '../../options';
 import { TunebookError } from '../../types';
 import {
   checkpointFault,
@@ -21,6 +22,13 @@ export interface TrainCall {
   resumeFromCheckpoint?: string | boolean;
   /** Resume although arguments, data or model have changed, with a warning that says what; default false. */
   ignoreChanges?: boolean;
+}
+
+/** @throws {TunebookError} For a folder in place of options, or a name that is none. */
+export function requireTrainCall(options: TrainCall): void {
+  requireOptions<TrainCall>(options, {
+    ...{ where: 'train', names: { resumeFromCheckpoint: true, ignoreChanges: true } },
+  });
 }
 
 /**
