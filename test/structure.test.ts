@@ -10,7 +10,7 @@ import { test } from 'node:test';
 import { ROOT } from './support/paths';
 
 /** What the files at the root of `lib` may be imported by: everything. Themselves they import only each other. */
-const SHARED = ['types', 'tensor', 'environment', 'schema'];
+const SHARED = ['types', 'tensor', 'environment', 'schema', 'options'];
 
 /** Each room, lowest first: the rooms that it may import, and its sub-rooms, lowest first. */
 const ROOMS: Record<string, { imports: readonly string[]; floors?: readonly string[] }> = {
