@@ -5,6 +5,7 @@ import path from 'node:path';
 import { describe, it } from 'node:test';
 import { aliasExpansion, BM25Retriever, EnsembleRetriever, searchWords } from '../../lib/retrieval';
 import type { Document, ScoredDocument, ScoredRetriever } from '../../lib/retrieval';
+import { topPlaces } from '../../lib/retrieval/search/retriever';
 import { assertClose } from '../support/assert-close';
 import { ROOT } from '../support/paths';
 import { testRefusals, untyped } from '../support/refusals';
@@ -235,3 +236,11 @@ testRefusals([
     /for 'a', got {"b":1}/,
   ],
 ]);
+
+it('the highest scores are those of a sort, equal ones in order, for any k', () => {
+  const scores = Array.from({ length: 500 }, (_, i) => (i * 7919) % 37);
+  const counts = (place: number): boolean => place % 3 !== 0;
+  const sorted = [...scores.keys()].filter(counts).sort((a, b) => scores[b] - scores[a] || a - b);
+  for (const k of [1, 4, 90, 300, 1000])
+    assert.deepEqual(topPlaces(scores, { k, counts }), sorted.slice(0, k), `k ${k}`);
+});

@@ -78,7 +78,15 @@ export function topPlaces(
   scores: ArrayLike<number>,
   { k, counts }: { k: number; counts: (place: number) => boolean },
 ): number[] {
-  const places: number[] = [];
-  for (let place = 0; place < scores.length; place++) if (counts(place)) places.push(place);
-  return places.sort((a, b) => scores[b] - scores[a] || a - b).slice(0, k);
+  const byScore = (a: number, b: number): number => scores[b] - scores[a] || a - b;
+  let places: number[] = [];
+  let bar = -Infinity; // the k-th best so far; a later equal one comes after it
+  for (let place = 0; place < scores.length; place++) {
+    if (!(scores[place] > bar) || !counts(place)) continue;
+    places.push(place);
+    if (places.length < 2 * k + 64) continue;
+    places = places.sort(byScore).slice(0, k);
+    bar = scores[places[k - 1]];
+  }
+  return places.sort(byScore).slice(0, k);
 }
