@@ -77,18 +77,18 @@ export function encodeRecords(
     }
     const response = responseIds(texts, { tokenizer, prompt: full, end });
     const tokens = full.length + response.length;
-    const room = maxLength - response.length;
-    if (response.length === 0 || room < 1) {
+    const limit = maxLength - response.length;
+    if (response.length === 0 || limit < 1) {
       const reason =
         response.length === 0 ? EMPTY : `the response alone has ${response.length} tokens of ${maxLength}`;
       dropped.push({ index, tokens, reason });
       continue;
     }
-    if (full.length > room && truncation === 'drop') {
+    if (full.length > limit && truncation === 'drop') {
       dropped.push({ index, tokens, reason: `${tokens} tokens, ${maxLength} allowed` });
       continue;
     }
-    const prompt = shorten(full, room, { side: truncation, bosTokenId: tokenizer.bosTokenId });
+    const prompt = shorten(full, limit, { side: truncation, bosTokenId: tokenizer.bosTokenId });
     if (prompt.length < full.length) truncated.push({ index, removedTokens: full.length - prompt.length });
     const inputIds = [...prompt, ...response];
     examples.push({
@@ -168,7 +168,7 @@ function responseIds(
 /**
  * The inference form of a record: the ids that `encodeRecords` puts before its response.
  *
- * @param options.maxLength room for the prompt, tokens: the model's context less the tokens to generate
+ * @param options.maxLength most tokens of the prompt: the model's context less the tokens to generate
  * @throws TunebookError where the prompt is too long and `truncation` is 'drop'.
  * @example
  * ```ts
@@ -234,15 +234,15 @@ function requireEos(tokenizer: Tokenizer): number {
   return tokenizer.eosTokenId;
 }
 
-/** Cuts ids to `room`, keeping the beginning-of-text token: 'left' keeps the end, 'middle' both ends. */
+/** Cuts ids to `limit`, keeping the beginning-of-text token: 'left' keeps the end, 'middle' both ends. */
 function shorten(
   ids: readonly number[],
-  room: number,
+  limit: number,
   { side, bosTokenId }: { side: 'left' | 'middle' | 'drop'; bosTokenId: number | undefined },
 ): number[] {
-  if (ids.length <= room) return [...ids];
-  const keptStart = side === 'middle' ? Math.ceil(room / 2) : ids[0] === bosTokenId ? 1 : 0;
-  const keptEnd = room - keptStart;
+  if (ids.length <= limit) return [...ids];
+  const keptStart = side === 'middle' ? Math.ceil(limit / 2) : ids[0] === bosTokenId ? 1 : 0;
+  const keptEnd = limit - keptStart;
   return [...ids.slice(0, keptStart), ...ids.slice(ids.length - keptEnd)];
 }
 

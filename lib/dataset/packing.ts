@@ -51,8 +51,8 @@ export function packingPlan(examples: readonly EncodedExample[], options: { maxL
     .map((_, index) => index)
     .sort((a, b) => lengthOf(examples, b) - lengthOf(examples, a) || a - b);
   const bins: number[][] = [];
-  // binsByRoom[r]: the bins that still have room for exactly r tokens.
-  const binsByRoom: number[][][] = Array.from({ length: maxLength + 1 }, () => []);
+  // binsByFree[r]: the bins with exactly r tokens free.
+  const binsByFree: number[][][] = Array.from({ length: maxLength + 1 }, () => []);
   for (const index of order) {
     const example = examples[index];
     const length = lengthOf(examples, index);
@@ -67,16 +67,16 @@ export function packingPlan(examples: readonly EncodedExample[], options: { maxL
         `packExamples: expected single documents, got example ${index} packed already.`,
       );
     }
-    let room = length;
-    while (room <= maxLength && binsByRoom[room]?.length === 0) room++;
-    let bin = binsByRoom[room]?.pop();
+    let free = length;
+    while (free <= maxLength && binsByFree[free]?.length === 0) free++;
+    let bin = binsByFree[free]?.pop();
     if (bin === undefined) {
       bin = [];
       bins.push(bin);
-      room = maxLength;
+      free = maxLength;
     }
     bin.push(index);
-    binsByRoom[room - length]?.push(bin);
+    binsByFree[free - length]?.push(bin);
   }
   return bins.map((bin) => bin.sort((a, b) => a - b));
 }

@@ -127,22 +127,22 @@ export const AutoModelForCausalLM = {
   },
 };
 
-/** What a checkpoint says of its own quantization counts; another one cannot be asked of it. */
+/** What a checkpoint says of its own quantization counts; it cannot be overridden. */
 function quantizationOf(
   folder: string,
   config: Readonly<Record<string, unknown>>,
-  asked: BitsAndBytesConfig | undefined,
+  wanted: BitsAndBytesConfig | undefined,
 ): BitsAndBytesConfig | undefined {
-  if (config.quantization_config === undefined || config.quantization_config === null) return asked;
+  if (config.quantization_config === undefined || config.quantization_config === null) return wanted;
   const stored = BitsAndBytesConfig.fromJson(config.quantization_config);
   const kind = (c: BitsAndBytesConfig): string =>
     c.loadIn8bit
       ? 'int8'
       : `${c.bnb4bitQuantType}${c.bnb4bitUseDoubleQuant ? ' with double quantization' : ''}`;
-  if (asked !== undefined && kind(asked) !== kind(stored)) {
+  if (wanted !== undefined && kind(wanted) !== kind(stored)) {
     throw new TunebookError(
       `${folder}: its weights are quantized already (${kind(stored)}) and cannot be quantized otherwise ` +
-        `(${kind(asked)}). Leave quantizationConfig out, or load the 16-bit model.`,
+        `(${kind(wanted)}). Leave quantizationConfig out, or load the 16-bit model.`,
     );
   }
   return stored;

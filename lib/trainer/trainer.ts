@@ -340,7 +340,7 @@ export class Trainer {
       const message = messageOf(cause);
       throw new TunebookError(
         `trainer: checkpoint-${state.globalStep} could not be written. ${message}\n${this.lastCheckpoint()} ` +
-          'The model in memory has all steps: save it elsewhere (savePretrained, saveAdapter), or make room and go ' +
+          'The model in memory has all steps: save it elsewhere (savePretrained, saveAdapter), or free space and go ' +
           'on with train({ resumeFromCheckpoint: true }).',
         { cause },
       );

@@ -94,7 +94,7 @@ test('no room for a checkpoint: the run stops, the last one is kept whole, and w
   assert.equal(end.code, 1);
   assert.match(
     end.output,
-    /failed trainer: checkpoint-2 could not be written\..*The last checkpoint is .*checkpoint-1\..*make room/s,
+    /failed trainer: checkpoint-2 could not be written\..*The last checkpoint is .*checkpoint-1\..*free space/s,
   );
   const kept = await listCheckpoints(outputDir);
   assert.deepEqual(

@@ -1,6 +1,6 @@
 /**
  * A result table to a label file in one call: what `tunebook dataset build` does.
- * Where it stands: the whole room, in order: read, check, label, write.
+ * Where it stands: the whole pipeline: read, check, label, write.
  */
 import fs from 'node:fs';
 import path from 'node:path';

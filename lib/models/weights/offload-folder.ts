@@ -55,7 +55,7 @@ export class OffloadFolder {
    * Opens a folder for a model, new or as an earlier load left it.
    * @param model identifies weights and quantization
    * @param layerBytes bytes of each layer that will be on disk; what is missing has to fit on it
-   * @throws TunebookError where the folder belongs to another model, cannot be written or has no room
+   * @throws TunebookError where the folder belongs to another model, cannot be written or has no space
    */
   static async open(
     folder: string,
@@ -87,7 +87,7 @@ export class OffloadFolder {
     return offload;
   }
 
-  /** Whether a layer is here whole; one whose bytes have changed is forgotten, and will be written again. */
+  /** Whether a layer is here whole; one whose bytes have changed is invalidated and written again. */
   async holds(layer: number): Promise<boolean> {
     const known = this.manifest.layers[layer];
     if (known === undefined || this.checked.has(layer)) return known !== undefined;

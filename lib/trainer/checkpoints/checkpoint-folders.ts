@@ -31,7 +31,7 @@ export async function listCheckpoints(outputDir: string): Promise<{ folder: stri
 }
 
 /**
- * Makes room: checkpoints after a step (by default all) move to `replaced/`. So a run never takes another's
+ * Sets aside: checkpoints after a step (by default all) move to `replaced/`. So a run never takes another's
  * checkpoint for its newest, and what was there can still be had, until the next time.
  */
 export async function setAsideCheckpoints(outputDir: string, afterStep = -1): Promise<void> {
@@ -78,7 +78,7 @@ export async function newestWhole(
  * Ends what a crash interrupted: a draft that is whole, with no whole checkpoint of its name, takes its name;
  * every other one goes, and so does what a preflight left.
  */
-export async function settleDrafts(outputDir: string): Promise<void> {
+export async function finishDrafts(outputDir: string): Promise<void> {
   const names = await fs.readdir(outputDir).catch(() => [] as string[]);
   for (const name of names) {
     const draft = path.join(outputDir, name);

@@ -11,7 +11,7 @@ import {
   listCheckpoints,
   newestWhole,
   setAsideCheckpoints,
-  settleDrafts,
+  finishDrafts,
 } from './checkpoint-folders';
 import { readTrainerCheckpoint } from './checkpoints';
 import type { CheckpointContent } from './checkpoints';
@@ -41,7 +41,7 @@ export async function resumeRun(
   { resumeFromCheckpoint: from = false, ignoreChanges }: TrainCall,
 ): Promise<string | undefined> {
   const { state } = content;
-  await settleDrafts(outputDir);
+  await finishDrafts(outputDir);
   if (from === false) {
     await setAsideCheckpoints(outputDir);
     return undefined;

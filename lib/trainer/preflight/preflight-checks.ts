@@ -52,7 +52,7 @@ export async function folderFault(option: string, folder: string): Promise<strin
     const why = messageOf(error);
     const isFull = /^(ENOSPC|EDQUOT|EFBIG)/.test(why);
     const remedy = isFull
-      ? 'Make room, or choose another folder'
+      ? 'Free space, or choose another folder'
       : 'Choose another folder or mend its permissions';
     return `${option}: ${folder} cannot be written (${why}). ${remedy}.`;
   } finally {

@@ -9,14 +9,14 @@ import type { EncodedExample } from '../../types';
 import type { CheckedArguments } from '../arguments/schema';
 
 /** What a run may take: as far as the process may grow, and how much of that is left. */
-export interface MemoryRoom {
+export interface MemoryBudget {
   readonly limitBytes: number;
   readonly availableBytes: number;
   /** Most that the process has had before. */
   readonly peakBefore: number;
 }
 
-export function memoryRoom({ maxMemory = Infinity }: CheckedArguments): MemoryRoom {
+export function memoryBudget({ maxMemory = Infinity }: CheckedArguments): MemoryBudget {
   const rss = process.memoryUsage.rss();
   const availableBytes = Math.max(0, Math.min(availableMemory(), maxMemory - rss));
   return { limitBytes: rss + availableBytes, availableBytes, peakBefore: peakMemoryBytes() };
@@ -41,15 +41,15 @@ export function leastActivationBytes(
 export function memoryFault(memory: {
   shape: readonly [number, number];
   needed: number;
-  room: MemoryRoom;
+  budget: MemoryBudget;
   values: CheckedArguments;
   model: CausalLM;
 }): string | undefined {
-  const { shape, needed, room } = memory;
-  if (needed <= room.availableBytes) return undefined;
+  const { shape, needed, budget } = memory;
+  if (needed <= budget.availableBytes) return undefined;
   return (
     `memory: the longest batch (${shape[0]} x ${shape[1]} tokens), its gradients and the optimizer need at least ` +
-    `${needed} bytes more, ${room.availableBytes} are free. Use ${ways(memory).join(', ')}.`
+    `${needed} bytes more, ${budget.availableBytes} are free. Use ${ways(memory).join(', ')}.`
   );
 }
 
@@ -66,7 +66,7 @@ const FILLED = 0.75;
 export async function examplesThatFit(probe: {
   model: CausalLM;
   values: CheckedArguments;
-  room: MemoryRoom;
+  budget: MemoryBudget;
   /** The longest batch, [B, T]. */
   shape: readonly [number, number];
   /** Whether the step has more than one batch. */
@@ -76,10 +76,10 @@ export async function examplesThatFit(probe: {
   longest: EncodedExample;
   compute: (example: EncodedExample) => Promise<void>;
 }): Promise<{ fitting: number; expectedBytes: number }> {
-  const { model, values, room, shape, longest } = probe;
+  const { model, values, budget, shape, longest } = probe;
   const [most, T] = shape;
   const least = (B: number): number => leastActivationBytes(model, [B, T], values.gradientCheckpointing);
-  if (most === 1 || MARGIN * least(most) + probe.stateBytes < room.limitBytes - process.memoryUsage.rss())
+  if (most === 1 || MARGIN * least(most) + probe.stateBytes < budget.limitBytes - process.memoryUsage.rss())
     return { fitting: most, expectedBytes: 0 };
   const growth = async (tokens: number): Promise<number> => {
     const before = process.memoryUsage.rss();
@@ -98,9 +98,9 @@ export async function examplesThatFit(probe: {
   // What one batch has let go is not yet collected when the next one begins (measured: 1.73 times the memory).
   const needed = (B: number, accumulates: boolean): number => now + (accumulates ? 2 : 1) * B * each;
   const expectedBytes = Math.round(needed(most, probe.accumulates));
-  if (expectedBytes <= room.limitBytes) return { fitting: most, expectedBytes };
+  if (expectedBytes <= budget.limitBytes) return { fitting: most, expectedBytes };
   // A part is kept free: pieces come in two sizes, and each shape has memory of its own.
-  const fitting = Math.floor((FILLED * room.limitBytes - now) / (2 * each));
+  const fitting = Math.floor((FILLED * budget.limitBytes - now) / (2 * each));
   return { fitting: Math.min(most - 1, Math.max(0, fitting)), expectedBytes };
 }
 
@@ -108,17 +108,17 @@ export async function examplesThatFit(probe: {
 export function expectedMemoryFault(memory: {
   expectedBytes: number;
   shape: readonly [number, number];
-  room: MemoryRoom;
+  budget: MemoryBudget;
   values: CheckedArguments;
   model: CausalLM;
 }): string | undefined {
-  const { expectedBytes, room, shape, values } = memory;
-  if (expectedBytes <= room.limitBytes) return undefined;
+  const { expectedBytes, budget, shape, values } = memory;
+  if (expectedBytes <= budget.limitBytes) return undefined;
   const others =
     values.maxMemory === undefined ? 'preflight: false to try all the same' : 'a larger maxMemory';
   return (
     `memory: with the longest batch (${shape[0]} x ${shape[1]} tokens) the process is expected to take ${expectedBytes} ` +
-    `bytes, it may take ${room.limitBytes}. Use ${[...ways(memory), others].join(', ')}.`
+    `bytes, it may take ${budget.limitBytes}. Use ${[...ways(memory), others].join(', ')}.`
   );
 }
 
@@ -126,7 +126,7 @@ export function expectedMemoryFault(memory: {
  * The third question's figure: the most that the run so far has had. Loading may have had more, which the system has
  * got back since.
  */
-export function peakOfRun({ peakBefore }: MemoryRoom): number {
+export function peakOfRun({ peakBefore }: MemoryBudget): number {
   const peak = peakMemoryBytes();
   return peak > peakBefore ? peak : process.memoryUsage.rss();
 }

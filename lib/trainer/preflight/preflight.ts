@@ -24,10 +24,10 @@ import {
   expectedMemoryFault,
   leastActivationBytes,
   memoryFault,
-  memoryRoom,
+  memoryBudget,
   peakOfRun,
 } from './preflight-memory';
-import type { MemoryRoom } from './preflight-memory';
+import type { MemoryBudget } from './preflight-memory';
 import { optimizerStateBytes } from '../optimizers/optimizers';
 import { timeLimitText } from '../state/preflight-report';
 import type { PreflightReport } from '../state/preflight-report';
@@ -70,9 +70,9 @@ export async function preflight(request: PreflightRequest): Promise<PreflightRep
   const started = performance.now();
   const { model, values, state, optimizer } = request;
   const { outputDir } = values;
-  const room = memoryRoom(values);
+  const budget = memoryBudget(values);
   let plan = forecast({ ...request, dataset: request.trainDataset });
-  const problems = await staticProblems(request, plan, room);
+  const problems = await staticProblems(request, plan, budget);
   if (problems.length > 0) throw failed(problems);
   plan = forecast({ ...request, dataset: request.trainDataset });
 
@@ -88,7 +88,7 @@ export async function preflight(request: PreflightRequest): Promise<PreflightRep
     problems.push(...differences(before, again));
     if (problems.length > 0) throw failed(problems);
 
-    await approachLongest(request, plan, room);
+    await approachLongest(request, plan, budget);
     const time = await runTimes(request, plan, saveMs);
     const { microBatchSize } = state;
     await readTrainerCheckpoint(folder, content);
@@ -103,8 +103,8 @@ export async function preflight(request: PreflightRequest): Promise<PreflightRep
     });
     const withGarbage = (peak: number): number => Math.round((1 + GARBAGE_SHARE) * (peak + time.moreBytes));
     const memory = expectedMemoryFault({
-      ...{ model, values, room, shape: inPieces(plan, state) },
-      expectedBytes: withGarbage(peakOfRun(room)),
+      ...{ model, values, budget, shape: inPieces(plan, state) },
+      expectedBytes: withGarbage(peakOfRun(budget)),
     });
     problems.push(...[disk, memory].filter((problem) => problem !== undefined));
     if (problems.length > 0) throw failed(problems);
@@ -116,7 +116,7 @@ export async function preflight(request: PreflightRequest): Promise<PreflightRep
       peakMemoryBytes: withGarbage(peakMemoryBytes()),
       optimizerStateBytes: optimizerStateBytes(optimizer),
       trainableParameters: request.gradients.flat.length,
-      availableMemoryBytes: room.availableBytes,
+      availableMemoryBytes: budget.availableBytes,
       checkpointBytes,
       checkpointsAtATime: count,
       freeDiskBytes: free,
@@ -135,7 +135,7 @@ export async function preflight(request: PreflightRequest): Promise<PreflightRep
 async function staticProblems(
   { model, values, optimizer, gradients, state }: PreflightRequest,
   plan: Forecast,
-  room: MemoryRoom,
+  budget: MemoryBudget,
 ): Promise<string[]> {
   const { outputDir } = values;
   const problems = [await folderFault('outputDir', outputDir)];
@@ -155,9 +155,9 @@ async function staticProblems(
     gradients.flat.byteLength +
     stateBytes +
     leastActivationBytes(model, [B, T], values.gradientCheckpointing);
-  while (values.autoFindBatchSize && B > 1 && needed() > room.availableBytes) B = Math.ceil(B / 2);
+  while (values.autoFindBatchSize && B > 1 && needed() > budget.availableBytes) B = Math.ceil(B / 2);
   state.microBatchSize = Math.min(state.microBatchSize, B < most ? B : Infinity);
-  problems.push(memoryFault({ shape: [B, T], needed: needed(), room, values, model }));
+  problems.push(memoryFault({ shape: [B, T], needed: needed(), budget, values, model }));
   return problems.filter((problem) => problem !== undefined);
 }
 
@@ -168,12 +168,16 @@ function inPieces({ kinds }: Forecast, { microBatchSize }: TrainerState): readon
 }
 
 /** Where memory may be short, looks at one example before the longest batch. @throws TunebookError */
-async function approachLongest(request: PreflightRequest, plan: Forecast, room: MemoryRoom): Promise<void> {
+async function approachLongest(
+  request: PreflightRequest,
+  plan: Forecast,
+  budget: MemoryBudget,
+): Promise<void> {
   const { model, values, state, gradients, optimizer, collate } = request;
   const shape = inPieces(plan, state);
   const examples = plan.kinds[0].examples.map((n) => request.trainDataset[n]);
   const { fitting, expectedBytes } = await examplesThatFit({
-    ...{ model, values, room, shape, stateBytes: optimizerStateBytes(optimizer) },
+    ...{ model, values, budget, shape, stateBytes: optimizerStateBytes(optimizer) },
     accumulates: plan.longestGroup.length > 1 || shape[0] < plan.kinds[0].shape[0],
     longest: examples.reduce((a, b) => (b.inputIds.length > a.inputIds.length ? b : a)),
     compute: async (example) => {
@@ -191,7 +195,7 @@ async function approachLongest(request: PreflightRequest, plan: Forecast, room: 
   if (fitting >= shape[0]) return;
   if (values.autoFindBatchSize && fitting >= 1) state.microBatchSize = fitting;
   else {
-    const fault = expectedMemoryFault({ model, values, room, shape, expectedBytes });
+    const fault = expectedMemoryFault({ model, values, budget, shape, expectedBytes });
     if (fault !== undefined) throw failed([fault]);
   }
 }

@@ -10,20 +10,20 @@ import type { TrainerState } from './state';
 /**
  * Notes the step as the best one if its evaluation is better than all before it. Where several evaluation sets
  * are given and no metric is named, none is the best.
- * @throws TunebookError where the evaluation has no metric of the name that was asked for
+ * @throws TunebookError where the evaluation has no metric of that name
  */
 export function rememberBest(
   values: CheckedArguments,
   state: TrainerState,
   metrics: Readonly<Record<string, number>>,
 ): void {
-  const asked = values.metricForBestModel ?? 'eval_loss';
-  const name = asked in metrics ? asked : `eval_${asked}`;
+  const wanted = values.metricForBestModel ?? 'eval_loss';
+  const name = wanted in metrics ? wanted : `eval_${wanted}`;
   const metric = metrics[name];
   if (metric === undefined) {
     if (values.metricForBestModel === undefined && !needsBest(values)) return;
     throw new TunebookError(
-      `metricForBestModel: expected one of ${Object.keys(metrics).join(', ')}, got '${asked}'.`,
+      `metricForBestModel: expected one of ${Object.keys(metrics).join(', ')}, got '${wanted}'.`,
     );
   }
   const { greaterIsBetter = !name.endsWith('loss') } = values;

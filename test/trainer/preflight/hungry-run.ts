@@ -13,7 +13,7 @@ export interface HungryRequest {
   readonly outputDir: string;
   readonly batch: number;
   /** Bytes that the process may take beside those that it has with the model. */
-  readonly room: number;
+  readonly budget: number;
   readonly autoFindBatchSize: boolean;
 }
 
@@ -39,7 +39,7 @@ export function runHungry(request: HungryRequest): HungryEnd {
 }
 
 async function main(): Promise<void> {
-  const { outputDir, batch, room, autoFindBatchSize } = JSON.parse(process.argv[2]) as HungryRequest;
+  const { outputDir, batch, budget, autoFindBatchSize } = JSON.parse(process.argv[2]) as HungryRequest;
   // Next to no weights, but eight heads that each look at 512 x 512 tokens: some 150 MB for each example of a batch.
   const model = await AutoModelForCausalLM.fromConfig({
     ...{ model_type: 'gpt2', vocab_size: 53, n_positions: HUNGRY_TOKENS, n_embd: 64, n_layer: 2, n_head: 8 },
@@ -53,7 +53,7 @@ async function main(): Promise<void> {
       autoFindBatchSize,
       maxSteps: 1,
       perDeviceTrainBatchSize: batch,
-      maxMemory: before + room,
+      maxMemory: before + budget,
     },
   });
   const trainDataset = Array.from({ length: batch }, () => ({ inputIds, labels: inputIds }));

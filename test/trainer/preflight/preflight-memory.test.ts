@@ -12,7 +12,7 @@ import { getPeftModel } from '../../../lib/pretrained';
 import type { CausalLM } from '../../../lib/pretrained';
 import { Trainer, TrainingArguments } from '../../../lib/trainer';
 import type { ArgumentOptions } from '../../../lib/trainer';
-import { examplesThatFit, memoryRoom } from '../../../lib/trainer/preflight/preflight-memory';
+import { examplesThatFit, memoryBudget } from '../../../lib/trainer/preflight/preflight-memory';
 import { crashOptions } from '../child-run';
 import { HUNGRY_TOKENS, runHungry } from './hungry-run';
 import { examples, run, smallModel } from '../small-model';
@@ -37,7 +37,7 @@ const EXPECTED =
 
 test('more than there is: foreseen from one example, told with what to do, and never taken', () => {
   const outputDir = folder();
-  const end = runHungry({ outputDir, batch: 16, room: 7e8, autoFindBatchSize: false });
+  const end = runHungry({ outputDir, batch: 16, budget: 7e8, autoFindBatchSize: false });
   const { refusal = 'accepted', before } = end;
   const [batch, tokens, expected, limit] = (EXPECTED.exec(refusal) ?? []).slice(1).map(Number);
   assert.deepEqual([batch, tokens], [16, HUNGRY_TOKENS], refusal);
@@ -56,7 +56,7 @@ test('more than there is: foreseen from one example, told with what to do, and n
 
 test('autoFindBatchSize: batches go through in pieces that fit', () => {
   // Eight examples take 1.4 GB.
-  const end = runHungry({ outputDir: folder(), batch: 8, room: 1e9, autoFindBatchSize: true });
+  const end = runHungry({ outputDir: folder(), batch: 8, budget: 1e9, autoFindBatchSize: true });
   assert.equal(end.refusal, undefined);
   assert.ok(end.microBatchSize >= 1 && end.microBatchSize <= 4, `${end.microBatchSize} at a time`);
   assert.ok(end.taken < 1e9, `took ${end.taken} bytes`);
@@ -85,7 +85,7 @@ test('what the table expects of the whole run is more than there is: refused too
   );
 });
 
-test('the same run with room passes, and may go on with another limit', async () => {
+test('the same run with budget passes, and may go on with another limit', async () => {
   const outputDir = folder();
   const options = { outputDir, preflight: true, saveStrategy: 'steps', saveSteps: 2 } as const;
   const limit = rss() + 4e9;
@@ -107,15 +107,15 @@ test('the look at one example: what it takes, times the batch, and what the opti
   const inputIds = Array.from({ length: T }, (_, i) => i % 53);
   const kept: Buffer[] = [];
   const look = async (
-    room: number,
+    budget: number,
     more: { stateBytes?: number; accumulates?: boolean } = {},
   ): Promise<{ fitting: number; beyond: number }> => {
-    const { values } = new TrainingArguments({ outputDir: 'x', maxMemory: rss() + room });
+    const { values } = new TrainingArguments({ outputDir: 'x', maxMemory: rss() + budget });
     const { fitting, expectedBytes } = await examplesThatFit({
       ...{
         model,
         values,
-        room: memoryRoom(values),
+        budget: memoryBudget(values),
         shape: [most, T],
         stateBytes: 0,
         accumulates: false,

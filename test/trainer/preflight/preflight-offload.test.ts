@@ -122,7 +122,7 @@ test('both folders full: told together, before the first layer is computed', asy
   assert.equal(end.code, 1, end.output);
   assert.match(
     end.output,
-    /failed preflight: this run cannot work\.\n- outputDir: .* cannot be written \(EFBIG.*Make room, or choose another folder\.\n- offloadFolder: .* cannot be written \(EFBIG.*Make room/,
+    /failed preflight: this run cannot work\.\n- outputDir: .* cannot be written \(EFBIG.*Free space, or choose another folder\.\n- offloadFolder: .* cannot be written \(EFBIG.*Free space/,
   );
   assert.deepEqual(fs.readdirSync(options.outputDir), []);
 });
