@@ -1,6 +1,8 @@
 /** Evidence of one race: groups and figures against a plain recount, what is refused, and how good neighbours are. */
 import { describe, it } from 'node:test';
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import {
   checkRaces,
@@ -265,6 +267,19 @@ describe('another sport', () => {
       ['swim run', 'first transition roxzone', 'bike station', 'second change roxzone', 'run run'],
     );
     assert.match(lines[1].text, /^swim: you \d+:\d\d, peers/);
+  });
+
+  it('refuses a mapping that names a segment which it does not have', () => {
+    const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'tunebook-mapping-'));
+    const file = path.join(folder, 'mapping.json');
+    try {
+      fs.writeFileSync(file, JSON.stringify({ ...mapping, names: { bik: 'bike' }, kinds: { swim: 'swum' } }));
+      assert.throws(() => readMapping(file), /kinds\.swim: /);
+      fs.writeFileSync(file, JSON.stringify({ ...mapping, names: { bik: 'bike' } }));
+      assert.throws(() => readMapping(file), /names\.bik: no segment "bik" among swim, first change, bike/);
+    } finally {
+      fs.rmSync(folder, { recursive: true });
+    }
   });
 
   it('knows words for sexes and segments without them', () => {
