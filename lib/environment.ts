@@ -56,6 +56,8 @@ export interface TunebookEnvironment {
   readonly tfjsNodeFolder: string | undefined;
   /** TUNEBOOK_OUTPUT: the folder of a run's results. */
   readonly outputFolder: string | undefined;
+  /** TUNEBOOK_STDIN: a file whose lines answer what cells ask in a run without a person. */
+  readonly stdinFile: string | undefined;
   /** TUNEBOOK_RUN is 1: cells run without a person, by `tunebook run`. */
   readonly isHeadless: boolean;
   /** TUNEBOOK_PARAM_name: parameters of a notebook as texts, by name. */
@@ -76,6 +78,7 @@ export function tunebookEnvironment(env: NodeJS.ProcessEnv = process.env): Tuneb
     threads: Number(env.TUNEBOOK_THREADS ?? 0),
     tfjsNodeFolder: env.TUNEBOOK_TFJS_NODE,
     outputFolder: env.TUNEBOOK_OUTPUT,
+    stdinFile: env.TUNEBOOK_STDIN,
     isHeadless: env.TUNEBOOK_RUN === '1',
     parameters: Object.fromEntries(parameters),
   };

@@ -55,6 +55,7 @@ test('our own variables, and the folders of data', async () => {
       threads: 2,
       tfjsNodeFolder: undefined,
       outputFolder: undefined,
+      stdinFile: undefined,
       isHeadless: false,
       parameters: { a: '', '': 'x' },
     },

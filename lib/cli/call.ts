@@ -90,6 +90,7 @@ export interface LimitOptions {
   readonly cellTimeout?: number;
   readonly startTimeout?: number;
   readonly cwd?: string;
+  readonly stdin?: string;
   readonly from?: number;
   readonly until?: number;
   readonly prepareOnly?: boolean;
@@ -105,6 +106,7 @@ export function limitsOf(options: LimitOptions): Partial<RunNotebookOptions> {
     ...ms(options.cellTimeout, 'cellTimeoutMs'),
     ...ms(options.startTimeout, 'startTimeoutMs'),
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+    ...(options.stdin === undefined ? {} : { stdin: options.stdin }),
     ...(options.resume ? { resume: true } : {}),
     ...(options.prepareOnly ? { prepareOnly: true } : {}),
     ...(options.from === undefined ? {} : { from: options.from }),

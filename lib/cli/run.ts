@@ -230,6 +230,7 @@ export function addRunCommand(program: Command): void {
       'limit for each of three tries to start the kernel (default: 10)',
       seconds,
     )
+    .option('--stdin <file>', 'lines that answer prompt() and what reads process.stdin, in order')
     .option('--cwd <folder>', "folder that the code runs in (default: the notebook's)")
     .option('--from <cell>', 'number of the first cell to run, counting all cells', count)
     .option('--until <cell>', 'number of the last cell to run', count)

@@ -11,6 +11,7 @@ import { messageOf } from '../../types';
 import { CellRunner } from './host-cells';
 import { MAX_BYTES_IN_FLIGHT, phase, slot, SLOT_COUNT } from './host-protocol';
 import type { HostRequest, ToMain, ToWire } from './host-protocol';
+import { tunebookEnvironment } from '../../environment';
 import { HostStdin } from './host-stdin';
 import { unsafeConnection } from '../client/wire';
 import type { ConnectionInfo, MessageContent } from '../client/wire';
@@ -140,7 +141,13 @@ function writeTo(name: 'stdout' | 'stderr'): typeof process.stdout.write {
 process.stdout.write = writeTo('stdout');
 process.stderr.write = writeTo('stderr');
 
-const stdin = new HostStdin({ state, answers: answers.port1, running: () => cells.runningCell, post });
+const stdin = new HostStdin({
+  state,
+  answers: answers.port1,
+  running: () => cells.runningCell,
+  post,
+  file: tunebookEnvironment().stdinFile,
+});
 Object.defineProperty(process, 'stdin', {
   get: () => stdin.stream(),
   configurable: true,

@@ -29,6 +29,8 @@ export interface RunNotebookOptions {
   readonly cwd?: string;
   /** A cell that prints more than this is stopped. Default 64 MiB. */
   readonly maxOutputBytes?: number;
+  /** A text file whose lines answer `prompt()` and what reads `process.stdin`, in order; without it both are refused. */
+  readonly stdin?: string;
   /** Number of the first cell to run, counting all cells from 1; those before, but for parameters, are left out. */
   readonly from?: number;
   /** Number of the last cell to run. */

@@ -194,6 +194,7 @@ async function runInKernel(
       env: {
         TUNEBOOK_OUTPUT: folder,
         TUNEBOOK_RUN: '1',
+        ...(options.stdin === undefined ? {} : { TUNEBOOK_STDIN: path.resolve(options.stdin) }),
         ...(plan ? { TUNEBOOK_RESUME: '1' } : {}),
         ...options.env,
       },
@@ -275,6 +276,8 @@ export async function runNotebook(options: RunNotebookOptions): Promise<RunResul
     );
   checkPart(options, source.cells.length);
   const cwd = options.cwd ?? path.dirname(path.resolve(file));
+  if (options.stdin !== undefined && !fs.statSync(options.stdin, { throwIfNoEntry: false })?.isFile())
+    throw new TunebookError(`run: the file ${options.stdin} of answers does not exist`);
   if (!fs.statSync(cwd, { throwIfNoEntry: false })?.isDirectory())
     throw new TunebookError(`run: the folder ${cwd} does not exist`);
   const declared = notebookParameters(source);
