@@ -251,6 +251,7 @@ export async function runNotebook(options: RunNotebookOptions): Promise<RunResul
       stopPatienceMs: true,
       startTimeoutMs: true,
       prepareOnly: true,
+      stdin: true,
       cwd: true,
       maxOutputBytes: true,
       from: true,
