@@ -48,7 +48,7 @@ export interface EvidenceOptions {
 /** Medians of fewer races say nothing, however far the search was widened. */
 const FEWEST = 5;
 /** Time to win that is worth a word, as a share of the finish: 4 s of 1:10:00. */
-const WORTH = 0.001;
+export const WORTH = 0.001;
 /** Who outperformed has no more segments to look at than these. */
 const CHOSEN_WHEN_AHEAD = 2;
 /** The finish is cited as [1], the segments follow it. */

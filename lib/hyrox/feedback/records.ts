@@ -6,6 +6,7 @@ import { createRandom } from '../../random';
 import { requireObject, TunebookError } from '../../types';
 import type { Document } from '../../retrieval';
 import { isStrength } from '../evidence/lines';
+import { WORTH } from '../evidence/race-evidence';
 import type { RaceEvidence, SegmentEvidence } from '../evidence/types';
 import type { FeedbackRecord } from '../labels/as-published';
 import { fillPlan } from './fill';
@@ -35,7 +36,8 @@ export function planRecord(evidence: RaceEvidence): FeedbackRecord {
  * number that is 1.0 where a third one begins to count, then strengths, then the race as a whole.
  */
 function planContext({ finish, segments, groups, reach, change, notes, chosen }: RaceEvidence): string {
-  const behind = segments.filter(({ peers }) => peers.gap > 0).sort((a, b) => b.peers.gap - a.peers.gap);
+  const worth = WORTH * finish.own;
+  const behind = segments.filter(({ peers }) => peers.gap >= worth).sort((a, b) => b.peers.gap - a.peers.gap);
   const [first = 0, second = 0] = behind.map(({ peers }) => peers.gap);
   const part = (first + second) / 4 || 1;
   const strengths = segments.filter(isStrength).sort((a, b) => a.peers.gap - b.peers.gap);
@@ -126,5 +128,8 @@ export function writtenRecord(
     .filter(({ id }) => id === 1 || most.some(({ line }) => line === id))
     .map(({ id, text: line }) => `[${id}] ${line}`);
   const advice = shown.map((passage, i) => `[${first + i}] ${adviceOf(passage)}`);
-  return { record: { input: WRITE_INPUT, context: [...lines, ...advice].join('\n'), response: cited }, shown };
+  return {
+    record: { input: WRITE_INPUT, context: [...lines, ...advice].join('\n'), response: cited },
+    shown,
+  };
 }
