@@ -43,7 +43,7 @@ function planContext({ finish, segments, groups, reach, change, notes, chosen }:
   const strengths = segments.filter(isStrength).sort((a, b) => a.peers.gap - b.peers.gap);
   const names = chosen.filter((column) => !behind.some((segment) => segment.column === column));
   const parts = [
-    `behind peers: ${list(behind.slice(0, 4), ({ name, peers }) => `${(peers.gap / part).toFixed(1)} ${name}`)}`,
+    `behind peers: ${list(behind.slice(0, 4), ({ name, peers }) => `${tenths(peers.gap / part)} ${name}`)}`,
     `behind the next level: ${list(
       segments.filter(({ column }) => names.includes(column)),
       ({ name }) => name,
@@ -57,6 +57,11 @@ function planContext({ finish, segments, groups, reach, change, notes, chosen }:
     `score: ${finish.score > 0 ? '+' : ''}${finish.score.toFixed(1)}`,
   ];
   return parts.join('; ');
+}
+
+/** Rounded down: 1.0 is reached, not nearly reached. */
+function tenths(value: number): string {
+  return (Math.floor(value * 10) / 10).toFixed(1);
 }
 
 function list(segments: readonly SegmentEvidence[], say: (segment: SegmentEvidence) => string): string {

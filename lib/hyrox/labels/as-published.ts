@@ -20,11 +20,7 @@ import type { FitQuality } from '../statistics/regression';
 import { moments } from '../statistics/statistics';
 
 /** One record of the label file. */
-export interface FeedbackRecord {
-  input: string;
-  context: string;
-  response: string;
-}
+export type FeedbackRecord = { input: string; context: string; response: string };
 
 /** What the published analysis computed on the way, where it is to be taken as given. */
 export interface PublishedIntermediate {
