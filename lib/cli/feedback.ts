@@ -1,5 +1,6 @@
 /** `tunebook feedback`: a race in, a page out that a coach would hand over; also as Markdown and JSON. */
 import { createRequire } from 'node:module';
+import fs from 'node:fs';
 import path from 'node:path';
 import { Option } from 'commander';
 import type { Command } from 'commander';
@@ -7,14 +8,19 @@ import { makeFolder, stageFile, writeFileAtomic } from '../files';
 import type { StagedFile } from '../files';
 import type * as Hyrox from '../hyrox';
 import type { RaceFeedback, RaceFeedbackOptions } from '../hyrox';
+import type * as Pretrained from '../pretrained';
 import { messageOf, TunebookError } from '../types';
 import { count, wholeNumber, WrongCallError } from './call';
 
-interface FeedbackCommandOptions extends Omit<RaceFeedbackOptions, 'onNote'> {
+interface FeedbackCommandOptions extends Omit<RaceFeedbackOptions, 'planner' | 'onNote'> {
+  readonly model?: string;
   readonly output?: string;
   readonly json?: boolean;
   readonly markdown?: boolean;
 }
+
+/** Tokens; the rule's plans have about 100. */
+const LONGEST_PLAN = 192;
 
 const loadHyrox = (): typeof Hyrox => createRequire(__filename)('../hyrox') as typeof Hyrox;
 
@@ -23,7 +29,7 @@ const loadHyrox = (): typeof Hyrox => createRequire(__filename)('../hyrox') as t
  * @throws TunebookError where a race cannot be judged, or a place cannot be written
  */
 export async function feedbackCommand(file: string, options: FeedbackCommandOptions): Promise<void> {
-  const { output, json, markdown, ...settings } = options;
+  const { output, json, markdown, model, ...settings } = options;
   if (output === undefined && !json && !markdown)
     throw new WrongCallError(
       'feedback: expected -o page.html, -o FOLDER for several races, --json or --markdown',
@@ -36,6 +42,7 @@ export async function feedbackCommand(file: string, options: FeedbackCommandOpti
     );
   const races = await raceFeedback(file, {
     ...settings,
+    ...(model === undefined ? {} : { planner: modelPlanner(model) }),
     onNote: (text) => console.error(text),
   });
   for (const [i, { notes }] of races.entries())
@@ -45,6 +52,19 @@ export async function feedbackCommand(file: string, options: FeedbackCommandOpti
   if (output === undefined) return;
   if (/\.html?$/i.test(output)) await writePage(output, races, settings);
   else await writePages(output, races, settings);
+}
+
+/** Lets a model plan: a folder of weights, or of an adapter. */
+function modelPlanner(model: string): RaceFeedbackOptions['planner'] {
+  return async (races) => {
+    const { generateAnswers } = createRequire(__filename)('../pretrained') as typeof Pretrained;
+    const isAdapter = fs.existsSync(path.join(model, 'adapter_config.json'));
+    const { answers } = await generateAnswers(races.map(loadHyrox().planPrompt), {
+      ...(isAdapter ? { adapter: model } : { model }),
+      ...{ doSample: false, maxNewTokens: LONGEST_PLAN },
+    });
+    return answers.map((answer) => answer.trim());
+  };
 }
 
 /** Evidence, text and sources of each race. */
@@ -126,6 +146,10 @@ export function addFeedbackCommand(program: Command): void {
     .option(
       '--documents <folder>',
       "advice to quote: .md, .txt, .pdf (default: tunebook's coaching passages)",
+    )
+    .option(
+      '--model <folder>',
+      'model or adapter that plans what is said (notebook 03 trains one); the evidence fills in (default: a rule plans)',
     )
     .option('--previous <file>', 'earlier races of the same athlete, oldest first')
     .option('-k, --k <count>', 'similar races to look for (default: 25)', count)

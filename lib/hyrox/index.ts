@@ -83,7 +83,7 @@ export type { FillOptions } from './feedback/fill';
 export { adviceOf } from './feedback/passages';
 export { planFeedback, readPlan } from './feedback/plan';
 export type { PlanChoices, PlanOptions } from './feedback/plan';
-export { planRecord, writtenRecord } from './feedback/records';
+export { FEEDBACK_TEMPLATE, planPrompt, planRecord, writtenRecord } from './feedback/records';
 export type { WrittenRecord, WrittenRecordOptions } from './feedback/records';
 export type {
   Feedback,

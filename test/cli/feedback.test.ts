@@ -297,4 +297,57 @@ describe('what feedback refuses, all races or none', () => {
     assert.match(evidence.notes.join(' '), /\d+/);
     assert.ok(evidence.groups.peers.count >= 5);
   });
+
+  it('takes the rule where a model plans what cannot be filled in, and says so', async () => {
+    const said: string[] = [];
+    const planned = await raceFeedback(at(one), {
+      onNote: (text) => said.push(text),
+      ...asked,
+      planner: async (races) => races.map(() => '{win spoon}'),
+    });
+    const [{ feedback, notes }] = await raceFeedback(at(one), asked);
+    assert.equal(planned[0].feedback.text, feedback.text);
+    assert.match(said.join(), /its plan cannot be used.*spoon/);
+    assert.match(planned[0].notes[0], /^A model planned this text/);
+    assert.deepEqual(notes, []);
+    for (const plan of ['Run faster and eat more spoons.', 'The row took you 1:00 {cite row}.']) {
+      const [invented] = await raceFeedback(at(one), { ...asked, planner: async () => [`{best}\n${plan}`] });
+      assert.equal(invented.feedback.text, feedback.text, plan);
+      assert.equal(invented.notes.length, 1);
+    }
+    const filled = await raceFeedback(at(one), { ...asked, planner: async () => ['{best}'] });
+    assert.equal(filled[0].feedback.paragraphs.length, 1);
+    assert.deepEqual(filled[0].notes, [
+      'There is no advice: no text in coaching is about ' + filled[0].notes[0].split(' is about ')[1],
+    ]);
+  });
+
+  it('lets a model plan; one that has not learned to is named, and the rule plans', () => {
+    const run = tunebook(
+      'feedback',
+      one,
+      '--state',
+      'all.state.json',
+      '--model',
+      'gpt2-mini',
+      '-o',
+      'm.html',
+    );
+    assert.equal(run.status, 0, run.stderr);
+    assert.match(run.stderr, /its plan cannot be used: fillPlan: expected/);
+    assert.match(fs.readFileSync(at('m.html'), 'utf8'), /A model planned this text, but/);
+    const missing = tunebook(
+      'feedback',
+      one,
+      '--state',
+      'all.state.json',
+      '--model',
+      './none',
+      '-o',
+      'n.html',
+    );
+    assert.equal(missing.status, 1);
+    assert.match(missing.stderr, /none/);
+    assert.ok(!fs.existsSync(at('n.html')));
+  });
 });

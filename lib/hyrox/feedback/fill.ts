@@ -46,7 +46,7 @@ const KINDS: Readonly<Record<string, ParagraphKind>> = {
  * `{advice NAME: TOPIC}`, `{reach}`, `{next}`, `{focus NAME, NAME}` and `{notes}` become sentences with citations; `{finish}`,
  * `{expected}`, `{residual}`, `{you NAME}`, `{peers NAME}`, `{faster NAME}`, `{gap NAME}`, `{next NAME}` and
  * `{cite NAME}` become figures and citations in words of the plan's own. Each line is a paragraph.
- * @throws TunebookError where the plan has a placeholder that there is no evidence or passage for
+ * @throws TunebookError where a line has no placeholder, or one that there is no evidence or passage for
  * @example
  * const { table, log } = hyrox.readRaces(projectPath('data/hyrox/hyrox-sample.csv'));
  * const races = hyrox.checkRaces(table, log);
@@ -67,11 +67,13 @@ export function fillPlan(
   const writer = new SentenceWriter(evidence, { texts, seed });
   const filler = new Filler({ evidence, passages, writer, tone: toneOf(plan) });
   const lines = plan.split('\n').filter((line) => line.trim() !== '' && !/^tone:/.test(line));
-  const paragraphs = lines.flatMap((line) => filler.paragraph(line));
-  if (paragraphs.length === 0)
+  // Words alone rest on nothing: a model that has not learned to plan writes whole lines of them.
+  const bare = lines.length === 0 ? 'none' : lines.find((line) => line.match(PLACE) === null);
+  if (bare !== undefined)
     throw new TunebookError(
-      'fillPlan: expected a plan with placeholders, such as {verdict close}, got none. planFeedback writes one.',
+      `fillPlan: expected a placeholder in each line, such as {verdict close}, got ${bare.slice(0, 80)}. planFeedback writes a plan.`,
     );
+  const paragraphs = lines.flatMap((line) => filler.paragraph(line));
   const text = paragraphs.map((paragraph) => paragraph.text).join('\n\n');
   return {
     headline: filler.sentence(texts.headlines[evidence.finish.verdict], writer.finishPlaces(), 'headline'),

@@ -2,6 +2,8 @@
  * Records that a language model learns to write feedback from, in the form that `encodeRecords` takes.
  * Where it stands: beside the plan; what a model plans, `fillPlan` fills in.
  */
+import { instructionTemplate } from '../../dataset';
+import type { PromptTemplate } from '../../dataset';
 import { createRandom } from '../../random';
 import { requireObject, TunebookError } from '../../types';
 import type { Document } from '../../retrieval';
@@ -12,6 +14,9 @@ import type { FeedbackRecord } from '../labels/as-published';
 import { fillPlan } from './fill';
 import { adviceOf, requirePassages } from './passages';
 import { planFeedback, readPlan, requireEvidence } from './plan';
+
+/** The prompt that records of this file are trained and asked with. */
+export const FEEDBACK_TEMPLATE: PromptTemplate = instructionTemplate({ system: 'You are a coach.' });
 
 const PLAN_INPUT = 'Plan the feedback on this race';
 const WRITE_INPUT = 'Give feedback on this race';
@@ -29,6 +34,11 @@ const WRITE_INPUT = 'Give feedback on this race';
 export function planRecord(evidence: RaceEvidence): FeedbackRecord {
   requireEvidence(evidence, 'planRecord');
   return { input: PLAN_INPUT, context: planContext(evidence), response: planFeedback(evidence) };
+}
+
+/** What a trained model is asked for a plan: `planRecord`'s question in `FEEDBACK_TEMPLATE`. */
+export function planPrompt(evidence: RaceEvidence): string {
+  return FEEDBACK_TEMPLATE.formatPrompt({ ...planRecord(evidence) });
 }
 
 /**

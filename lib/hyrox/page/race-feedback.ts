@@ -4,10 +4,11 @@
  */
 import path from 'node:path';
 import { PACKAGE_ROOT } from '../../environment';
-import { requireObject } from '../../types';
+import { TunebookError, messageOf, requireObject } from '../../types';
+import { checkClaims } from '../../eval';
 import { loadDocuments } from '../../retrieval';
 import type { RaceEvidence } from '../evidence/types';
-import { composeFeedback } from '../feedback/compose';
+import { claimEvidence, composeFeedback } from '../feedback/compose';
 import type { Feedback } from '../feedback/types';
 import { passagesAbout } from './passages';
 import { raceFileEvidence } from './race-file';
@@ -22,7 +23,12 @@ export interface RaceFeedbackOptions extends RaceFileOptions {
   seed?: number;
   /** Default 'en'. */
   lang?: string;
-  /** Told of documents that cannot be read. */
+  /**
+   * Says what is said: a model that writes a plan for each race. Where one cannot be filled in, or a claim of the text is
+   * not supported, the rule's is taken, and the page says so. Default: planned by rule.
+   */
+  planner?: (races: readonly RaceEvidence[]) => Promise<readonly string[]>;
+  /** Told of documents that cannot be read, and why a model's plan was not taken. */
   onNote?: (text: string) => void;
 }
 
@@ -45,7 +51,7 @@ export interface RaceFeedback {
  */
 export async function raceFeedback(file: string, options: RaceFeedbackOptions = {}): Promise<RaceFeedback[]> {
   requireObject(options, { where: 'raceFeedback', what: 'options' });
-  const { documents, seed = 42, onNote } = options;
+  const { documents, seed = 42, planner, onNote } = options;
   wordsOf(options.lang);
   const { races, data } = await raceFileEvidence(file, options);
   const folder = documents ?? path.join(PACKAGE_ROOT, 'data', 'coaching');
@@ -54,15 +60,43 @@ export async function raceFeedback(file: string, options: RaceFeedbackOptions = 
       ? {}
       : { onSkip: ({ file: name, reason }) => onNote(`left out: ${name}: ${reason}`) }),
   });
+  const plans = await planner?.(races);
+  if (plans !== undefined && plans.length !== races.length)
+    throw new TunebookError(
+      `raceFeedback: expected the planner to give ${races.length} plans, got ${plans.length}.`,
+    );
   const found: RaceFeedback[] = [];
-  for (const evidence of races) {
+  for (const [i, evidence] of races.entries()) {
     const passages = passagesAbout(evidence, texts);
     const notes: string[] = [];
-    const written = composeFeedback(evidence, passages, { seed });
+    const compose = (plan?: string): Feedback =>
+      composeFeedback(evidence, passages, { seed, ...(plan === undefined ? {} : { plan }) });
+    let feedback: Feedback | undefined;
+    if (plans !== undefined)
+      try {
+        feedback = requireClaims(compose(plans[i]), evidence);
+      } catch (error) {
+        if (!(error instanceof TunebookError)) throw error;
+        onNote?.(`its plan cannot be used: ${messageOf(error)}`);
+        notes.push(
+          'A model planned this text, but its plan could not be used: what is said follows the rule.',
+        );
+      }
+    const written = feedback ?? compose();
     if (evidence.chosen.length > 0 && written.passages.length === 0) notes.push(noAdvice(evidence, folder));
     found.push({ evidence, feedback: written, data, notes });
   }
   return found;
+}
+
+/** Words of a model's own stand beside the placeholders: all of it goes through the claim check. */
+function requireClaims(feedback: Feedback, evidence: RaceEvidence): Feedback {
+  const { claims } = checkClaims(feedback.text, claimEvidence(evidence, feedback.passages));
+  const wrong = claims.find(({ supported }) => !supported);
+  if (wrong === undefined) return feedback;
+  throw new TunebookError(
+    `raceFeedback: expected claims that the evidence supports, got "${wrong.text}": ${wrong.reason}.`,
+  );
 }
 
 /** Advice is quoted or left out, never made up. */
