@@ -4,12 +4,12 @@
  */
 import { escapeHtml, profileSvg, waterfallSvg } from '../../display';
 import type { RowFigureOptions } from '../../display';
-import { requireObject } from '../../types';
 import { amountText } from '../evidence/names';
 import type { GroupEvidence, RaceEvidence, ReachEvidence } from '../evidence/types';
 import type { Feedback, FeedbackParagraph, ParagraphKind } from '../feedback/types';
 import { profileFigure, restOf, wayFigure } from './page-figures';
 import { changeSection, sourcesSection } from './page-tables';
+import { requirePage } from './page-arguments';
 import { pageHtml } from './page-frame';
 import type { Page } from './page-frame';
 import { fillWords, listWords, wordsOf } from './page-words';
@@ -39,10 +39,7 @@ export function feedbackPage(
   feedback: Feedback,
   options: FeedbackPageOptions = {},
 ): string {
-  const where = 'feedbackPage';
-  requireObject(evidence, { where, what: 'evidence', fields: ['finish', 'segments', 'groups'] });
-  requireObject(feedback, { where, what: 'feedback', fields: ['headline', 'paragraphs', 'citations'] });
-  requireObject(options, { where, what: 'options' });
+  requirePage('feedbackPage', { evidence, feedback, options });
   const words = wordsOf(options.lang);
   const page = { evidence, feedback, words };
   const about = (...kinds: ParagraphKind[]): FeedbackParagraph[] =>

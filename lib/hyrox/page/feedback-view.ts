@@ -9,6 +9,7 @@ import type { RaceEvidence } from '../evidence/types';
 import type { Feedback } from '../feedback/types';
 import type { FeedbackPageOptions } from './feedback-page';
 import { feedbackMarkdown } from './markdown-page';
+import { requirePage } from './page-arguments';
 import { gapText, profileFigure } from './page-figures';
 import { fillWords, wordsOf } from './page-words';
 
@@ -39,6 +40,7 @@ export function feedbackView(
   feedback: Feedback,
   options: FeedbackPageOptions = {},
 ): FeedbackView {
+  requirePage('feedbackView', { evidence, feedback, options });
   const view = {
     evidence,
     feedback,
@@ -60,6 +62,7 @@ export function showFeedback(
   feedback: Feedback,
   options: FeedbackPageOptions = {},
 ): void {
+  requirePage('showFeedback', { evidence, feedback, options });
   const view = feedbackView(evidence, feedback, options);
   show(view[JUPYTER_DISPLAY]());
   const { title } = profileFigure(evidence, wordsOf(options.lang));

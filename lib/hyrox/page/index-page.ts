@@ -1,5 +1,6 @@
 /** The page that leads to the pages of several races. */
 import { escapeHtml } from '../../display';
+import { requireList, requireObject } from '../../types';
 import type { RaceEvidence } from '../evidence/types';
 import type { Feedback } from '../feedback/types';
 import { pageHtml } from './page-frame';
@@ -13,8 +14,10 @@ export interface IndexedRace {
   readonly feedback: Feedback;
 }
 
-/** An index of races, in the order they were given; it looks like the pages. */
+/** An index of races, in the order they were given; it looks like the pages. @throws TunebookError where there is no list */
 export function feedbackIndex(races: readonly IndexedRace[], options: { lang?: string } = {}): string {
+  requireList(races, { where: 'feedbackIndex', what: 'a list of races, each with its page' });
+  requireObject(options, { where: 'feedbackIndex', what: 'options' });
   const words = wordsOf(options.lang);
   const items = races.map(
     ({ file, evidence, feedback }, i) =>

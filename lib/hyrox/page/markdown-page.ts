@@ -3,6 +3,7 @@ import { amountText } from '../evidence/names';
 import type { RaceEvidence } from '../evidence/types';
 import type { Feedback } from '../feedback/types';
 import { gapText } from './page-figures';
+import { requirePage } from './page-arguments';
 import { fillWords, wordsOf } from './page-words';
 import type { FeedbackPageOptions } from './feedback-page';
 
@@ -12,6 +13,7 @@ export function feedbackMarkdown(
   feedback: Feedback,
   options: FeedbackPageOptions = {},
 ): string {
+  requirePage('feedbackMarkdown', { evidence, feedback, options });
   const words = wordsOf(options.lang);
   const { segments, groups, notes } = evidence;
   const amount = (value: number): string => amountText(value, evidence);
