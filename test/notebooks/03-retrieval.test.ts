@@ -1,0 +1,68 @@
+/**
+ * Notebook 03 run without a person on another athlete, and on another sport: its page is there, and its figures are
+ * those of the library.
+ */
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { after, test } from 'node:test';
+import { checkNotebook } from '../../lib/notebook/repair/check';
+import { joinText, readNotebook, validateNotebook } from '../../lib/notebook/format/nbformat';
+import { runNotebook } from '../../lib/notebook/run/runner';
+import { ROOT } from '../support/paths';
+
+const notebook = path.join(ROOT, 'notebooks', '03-retrieval.ipynb');
+const temporary = fs.mkdtempSync(path.join(os.tmpdir(), 'tunebook-nb03-'));
+after(() => fs.rmSync(temporary, { recursive: true, force: true }));
+const triathlon = path.join(ROOT, 'data', 'triathlon');
+
+interface Metrics {
+  races: number;
+  held: number;
+  neighbors: { neighbors: number; chance: number };
+  retrieval: Record<'words' | 'meaning' | 'joint', { value: number }>;
+  passing: Record<string, Record<string, number>>;
+}
+
+test('the committed notebook passes its check', () => {
+  assert.deepEqual(checkNotebook(notebook, { outputs: 'required', untrusted: true }), []);
+});
+
+for (const { what, parameters, size, segment } of [
+  { what: 'another athlete', parameters: { athlete: 12 }, size: 2395, segment: 'sled pull' },
+  {
+    what: 'another sport',
+    parameters: {
+      data: path.join(triathlon, 'triathlon-sample.csv'),
+      mapping: path.join(triathlon, 'mapping.json'),
+    },
+    size: 596,
+    segment: 'swim',
+  },
+])
+  test(`notebook 03 runs: ${what}`, { timeout: 240_000 }, async () => {
+    const folder = path.join(temporary, segment);
+    const output = path.join(folder, 'run.ipynb');
+    const result = await runNotebook({ notebook, output, parameters: { athletes: 40, ...parameters } });
+    assert.equal(result.status, 'ok', result.message);
+    const executed = readNotebook(output);
+    assert.deepEqual(validateNotebook(executed), []);
+    const outputs = executed.cells.flatMap((cell) => cell.outputs ?? []);
+    const pictures = outputs.filter((one) => 'data' in one && 'image/svg+xml' in one.data);
+    assert.ok(pictures.length >= 9, `expected nine static figures, got ${pictures.length}`);
+    const text = outputs.map((one) => (one.output_type === 'stream' ? joinText(one.text) : '')).join('');
+    assert.match(text, new RegExp(`\\[\\d+\\] ${segment}: you \\d+:\\d\\d, peers \\d+:\\d\\d`));
+
+    const metrics = JSON.parse(fs.readFileSync(path.join(folder, 'metrics.json'), 'utf8')) as Metrics;
+    assert.equal(metrics.races + metrics.held, size);
+    assert.equal(metrics.held, Math.round(size / 10));
+    assert.ok(metrics.neighbors.neighbors < metrics.neighbors.chance);
+    const { words, meaning, joint } = metrics.retrieval;
+    assert.ok(joint.value > words.value && joint.value > meaning.value);
+    assert.equal(metrics.passing['as composed']['claim check'], 1);
+    assert.equal(metrics.passing['wrong number']['claim check'], 0);
+    assert.equal(metrics.passing['name swapped']['claim check'], 0);
+    const page = fs.readFileSync(path.join(folder, 'feedback.html'), 'utf8');
+    assert.ok(page.toLowerCase().includes(segment) && page.length < 400e3);
+  });
