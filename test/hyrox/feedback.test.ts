@@ -172,7 +172,8 @@ describe('plans', async () => {
       ['{change}', /"\{change\}", got no earlier race/],
       ['{advice sled pull: dancing}', /expected a passage about sled pull and dancing, got none among \d+/],
       ['tone: rude\n{best}', /expected a tone \(celebrate, steady, direct, gentle\), got "rude"/],
-      ['tone: direct', /expected a placeholder in each line/],
+      ['tone: direct', /expected a placeholder in each line.*got none/],
+      ['{best}\nEat spoons and run.', /expected a placeholder in each line.*got Eat spoons and run\./],
       [`{win ${strong?.name}}`, /behind neither peers nor the next level/],
     ];
     assert.ok(strong);
