@@ -71,6 +71,7 @@ const ROOMS: Record<string, { imports: readonly string[]; floors?: readonly stri
     ],
   },
   cli: {
+    floors: ['terminal'],
     imports: [
       'files',
       'display',

@@ -11,7 +11,7 @@ import { formatSize, renderTable } from '../display';
 import type * as Hyrox from '../hyrox';
 import { TunebookError } from '../types';
 import type { BuildResult, Handling, MappingDraft, ProblemKind } from '../hyrox';
-import { wholeNumber } from './call';
+import { wholeNumber } from './terminal/call';
 
 /** What the command line gives. */
 export interface DatasetBuildOptions {

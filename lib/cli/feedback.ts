@@ -10,7 +10,7 @@ import type * as Hyrox from '../hyrox';
 import type { RaceFeedback, RaceFeedbackOptions } from '../hyrox';
 import type * as Pretrained from '../pretrained';
 import { messageOf, TunebookError } from '../types';
-import { count, wholeNumber, WrongCallError } from './call';
+import { count, wholeNumber, WrongCallError } from './terminal/call';
 
 interface FeedbackCommandOptions extends Omit<RaceFeedbackOptions, 'planner' | 'onNote'> {
   readonly model?: string;

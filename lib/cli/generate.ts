@@ -7,7 +7,7 @@ import type { Command } from 'commander';
 import type * as Pretrained from '../pretrained';
 import type { GenerateAnswersOptions } from '../pretrained';
 import { QUANTIZATIONS } from '../quantization';
-import { count, positive, wholeNumber } from './call';
+import { count, positive, wholeNumber } from './terminal/call';
 
 /** Adds `generate` to the program. */
 export function addGenerateCommand(program: Command): void {

@@ -2,7 +2,7 @@
 /** The `tunebook` command: its subcommands, and what an error of any of them becomes. */
 import { Command } from 'commander';
 import { TunebookError } from '../types';
-import { requireLocalPaths, WrongCallError } from './call';
+import { requireLocalPaths, WrongCallError } from './terminal/call';
 import { addCheckCommand } from './check';
 import { addDatasetCommands } from './dataset';
 import { addDoctorCommand } from './doctor';

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { formatSize } from '../display';
 import { publishNotebooks } from '../notebook/publish';
 import { onStopSignals } from '../notebook/run';
-import { makeRunView } from './terminal-view';
+import { makeRunView } from './terminal/run-view';
 
 /** Adds `publish` to the program. */
 export function addPublishCommand(program: Command): void {

@@ -4,7 +4,7 @@ import { writeFileAtomicSync } from '../files';
 import { readBytes, repairBytes, repairFile } from '../notebook/repair';
 import type { RepairResult } from '../notebook/repair';
 import { TunebookError } from '../types';
-import { WrongCallError } from './call';
+import { WrongCallError } from './terminal/call';
 
 /** Standard input, or standard output. */
 const PIPE = '-';

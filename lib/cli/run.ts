@@ -21,10 +21,10 @@ import {
 import type { FoundFile, RunResult } from '../notebook/run';
 import { notebookPath } from '../notebook';
 import { TunebookError } from '../types';
-import { collect, count, limitsOf, readAssignments, seconds, WrongCallError } from './call';
-import type { LimitOptions } from './call';
-import { openPipes } from './run-pipes';
-import { makeRunView } from './terminal-view';
+import { collect, count, limitsOf, readAssignments, seconds, WrongCallError } from './terminal/call';
+import type { LimitOptions } from './terminal/call';
+import { openPipes } from './terminal/run-pipes';
+import { makeRunView } from './terminal/run-view';
 
 /** What the command line gives. */
 export interface RunCommandOptions extends LimitOptions {

@@ -6,7 +6,7 @@ import { notebookPath } from '../notebook';
 import { formatDuration } from '../display';
 import { readGridFile } from '../notebook/parameters';
 import { gridValues, onStopSignals, sweepNotebook } from '../notebook/run';
-import { collect, count, limitsOf, readAssignments, seconds, WrongCallError } from './call';
+import { collect, count, limitsOf, readAssignments, seconds, WrongCallError } from './terminal/call';
 import { parametersOf } from './run';
 import type { RunCommandOptions } from './run';
 

@@ -1,7 +1,7 @@
 /** `-` for a notebook: read from the standard input, written to the standard output. */
 import fs from 'node:fs';
 import path from 'node:path';
-import { makeOwnedFolder } from '../notebook/client';
+import { makeOwnedFolder } from '../../notebook/client';
 
 /** Where a run reads and writes. */
 export interface RunPipes {

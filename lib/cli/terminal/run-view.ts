@@ -3,9 +3,9 @@
  * output, its progress and the time, rewritten in place; plain lines otherwise (CI, a file).
  */
 import { stripVTControlCharacters } from 'node:util';
-import { formatDuration } from '../display';
-import { cellTitle, foldCarriageReturns } from '../notebook/run';
-import type { CellResult, RunEvent } from '../notebook/run';
+import { formatDuration } from '../../display';
+import { cellTitle, foldCarriageReturns } from '../../notebook/run';
+import type { CellResult, RunEvent } from '../../notebook/run';
 
 /** Where a view writes; `process.stdout` is one. */
 export interface ViewStream {

@@ -1,10 +1,10 @@
 /** A run on the terminal: rewritten in place on a real one, plain lines elsewhere. */
 import assert from 'node:assert/strict';
 import { describe, it, mock } from 'node:test';
-import { makeRunView } from '../../lib/cli/terminal-view';
-import { formatDuration, formatSize } from '../../lib/display';
-import type { RunView } from '../../lib/cli/terminal-view';
-import type { CellResult, RunEvent } from '../../lib/notebook/run/run-types';
+import { makeRunView } from '../../../lib/cli/terminal/run-view';
+import { formatDuration, formatSize } from '../../../lib/display';
+import type { RunView } from '../../../lib/cli/terminal/run-view';
+import type { CellResult, RunEvent } from '../../../lib/notebook/run/run-types';
 
 /** What a terminal shows after all that was written, of the few control sequences that the view uses. */
 function screen(written: string): string[] {

@@ -1,9 +1,9 @@
 /** What several commands read from the command line. */
 import { InvalidArgumentError } from 'commander';
 import type { Command } from 'commander';
-import { requireLocalPath } from '../files';
-import type { RunNotebookOptions } from '../notebook/run';
-import { messageOf, TunebookError } from '../types';
+import { requireLocalPath } from '../../files';
+import type { RunNotebookOptions } from '../../notebook/run';
+import { messageOf, TunebookError } from '../../types';
 
 /** A call that makes no sense: exit status 2. */
 export class WrongCallError extends TunebookError {
