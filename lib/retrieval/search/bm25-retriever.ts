@@ -6,7 +6,7 @@ import { requireList, requireString } from '../../types';
 import type { Document } from '../documents/document';
 import { aliasExpansion } from './aliases';
 import type { Aliases } from './aliases';
-import { filterFunction, requireK, topPlaces } from './retriever';
+import { DEFAULT_K, filterFunction, requireK, topPlaces } from './retriever';
 import type { ScoredDocument, ScoredRetriever, SearchOptions } from './retriever';
 import { searchWords } from './words';
 
@@ -60,7 +60,7 @@ export class BM25Retriever implements ScoredRetriever {
     private readonly options: BM25Options,
   ) {
     const { aliases = {}, k1 = 1.2, b = 0.75, text = ({ pageContent }) => pageContent } = options;
-    requireK(options.k ?? 4, 'BM25Retriever');
+    requireK(options.k ?? DEFAULT_K, 'BM25Retriever');
     this.expand = aliasExpansion(aliases);
     const postings: [place: number, count: number][][] = [];
     const lengths = new Float64Array(documents.length);
@@ -108,7 +108,7 @@ export class BM25Retriever implements ScoredRetriever {
     requireString(query, { where: 'BM25Retriever', what: 'a query' });
     const { documents } = this;
     const { scoreThreshold = 0, aliasWeight = 1 } = this.options;
-    const k = requireK(options.k ?? this.options.k ?? 4, 'BM25Retriever');
+    const k = requireK(options.k ?? this.options.k ?? DEFAULT_K, 'BM25Retriever');
     const own = new Set(searchWords(query));
     const added = new Set(
       this.expand(query)

@@ -1,7 +1,7 @@
 /** Several retrievers as one: each sees what another misses. */
 import { requireList, requireString, TunebookError } from '../../types';
 import type { Document } from '../documents/document';
-import { givesScores, requireK } from './retriever';
+import { DEFAULT_K, givesScores, requireK } from './retriever';
 import type { Retriever, ScoredDocument, ScoredRetriever, SearchOptions } from './retriever';
 
 /** Settings of `EnsembleRetriever`. */
@@ -63,7 +63,7 @@ export class EnsembleRetriever implements ScoredRetriever {
       throw new TunebookError(
         `${where}: expected retrievers that give scores (invokeWithScores), got one without as number ${silent}. Use fusion: 'rrf' without abstainBelow.`,
       );
-    requireK(options.k ?? 4, where);
+    requireK(options.k ?? DEFAULT_K, where);
     this.weights = weights ?? retrievers.map(() => 1 / retrievers.length);
   }
 
@@ -74,7 +74,7 @@ export class EnsembleRetriever implements ScoredRetriever {
   async invokeWithScores(query: string, options: SearchOptions = {}): Promise<ScoredDocument[]> {
     requireString(query, { where: 'EnsembleRetriever', what: 'a query' });
     const { retrievers, fusion = 'sum', c = 60, candidates = 100, abstainBelow } = this.options;
-    const k = requireK(options.k ?? this.options.k ?? 4, 'EnsembleRetriever');
+    const k = requireK(options.k ?? this.options.k ?? DEFAULT_K, 'EnsembleRetriever');
     const lists: (readonly ScoredDocument[])[] = [];
     for (const [i, retriever] of retrievers.entries()) {
       if (givesScores(retriever))

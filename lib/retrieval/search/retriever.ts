@@ -67,6 +67,9 @@ export function filterFields(
   });
 }
 
+/** Documents that a search gives by default, as LangChain.js's. */
+export const DEFAULT_K = 4;
+
 /** @throws {TunebookError} If `k` is no whole number above 0 */
 export function requireK(k: number, where: string): number {
   if (Number.isInteger(k) && k > 0) return k;

@@ -2,14 +2,14 @@
  * A store on disk or in a bucket, for more than fits into memory: LanceDB, in this process. Exact until `createIndex`
  * makes an IVF_FLAT index, with search by words and filters in the same table.
  */
-import { filterFields, filterFunction, requireK } from '../search/retriever';
+import { DEFAULT_K, filterFields, filterFunction, requireK } from '../search/retriever';
 import type { DocumentFilter, ScoredDocument, ScoredRetriever, SearchOptions } from '../search/retriever';
 import { requireList, requireObject, requireString, requireText, TunebookError } from '../../types';
 import type { Document } from '../documents/document';
 import type { Embeddings } from '../embeddings/embeddings';
 import { lance } from './lance-database';
 import type { FoundRow, LanceConnection, LanceQuery, LanceRow, LanceTable } from './lance-database';
-import { DEFAULT_K, storeRetriever } from './vector-store';
+import { storeRetriever, unitVector } from './vector-store';
 import type { StoreRetrieverOptions, VectorStore } from './vector-store';
 
 /** Where a `LanceVectorStore` is. */
@@ -93,7 +93,11 @@ export class LanceVectorStore implements VectorStore {
     const first = await this.size();
     const rows = documents.map(({ id = '', pageContent, metadata }, i): LanceRow => ({
       ...{ id, text: pageContent, metadata: JSON.stringify(metadata), tags: tagsOf(metadata) },
-      ...{ place: first + i, embeddings: this.embeddings.name ?? '', vector: unit(vectors[i]) },
+      ...{
+        place: first + i,
+        embeddings: this.embeddings.name ?? '',
+        vector: unitVector(vectors[i], 'LanceVectorStore'),
+      },
     }));
     if (this.table !== undefined) {
       await this.table.add(rows);
@@ -123,7 +127,7 @@ export class LanceVectorStore implements VectorStore {
     requireString(query, { where: 'similaritySearch', what: 'a query' });
     requireK(k, 'similaritySearch');
     if (this.table === undefined) return [];
-    const vector = unit(await this.embeddings.embedQuery(query));
+    const vector = unitVector(await this.embeddings.embedQuery(query), 'LanceVectorStore');
     const { nprobes = 20 } = this.options;
     const nearest = this.table.query().nearestTo(vector).distanceType('dot').nprobes(nprobes);
     // Selected columns keep LanceDB from a warning per query.
@@ -211,10 +215,4 @@ function conditionOf(filter: Exclude<DocumentFilter, (document: Document) => boo
       return `(${any.join(' OR ')})`;
     })
     .join(' AND ');
-}
-
-/** A vector's direction; zeros have none, and stay. */
-function unit(vector: readonly number[]): number[] {
-  const length = Math.hypot(...vector);
-  return vector.map((value) => (length > 0 ? value / length : 0));
 }

@@ -9,9 +9,9 @@ import { lazySchema } from '../../schema';
 import { requireList, requireObject, requireString, TunebookError } from '../../types';
 import type { Document } from '../documents/document';
 import type { Embeddings } from '../embeddings/embeddings';
-import { filterFunction, requireK, topPlaces } from '../search/retriever';
+import { DEFAULT_K, filterFunction, requireK, topPlaces } from '../search/retriever';
 import type { DocumentFilter, ScoredDocument, ScoredRetriever } from '../search/retriever';
-import { DEFAULT_K, storeRetriever } from './vector-store';
+import { storeRetriever, unitVector } from './vector-store';
 import type { StoreRetrieverOptions, VectorStore } from './vector-store';
 
 const VERSION = 1;
@@ -91,7 +91,7 @@ export class MemoryVectorStore implements VectorStore {
       );
     const all = new Float32Array((this.size + documents.length) * width);
     all.set(this.vectors);
-    vectors.forEach((vector, i) => all.set(unit(vector), (this.size + i) * width));
+    vectors.forEach((vector, i) => all.set(unitVector(vector, 'MemoryVectorStore'), (this.size + i) * width));
     this.vectors = all;
     this.width = width;
     this.documents.push(...documents);
@@ -123,7 +123,8 @@ export class MemoryVectorStore implements VectorStore {
       throw new TunebookError(
         `similaritySearch: expected a vector of ${width} numbers, got ${vector.length}. Use the embeddings that the store was made with.`,
       );
-    const wanted = unit(vector);
+    // As the stored ones, so that a text is at 1 from itself.
+    const wanted = Float32Array.from(unitVector(vector, 'MemoryVectorStore'));
     const isWanted = filterFunction(filter);
     const scores = new Float64Array(documents.length);
     for (let place = 0, at = 0; place < scores.length; place++) {
@@ -187,12 +188,4 @@ export class MemoryVectorStore implements VectorStore {
     }
     return store;
   }
-}
-
-/** A vector's direction; zeros have none, and stay. */
-function unit(vector: readonly number[]): Float32Array {
-  const length = Math.hypot(...vector);
-  if (!Number.isFinite(length))
-    throw new TunebookError('MemoryVectorStore: expected finite numbers from the embeddings, got others.');
-  return Float32Array.from(vector, (value) => (length > 0 ? value / length : 0));
 }

@@ -1,7 +1,8 @@
 /** Where vectors of documents are kept and searched; a store of your own is a class with these methods. */
 import type { Document } from '../documents/document';
 import type { DocumentFilter, ScoredDocument, ScoredRetriever, SearchOptions } from '../search/retriever';
-import { requireK } from '../search/retriever';
+import { DEFAULT_K, requireK } from '../search/retriever';
+import { TunebookError } from '../../types';
 
 /**
  * A store of documents by their vectors. Scores are cosines: 1 is the same direction.
@@ -44,9 +45,6 @@ export interface StoreRetrieverOptions extends SearchOptions {
   readonly scoreThreshold?: number;
 }
 
-/** Documents that a search gives by default, as LangChain.js's. */
-export const DEFAULT_K = 4;
-
 /** A store as a retriever; what `asRetriever` of ours does. */
 export function storeRetriever(
   store: Pick<VectorStore, 'similaritySearchWithScore'>,
@@ -63,4 +61,12 @@ export function storeRetriever(
     invokeWithScores,
     invoke: async (query) => (await invokeWithScores(query)).map(([document]) => document),
   };
+}
+
+/** A vector's direction, of length 1; zeros have none, and stay. @throws {TunebookError} If a number is not finite */
+export function unitVector(vector: readonly number[], where: string): number[] {
+  const length = Math.hypot(...vector);
+  if (!Number.isFinite(length))
+    throw new TunebookError(`${where}: expected finite numbers from the embeddings, got others.`);
+  return vector.map((value) => (length > 0 ? value / length : 0));
 }
