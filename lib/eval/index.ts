@@ -14,7 +14,6 @@ export { writeReport } from './report';
 export { evaluateRetrieval } from './retrieval';
 export type {
   EvaluateRetrievalOptions,
-  IntervalFigure,
   LabelledQuery,
   MeasuredRetriever,
   RetrievalEvaluation,

@@ -2,6 +2,7 @@
  * How good is a retriever? Figures over labelled queries, named as sentence-transformers' InformationRetrievalEvaluator
  * names them, with bootstrap intervals (Efron 1979): a few hundred queries leave several points of uncertainty.
  */
+import type { Estimate } from '../display';
 import { createRandom } from '../random';
 import { requireFunction, requireList, requireObject, TunebookError } from '../types';
 
@@ -40,13 +41,6 @@ export interface EvaluateRetrievalOptions {
   readonly seed?: number;
 }
 
-/** A mean over queries and its interval. */
-export interface IntervalFigure {
-  readonly value: number;
-  readonly low: number;
-  readonly high: number;
-}
-
 /** One query's result. */
 export interface RetrievedQuery {
   readonly query: string;
@@ -59,7 +53,7 @@ export interface RetrievedQuery {
 /** What `evaluateRetrieval` gives. */
 export interface RetrievalEvaluation {
   /** `accuracy@k`, `recall@k`, `mrr@k`, `ndcg@k` for each k, over the queries that something answers. */
-  readonly metrics: Readonly<Record<string, IntervalFigure>>;
+  readonly metrics: Readonly<Record<string, Estimate>>;
   /** Queries that something answers, and how many of them got no document. */
   readonly answerable: { readonly queries: number; readonly abstained: number };
   /** Queries that nothing answers, and how many of them got no document, as they should. */
@@ -175,7 +169,7 @@ function gain(grades: readonly number[]): number {
 function bootstrap(
   values: readonly number[],
   { resamples, confidence, seed }: { resamples: number; confidence: number; seed: number },
-): IntervalFigure {
+): Estimate {
   const random = createRandom('bootstrap', seed);
   const count = values.length;
   const means = new Float64Array(resamples);
