@@ -10,20 +10,16 @@ const STRONG = 60;
 
 /** Lines in the order of their ids. */
 export function evidenceLines(evidence: Omit<RaceEvidence, 'lines'>): EvidenceLine[] {
-  return [
+  const lines = [
     finishLine(evidence),
     ...evidence.segments.map((segment) => segmentLine(segment, evidence)),
     ...reachLines(evidence),
     ...changeLines(evidence),
-    ...noteLines(evidence),
   ].sort((a, b) => a.id - b.id);
-}
-
-/** Notes stand last, to be quoted. */
-function noteLines({ notes, segments, reach, change }: Omit<RaceEvidence, 'lines'>): EvidenceLine[] {
-  const changed = change?.segments.filter(({ line }) => line !== undefined).length ?? -1;
-  const before = 1 + segments.length + Object.keys(reach).length + changed + 1;
-  return notes.map((text, i) => ({ id: before + i + 1, names: [], text, facts: {}, tags: [] }));
+  // Notes stand last, to be quoted.
+  for (const text of evidence.notes)
+    lines.push({ id: lines.length + 1, names: [], text, facts: {}, tags: [] });
+  return lines;
 }
 
 /** Whether a segment is faster than most peers have it. */

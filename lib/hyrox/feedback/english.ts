@@ -6,6 +6,7 @@
  * "expected", ...), before it or behind it; a segment is called by its name, or the sentence follows one that did; no other
  * word is the name of a segment in some sport ("run", "row", "swim").
  */
+import { listWords } from './sentences';
 import type { FeedbackTexts } from './types';
 
 const YOU = ['you', 'yourself', 'now', 'your time'];
@@ -172,8 +173,7 @@ export const ENGLISH: FeedbackTexts = {
     return percent === 100 ? `all of ${whose}` : `${percent} % of ${whose}`;
   },
   seconds: (count) => (count === 1 ? '1 second' : `${count} seconds`),
-  list: (items) =>
-    items.length < 2 ? (items[0] ?? '') : `${items.slice(0, -1).join(', ')} and ${items[items.length - 1]}`,
+  list: (items) => listWords(items, 'and'),
   the: (name) => (/ing$/.test(name) ? name : `the ${name}`),
   at: (name, kind) =>
     /ing$/.test(name) ? `in ${name}` : kind === 'roxzone' ? `in the ${name}` : `on the ${name}`,

@@ -120,7 +120,7 @@ class Filler {
     const text = line.replace(PLACE, (place, what: string, about: string | undefined) =>
       this.fill(what, about?.trim() ?? '', place),
     );
-    const kind = first === undefined ? 'text' : (KINDS[first[1]] ?? 'text');
+    const kind = KINDS[first[1]] ?? 'text';
     const { titles } = this.writer.texts;
     if (kind === 'segment') {
       const { column, name } = this.segment(first[2] ?? '', first[0]);

@@ -38,7 +38,8 @@ export function planRecord(evidence: RaceEvidence): FeedbackRecord {
 
 /** What a trained model is asked for a plan: `planRecord`'s question in `FEEDBACK_TEMPLATE`. */
 export function planPrompt(evidence: RaceEvidence): string {
-  return FEEDBACK_TEMPLATE.formatPrompt({ ...planRecord(evidence) });
+  requireEvidence(evidence, 'planPrompt');
+  return FEEDBACK_TEMPLATE.formatPrompt({ input: PLAN_INPUT, context: planContext(evidence) });
 }
 
 /**
@@ -117,11 +118,10 @@ export function writtenRecord(
     throw new TunebookError(
       `writtenRecord: expected form to be 'closed' or 'evidence', got ${JSON.stringify(form)}.`,
     );
-  const wins = readPlan(planFeedback(evidence)).win;
-  const segment = evidence.segments.find(({ name }) => name === wins[0]);
+  const { win, tone } = readPlan(planFeedback(evidence));
+  const segment = evidence.segments.find(({ name }) => name === win[0]);
   if (segment === undefined || !passages.some(({ metadata }) => metadata.segment === segment.column))
     return undefined;
-  const tone = readPlan(planFeedback(evidence)).tone;
   const plan = `tone: ${tone}\n{verdict ${evidence.finish.verdict}}\n{win ${segment.name}} {advice ${segment.name}}`;
   const feedback = fillPlan(plan, evidence, passages, { seed });
   const [quoted] = feedback.passages;

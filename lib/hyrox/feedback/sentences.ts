@@ -112,3 +112,10 @@ export class SentenceWriter {
 export function capital(text: string): string {
   return text.slice(0, 1).toUpperCase() + text.slice(1);
 }
+
+/** 'running, roxzone and row' */
+export function listWords(names: readonly string[], and: string): string {
+  return names.length < 2
+    ? names.join('')
+    : `${names.slice(0, -1).join(', ')} ${and} ${names[names.length - 1]}`;
+}

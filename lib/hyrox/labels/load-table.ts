@@ -17,6 +17,9 @@ import type { DatasetMapping } from './mapping';
 import { requireState } from './race-state';
 import type { RaceState } from './race-state';
 
+/** The table has other columns than the state's: it is of another sport. */
+export class OtherTableError extends TunebookError {}
+
 /** Rows to label, and what was found in their file. */
 export interface LoadedTable {
   table: LabelTable;
@@ -104,7 +107,7 @@ function requireStateColumns(file: string, { mapping }: RaceState, options: Load
   const list = (names: readonly string[]): string =>
     names.length > 8 ? `${names.slice(0, 8).join(', ')}, ...` : names.join(', ');
   if (missing.length > wanted.length / 2)
-    throw new TunebookError(
+    throw new OtherTableError(
       `${file}: expected the columns of the state (${list(wanted)}), got ${list(header)}: the state is of another ` +
         'kind of table. Give the one that belongs to this table; tunebook dataset build makes it.',
     );

@@ -6,13 +6,14 @@ import { escapeHtml, profileSvg, waterfallSvg } from '../../display';
 import type { RowFigureOptions } from '../../display';
 import { amountText } from '../evidence/names';
 import type { GroupEvidence, RaceEvidence, ReachEvidence } from '../evidence/types';
+import { listWords } from '../feedback/sentences';
 import type { Feedback, FeedbackParagraph, ParagraphKind } from '../feedback/types';
 import { profileFigure, restOf, wayFigure } from './page-figures';
 import { changeSection, sourcesSection } from './page-tables';
 import { requirePage } from './page-arguments';
 import { pageHtml } from './page-frame';
 import type { Page } from './page-frame';
-import { fillWords, listWords, wordsOf } from './page-words';
+import { fillWords, wordsOf } from './page-words';
 
 /** Settings of `feedbackPage`. */
 export interface FeedbackPageOptions {

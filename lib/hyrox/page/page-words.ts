@@ -115,10 +115,3 @@ export function wordsOf(lang = 'en'): PageWords {
 export function fillWords(text: string, values: Readonly<Record<string, string | number>>): string {
   return text.replace(/\{(\w+)\}/g, (place, name: string) => String(values[name] ?? place));
 }
-
-/** 'running, roxzone and row' */
-export function listWords(names: readonly string[], and: string): string {
-  return names.length < 2
-    ? names.join('')
-    : `${names.slice(0, -1).join(', ')} ${and} ${names[names.length - 1]}`;
-}

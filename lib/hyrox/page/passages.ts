@@ -12,35 +12,39 @@ const CHUNK = 600;
 /** Chunks for each segment. */
 const BEST = 4;
 
-/** Documents with `metadata.segment` as they are, and of the others what fits the segments with most to win. */
-export function passagesAbout(
-  { chosen, segments }: RaceEvidence,
-  documents: readonly Document[],
-): readonly Document[] {
-  const marked = documents.filter(({ metadata }) => typeof metadata.segment === 'string');
-  const others = documents.filter((document) => !marked.includes(document));
-  if (others.length === 0) return marked;
+/**
+ * A function that gives the passages for a race: documents with `metadata.segment` as they are, and of the others what
+ * fits the segments with most to win.
+ */
+export function passageFinder(documents: readonly Document[]): (race: RaceEvidence) => readonly Document[] {
+  const isMarked = ({ metadata }: Document): boolean => typeof metadata.segment === 'string';
+  const marked = documents.filter(isMarked);
+  const others = documents.filter((document) => !isMarked(document));
+  if (others.length === 0) return () => marked;
   const chunks = new RecursiveCharacterTextSplitter({ chunkSize: CHUNK }).splitDocuments(others);
-  const found = segments
-    .filter(({ column }) => chosen.includes(column))
-    .flatMap(({ name }) => {
-      // Each word of a name has to be there: "pull" alone is not about the sled pull.
-      const words = name.toLowerCase().split(/\s+/);
-      const stems = words.map((word) => word.replace(/(?:ning|s)$/, ''));
-      const times = ({ pageContent }: Document): number =>
-        Math.min(...stems.map((stem) => pageContent.toLowerCase().split(stem).length - 1));
-      return chunks
-        .map((document) => ({ document, count: times(document) }))
-        .filter(({ count }) => count > 0)
-        .sort((a, b) => b.count - a.count)
-        .slice(0, BEST)
-        .map(({ document }) => ({
-          ...document,
-          pageContent: fromMention(document.pageContent, stems),
-          metadata: { ...document.metadata, segment: name },
-        }));
-    });
-  return [...marked, ...found];
+  return ({ chosen, segments }) => {
+    const names = segments.filter(({ column }) => chosen.includes(column)).map(({ name }) => name);
+    return [...marked, ...names.flatMap((name) => chunksAbout(name, chunks))];
+  };
+}
+
+/** The chunks that name a segment most often, from there on. */
+function chunksAbout(name: string, chunks: readonly Document[]): Document[] {
+  // Each word of a name has to be there: "pull" alone is not about the sled pull.
+  const words = name.toLowerCase().split(/\s+/);
+  const stems = words.map((word) => word.replace(/(?:ning|s)$/, ''));
+  const times = ({ pageContent }: Document): number =>
+    Math.min(...stems.map((stem) => pageContent.toLowerCase().split(stem).length - 1));
+  return chunks
+    .map((document) => ({ document, count: times(document) }))
+    .filter(({ count }) => count > 0)
+    .sort((a, b) => b.count - a.count)
+    .slice(0, BEST)
+    .map(({ document }) => ({
+      ...document,
+      pageContent: fromMention(document.pageContent, stems),
+      metadata: { ...document.metadata, segment: name },
+    }));
 }
 
 /** A chunk from the sentence on that names the segment: the first one is quoted. Under a heading that does, all of it. */

@@ -10,7 +10,7 @@ import { loadDocuments } from '../../retrieval';
 import type { RaceEvidence } from '../evidence/types';
 import { claimEvidence, composeFeedback } from '../feedback/compose';
 import type { Feedback } from '../feedback/types';
-import { passagesAbout } from './passages';
+import { passageFinder } from './passages';
 import { raceFileEvidence } from './race-file';
 import type { RaceFileOptions } from './race-file';
 import { wordsOf } from './page-words';
@@ -60,6 +60,7 @@ export async function raceFeedback(file: string, options: RaceFeedbackOptions = 
       ? {}
       : { onSkip: ({ file: name, reason }) => onNote(`left out: ${name}: ${reason}`) }),
   });
+  const passagesFor = passageFinder(texts);
   const plans = await planner?.(races);
   if (plans !== undefined && plans.length !== races.length)
     throw new TunebookError(
@@ -67,7 +68,7 @@ export async function raceFeedback(file: string, options: RaceFeedbackOptions = 
     );
   const found: RaceFeedback[] = [];
   for (const [i, evidence] of races.entries()) {
-    const passages = passagesAbout(evidence, texts);
+    const passages = passagesFor(evidence);
     const notes: string[] = [];
     const compose = (plan?: string): Feedback =>
       composeFeedback(evidence, passages, { seed, ...(plan === undefined ? {} : { plan }) });

@@ -8,7 +8,7 @@ import { TunebookError, messageOf, requireObject, requireText } from '../../type
 import { raceEvidence } from '../evidence/race-evidence';
 import type { RaceEvidence } from '../evidence/types';
 import { fit } from '../labels/fit';
-import { loadNewRaces, problemText } from '../labels/load-table';
+import { loadNewRaces, OtherTableError, problemText } from '../labels/load-table';
 import type { LoadOptions } from '../labels/load-table';
 import { loadState } from '../labels/race-state';
 import type { RaceState } from '../labels/race-state';
@@ -110,7 +110,7 @@ function loadWhole(
   try {
     loaded = loadNewRaces(file, state, load);
   } catch (error) {
-    if (own !== undefined || !/another kind of table/.test(messageOf(error))) throw error;
+    if (own !== undefined || !(error instanceof OtherTableError)) throw error;
     throw new TunebookError(
       `${file}: expected HYROX results, since no state was given and the shipped sample is of HYROX races. ` +
         'Give the state of your sport: tunebook dataset build writes one (see dataset map).',
