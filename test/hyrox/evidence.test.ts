@@ -18,12 +18,12 @@ import {
   segmentKind,
   segmentName,
   SEGMENTS,
+  selectRows,
 } from '../../lib/hyrox';
 import type { LabelTable, RaceTable } from '../../lib/hyrox';
 import { SAMPLE_FOLDER } from '../../data/hyrox/generate';
 import { TRIATHLON_FOLDER } from '../../data/triathlon/generate';
 import { missingRealData, REAL_DATA } from './shared-data';
-import { rowsOf } from './rows';
 
 function readChecked(file: string): RaceTable {
   const { table, log } = readRaces(file);
@@ -86,7 +86,7 @@ describe('raceEvidence', () => {
   });
 
   it('judges as the labels do', () => {
-    const one = labelRaces(state, rowsOf(table, [MIDDLE]));
+    const one = labelRaces(state, selectRows(table, [MIDDLE]));
     assert.equal(evidence.finish.verdict, one.verdicts[0]);
     assert.equal(evidence.finish.expected, one.predicted[0]);
     assert.equal(evidence.finish.residual, one.residual[0]);
@@ -145,7 +145,7 @@ describe('raceEvidence', () => {
   });
 
   it('is the same whether the race is one of the state or a copy beside it, alone or in a file', () => {
-    const alone = raceEvidence(state, rowsOf(table, [MIDDLE]));
+    const alone = raceEvidence(state, selectRows(table, [MIDDLE]));
     assert.deepEqual(alone, evidence);
     const loaded = JSON.parse(JSON.stringify(state)) as typeof state;
     assert.deepEqual(raceEvidence(loaded, table, { row: MIDDLE }), evidence);
@@ -177,7 +177,7 @@ describe('raceEvidence', () => {
   it('tells what has changed since the last race', () => {
     const { change, lines } = raceEvidence(state, table, {
       row: MIDDLE,
-      earlier: rowsOf(table, [3, MIDDLE + 100]),
+      earlier: selectRows(table, [3, MIDDLE + 100]),
     });
     assert.ok(change);
     assert.equal(change.races, 2);
@@ -195,7 +195,7 @@ describe('raceEvidence', () => {
   });
 
   it('refuses what cannot be compared, in words', () => {
-    const row = rowsOf(table, [MIDDLE]);
+    const row = selectRows(table, [MIDDLE]);
     const withTime = (value: number): LabelTable => ({
       ...row,
       segments: { ...row.segments, '1000m Row': Float64Array.of(value) },
@@ -230,7 +230,7 @@ describe('raceEvidence', () => {
     assert.throws(() => raceEvidence(state, unknown, { row: 4 }), /gender male or female, got "" in row 0/);
     assert.throws(() => raceEvidence(state, row, { row: 1 }), /expected a row from 0 to 0, got 1/);
     assert.throws(
-      () => raceEvidence(state, row, { earlier: rowsOf(table, []) }),
+      () => raceEvidence(state, row, { earlier: selectRows(table, []) }),
       /at least one race, got none/,
     );
     assert.throws(

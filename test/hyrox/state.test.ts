@@ -14,11 +14,11 @@ import {
   raceLabels,
   readRaces,
   saveState,
+  selectRows,
 } from '../../lib/hyrox';
 import type { RaceState } from '../../lib/hyrox';
 import { SAMPLE_FOLDER } from '../../data/hyrox/generate';
 import { TRIATHLON_FOLDER } from '../../data/triathlon/generate';
-import { rowsOf } from './rows';
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'tunebook-state-'));
 after(() => fs.rmSync(folder, { recursive: true, force: true }));
@@ -34,9 +34,9 @@ describe('a fitted state', () => {
   it('labels a row alike, alone, in the file, and in any order', () => {
     const all = labelRaces(state, table);
     for (const i of [0, 7, 500, 2394])
-      assert.deepEqual(labelRaces(state, rowsOf(table, [i])).records[0], all.records[i]);
+      assert.deepEqual(labelRaces(state, selectRows(table, [i])).records[0], all.records[i]);
     const backwards = Array.from({ length: table.size }, (_, i) => table.size - 1 - i);
-    assert.deepEqual(labelRaces(state, rowsOf(table, backwards)).records, [...all.records].reverse());
+    assert.deepEqual(labelRaces(state, selectRows(table, backwards)).records, [...all.records].reverse());
   });
 
   it('agrees with labels from models that have not seen the row: expected totals within 20 seconds, 0.4 %', () => {
@@ -49,7 +49,7 @@ describe('a fitted state', () => {
 
   it('is the same after it was saved and loaded, with boosted trees as well', async () => {
     for (const model of ['linear', 'boosted'] as const) {
-      const small = rowsOf(
+      const small = selectRows(
         table,
         Array.from({ length: 300 }, (_, i) => 8 * i),
       );
@@ -72,7 +72,7 @@ describe('a fitted state', () => {
   });
 
   it('compares a group it has never seen with more people, and counts that', () => {
-    const row = rowsOf(table, [3]);
+    const row = selectRows(table, [3]);
     const { levels } = labelRaces(state, { ...row, groups: { ...row.groups, age: ['95-99'] } }).peers;
     assert.deepEqual(levels, { allGroups: 0, firstGroup: 1, everyone: 0 });
     const stranger = { ...row, groups: { gender: ['9'], age: row.groups.age } };
@@ -80,7 +80,7 @@ describe('a fitted state', () => {
   });
 
   it('refuses a row without a value, and a table with other columns', () => {
-    const row = rowsOf(table, [3]);
+    const row = selectRows(table, [3]);
     const gap = { ...row, segments: { ...row.segments, '1000m Row': Float64Array.of(NaN) } };
     assert.throws(() => labelRaces(state, gap), /row 0 of the checked table has no "1000m Row"/);
     const fewer = Object.fromEntries(Object.entries(row.segments).slice(1));
