@@ -54,6 +54,21 @@ const ROOMS: Record<string, { imports: readonly string[]; floors?: readonly stri
     imports: ['files', 'random', 'display', 'dataset', 'retrieval', 'eval'],
     floors: ['statistics', 'tables', 'labels', 'evidence', 'feedback', 'metrics', 'page'],
   },
+  export: {
+    imports: [
+      'files',
+      'engine',
+      'quantization',
+      'checkpoint',
+      'hub',
+      'tokenizer',
+      'models',
+      'generation',
+      'pretrained',
+      'dataset',
+    ],
+    floors: ['proof'],
+  },
   notebook: {
     imports: ['files', 'display', 'engine', 'trainer'],
     floors: [
@@ -71,7 +86,7 @@ const ROOMS: Record<string, { imports: readonly string[]; floors?: readonly stri
     ],
   },
   cli: {
-    floors: ['terminal'],
+    floors: ['terminal', 'export'],
     imports: [
       'files',
       'display',
@@ -81,6 +96,7 @@ const ROOMS: Record<string, { imports: readonly string[]; floors?: readonly stri
       'pretrained',
       'generation',
       'hyrox',
+      'export',
       'notebook',
     ],
   },

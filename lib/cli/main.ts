@@ -6,6 +6,7 @@ import { requireLocalPaths, WrongCallError } from './terminal/call';
 import { addCheckCommand } from './check';
 import { addDatasetCommands } from './dataset';
 import { addDoctorCommand } from './doctor';
+import { addExportCommand } from './export';
 import { addFeedbackCommand } from './feedback';
 import { addGenerateCommand } from './generate';
 import { addInitCommand } from './init';
@@ -35,6 +36,7 @@ for (const add of [
   addDatasetCommands,
   addFeedbackCommand,
   addGenerateCommand,
+  addExportCommand,
 ])
   add(program);
 

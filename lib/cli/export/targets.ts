@@ -1,0 +1,4 @@
+/** Every target of `tunebook export`. */
+import type { ExportTarget } from './target';
+
+export const TARGETS: readonly ExportTarget[] = [];

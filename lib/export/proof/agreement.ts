@@ -1,0 +1,121 @@
+/**
+ * Compares the answers and log-probabilities of two runtimes over the same weights. Both get the same ids, so that
+ * what differs is the file; what each makes of a prompt's text is compared before.
+ */
+import type { Responder } from './responder';
+
+/** Two runtimes over the same prompts. */
+export interface Agreement {
+  /** What ran the export. */
+  readonly runtime: string;
+  /** Prompts that were asked. */
+  readonly prompts: number;
+  /** Prompts whose token ids are the same in both. */
+  readonly sameTokens: number;
+  /** Prompts with the same answer, token for token. */
+  readonly sameAnswers: number;
+  /** Positions whose distributions were compared: one before each token of the answers here. */
+  readonly positions: number;
+  /** Share of positions with the same most likely token. */
+  readonly sameTop: number;
+  /** Kullback-Leibler divergence of the export from tunebook, in nats, mean and largest. */
+  readonly meanKl: number;
+  readonly maxKl: number;
+  /** Answers that differ, at most three. */
+  readonly differing: readonly {
+    readonly prompt: string;
+    readonly here: readonly number[];
+    readonly there: readonly number[];
+  }[];
+}
+
+/** How far an export may be off. */
+export interface AgreementBound {
+  /** Largest mean divergence, in nats. */
+  readonly meanKl: number;
+  /** Least share of positions with the same most likely token. */
+  readonly sameTop: number;
+}
+
+const MAX_DIFFERING = 3;
+
+/**
+ * Asks both the same prompts.
+ * @param here the model as tunebook runs it
+ * @param there the export
+ */
+export async function compareAnswers(
+  here: Responder,
+  there: Responder,
+  { prompts, maxNewTokens }: { readonly prompts: readonly string[]; readonly maxNewTokens: number },
+): Promise<Agreement> {
+  const differing: Agreement['differing'][number][] = [];
+  let [sameTokens, sameAnswers, positions, sameTop, totalKl, maxKl] = [0, 0, 0, 0, 0, 0];
+  for (const prompt of prompts) {
+    const ids = await here.promptIds(prompt);
+    sameTokens += isSame(ids, await there.promptIds(prompt)) ? 1 : 0;
+    const answer = await here.answer(ids, maxNewTokens);
+    const other = await there.answer(ids, maxNewTokens);
+    if (isSame(answer, other)) sameAnswers++;
+    else if (differing.length < MAX_DIFFERING) differing.push({ prompt, here: answer, there: other });
+    const all = [...ids, ...answer];
+    const count = answer.length + 1;
+    const ours = await here.logProbabilities(all, count);
+    const theirs = await there.logProbabilities(all, count);
+    for (let at = 0; at < count; at++) {
+      const kl = divergence(ours[at], theirs[at]);
+      positions++;
+      totalKl += kl;
+      maxKl = Math.max(maxKl, kl);
+      sameTop += mostLikely(ours[at]) === mostLikely(theirs[at]) ? 1 : 0;
+    }
+  }
+  return {
+    runtime: there.name,
+    prompts: prompts.length,
+    ...{ sameTokens, sameAnswers, positions, maxKl, differing },
+    sameTop: sameTop / positions,
+    meanKl: totalKl / positions,
+  };
+}
+
+/** Whether an export is as near as its type allows, and reads every prompt as tunebook does. */
+export function isWithin(agreement: Agreement, bound: AgreementBound): boolean {
+  const { meanKl, sameTop, sameTokens, prompts } = agreement;
+  return meanKl <= bound.meanKl && sameTop >= bound.sameTop && sameTokens === prompts;
+}
+
+/** The comparison in a sentence. */
+export function agreementWords(agreement: Agreement): string {
+  const { runtime, prompts, sameTokens, sameAnswers, positions, sameTop, meanKl, maxKl } = agreement;
+  return (
+    `${runtime}: ${sameAnswers} of ${prompts} answers the same, ${sameTokens} of ${prompts} prompts read as the same ` +
+    `tokens; over ${positions} positions the same most likely token in ${(100 * sameTop).toFixed(1)} %, ` +
+    `divergence ${meanKl.toExponential(1)} nats (largest ${maxKl.toExponential(1)})`
+  );
+}
+
+function isSame(a: readonly number[], b: readonly number[]): boolean {
+  return a.length === b.length && a.every((id, i) => id === b[i]);
+}
+
+function mostLikely(logProbabilities: Float32Array): number {
+  let best = 0;
+  for (let id = 1; id < logProbabilities.length; id++)
+    if (logProbabilities[id] > logProbabilities[best]) best = id;
+  return best;
+}
+
+/** Probabilities below e^-16 together weigh nothing; the other runtime may not list them. */
+const LEAST = -16;
+
+/** Sum of p (ln p - ln q). */
+function divergence(p: Float32Array, q: Float32Array): number {
+  let sum = 0;
+  for (let id = 0; id < p.length; id++) {
+    if (p[id] < LEAST) continue;
+    const other = Math.max(q[id] ?? Number.NEGATIVE_INFINITY, 2 * LEAST);
+    sum += Math.exp(p[id]) * (p[id] - other);
+  }
+  return Math.max(0, sum);
+}
