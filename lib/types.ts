@@ -81,6 +81,32 @@ export function kindOf(value: unknown): string {
   return typeof value === 'string' ? JSON.stringify(value.slice(0, 60)) : String(value);
 }
 
+/** The first texts of a list and the number of the others: 'a; b; and 3 more'. */
+export function firstOf(
+  texts: readonly string[],
+  { most, total = texts.length, separator = '; ', of = '' }: FirstOfOptions,
+): string {
+  const rest = total > most ? `${separator}and ${total - most} more${of}` : '';
+  return `${texts.slice(0, most).join(separator)}${rest}`;
+}
+
+/** How `firstOf` cuts a list. */
+export interface FirstOfOptions {
+  /** Most texts to name. */
+  readonly most: number;
+  /** Length of the whole list, where `texts` is only its beginning. */
+  readonly total?: number;
+  /** Default '; '. */
+  readonly separator?: string;
+  /** What follows the number: ' rows', ', in report.problems'. */
+  readonly of?: string;
+}
+
+/** The first texts of a list, with dots for the others: 'a, b, ...'. */
+export function shortList(texts: readonly (string | number)[], most: number): string {
+  return texts.slice(0, most).join(', ') + (texts.length > most ? ', ...' : '');
+}
+
 /** What an argument had to be: "where: expected what, got ...", then what to do. */
 export interface Expected {
   /** The function, and the argument where the function has several: `openCheckpoint, folder`. */

@@ -57,7 +57,7 @@ export async function writeCheckpoint(
     throw new TunebookError(`${folder}: expected maxShardSizeBytes above 0, got ${maxShardSizeBytes}.`);
   }
   await makeFolder(folder);
-  const { shards, tensorBytes } = planShards(sources, {
+  const { shards, tensorBytes } = assignShards(sources, {
     maxShardSizeBytes,
     dtype: options.dtype,
     folder,
@@ -95,20 +95,21 @@ export async function writeCheckpoint(
 }
 
 /** Fills shards in the given order; never splits a tensor. */
-function planShards(
+function assignShards(
   tensors: readonly TensorSource[],
-  plan: { maxShardSizeBytes: number; dtype: WriteSafetensorsOptions['dtype']; folder: string },
+  options: { maxShardSizeBytes: number; dtype: WriteSafetensorsOptions['dtype']; folder: string },
 ): { shards: TensorSource[][]; tensorBytes: number } {
   const shards: TensorSource[][] = [[]];
   const seen = new Set<string>();
   let shardBytes = 0;
   let tensorBytes = 0;
   for (const tensor of tensors) {
-    const where = `${plan.folder}: tensor "${tensor.name}"`;
+    const where = `${options.folder}: tensor "${tensor.name}"`;
     if (seen.has(tensor.name)) throw new TunebookError(`${where} is given twice.`);
     seen.add(tensor.name);
-    const sizeBytes = elementCount(tensor.shape, where) * dtypeSizeBytes(tensor.dtype ?? plan.dtype ?? 'F32');
-    if (shardBytes > 0 && shardBytes + sizeBytes > plan.maxShardSizeBytes) {
+    const sizeBytes =
+      elementCount(tensor.shape, where) * dtypeSizeBytes(tensor.dtype ?? options.dtype ?? 'F32');
+    if (shardBytes > 0 && shardBytes + sizeBytes > options.maxShardSizeBytes) {
       shards.push([]);
       shardBytes = 0;
     }

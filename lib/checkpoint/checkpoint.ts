@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { requireText, TunebookError } from '../types';
+import { requireText, shortList, TunebookError } from '../types';
 import { findCheckpointFiles } from './checkpoint-layout';
 import type { CheckpointLayout } from './checkpoint-layout';
 import { openSafetensors } from './safetensors';
@@ -156,10 +156,10 @@ function requireEveryTensor(
 ): void {
   const missing = [...(layout.weightMap ?? [])].filter(([name]) => !home.has(name));
   if (missing.length > 0) {
-    const shown = missing.slice(0, 5).map(([name, file]) => `${name} (${file})`);
+    const names = missing.map(([name, file]) => `${name} (${file})`);
     throw new TunebookError(
-      `${folder}: the index names ${missing.length} tensors that their shards do not hold: ${shown.join(', ')}` +
-        `${missing.length > shown.length ? ', ...' : ''}. A shard was replaced: download or save it again.`,
+      `${folder}: the index names ${missing.length} tensors that their shards do not hold: ${shortList(names, 5)}. ` +
+        'A shard was replaced: download or save it again.',
     );
   }
 }

@@ -80,7 +80,7 @@ export async function stageSafetensors(
   { dtype: defaultDtype = 'F32', metadata = { format: 'pt' } }: WriteSafetensorsOptions = {},
 ): Promise<{ staged: StagedFile; sizeBytes: number; sha256: string }> {
   const seen = new Set<string>();
-  const planned = requireTensors(tensors, filePath).map((source) => {
+  const entries = requireTensors(tensors, filePath).map((source) => {
     requireSafeName(source.name, filePath);
     if (seen.has(source.name)) {
       throw new TunebookError(`${filePath}: expected each name once, got "${source.name}" twice.`);
@@ -98,9 +98,9 @@ export async function stageSafetensors(
     };
   });
   // Wide elements first: every tensor then starts at a multiple of its element size.
-  planned.sort((a, b) => dtypeSizeBytes(b.dtype) - dtypeSizeBytes(a.dtype));
-  const header = formatHeader(planned, metadata);
-  const sizeBytes = planned.reduce((sum, { byteLength }) => sum + byteLength, header.byteLength);
+  entries.sort((a, b) => dtypeSizeBytes(b.dtype) - dtypeSizeBytes(a.dtype));
+  const header = formatHeader(entries, metadata);
+  const sizeBytes = entries.reduce((sum, { byteLength }) => sum + byteLength, header.byteLength);
   await requireFreeSpace(path.dirname(filePath), sizeBytes);
 
   const hash = createHash('sha256');
@@ -110,7 +110,7 @@ export async function stageSafetensors(
       await fileSink(bytes);
     };
     await sink(header);
-    for (const { source, name, dtype, size, byteLength } of planned) {
+    for (const { source, name, dtype, size, byteLength } of entries) {
       const where = `${filePath}: tensor "${name}"`;
       const values = typeof source.values === 'function' ? await source.values() : source.values;
       if (values instanceof Float32Array) await writeFloats(sink, { values, dtype, size, where });

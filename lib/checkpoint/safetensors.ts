@@ -94,7 +94,7 @@ export async function openSafetensors(filePath: string): Promise<SafetensorsFile
     const { start, count } = checkRange(tensor, range, `${filePath}: tensor "${name}"`);
     if (out.length !== count) {
       throw new TunebookError(
-        `${filePath}: tensor "${name}": expected room for ${count} values, got ${out.length}.`,
+        `${filePath}: tensor "${name}": expected space for ${count} values, got ${out.length}.`,
       );
     }
     await readFloats(handle, tensor, start, out, `${filePath}: tensor "${name}"`);

@@ -1,8 +1,8 @@
 /**
- * The package's `preinstall`. ONNX Runtime's own script, which npm runs after this one, downloads 300 MB of CUDA
- * libraries from NuGet on 64-bit Linux, and fails the whole install where NuGet cannot be reached. Only a root project
- * can tell npm to leave that script out. It downloads nothing where the files exist, so empty ones are put there.
- * Where npm runs no scripts, this one is not needed either. `ONNXRUNTIME_NODE_INSTALL` set: the person decides.
+ * The package's `preinstall`. On 64-bit Linux ONNX Runtime's own script, which npm runs later, downloads 300 MB of CUDA
+ * libraries from NuGet and fails the whole install where NuGet cannot be reached. Only a root project can make npm skip
+ * that script. It downloads nothing where the files exist, so this one creates empty ones. Where npm runs no scripts,
+ * neither is needed. With `ONNXRUNTIME_NODE_INSTALL` set the user decides.
  */
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,4 +1,4 @@
-/** `tunebook check`: a line for each thing that is wrong with a notebook file. */
+/** `tunebook check`: a line per fault of a notebook file. */
 import { Option } from 'commander';
 import type { Command } from 'commander';
 import { checkNotebook } from '../notebook/repair';

@@ -1,6 +1,6 @@
 /**
- * `tunebook dataset build`: any table of results to a label file, with a report of all that was found in it.
- * `tunebook dataset map`: a draft of the mapping that a table of another sport needs.
+ * `tunebook dataset build`: a label file from any table of results, with a report of its problems.
+ * `tunebook dataset map`: drafts the mapping for a table of another sport.
  */
 import fs from 'node:fs';
 import { createRequire } from 'node:module';
@@ -13,7 +13,7 @@ import { TunebookError } from '../types';
 import type { BuildResult, Handling, MappingDraft, ProblemKind } from '../hyrox';
 import { wholeNumber } from './terminal/call';
 
-/** What the command line gives. */
+/** Options of `dataset build`. */
 export interface DatasetBuildOptions {
   readonly output: string;
   readonly mode?: 'corrected' | 'asPublished';
@@ -25,13 +25,13 @@ export interface DatasetBuildOptions {
   readonly seed?: number;
   readonly state?: string;
   readonly report?: string;
-  /** Problems to list. */
+  /** Most problems to list. */
   readonly list: number;
 }
 
 const HANDLINGS: readonly Handling[] = ['skip', 'stop', 'impute', 'keep'];
 
-/** Every kind with what it means; the type makes the list complete. */
+/** Meaning of each kind of problem; the type keeps the list complete. */
 const kinds: Readonly<Record<ProblemKind, string>> = {
   delimiter: 'columns are not separated by commas',
   encoding: 'not plain UTF-8',
@@ -72,7 +72,7 @@ function readHandle(
   return { ...before, [kind]: handling };
 }
 
-/** One row for each kind of problem. */
+/** A row per kind of problem. */
 function problemRows({ report }: BuildResult): Record<string, unknown>[] {
   return (Object.entries(report.counts) as [ProblemKind, number][]).map(([kind, count]) => {
     const first = report.problems.find((problem) => problem.kind === kind);
@@ -85,7 +85,7 @@ function problemRows({ report }: BuildResult): Record<string, unknown>[] {
   });
 }
 
-/** What the label maker measured, one row for each figure. */
+/** Figures of the labelling, a row each. */
 function figureRows({ figures, records }: BuildResult): Record<string, unknown>[] {
   const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
   if ('usual' in figures) {
@@ -111,7 +111,7 @@ function figureRows({ figures, records }: BuildResult): Record<string, unknown>[
   ];
 }
 
-/** Where the problems are: those that cost a row first. */
+/** Places of the problems; those that cost a row first. */
 function placeRows({ report }: BuildResult): Record<string, unknown>[] {
   const kept = report.problems.filter(({ handling }) => handling === 'keep');
   const others = report.problems.filter(({ handling }) => handling !== 'keep');
@@ -124,7 +124,7 @@ function placeRows({ report }: BuildResult): Record<string, unknown>[] {
   }));
 }
 
-/** The report as text: the file, its problems, the labels, what was written. `list` is how many places are shown. */
+/** The report as text: the file, its problems, the labels, the files written. @param list most places to show */
 export function buildReport(result: BuildResult, list: number): string {
   const { report, records, output, sizeBytes } = result;
   const separator = report.delimiter === '\t' ? 'tabs' : `"${report.delimiter}"`;
@@ -151,7 +151,7 @@ export function buildReport(result: BuildResult, list: number): string {
   return parts.join('\n\n');
 }
 
-/** The state, and what it is for. */
+/** Where the state is, and how to use it. */
 function stateText({ state, output }: BuildResult): string {
   if (state === undefined) return '';
   return (
@@ -162,7 +162,7 @@ function stateText({ state, output }: BuildResult): string {
 
 /**
  * Builds the label file and prints the report.
- * @throws TunebookError where the table, the mapping or an option is wrong; then nothing is written
+ * @throws TunebookError where the table, the mapping or an option is invalid; nothing is written then
  */
 export async function datasetBuildCommand(input: string, options: DatasetBuildOptions): Promise<void> {
   const { list, report, ...build } = options;
@@ -176,13 +176,13 @@ export async function datasetBuildCommand(input: string, options: DatasetBuildOp
   console.log(buildReport(result, list));
 }
 
-/** What the command line of `dataset map` gives. */
+/** Options of `dataset map`. */
 export interface DatasetMapOptions {
   readonly output?: string;
   readonly delimiter?: string;
 }
 
-/** A row for each column of the table, then what to look at. */
+/** A row per column of the table, then what to check by hand. */
 function mapReport(file: string, { columns, notes, rows }: MappingDraft): string {
   const table = columns.map(({ column, taken, why }) => ({ column, 'taken as': taken, why }));
   return [
@@ -193,12 +193,12 @@ function mapReport(file: string, { columns, notes, rows }: MappingDraft): string
 }
 
 /**
- * Drafts a mapping: JSON on the standard output or in a file, what it rests on on the standard error.
+ * Drafts a mapping: writes JSON to standard output or a file, and its reasons to standard error.
  * @throws TunebookError where the table has no two segments, or a file would be overwritten
  */
 export async function datasetMapCommand(input: string, options: DatasetMapOptions): Promise<void> {
   const { output, delimiter } = options;
-  // A mapping is mended by hand: a new draft must not take its place.
+  // Mappings are edited by hand: a new draft must not overwrite one.
   if (output !== undefined && fs.existsSync(output))
     throw new TunebookError(`${output}: is there already. Give the draft another name, or remove the file.`);
   const { proposeMapping } = createRequire(__filename)('../hyrox') as typeof Hyrox;

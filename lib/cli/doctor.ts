@@ -1,9 +1,9 @@
-/** `tunebook doctor`: what of this machine can be used, what is missing, and what to type to get it. */
+/** `tunebook doctor`: what this machine offers, what is missing, and the command that installs it. */
 import type { Command } from 'commander';
 import { examine, examineGpu } from '../notebook/doctor';
 import type { Finding } from '../notebook/doctor';
 
-/** The findings as aligned lines, with what to do below each that is missing. */
+/** The findings as aligned lines, each missing one followed by what to do. */
 export function findingsText(findings: readonly Finding[]): string {
   const width = Math.max(...findings.map(({ subject }) => subject.length));
   return findings
@@ -14,7 +14,7 @@ export function findingsText(findings: readonly Finding[]): string {
     .join('\n');
 }
 
-/** Adds `doctor` to the program. Its exit status is 1 where something needed is missing. */
+/** Adds `doctor` to the program. Its exit status is 1 if something required is missing. */
 export function addDoctorCommand(program: Command): void {
   program
     .command('doctor')

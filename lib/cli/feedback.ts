@@ -1,6 +1,5 @@
-/** `tunebook feedback`: a race in, a page out that a coach would hand over; also as Markdown and JSON. */
+/** `tunebook feedback`: from a race to a page that a coach would hand over, as HTML, Markdown or JSON. */
 import { createRequire } from 'node:module';
-import fs from 'node:fs';
 import path from 'node:path';
 import { Option } from 'commander';
 import type { Command } from 'commander';
@@ -19,14 +18,14 @@ interface FeedbackCommandOptions extends Omit<RaceFeedbackOptions, 'planner' | '
   readonly markdown?: boolean;
 }
 
-/** Tokens; the rule's plans have about 100. */
+/** Limit in tokens; the rule's plans have about 100. */
 const LONGEST_PLAN = 192;
 
 const loadHyrox = (): typeof Hyrox => createRequire(__filename)('../hyrox') as typeof Hyrox;
 
 /**
- * Writes feedback on each race of a file: all of it, or none.
- * @throws TunebookError where a race cannot be judged, or a place cannot be written
+ * Writes feedback on each race of a file, on all or none.
+ * @throws TunebookError where a race cannot be judged, or a file cannot be written
  */
 export async function feedbackCommand(file: string, options: FeedbackCommandOptions): Promise<void> {
   const { output, json, markdown, model, ...settings } = options;
@@ -54,14 +53,12 @@ export async function feedbackCommand(file: string, options: FeedbackCommandOpti
   else await writePages(output, races, settings);
 }
 
-/** Lets a model plan: a folder of weights, or of an adapter. */
+/** A planner that asks a model: a folder of weights, or of an adapter. */
 function modelPlanner(model: string): RaceFeedbackOptions['planner'] {
   return async (races) => {
     const { generateAnswers } = createRequire(__filename)('../pretrained') as typeof Pretrained;
-    const isAdapter = fs.existsSync(path.join(model, 'adapter_config.json'));
     const { answers } = await generateAnswers(races.map(loadHyrox().planPrompt), {
-      ...(isAdapter ? { adapter: model } : { model }),
-      ...{ doSample: false, maxNewTokens: LONGEST_PLAN },
+      ...{ model, doSample: false, maxNewTokens: LONGEST_PLAN },
     });
     return answers.map((answer) => answer.trim());
   };
@@ -105,7 +102,7 @@ function pageOf({ evidence, feedback, data, notes }: RaceFeedback, { lang }: { l
   return feedbackPage(evidence, feedback, { data, notes, ...(lang === undefined ? {} : { lang }) });
 }
 
-/** A page a race and the index, put in their places together. */
+/** Writes a page per race and the index, all or none. */
 async function writePages(
   folder: string,
   races: readonly RaceFeedback[],

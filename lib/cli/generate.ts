@@ -1,5 +1,5 @@
 /**
- * `tunebook generate`: asks a model in a process of its own, with an adapter on it and in 4 bits where wanted.
+ * `tunebook generate`: generates answers with a model, optionally with an adapter and in 4 or 8 bits.
  */
 import { createRequire } from 'node:module';
 import { Option } from 'commander';
@@ -14,7 +14,7 @@ export function addGenerateCommand(program: Command): void {
   program
     .command('generate')
     .description('ask a model, with an adapter where wanted')
-    .argument('[prompts...]', 'texts to go on from')
+    .argument('[prompts...]', 'texts to continue')
     .option('-m, --model <model>', "built-in model, folder or hub id (default: the adapter's base)")
     .option('-a, --adapter <folder>', 'a saved LoRA adapter')
     .option('--prompts <file>', 'a JSON file with an array of prompts')

@@ -1,7 +1,7 @@
 /**
- * `tunebook init`: a folder to work in, with the notebooks and what only they need. danfojs-node asks for a package
- * outside the registry and for TensorFlow's binary; npm lets only the root project replace them, so the folder's
- * package.json does.
+ * `tunebook init`: a project folder with the notebooks and the packages that only they need. danfojs-node depends on a
+ * package outside the registry and on TensorFlow's binary; npm lets only the root project override them, so the
+ * folder's package.json does.
  */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -19,7 +19,7 @@ function objectAt(source: JsonObject, name: string): JsonObject {
   return isJsonObject(value) ? value : {};
 }
 
-/** The folder's package.json with what the notebooks need; what the person has chosen stays. */
+/** The folder's package.json with what the notebooks need; the user's own entries stay. */
 export function projectPackage(present: JsonObject, own: JsonObject): JsonObject {
   const replaced = Object.entries(objectAt(own, 'overrides')).filter(([name]) => REPLACED.includes(name));
   return {
@@ -34,7 +34,7 @@ export function projectPackage(present: JsonObject, own: JsonObject): JsonObject
   };
 }
 
-/** Copies the notebooks that are not there yet. @returns their paths below the folder */
+/** Copies notebooks that do not exist yet. @returns their paths relative to the folder */
 function copyNotebooks(folder: string): string[] {
   const from = path.join(PACKAGE_ROOT, 'notebooks');
   const copied: string[] = [];

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** The `tunebook` command: its subcommands, and what an error of any of them becomes. */
+/** The `tunebook` command: its subcommands, and its exit status on errors. */
 import { Command } from 'commander';
 import { TunebookError } from '../types';
 import { requireLocalPaths, WrongCallError } from './terminal/call';
@@ -40,7 +40,7 @@ for (const add of [
 ])
   add(program);
 
-// A reader that has seen enough (`| head`), or a terminal that is closed, ends no run.
+// A closed pipe (`| head`) or terminal ends no run.
 for (const stream of [process.stdout, process.stderr])
   stream.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error;
@@ -49,7 +49,7 @@ for (const stream of [process.stdout, process.stderr])
 program.hook('preAction', (_, command) => requireLocalPaths(command));
 
 program.parseAsync().catch((error: unknown) => {
-  if (error instanceof Error && 'exitCode' in error) return; // commander has said it
+  if (error instanceof Error && 'exitCode' in error) return; // commander has printed it
   process.exitCode = error instanceof WrongCallError ? 2 : 1;
   console.error(error instanceof TunebookError ? error.message : error);
 });

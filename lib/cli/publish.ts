@@ -1,4 +1,4 @@
-/** `tunebook publish`: notebooks are run and written back with their results, fit for a repository. */
+/** `tunebook publish`: runs notebooks and writes them back with outputs fit for a repository. */
 import type { Command } from 'commander';
 import { formatSize } from '../display';
 import { publishNotebooks } from '../notebook/publish';

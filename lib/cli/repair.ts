@@ -1,4 +1,4 @@
-/** `tunebook repair`: mends notebook files, and says what it mended. */
+/** `tunebook repair`: mends notebook files and lists what it mended. */
 import type { Command } from 'commander';
 import { writeFileAtomicSync } from '../files';
 import { readBytes, repairBytes, repairFile } from '../notebook/repair';
@@ -36,7 +36,7 @@ export function addRepairCommand(program: Command): void {
     });
 }
 
-/** Mends a file and writes it where it goes. */
+/** Mends a file and writes it to its place or `--output`. */
 function repaired(file: string, options: RepairOptions): RepairResult {
   const { normalise = false } = options;
   const output = options.output ?? (file === PIPE ? PIPE : undefined);
@@ -48,7 +48,7 @@ function repaired(file: string, options: RepairOptions): RepairResult {
   return result;
 }
 
-/** What was mended, on standard error where the notebook goes to standard output. */
+/** Prints what was mended, to standard error if the notebook goes to standard output. */
 function report(file: string, { mended, left }: RepairResult, { output }: RepairOptions): void {
   const isPiped = output === PIPE || (output === undefined && file === PIPE);
   const say = (text: string): void => (isPiped ? console.error(text) : console.log(text));

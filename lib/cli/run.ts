@@ -1,4 +1,4 @@
-/** `tunebook run`: one notebook or several, the live view, Ctrl-C, and the list of what was written. */
+/** `tunebook run`: runs notebooks with a live view, handles Ctrl-C, and lists the files written. */
 import path from 'node:path';
 import type { Command } from 'commander';
 import { formatDuration, formatSize } from '../display';
@@ -26,7 +26,7 @@ import type { LimitOptions } from './terminal/call';
 import { openPipes } from './terminal/run-pipes';
 import { makeRunView } from './terminal/run-view';
 
-/** What the command line gives. */
+/** Options of `run`. */
 export interface RunCommandOptions extends LimitOptions {
   readonly param?: readonly string[];
   readonly output?: string;
@@ -35,14 +35,14 @@ export interface RunCommandOptions extends LimitOptions {
   readonly html?: boolean;
   readonly junit?: string;
   readonly summary?: string;
-  /** Notebooks that run at a time. */
+  /** Most notebooks that run in parallel. */
   readonly jobs?: number;
 }
 
-/** The most files that are listed one by one. */
+/** Most files that are listed one by one. */
 const MAX_LISTED = 20;
 
-/** Lists what a run has written, the executed notebook first. */
+/** Lists the files that a run wrote, the executed notebook first. */
 function reportWritten(result: RunResult, before: readonly FoundFile[]): void {
   const isExecuted = ({ file }: FoundFile): boolean => path.resolve(file) === path.resolve(result.output);
   const now = listFiles(result.outputFolder);
@@ -73,7 +73,7 @@ function endText(result: RunResult): string {
   return `${result.status}: ${result.message ?? ''}\nAfter ${took}${saved}.`;
 }
 
-/** Parameters of a notebook from the environment, a file and the command line; the later ones win. */
+/** Parameters of a notebook from environment, file and command line; later ones override. */
 export function parametersOf(
   notebook: string,
   { param = [], paramsFile }: Pick<RunCommandOptions, 'param' | 'paramsFile'>,
@@ -81,14 +81,14 @@ export function parametersOf(
   return collectParameters(notebook, { file: paramsFile, texts: readAssignments(param) });
 }
 
-/** Puts a page beside an executed notebook. */
+/** Writes a page beside an executed notebook. */
 function writeHtml(output: string): void {
   const notebook = readNotebook(output);
   const page = notebookToHtml(notebook, notebookTitle(notebook, path.basename(output, '.ipynb')));
   writeReport(output.replace(/(?:\.ipynb)?$/, '.html'), page);
 }
 
-/** Writes a file for readers. @throws TunebookError when that is not possible */
+/** Writes a report file. @throws TunebookError if it cannot be written */
 function writeReport(file: string, content: string): void {
   try {
     writeFileAtomicSync(file, content);
@@ -97,7 +97,7 @@ function writeReport(file: string, content: string): void {
   }
 }
 
-/** What cannot be run at all is a result too: it stops no other notebook and stands in the summaries. */
+/** A notebook that cannot be run at all is a result too: it stops no other one and appears in the summaries. */
 function refusal(notebook: string, output: string, error: unknown): RunResult {
   if (!(error instanceof TunebookError) || error instanceof WrongCallError) throw error;
   const outputFolder = path.dirname(output);
@@ -152,7 +152,7 @@ async function runOne(notebook: string, options: RunCommandOptions): Promise<Run
   }
 }
 
-/** Several notebooks: a line for each that ends. */
+/** Runs several notebooks, with a line as each ends. */
 async function runSeveral(notebooks: readonly string[], options: RunCommandOptions): Promise<RunResult[]> {
   const places = notebooks.map((notebook) => outputPlaces(notebook));
   const doubled = places.find(({ file }, i) => places.findIndex((other) => other.file === file) !== i);
@@ -164,7 +164,7 @@ async function runSeveral(notebooks: readonly string[], options: RunCommandOptio
   try {
     return await inParallel(notebooks, options.jobs ?? 1, async (notebook, i) => {
       const { file, folder } = places[i];
-      // An async function, so that what is thrown before the run is caught as well.
+      // An async function, so that errors thrown before the run are caught as well.
       const start = async (): Promise<RunResult> =>
         runNotebook({
           ...limitsOf(options),
@@ -188,7 +188,7 @@ async function runSeveral(notebooks: readonly string[], options: RunCommandOptio
   }
 }
 
-/** Refuses what cannot be meant, before anything is read or run. */
+/** Refuses impossible calls before anything is read or run. */
 function checkCall(notebooks: readonly string[], options: RunCommandOptions): void {
   readAssignments(options.param ?? []);
   if (notebooks.length > 1 && (options.output !== undefined || notebooks.includes('-')))
@@ -237,7 +237,7 @@ export function addRunCommand(program: Command): void {
     .option('--list-params', 'show the parameters with types and defaults, and run nothing')
     .option('--prepare-only', 'write the notebook with its parameters, and run nothing')
     .option('--params-file <file>', 'parameters from a .json or .yaml file; -p wins')
-    .option('--resume', 'go on from the cell where the earlier run failed')
+    .option('--resume', 'continue from the cell where the earlier run failed')
     .option('--html', 'also write the executed notebook as a page that opens offline')
     .option('--junit <file>', "write JUnit's report, a test case for each cell")
     .option('--summary <file>', 'write a summary as JSON')

@@ -1,4 +1,4 @@
-/** `tunebook sweep`: the grid from flags and files, a line for each run, the comparison. */
+/** `tunebook sweep`: runs a notebook over a grid from flags and files, and compares the runs. */
 import fs from 'node:fs';
 import path from 'node:path';
 import type { Command } from 'commander';
@@ -10,7 +10,7 @@ import { collect, count, limitsOf, readAssignments, seconds, WrongCallError } fr
 import { parametersOf } from './run';
 import type { RunCommandOptions } from './run';
 
-/** What the command line of `sweep` gives. */
+/** Options of `sweep`. */
 export interface SweepCommandOptions extends Omit<
   RunCommandOptions,
   'from' | 'until' | 'prepareOnly' | 'html' | 'junit' | 'summary' | 'listParams'
@@ -74,7 +74,7 @@ export function addSweepCommand(program: Command): void {
       seconds,
     )
     .option('--cwd <folder>', "folder that the code runs in (default: the notebook's)")
-    .option('--resume', 'keep the runs that went well, go on with the others')
+    .option('--resume', 'keep the runs that succeeded, continue with the others')
     .action(async (notebook: string, options: SweepCommandOptions) => {
       process.exitCode = await sweepCommand(notebookPath(notebook), options);
     });

@@ -7,7 +7,7 @@
 import type { z } from 'zod';
 import { lazySchema, prettifyError } from '../schema';
 import { requireOptions } from '../options';
-import { IGNORED, requireList, requireObject, TunebookError } from '../types';
+import { firstOf, IGNORED, requireList, requireObject, TunebookError } from '../types';
 import type { EncodedExample, Tokenizer } from '../types';
 import { promptIds } from '../tokenizer';
 import { instructionTemplate, requireTemplate } from './templates';
@@ -142,14 +142,16 @@ function textsOf(
 /** What is left out is told where a person looks: the console, a cell's output. */
 function warnOfDropped({ dropped, total }: EncodingReport): void {
   if (dropped.length === 0) return;
-  const named = dropped.slice(0, NAMED).map(({ index, reason }) => `record ${index}: ${reason}`);
-  const more = dropped.length > NAMED ? `; and ${dropped.length - NAMED} more, in report.dropped` : '';
-  console.warn(
-    `encodeRecords: ${dropped.length} of ${total} records were left out (${named.join('; ')}${more}).`,
+  const named = firstOf(
+    dropped.map(({ index, reason }) => `record ${index}: ${reason}`),
+    { most: NAMED, of: ', in report.dropped' },
   );
+  console.warn(`encodeRecords: ${dropped.length} of ${total} records were left out (${named}).`);
 }
 
-/** What follows a prompt, as ids: the response and the end of the text, or of the turn where the template has its own. */
+/**
+ * What follows a prompt, as ids: the response and the end of the text, or of the turn where the template has its own.
+ */
 function responseIds(
   { response, turn }: RecordTexts,
   { tokenizer, prompt, end }: { tokenizer: Tokenizer; prompt: readonly number[]; end: () => number[] },

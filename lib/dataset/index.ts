@@ -5,7 +5,7 @@
 export { batchOrder } from './batch-order';
 export { bucketLengths, createDataCollator } from './collator';
 export { encodePrompt, encodeRecords } from './encode';
-export { packExamples, packingPlan } from './packing';
+export { packExamples, packingBins } from './packing';
 export { createRandom } from '../random';
 export type { Random } from '../random';
 export { READERS, registerReader } from './files/readers';

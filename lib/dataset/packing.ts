@@ -29,7 +29,7 @@ export function packExamples(
   examples: readonly EncodedExample[],
   options: { maxLength: number },
 ): EncodedExample[] {
-  return packingPlan(examples, options).map((bin) => join(bin.flatMap((index) => examples[index] ?? [])));
+  return packingBins(examples, options).map((bin) => join(bin.flatMap((index) => examples[index] ?? [])));
 }
 
 /**
@@ -37,7 +37,7 @@ export function packExamples(
  *
  * @throws TunebookError as `packExamples`
  */
-export function packingPlan(examples: readonly EncodedExample[], options: { maxLength: number }): number[][] {
+export function packingBins(examples: readonly EncodedExample[], options: { maxLength: number }): number[][] {
   requireList(examples, {
     ...{ where: 'packExamples', what: 'a list of examples', remedy: 'Pass encodeRecords(...).examples.' },
   });

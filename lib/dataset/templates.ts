@@ -195,9 +195,9 @@ function asText(value: JsonValue): string {
 
 /** A prompt that shows the response teaches the model to copy. */
 function refuseLeak(prompt: string, response: string): void {
-  const asked = new Set([...prompt.matchAll(PLACE)].map(([, field]) => field));
+  const places = new Set([...prompt.matchAll(PLACE)].map(([, field]) => field));
   for (const [place, field] of response.matchAll(PLACE)) {
-    if (asked.has(field)) {
+    if (places.has(field)) {
       throw new TunebookError(
         `prompt template: expected ${place} in the response only, got it in the prompt too: ` +
           'the model would see what it shall learn to write.',

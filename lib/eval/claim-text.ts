@@ -1,9 +1,9 @@
 /**
- * An answer as claims: sentences, their citations, and the figures and phrases in them.
- * Where it stands: under `claims.ts`, which holds each claim against what it cites.
+ * Parses an answer into claims: sentences, their citations, and the figures and phrases in them. Used by `claims.ts`,
+ * which checks each claim against what it cites.
  */
 
-/** What a figure is of: an amount (8:49, 37 seconds), a share (12 %), or a plain number. */
+/** Kind of a figure: an amount (8:49, 37 seconds), a share (12 %), or a plain number. */
 export type FigureForm = 'amount' | 'percent' | 'count';
 
 /** A number in a claim. */
@@ -13,7 +13,7 @@ export interface Figure {
   readonly value: number;
   readonly start: number;
   readonly end: number;
-  /** Where its unit ends, for the distance to what stands behind it. */
+  /** End of its unit, to measure the distance to what follows. */
   readonly unitEnd: number;
 }
 
@@ -21,18 +21,20 @@ export interface Figure {
 export interface Sentence {
   /** Without its citations. */
   readonly text: string;
-  /** Numbers it cites, in order. */
+  /** The numbers it cites, in order. */
   readonly citations: readonly number[];
-  /** Where it stands in the answer: [start, end). */
+  /** Range in the answer: [start, end). */
   readonly start: number;
   readonly end: number;
 }
 
 const CITATION = /\s*\[(\d+(?:\s*,\s*\d+)*)\]/g;
-/** A stop, quotes that close and citations behind it, before the end or what is no small letter; or the end of a line. */
+/**
+ * Up to a full stop with closing quotes and citations, before the end or anything but a lower-case letter; or a line.
+ */
 const SENTENCE = /[^\n]+?(?:[.!?]+["”’')]*(?:\s*\[\d+(?:\s*,\s*\d+)*\])*(?=\s+\P{Ll}|\s*$)|(?=\n|$))/gu;
 
-/** Sentences of an answer; headings (`#`) without a figure are none. */
+/** Sentences of an answer; headings (`#`) without a figure do not count. */
 export function sentencesOf(answer: string): Sentence[] {
   return [...answer.matchAll(SENTENCE)].flatMap(({ 0: whole, index }) => {
     const lead = whole.length - whole.trimStart().length;
@@ -72,27 +74,27 @@ function valueOf(written: string): number {
   return written.split(':').reduce((total, part) => total * 60 + Number(part), 0);
 }
 
-/** A phrase that was found. */
+/** A match of a phrase. */
 export interface Found<Meaning> {
   readonly meaning: Meaning;
   readonly start: number;
   readonly end: number;
 }
 
-/** Words to look for. */
+/** A phrase to find, and its meaning. */
 export interface Phrase<Meaning> {
   readonly words: string;
   readonly meaning: Meaning;
 }
 
-/** Phrases in lower case, longer ones first, as `phrasesIn` wants them. */
+/** Phrases in lower case, longest first, as `phrasesIn` requires. */
 export function longestFirst<Meaning>(phrases: readonly Phrase<Meaning>[]): Phrase<Meaning>[] {
   return phrases
     .map(({ words, meaning }) => ({ words: words.toLowerCase(), meaning }))
     .sort((a, b) => b.words.length - a.words.length);
 }
 
-/** Phrases in a text, none within another; whole words, any case. */
+/** Matches of phrases in a text: whole words, any case, none within another. */
 export function phrasesIn<Meaning>(text: string, phrases: readonly Phrase<Meaning>[]): Found<Meaning>[] {
   const lower = text.toLowerCase();
   const taken = new Uint8Array(text.length);
@@ -118,7 +120,7 @@ export function wordsOf(text: string): string[] {
   return text.toLowerCase().match(/[\p{L}\p{N}]+(?:[’':.-][\p{L}\p{N}]+)*/gu) ?? [];
 }
 
-/** Share of a text's word trigrams that a source has, 0 .. 1; of its words where it has fewer than three. */
+/** Share of a text's word trigrams found in a source, 0 to 1; of its words where it has fewer than three. */
 export function trigramShare(text: string, source: string): number {
   const [own, theirs] = [wordsOf(text), wordsOf(source)];
   const size = Math.min(3, own.length);

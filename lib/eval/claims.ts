@@ -1,25 +1,24 @@
 /**
- * Is each sentence of an answer borne out by what it cites? A figure has to stand beside its own name in the cited
- * line, and advice has to be the cited passage's own words.
+ * Checks that each sentence of an answer is supported by what it cites: a figure must stand beside its name in the
+ * cited line, and advice must quote the cited passage.
  *
- * Strict by choice: it is meant for answers that quote. A free paraphrase is refused even where it is true, and what a
- * line-citing sentence says beyond its figures and phrases is not looked at.
- * Where it stands: under the domain, which gives lines, passages and the phrases they are spoken of with.
+ * Strict by design, for answers that quote: a free paraphrase is refused even if it is true, and what a sentence says
+ * about a line beyond its figures and phrases is not checked. The domain supplies lines, passages and phrases.
  */
 import { requireObject, requireString } from '../types';
 import { figuresIn, longestFirst, phrasesIn, sentencesOf, trigramShare, wordsOf } from './claim-text';
 import type { Figure, FigureForm, Found, Sentence } from './claim-text';
 
-/** A line of evidence: facts by their names. */
+/** A line of evidence: facts by name. */
 export interface ClaimLine {
   /** The number to cite it by. */
   readonly id: number;
   readonly text: string;
-  /** What it is about; a claim that cites it has to say all of them. */
+  /** Its subjects; a claim that cites it must name all of them. */
   readonly names: readonly string[];
   /** Amounts, shares and counts by name; a line without any is quoted like a passage. */
   readonly facts: Readonly<Record<string, number>>;
-  /** What can be said of it without a figure. */
+  /** Statements about it that need no figure. */
   readonly tags: readonly string[];
 }
 
@@ -30,13 +29,13 @@ export interface ClaimPassage {
   readonly text: string;
 }
 
-/** How facts, tags and names are spoken of. */
+/** Words for facts, tags and names. */
 export interface ClaimPhrases {
-  /** Fact or tag -> words for it, and which figures those words go with; a tag goes with none. */
+  /** Fact or tag -> words for it, and the form of its figures; a tag has none. */
   readonly terms: Readonly<Record<string, { readonly words: readonly string[]; readonly form?: FigureForm }>>;
-  /** Terms that may be said of any line, such as "you". */
+  /** Terms allowed with any line, such as "you". */
   readonly anywhere: readonly string[];
-  /** Name of a line -> words for it; a name stands for itself as well. */
+  /** Name of a line -> other words for it. */
   readonly names: Readonly<Record<string, readonly string[]>>;
   /** Words after numbers that make them amounts: 'seconds'. */
   readonly units: readonly string[];
@@ -44,42 +43,42 @@ export interface ClaimPhrases {
   readonly clauses: readonly string[];
 }
 
-/** All that an answer may rest on. */
+/** The evidence that an answer may cite. */
 export interface ClaimEvidence {
   readonly lines: readonly ClaimLine[];
   readonly passages: readonly ClaimPassage[];
   readonly phrases: ClaimPhrases;
 }
 
-/** One sentence, judged. */
+/** A checked sentence. */
 export interface Claim {
   readonly text: string;
-  /** 'figures': it states numbers. 'statement': words about a line. 'advice': it cites a passage. */
+  /** 'figures': states numbers. 'statement': words about a line. 'advice': cites a passage. */
   readonly kind: 'figures' | 'statement' | 'advice';
   readonly citations: readonly number[];
   readonly supported: boolean;
-  /** Why it is not supported; '' where it is. */
+  /** Why it is not supported; '' if it is. */
   readonly reason: string;
-  /** Where it stands in the answer: [start, end). */
+  /** Range in the answer: [start, end). */
   readonly start: number;
   readonly end: number;
 }
 
-/** An answer, judged sentence by sentence. */
+/** An answer, checked sentence by sentence. */
 export interface ClaimCheck {
   readonly claims: readonly Claim[];
-  /** Share of claims that are supported, 0 .. 1; 1 where there are none. */
+  /** Share of supported claims, 0 to 1; 1 without claims. */
   readonly supportedShare: number;
 }
 
-/** Least share of an advice's word trigrams that the passage has. */
+/** Least share of an advice's word trigrams found in the passage. */
 const TRIGRAMS = 0.8;
-/** Most words of an advice that the passage has not. */
+/** Most words of an advice that are missing in the passage. */
 const FOREIGN = 1;
 
 /**
- * Holds each sentence of an answer against the lines and passages that it cites.
- * @throws TunebookError where the answer is no text, or the evidence is none
+ * Checks each sentence of an answer against the lines and passages that it cites.
+ * @throws TunebookError where the answer is no text, or the evidence is incomplete
  * @example
  * ```ts
  * import { checkClaims } from 'tunebook/eval';
@@ -110,7 +109,7 @@ export function checkClaims(answer: string, evidence: ClaimEvidence): ClaimCheck
     const read = reader(text);
     const kind = cited.passages.length > 0 ? 'advice' : read.figures.length > 0 ? 'figures' : 'statement';
     const reason = reasonAgainst({ sentence, cited, read, before, phrases: evidence.phrases });
-    // Where nothing is named, "there" is what the sentence before was about.
+    // Without a name, "there" refers to the subject of the sentence before.
     before = { names: read.names.length > 0 ? read.names : (before?.names ?? []), citations };
     return { text, kind, citations, supported: reason === '', reason, start, end };
   });
@@ -118,7 +117,7 @@ export function checkClaims(answer: string, evidence: ClaimEvidence): ClaimCheck
   return { claims, supportedShare: claims.length === 0 ? 1 : supported / claims.length };
 }
 
-/** What the sentence before was about. */
+/** Subject of the sentence before. */
 interface Before {
   readonly names: readonly string[];
   readonly citations: readonly number[];
@@ -142,16 +141,16 @@ function citedBy({ citations }: Sentence, { lines, passages }: ClaimEvidence): C
   };
 }
 
-/** What stands in a claim. */
+/** Contents of a claim. */
 export interface ReadClaim {
   readonly figures: readonly Figure[];
   /** Names of lines, in order. */
   readonly names: readonly string[];
-  /** Phrases, each with the terms that it may mean. */
+  /** Phrases with the terms that each may mean. */
   readonly terms: readonly Found<readonly string[]>[];
 }
 
-/** A function that reads claims by the phrases of an evidence. */
+/** Makes a function that reads claims by the phrases of an evidence. */
 export function readerOf({ lines, phrases }: ClaimEvidence): (text: string) => ReadClaim {
   const all = [...new Set(lines.flatMap(({ names }) => names))];
   const nameWords = longestFirst(
@@ -163,7 +162,7 @@ export function readerOf({ lines, phrases }: ClaimEvidence): (text: string) => R
   const termWords = longestFirst([...meanings].map(([words, meaning]) => ({ words, meaning })));
   return (text) => {
     const names = phrasesIn(text, nameWords);
-    // Names may hold numbers ("run 3"): these are no figures.
+    // Numbers within names ("run 3") are no figures.
     const masked = names.reduce(
       (rest, { start, end }) => rest.slice(0, start) + ' '.repeat(end - start) + rest.slice(end),
       text,
@@ -190,7 +189,7 @@ interface Case {
   readonly phrases: ClaimPhrases;
 }
 
-/** '' where a claim is supported. */
+/** Why a claim is not supported; '' if it is. */
 function reasonAgainst(it: Case): string {
   const { sentence, cited } = it;
   if (sentence.citations.length === 0) return 'it cites nothing';
@@ -203,7 +202,7 @@ function adviceReason({ sentence, cited }: Case): string {
   const known = new Set(wordsOf(source));
   const foreign = wordsOf(sentence.text).filter((word) => !known.has(word));
   if (foreign.length > FOREIGN) return `"${foreign.slice(0, 3).join('", "')}" are not in the cited passage`;
-  // Numbers are few, so they are held to their order: none may be another's.
+  // Numbers must keep their order, so that none is taken for another.
   const [numbers, theirs] = [sentence.text, source].map(numbersOf);
   if (numbers !== '' && !` ${theirs} `.includes(` ${numbers} `))
     return `the cited passage does not say ${numbers}`;
@@ -247,7 +246,7 @@ function lineReason({ sentence, cited, read, before, phrases }: Case): string {
   return says || read.figures.length > 0 ? '' : 'it says nothing that the cited line could bear out';
 }
 
-/** The name that a figure stands beside: the nearest in its clause, else the last one before it. */
+/** The name beside a figure: the nearest in its clause, else the last one before it. */
 export function termOf(
   figure: Figure,
   { terms }: ReadClaim,
@@ -264,7 +263,7 @@ export function termOf(
   return (nearest ?? fits.filter(({ end }) => end <= figure.start).at(-1))?.term;
 }
 
-/** Clauses end at punctuation and at the words that begin a new one, where these are no part of a phrase. */
+/** Clauses end at punctuation and at words that begin a new one, unless these are part of a phrase. */
 function clauseAround(
   figure: Figure,
   { text, phrases, terms }: Pick<ReadClaim, 'terms'> & { text: string; phrases: ClaimPhrases },

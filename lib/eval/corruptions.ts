@@ -1,6 +1,6 @@
 /**
- * Grounded answers made wrong in eight ways, to measure what a check can see.
- * Where it stands: beside `claims.ts`; a check that does not refuse these proves nothing.
+ * Corrupts grounded answers in eight ways, to measure what a check catches: one that does not refuse these proves
+ * nothing.
  */
 import { createRandom } from '../random';
 import type { Random } from '../random';
@@ -25,10 +25,10 @@ export const CORRUPTIONS = [
 /** One of `CORRUPTIONS`. */
 export type Corruption = (typeof CORRUPTIONS)[number];
 
-/** What a corruption needs beside the answer. */
+/** Options of `corruptAnswer`. */
 export interface CorruptionOptions {
   readonly kind: Corruption;
-  /** What the answer rests on. */
+  /** The answer's evidence. */
   readonly evidence: ClaimEvidence;
   /** Two facts of a line that are swapped: ['peers', 'faster']. */
   readonly swap: readonly [string, string];
@@ -39,8 +39,8 @@ export interface CorruptionOptions {
 }
 
 /**
- * An answer made wrong in one place (or, without citations, everywhere).
- * @returns undefined where the answer has no place for this kind of corruption
+ * Corrupts an answer in one place ('citations left out': everywhere).
+ * @returns undefined where this kind of corruption does not apply
  */
 export function corruptAnswer(answer: string, options: CorruptionOptions): string | undefined {
   requireString(answer, { where: 'corruptAnswer', what: 'an answer, a text' });
@@ -140,7 +140,7 @@ interface NamedFigure {
   readonly term: string;
 }
 
-/** Figures of a sentence that cites lines, with the facts that they are of. */
+/** Figures of a sentence that cites lines, with the facts that they state. */
 function figuresAt({ whole, cited, evidence, reader }: Place): NamedFigure[] {
   if (cited.length === 0) return [];
   const bare = whole.replace(/\[\d+(?:\s*,\s*\d+)*\]/g, (citation) => ' '.repeat(citation.length));
@@ -159,7 +159,7 @@ function citationsOf(whole: string): string {
   return (whole.match(/\[\d+(?:\s*,\s*\d+)*\]/g) ?? []).join(' ');
 }
 
-/** A value written as the figure is: clock times stay clock times. */
+/** A value in the form of a figure: clock times stay clock times. */
 function writeLike(text: string, { start, end }: Figure, value: number): string {
   if (!text.slice(start, end).includes(':')) return String(value);
   const two = (part: number): string => String(part).padStart(2, '0');

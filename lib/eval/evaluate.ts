@@ -1,6 +1,6 @@
 /**
- * Generation over a test set, measured. The model is a function from prompts to answers, so that anything that
- * writes text can be measured: a model, a merged model, a constant.
+ * Evaluates generation over a test set. The model is a function from prompts to answers, so that anything that writes
+ * text can be measured: a model, a merged model, a constant.
  */
 import { performance } from 'node:perf_hooks';
 import { instructionTemplate } from '../dataset';
@@ -21,9 +21,9 @@ import type {
 } from './types';
 
 /**
- * Asks for an answer to every record, in batches and in order, and measures the answers.
+ * Generates an answer to every record, in batches and in order, and measures the answers.
  *
- * @throws TunebookError where there is no record, or `generate` gives another number of answers than prompts.
+ * @throws TunebookError without records, or where `generate` returns another number of answers than prompts.
  * @example
  * ```ts
  * import { evaluateGeneration, loadRecords, projectPath } from 'tunebook';
@@ -84,7 +84,7 @@ export async function evaluateGeneration<Names extends string = never>(
   };
 }
 
-/** @throws {TunebookError} Where the records or the function that answers them is missing. */
+/** @throws {TunebookError} Where records or `generate` are missing. */
 function requireCall(options: EvaluateGenerationOptions): void {
   const where = 'evaluateGeneration';
   requireObject(options, { where, what: 'options { records, generate }' });

@@ -1,6 +1,5 @@
 /**
- * The eval room's door: figures of merit on answers, generation over a test set, and the report of it.
- * Where it stands: last step of the flow, after `generation`. Every metric is a pure function.
+ * The door of `eval`: metrics on answers, evaluation over a test set, and reports. Every metric is a pure function.
  */
 export { checkClaims } from './claims';
 export type { Claim, ClaimCheck, ClaimEvidence, ClaimLine, ClaimPassage, ClaimPhrases } from './claims';

@@ -1,5 +1,5 @@
 /**
- * Are an answer's numbers there in what it was asked? A figure for invention, not for truth: see `claims.ts`.
+ * Whether an answer's numbers occur in its prompt: a measure of invention, not of truth (see `claims.ts`).
  */
 import { requireString } from '../types';
 
@@ -11,11 +11,11 @@ const NUMBER =
 const RANGE = /(?<=\d)-(?=\d)/g;
 
 /**
- * Counts the answer's numbers, and those of them that the context has, by value: "#4.0" is supported by
+ * Counts the answer's numbers and how many of them occur in the context, by value: "#4.0" is supported by
  * "cluster: 4", and "1:05" by "65" seconds.
  *
- * It sees invented numbers and nothing else. Numbers that were swapped, taken from another line or given to another
- * name pass, and so does all that is said without a number: `checkClaims` sees these, where the answer cites.
+ * It catches invented numbers only. Numbers that are swapped, taken from another line or given to another name pass,
+ * and so do statements without numbers: `checkClaims` catches these where the answer cites.
  *
  * @param options.allowed numbers that belong to the wording, such as the 3 of "3 minutes"
  */
@@ -32,7 +32,7 @@ export function supportedNumbers(
   return { supported: found.length - unsupported.length, total: found.length, unsupported };
 }
 
-/** Where the answer's numbers stand that the context does not have: [start, end) each, in order. */
+/** Ranges [start, end) of the answer's numbers that the context lacks, in order. */
 export function unsupportedPlaces(answer: string, context: string): [start: number, end: number][] {
   const known = new Set(numbersIn(context));
   const places = [...answer.replace(RANGE, ' ').matchAll(NUMBER)];

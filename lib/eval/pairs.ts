@@ -1,5 +1,5 @@
 /**
- * What every metric over truths and answers checks first.
+ * The check that all metrics over truths and answers begin with.
  */
 import { requireList, TunebookError } from '../types';
 

@@ -1,25 +1,25 @@
 /**
- * What the report says, whatever it is written in.
+ * Content of the report in any format.
  */
 import type { GenerationMetrics, GenerationSample, Metric, ReportFigure } from './types';
 
-/** What the two tables are made from. */
+/** Content of the two tables. */
 export interface ReportContent {
   title: string;
   figures: readonly ReportFigure[];
   samples: readonly GenerationSample[];
-  /** How many samples there are in all. */
+  /** Number of all samples. */
   total: number;
 }
 
-/** A metric of the task with its value. */
+/** A task's metric with its value. */
 export interface Measured {
   readonly label: string;
   readonly unit?: Metric['unit'];
   readonly value: number | null;
 }
 
-/** The figures in the words of the tables; '-' where there is nothing to measure. */
+/** The figures as texts for the tables; '-' where there is nothing to measure. */
 export function figuresOf(metrics: GenerationMetrics, own: readonly Measured[]): ReportFigure[] {
   const percent = (value: number | null): string => (value === null ? '-' : `${(100 * value).toFixed(2)}%`);
   const number = (value: number | null): string => (value === null ? '-' : value.toFixed(4));

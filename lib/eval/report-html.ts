@@ -1,5 +1,5 @@
 /**
- * The samples as one HTML file: no script, nothing fetched, light and dark, a table on a screen and cards on a phone.
+ * The samples as one HTML file: no script, no request, light and dark, a table on a screen and cards on a phone.
  */
 import { diffWords, escapeHtml } from '../display';
 import { unsupportedPlaces } from './numbers';
@@ -61,7 +61,7 @@ ${content.samples.map((sample, i) => sampleRow(sample, verdicts[i])).join('\n')}
 `;
 }
 
-/** What the judge calls right is half right where the text is not the same. */
+/** An answer that the judge accepts is half right where its text differs. */
 function verdictOf({ exact, mark }: GenerationSample): Verdict {
   if (exact) return 'right';
   return /(?:^|\s)right$/.test(mark) ? 'half' : 'wrong';
@@ -89,7 +89,7 @@ function sampleRow(sample: GenerationSample, verdict: Verdict): string {
   );
 }
 
-/** Truth and answer with what differs marked; their texts stay as they are. */
+/** Truth and answer with their differences marked, otherwise verbatim. */
 function markChanges({ truth, answer, exact, prompt }: GenerationSample): {
   lacking: string;
   marked: string;
@@ -111,7 +111,7 @@ function markChanges({ truth, answer, exact, prompt }: GenerationSample): {
   return { lacking: lacking.join(''), marked: marked.join('') };
 }
 
-/** A piece of a text that begins at `start` of it, with the places in it marked. */
+/** A part of a text, which begins at `start`, with the places in it marked. */
 function markPlaces(text: string, start: number, places: readonly (readonly [number, number])[]): string {
   let html = '';
   let done = 0;
@@ -124,7 +124,7 @@ function markPlaces(text: string, start: number, places: readonly (readonly [num
   return html + pageText(text.slice(done));
 }
 
-/** Text as it is, inside HTML; what no page may hold (control characters) as U+FFFD. */
+/** Verbatim text as HTML; control characters, which a page may not contain, become U+FFFD. */
 function pageText(text: string): string {
   return escapeHtml(text.replace(/[^\t\n\r\x20-\x7e\x80-\uffff]|[\x80-\x9f]/g, '\ufffd'));
 }

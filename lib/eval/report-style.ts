@@ -1,4 +1,4 @@
-/** The look of the samples page. */
+/** Style sheet of the samples page. */
 export const REPORT_STYLE = `
 :root { color-scheme: light dark; --line: #8884; --soft: #8881; --blue: #2f86d6;
   --good: #1a7f37; --half: #8a5a00; --bad: #b3261e; --extra: #ffe08a; --lack: #ffd3cf; --number: #b3261e; }

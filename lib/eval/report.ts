@@ -1,5 +1,5 @@
 /**
- * The table of question, truth and answer, for people (HTML, Markdown) and for programs (JSON).
+ * Writes the table of question, truth and answer, for people (HTML, Markdown) and for programs (JSON).
  */
 import { requireOptions } from '../options';
 import { requireObject, requireText } from '../types';
@@ -69,7 +69,7 @@ function markdownReport(content: ReportContent): string {
   ].join('\n');
 }
 
-/** Text as it is, inside a Markdown table: no markup, no HTML, no line breaks of its own. */
+/** Verbatim text in a cell of a Markdown table: markup, HTML and line breaks escaped. */
 function inCell(text: string): string {
   return text
     .replaceAll('&', '&amp;')

@@ -1,14 +1,15 @@
 /**
- * How good is a retriever? Figures over labelled queries, named as sentence-transformers' InformationRetrievalEvaluator
- * names them, with bootstrap intervals (Efron 1979): a few hundred queries leave several points of uncertainty.
+ * Evaluates a retriever on labelled queries, with the metric names of sentence-transformers'
+ * InformationRetrievalEvaluator and bootstrap intervals (Efron 1979): a few hundred queries leave several points of
+ * uncertainty.
  */
 import type { Estimate } from '../display';
 import { createRandom } from '../random';
 import { requireFunction, requireList, requireObject, TunebookError } from '../types';
 
-/** What is measured: anything with `invoke`; one with `invokeWithScores` is asked for as many as are measured. */
+/** A retriever to measure: anything with `invoke`; with `invokeWithScores` it returns as many as are measured. */
 export interface MeasuredRetriever {
-  /** The documents that fit a query, best first. */
+  /** The documents that match a query, best first. */
   invoke(query: string): Promise<readonly { readonly id?: string }[]>;
   /** The same with scores, `k` at most. */
   invokeWithScores?(
@@ -17,11 +18,11 @@ export interface MeasuredRetriever {
   ): Promise<readonly (readonly [document: { readonly id?: string }, score: number])[]>;
 }
 
-/** A query and the documents that answer it. */
+/** A query and the grades of documents that answer it. */
 export interface LabelledQuery {
-  /** As somebody asks it. */
+  /** The query in a user's words. */
   readonly query: string;
-  /** Document id -> grade: 0 is no use, the higher the better; none at all where nothing answers. */
+  /** Document id -> grade: 0 is useless, higher is better; empty where nothing answers. */
   readonly labels: Readonly<Record<string, number>>;
 }
 
@@ -29,13 +30,13 @@ export interface LabelledQuery {
 export interface EvaluateRetrievalOptions {
   /** Queries with their labels. */
   readonly queries: readonly LabelledQuery[];
-  /** Lengths of the list that are measured; 1, 3, 5 and 10 by default. */
+  /** Lengths of the result list to measure; 1, 3, 5 and 10 by default. */
   readonly k?: readonly number[];
-  /** Lowest grade that counts as found, for accuracy, recall and MRR; 1 by default. */
+  /** Lowest grade that counts as relevant, for accuracy, recall and MRR; 1 by default. */
   readonly relevantFrom?: number;
-  /** Resamples of the intervals; 1000 by default. */
+  /** Bootstrap resamples; 1000 by default. */
   readonly resamples?: number;
-  /** Share of resamples inside an interval; 0.95 by default. */
+  /** Confidence level of the intervals; 0.95 by default. */
   readonly confidence?: number;
   /** Seed of the resamples; 42 by default. */
   readonly seed?: number;
@@ -44,19 +45,19 @@ export interface EvaluateRetrievalOptions {
 /** One query's result. */
 export interface RetrievedQuery {
   readonly query: string;
-  /** Ids in the order of the retriever, as many as the largest k at most. */
+  /** Retrieved ids in order, at most the largest k. */
   readonly retrieved: readonly string[];
   /** The query's own value of each metric; undefined where nothing answers it. */
   readonly metrics: Readonly<Record<string, number>> | undefined;
 }
 
-/** What `evaluateRetrieval` gives. */
+/** Result of `evaluateRetrieval`. */
 export interface RetrievalEvaluation {
-  /** `accuracy@k`, `recall@k`, `mrr@k`, `ndcg@k` for each k, over the queries that something answers. */
+  /** `accuracy@k`, `recall@k`, `mrr@k`, `ndcg@k` for each k, over the answerable queries. */
   readonly metrics: Readonly<Record<string, Estimate>>;
-  /** Queries that something answers, and how many of them got no document. */
+  /** Queries with an answer, and how many of them got no document. */
   readonly answerable: { readonly queries: number; readonly abstained: number };
-  /** Queries that nothing answers, and how many of them got no document, as they should. */
+  /** Queries without an answer, and how many of them rightly got no document. */
   readonly unanswerable: { readonly queries: number; readonly abstained: number };
   /** Each query in order. */
   readonly perQuery: readonly RetrievedQuery[];
@@ -165,7 +166,7 @@ function gain(grades: readonly number[]): number {
   return grades.reduce((sum, grade, i) => sum + (2 ** grade - 1) / Math.log2(i + 2), 0);
 }
 
-/** The mean and its percentile interval; each metric sees the same resamples, so that their intervals compare. */
+/** The mean and its percentile interval; all metrics share the resamples, so that their intervals compare. */
 function bootstrap(
   values: readonly number[],
   { resamples, confidence, seed }: { resamples: number; confidence: number; seed: number },

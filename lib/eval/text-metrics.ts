@@ -1,5 +1,5 @@
 /**
- * Metrics that know no domain: exact match, ROUGE-L, perplexity.
+ * Metrics of any domain: exact match, ROUGE-L, perplexity.
  */
 import { createRequire } from 'node:module';
 import type * as Rouge from 'js-rouge';
@@ -7,7 +7,7 @@ import { TunebookError } from '../types';
 import { requirePairs } from './pairs';
 
 /**
- * Share of answers equal to the truth, white space aside: ends trimmed, runs joined to one space.
+ * Share of answers equal to the truth, ignoring white space: ends trimmed, runs collapsed to one space.
  *
  * @returns [0, 1]; 0 for no answers
  * @example
@@ -23,7 +23,7 @@ export function exactMatch(truths: readonly string[], answers: readonly string[]
   return truths.length === 0 ? 0 : equal / truths.length;
 }
 
-/** True where two texts differ in white space at most. */
+/** Whether two texts differ at most in white space. */
 export function isExact(truth: string, answer: string): boolean {
   return joinSpace(truth) === joinSpace(answer);
 }

@@ -1,5 +1,5 @@
 /**
- * The types that this room gives to its users.
+ * The public types of `eval`.
  */
 import type { DataRecord, PromptTemplate } from '../dataset';
 
@@ -11,11 +11,11 @@ export interface GenerationSample {
   truth: string;
   answer: string;
   exact: boolean;
-  /** In words what the answer is worth: 'exact', what `judge` says, or 'different'. */
+  /** The verdict on the answer in words: 'exact', that of `judge`, or 'different'. */
   mark: string;
 }
 
-/** What a metric is computed from: one entry a record, in order. */
+/** Inputs of a metric: an entry per record, in order. */
 export interface MetricInputs {
   readonly records: readonly DataRecord[];
   readonly prompts: readonly string[];
@@ -23,10 +23,10 @@ export interface MetricInputs {
   readonly answers: readonly string[];
 }
 
-/** A figure of merit over a whole test set; null where there is nothing to measure. */
+/** A metric over a whole test set; null where there is nothing to measure. */
 export type MetricFunction = (inputs: MetricInputs) => number | null;
 
-/** A metric, with how reports show it. */
+/** A metric, and how reports show it. */
 export interface Metric {
   readonly measure: MetricFunction;
   /** Default: the metric's name. */
@@ -39,13 +39,13 @@ export interface GenerationMetrics {
   count: number;
   exactMatch: number;
   rougeL: number;
-  /** Share of the numbers in the answers that their prompts have; null where no answer has a number. */
+  /** Share of the answers' numbers that occur in their prompts; null where no answer has a number. */
   supportedNumbers: number | null;
   /** Time spent in `generate`. */
   timeMs: number;
 }
 
-/** What is asked, who answers, and what is measured. */
+/** Records, the function that answers them, and the metrics. */
 export interface EvaluateGenerationOptions<Names extends string = never> {
   records: readonly DataRecord[];
   /** Prompts to answers, one each, in order. */
@@ -54,29 +54,29 @@ export interface EvaluateGenerationOptions<Names extends string = never> {
   /** Prompts per call. Default 8. */
   batchSize?: number;
   onProgress?: (progress: { done: number; total: number }) => void;
-  /** Metrics of the task on top of those that every text has; their values are in `metrics` by these names. */
+  /** Further metrics of the task; their values are in `metrics` by these names. */
   metrics?: Readonly<Record<Names, MetricFunction | Metric>>;
-  /** In a few words what an answer that is not exact is worth, for instance 'verdict right'. */
+  /** A short verdict on an answer that is not exact, for instance 'verdict right'. */
   judge?: (truth: string, answer: string) => string;
   /** Numbers that belong to the task's wording, such as the 3 of "3 minutes". */
   allowedNumbers?: readonly number[];
-  /** The question as the table shows it. Default: the record's fields, but for `response` and `system`. */
+  /** The question shown in the table. Default: the record's fields except `response` and `system`. */
   question?: (record: DataRecord) => string;
 }
 
-/** Answers with their measures. */
+/** Answers and metrics. */
 export interface GenerationEvaluation<Names extends string = never> {
   metrics: GenerationMetrics & Record<Names, number | null>;
   samples: GenerationSample[];
-  /** What reports show, in order. */
+  /** Figures of the reports, in order. */
   figures: readonly ReportFigure[];
 }
 
-/** A figure with its name, as reports show it. */
+/** A figure of a report: name and value. */
 export interface ReportFigure {
   readonly name: string;
   readonly value: string;
-  /** Where it is a share of [0, 1]: what a chart shows. */
+  /** Value in [0, 1] for a chart, if it is a share. */
   readonly share?: number;
 }
 

@@ -146,7 +146,7 @@ export function writeFileAtomicSync(file: string, content: string | Uint8Array):
  *
  * @param folder The folder that is written to.
  * @param neededBytes What will be written there.
- * @throws {TunebookError} If the disk has less room than that.
+ * @throws {TunebookError} If the disk has less space than that.
  */
 export async function requireFreeSpace(folder: string, neededBytes: number): Promise<void> {
   const stats = await fs.statfs(folder).catch(() => undefined);
@@ -154,7 +154,7 @@ export async function requireFreeSpace(folder: string, neededBytes: number): Pro
   const freeBytes = stats.bavail * stats.bsize;
   if (freeBytes < neededBytes) {
     throw new TunebookError(
-      `${folder}: expected room for ${neededBytes} bytes, got ${freeBytes} free. ` +
+      `${folder}: expected space for ${neededBytes} bytes, got ${freeBytes} free. ` +
         'Nothing was written. Free some space or choose a folder on another disk.',
     );
   }

@@ -1,8 +1,11 @@
-/** The door of `files`: writing, so that a file is whole or absent whatever happens, and reading JSON, lines and CSV. */
+/**
+ * The door of `files`: writing, so that a file is whole or absent whatever happens, and reading JSON, lines and CSV.
+ */
 export { requireFreeSpace, stageFile, writeFileAtomic, writeFileAtomicSync } from './atomic-write';
 export type { ByteSink, StagedFile } from './atomic-write';
 export { CsvRows, delimiterLine } from './csv';
 export type { CsvRow } from './csv';
+export { isGzip } from './gzip';
 export { byteLines, textLines } from './lines';
 export type { LineEnd } from './lines';
 export {

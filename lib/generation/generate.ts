@@ -28,7 +28,7 @@ export interface GenerationResult {
 
 /**
  * Continues prompts.
- * @throws TunebookError for options that cannot be used, and for prompts that leave no room in the context;
+ * @throws TunebookError for options that cannot be used, and for prompts that leave no space in the context;
  *   the signal's reason where it is aborted.
  * @example
  * ```ts

@@ -40,7 +40,9 @@ export interface GenerateOptions {
   topP?: number;
   /** Over 1: makes tokens of the prompt and of the answer so far less likely (Keskar et al. 2019); default 1. */
   repetitionPenalty?: number;
-  /** Tokens that end a row; default the `eos_token_id` of config.json and generation_config.json together. null: none. */
+  /**
+   * Tokens that end a row; default the `eos_token_id` of config.json and generation_config.json together. null: none.
+   */
   eosTokenId?: number | readonly number[] | null;
   /** Fills `sequences`; default the files' `pad_token_id`, then the first end-of-sequence token. */
   padTokenId?: number | null;
@@ -182,8 +184,8 @@ export function generationPlan(model: GenerationModel, options: GenerateOptions)
 }
 
 /** Most tokens after a prompt; a `max_length` of the model that the prompt already fills leaves one. */
-function mostNew(prompt: number, asked: number | undefined, own: ModelDefaults): number {
-  if (asked !== undefined) return asked;
+function mostNew(prompt: number, given: number | undefined, own: ModelDefaults): number {
+  if (given !== undefined) return given;
   if (own.maxNewTokens !== undefined) return Math.max(1, own.maxNewTokens);
   return own.maxLength === undefined ? MAX_NEW_TOKENS : Math.max(1, own.maxLength - prompt);
 }

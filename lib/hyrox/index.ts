@@ -1,6 +1,6 @@
 /**
- * The race-result domain: result files to tables, tables to features, features to feedback records.
- * Where it stands: in front of everything else; what it writes is what `loadRecords` reads.
+ * The door of `hyrox`, the race-result domain: result files to tables, labels, evidence and feedback. `loadRecords`
+ * reads the records that it writes.
  */
 export * from './tables/columns';
 export * from './tables/time';

@@ -1,12 +1,12 @@
 /**
- * adapter_config.json as PEFT writes it. A key that changes what an adapter computes is read or refused; nothing passes
- * unread but what is known to be harmless.
+ * adapter_config.json as PEFT writes it. A key that changes what an adapter computes is read or refused; only keys
+ * known to be harmless are ignored.
  */
 import path from 'node:path';
 import type { ZodType } from 'zod';
 import { lazySchema, prettifyError } from '../schema';
 import { TunebookError } from '../types';
-import { readJson, unreadFields } from '../files';
+import { isFile, readJson, unreadFields } from '../files';
 import { LoraConfig } from '../models';
 import type { Architecture, LoraAdapter } from '../models';
 
@@ -41,7 +41,7 @@ const readSchema = lazySchema((z) => {
 });
 const objectSchema = lazySchema((z) => z.looseObject({}));
 
-/** Keys that say where an adapter comes from, how it began, or how PEFT runs it: no number changes by them. */
+/** Keys about an adapter's origin, initialisation or execution in PEFT: they change no result. */
 const HARMLESS = new Set([
   'auto_mapping',
   'base_model_name_or_path',
@@ -60,10 +60,10 @@ const HARMLESS = new Set([
   'task_type',
 ]);
 
-/** First fills of the matrices that leave the base's weights as they are. */
+/** Initialisations that leave the base's weights unchanged. */
 const PLAIN_FILLS: readonly unknown[] = [undefined, null, true, false, 'gaussian', 'orthogonal', 'eva'];
 
-/** An adapter's configuration, and what of it depends on the base. */
+/** An adapter's configuration, with the parts that depend on the base. */
 export interface AdapterConfig {
   readonly lora: LoraConfig;
   /** Modules over layers that `layers_to_transform` counts, such as 'layers'; empty: any. */
@@ -72,9 +72,19 @@ export interface AdapterConfig {
   readonly ensureWeightTying: boolean;
 }
 
-/** @throws TunebookError that names the file, and the key or variant that tunebook does not compute */
+/** Name of an adapter's configuration, as PEFT has it. */
+export const ADAPTER_CONFIG = 'adapter_config.json';
+
+/** Whether a folder holds an adapter, as `saveAdapter` and PEFT write it, and not a whole model. */
+export async function isAdapterFolder(folder: string): Promise<boolean> {
+  return (
+    (await isFile(path.join(folder, ADAPTER_CONFIG))) && !(await isFile(path.join(folder, 'config.json')))
+  );
+}
+
+/** @throws TunebookError that names the file, and the key or variant that is not supported */
 export async function readAdapterConfig(folder: string): Promise<AdapterConfig> {
-  const file = path.join(folder, 'adapter_config.json');
+  const file = path.join(folder, ADAPTER_CONFIG);
   const written = await readJson(file, {
     schema: objectSchema(),
     expected: 'a LoRA adapter of a kind that tunebook computes',
@@ -120,7 +130,9 @@ export async function readAdapterConfig(folder: string): Promise<AdapterConfig> 
   return { lora, layersPattern, ensureWeightTying: c.ensure_weight_tying === true };
 }
 
-/** Such initialisations subtract the adapter's start from the base, or quantize it: the base is no longer the one named. */
+/**
+ * Other initialisations subtract the adapter's start from the base, or quantize it: its weights are not those named.
+ */
 function requirePlainFill(file: string, fill: string | boolean | null | undefined): void {
   if (PLAIN_FILLS.includes(typeof fill === 'string' ? fill.toLowerCase() : fill)) return;
   throw new TunebookError(

@@ -8,11 +8,11 @@ import { matchStateDict, openCheckpoint, writeCheckpoint } from '../checkpoint';
 import type { Checkpoint } from '../checkpoint';
 import { isTied, knownTargets, LoraAdapter, LoraConfig, moduleList } from '../models';
 import type { HasRuntime, ModelWeights } from '../models';
-import { adapterConfigFile, readAdapterConfig } from './adapter-config';
+import { ADAPTER_CONFIG, adapterConfigFile, readAdapterConfig } from './adapter-config';
 import type { AdapterConfig } from './adapter-config';
 import { baseTableSources, findBaseTables, loadBaseTables, resizeToAdapter } from './adapter-tables';
 
-/** Writes the model's adapter in use, which PEFT loads. @throws TunebookError where the model has none. */
+/** Writes the model's active adapter in PEFT's format. @throws TunebookError where the model has none. */
 export async function saveAdapter(model: HasRuntime, folder: string, baseModel = ''): Promise<string[]> {
   const { engine, weights } = model.runtime;
   const { adapter } = weights;
@@ -27,12 +27,12 @@ export async function saveAdapter(model: HasRuntime, folder: string, baseModel =
   const tables = weights.isResized ? baseTableSources(weights, adapter) : [];
   const { files } = await writeCheckpoint(folder, [...sources, ...tables], { baseName: 'adapter_model' });
   const text = JSON.stringify(adapterConfigFile(weights.architecture, adapter, baseModel), null, 2);
-  await writeFileAtomic(path.join(folder, 'adapter_config.json'), `${text}\n`);
-  return ['adapter_config.json', ...files];
+  await writeFileAtomic(path.join(folder, ADAPTER_CONFIG), `${text}\n`);
+  return [ADAPTER_CONFIG, ...files];
 }
 
 /**
- * Puts a saved adapter on the model, in use at once.
+ * Loads a saved adapter onto the model and activates it.
  * @throws TunebookError where the adapter was made for another model; every wrong tensor is listed
  * @example
  * ```ts
@@ -80,7 +80,7 @@ async function readAdapter(
   checkpoint: Checkpoint,
   { passedOver, where }: { passedOver: ReadonlySet<string>; where: string },
 ): Promise<void> {
-  // PEFT before 0.15 saved the biases of adapted modules without this part.
+  // PEFT before 0.15 saved biases of adapted modules without this part of the name.
   const plain = (name: string): string => name.replace('.base_layer.bias', '.bias');
   const stored = new Map(
     checkpoint.names.filter((name) => !passedOver.has(name)).map((name) => [plain(name), name]),
@@ -119,7 +119,7 @@ function adapterFor(weights: ModelWeights, config: AdapterConfig, folder: string
     );
   }
   try {
-    // As in PEFT names that the model does not have are passed over where others are found.
+    // As in PEFT, names that the model lacks are ignored if others are found.
     const targetModules = knownTargets(lora, architecture);
     const adapter = new LoraAdapter(new LoraConfig({ ...lora, targetModules }), architecture, weights);
     const tables = ['lm_head.weight', architecture.tokenEmbedding];

@@ -1,6 +1,6 @@
 /**
- * Token embeddings and heads that lie in an adapter's file: PEFT saves the base's where it was resized or adapted. Their
- * rows make the model's vocabulary the adapter's.
+ * Token embeddings and heads in an adapter's file: PEFT saves the base's where they were resized or adapted. The
+ * model's vocabulary is resized to their rows.
  */
 import { TunebookError } from '../types';
 import { sizeOf } from '../tensor';
@@ -12,17 +12,17 @@ import type { Architecture, LoraAdapter, ModelWeights } from '../models';
 export interface BaseTables {
   /** Stored name of each table of the base, by our name of the parameter. */
   readonly byName: ReadonlyMap<string, string>;
-  /** Every stored name that is such a table, or one of PEFT's second copies. */
+  /** Stored names of such tables, and of PEFT's second copies. */
   readonly passedOver: ReadonlySet<string>;
 }
 
-/** Where PEFT keeps the base's part of a module, and a second copy of a trained one. */
+/** PEFT's names of a module's base part, and of the second copy of a trained one. */
 const BASE_PARTS = ['base_layer.weight', 'original_module.weight', 'token_adapter.base_layer.weight'];
 const SECOND_COPY = 'modules_to_save.weight';
 
 const moduleOf = (parameter: string): string => parameter.slice(0, -'.weight'.length);
 
-/** Token embedding and head, each with the path that PEFT gives it, a tied head included. */
+/** Token embedding and head with their paths in PEFT, a tied head included. */
 function tablePaths(architecture: Architecture): { name: string; path: string }[] {
   const { tokenEmbedding, head } = architecture;
   return [
@@ -52,7 +52,7 @@ export function findBaseTables(
 }
 
 /**
- * Gives the model the vocabulary that an adapter was made for.
+ * Resizes the model's vocabulary to that of an adapter.
  * @throws TunebookError where other adapters are on the model
  */
 export async function resizeToAdapter(
@@ -77,7 +77,7 @@ export async function resizeToAdapter(
   await weights.resizeVocabulary(rows);
 }
 
-/** Puts the base's tables of the file into the model, as PEFT does; says where they differ from the model's own. */
+/** Loads the base's tables of the file into the model, as PEFT does; warns where they differ from the model's own. */
 export async function loadBaseTables(
   weights: ModelWeights,
   checkpoint: Checkpoint,
@@ -105,7 +105,7 @@ export async function loadBaseTables(
   }
 }
 
-/** The base's tables as PEFT saves them with an adapter whose vocabulary is not the base's any more. */
+/** The base's tables as PEFT saves them with an adapter of another vocabulary. */
 export function baseTableSources(weights: ModelWeights, adapter: LoraAdapter): TensorSource[] {
   const { architecture } = weights;
   return tablePaths(architecture).flatMap(({ name, path }, i): TensorSource[] => {

@@ -18,15 +18,15 @@ import { TunebookError } from '../types';
 import { CausalLM } from './causal-lm';
 import { untiedWhereHeadDiffers } from './own-head';
 
-/** How a model is loaded: where it computes, in which types, and where its weights lie. */
+/** How a model is loaded: engine, types, and placement of its weights. */
 export interface FromPretrainedOptions extends HubOptions, PlacementOptions {
   /** Where the model computes; default: compiled, on the CPU. */
   engine?: EngineOptions;
   /** Quantizes linear weights as they are read; such weights are frozen and trained through adapters. */
   quantizationConfig?: BitsAndBytesConfig;
   /**
-   * 'float32' (default) for training whole models; 'auto' keeps the blocks' linear weights frozen in the type that
-   * they are stored in, half the size where that is 16 bits, for adapters and generation.
+   * 'float32' (default) for full fine-tuning; 'auto' keeps the blocks' linear weights frozen in their stored type, half
+   * the size where that is 16 bits, for adapters and generation.
    */
   dtype?: 'float32' | 'auto';
 }
@@ -76,14 +76,14 @@ export const AutoModelForCausalLM = {
       remedy: 'Download or save the model again.',
     });
     const generationConfig = await readJsonObjectIfPresent(path.join(folder, 'generation_config.json'));
-    architectureOf(written); // a configuration that cannot be used is refused before the weights are opened
+    architectureOf(written); // an unusable configuration is refused before the weights are opened
     const checkpoint = await openCheckpoint(folder);
     const config = await untiedWhereHeadDiffers(written, checkpoint);
     const architecture = architectureOf(config);
     const isForGpu = typeof maxMemory === 'object' && maxMemory.gpu !== undefined;
     let created = isForGpu ? await createEngine(engine) : undefined;
     try {
-      // Shards that tunebook wrote carry checksums; those of others are taken as they are.
+      // Shards written by tunebook carry checksums; others are trusted.
       await checkpoint.verify();
       const { parameters, frozen } = await loadWeights({
         ...{ architecture, checkpoint, deviceMap, maxMemory, offloadFolder, onPlan },
@@ -91,9 +91,9 @@ export const AutoModelForCausalLM = {
         keepStored: dtype === 'auto',
         device: created?.device,
       });
-      // A model that is larger than memory leaves none to keep between runs.
+      // A model larger than memory leaves none for buffers between runs.
       const isLarge = frozen !== undefined && frozen.resident(architecture.layers - 1) === undefined;
-      // Frozen weights would travel to a GPU with every pass: it is taken where maxMemory says how much of it.
+      // Frozen weights would be uploaded in every pass: a GPU is used only where maxMemory says how much of it.
       const isOpen = (engine?.provider ?? 'auto') === 'auto' && tunebookEnvironment().provider === undefined;
       const provider = isOpen && frozen !== undefined ? 'cpu' : engine?.provider;
       created ??= await createEngine({ memoryArena: !isLarge, ...engine, provider });
@@ -127,7 +127,7 @@ export const AutoModelForCausalLM = {
   },
 };
 
-/** What a checkpoint says of its own quantization counts; it cannot be overridden. */
+/** A checkpoint's own quantization, which cannot be overridden. */
 function quantizationOf(
   folder: string,
   config: Readonly<Record<string, unknown>>,

@@ -1,5 +1,5 @@
 /**
- * A causal language model as people hold it: the names of transformers and PEFT over a runtime.
+ * CausalLM: a facade with the names of transformers and PEFT over weights and a runtime.
  */
 import type { Engine } from '../engine';
 import { generate, streamGenerate } from '../generation';
@@ -33,7 +33,7 @@ import type { SavePretrainedOptions } from './saving';
  * ```
  */
 export class CausalLM implements HasRuntime {
-  /** The model at work; what training and generation take. */
+  /** Weights and engine, which training and generation work on. */
   readonly runtime: Runtime;
 
   constructor(parts: ModelParts, engine: Engine) {
@@ -52,12 +52,12 @@ export class CausalLM implements HasRuntime {
     return this.runtime.weights;
   }
 
-  /** config.json's content. */
+  /** Content of config.json. */
   get config(): Record<string, unknown> {
     return configOf(this.weights);
   }
 
-  /** Whether weights are kept in 4 or 8 bits. */
+  /** Whether weights are in 4 or 8 bits. */
   get isQuantized(): boolean {
     return this.weights.isQuantized;
   }
@@ -88,7 +88,7 @@ export class CausalLM implements HasRuntime {
     return streamGenerate(this, options);
   }
 
-  /** The adapter in use, where the model has one. */
+  /** The active adapter, if any. */
   get adapter(): LoraAdapter | undefined {
     return this.weights.adapter;
   }
@@ -98,17 +98,17 @@ export class CausalLM implements HasRuntime {
     return this.weights.adapters.names;
   }
 
-  /** Name of the adapter in use. */
+  /** Name of the active adapter. */
   get activeAdapter(): string | undefined {
     return this.weights.adapters.inUse;
   }
 
-  /** Uses another of the adapters on the model. @throws TunebookError where none has that name */
+  /** Activates an adapter on the model. @throws TunebookError where none has that name */
   setAdapter(name: string): void {
     this.weights.adapters.use(name);
   }
 
-  /** Goes on without adapter; `enableAdapters` turns it on again. */
+  /** Deactivates the adapter; `enableAdapters` activates it again. */
   disableAdapters(): void {
     this.weights.adapters.setEnabled(false);
   }
@@ -117,13 +117,13 @@ export class CausalLM implements HasRuntime {
     this.weights.adapters.setEnabled(true);
   }
 
-  /** Takes an adapter off. @throws TunebookError where none has that name */
+  /** Removes an adapter. @throws TunebookError where none has that name */
   deleteAdapter(name: string): void {
     this.weights.adapters.delete(name);
   }
 
   /**
-   * Adds the adapter in use to the weights for good and takes all adapters off: see `mergeAndUnload`.
+   * Merges the active adapter into the weights and removes all adapters: see `mergeAndUnload`.
    * @throws TunebookError on quantized weights
    */
   mergeAndUnload(): this {
@@ -131,16 +131,16 @@ export class CausalLM implements HasRuntime {
   }
 
   /**
-   * What an optimizer may change: the adapter's parameters where there is one, all of the model's otherwise.
-   * @throws TunebookError where there is nothing to train: frozen weights without an adapter in use
+   * Trainable parameters: those of the active adapter, or all of the model's without one.
+   * @throws TunebookError where there is nothing to train: frozen weights without an active adapter
    */
   trainableParameters(): Parameter[] {
     return this.weights.trainableParameters();
   }
 
   /**
-   * Gives token embedding and head another number of rows, for tokens that were added to the tokenizer; new rows are
-   * the mean of the others. Adapters come after it.
+   * Resizes token embedding and head to another number of rows, for tokens added to the tokenizer; new rows are the
+   * mean of the others. Do it before adding adapters.
    * @param vocabSize number of tokens, the added ones included
    * @throws TunebookError where adapters are on the model
    */
@@ -159,14 +159,14 @@ export class CausalLM implements HasRuntime {
   }
 
   /**
-   * Writes the adapter in use, or the whole model where there is none; see `saveAdapter` and `savePretrained`.
+   * Writes the active adapter, or the whole model where there is none; see `saveAdapter` and `savePretrained`.
    * @returns names of the files written
    */
   savePretrained(folder: string, options?: SavePretrainedOptions): Promise<string[]> {
     return this.adapter === undefined ? savePretrained(this, folder, options) : saveAdapter(this, folder);
   }
 
-  /** Frees the engine's sessions; the model cannot be used any more. */
+  /** Frees the engine's sessions; the model cannot be used afterwards. */
   dispose(): Promise<void> {
     return this.runtime.dispose();
   }

@@ -1,4 +1,4 @@
-/** Answers from a process that shares nothing with this one: the proof that what was saved is all that is needed. */
+/** Answers from a fresh process, which prove that what was saved is all that is needed. */
 import { spawn } from 'node:child_process';
 import { text } from 'node:stream/consumers';
 import { TunebookError } from '../types';
@@ -14,9 +14,8 @@ generateAnswers(prompts, options).then(
 );`;
 
 /**
- * Does what `generateAnswers` does in a Node process of its own, started for it; paths are relative to this
- * process's folder.
- * @throws TunebookError where that process fails, with what it said
+ * Runs `generateAnswers` in a fresh Node process; paths are relative to this process's folder.
+ * @throws TunebookError where that process fails, with its error output
  * @example
  * const { answers } = await generateInFreshProcess(['The race was'], { adapter: 'outputs/mine/adapter', maxNewTokens: 64 });
  */
@@ -30,7 +29,7 @@ export async function generateInFreshProcess(
     child.on('error', reject);
     child.on('close', resolve);
   });
-  child.stdin.on('error', () => undefined); // a process that ended early says why itself
+  child.stdin.on('error', () => undefined); // a process that ended early reports why itself
   child.stdin.end(JSON.stringify([prompts, options]));
   const [printed, said, status] = await Promise.all([text(child.stdout), text(child.stderr), exited]);
   if (status !== 0)

@@ -1,8 +1,7 @@
-/** Answers of a model that is loaded for them alone: what a training run saved can be tried from any program. */
-import { promises as fs } from 'node:fs';
+/** Loads a model and generates answers: a way to try what a training run saved from any program. */
 import path from 'node:path';
 import { zod } from '../schema';
-import { readJson, readJsonObject } from '../files';
+import { isFile, readJson, readJsonObject } from '../files';
 import { textGenerator } from '../generation';
 import type { GenerateOptions } from '../generation';
 import { peakMemoryBytes } from '../models';
@@ -12,6 +11,7 @@ import { AutoTokenizer } from '../tokenizer';
 import { requireOptions } from '../options';
 import type { OptionNames } from '../options';
 import { requireList, requireObject, TunebookError } from '../types';
+import { ADAPTER_CONFIG, isAdapterFolder } from './adapter-config';
 import { loadAdapter } from './adapter-files';
 import { AutoModelForCausalLM } from './auto';
 import type { CausalLM } from './causal-lm';
@@ -25,7 +25,7 @@ const OPTIONS: OptionNames<GenerateAnswersOptions> = {
   ...{ repetitionPenalty: true, seed: true, stopStrings: true, useModelDefaults: true },
 };
 
-/** Settings of generation that a call may give; the model's generation_config.json has the others. */
+/** Generation settings of a call; the others come from the model's generation_config.json. */
 type GenerationSettings = Pick<
   GenerateOptions,
   | 'doSample'
@@ -38,9 +38,9 @@ type GenerationSettings = Pick<
   | 'useModelDefaults'
 >;
 
-/** What answers, and how. */
+/** The model that answers, and how it generates. */
 export interface GenerateAnswersOptions extends GenerationSettings {
-  /** Built-in model, folder or hub id. Default: the adapter's base. */
+  /** Built-in model, folder or hub id; a folder may be a saved adapter's. Default: the adapter's base. */
   readonly model?: string;
   /** Folder of a saved LoRA adapter. */
   readonly adapter?: string;
@@ -56,7 +56,7 @@ export interface GenerateAnswersOptions extends GenerationSettings {
   readonly maxNewTokens?: number;
 }
 
-/** @throws {TunebookError} Where there are no prompts, or a name that is no option. */
+/** @throws {TunebookError} Where prompts are no list, or an option is unknown. */
 export function requireQuestion(
   where: string,
   prompts: readonly string[],
@@ -67,32 +67,32 @@ export function requireQuestion(
   requireOptions<GenerateAnswersOptions>(options, { where, names: OPTIONS });
 }
 
-/** The answers, and what they took. */
+/** The answers, with time and memory. */
 export interface GeneratedAnswers {
   readonly answers: readonly string[];
-  /** From the start of loading to the model in memory. */
+  /** Time to load the model, in ms. */
   readonly loadMs: number;
   readonly generateMs: number;
-  /** Most memory that the process has had. */
+  /** Peak memory of the process. */
   readonly peakMemoryBytes: number;
 }
 
 /**
- * Loads a model, with an adapter and in 4 or 8 bits where wanted, and lets it answer prompts.
- * @throws TunebookError where there is nothing to load or to ask, or as loading and generating do
+ * Loads a model, optionally with an adapter and in 4 or 8 bits, and answers prompts.
+ * @throws TunebookError where there is no model or no prompt, and as loading and generation do
  */
 export async function generateAnswers(
   given: readonly string[],
   options: GenerateAnswersOptions,
 ): Promise<GeneratedAnswers> {
   requireQuestion('generateAnswers', given, options);
-  const { adapter, maxMemory, maxGpuMemory, offloadFolder } = options;
+  const { maxMemory, maxGpuMemory, offloadFolder } = options;
   const prompts = [...given, ...(options.prompts === undefined ? [] : await readPrompts(options.prompts))];
   if (prompts.length === 0) {
     throw new TunebookError('tunebook generate: expected a prompt, got none. Give one, or --prompts FILE.');
   }
   const started = performance.now();
-  const base = options.model ?? (await baseModelOf(adapter));
+  const { adapter, base } = await placesOf(options);
   const tokenizer = await AutoTokenizer.fromPretrained(await tokenizerFolder(adapter, base));
   const model = await AutoModelForCausalLM.fromPretrained(base, {
     quantizationConfig: quantizationOf(options.quantize),
@@ -137,24 +137,30 @@ function quantizationOf(type: GenerateAnswersOptions['quantize']): BitsAndBytesC
   return new BitsAndBytesConfig({ loadIn4bit: true, bnb4bitQuantType: type, bnb4bitUseDoubleQuant: true });
 }
 
+/** A folder given as the model may hold an adapter, whose base is then the model. */
+async function placesOf({
+  model,
+  adapter,
+}: GenerateAnswersOptions): Promise<{ adapter: string | undefined; base: string }> {
+  if (adapter === undefined && model !== undefined && (await isAdapterFolder(model)))
+    return { adapter: model, base: await baseModelOf(model) };
+  return { adapter, base: model ?? (await baseModelOf(adapter)) };
+}
+
 async function baseModelOf(adapter: string | undefined): Promise<string> {
   if (adapter === undefined) {
     throw new TunebookError('tunebook generate: expected --model or --adapter, got neither.');
   }
-  const file = path.join(adapter, 'adapter_config.json');
+  const file = path.join(adapter, ADAPTER_CONFIG);
   const { base_model_name_or_path: name } = await readJsonObject(file);
   if (typeof name === 'string' && name !== '') return name;
   throw new TunebookError(`${file}: expected base_model_name_or_path, got none. Name the base with --model.`);
 }
 
-/** An adapter's own tokenizer wins, where one was saved with it. */
+/** A tokenizer saved with the adapter takes precedence. */
 async function tokenizerFolder(adapter: string | undefined, base: string): Promise<string> {
   if (adapter === undefined) return base;
-  const hasOwn = await fs.access(path.join(adapter, 'tokenizer.json')).then(
-    () => true,
-    () => false,
-  );
-  return hasOwn ? adapter : base;
+  return (await isFile(path.join(adapter, 'tokenizer.json'))) ? adapter : base;
 }
 
 async function readPrompts(file: string): Promise<string[]> {

@@ -1,4 +1,4 @@
-/** The door of `pretrained`: models as people hold them, from folders and the hub, with adapters, and saved again. */
+/** The door of `pretrained`: models from folders and the hub, adapters, and saving. */
 export { AutoModelForCausalLM } from './auto';
 export type { FromPretrainedOptions } from './auto';
 export { CausalLM } from './causal-lm';

@@ -1,15 +1,15 @@
-/** Heads that config.json ties to the embedding and that the weights have with values of their own. */
+/** Heads that config.json ties to the embedding although the checkpoint has other values for them. */
 import type { Checkpoint } from '../checkpoint';
 import { architectureOf, isTied } from '../models';
 import { sizeOf } from '../tensor';
 
 const HEAD = 'lm_head.weight';
-/** Values that are compared at a time. */
+/** Values compared at a time. */
 const PIECE = 1 << 20;
 
 /**
- * The configuration of the model as the weights have it: a head with other values than the embedding is its own, as in
- * transformers, and a warning says so.
+ * The configuration, untied if the checkpoint's head differs from the embedding, as in transformers; a warning says
+ * so.
  */
 export async function untiedWhereHeadDiffers(
   config: Readonly<Record<string, unknown>>,

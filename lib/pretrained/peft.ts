@@ -1,5 +1,5 @@
 /**
- * Adapters on models, by PEFT's names: putting new ones and saved ones on, several side by side, merging.
+ * Adapters on models, by PEFT's names: new and saved ones, several side by side, merging.
  */
 import { requireOptions } from '../options';
 import { kindOf, requireObject, TunebookError } from '../types';
@@ -7,15 +7,15 @@ import { loadAdapter } from './adapter-files';
 import { adaptedRows, isTied, LoraAdapter, LoraConfig } from '../models';
 import type { HasRuntime, ModelWeights } from '../models';
 
-/** How an adapter is put on a model. */
+/** Options for adding an adapter to a model. */
 export interface PeftModelOptions {
   /** Name of the adapter on the model; 'default' where left out. */
   adapterName?: string;
 }
 
 /**
- * Freezes the model and puts a new adapter on it, in use at once; the same model object is returned. An adapter
- * of the same name is replaced, others stay.
+ * Freezes the model, adds a new adapter and activates it; returns the same model object. An adapter of the same name is
+ * replaced, others stay.
  * @throws TunebookError where the configuration names what the model does not have
  * @example
  * ```ts
@@ -45,11 +45,11 @@ export function getPeftModel<Model extends HasRuntime>(
   return model;
 }
 
-/** Models with saved adapters, as PEFT's class of that name. */
+/** Models with saved adapters, like PEFT's class of that name. */
 export const PeftModel = {
   /**
-   * Puts a saved adapter on the model, in use at once; the same model object is returned.
-   * @param folder what `saveAdapter` or PEFT's `save_pretrained` wrote
+   * Loads a saved adapter onto the model and activates it; returns the same model object.
+   * @param folder written by `saveAdapter` or PEFT's `save_pretrained`
    * @throws TunebookError where the adapter was made for another model; every wrong tensor is listed
    */
   fromPretrained<Model extends HasRuntime>(
@@ -66,8 +66,8 @@ export const PeftModel = {
 };
 
 /**
- * Adds the adapter in use to the weights for good and takes all adapters off: W += scale * B A.
- * @throws TunebookError where there is no adapter in use, or the base is quantized
+ * Merges the active adapter into the weights, W += scale * B A, and removes all adapters.
+ * @throws TunebookError where no adapter is active, or the base is quantized
  * @example
  * ```ts
  * import { AutoModelForCausalLM, getPeftModel, LoraConfig } from 'tunebook';
@@ -97,7 +97,7 @@ export function mergeAndUnload<Model extends HasRuntime>(model: Model): Model {
   }
   requireMergeable(weights, adapter);
   const layers = Array.from({ length: architecture.layers }, (_, layer) => layer);
-  // Asked before the first weight changes: a model merged in part would be worth nothing.
+  // Checked before the first weight changes: a partly merged model would be useless.
   weights.requireInMemory(layers.filter((layer) => adapter.modulesOf(layer).length > 0));
   for (const layer of layers) {
     for (const module of adapter.modulesOf(layer)) {
@@ -113,7 +113,7 @@ export function mergeAndUnload<Model extends HasRuntime>(model: Model): Model {
   return model;
 }
 
-/** @throws TunebookError where the sum is no model of this family */
+/** @throws TunebookError where the merged weights would be no model of this family */
 function requireMergeable({ architecture }: ModelWeights, adapter: LoraAdapter): void {
   const { head, embedding, config, copiedNames } = adapter;
   const refuse = (what: string): never => {
@@ -135,7 +135,7 @@ function requireMergeable({ architecture }: ModelWeights, adapter: LoraAdapter):
     refuse('loraBias on modules that have no bias');
 }
 
-/** Tables and biases with the adapter's part in them. */
+/** Tables and biases with the adapter merged in. */
 function mergedTables(weights: ModelWeights, adapter: LoraAdapter): { name: string; data: Float32Array }[] {
   const { architecture } = weights;
   const { width, layers, layerPrefix } = architecture;

@@ -1,5 +1,5 @@
 /**
- * A saved model loaded again beside the one that it was saved from, to compare the two before hours depend on it.
+ * Reloads a saved model beside the original, to compare the two before a long run relies on it.
  */
 import path from 'node:path';
 import { readJsonObject } from '../files';
@@ -10,9 +10,8 @@ import { openCheckpoint } from '../checkpoint';
 import { architectureOf, loadWeights } from '../models';
 
 /**
- * Loads what `savePretrained` or, where the model has an adapter, `saveAdapter` wrote, and hands it out. An adapter
- * comes on the same base weights, and the model's own is in use again afterwards; a whole model takes its memory
- * again as long as it is in use.
+ * Loads what `savePretrained` or, for a model with an adapter, `saveAdapter` wrote, and passes it on. An adapter shares
+ * the base weights, and the model's own is active again afterwards; a whole model needs its memory twice meanwhile.
  * @throws TunebookError where the folder is not this model's
  */
 export async function withReloaded<T>(
@@ -31,7 +30,7 @@ export async function withReloaded<T>(
     }
   }
   const config = await readJsonObject(path.join(folder, 'config.json'));
-  // The stored type may be another one; whatever makes the model must be the same.
+  // The stored type may differ; everything that defines the model must be the same.
   const saved = architectureOf(config).toJson();
   const wrong = Object.entries(model.architecture.toJson())
     .filter(([name, value]) => !/dtype$/.test(name) && JSON.stringify(saved[name]) !== JSON.stringify(value))
@@ -43,7 +42,7 @@ export async function withReloaded<T>(
     const { generationConfig } = model.runtime;
     const request = { architecture, checkpoint, quantization: undefined, keepStored: false };
     const { parameters } = await loadWeights(request);
-    // The same functions on the same engine, so that nothing is compiled twice; it must not be disposed of.
+    // On the same engine, so that nothing is compiled twice; the copy must not be disposed.
     return await use(new CausalLM({ architecture, parameters, generationConfig }, engine));
   } finally {
     await checkpoint.close();

@@ -1,5 +1,5 @@
 /**
- * Models to folders that transformers loads.
+ * Saves models as folders that transformers loads.
  */
 import { requireOptions } from '../options';
 import path from 'node:path';
@@ -26,8 +26,7 @@ export function configOf({ architecture, frozen }: ModelWeights): Record<string,
 
 /**
  * Writes config.json, model.safetensors (sharded where large) and, where the model came with one,
- * generation_config.json, which transformers loads. An adapter is not
- * merged: save it with `saveAdapter`.
+ * generation_config.json, for transformers to load. An adapter is not merged: save it with `saveAdapter`.
  */
 export async function savePretrained(
   model: HasRuntime,

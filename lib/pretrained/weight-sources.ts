@@ -1,5 +1,5 @@
 /**
- * A model's weights as a checkpoint stores them: parameters in float32 or rounded, frozen ones as they are kept.
+ * A model's weights as tensors of a checkpoint: parameters in float32 or rounded, frozen weights in their own type.
  */
 import { toStoredTensors } from '../quantization';
 import type { StoredTensor } from '../quantization';
@@ -8,7 +8,7 @@ import type { FrozenTensor, LinearModule, Runtime } from '../models';
 import { sizeOf } from '../tensor';
 import type { TensorSource } from '../checkpoint';
 
-/** All tensors of the base model, each one's values asked for when it is written. */
+/** All tensors of the base model; values are read as each is written. */
 export async function weightSources({ engine, weights }: Runtime): Promise<TensorSource[]> {
   const { architecture, parameters, frozen } = weights;
   await engine.device?.flush();

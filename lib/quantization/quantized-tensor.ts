@@ -227,8 +227,8 @@ export function dequantize(
   const { packed, blockSize, codeBook } = tensor;
   if (out.length !== count || start < 0 || start % 2 !== 0 || start + count > tensorSize(tensor)) {
     throw new TunebookError(
-      `dequantize [${tensor.shape.join(', ')}]: expected an even start within the weight and room for ${count} values, ` +
-        `got start ${start} and room for ${out.length}.`,
+      `dequantize [${tensor.shape.join(', ')}]: expected an even start within the weight and space for ${count} values, ` +
+        `got start ${start} and space for ${out.length}.`,
     );
   }
   if (tensor.quantType === 'int8') {

@@ -1,6 +1,6 @@
 /**
- * Words and meanings together, with the settings that were best on the coaching queries' development half: what to use
- * where nothing else is known.
+ * Hybrid search by words and meaning, with the settings that were best on the coaching queries' development half: the
+ * default choice.
  */
 import type { Document } from './documents/document';
 import type { Embeddings } from './embeddings/embeddings';
@@ -10,27 +10,27 @@ import { EnsembleRetriever } from './search/ensemble-retriever';
 import { MemoryVectorStore } from './stores/memory-vector-store';
 import { requireList, requireObject } from '../types';
 
-/** What `hybridRetriever` searches, and how. */
+/** Settings of `hybridRetriever`. */
 export interface HybridRetrieverOptions {
-  /** What is searched. */
+  /** The documents to search. */
   readonly documents: readonly Document[];
-  /** Meanings, for instance of `AutoEmbeddings.fromPretrained('use-lite')`. */
+  /** Embeddings, for instance `AutoEmbeddings.fromPretrained('use-lite')`. */
   readonly embeddings: Embeddings;
-  /** What people say, and the words of the documents that it stands for. */
+  /** Users' words, and the words of the documents that they stand for. */
   readonly aliases?: Aliases;
-  /** Documents at most; 4 by default. */
+  /** Most documents to return; 4 by default. */
   readonly k?: number;
   /**
-   * A query in nothing's reach has no answer: it abstains where the best BM25 score is below `words` and the best cosine
-   * below `meaning`. BM25 scores grow with the number of documents, so there is no default; `COACHING_ABSTENTION` was
-   * chosen for data/coaching with use-lite.
+   * Returns nothing where the best BM25 score is below `words` and the best cosine below `meaning`. BM25 scores grow
+   * with the number of documents, so there is no default; `COACHING_ABSTENTION` was chosen for data/coaching with
+   * use-lite.
    */
   readonly abstainBelow?: { readonly words: number; readonly meaning: number };
 }
 
 /**
- * Bounds for data/coaching with use-lite, chosen on the development half of its queries. Of the held-out half they stop 8
- * of 15 queries that nothing answers, and 27 of 163 others.
+ * Bounds for data/coaching with use-lite, chosen on the development half of its queries. On the held-out half they stop
+ * 8 of 15 unanswerable queries, and 27 of 163 others.
  */
 export const COACHING_ABSTENTION = { words: 6, meaning: 0.55 };
 
@@ -39,7 +39,7 @@ const WEIGHTS = [2 / 3, 1 / 3];
 const ALIAS_WEIGHT = 0.5;
 
 /**
- * BM25 over text, title and front matter, and embeddings, as one retriever.
+ * Makes one retriever of BM25 over text, title and front matter, and of embeddings.
  *
  * @throws {TunebookError} If documents or embeddings are missing.
  * @example
@@ -73,7 +73,7 @@ export async function hybridRetriever(options: HybridRetrieverOptions): Promise<
   });
 }
 
-/** A text with its title and the texts of its front matter, which count twice more. */
+/** A text with its title and the texts of its front matter, repeated for more weight. */
 function searchedText({ pageContent, metadata }: Document): string {
   const fields = Object.entries(metadata).flatMap(([name, value]) =>
     name === 'source' || typeof value !== 'string' ? [] : [value],

@@ -1,6 +1,6 @@
 /**
- * Finding what is like something: numbers by numbers, texts by words and by meaning.
- * Where it stands: under the domain, which finds races like a race and passages for them; nothing here knows a domain.
+ * The door of `retrieval`: nearest neighbours of numbers, and search of texts by words and meaning. Nothing here knows
+ * a domain.
  */
 export { NearestNeighbors } from './numbers/nearest-neighbors';
 export type { Neighbors, NeighborsQuery } from './numbers/nearest-neighbors';

@@ -1,6 +1,6 @@
 /**
- * Turning Ctrl-C and SIGTERM into a clean stop: the first one lets the step finish and a checkpoint be
- * written, the second one ends the process at once (the last checkpoint is whole at any moment).
+ * Turns Ctrl-C and SIGTERM into a clean stop: the first signal lets the step finish and a checkpoint be written, the
+ * second ends the process at once (the last checkpoint is whole at any moment).
  */
 
 export interface InterruptWatch {
@@ -27,7 +27,7 @@ export function watchInterrupts(onFirst: (signal: NodeJS.Signals) => void): Inte
   };
 }
 
-/** A notebook's kernel ends the cell by itself the second time, and holds what other cells have made. */
+/** A notebook's kernel ends only the cell on the second interrupt, and keeps the state of other cells. */
 function isInKernel(): boolean {
   return Symbol.for('tunebook.kernel') in globalThis;
 }

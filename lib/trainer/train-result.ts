@@ -1,19 +1,19 @@
 /**
- * What a training run gives back: how far it came, why it ended, and how fast it was.
+ * The result of a training run: its steps, why it ended, and how fast it was.
  */
 import type { TrainerState } from './state/state';
 
-/** How a run ended, and its figures. */
+/** Result of a run: how it ended, and its metrics. */
 export interface TrainResult {
   globalStep: number;
   /** Mean loss over the run's steps. */
   trainingLoss: number;
   /**
-   * As Hugging Face names them: train_runtime (seconds), train_steps_per_second, train_tokens_per_second, ... Of a
-   * resumed run they count the whole of it, up to the checkpoint and from there.
+   * By Hugging Face's names: train_runtime (seconds), train_steps_per_second, train_tokens_per_second, ... Those of a
+   * resumed run cover all of it, before and after the checkpoint.
    */
   metrics: Record<string, number>;
-  /** Why the run ended: all steps done, nothing gained for long, asked to stop, or out of time. */
+  /** Why the run ended: all steps done, early stopping, a signal, the time limit, or a callback. */
   stopped: 'finished' | 'early stopping' | 'interrupted' | 'time limit' | 'callback';
   /** The last checkpoint written by this call. */
   checkpoint?: string;
@@ -23,9 +23,9 @@ export function runOutput(run: {
   state: TrainerState;
   stopped: TrainResult['stopped'];
   checkpoint: string | undefined;
-  /** What the optimizer keeps from step to step. */
+  /** Size of the optimizer's state. */
   optimizerBytes: number;
-  /** Figures of an evaluation at an early end. */
+  /** Metrics of the evaluation at an early end. */
   evaluation: Readonly<Record<string, number>>;
 }): TrainResult {
   const { state } = run;

@@ -1,5 +1,5 @@
 /**
- * What a trainer is made from, and what of it is missing.
+ * What a trainer is made from, and the check that nothing is missing.
  */
 import type { DataCollator } from '../dataset';
 import type { LossFunction } from '../models';
@@ -15,7 +15,7 @@ import type { EvaluationData } from './state/evaluate';
 import type { TrainerCallback } from './state/state';
 import { labelFault } from './step/training-labels';
 
-/** Where examples may have gone. */
+/** Advice where there are no examples. */
 const NONE = 'encodeRecords(...).report.dropped says which were left out and why; a split may be too small.';
 
 const EXAMPLES = 'Pass encodeRecords(records, { tokenizer }).examples.';
@@ -25,22 +25,22 @@ export interface TrainerSetup {
   model: CausalLM;
   args: TrainingArguments;
   trainDataset: readonly EncodedExample[];
-  /** One set, or several by name: their metrics are called eval_<name>_loss and so on. */
+  /** One set, or several by name, with metrics eval_<name>_loss and so on. */
   evalDataset?: EvaluationData;
-  /** Default: pads with token 0 to bucket lengths up to the model's context; padding never has a label. */
+  /** Default: pads with token 0 to bucket lengths up to the model's context, without labels. */
   dataCollator?: DataCollator;
   /**
-   * Writes a short text with the model it is given, for instance with `textGenerator`: the preflight compares what the
-   * model and its saved and loaded copy write.
+   * Generates a short text with a model, for instance by `textGenerator`: the preflight compares the model's with that
+   * of its saved and loaded copy.
    */
   generate?: (model: CausalLM) => Promise<string>;
-  /** What training makes small, and `evaluate` measures; default: cross-entropy of the next token. */
+  /** The loss of training and `evaluate`; default: cross-entropy of the next token. */
   loss?: LossFunction;
   /** Default: progress on the terminal. */
   callbacks?: readonly TrainerCallback[];
 }
 
-/** @throws {TunebookError} That says what is missing or of another kind, and where to get it. */
+/** @throws {TunebookError} That names what is missing or of another kind, and where to get it. */
 export function requireParts(options: TrainerSetup): void {
   const where = 'Trainer';
   requireObject(options, { where, what: 'options { model, args, trainDataset }' });
@@ -76,7 +76,7 @@ export function requireParts(options: TrainerSetup): void {
     requireObject(options.loss, { where, what: 'a loss { name, value }', fields: ['name', 'value'] });
   if (options.callbacks !== undefined) requireList(options.callbacks, { where, what: 'a list of callbacks' });
   const problems = missing(options.args.values, options.trainDataset, options.evalDataset);
-  // A collator of one's own may make the labels.
+  // A custom collator may make the labels.
   const sets = options.dataCollator === undefined ? labelledSets(options) : [];
   const faults = sets.flatMap(({ name, examples }) => labelFault(name, examples) ?? []);
   problems.push(...faults.filter(({ isFatal }) => isFatal).map(({ text }) => text));

@@ -1,6 +1,6 @@
 /**
- * The trainer: examples to batches, batches to gradients, gradients to better weights, with logs, evaluations
- * and checkpoints along the way. `train()` reads top-down.
+ * The trainer: examples to batches, gradients and updates, with logs, evaluations and checkpoints along the way.
+ * `train()` reads top-down.
  */
 import path from 'node:path';
 import { createDataCollator } from '../dataset';
@@ -21,7 +21,7 @@ import type { EvaluationData, Prediction } from './state/evaluate';
 import { runIdentity } from './checkpoints/identity';
 import { watchInterrupts } from './interrupts';
 import { optimizerStateBytes } from './optimizers/optimizers';
-import { epochSteps, stepsPerEpoch, totalSteps } from './step/plan';
+import { epochSteps, stepsPerEpoch, totalSteps } from './step/run-steps';
 import { preflight } from './preflight/preflight';
 import { requireOffloadFolder } from './preflight/preflight-checks';
 import { preflightRows } from './state/preflight-report';
@@ -64,7 +64,7 @@ export class Trainer {
   readonly args: TrainingArguments;
   state: TrainerState;
   readonly values: CheckedArguments;
-  /** What batches are made of: the examples, or rows of several of them. */
+  /** Rows of the batches: the examples, or several packed into each. */
   readonly trainDataset: readonly EncodedExample[];
   private readonly rows: TrainingRows;
   readonly evalDataset: EvaluationData | undefined;
@@ -112,8 +112,8 @@ export class Trainer {
   }
 
   /**
-   * Trains until all steps are done, time is up, or a stop is asked for (Ctrl-C, SIGTERM, a callback). Whatever
-   * ends it early leaves a checkpoint to go on from.
+   * Trains until all steps are done, time is up, or a stop is requested (Ctrl-C, SIGTERM, a callback). An early end
+   * leaves a checkpoint to resume from.
    * @throws TunebookError for a loss that is not finite, a full disk, too little memory; the last checkpoint stays
    */
   async train(options: TrainCall = {}): Promise<TrainResult> {
@@ -121,7 +121,7 @@ export class Trainer {
     if (this.running !== undefined) {
       if (!this.control.shouldTrainingStop)
         throw new TunebookError('train: expected no run in progress, got one. Wait for it, or interrupt it.');
-      // A cell that was interrupted twice left a run that is about to end.
+      // A cell interrupted twice leaves a run that is about to end.
       await this.running.catch(() => undefined);
     }
     const running = this.run(options).finally(() => (this.running = undefined));
@@ -156,7 +156,7 @@ export class Trainer {
 
       const stopped = this.reason(interrupts.received(), clock);
       const cutShort = stopped === 'interrupted' || stopped === 'time limit';
-      // Not part of the run's record: a run that goes on from here is the run that never stopped.
+      // Not part of the run's record: a run resumed from here equals one that never stopped.
       const evaluation = cutShort && values.evalOnStop ? await this.evaluate() : {};
       if (stopped !== 'finished' || values.saveStrategy !== 'no') await this.saveOnce(run);
       if (!cutShort && values.loadBestModelAtEnd && state.bestModelCheckpoint !== null)
@@ -177,8 +177,8 @@ export class Trainer {
   }
 
   /**
-   * Does everything once that a run needs (a step on the longest batch, a checkpoint written and loaded, folders
-   * written and read), undoes it, and tells what the run will take. `train` begins with it unless `preflight` is off.
+   * Does once everything that a run needs (a step on the longest batch, a checkpoint written and loaded, folders
+   * written and read), undoes it, and estimates the run. `train` begins with it unless `preflight` is off.
    * @throws TunebookError that lists everything that cannot work, each with what to do
    */
   async preflight(): Promise<PreflightReport> {
@@ -205,7 +205,7 @@ export class Trainer {
     const perEpoch = stepsPerEpoch(values, this.trainDataset.length);
     while (state.globalStep < state.maxSteps && !control.shouldTrainingStop) {
       if (state.stepInEpoch >= perEpoch) [state.epochsDone, state.stepInEpoch] = [state.epochsDone + 1, 0];
-      if (state.epochsDone >= state.numTrainEpochs) break; // passes were ended early
+      if (state.epochsDone >= state.numTrainEpochs) break; // passes ended early
       control.shouldEpochStop = false;
       await this.callbacks.call('onEpochBegin', {});
       const steps = epochSteps(values, this.trainDataset, state.epochsDone);
@@ -221,7 +221,7 @@ export class Trainer {
   }
 
   /**
-   * Mean loss over the labelled tokens of a dataset (default: evalDataset), in nats, and what it took.
+   * Mean loss over the labelled tokens of a dataset (default: evalDataset), in nats, and the time it took.
    * @returns eval_loss, eval_perplexity, eval_runtime (seconds), eval_samples_per_second; of several sets
    *   eval_<name>_loss and so on
    */
@@ -340,8 +340,8 @@ export class Trainer {
       const message = messageOf(cause);
       throw new TunebookError(
         `trainer: checkpoint-${state.globalStep} could not be written. ${message}\n${this.lastCheckpoint()} ` +
-          'The model in memory has all steps: save it elsewhere (savePretrained, saveAdapter), or free space and go ' +
-          'on with train({ resumeFromCheckpoint: true }).',
+          'The model in memory has all steps: save it elsewhere (savePretrained, saveAdapter), or free space and ' +
+          'resume with train({ resumeFromCheckpoint: true }).',
         { cause },
       );
     });
@@ -354,7 +354,7 @@ export class Trainer {
     await this.callbacks.call('onSave', { folder });
   }
 
-  /** An update may overflow after a loss that was finite: such weights must not take a good checkpoint's place. */
+  /** An update may overflow after a finite loss: such weights must not replace a good checkpoint. */
   private requireFiniteWeights(): void {
     for (const { data } of this.model.trainableParameters()) {
       for (let i = 0; i < data.length; i++) {
@@ -364,11 +364,11 @@ export class Trainer {
   }
 
   private notFinite(fault: NotFinite, group: readonly (readonly number[])[]): TunebookError {
-    // Of the step in progress, or of the one that is done, whose update it was.
+    // Of the step in progress, or of the finished one, whose update it was.
     const step = this.state.globalStep + (fault.what === 'weights' ? 0 : 1);
     const { learningRate } = this.values;
     const examples = group.flat().flatMap((row) => this.rows.examplesOf(row));
-    return notFinite(fault, { step, examples, learningRate, kept: this.lastCheckpoint() });
+    return notFinite(fault, { step, examples, learningRate, lastCheckpoint: this.lastCheckpoint() });
   }
 
   private lastCheckpoint(): string {
@@ -377,7 +377,7 @@ export class Trainer {
       : `The last checkpoint is ${this.checkpoint}.`;
   }
 
-  /** Saves unless the last step has been saved already. */
+  /** Saves unless the last step is saved already. */
   private async saveOnce(run: RunTools): Promise<void> {
     if (this.savedStep !== this.state.globalStep) await this.save(run);
   }

@@ -260,7 +260,7 @@ test('a disk that fills up in the second shard leaves neither shard nor index', 
 test('a disk with too little room is refused before the first byte', async (t) => {
   const folder = await temporaryFolder(t);
   t.mock.method(fs, 'statfs', async () => ({ blocks: 10, bavail: 1, bsize: 16 }));
-  await assert.rejects(writeCheckpoint(folder, THREE), /expected room for 24 bytes, got 16 free/);
+  await assert.rejects(writeCheckpoint(folder, THREE), /expected space for 24 bytes, got 16 free/);
   assert.deepEqual(await fs.readdir(folder), []);
 });
 

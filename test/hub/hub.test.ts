@@ -178,7 +178,7 @@ test('a full disk is a clear error, before the download where it can be known', 
   const statfs = t.mock.method(fs, 'statfs', async () => ({ blocks: 10, bavail: 1, bsize: 4096 }));
   await assert.rejects(
     resolveModelFolder('someone/small', options),
-    /expected room for 177040 bytes, got 4096 free/,
+    /expected space for 177040 bytes, got 4096 free/,
   );
   assert.ok(!hub.log.some((line) => line.startsWith('STORE')));
   statfs.mock.restore();

@@ -72,7 +72,7 @@ describe('training in the kernel', { timeout: 120_000 }, () => {
     assert.ok(asked);
     assert.match(
       first.text,
-      /Training stopped \(interrupted\) after step \d+; .* Go on with train\(\{ resumeFromCheckpoint: true \}\)/,
+      /Training stopped \(interrupted\) after step \d+; .* Resume with train\(\{ resumeFromCheckpoint: true \}\)/,
     );
     const stopped = first.messages.find(({ type }) => type === 'execute_result')?.content.data as Record<
       string,

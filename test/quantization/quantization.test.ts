@@ -83,7 +83,7 @@ test('any part of a weight is restored as in the whole, odd ends included', asyn
       () => dequantize(tensor, { range: { start: input.length - 1, count: 2 } }),
       /within the weight/,
     );
-    assert.throws(() => dequantize(tensor, { out: new Float32Array(3) }), /room for 3/);
+    assert.throws(() => dequantize(tensor, { out: new Float32Array(3) }), /space for 3/);
   }
 });
 

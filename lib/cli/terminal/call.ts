@@ -1,11 +1,11 @@
-/** What several commands read from the command line. */
+/** Command-line parsing that several commands share. */
 import { InvalidArgumentError } from 'commander';
 import type { Command } from 'commander';
 import { requireLocalPath } from '../../files';
 import type { RunNotebookOptions } from '../../notebook/run';
 import { messageOf, TunebookError } from '../../types';
 
-/** A call that makes no sense: exit status 2. */
+/** An invalid call: exit status 2. */
 export class WrongCallError extends TunebookError {
   override name = 'WrongCallError';
 }
@@ -84,7 +84,7 @@ export function wholeNumber(text: string): number {
   return value;
 }
 
-/** Options that bound a run or choose its part. */
+/** Options that limit a run or select part of it. */
 export interface LimitOptions {
   readonly timeout?: number;
   readonly cellTimeout?: number;
@@ -97,7 +97,7 @@ export interface LimitOptions {
   readonly resume?: boolean;
 }
 
-/** What the command line says of a run's limits and place. */
+/** A run's limits and folder from the command line. */
 export function limitsOf(options: LimitOptions): Partial<RunNotebookOptions> {
   const ms = (seconds: number | undefined, name: keyof RunNotebookOptions): Partial<RunNotebookOptions> =>
     seconds === undefined ? {} : { [name]: seconds * 1000 };

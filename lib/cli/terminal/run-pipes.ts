@@ -5,17 +5,17 @@ import { makeOwnedFolder } from '../../notebook/client';
 
 /** Where a run reads and writes. */
 export interface RunPipes {
-  /** The notebook's file; that of the standard input lies in a folder of its own. */
+  /** The notebook's file; standard input is copied to a temporary folder. */
   readonly notebook: string;
   /** The executed notebook's file; undefined: the default place. */
   readonly output: string | undefined;
-  /** Whether the executed notebook goes to the standard output, so that nothing else may. */
+  /** Whether the executed notebook goes to standard output, so that nothing else may. */
   readonly toStdout: boolean;
-  /** Writes to the standard output what belongs there, and removes what was made for it. */
+  /** Writes the executed notebook to standard output and removes temporary files. */
   close(): void;
 }
 
-/** Prepares what `-` stands for; other names stay as they are. */
+/** Resolves `-` to files; other names stay as they are. */
 export function openPipes(notebook: string, output: string | undefined): RunPipes {
   const fromStdin = notebook === '-';
   const toStdout = output === '-';

@@ -1,6 +1,6 @@
 /**
- * A run on the terminal: one line for each finished cell; below, on a real terminal, the running cell with its last
- * output, its progress and the time, rewritten in place; plain lines otherwise (CI, a file).
+ * A run on the terminal: a line per finished cell; below, on a real terminal, the running cell with its last output,
+ * progress and time, rewritten in place; plain lines otherwise (CI, a file).
  */
 import { stripVTControlCharacters } from 'node:util';
 import { formatDuration } from '../../display';
@@ -24,7 +24,7 @@ const LIVE_LINES = 6;
 const REDRAW_MS = 120;
 const PLAIN_PROGRESS_MS = 5000;
 
-/** The text that an event puts on the screen: lines of output, or a progress line that replaces the last one. */
+/** The text of an event on the screen: lines of output, or a progress line that replaces the last one. */
 function eventText(event: RunEvent & { type: 'output' }): { text: string; replaces: boolean } | undefined {
   const { kind, content } = event;
   if (kind === 'stream') return { text: String(content.text), replaces: false };
@@ -37,7 +37,7 @@ function eventText(event: RunEvent & { type: 'output' }): { text: string; replac
 
 /**
  * Makes the view that fits the stream.
- * @param expectedMs how long each cell took in an earlier run, in order; the time left is shown if given
+ * @param expectedMs duration of each cell in an earlier run, in order; with it the time left is shown
  */
 export function makeRunView(stream: ViewStream, expectedMs: readonly number[] = []): RunView {
   return stream.isTTY ? liveView(stream, expectedMs) : plainView(stream, expectedMs);
@@ -148,7 +148,7 @@ function liveView(stream: ViewStream, expectedMs: readonly number[]): RunView {
           const shown = eventText(event);
           if (!shown) return;
           if (!current) {
-            stream.write(shown.text); // what a cell left running, after the last cell
+            stream.write(shown.text); // output of work that a cell left running, after the last cell
             return;
           }
           if (shown.replaces) progress = shown.text;

@@ -7,6 +7,7 @@ import { stat } from 'node:fs/promises';
 import { pipeline } from 'node:stream';
 import { TextDecoder } from 'node:util';
 import { createGunzip } from 'node:zlib';
+import { isGzip } from '../../files';
 import { messageOf, TunebookError } from '../../types';
 
 /** A file whose first bytes agree with its format. */
@@ -77,7 +78,7 @@ export async function openDataFile(path: string, request: OpenRequest): Promise<
   if (sizeBytes === 0) throw new TunebookError(`${path}: expected ${format} records, got an empty file.`);
   const file: DataFile = { path, sizeBytes, encoding: request.encoding };
   let head = await headOf(file);
-  if (unpacks && beginsWith(head, [0x1f, 0x8b])) {
+  if (unpacks && isGzip(head)) {
     file.gzip = true;
     head = await headOf(file);
     if (head.length === 0)

@@ -1,4 +1,5 @@
 /** What reading a file left out, as lines for the console: a notebook shows them under the cell. */
+import { firstOf } from '../../types';
 import type { LoadReport } from './record-types';
 
 /** Problems that a line names; the report has more. */
@@ -8,10 +9,10 @@ const NAMED = 3;
 export function reportLines({ file, loaded, skipped, problems, notes }: LoadReport): string[] {
   const lines = notes.map((note) => `${file}: ${note}`);
   if (skipped === 0) return lines;
-  const named = problems.slice(0, NAMED).map(({ line, reason }) => `line ${line}: ${reason}`);
-  const more = skipped > NAMED ? `; and ${skipped - NAMED} more, in report.problems` : '';
-  lines.push(
-    `${file}: ${skipped} of ${loaded + skipped} records were left out (${named.join('; ')}${more}).`,
+  const named = firstOf(
+    problems.map(({ line, reason }) => `line ${line}: ${reason}`),
+    { most: NAMED, total: skipped, of: ', in report.problems' },
   );
+  lines.push(`${file}: ${skipped} of ${loaded + skipped} records were left out (${named}).`);
   return lines;
 }

@@ -1,4 +1,5 @@
 /** Figures as Plotly describes them (JSON), the look that all of ours share, and short ways to the usual kinds. */
+import { isJsonObject } from '../../files';
 
 /** A Plotly figure: traces and layout, as in plotly.js and plotly.py. */
 export interface Figure {
@@ -29,10 +30,6 @@ const COLORWAY = [
   '#1ba3b2',
 ];
 
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
 function merge(
   base: Record<string, unknown>,
   over: Readonly<Record<string, unknown>>,
@@ -40,7 +37,7 @@ function merge(
   const out = { ...base };
   for (const [key, value] of Object.entries(over)) {
     const before = out[key];
-    out[key] = isObject(before) && isObject(value) ? merge(before, value) : value;
+    out[key] = isJsonObject(before) && isJsonObject(value) ? merge(before, value) : value;
   }
   return out;
 }
@@ -81,7 +78,7 @@ export function styledFigure(
 /** The figure's title, or a word for it. */
 export function figureTitle({ data, layout }: Figure): string {
   const title = layout?.title;
-  const text = isObject(title) ? title.text : title;
+  const text = isJsonObject(title) ? title.text : title;
   if (typeof text === 'string') return text;
   return `${String(data[0]?.type ?? 'line')} figure`;
 }

@@ -27,7 +27,7 @@ export function svgSize(frame: SvgFrame, parts: readonly string[]): string {
   );
 }
 
-/** A text that takes the room of so many letters at most. */
+/** A text that takes the width of so many letters at most. */
 export function clipText(text: string, letters: number): string {
   return text.length <= letters ? text : `${text.slice(0, letters - 1).trimEnd()}…`;
 }

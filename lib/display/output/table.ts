@@ -1,4 +1,5 @@
 /** Tables in notebooks: records and danfojs frames. */
+import { isJsonObject } from '../../files';
 import { requireOptions } from '../../options';
 import { TunebookError } from '../../types';
 import { showHtml } from './display';
@@ -53,9 +54,7 @@ function toGrid(source: TableRows | FrameLike, { columns, maxRows = 20 }: TableO
     throw new TunebookError('showTable: expected an array of records or a data frame');
   const records = source as TableRows;
   const shown = records.slice(0, maxRows);
-  const odd = shown.findIndex(
-    (row: unknown) => typeof row !== 'object' || row === null || Array.isArray(row),
-  );
+  const odd = shown.findIndex((row) => !isJsonObject(row));
   if (odd >= 0)
     throw new TunebookError(
       `showTable: expected records, got ${JSON.stringify(shown[odd])} in row ${odd + 1}`,

@@ -40,7 +40,7 @@ interface StridedSliceAttrs {
 }
 lower<StridedSliceAttrs>('StridedSlice', ({ b, inputs, attrs }) => {
   const x = b.value(inputs.x);
-  const plan = tf.slice_util.sliceInfo(
+  const slice = tf.slice_util.sliceInfo(
     [...x.shape],
     attrs.begin,
     attrs.end,
@@ -52,17 +52,19 @@ lower<StridedSliceAttrs>('StridedSlice', ({ b, inputs, attrs }) => {
     attrs.shrinkAxisMask,
   );
   // For a backward slice ONNX reads an end of -1 as "before the last"; "past the start" needs a very negative number.
-  const end = plan.end.map((stop, axis) => (plan.strides[axis] < 0 && stop < 0 ? -x.shape[axis] - 1 : stop));
+  const end = slice.end.map((stop, axis) =>
+    slice.strides[axis] < 0 && stop < 0 ? -x.shape[axis] - 1 : stop,
+  );
   const axes = x.shape.map((_, axis) => axis);
   const sliced = b.emit(
     'Slice',
-    [x, b.int64(plan.begin), b.int64(end), b.int64(axes), b.int64(plan.strides)],
+    [x, b.int64(slice.begin), b.int64(end), b.int64(axes), b.int64(slice.strides)],
     {
-      shape: tf.slice_util.computeOutShape(plan.begin, plan.end, plan.strides),
+      shape: tf.slice_util.computeOutShape(slice.begin, slice.end, slice.strides),
       dtype: x.dtype,
     },
   );
-  return reshape(b, sliced, plan.finalShape);
+  return reshape(b, sliced, slice.finalShape);
 });
 lower<{ axis: number }>('Concat', ({ b, inputs, attrs }) => {
   const values = Object.values(inputs).map((tensor) => b.value(tensor));

@@ -1,4 +1,4 @@
-/** What has changed since an athlete's last race. */
+/** Changes since an athlete's last race. */
 import { TunebookError } from '../../types';
 import type { LabelTable } from '../tables/label-table';
 import type { RaceState } from '../labels/race-state';
@@ -7,7 +7,7 @@ import { raceAt } from './race-row';
 import type { Reference } from './reference';
 import type { ChangedTime, ChangeEvidence } from './types';
 
-/** How many segments' changes are cited in lines of their own: the largest ones. */
+/** Most segments whose changes get a line of their own, largest first. */
 const CITED = 3;
 
 /** @throws TunebookError where there is no earlier race, or it has a missing or impossible time */
@@ -18,7 +18,7 @@ export function changeSince(
     reference: Reference;
     earlier: LabelTable;
     round: (value: number) => number;
-    /** Lines before these. */
+    /** Number of lines before these. */
     lines: number;
   },
 ): ChangeEvidence {

@@ -1,11 +1,11 @@
 /**
- * Which races one is compared with: the same sex and age, and a finish that is alike or earlier; widened where too few.
- * Where it stands: rows only; medians and shares over them are `race-evidence.ts`'s.
+ * Chooses the races to compare one with: same sex and age, and a similar or earlier finish; widened where there are too
+ * few. Rows only; `race-evidence.ts` computes medians and shares over them.
  */
 import type { Reference } from './reference';
 import { ageOf } from './reference';
 
-/** One race, as rows are chosen for it. */
+/** The race that rows are chosen for. */
 export interface OneRace {
   /** [groups] */
   readonly groups: readonly string[];
@@ -14,21 +14,21 @@ export interface OneRace {
   readonly target: number;
 }
 
-/** How far apart a race may be, to be compared with. */
+/** How different a race may be and still be compared. */
 export interface Width {
-  /** Years between the middles of age groups; Infinity for any age. */
+  /** Most years between the centres of age groups; Infinity for any age. */
   readonly years: number;
-  /** Least and largest share of the athlete's finish; undefined for any finish. */
+  /** Bounds of the finish, as shares of the athlete's; undefined for any finish. */
   readonly finish?: readonly [low: number, high: number];
-  /** Whether groups other than age (sex) have to be the same. */
+  /** Whether other groups (sex) must be the same. */
   readonly sameGroups: boolean;
 }
 
-/** Rows, and the width they were found within. */
+/** Rows, and the width within which they were found. */
 export interface FoundRows {
   readonly rows: Int32Array;
   readonly width: Width;
-  /** The width that was tried first, and how many are within it. */
+  /** The width tried first; `firstCount` is how many rows it has. */
   readonly first: Width;
   readonly firstCount: number;
 }
@@ -80,7 +80,7 @@ export function findRows(
   return { ...found, first, firstCount: own.length };
 }
 
-/** Rows within a width, the race itself left out where it is one of them. */
+/** Rows within a width, without the race itself. */
 export function rowsWithin(reference: Reference, race: OneRace, width: Width): Int32Array {
   const { size, target, groups, ages, ageAt } = reference;
   const age = ageAt < 0 ? NaN : ageOf(race.groups[ageAt]);
@@ -91,7 +91,7 @@ export function rowsWithin(reference: Reference, race: OneRace, width: Width): I
     if (share < low || share > high) continue;
     if (width.sameGroups && groups.some((column, g) => g !== ageAt && column[i] !== race.groups[g])) continue;
     if (ageAt >= 0 && width.years < Infinity) {
-      // Ages that are no range ("elite") are compared by name.
+      // Age groups that are no range ("elite") are compared by name.
       const near = Math.abs(ages[i] - age) <= width.years || groups[ageAt][i] === race.groups[ageAt];
       if (!near) continue;
     }

@@ -1,11 +1,11 @@
 /**
- * The evidence as numbered lines, to be cited, read by a model and checked against.
- * Where it stands: the last step of `raceEvidence`.
+ * The evidence as numbered lines, which texts cite, models read and the claim check uses. The last step of
+ * `raceEvidence`.
  */
 import { amountText } from './names';
 import type { ChangedTime, ComparedSegment, EvidenceLine, RaceEvidence, SegmentEvidence } from './types';
 
-/** Share of peers that are slower, from which on a segment is a strength; as much under 50 it is a weakness. */
+/** Least percentage of slower peers for a strength; a weakness is as far below 50. */
 const STRONG = 60;
 
 /** Lines in the order of their ids. */
@@ -16,18 +16,18 @@ export function evidenceLines(evidence: Omit<RaceEvidence, 'lines'>): EvidenceLi
     ...reachLines(evidence),
     ...changeLines(evidence),
   ].sort((a, b) => a.id - b.id);
-  // Notes stand last, to be quoted.
+  // Notes come last, to be quoted.
   for (const text of evidence.notes)
     lines.push({ id: lines.length + 1, names: [], text, facts: {}, tags: [] });
   return lines;
 }
 
-/** Whether a segment is faster than most peers have it. */
+/** Whether the athlete beats most peers in a segment. */
 export function isStrength({ peers }: SegmentEvidence): boolean {
   return peers.gap < 0 && peers.percentile >= STRONG;
 }
 
-/** The segment that the fewest peers do faster. */
+/** The segment in which the fewest peers are faster. */
 export function bestOf(segments: readonly SegmentEvidence[]): SegmentEvidence | undefined {
   return segments.reduce<SegmentEvidence | undefined>(
     (best, one) => (best === undefined || one.peers.percentile > best.peers.percentile ? one : best),

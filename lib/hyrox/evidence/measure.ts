@@ -1,7 +1,6 @@
 /**
- * How good neighbours are: seconds off per segment against chance, and how well a segment that was hidden is told by
- * the neighbours in the others. Needs no labels.
- * Where it stands: beside `raceEvidence`, which finds neighbours the same way.
+ * Measures the quality of neighbours without labels: error per segment in seconds against chance, and how well
+ * neighbours in the other segments predict a hidden one. `raceEvidence` finds neighbours the same way.
  */
 import { TunebookError, requireObject } from '../../types';
 import { seededRandom } from '../../random';
@@ -14,28 +13,28 @@ import type { Reference } from './reference';
 
 /** Settings of `measureNeighbors`. */
 export interface MeasureOptions {
-  /** Races that are looked at, drawn from the state. Default 200. */
+  /** Races sampled from the state. Default 200. */
   athletes?: number;
-  /** Neighbours whose distance is measured. Default 10. */
+  /** Neighbours to measure. Default 10. */
   nNeighbors?: number;
-  /** Numbers of neighbours that a hidden segment is told by. Default [25]. */
+  /** Numbers of neighbours to predict a hidden segment by. Default [25]. */
   hiddenBy?: readonly number[];
-  /** Of the draws. Default 42. */
+  /** Seed of the sampling. Default 42. */
   seed?: number;
 }
 
 /** Mean absolute errors, in the state's unit. */
 export interface NeighborQuality {
-  /** A neighbour's segment against the athlete's own. */
+  /** Neighbours' segments against the athlete's. */
   readonly neighbors: number;
-  /** The same of races drawn at random. */
+  /** The same for random races. */
   readonly chance: number;
-  /** A hidden segment, told as the mean of the neighbours in the other segments: one for each of `hiddenBy`. */
+  /** A hidden segment predicted by the mean of the neighbours in the other segments, for each of `hiddenBy`. */
   readonly hidden: readonly { readonly nNeighbors: number; readonly error: number }[];
-  /** A hidden segment, told as the mean of the same sex and age. */
+  /** A hidden segment predicted by the mean of the same sex and age. */
   readonly sameSexAndAge: number;
   /**
-   * A trap, to be shown and not to be used: told by the 25 closest finishes. A finish contains the hidden segment.
+   * For comparison only: predicted by the 25 closest finishes, which leak, since a finish contains the hidden segment.
    */
   readonly closestFinish: number;
 }
@@ -75,7 +74,7 @@ export function measureNeighbors(state: RaceState, options: MeasureOptions = {})
       const off = (rows: Int32Array): number => Math.abs(meanOf(column, rows) - race.segments[s]);
       means.mean.add(off(pool));
       means.finish.add(off(closest));
-      // The hidden segment is no column of the search, and the finish, which contains it, is none either.
+      // The search uses neither the hidden segment nor the finish, which contains it.
       const columns = reference.segments.map((_, c) => c).filter((c) => c !== s);
       for (const { k, error } of hidden)
         error.add(

@@ -1,13 +1,13 @@
 /**
- * Words for people: what segments and groups of athletes are called, and how amounts are written.
- * Where it stands: names come from the state's mapping where it gives some, else from the columns.
+ * Readable names of segments and groups of athletes, and formatting of amounts. Names come from the state's mapping,
+ * else from the columns.
  */
 import { TunebookError, requireObject, requireText } from '../../types';
 import { formatMinutes, formatTime } from '../tables/time';
 import type { RaceState } from '../labels/race-state';
 import type { SegmentKind } from './types';
 
-/** What people call the columns of a HYROX result. */
+/** Common names of the columns of a HYROX result. */
 const NAMES: Readonly<Record<string, string>> = {
   '1000m Ski': 'ski',
   '50m Sled Push': 'sled push',
@@ -21,7 +21,7 @@ const NAMES: Readonly<Record<string, string>> = {
   roxzone_time: 'roxzone',
 };
 
-/** Values of a group that are a sex, in lower case. */
+/** Words for values of a group that are a sex, in lower case. */
 const PEOPLE: Readonly<Record<string, string>> = {
   male: 'men',
   m: 'men',
@@ -38,7 +38,7 @@ const RUN = /^(run|running|jog|work_run_time)\b|^run_\d/i;
 const CHANGE = /^(roxzone|transition|change|t\d)\b|\b(change|transition)$|^roxzone_/i;
 
 /**
- * What people call a segment: the mapping's name for it, else a known one, else the column's words.
+ * The readable name of a segment: the mapping's, else a known one, else the column's words.
  * @example segmentName(state, '50m Sled Pull') === 'sled pull'
  */
 export function segmentName(state: Pick<RaceState, 'mapping'>, column: string): string {
@@ -47,7 +47,7 @@ export function segmentName(state: Pick<RaceState, 'mapping'>, column: string): 
   return state.mapping?.names?.[column] ?? NAMES[column] ?? column.replace(/_/g, ' ').trim();
 }
 
-/** What is done in a segment: the mapping's kind, else by its name; a station where that says nothing. */
+/** The kind of a segment: the mapping's, else inferred from its name, else a station. */
 export function segmentKind(state: Pick<RaceState, 'mapping'>, column: string): SegmentKind {
   requireObject(state, { where: 'segmentKind', what: 'a fitted state' });
   requireText(column, { where: 'segmentKind', what: 'the name of a segment' });
@@ -56,7 +56,7 @@ export function segmentKind(state: Pick<RaceState, 'mapping'>, column: string): 
   return CHANGE.test(column) ? 'roxzone' : RUN.test(column) ? 'run' : 'station';
 }
 
-/** What people call those with one value of a group: 'women'; undefined where nobody says. */
+/** The word for athletes with a value of a group: 'women'; undefined if there is none. */
 export function peopleOf(
   state: Pick<RaceState, 'mapping'>,
   group: string,
@@ -70,7 +70,7 @@ export function peopleOf(
 }
 
 /**
- * A time as people write it: 8:49, and 1:17:05 from an hour on.
+ * Formats a time: 8:49, or 1:17:05 from an hour on.
  * @throws TunebookError where it is no finite number
  */
 export function clockText(seconds: number): string {
@@ -80,7 +80,7 @@ export function clockText(seconds: number): string {
   return Math.round(seconds) < 3600 ? formatMinutes(seconds) : formatTime(seconds);
 }
 
-/** An amount as people write it: a clock time, or a number with its unit. */
+/** Formats an amount: a clock time, or a number with its unit. */
 export function amountText(amount: number, look: { clock: boolean; unit: string }): string {
   requireObject(look, {
     where: 'amountText',

@@ -1,6 +1,6 @@
 /**
- * One race among the races of a state: who is like it, who is as fast, who is the next level, and where the time is.
- * Where it stands: after `fit` and `loadState`; feedback is written from what comes out, and checked against it.
+ * Compares one race with those of a state: similar profiles, peers of the same finish, the next level, and where time
+ * is lost. Feedback is written from this evidence and checked against it.
  */
 import { TunebookError, requireObject } from '../../types';
 import { scoreOf, verdictOf } from '../labels/answers';
@@ -31,32 +31,32 @@ import type { GroupKind } from './words';
 
 /** Settings of `raceEvidence`. */
 export interface EvidenceOptions {
-  /** Row of the table, from 0 on. Default 0. */
+  /** Row of the table, from 0. Default 0. */
   row?: number;
-  /** Races of the same athlete before this one, oldest first: the last one is compared with. */
+  /** Earlier races of the same athlete, oldest first; the last one is compared with. */
   earlier?: RaceTable | LabelTable;
-  /** How many similar races. Default 25. */
+  /** Number of similar races. Default 25. */
   nNeighbors?: number;
-  /** A group of fewer is widened: other ages first, then other finishes, then any sex. Default 20. */
+  /** Smaller groups are widened: other ages first, then other finishes, then any sex. Default 20. */
   minPeers?: number;
-  /** What happens where there are fewer: 'widen' says so in `notes`, 'refuse' throws. Default 'widen'. */
+  /** With fewer peers, 'widen' adds a note, 'refuse' throws. Default 'widen'. */
   onFewPeers?: 'widen' | 'refuse';
-  /** How many segments are chosen at most. Default 3. */
+  /** Most segments to choose. Default 3. */
   maxChosen?: number;
 }
 
-/** Medians of fewer races say nothing, however far the search was widened. */
+/** Fewest races for a median, however far the search was widened. */
 const FEWEST = 5;
-/** Time to win that is worth a word, as a share of the finish: 4 s of 1:10:00. */
+/** Least time to win that is mentioned, as a share of the finish: 4 s of 1:10:00. */
 export const WORTH = 0.001;
-/** Who outperformed has no more segments to look at than these. */
+/** Most segments to choose for athletes who outperformed. */
 const CHOSEN_WHEN_AHEAD = 2;
-/** The finish is cited as [1], the segments follow it. */
+/** The finish is line 1, the segments follow. */
 const FIRST_LINE = 1;
 
 /**
- * What can be said of one race, from a fitted state alone; never a name or an id of anybody.
- * @param race a table with the race: what `checkRaces` gave, or a mapped table
+ * The evidence on one race, from a fitted state alone; without names or ids of anybody.
+ * @param race a table with the race: the result of `checkRaces`, or a mapped table
  * @throws TunebookError where a time is missing or impossible, a sex or age group is unknown to the state, or there are
  *   too few races to compare with
  * @example
@@ -175,7 +175,7 @@ function findFor({ reference, own, enough }: Search, widths: readonly Width[]): 
   return findRows(reference, own, { widths, enough });
 }
 
-/** @throws TunebookError where too few were found, or where fewer than enough are refused */
+/** @throws TunebookError where too few were found, or widening is refused */
 function required(found: FoundRows, what: string, { enough, refuse }: Search): FoundRows {
   if (refuse && found.firstCount < enough)
     throw new TunebookError(
@@ -190,7 +190,7 @@ function required(found: FoundRows, what: string, { enough, refuse }: Search): F
   return found;
 }
 
-/** The rows whose scores are nearest, nearest first. */
+/** The rows with the nearest scores, nearest first. */
 function mostSimilar(
   { neighbors, size }: Reference,
   scores: Float64Array,
@@ -201,7 +201,7 @@ function mostSimilar(
   return neighbors.kneighbors(scores, { nNeighbors, filter: (row) => allowed[row] === 1 }).indices;
 }
 
-/** Share of values above one, in whole percent; equal ones count half. */
+/** Share of values above `own`, in whole percent; ties count half. */
 function slowerShare(values: readonly number[], own: number): number {
   let above = 0;
   for (const value of values) above += value > own ? 1 : value === own ? 0.5 : 0;
@@ -222,7 +222,7 @@ function tableOf(state: RaceState, { groups, segments, target }: OneRace): Label
   };
 }
 
-/** The verdict, as the state's labels have it. */
+/** The verdict, by the rule of the state's labels. */
 function judge(
   state: RaceState,
   { one, own, finish }: { one: LabelTable; own: OneRace; finish: number },
@@ -233,7 +233,7 @@ function judge(
   return { column: state.targetName, own: finish, expected, residual, score, verdict: verdictOf({ score }) };
 }
 
-/** Segments with most to win against those with the same finish; where these are level, against the next level. */
+/** Segments with most to win against peers; where there is nothing, against the next level. */
 function chooseSegments(
   segments: readonly SegmentEvidence[],
   { finish, most }: { finish: number; most: number },
@@ -243,7 +243,7 @@ function chooseSegments(
     segments.filter((segment) => gapOf(segment) >= worth).sort((a, b) => gapOf(b) - gapOf(a));
   const behindPeers = by(({ peers }) => peers.gap);
   const [first, second, third] = behindPeers;
-  // A third one is named where it is as large a part of the matter as the others.
+  // A third one is named where its share is as large as the others'.
   const few = third === undefined || third.peers.gap < (first.peers.gap + second.peers.gap) / 4 ? 2 : 3;
   const chosen = behindPeers.slice(0, Math.min(few, most));
   if (chosen.length < Math.min(2, most))

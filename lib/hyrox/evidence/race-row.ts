@@ -1,7 +1,6 @@
 /**
- * One race out of a table, refused where it cannot be compared: other columns, a missing or impossible time, a sex or
- * age that the state has never seen.
- * Where it stands: the edge of `raceEvidence`.
+ * Takes one race out of a table and refuses what cannot be compared: other columns, a missing or impossible time, a sex
+ * or age unknown to the state.
  */
 import { TunebookError, requireObject } from '../../types';
 import type { RaceTable } from '../tables/columns';
@@ -12,13 +11,13 @@ import type { OneRace } from './groups';
 import { amountText, segmentName } from './names';
 import type { Reference } from './reference';
 
-/** How many times shorter or longer than any known one a segment may be. */
+/** Bounds of a segment, as factors of the shortest and longest known ones. */
 const SHORTER = 0.5;
 const LONGER = 3;
-/** Share of the total that the segments may miss it by. */
+/** Most difference between the sum of segments and the total, as a share of the total. */
 const SUM_TOLERANCE = 0.02;
 
-/** A table of races as the state has them. @throws TunebookError where it has other columns */
+/** A table with the state's columns. @throws TunebookError where it has others */
 export function tableFor(state: RaceState, races: RaceTable | LabelTable, where: string): LabelTable {
   requireObject(races, { where, what: 'a table with the race', fields: ['size'] });
   if ('ageGroup' in races) requireSexes(races, where);
@@ -36,7 +35,7 @@ export function tableFor(state: RaceState, races: RaceTable | LabelTable, where:
   return table;
 }
 
-/** Labels know two sexes: a third value would silently be one of them. */
+/** Labels have two sexes: a third value would silently become one of them. */
 function requireSexes({ gender }: RaceTable, where: string): void {
   const row = gender.findIndex((value) => value !== 'male' && value !== 'female');
   if (row >= 0)
@@ -46,7 +45,7 @@ function requireSexes({ gender }: RaceTable, where: string): void {
     );
 }
 
-/** Where a row stands, for errors. */
+/** Place of a row, for errors. */
 export interface RowPlace {
   readonly row: number;
   readonly where: string;
@@ -92,7 +91,7 @@ export function raceAt(
   return { segments, target, groups: groupsAt(state, table, { row, where }) };
 }
 
-/** Where the state's totals are the sum of their segments, that of the race is as well. */
+/** If the state's totals are sums of segments, the race's must be as well. */
 function requireSum(
   { segments, target }: { segments: readonly number[]; target: number },
   { state, where }: { state: RaceState; where: string },

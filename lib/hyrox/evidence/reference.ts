@@ -1,6 +1,6 @@
 /**
- * A state's races, prepared for comparison: scores to find neighbours by, and ages as numbers.
- * Where it stands: made once for each state, and kept as long as the state is.
+ * A state's races prepared for comparison: scores for the neighbour search, and ages as numbers. Cached as long as the
+ * state lives.
  */
 import { NearestNeighbors } from '../../retrieval';
 import { ageRange } from '../tables/columns';
@@ -17,15 +17,15 @@ export interface Reference {
   readonly target: readonly number[];
   /** [groups][rows] */
   readonly groups: readonly (readonly string[])[];
-  /** Which of the groups is an age; -1 where none is. */
+  /** Index of the group that is an age; -1 if none is. */
   readonly ageAt: number;
-  /** [rows]: the middle of the age group, in years; NaN where that is no range. */
+  /** [rows]: centre of the age group, in years; NaN if it is no range. */
   readonly ages: Float64Array;
-  /** Finds rows by their scores against the peers, a column a segment. */
+  /** Finds rows by their scores against peers, a column per segment. */
   readonly neighbors: NearestNeighbors;
-  /** [rows][segments]: those scores. */
+  /** [rows][segments]: the scores. */
   readonly scores: readonly Float64Array[];
-  /** [segments]: shortest and longest of the races. */
+  /** [segments]: shortest and longest time. */
   readonly ranges: readonly (readonly [low: number, high: number])[];
 }
 
@@ -38,7 +38,7 @@ export function referenceOf(state: RaceState): Reference {
   return found;
 }
 
-/** The middle of an age group such as '30-34', in years; NaN where it is no range. */
+/** Centre of an age group such as '30-34', in years; NaN if it is no range. */
 export function ageOf(group: string): number {
   const range = ageRange(group);
   return range === undefined ? NaN : (range[0] + range[1]) / 2;

@@ -1,19 +1,19 @@
-/** Who is compared with whom, in words: the groups of the evidence, and what was widened. */
+/** Descriptions of the evidence's groups, and notes on widening. */
 import type { RaceState } from '../labels/race-state';
 import type { FoundRows, OneRace, Width } from './groups';
 import { peopleOf } from './names';
 
 export type GroupKind = 'similar' | 'peers' | 'faster';
 
-/** What groups are called. */
+/** Words for groups. */
 export interface GroupWords {
-  /** Those of the athlete's sex: 'women'; 'athletes' where nobody says. */
+  /** Word for the athlete's sex: 'women'; 'athletes' if unknown. */
   readonly people: string;
   /** Whether the state knows ages. */
   readonly hasAge: boolean;
 }
 
-/** 'women'; the values of groups that have no such word stand behind: 'athletes (class Elite)'. */
+/** 'women'; values of groups without such a word follow in brackets: 'athletes (class Elite)'. */
 export function peopleWord(state: RaceState, { groups }: OneRace, ageAt: number): string {
   let people = 'athletes';
   const others: string[] = [];

@@ -1,6 +1,6 @@
 /**
- * Evidence and passages to a page of feedback, in one call: the plan is the rule's unless one is given.
- * Where it stands: the last step of the flow; a page, or the claim check, comes behind it.
+ * Composes feedback from evidence and passages in one call, by the rule's plan unless one is given. A page or the claim
+ * check follows.
  */
 import { requireObject } from '../../types';
 import type { ClaimEvidence } from '../../eval';
@@ -15,15 +15,15 @@ import type { Feedback, FeedbackTexts } from './types';
 
 /** Settings of `composeFeedback`. */
 export interface ComposeOptions extends FillOptions {
-  /** What is said, written by a model. Default: planned by rule. */
+  /** A plan written by a model. Default: the rule's. */
   plan?: string;
 }
 
 /**
- * Writes feedback on one race: the verdict, what went well, where time is to be won and what that would do, advice from
- * passages, and a focus for four weeks. Each sentence cites what it rests on.
- * @param passages what a retriever found, or all that there are; advice is quoted from those about a segment
- * @throws TunebookError where a given plan has a placeholder that there is no evidence for
+ * Writes feedback on one race: the verdict, strengths, where time can be won and its effect, advice from passages, and
+ * a focus for four weeks. Each sentence cites its evidence.
+ * @param passages from a retriever, or all there are; advice is quoted from those about a segment
+ * @throws TunebookError where a given plan has a placeholder without evidence
  * @example
  * ```ts
  * import { checkClaims, hyrox, projectPath } from 'tunebook';
@@ -52,8 +52,8 @@ export function composeFeedback(
 }
 
 /**
- * What `checkClaims` holds feedback against: the evidence's lines, then the passages with the numbers that follow.
- * @param passages those that were quoted (`feedback.passages`), or that a model was shown, in that order
+ * The evidence for `checkClaims`: the race's lines, then the passages with the numbers that follow.
+ * @param passages those quoted (`feedback.passages`), or shown to a model, in that order
  * @example
  * const { text, passages } = hyrox.composeFeedback(evidence, documents);
  * const { claims } = checkClaims(text, hyrox.claimEvidence(evidence, passages));

@@ -1,6 +1,6 @@
 /**
- * A plan filled in from the evidence: each placeholder becomes a sentence with its citation, or a single figure.
- * Where it stands: the plan is the rule's or a model's, the figures and quotations are the evidence's alone.
+ * Fills a plan from the evidence: each placeholder becomes a sentence with its citation, or a single figure. The plan
+ * is the rule's or a model's; figures and quotations come from the evidence alone.
  */
 import { TunebookError, requireObject, requireText } from '../../types';
 import type { Document } from '../../retrieval';
@@ -21,9 +21,9 @@ import type {
 
 /** Settings of `fillPlan`. */
 export interface FillOptions {
-  /** Of the wordings: the same seed, evidence and plan give the same text. Default 42. */
+  /** Seed of the wordings: the same seed, evidence and plan give the same text. Default 42. */
   seed?: number;
-  /** Words. Default: English. */
+  /** Texts of a language. Default: English. */
   texts?: FeedbackTexts;
 }
 
@@ -43,10 +43,10 @@ const KINDS: Readonly<Record<string, ParagraphKind>> = {
 
 /**
  * Fills a plan in: `{verdict slower}`, `{standing}`, `{change}`, `{well NAME}`, `{best}`, `{win NAME}`,
- * `{advice NAME: TOPIC}`, `{reach}`, `{next}`, `{focus NAME, NAME}` and `{notes}` become sentences with citations; `{finish}`,
- * `{expected}`, `{residual}`, `{you NAME}`, `{peers NAME}`, `{faster NAME}`, `{gap NAME}`, `{next NAME}` and
- * `{cite NAME}` become figures and citations in words of the plan's own. Each line is a paragraph.
- * @throws TunebookError where a line has no placeholder, or one that there is no evidence or passage for
+ * `{advice NAME: TOPIC}`, `{reach}`, `{next}`, `{focus NAME, NAME}` and `{notes}` become sentences with citations;
+ * `{finish}`, `{expected}`, `{residual}`, `{you NAME}`, `{peers NAME}`, `{faster NAME}`, `{gap NAME}`, `{next NAME}`
+ * and `{cite NAME}` become figures and citations in words of the plan's own. Each line is a paragraph.
+ * @throws TunebookError where a line has no placeholder, or one without evidence or passage
  * @example
  * const { table, log } = hyrox.readRaces(projectPath('data/hyrox/hyrox-sample.csv'));
  * const races = hyrox.checkRaces(table, log);
@@ -67,7 +67,7 @@ export function fillPlan(
   const writer = new SentenceWriter(evidence, { texts, seed });
   const filler = new Filler({ evidence, passages, writer, tone: toneOf(plan) });
   const lines = plan.split('\n').filter((line) => line.trim() !== '' && !/^tone:/.test(line));
-  // Words alone rest on nothing: a model that has not learned to plan writes whole lines of them.
+  // Words alone have no evidence: a model that has not learned to plan writes whole lines of them.
   const bare = lines.length === 0 ? 'none' : lines.find((line) => line.match(PLACE) === null);
   if (bare !== undefined)
     throw new TunebookError(
@@ -95,7 +95,7 @@ function isTone(tone: string): tone is Tone {
   return TONES.includes(tone);
 }
 
-/** Placeholders to words, one after the other: passages are numbered as they are quoted. */
+/** Replaces placeholders in order: passages are numbered as they are quoted. */
 class Filler {
   readonly quoted: Document[] = [];
   private readonly evidence: RaceEvidence;
@@ -209,7 +209,7 @@ class Filler {
     return compared;
   }
 
-  /** What a segment costs, or that it is a strength. */
+  /** Sentences on what a segment costs, or that it is a strength. */
   private about(what: 'well' | 'best' | 'win', name: string, place: string): string {
     const { writer, tone } = this;
     const { texts } = writer;

@@ -1,6 +1,5 @@
 /**
- * Passages for a segment, and what is quoted of them.
- * Where it stands: between a retriever, or a folder of documents, and the plan.
+ * Chooses passages for a segment, and the sentence to quote.
  */
 import { TunebookError, requireList, requireObject } from '../../types';
 import type { Random } from '../../random';
@@ -8,11 +7,11 @@ import { titleOf } from '../../retrieval';
 import type { Document } from '../../retrieval';
 import type { RaceEvidence, SegmentEvidence } from '../evidence/types';
 
-/** Topics of advice that helps to get better at a segment, and of work between races. */
+/** Topics of advice on a segment; `WORK_TOPICS` are those of training between races. */
 export const ADVICE_TOPICS: readonly string[] = ['technique', 'common-mistake', 'pacing'];
 export const WORK_TOPICS: readonly string[] = ['drill', 'strength', 'endurance', 'threshold', 'training'];
 
-/** @throws TunebookError where passages are no documents */
+/** @throws TunebookError where passages are not documents */
 export function requirePassages(passages: unknown, where: string): void {
   requireList(passages, {
     ...{ where, what: 'a list of passages' },
@@ -36,17 +35,17 @@ export function passageText({ pageContent }: Document): string {
     .trim();
 }
 
-/** The first sentence of a passage, without marks of Markdown and citations: what is quoted of it. */
+/** The sentence to quote of a passage: its first one, without Markdown marks and citations. */
 export function adviceOf(passage: Document): string {
   requirePassages([passage], 'adviceOf');
   const text = passageText(passage)
     .replace(/^(?:[-*+>]|\d+[.)])\s+/, '')
     .replace(/\*\*|__|`|\s*\[\d+\]/g, '');
-  // A stop before a small letter ends no sentence: "e.g. a sled".
+  // A full stop before a lower-case letter ends no sentence: "e.g. a sled".
   return /^.*?[.!?]["”’)]?(?=\s+\P{Ll}|$)/u.exec(text)?.[0] ?? text;
 }
 
-/** A passage's heading, and where it is from. */
+/** Heading and source of a passage. */
 export function sourceOf(passage: Document): { title?: string; source?: string } {
   const title = titleOf(passage);
   const source = passage.metadata.source ?? passage.id;
@@ -56,18 +55,18 @@ export function sourceOf(passage: Document): { title?: string; source?: string }
   };
 }
 
-/** What a passage is looked for by. */
+/** What a passage is chosen by. */
 export interface PassageQuery {
   readonly segment: SegmentEvidence;
   /** Topics, best first; undefined for any. */
   readonly topics?: readonly string[];
   readonly evidence: RaceEvidence;
-  /** Passages that are quoted already. */
+  /** Passages already quoted. */
   readonly used: readonly Document[];
   readonly random: Random;
 }
 
-/** A passage about a segment, for the athlete's level where there is one; undefined where there is none. */
+/** A passage about a segment, preferably for the athlete's level; undefined if there is none. */
 export function passageFor(passages: readonly Document[], query: PassageQuery): Document | undefined {
   const { segment, topics, evidence, used, random } = query;
   const about = passages.filter((passage) => isAbout(passage, segment) && !used.includes(passage));
@@ -89,7 +88,7 @@ export function isAbout({ metadata }: Document, { column, name }: SegmentEvidenc
   return [column, name].some((own) => own.toLowerCase() === segment.trim().toLowerCase());
 }
 
-/** Whom passages are for, by the share of the field that is slower. */
+/** The athlete's level, by the share of the field that is slower. */
 function levelOf({ finish: { percentile } }: RaceEvidence): string {
   return percentile >= 75 ? 'advanced' : percentile >= 35 ? 'intermediate' : 'beginner';
 }

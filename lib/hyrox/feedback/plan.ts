@@ -1,7 +1,6 @@
 /**
- * What is said, before how it is said: a verdict, a tone, segments and topics, as a short text with placeholders that
- * a language model can learn to write. The rule that writes it is the default.
- * Where it stands: between the evidence and `fillPlan`.
+ * The feedback plan: verdict, tone, segments and topics as a short text with placeholders, which a language model can
+ * learn to write. By default a rule writes it; `fillPlan` turns it into text.
  */
 import { createRandom } from '../../random';
 import { TunebookError, requireObject } from '../../types';
@@ -13,18 +12,18 @@ import type { Tone } from './types';
 
 /** Settings of `planFeedback`. */
 export interface PlanOptions {
-  /** Passages that may be quoted; advice is planned for segments that some are about. Default: planned for all. */
+  /** Passages that may be quoted; advice is planned for segments with a passage. Default: for all segments. */
   passages?: readonly Document[];
-  /** Of the choice of topics. Default 42. */
+  /** Seed of the choice of topics. Default 42. */
   seed?: number;
 }
 
-/** Strengths that are named at most. */
+/** Most strengths to name. */
 const STRENGTHS = 2;
-/** Below this share of the field, the tone is gentle. */
+/** Below this percentile the tone is gentle. */
 const GENTLE_BELOW = 30;
 
-/** @throws TunebookError where evidence is none */
+/** @throws TunebookError where evidence is of another kind */
 export function requireEvidence(evidence: unknown, where: string): void {
   requireObject(evidence, {
     ...{ where, what: 'the evidence of a race' },
@@ -36,7 +35,7 @@ export function requireEvidence(evidence: unknown, where: string): void {
 /**
  * Plans the feedback on a race by rule, a paragraph a line: `tone: direct`, `{verdict slower} {standing}`,
  * `{win sled pull} {advice sled pull: technique}`, ...
- * @throws TunebookError where the evidence is none
+ * @throws TunebookError where the evidence is of another kind
  * @example
  * const { table, log } = hyrox.readRaces(projectPath('data/hyrox/hyrox-sample.csv'));
  * const races = hyrox.checkRaces(table, log);
@@ -80,12 +79,12 @@ export function planFeedback(evidence: RaceEvidence, options: PlanOptions = {}):
     .join('\n');
 }
 
-/** Segments that time is to be won in, most first. */
+/** Segments with time to win, most first. */
 function winsOf({ chosen, segments }: RaceEvidence): SegmentEvidence[] {
   return chosen.flatMap((column) => segments.filter((segment) => segment.column === column));
 }
 
-/** The next level is not faster everywhere: where its times gain less than the peers', they are no goal. */
+/** The next level is not faster everywhere: times that gain less than the peers' are no goal. */
 function gainsMore({ peers, faster }: RaceEvidence['reach']): boolean {
   return faster !== undefined && faster.gain > (peers?.gain ?? 0);
 }
@@ -96,7 +95,7 @@ function toneOf({ finish: { verdict, percentile } }: RaceEvidence): Tone {
   return verdict === 'slower' ? 'direct' : 'steady';
 }
 
-/** What a plan decides, to be compared with another one. */
+/** The decisions of a plan, for comparison with another. */
 export interface PlanChoices {
   readonly tone: string;
   /** '' where the plan has none. */
@@ -112,7 +111,7 @@ export interface PlanChoices {
 export const PLACE = /\{(\w+)(?: ([^{}]*))?\}/g;
 
 /**
- * Reads what a plan decides, so that a model's plan can be held against the rule's; what it cannot read is left out.
+ * Parses a plan's decisions, to compare a model's plan with the rule's; what cannot be parsed is left out.
  * @throws TunebookError where the plan is no text
  */
 export function readPlan(plan: string): PlanChoices {

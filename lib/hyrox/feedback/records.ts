@@ -1,6 +1,5 @@
 /**
- * Records that a language model learns to write feedback from, in the form that `encodeRecords` takes.
- * Where it stands: beside the plan; what a model plans, `fillPlan` fills in.
+ * Training records for models that plan or write feedback, as `encodeRecords` takes them.
  */
 import { instructionTemplate } from '../../dataset';
 import type { PromptTemplate } from '../../dataset';
@@ -15,16 +14,15 @@ import { fillPlan } from './fill';
 import { adviceOf, requirePassages } from './passages';
 import { planFeedback, readPlan, requireEvidence } from './plan';
 
-/** The prompt that records of this file are trained and asked with. */
+/** The prompt template of these records, in training and generation. */
 export const FEEDBACK_TEMPLATE: PromptTemplate = instructionTemplate({ system: 'You are a coach.' });
 
 const PLAN_INPUT = 'Plan the feedback on this race';
 const WRITE_INPUT = 'Give feedback on this race';
 
 /**
- * A race as a question and the rule's plan as its answer: a model that learns these plans for `fillPlan`. The question
- * alone is what a trained model is asked.
- * @throws TunebookError where the evidence is none
+ * A race as a question and the rule's plan as its answer, to train a model that plans for `fillPlan`.
+ * @throws TunebookError where the evidence is of another kind
  * @example
  * const { table, log } = hyrox.readRaces(projectPath('data/hyrox/hyrox-sample.csv'));
  * const races = hyrox.checkRaces(table, log);
@@ -36,15 +34,15 @@ export function planRecord(evidence: RaceEvidence): FeedbackRecord {
   return { input: PLAN_INPUT, context: planContext(evidence), response: planFeedback(evidence) };
 }
 
-/** What a trained model is asked for a plan: `planRecord`'s question in `FEEDBACK_TEMPLATE`. */
+/** The prompt for a trained model's plan: `planRecord`'s question in `FEEDBACK_TEMPLATE`. */
 export function planPrompt(evidence: RaceEvidence): string {
   requireEvidence(evidence, 'planPrompt');
   return FEEDBACK_TEMPLATE.formatPrompt({ input: PLAN_INPUT, context: planContext(evidence) });
 }
 
 /**
- * What a plan is decided by, where a reader from left to right needs it: segments with most to win first, each with a
- * number that is 1.0 where a third one begins to count, then strengths, then the race as a whole.
+ * The facts that decide a plan, in the order in which a left-to-right model needs them: segments with most to win, each
+ * with a number that is 1.0 where a third one begins to count, then strengths, then the whole race.
  */
 function planContext({ finish, segments, groups, reach, change, notes, chosen }: RaceEvidence): string {
   const worth = WORTH * finish.own;
@@ -79,22 +77,22 @@ function list(segments: readonly SegmentEvidence[], say: (segment: SegmentEviden
   return segments.map(say).join(', ') || 'none';
 }
 
-/** How a record is written whose answer is text, not a plan. */
+/** Settings of `writtenRecord`, whose answer is text instead of a plan. */
 export interface WrittenRecordOptions {
-  /** Passages to quote, and to tell apart from others. */
+  /** Passages to quote, and distractors. */
   readonly passages: readonly Document[];
   /**
    * 'closed': the question has the athlete's own times alone (closed book). 'evidence': the lines to cite, a passage to
    * quote and others beside it, shuffled (RAFT, Zhang et al. 2024).
    */
   readonly form: 'closed' | 'evidence';
-  /** Passages beside the one to quote. Default 2. */
+  /** Number of other passages beside the one to quote. Default 2. */
   readonly distractors?: number;
-  /** Of draws and wordings. Default 42. */
+  /** Seed of draws and wordings. Default 42. */
   readonly seed?: number;
 }
 
-/** A question and a written answer, with what the answer may be checked against. */
+/** A question and a written answer, with the passages to check it against. */
 export interface WrittenRecord {
   readonly record: FeedbackRecord;
   /** The passages that the question shows; `claimEvidence(evidence, shown)` numbers them as the question does. */
@@ -104,7 +102,7 @@ export interface WrittenRecord {
 /**
  * A race as a question and short feedback as its answer: the verdict, the segment with most to win, one advice.
  * @returns undefined where the race has nothing to win, or no passage is about it
- * @throws TunebookError where evidence or passages are none
+ * @throws TunebookError where evidence or passages are of another kind
  */
 export function writtenRecord(
   evidence: RaceEvidence,

@@ -1,7 +1,6 @@
 /**
- * One sentence out of the texts: places filled in from the evidence, a wording whose places all have a value, and none
- * twice where there are others.
- * Where it stands: under `fill.ts`, which knows what each placeholder of a plan needs.
+ * Writes single sentences: chooses a wording whose places all have a value, avoids repetition, and fills the places
+ * from the evidence. `fill.ts` knows what each placeholder of a plan needs.
  */
 import { createRandom } from '../../random';
 import type { Random } from '../../random';
@@ -9,7 +8,7 @@ import { amountText } from '../evidence/names';
 import type { ChangedTime, RaceEvidence, SegmentEvidence } from '../evidence/types';
 import type { FeedbackTexts } from './types';
 
-/** Time gained that is worth a word, as a share of the finish. */
+/** Least time gained that is praised, as a share of the finish. */
 const PRAISED = 0.001;
 
 /** Values of places; undefined where the evidence has none. */
@@ -25,11 +24,11 @@ export class SentenceWriter {
   constructor(evidence: RaceEvidence, { texts, seed }: { texts: FeedbackTexts; seed: number }) {
     this.evidence = evidence;
     this.texts = texts;
-    // Others of the same seed are told the same in other words.
+    // Other races with the same seed get other wordings.
     this.random = createRandom('feedback', seed, evidence.lines.map(({ text }) => text).join('\n'));
   }
 
-  /** A sentence; undefined where no wording has all it needs. */
+  /** A sentence; undefined if no wording has all its places. */
   write(from: readonly string[], places: Places, plural = false): string | undefined {
     const complete = from.filter((wording) =>
       [...wording.matchAll(/\{(\w+)\}/g)].every(([, place]) => places[place] !== undefined),
@@ -84,7 +83,7 @@ export class SentenceWriter {
       own: this.amount(own),
       peers: this.amount(peers.median),
       faster: faster && this.amount(faster.median),
-      // A second or two is nothing to praise.
+      // A second or two earns no praise.
       gap:
         peers.gap < 0 && -peers.gap >= PRAISED * evidence.finish.own ? this.difference(peers.gap) : undefined,
       gapPeers: behind(peers.gap),
@@ -108,7 +107,7 @@ export class SentenceWriter {
   }
 }
 
-/** With a capital letter at the start. */
+/** Capitalizes the first letter. */
 export function capital(text: string): string {
   return text.slice(0, 1).toUpperCase() + text.slice(1);
 }

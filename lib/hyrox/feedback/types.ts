@@ -1,14 +1,14 @@
-/** The parts of written feedback, and of the words it is written with. */
+/** Types of written feedback and of its texts. */
 import type { ClaimPhrases } from '../../eval';
 import type { Document } from '../../retrieval';
 import type { Verdict } from '../labels/answers';
 import type { SegmentKind } from '../evidence/types';
 
-/** What a paragraph is about. */
+/** Kind of a paragraph. */
 export type ParagraphKind =
   'verdict' | 'strengths' | 'segment' | 'reach' | 'change' | 'focus' | 'note' | 'text';
 
-/** How things are said. */
+/** Tone of the feedback. */
 export type Tone = 'celebrate' | 'steady' | 'direct' | 'gentle';
 
 /** One paragraph. */
@@ -18,11 +18,11 @@ export interface FeedbackParagraph {
   readonly title: string;
   /** Sentences with their citations: `[4]`. */
   readonly text: string;
-  /** Column of the segment that it is about, where it is about one. */
+  /** Column of its segment, if it is about one. */
   readonly segment?: string;
 }
 
-/** What a number in brackets stands for. */
+/** Target of a number in brackets. */
 export interface FeedbackCitation {
   readonly id: number;
   readonly kind: 'line' | 'passage';
@@ -30,7 +30,7 @@ export interface FeedbackCitation {
   readonly text: string;
   /** Of a passage: its heading. */
   readonly title?: string;
-  /** Of a passage: the file or place it is from. */
+  /** Of a passage: its file or source. */
   readonly source?: string;
 }
 
@@ -41,17 +41,17 @@ export interface Feedback {
   readonly paragraphs: readonly FeedbackParagraph[];
   /** The paragraphs' texts, a blank line between them. */
   readonly text: string;
-  /** What the text cites, by number. */
+  /** The citations of the text, by number. */
   readonly citations: readonly FeedbackCitation[];
-  /** The passages that are quoted, in the order of their numbers: what `claimEvidence` wants beside the evidence. */
+  /** The quoted passages in order of their numbers, for `claimEvidence`. */
   readonly passages: readonly Document[];
   /** The plan that was filled in. */
   readonly plan: string;
 }
 
 /**
- * All words of one language. Sentences have places in braces, and a sentence is only used where all of its places have
- * a value; `<is|are>` is chosen by the number of what the sentence is about.
+ * All texts of one language. Sentences have places in braces, and are only used if all their places have a value;
+ * `<is|are>` is chosen by the grammatical number of the subject.
  */
 export interface FeedbackTexts {
   /** 'en' */
@@ -60,13 +60,13 @@ export interface FeedbackTexts {
   readonly headlines: Readonly<Record<Verdict, readonly string[]>>;
   readonly verdict: Readonly<Record<Verdict, readonly string[]>>;
   readonly standing: readonly string[];
-  /** A strength, and the best segment where none is a strength. */
+  /** Sentences on a strength; `best` on the best segment where none is a strength. */
   readonly well: readonly string[];
   readonly best: readonly string[];
-  /** What a segment costs, by tone; then where that leaves the athlete among the others. */
+  /** What a segment costs, by tone; `shares` compares the athlete with the groups. */
   readonly win: Readonly<Record<Tone, readonly string[]>>;
   readonly shares: readonly string[];
-  /** The same where there is only one of both groups to speak of. */
+  /** The same with only one of the two groups. */
   readonly winAlone: readonly string[];
   readonly sharesAlone: readonly string[];
   /** Where all peers are faster. */
@@ -90,6 +90,6 @@ export interface FeedbackTexts {
   /** 'on the sled pull', 'in running' */
   readonly at: (name: string, kind: SegmentKind) => string;
   readonly isPlural: (name: string) => boolean;
-  /** How facts are spoken of, for the claim check. */
+  /** Phrases for facts, for the claim check. */
   readonly phrases: ClaimPhrases;
 }

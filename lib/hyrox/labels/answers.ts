@@ -9,7 +9,7 @@ import type { AnswerTemplates } from './templates';
 
 export type Verdict = 'slower' | 'close' | 'outperformed';
 
-/** What a corrected context says. */
+/** The facts of a corrected context. */
 export interface ContextFacts {
   /** 'gender', 'age', ... as text, in order. */
   groups: readonly (readonly [string, string])[];
@@ -19,16 +19,16 @@ export interface ContextFacts {
   predicted: number;
   /** total - predicted. */
   residual: number;
-  /** Where the residual lies among the usual ones: see `scoreOf`. */
+  /** The residual relative to the usual range: see `scoreOf`. */
   score: number;
   cluster: number;
-  /** Written in this order, which is that of the answer's list. */
+  /** In the order of the answer's list. */
   segments: readonly SegmentFact[];
 }
 
 export interface SegmentFact {
   name: string;
-  /** One digit after the point. */
+  /** With one decimal. */
   z: number;
   /** Whole units behind the peers' mean (negative: ahead); only in rich contexts. */
   behind?: number;
@@ -41,8 +41,8 @@ function withSign(value: number, digits: number): string {
 }
 
 /**
- * A residual as a score, like the segments' ones: 0 in the middle of the usual range, +1 at its upper end and -1 at
- * its lower one. One digit after the point, those behind it are cut off: the range ends exactly at 1.0.
+ * A residual as a score: 0 in the middle of the usual range, +1 at its upper and -1 at its lower end. Truncated to one
+ * decimal, so that the range ends exactly at 1.0.
  */
 export function scoreOf(residual: number, usual: readonly [low: number, high: number]): number {
   requireList(usual, { where: 'scoreOf', what: 'the usual range [low, high]' });
@@ -52,8 +52,8 @@ export function scoreOf(residual: number, usual: readonly [low: number, high: nu
 }
 
 /**
- * The context as text. Scores stand before the names, so that a model which reads from left to right knows a
- * segment's score when it comes to the name; what the verdict needs stands last, next to the answer, as published.
+ * The context as text. Scores precede names, so that a left-to-right model knows a segment's score when it reads the
+ * name; what the verdict needs comes last, next to the answer, as published.
  */
 export function writeContext(facts: ContextFacts): string {
   requireObject(facts, {
@@ -78,7 +78,7 @@ export function writeContext(facts: ContextFacts): string {
 const FACTS = /cluster: \d+, z: (.*), residual: (-?\d+), score: ([+-]?\d+\.\d)$/;
 const SEGMENT = /^([+-]?\d+\.\d) (.*?)(?: \(([+-]?\d+)\))?$/;
 
-/** What an answer needs, read back from a context. */
+/** The facts of an answer, parsed from a context. */
 export interface AnswerFacts {
   residual: number;
   score: number;
@@ -86,9 +86,9 @@ export interface AnswerFacts {
 }
 
 /**
- * Reads a context that `writeContext` wrote.
+ * Parses a context that `writeContext` wrote.
  *
- * @throws TunebookError where the text is something else
+ * @throws TunebookError for any other text
  */
 export function readContext(context: string): AnswerFacts {
   requireString(context, { where: 'readContext', what: 'a context, a text' });
@@ -115,7 +115,7 @@ export function verdictOf(facts: Pick<AnswerFacts, 'score'>): Verdict {
   return score >= 1 ? 'slower' : score <= -1 ? 'outperformed' : 'close';
 }
 
-/** Segments whose score is above the mark, in the context's order. */
+/** Segments whose score is above the threshold, in the context's order. */
 export function slowSegments(facts: Pick<AnswerFacts, 'segments'>, mark: number): SegmentFact[] {
   requireObject(facts, { where: 'slowSegments', what: 'facts { segments }', fields: ['segments'] });
   return facts.segments.filter(({ z }) => z > mark);

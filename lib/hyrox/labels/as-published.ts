@@ -1,6 +1,6 @@
 /**
- * The published analysis, replayed step by step with its mistakes, so that its labels can be made again and
- * looked into. For labels to learn from use `corrected.ts`.
+ * Replays the published analysis step by step with its mistakes, so that its labels can be reproduced and examined. For
+ * labels to learn from use `corrected.ts`.
  *
  * The four mistakes, marked below: (1) a low time counts as a weakness; (2) scaled columns shifted by the rows
  * dropped above them; (3) scaled ages in training, raw ages in prediction; (4) the target is the sum of the features.
@@ -22,7 +22,7 @@ import { moments } from '../statistics/statistics';
 /** One record of the label file. */
 export type FeedbackRecord = { input: string; context: string; response: string };
 
-/** What the published analysis computed on the way, where it is to be taken as given. */
+/** Intermediate results of the published analysis, to be taken as given. */
 export interface PublishedIntermediate {
   /** 0-based data row of each labelled athlete. */
   row: ArrayLike<number>;
@@ -37,7 +37,7 @@ export type Mistake = 'sign' | 'shift' | 'ages' | 'leak';
 export interface PublishedOptions {
   /** Default: computed here, with the published seeds. */
   given?: PublishedIntermediate;
-  /** Mistakes to mend, to see what each did to the labels. Default: none. */
+  /** Mistakes to correct, to see the effect of each on the labels. Default: none. */
   mend?: readonly Mistake[];
 }
 
@@ -83,7 +83,7 @@ export function labelAsPublished(table: RaceTable, options: PublishedOptions = {
   const clustering = options.given ? undefined : publishedCluster(scaled, { k: GROUPS, seed: SEED });
   const clusters = Int32Array.from(options.given?.cluster ?? clustering?.clusters ?? []);
   const { predict, test } = fitPublished(design, fitLinear);
-  // Mistake 3: the model saw ages in 0 .. 1, and is now given years.
+  // Mistake 3: the model was trained on ages in 0 .. 1 and now gets years.
   const mixed = mend.has('ages') ? scaled : scaled.map((row, i) => [...row.slice(0, -2), ...ages[i]]);
   const exact = mend.has('leak') ? expectedWithout(table, rows) : Float64Array.from(mixed, predict);
   const predicted = Float64Array.from(options.given?.predicted ?? exact.map(roundHalfEven));
@@ -120,7 +120,7 @@ export function labelAsPublished(table: RaceTable, options: PublishedOptions = {
   };
 }
 
-/** Everything the published models saw. */
+/** The inputs of the published models. */
 interface PublishedDesign {
   /** Table row of each labelled athlete. */
   rows: number[];
@@ -141,7 +141,7 @@ function publishedDesign(table: RaceTable, unshifted: boolean): PublishedDesign 
   return { rows, shifted, ages, scaled: minMaxRows(raw), total };
 }
 
-/** Fits on the published 80 percent and measures on the rest. */
+/** Fits on the published 80 percent and evaluates on the rest. */
 function fitPublished(
   { scaled, total }: PublishedDesign,
   fit: (rows: number[][], y: number[]) => { predict(row: ArrayLike<number>): number },
@@ -160,7 +160,7 @@ function fitPublished(
 
 /**
  * Quality of boosted trees on the published split. The publication used LightGBM (RMSE 2.91 min, R2 0.96886);
- * these trees are our own, so the figures are near it and not the same.
+ * these trees are our own, so the figures are close but not equal.
  */
 export function publishedBoosting(table: RaceTable): FitQuality {
   requireRaces(table, 'publishedBoosting');
@@ -169,7 +169,7 @@ export function publishedBoosting(table: RaceTable): FitQuality {
   ).test;
 }
 
-/** Mistake 4 mended: expectations that have not seen the answer. */
+/** Mistake 4 corrected: expectations that have not seen the answer. */
 function expectedWithout(table: RaceTable, rows: readonly number[]): Float64Array {
   const labels = raceLabels(table);
   const take = (values: Float64Array): Float64Array => Float64Array.from(rows, (row) => values[row]);

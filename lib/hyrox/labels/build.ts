@@ -1,6 +1,5 @@
 /**
- * A result table to a label file in one call: what `tunebook dataset build` does.
- * Where it stands: the whole pipeline: read, check, label, write.
+ * Builds a label file from a result table in one call (read, check, label, write): `tunebook dataset build`.
  */
 import fs from 'node:fs';
 import path from 'node:path';
@@ -33,17 +32,17 @@ export interface BuildOptions {
   mapping?: string;
   /** Corrected answers with one wording, or with several and advice. Default 'rich'. */
   answers?: 'rich' | 'plain';
-  /** What happens to rows with problems. Default 'skip'; 'asPublished' keeps them, as the original did. */
+  /** Handling of rows with problems. Default 'skip'; 'asPublished' keeps them, as the original did. */
   onProblem?: Handling;
   /** Exceptions by kind of problem. */
   handle?: Partial<Record<ProblemKind, Handling>>;
-  /** Default: found out. */
+  /** Default: detected. */
   delimiter?: string;
   /** Default 42. */
   seed?: number;
   /**
-   * A state that an earlier build wrote: rows are labelled by it alone, one row is enough, and mapping, wording and
-   * seed are the state's. Default: a state is fitted to the input, and written beside the output.
+   * State of an earlier build: rows are labelled by it alone (one row is enough), with its mapping, wording and seed.
+   * Default: a state is fitted to the input and written beside the output.
    */
   state?: string;
 }
@@ -69,19 +68,19 @@ export interface BuildResult {
   output: string;
   records: number;
   sizeBytes: number;
-  /** What was found in the input; `counts` and `problems` tell all that was skipped, imputed or kept. */
+  /** Report on the input; `counts` and `problems` list what was skipped, imputed or kept. */
   report: ReadReport;
   figures: CorrectedFigures | PublishedFigures;
-  /** The state that labelled, where one did: `records.state.json` beside `records.jsonl`, or the one that was given. */
+  /** File of the state that labelled: `records.state.json` beside `records.jsonl`, or the one given. */
   state?: string;
-  /** What a person should know about the labels. */
+  /** Notes on the labels. */
   notes: string[];
 }
 
 /**
  * Reads, checks, labels and writes.
  *
- * @throws TunebookError where an option, the table or the mapping is wrong, or the output cannot be written
+ * @throws TunebookError where an option, the table or the mapping is invalid, or the output cannot be written
  */
 export async function buildDataset(options: BuildOptions): Promise<BuildResult> {
   requireObject(options, { where: 'buildDataset', what: 'options { input, output }' });
@@ -139,7 +138,7 @@ export async function buildDataset(options: BuildOptions): Promise<BuildResult> 
   };
 }
 
-/** @throws TunebookError where the output would take the place of what it is made from */
+/** @throws TunebookError where the output would overwrite its source */
 function requireOtherPlace(output: string, sources: Readonly<Record<string, string | undefined>>): void {
   for (const [name, file] of Object.entries(sources))
     if (file !== undefined && path.resolve(file) === path.resolve(output))
@@ -150,7 +149,7 @@ function requireOtherPlace(output: string, sources: Readonly<Record<string, stri
 
 type Written = Pick<BuildResult, 'output' | 'records' | 'sizeBytes'>;
 
-/** @throws TunebookError for an option that the state has decided */
+/** @throws TunebookError for an option that the state decides */
 function requireStateOnly(options: BuildOptions): void {
   const decided = (['mode', 'mapping', 'answers', 'seed'] as const).filter(
     (name) => options[name] !== undefined,
@@ -167,7 +166,7 @@ function requireStateOnly(options: BuildOptions): void {
     );
 }
 
-/** Rows whose own group has too few peers are compared with more people; that is said. */
+/** Notes on rows that are compared with a larger group because their own has too few peers. */
 function peerNotes({ peers: { levels } }: LabelledRaces, state: RaceState): string[] {
   const { minPeers } = state.expectation.peers;
   const rows = (count: number): string => (count === 1 ? '1 row is' : `${count} rows are`);
@@ -197,7 +196,7 @@ function ownOptions(own: DatasetMapping, answers: 'rich' | 'plain'): FitOptions 
 }
 
 /**
- * Writes records beside the target and renames, so that no partial file has the final name.
+ * Writes records to a temporary file and renames it, so that no partial file has the final name.
  *
  * @returns size in bytes
  * @throws TunebookError where that fails; nothing is left behind

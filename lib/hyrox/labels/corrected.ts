@@ -1,8 +1,8 @@
 /**
  * Labels without the published mistakes: (1) lists name segments slower than the peers; (2) columns stay beside
  * their rows; (3) ages are treated alike in training and prediction; (4) a segment's expectation has not seen that
- * segment, nor the athlete. Verdicts come from the spread of the residuals, and the context holds what the answer needs.
- * Where it stands: the label maker that the notebooks use; `as-published.ts` is the other one.
+ * segment, nor the athlete. Verdicts come from the spread of the residuals, and the context holds what the answer
+ * needs. Where it stands: the label maker that the notebooks use; `as-published.ts` is the other one.
  */
 import { requireOptions } from '../../options';
 import { TunebookError, requireList, requireObject } from '../../types';
@@ -23,7 +23,7 @@ import type { FitQuality } from '../statistics/regression';
 import { requireState } from './race-state';
 import type { RaceState } from './race-state';
 
-/** What is labelled: records, and what they rest on. */
+/** Labelled races: records, and the figures behind them. */
 export interface LabelledRaces {
   records: FeedbackRecord[];
   /** Whole units. */
@@ -78,7 +78,7 @@ export function labelCorrected(table: LabelTable, options: FitOptions = {}): Cor
   };
 }
 
-/** What can be measured of labels. */
+/** Figures of labels. */
 export function figuresOf(
   { records, predicted, verdicts, lists }: LabelledRaces,
   { state, table }: { state: RaceState; table: LabelTable },
@@ -96,9 +96,9 @@ export function figuresOf(
 }
 
 /**
- * Labels races by a fitted state alone: a row gives the same record whatever else is in the table.
+ * Labels races by a fitted state alone: a row's record does not depend on the rest of the table.
  * @param races checked races, or a table with the state's segments and groups; one row is enough
- * @throws TunebookError where a value is missing, or a segment or group is another than the state's
+ * @throws TunebookError where a value is missing, or segments or groups differ from the state's
  * @example
  * const state = await hyrox.loadState('outputs/races.state.json');
  * const { table, log } = hyrox.readRaces('my-race.csv');
@@ -148,7 +148,7 @@ function writeRows(table: LabelTable, { state, peers, ...facts }: RowFacts): Lab
       const z = Math.round(peers.z[name][i] * 10) / 10;
       return kind === 'plain' ? { name, z } : { name, z, behind: Math.round(peers.behind[name][i]) };
     });
-    // Slowest first, in the context and so in the list: what there is most to win in is named first.
+    // Slowest first, in the context and so in the list: segments with most to win are named first.
     segments.sort((a, b) => b.z - a.z);
     const judged = { residual: residual[i], score: scoreOf(residual[i], state.usual), segments };
     const context = writeContext({
@@ -173,14 +173,14 @@ function shares(verdicts: readonly Verdict[]): Record<Verdict, number> {
   return counts;
 }
 
-/** What a context's text says about the answer: the verdict, and the segments above the mark. */
+/** What a context determines of its answer: the verdict, and the segments above the threshold. */
 function contextKey(context: string, mark: number): string {
   const facts = readContext(context);
   return `${verdictOf(facts)} ${slowSegments(facts, mark).map(({ name }) => name)}`;
 }
 
 /**
- * Share of answers that the best possible reader gets right: of all rows with the same key, the most frequent answer.
+ * Accuracy of the best possible reader: of all rows with the same key, the most frequent answer.
  *
  * @param keys what the context says about the answer, per row; for the published labels verdict and cluster
  */

@@ -1,5 +1,5 @@
 /**
- * What a finish time should have been, without looking at the answer. Ability is the median of an athlete's scores
+ * Predicts a finish time without looking at the answer. Ability is the median of an athlete's scores
  * against peers; each segment is expected from the ability in the *other* segments, by a model that has not seen the
  * athlete, and the sum of the segments is calibrated, because a noisy measure of ability draws it to the mean.
  *
@@ -28,8 +28,8 @@ export interface Expectation {
 
 export interface ExpectOptions {
   /**
-   * 'linear' expects a segment's score from the ability in the others, in seconds for 170,000 rows; 'boosted' has trees
-   * look at each of the other scores as well, and takes minutes. Default 'linear'.
+   * 'linear' predicts a segment's score from the ability in the others and takes seconds for 170,000 rows; 'boosted'
+   * trees use each of the other scores too and take minutes. Default 'linear'.
    */
   model?: 'linear' | 'boosted';
   /** Parts of the data; each is predicted from the others. Default 5, fewer below 50 rows: one for each ten. */
@@ -66,7 +66,7 @@ export function expectTotals(table: LabelTable, options: ExpectOptions = {}): Ex
   return { predicted, quality: fitQuality(table.target, predicted) };
 }
 
-/** What an expectation learned: plain data, so that it can be written as JSON. */
+/** A fitted expectation: plain data, so that it can be written as JSON. */
 export interface ExpectationModel {
   peers: PeerModel;
   /** Expected score of each segment, in the peers' order, from the ability in the others. */
@@ -85,7 +85,7 @@ export interface Line {
 type ScoreModel = Line | BoostedForest;
 
 /**
- * Learns from the rows where seen is 1, and expects the totals of all rows.
+ * Fits to the rows where seen is 1, and predicts the totals of all rows.
  * @param options.seen [rows]. Default: all
  */
 export function fitExpectation(
@@ -108,7 +108,7 @@ export function fitExpectation(
   };
 }
 
-/** Expected totals of any rows, in the table's unit, and the scores they rest on. */
+/** Expected totals of any rows, in the table's unit, and their scores. */
 export function expectedTotals(
   { peers: peerModel, scores, total }: ExpectationModel,
   table: LabelTable,
@@ -124,7 +124,7 @@ export interface ExpectedTotals {
   peers: PeerScores;
 }
 
-/** What the peers need, and what the athlete's ability makes of it, over all segments. */
+/** Sum over all segments of the peers' mean plus the expected deviation. */
 function expectedSums(
   table: LabelTable,
   { peers, features, scores }: { peers: PeerScores; features: SegmentFeatures[]; scores: ScoreModel[] },
@@ -139,7 +139,7 @@ function expectedSums(
   return sums;
 }
 
-/** A segment's scores, and what they are expected from: the ability in the others, then each other score. */
+/** A segment's scores and the features that predict them: the ability in the others, then each other score. */
 interface SegmentFeatures {
   name: string;
   own: Float64Array;

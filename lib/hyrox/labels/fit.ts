@@ -23,9 +23,12 @@ import type { AnswerTemplates } from './templates';
 
 /** Settings of `fit` and `labelCorrected`. */
 export interface FitOptions {
-  /** Of folds, groups and wordings. Default 42. */
+  /** Seed of folds, groups and wordings. Default 42. */
   seed?: number;
-  /** 'rich': several wordings, what costs most, advice, and seconds in the context. 'plain': one wording. Default 'rich'. */
+  /**
+   * 'rich': several wordings, what costs most, advice, and seconds in the context. 'plain': one wording. Default
+   * 'rich'.
+   */
   answers?: 'rich' | 'plain';
   /** Sentences. Default: those of `answers`. */
   templates?: AnswerTemplates;
@@ -43,10 +46,10 @@ export interface FitOptions {
   mapping?: DatasetMapping;
 }
 
-/** A state, and what was seen while it was fitted. */
+/** A state, and results of its fit. */
 export interface Fitted {
   state: RaceState;
-  /** Of the table's own rows, each expected by models that have not seen it. */
+  /** Out-of-fold expectations of the table's rows. */
   expectation: Expectation;
   peers: PeerScores;
   clustering: Clustering;
@@ -64,7 +67,7 @@ export const FIT_OPTIONS: OptionNames<FitOptions> = {
 const CLUSTER_ROWS = 20000;
 
 /**
- * Learns from a table of races what feedback on any race needs.
+ * Fits a state to a table of races, for feedback on any race.
  * @param races checked races, or a table to label; at least 20 rows
  * @throws TunebookError where a row has a missing value, or rows are too few
  * @example
@@ -82,7 +85,7 @@ export function fit(races: RaceTable | LabelTable, options: FitOptions = {}): Ra
   return fitTable(table, options).state;
 }
 
-/** `fit` of what has been checked, with what was seen on the way. */
+/** `fit` of a checked table, with its intermediate results. */
 export function fitTable(table: LabelTable, options: FitOptions = {}): Fitted {
   const { seed = 42, answers = 'rich', weakAbove = 0.5, usualShare = 0.6, input = INPUT } = options;
   const templates = options.templates ?? (answers === 'rich' ? RICH_TEMPLATES : PLAIN_TEMPLATES);
@@ -113,7 +116,7 @@ export function fitTable(table: LabelTable, options: FitOptions = {}): Fitted {
   return { state, expectation, peers, clustering, ...(choice ? { choice } : {}) };
 }
 
-/** @throws TunebookError for the first value that is not there */
+/** @throws TunebookError for the first missing value */
 export function requireFinite(table: LabelTable, where: string): void {
   for (const [name, values] of Object.entries({ ...table.segments, [table.targetName]: table.target })) {
     const at = values.findIndex((value) => !Number.isFinite(value));
@@ -125,7 +128,7 @@ export function requireFinite(table: LabelTable, where: string): void {
   }
 }
 
-/** Groups of athletes with like strengths. */
+/** Groups of athletes with similar strengths. */
 function clusterScores(
   peers: PeerScores,
   { size, k, seed }: { size: number; k: number | undefined; seed: number },

@@ -1,8 +1,8 @@
 /**
- * Files to tables that can be labelled: HYROX results, or any table by a mapping; checked, with all that was found.
- * Where it stands: in front of `build.ts` and of feedback on new races.
+ * Loads and checks tables to label: HYROX results, or any table by a mapping. Used by `build.ts` and for feedback on
+ * new races.
  */
-import { TunebookError, requireText } from '../../types';
+import { firstOf, requireText, shortList, TunebookError } from '../../types';
 import { checkRaces } from '../tables/check';
 import { FILE_COLUMNS, SUMS } from '../tables/columns';
 import { openTable, readBytes } from '../tables/csv-text';
@@ -20,7 +20,7 @@ import type { RaceState } from './race-state';
 /** The table has other columns than the state's: it is of another sport. */
 export class OtherTableError extends TunebookError {}
 
-/** Rows to label, and what was found in their file. */
+/** Rows to label, and the report on their file. */
 export interface LoadedTable {
   table: LabelTable;
   report: ReadReport;
@@ -28,7 +28,7 @@ export interface LoadedTable {
 
 /** How a table is read. */
 export interface LoadOptions extends ProblemOptions {
-  /** Default: found out. */
+  /** Default: detected. */
   delimiter?: string;
 }
 
@@ -52,7 +52,7 @@ export function loadTable(
 }
 
 /**
- * Reads and checks new races by the state that is to judge them, and by the mapping that the state was made with.
+ * Reads and checks new races for a state, by the mapping that the state was made with.
  * @throws TunebookError where the table has other columns than the state's, or no row is left
  * @example
  * const state = await hyrox.loadState('outputs/races.state.json');
@@ -78,13 +78,11 @@ function loadRaces(file: string, options: LoadOptions): LoadedTable {
   return { table: raceLabels(checked), report: { ...report, kept: checked.size } };
 }
 
-/** Why nothing is left, with the first reasons. */
+/** Why no row is left, with the first reasons. */
 function noRow(file: string, { rows, problems }: ReadReport): string {
   if (rows === 0) return `${file}: no row is left of 0: there is none below the header.`;
   const lost = problems.filter(({ handling }) => handling === 'skip');
-  const shown = lost.slice(0, 3).map(problemText);
-  const more = lost.length > 3 ? `; and ${lost.length - 3} more` : '';
-  return `${file}: no row is left of ${rows}: ${shown.join('; ')}${more}.`;
+  return `${file}: no row is left of ${rows}: ${firstOf(lost.map(problemText), { most: 3 })}.`;
 }
 
 /** 'row 2, column "Swim": no value' */
@@ -104,11 +102,9 @@ function requireStateColumns(file: string, { mapping }: RaceState, options: Load
   const present = new Set(header.map(simple));
   const missing = wanted.filter((name) => !present.has(simple(name)));
   if (missing.length === 0) return;
-  const list = (names: readonly string[]): string =>
-    names.length > 8 ? `${names.slice(0, 8).join(', ')}, ...` : names.join(', ');
   if (missing.length > wanted.length / 2)
     throw new OtherTableError(
-      `${file}: expected the columns of the state (${list(wanted)}), got ${list(header)}: the state is of another ` +
+      `${file}: expected the columns of the state (${shortList(wanted, 8)}), got ${shortList(header, 8)}: the state is of another ` +
         'kind of table. Give the one that belongs to this table; tunebook dataset build makes it.',
     );
   throw new TunebookError(

@@ -1,6 +1,5 @@
 /**
- * Any table through a mapping: to a `LabelTable`, with the same reports and choices as a result file.
- * Where it stands: beside `read.ts` and `check.ts`, for tables that are not HYROX results.
+ * Reads any table by a mapping into a `LabelTable`, with the same reports and choices as for a HYROX result file.
  */
 import { TunebookError, requireObject, requireText } from '../../types';
 import { openTable, readBytes } from '../tables/csv-text';
@@ -99,7 +98,7 @@ export function readMappedTable(
   return { table, report: reportOf({ file, opened, log, kept: size, used }) };
 }
 
-/** Missing values become the column's median. They are only here where 'impute' or 'keep' was chosen. */
+/** Missing values become the column's median; there are some only under 'impute' or 'keep'. */
 function imputed(values: readonly number[]): Float64Array {
   const column = Float64Array.from(values);
   if (!column.some(Number.isNaN)) return column;
@@ -118,7 +117,7 @@ class CellReader {
     this.log = log;
   }
 
-  /** A number; NaN where it is to be imputed; undefined where the row goes. */
+  /** A number; NaN where it is to be imputed; undefined where the row is dropped. */
   read(cell: string, column: string, line: number): number | undefined {
     const text = cell.trim();
     if (text === '')

@@ -1,8 +1,8 @@
 /**
- * A mapping for a table that nobody has described: a draft from its header and its values, with a reason for each
- * column, for a person to read and mend. Where it stands: in front of `mapping.ts`; what `tunebook dataset map` prints.
+ * Drafts a mapping for an unknown table from its header and values, with a reason per column, for a person to review:
+ * `tunebook dataset map`.
  */
-import { TunebookError, requireText } from '../../types';
+import { requireText, shortList, TunebookError } from '../../types';
 import { sumParts } from '../statistics/sum-parts';
 import { median } from '../statistics/statistics';
 import { FILE_COLUMNS } from '../tables/columns';
@@ -14,21 +14,21 @@ import { draftGroups, missingText } from './mapping-groups';
 import type { ColumnGuess } from './mapping-groups';
 import { prettyName, prettyNames, stemOf } from './mapping-names';
 
-/** A draft, and what it rests on. */
+/** A draft, and the reasons for it. */
 export interface MappingDraft {
   /** To be written as JSON, and read by `readMapping`. */
   readonly mapping: DatasetMapping;
-  /** One for each column, in the order of the file. */
+  /** A guess per column, in the order of the file. */
   readonly columns: readonly ColumnGuess[];
-  /** What was not found, and what a person should look at. */
+  /** What was not found, and what to review. */
   readonly notes: readonly string[];
-  /** Rows that were looked at. */
+  /** Rows examined. */
   readonly rows: number;
 }
 
 const TOTAL = /total|finish|overall|result|gesamt|ziel|(^|[^a-z])(net|sum|end)([^a-z]|$)/i;
 const NO_TIME = /rank|place|pos|bib|(^|[^a-z])(no|nr|id|number|age|year|birth|weight|height)([^a-z]|$)/i;
-/** This many parts of one name ("run 1" to "run 8") are taken together where a column has their sum. */
+/** At least this many parts of one name ("run 1" to "run 8") are replaced by a column with their sum. */
 const SERIES = 3;
 
 /**
@@ -72,7 +72,7 @@ interface DraftedTimes extends Pick<DatasetMapping, 'segments' | 'target' | 'val
   readonly notes: readonly string[];
 }
 
-/** Which columns are segments, and which one is their total. */
+/** Finds the segments and their total. */
 function draftTimes(
   columns: readonly ColumnProfile[],
   { file, table }: { file: string; table: TableProfile },
@@ -108,7 +108,7 @@ function draftTimes(
   });
   for (const [name, parts] of sums)
     if (!guesses.has(name) && name !== total?.name)
-      guess(name, 'left out', `the sum of ${parts.slice(0, 3).join(', ')}${parts.length > 3 ? ', ...' : ''}`);
+      guess(name, 'left out', `the sum of ${shortList(parts, 3)}`);
   for (const [name, { parts }] of within)
     for (const part of parts) guess(part, 'left out', `a part of "${name}"`);
   for (const { name, kind } of candidates)
@@ -153,7 +153,7 @@ function partsByName(columns: readonly ColumnProfile[], rows: number): Map<strin
   );
 }
 
-/** The largest sum; without one, the largest column that is called a total and is above all others. */
+/** The largest sum; without one, the largest column named as a total that exceeds all others. */
 function findTotal(
   columns: readonly ColumnProfile[],
   sums: ReadonlyMap<string, readonly string[]>,
@@ -170,7 +170,7 @@ interface ChosenSegments {
   readonly within: ReadonlyMap<string, { stem: string; parts: readonly string[] }>;
 }
 
-/** The parts of the total; of a series ("run 1", "run 2", ...) its sum, where there is one. */
+/** The parts of the total; a series ("run 1", "run 2", ...) is represented by its sum, if there is one. */
 function chooseSegments(
   columns: readonly ColumnProfile[],
   found: {
@@ -233,7 +233,7 @@ function typical({ values, missing }: ColumnProfile, kind: 'time' | 'number'): s
   return `${kind === 'time' ? 'times' : 'numbers'}, median ${shown}${missingText(missing)}`;
 }
 
-/** Clock times are read as seconds; of numbers the header may say it. */
+/** Clock times are in seconds; for numbers the header may name the unit. */
 function unitOf(columns: readonly ColumnProfile[], values: 'time' | 'number'): string | undefined {
   if (values === 'time') return 'seconds';
   const said = (pattern: RegExp): boolean => columns.every(({ name }) => pattern.test(name));
@@ -241,7 +241,7 @@ function unitOf(columns: readonly ColumnProfile[], values: 'time' | 'number'): s
   return said(/(^|[^a-z])(min|mins|minutes)([^a-z]|$)/i) ? 'minutes' : undefined;
 }
 
-/** A result file that needs no mapping. */
+/** Notes that HYROX results need no mapping. */
 function hyroxNote({ columns }: TableProfile): string[] {
   const names = new Set(columns.map(({ name }) => name));
   return FILE_COLUMNS.every((name) => names.has(name))

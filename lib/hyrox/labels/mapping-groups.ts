@@ -1,16 +1,17 @@
 /**
- * Which columns of an unknown table say who is compared with whom. Where it stands: under the mapping draft.
+ * Finds the columns of an unknown table that define peer groups, for the mapping draft.
  */
+import { shortList } from '../../types';
 import type { ColumnProfile, TableProfile } from '../tables/profile';
 import { prettyName } from './mapping-names';
 
-/** What the draft makes of one column. */
+/** The draft's guess about a column. */
 export interface ColumnGuess {
   /** As in the header. */
   readonly column: string;
   /** 'segment "bike"', 'group "sex"', 'target "finish"' or 'left out'. */
   readonly taken: string;
-  /** What in the column speaks for it. */
+  /** The evidence for it. */
   readonly why: string;
 }
 
@@ -28,13 +29,13 @@ const SEX_NAME = /(^|[^a-z])(sex|gender|geschlecht|sexe|genre)([^a-z]|$)/i;
 const AGE_NAME = /(^|[^a-z])(age|ak|altersklasse|ages)([^a-z]|$)/i;
 const CLASS_NAME = /class|categor|division|(^|[^a-z])(cat|div|group)([^a-z]|$)/i;
 const AGE_VALUE = /^[a-z]{0,3}\s?(?:\d{1,2}\s*[-–]\s*\d{1,2}|\d{2}\s?\+|[<>]\s?\d{2}|\d{2})$/i;
-/** Groups of more values than this are people, not groups. */
+/** Most values of a group; columns with more name people. */
 const MOST_GROUPS = 40;
-/** Other columns with so few values are named as possible groups. */
+/** Other columns with at most this many values are named as possible groups. */
 const FEW_VALUES = 12;
-const PERSON = 0.5; // share of different values from which on a column names people
+const PERSON = 0.5; // least share of distinct values in a column that names people
 
-/** Sex and age (or class), as far as they are there. */
+/** Drafts groups: sex and age (or class), as far as there are such columns. */
 export function draftGroups({ columns, rows }: TableProfile): DraftedGroups {
   const few = columns.filter(({ distinct }) => distinct.length > 0 && distinct.length <= MOST_GROUPS);
   const sex =
@@ -73,7 +74,7 @@ export function draftGroups({ columns, rows }: TableProfile): DraftedGroups {
       guess(column, 'left out', sample(column));
       if (distinct.length > 1 && distinct.length <= FEW_VALUES)
         notes.push(
-          `"${name}" (${distinct.slice(0, 4).join(', ')}${distinct.length > 4 ? ', ...' : ''}) may be a group too: ` +
+          `"${name}" (${shortList(distinct, 4)}) may be a group too: ` +
             'add it to "groups" if its people should be compared among themselves.',
         );
     }
@@ -106,9 +107,9 @@ function share<T>(values: readonly T[], test: (value: T) => boolean): number {
 
 /** The first values, and how many there are. */
 function sample({ distinct, missing }: ColumnProfile): string {
-  const shown = distinct.slice(0, 4).map((value) => (value.length > 20 ? `${value.slice(0, 19)}…` : value));
-  const more = distinct.length > 4 ? `, ... (${distinct.length})` : '';
-  return `${shown.join(', ')}${more}${missingText(missing)}`;
+  const short = distinct.map((value) => (value.length > 20 ? `${value.slice(0, 19)}…` : value));
+  const count = distinct.length > 4 ? ` (${distinct.length})` : '';
+  return `${shortList(short, 4)}${count}${missingText(missing)}`;
 }
 
 /** '; empty in 4 rows' */

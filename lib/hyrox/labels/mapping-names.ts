@@ -1,4 +1,4 @@
-/** Names of columns as people would say them. Where it stands: under the mapping draft. */
+/** Readable names of columns, for the mapping draft. */
 
 /**
  * A name without its distance, underscores and "time"; short marks such as T1 stay as they are.
@@ -26,7 +26,7 @@ export function prettyNames(columns: readonly string[]): string[] {
   });
 }
 
-/** What the members of a series have in common: 'run' of 'run_1'; '' of a name without a number. */
+/** The stem of a series: 'run' of 'run_1'; '' for a name without a number. */
 export function stemOf(column: string): string {
   const name = column.replace(/[_.\s-]*\d+$/, '');
   return name === column ? '' : name.toLowerCase();

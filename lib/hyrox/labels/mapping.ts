@@ -1,6 +1,6 @@
 /**
- * The mapping file: how any table of parts and totals becomes a `LabelTable`, and how its answers sound.
- * Where it stands: what a person writes for `tunebook dataset build --mapping FILE`; see `data/triathlon/mapping.json`.
+ * The mapping file of `tunebook dataset build --mapping FILE`: how any table of parts and totals becomes a
+ * `LabelTable`, and the wording of its answers. See `data/triathlon/mapping.json`.
  */
 import fs from 'node:fs';
 import type { z } from 'zod';
@@ -33,17 +33,17 @@ export interface DatasetMapping {
   usualShare?: number;
   /** Number of groups of athletes. Default: chosen. */
   k?: number;
-  /** Segment -> what people call it in feedback. Default: its name here. */
+  /** Segment -> its name in feedback. Default: its name here. */
   names?: Record<string, string>;
-  /** Segment -> what is done in it. Default: by its name, 'station' where that says nothing. */
+  /** Segment -> its kind. Default: by its name, else 'station'. */
   kinds?: Record<string, 'run' | 'station' | 'roxzone'>;
-  /** Value of a group -> what people with it are called: `{ "M": "men" }`. Default: known for male, female, m, f, w. */
+  /** Value of a group -> word for people with it: `{ "M": "men" }`. Default: known for male, female, m, f, w. */
   people?: Record<string, string>;
 }
 
 const sentences = lazySchema((z) => z.array(z.string().min(1)).min(1));
 
-/** Checks templates from a mapping file; the last three may be left out there. */
+/** Schema of a mapping file's templates; the last three are optional there. */
 export const templatesSchema = lazySchema((z): z.ZodType<AnswerTemplates> =>
   z.object({
     slower: sentences(),
@@ -57,10 +57,10 @@ export const templatesSchema = lazySchema((z): z.ZodType<AnswerTemplates> =>
   }),
 );
 
-/** Names that cannot be told apart from the context's punctuation. */
+/** Names that cannot be confused with the context's punctuation. */
 const contextName = lazySchema(() => columnName().regex(/^[^,:]+$/, 'a name without comma and colon'));
 
-/** Checks a mapping. */
+/** Schema of a mapping. */
 export const mappingSchema = lazySchema((z): z.ZodType<DatasetMapping> =>
   z
     .strictObject({

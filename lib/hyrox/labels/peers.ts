@@ -1,6 +1,6 @@
 /**
- * Athletes against their peers: mean, spread and standard score of each segment within the groups.
- * Where it stands: after checking; the corrected lists come from these scores. What is fitted scores rows it never saw.
+ * Scores athletes against their peers: mean, spread and standard score of each segment within groups. The corrected
+ * labels use these scores; fitted peers also score unseen rows.
  */
 import type { LabelTable } from '../tables/label-table';
 import { moments } from '../statistics/statistics';
@@ -35,7 +35,7 @@ export interface PeerGroup {
 export interface PeerModel {
   /** Names of the segments, in order. */
   segments: string[];
-  /** Fewest members of a group that is compared with; rows of smaller ones join the first group's peers, then everyone. */
+  /** Fewest members of a peer group; rows of smaller ones use the first group's peers, then everyone. */
   minPeers: number;
   /** Groups by all columns, by the first, and everyone: three lists. */
   levels: PeerGroup[][];
@@ -130,7 +130,7 @@ export function scoreAgainst(peers: PeerModel, table: LabelTable): PeerScores {
   return scores;
 }
 
-/** How many of the groups are compared at each level. */
+/** Number of groups compared at each level. */
 function depthsOf(groups: number): readonly number[] {
   return [groups, Math.min(1, groups), 0];
 }

@@ -1,7 +1,6 @@
 /**
- * What was learned from a table of races, as plain data: enough to label a new race, to compare it with its peers and
- * to find races like it, without the table. It is written as one JSON file with a version.
- * Where it stands: `fit.ts` makes it; labels and evidence of new rows come from it alone.
+ * The fitted state of a table of races, as plain data in one versioned JSON file: enough to label a new race, compare
+ * it with its peers and find similar races without the table. `fit.ts` makes it.
  */
 import type { z } from 'zod';
 import { lazySchema } from '../../schema';
@@ -21,21 +20,21 @@ export interface RaceState {
   unit: string;
   /** Names of the groups that make peers, in order. */
   groups: string[];
-  /** Peers, and what a total is expected from. */
+  /** Peers, and the model of expected totals. */
   expectation: ExpectationModel;
   /** Residuals between these two are usual; beyond them a verdict is other than close. In the unit. */
   usual: [number, number];
   /** Centres of the groups of athletes with like strengths: [groups][segments], in standard scores. */
   centroids: number[][];
-  /** How answers are written. */
+  /** Settings of answers. */
   answers: AnswerSettings;
-  /** The races themselves, without names: what neighbours and percentiles are found among. */
+  /** The races, without names, for neighbours and percentiles. */
   races: ReferenceRaces;
-  /** How a table of another sport is read; HYROX results need none. */
+  /** Mapping for a table of another sport; HYROX results need none. */
   mapping?: DatasetMapping;
 }
 
-/** How contexts and answers are written. */
+/** Settings of contexts and answers. */
 export interface AnswerSettings {
   kind: 'rich' | 'plain';
   templates: AnswerTemplates;
@@ -43,7 +42,7 @@ export interface AnswerSettings {
   weakAbove: number;
   /** Text of each record's input. */
   input: string;
-  /** Of the wordings. */
+  /** Seed of the wordings. */
   seed: number;
 }
 
@@ -139,7 +138,7 @@ export async function saveState(file: string, state: RaceState): Promise<number>
 
 /**
  * Reads what `saveState` wrote.
- * @throws TunebookError where the file is no state, or one of another version
+ * @throws TunebookError where the file is no state, or of another version
  */
 export async function loadState(file: string): Promise<RaceState> {
   requireText(file, { where: 'loadState', what: 'the path of a state' });
@@ -164,7 +163,7 @@ export async function loadState(file: string): Promise<RaceState> {
   return parsed.data;
 }
 
-/** @throws TunebookError where parts of a state do not fit together */
+/** @throws TunebookError where parts of a state are inconsistent */
 function requireWhole(state: RaceState, file: string): void {
   const { expectation, races, groups, centroids } = state;
   const segments = expectation.peers.segments.length;
@@ -186,7 +185,7 @@ function requireWhole(state: RaceState, file: string): void {
     );
 }
 
-/** @throws TunebookError where a state is none */
+/** @throws TunebookError where the value is no state */
 export function requireState(state: unknown, where: string): asserts state is RaceState {
   requireObject(state, {
     ...{ where, what: 'a fitted state', fields: ['expectation', 'centroids', 'races'] },

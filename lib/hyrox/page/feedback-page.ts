@@ -1,6 +1,6 @@
 /**
- * One race as a page that a coach would hand over: one HTML file, no script, nothing fetched; phone, paper, light, dark.
- * Where it stands: after evidence and text; every figure on it is the evidence's.
+ * A page of feedback on one race, as a coach would hand it over: one HTML file, no script, no request; for phone,
+ * paper, light and dark. Every figure comes from the evidence.
  */
 import { escapeHtml, profileSvg, waterfallSvg } from '../../display';
 import type { RowFigureOptions } from '../../display';
@@ -17,9 +17,9 @@ import { fillWords, wordsOf } from './page-words';
 
 /** Settings of `feedbackPage`. */
 export interface FeedbackPageOptions {
-  /** Which races are compared with, in words: '2,395 races of berlin.csv'. Default: how many there are is not said. */
+  /** The reference races in words: '2,395 races of berlin.csv'. Default: not mentioned. */
   data?: string;
-  /** What a reader has to know beside the evidence's notes. */
+  /** Notes besides those of the evidence. */
   notes?: readonly string[];
   /** Language of the words around the text. Default 'en'. */
   lang?: string;
@@ -28,7 +28,7 @@ export interface FeedbackPageOptions {
 /**
  * Feedback on one race as an HTML page: it opens offline, prints on A4 and needs no script.
  * @param feedback what `composeFeedback` wrote from the evidence
- * @throws TunebookError where the language has no words
+ * @throws TunebookError for an unknown language
  * @example
  * const { table, log } = hyrox.readRaces(projectPath('data/hyrox/hyrox-sample.csv'));
  * const races = hyrox.checkRaces(table, log);
@@ -75,7 +75,7 @@ function paragraph({ text }: FeedbackParagraph): string {
   return `<p>${cited(text)}</p>`;
 }
 
-/** Paragraphs with their headings; nothing where there are none. */
+/** Paragraphs with their headings; '' without paragraphs. */
 function section(name: string, paragraphs: readonly FeedbackParagraph[]): string {
   if (paragraphs.length === 0) return '';
   return `<section class="${name}">\n${paragraphs.map(headed).join('\n')}\n</section>`;
@@ -113,7 +113,7 @@ function groupWords(text: string, { count, words: people }: GroupEvidence): stri
   return fillWords(text, { count, people });
 }
 
-/** A figure for a screen and paper, and the same for a phone. */
+/** A figure for screen and paper, and a narrow one for phones. */
 function both(draw: (options: RowFigureOptions) => string): string {
   return `<figure>${draw({})}${draw({ narrow: true })}</figure>`;
 }

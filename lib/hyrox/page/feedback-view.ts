@@ -1,6 +1,6 @@
 /**
- * Feedback in a notebook: as the result of a cell, or shown where it is made. What GitHub leaves of a cell's HTML still
- * says all of it, and the profile is an SVG of its own.
+ * Feedback in a notebook, as a cell's result or shown directly. It stays complete in the HTML that GitHub allows, and
+ * the profile is a separate SVG.
  */
 import { escapeHtml, profileSvg, show } from '../../display';
 import type { MimeBundle } from '../../display';
@@ -15,9 +15,9 @@ import { fillWords, wordsOf } from './page-words';
 
 const JUPYTER_DISPLAY = Symbol.for('Jupyter.display');
 
-/** Feedback that notebooks show as text and a table where it is a cell's result. */
+/** Feedback that notebooks show as text and a table if it is a cell's result. */
 export interface FeedbackView {
-  /** What a front end is given. */
+  /** The mime bundle for front ends. */
   readonly [JUPYTER_DISPLAY]: () => MimeBundle;
   readonly evidence: RaceEvidence;
   readonly feedback: Feedback;
@@ -69,7 +69,7 @@ export function showFeedback(
   show({ 'image/svg+xml': view.toSVG(), 'text/plain': `[figure] ${title}` });
 }
 
-/** Only what GitHub leaves standing: no style, `align` for numbers. */
+/** HTML that survives GitHub's filter: no style, `align` for numbers. */
 function viewHtml(evidence: RaceEvidence, feedback: Feedback, { lang }: FeedbackPageOptions): string {
   const words = wordsOf(lang);
   const amount = (value: number): string => amountText(value, evidence);

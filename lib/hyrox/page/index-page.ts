@@ -1,4 +1,4 @@
-/** The page that leads to the pages of several races. */
+/** The index of the pages of several races. */
 import { escapeHtml } from '../../display';
 import { requireList, requireObject } from '../../types';
 import type { RaceEvidence } from '../evidence/types';
@@ -6,7 +6,7 @@ import type { Feedback } from '../feedback/types';
 import { pageHtml } from './page-frame';
 import { fillWords, wordsOf } from './page-words';
 
-/** One page that the index leads to. */
+/** A page of the index. */
 export interface IndexedRace {
   /** Name of the page's file, beside the index. */
   readonly file: string;
@@ -14,7 +14,7 @@ export interface IndexedRace {
   readonly feedback: Feedback;
 }
 
-/** An index of races, in the order they were given; it looks like the pages. @throws TunebookError where there is no list */
+/** An index of races in the given order, in the style of the pages. @throws TunebookError where there is no list */
 export function feedbackIndex(races: readonly IndexedRace[], options: { lang?: string } = {}): string {
   requireList(races, { where: 'feedbackIndex', what: 'a list of races, each with its page' });
   requireObject(options, { where: 'feedbackIndex', what: 'options' });

@@ -1,4 +1,4 @@
-/** Feedback as Markdown: for a message, a repository, or a page of one's own. */
+/** Feedback as Markdown, for a message, a repository, or a page of your own. */
 import { amountText } from '../evidence/names';
 import type { RaceEvidence } from '../evidence/types';
 import type { Feedback } from '../feedback/types';
@@ -7,7 +7,7 @@ import { requirePage } from './page-arguments';
 import { fillWords, wordsOf } from './page-words';
 import type { FeedbackPageOptions } from './feedback-page';
 
-/** Feedback on one race with a table of its segments, its sources, and what the comparison rests on. */
+/** Feedback on one race with a table of its segments, its sources, and the basis of the comparison. */
 export function feedbackMarkdown(
   evidence: RaceEvidence,
   feedback: Feedback,

@@ -1,8 +1,8 @@
-/** What the makers of pages check first. */
+/** Argument checks of the page functions. */
 import { requireObject } from '../../types';
 import { requireEvidence } from '../feedback/plan';
 
-/** @throws TunebookError where evidence, feedback or options are none */
+/** @throws TunebookError where evidence, feedback or options are of another kind */
 export function requirePage(
   where: string,
   { evidence, feedback, options }: { evidence: unknown; feedback: unknown; options: unknown },

@@ -5,7 +5,7 @@ import type { RaceEvidence, SegmentEvidence } from '../evidence/types';
 import { fillWords } from './page-words';
 import type { PageWords } from './page-words';
 
-/** '+2:15', '−0:41': own against another, positive is slower. */
+/** '+2:15', '−0:41': a difference; positive is slower. */
 export function gapText(gap: number, evidence: RaceEvidence, words: PageWords): string {
   if (gap === 0) return evidence.clock ? words.level : '0';
   return fillWords(gap > 0 ? words.behind : words.before, { amount: amountText(Math.abs(gap), evidence) });
@@ -52,7 +52,7 @@ export function wayFigure(evidence: RaceEvidence, words: PageWords): WaterfallFi
   };
 }
 
-/** What the medians of the segments leave of the way to the median finish of the next level. */
+/** The part of the gap to the next level's median finish that the segments' medians do not explain. */
 export function restOf({ finish, groups, segments, clock }: RaceEvidence): number {
   if (groups.faster === undefined) return 0;
   const gained = segments.reduce((sum, { faster }) => sum + (faster?.gap ?? 0), 0);

@@ -1,11 +1,11 @@
-/** The frame of every page of feedback: what a browser has to know, the style, and nothing from outside. */
+/** The frame of all feedback pages: head, inline style, and no external resources. */
 import { escapeHtml } from '../../display';
 import type { RaceEvidence } from '../evidence/types';
 import type { Feedback } from '../feedback/types';
 import { PAGE_STYLE } from './page-style';
 import type { PageWords } from './page-words';
 
-/** What every part of a page is made of. */
+/** Inputs of every part of a page. */
 export interface Page {
   readonly evidence: RaceEvidence;
   readonly feedback: Feedback;

@@ -1,4 +1,4 @@
-/** The look of a feedback page: a screen, a phone, paper; light and dark. */
+/** Style sheet of a feedback page: screen, phone, paper; light and dark. */
 export const PAGE_STYLE = `
 :root { color-scheme: light dark; --paper: #fdfcfa; --ink: #1d1c1a; --soft: #66625b; --line: #e2ded5; --tint: #f4f1ea;
   --ahead: #1f6cad; --behind: #b4520f; --middle: #6f6b64; --dot: #fff; --serif: 'Iowan Old Style', 'Palatino Linotype',

@@ -5,7 +5,7 @@ import { gapText } from './page-figures';
 import type { Page } from './page-frame';
 import { fillWords } from './page-words';
 
-/** Each segment before and now; nothing where no earlier race was given. */
+/** Each segment before and now; '' if no earlier race was given. */
 export function changeSection({ evidence, words }: Page, text: string): string {
   const { change, segments } = evidence;
   if (change === undefined) return '';
@@ -38,7 +38,7 @@ ${rows.join('\n')}
 export function sourcesSection(page: Page): string {
   const { evidence, feedback, words } = page;
   const ofSegments = new Set(evidence.segments.map(({ line }) => line));
-  // Notes stand in the small print.
+  // Notes are in the small print.
   const others = evidence.lines.filter(
     ({ id, text }) => !ofSegments.has(id) && !evidence.notes.includes(text),
   );

@@ -1,7 +1,7 @@
 /** The words of a feedback page around its text. Another language is another member of `PAGE_WORDS`. */
 import { TunebookError } from '../../types';
 
-/** What a page says by itself; `{name}` is a place to fill. */
+/** A page's own texts; `{name}` is a place to fill. */
 export interface PageWords {
   readonly kicker: string;
   readonly finish: string;
@@ -101,7 +101,7 @@ const ENGLISH: PageWords = {
 /** Words by language. */
 export const PAGE_WORDS: Readonly<Record<string, PageWords>> = { en: ENGLISH };
 
-/** The words of a language. @throws TunebookError where there are none */
+/** The words of a language. @throws TunebookError for an unknown language */
 export function wordsOf(lang = 'en'): PageWords {
   const words = Object.hasOwn(PAGE_WORDS, lang) ? PAGE_WORDS[lang] : undefined;
   if (words === undefined)
@@ -111,7 +111,7 @@ export function wordsOf(lang = 'en'): PageWords {
   return words;
 }
 
-/** A sentence with its places filled. */
+/** Fills the places of a sentence. */
 export function fillWords(text: string, values: Readonly<Record<string, string | number>>): string {
   return text.replace(/\{(\w+)\}/g, (place, name: string) => String(values[name] ?? place));
 }

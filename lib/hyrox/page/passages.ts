@@ -1,20 +1,19 @@
 /**
- * Passages that advice may be quoted from. The package's own say which segment they are about; of others that is found
- * out by searching their chunks for the segment's name.
- * Where it stands: between the documents and `composeFeedback`.
+ * Finds passages to quote advice from. The package's own name their segment; chunks of other documents are searched for
+ * the segment's name.
  */
 import { RecursiveCharacterTextSplitter } from '../../retrieval';
 import type { Document } from '../../retrieval';
 import type { RaceEvidence } from '../evidence/types';
 
-/** Characters of a chunk: a paragraph or two. */
+/** Characters per chunk: a paragraph or two. */
 const CHUNK = 600;
-/** Chunks for each segment. */
+/** Chunks per segment. */
 const BEST = 4;
 
 /**
- * A function that gives the passages for a race: documents with `metadata.segment` as they are, and of the others what
- * fits the segments with most to win.
+ * Makes a function that finds the passages for a race: documents with `metadata.segment` unchanged, and chunks of the
+ * others that match the segments with most to win.
  */
 export function passageFinder(documents: readonly Document[]): (race: RaceEvidence) => readonly Document[] {
   const isMarked = ({ metadata }: Document): boolean => typeof metadata.segment === 'string';
@@ -28,9 +27,9 @@ export function passageFinder(documents: readonly Document[]): (race: RaceEviden
   };
 }
 
-/** The chunks that name a segment most often, from there on. */
+/** The chunks that name a segment most often, each from its first mention on. */
 function chunksAbout(name: string, chunks: readonly Document[]): Document[] {
-  // Each word of a name has to be there: "pull" alone is not about the sled pull.
+  // All words of a name must occur: "pull" alone is not about the sled pull.
   const words = name.toLowerCase().split(/\s+/);
   const stems = words.map((word) => word.replace(/(?:ning|s)$/, ''));
   const times = ({ pageContent }: Document): number =>
@@ -47,7 +46,10 @@ function chunksAbout(name: string, chunks: readonly Document[]): Document[] {
     }));
 }
 
-/** A chunk from the sentence on that names the segment: the first one is quoted. Under a heading that does, all of it. */
+/**
+ * A chunk from the sentence that names the segment on, since its first sentence is quoted; all of it if its heading
+ * does.
+ */
 function fromMention(text: string, stems: readonly string[]): string {
   const names = (part: string): boolean => stems.every((stem) => part.toLowerCase().includes(stem));
   const headings = /^(?:#{1,6}\s.*\s*)*/.exec(text)?.[0] ?? '';

@@ -1,6 +1,6 @@
 /**
- * A file of races to feedback on each of them: evidence from a state, advice from documents, text, page.
- * Where it stands: what `tunebook feedback` does, without the command line.
+ * Feedback on each race of a file: evidence from a state, advice from documents, text. `tunebook feedback` without the
+ * command line.
  */
 import path from 'node:path';
 import { PACKAGE_ROOT } from '../../environment';
@@ -17,18 +17,18 @@ import { wordsOf } from './page-words';
 
 /** Settings of `raceFeedback`. */
 export interface RaceFeedbackOptions extends RaceFileOptions {
-  /** Folder of .md, .txt and .pdf files that advice is quoted from. Default: the coaching passages of the package. */
+  /** Folder of .md, .txt and .pdf files to quote advice from. Default: the package's coaching passages. */
   documents?: string;
-  /** Of wordings and of which advice is quoted. Default 42. */
+  /** Seed of wordings and of the choice of advice. Default 42. */
   seed?: number;
   /** Default 'en'. */
   lang?: string;
   /**
-   * Says what is said: a model that writes a plan for each race. Where one cannot be filled in, or a claim of the text is
-   * not supported, the rule's is taken, and the page says so. Default: planned by rule.
+   * Writes a plan for each race, for instance by a model. If a plan cannot be filled in, or a claim of its text is not
+   * supported, the rule's plan is used and the page says so. Default: the rule.
    */
   planner?: (races: readonly RaceEvidence[]) => Promise<readonly string[]>;
-  /** Told of documents that cannot be read, and why a model's plan was not taken. */
+  /** Called for documents that cannot be read, and with the reason why a model's plan was not used. */
   onNote?: (text: string) => void;
 }
 
@@ -36,9 +36,9 @@ export interface RaceFeedbackOptions extends RaceFileOptions {
 export interface RaceFeedback {
   readonly evidence: RaceEvidence;
   readonly feedback: Feedback;
-  /** Which races are compared with, in words. */
+  /** The reference races, in words. */
   readonly data: string;
-  /** What a reader has to know beside the evidence's notes. */
+  /** Notes besides those of the evidence. */
   readonly notes: readonly string[];
 }
 
@@ -90,7 +90,7 @@ export async function raceFeedback(file: string, options: RaceFeedbackOptions = 
   return found;
 }
 
-/** Words of a model's own stand beside the placeholders: all of it goes through the claim check. */
+/** A model may write words of its own around the placeholders: the whole text goes through the claim check. */
 function requireClaims(feedback: Feedback, evidence: RaceEvidence): Feedback {
   const { claims } = checkClaims(feedback.text, claimEvidence(evidence, feedback.passages));
   const wrong = claims.find(({ supported }) => !supported);
@@ -100,7 +100,7 @@ function requireClaims(feedback: Feedback, evidence: RaceEvidence): Feedback {
   );
 }
 
-/** Advice is quoted or left out, never made up. */
+/** Note that advice is missing: it is quoted or left out, never invented. */
 function noAdvice({ chosen, segments }: RaceEvidence, folder: string): string {
   const names = segments.filter(({ column }) => chosen.includes(column)).map(({ name }) => name);
   return `There is no advice: no text in ${path.basename(path.resolve(folder))} is about ${names.join(' or ')}.`;

@@ -1,10 +1,9 @@
 /**
- * Races of a file to evidence, all or nothing: feedback on a race that was read wrongly is worse than none.
- * Where it stands: the first half of `tunebook feedback`.
+ * Evidence on the races of a file, all or nothing: feedback on a misread race is worse than none.
  */
 import path from 'node:path';
 import { dataFolder } from '../../environment';
-import { TunebookError, messageOf, requireObject, requireText } from '../../types';
+import { firstOf, messageOf, requireObject, requireText, TunebookError } from '../../types';
 import { raceEvidence } from '../evidence/race-evidence';
 import type { RaceEvidence } from '../evidence/types';
 import { fit } from '../labels/fit';
@@ -18,33 +17,33 @@ import { readRaces } from '../tables/read';
 
 /** Settings of `raceFileEvidence`. */
 export interface RaceFileOptions {
-  /** A saved state to compare with. Default: one fitted to the shipped sample, which is made up. */
+  /** A saved state to compare with. Default: one fitted to the shipped sample, which is synthetic. */
   state?: string;
-  /** A file with earlier races of the same athlete, oldest first; then the first one has one race. */
+  /** A file with earlier races of the same athlete, oldest first; the input must then have one race. */
   previous?: string;
-  /** Similar races. Default 25. */
+  /** Number of similar races. Default 25. */
   k?: number;
-  /** What happens where fewer than 20 races are close enough. Default 'widen', which the page says. */
+  /** Handling of fewer than 20 close races. Default 'widen', which the page mentions. */
   fewPeers?: 'widen' | 'refuse';
-  /** Column separator. Default: found out. */
+  /** Column separator. Default: detected. */
   delimiter?: string;
 }
 
 /** Evidence of each race of a file. */
 export interface RaceFileEvidence {
   readonly state: RaceState;
-  /** What is compared with, in words. */
+  /** The reference races, in words. */
   readonly data: string;
-  /** One for each row. */
+  /** Evidence of each row. */
   readonly races: readonly RaceEvidence[];
 }
 
-/** Where feedback begins that was given no state. */
+/** Description of the reference without a state. */
 const SAMPLE_WORDS = "tunebook's sample, {size} made-up races with the spread of real ones";
 
 /**
  * Reads races and compares each with those of a state.
- * @throws TunebookError where the state is none, a row cannot be judged, or a file has other columns than the state's
+ * @throws TunebookError where the state is invalid, a row cannot be judged, or a file's columns are not the state's
  */
 export async function raceFileEvidence(
   file: string,
@@ -77,18 +76,19 @@ export async function raceFileEvidence(
       if (!(error instanceof TunebookError)) throw error;
       failures.push(`race ${row + 1}: ${messageOf(error)}`);
     }
-  if (failures.length > 0) throw new TunebookError(`${file}, ${listed(failures, 'races')}`);
+  if (failures.length > 0)
+    throw new TunebookError(`${file}, ${firstOf(failures, { most: 5, of: ' races' })}`);
   return { state, data, races };
 }
 
-/** The state to compare with, and what it is in words. */
+/** The state to compare with, and its description. */
 async function comparedState(file: string | undefined): Promise<{ state: RaceState; data: string }> {
   if (file !== undefined) {
     const state = await loadState(file);
     return { state, data: `${count(state.races.size)} races of ${path.basename(file)}` };
   }
   const { table, log } = readRaces(path.join(dataFolder('hyrox'), 'hyrox-sample.csv'));
-  // Groups of athletes with like strengths are not looked at here: any number of them will do.
+  // The clusters are not used here: any number of them will do.
   const state = fit(checkRaces(table, log), { k: 3 });
   return { state, data: SAMPLE_WORDS.replace('{size}', count(state.races.size)) };
 }
@@ -119,12 +119,7 @@ function loadWhole(
   const lost = loaded.report.problems.filter(({ handling }) => handling === 'skip');
   if (lost.length > 0)
     throw new TunebookError(
-      `${file}, ${listed(lost.map(problemText), 'rows')}. Mend the file, or take these rows out; nothing was written.`,
+      `${file}, ${firstOf(lost.map(problemText), { most: 5, of: ' rows' })}. Mend the file, or take these rows out; nothing was written.`,
     );
   return loaded.table;
-}
-
-function listed(texts: readonly string[], what: string): string {
-  const more = texts.length > 5 ? `; and ${texts.length - 5} more ${what}` : '';
-  return `${texts.slice(0, 5).join('; ')}${more}`;
 }

@@ -33,7 +33,7 @@ export interface BoostedForest {
   trees: BoostedNode[][];
 }
 
-/** What `predictBoosted` needs of a node; rows with value <= cut go left, a leaf has feature -1. */
+/** A node as saved: rows with value <= cut go left, a leaf has feature -1. */
 export type BoostedNode = Omit<Node, 'bin'>;
 
 const BINS = 64;

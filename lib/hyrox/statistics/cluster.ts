@@ -1,6 +1,6 @@
 /**
- * K-means groups of athletes, how many to make, and scikit-learn's start where the published run is replayed.
- * Where it stands: after the features; the label maker compares an athlete with the own group.
+ * K-means clusters of athletes, the choice of their number, and scikit-learn's initialization to replay the published
+ * run.
  *
  * The iterations are ml-kmeans'. Rows are [athletes][features].
  */
@@ -17,7 +17,7 @@ export interface Clustering {
   clusters: Int32Array;
   /** [k][features] */
   centroids: number[][];
-  /** Sum of squared distances to the own centroid. */
+  /** Sum of squared distances to the assigned centroid. */
   inertia: number;
   iterations: number;
 }
@@ -25,13 +25,15 @@ export interface Clustering {
 export interface ClusterOptions {
   k: number;
   seed: number;
-  /** Independent starts, of which the best is kept. Default 3. */
+  /** Independent starts, of which the best wins. Default 3. */
   starts?: number;
   /** Default 100. */
   maxIterations?: number;
 }
 
-/** K-means with k-means++ starts; groups are numbered by the first feature of their centroid, so that ids are stable. */
+/**
+ * K-means with k-means++ starts; groups are numbered by the first feature of their centroid, so that ids are stable.
+ */
 export function cluster(rows: readonly number[][], options: ClusterOptions): Clustering {
   requireList(rows, { where: 'cluster', what: 'rows of numbers' });
   requireObject(options, { where: 'cluster', what: 'options with a seed' });
@@ -214,7 +216,7 @@ function searchSum(values: Float64Array, mark: number): number {
   return values.length - 1;
 }
 
-/** What speaks for each number of groups. */
+/** Scores of a number of groups. */
 export interface GroupCount {
   k: number;
   inertia: number;

@@ -1,6 +1,6 @@
 /**
- * NumPy's legacy random generator (`RandomState`), as far as the published analysis drew from it: the
- * 80/20 split and the first k-means centres come out number for number, without Python.
+ * NumPy's legacy random generator (`RandomState`), as far as the published analysis used it: reproduces the 80/20 split
+ * and the initial k-means centres exactly, without Python.
  *
  * Sources: Matsumoto and Nishimura 1998 (MT19937); NumPy's `RandomState` documentation (shuffle draws
  * 32-bit words under a mask and rejects; doubles have 53 bits).
@@ -9,7 +9,7 @@
 const N = 624;
 const M = 397;
 
-/** What the replay draws. */
+/** Draws needed by the replay. */
 export interface LegacyRandom {
   /** 32 random bits. */
   word(): number;

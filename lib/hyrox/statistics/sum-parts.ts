@@ -1,22 +1,22 @@
 /**
- * Which columns of a table are sums of which others: a finish time of its legs, a running time of its runs.
- * Where it stands: under the mapping draft, which knows nothing of a table but its values.
+ * Finds columns that are sums of others, such as a finish time of its legs, from their values alone. Used by the
+ * mapping draft.
  */
 import { fitLinear } from './regression';
 import { moments } from './statistics';
 
-/** Rows that are looked at: enough for tens of columns. */
+/** Most rows examined: enough for tens of columns. */
 const MOST_ROWS = 400;
-/** Sums and parts are rounded each for itself. */
+/** Sums and parts are rounded independently. */
 const TOLERANCE = 1.5;
-/** Rows that have to agree; the rest are mistakes of the file. */
+/** Least share of rows that must agree; the others are errors of the file. */
 const AGREE = 0.9;
 
 /**
- * For each column the columns it is the sum of, none of them a sum itself; undefined where it is no sum.
+ * The parts of each column that is a sum, none of them a sum itself; undefined for other columns.
  *
- * From the smallest column to the largest each is fitted by least squares to those before it that are no sums. Their
- * weights, rounded to 0 and 1, are a guess, which the rows then confirm or refuse.
+ * From the smallest column to the largest, each is fitted by least squares to the earlier ones that are no sums. The
+ * weights rounded to 0 and 1 are a guess, which the rows confirm or refute.
  * @param columns [columns][rows], all finite
  */
 export function sumParts(columns: readonly ArrayLike<number>[]): (readonly number[] | undefined)[] {
@@ -50,7 +50,7 @@ function partsOf(
       error: (row) => Math.abs(y[row] - model.predict(among.map((c) => columns[c][row]))),
     };
   };
-  // A second fit to the rows that the first one suits: a few wrong rows bend every weight.
+  // A second fit on the rows that agree with the first: a few wrong rows distort all weights.
   const { error } = fitOn(all);
   const best = all.slice().sort((a, b) => error(a) - error(b));
   const { weights } = fitOn(best.slice(0, Math.max(among.length + 5, Math.floor(0.8 * size))));

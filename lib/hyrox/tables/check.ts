@@ -1,6 +1,6 @@
 /**
- * Looks at the values of a result table: sums, zeros, impossible times, genders, age groups, duplicates.
- * Where it stands: between reading and labelling. What happens to a bad row is the person's choice (`problems.ts`).
+ * Checks the values of a result table: sums, zeros, impossible times, genders, age groups, duplicates. The user chooses
+ * what happens to a bad row (`problems.ts`).
  */
 import { requireObject } from '../../types';
 import { RACE_ORDER, SUMS, TIME_COLUMNS, ageRange, columnOf } from './columns';
@@ -9,7 +9,7 @@ import { requireRaces } from './label-table';
 import type { ProblemLog } from './problems';
 import { median } from '../statistics/statistics';
 
-/** Seconds that no athlete has been under or over, per kind of column; wide on purpose. */
+/** Bounds in seconds that no athlete has exceeded, per kind of column; wide on purpose. */
 const POSSIBLE: Readonly<Record<string, readonly [number, number]>> = {
   total_time: [2400, 21600],
   work_strength_time: [600, 14400],
@@ -20,7 +20,7 @@ const POSSIBLE_PART: readonly [number, number] = [5, 3600];
 const TOLERANCE_S = 1;
 
 /**
- * Checks every row, imputes or leaves out what is wrong, and reports all of it.
+ * Checks every row, imputes or drops what is wrong, and reports all of it.
  *
  * Imputed times: the one missing part of a known sum exactly; else the median of the same gender; sums are
  * computed again. Imputed genders and age groups: the most frequent one. A duplicate is left out under 'impute' too.
@@ -68,7 +68,7 @@ interface Row {
   common: { gender: string; ageGroup: string };
 }
 
-/** Gender and age group; false where the row goes. */
+/** Checks gender and age group; false to drop the row. */
 function checkPeople({ table, at, log, common }: Row): boolean {
   const gender = table.gender[at];
   if (gender !== 'male' && gender !== 'female') {
@@ -91,7 +91,7 @@ function checkPeople({ table, at, log, common }: Row): boolean {
   return true;
 }
 
-/** Single times: missing, zero, impossible. */
+/** Checks single times: missing, zero, impossible. */
 function checkParts({ table, at, log, typical }: Row): boolean {
   const missing = RACE_ORDER.filter((name) => Number.isNaN(table.seconds[name][at]));
   if (missing.length === 1) {
@@ -118,7 +118,7 @@ function checkParts({ table, at, log, typical }: Row): boolean {
   return true;
 }
 
-/** Sums against their parts; a missing sum is computed. */
+/** Checks sums against their parts; computes missing sums. */
 function checkSums({ table, at, log }: Row): boolean {
   for (const [name, parts] of Object.entries(SUMS)) {
     const sum = parts.reduce((total, part) => total + table.seconds[part][at], 0);
@@ -141,7 +141,7 @@ function checkSums({ table, at, log }: Row): boolean {
   return true;
 }
 
-/** The same person and times a second time; under 'keep' it stays. */
+/** Whether a row repeats another's person and times; under 'keep' it stays. */
 function isDuplicate({ table, at, log }: Row, seen: Map<string, number>): boolean {
   const key = [
     table.gender[at],

@@ -1,6 +1,5 @@
 /**
- * The columns of a HYROX result file, and the table that every later step works on.
- * Where it stands: the vocabulary of `lib/dataset/hyrox`; nothing here reads or computes.
+ * The columns of a HYROX result file, and the table that all later steps work on.
  */
 import { requireObject, requireString } from '../../types';
 
@@ -30,7 +29,7 @@ export const ROXZONES = [
   'roxzone_7',
 ] as const;
 
-/** What an athlete does in race order: run, station, transition, eight times over (no last transition). */
+/** Time columns in race order: run, station, transition, eight times (without a last transition). */
 export const RACE_ORDER: readonly string[] = RUNS.flatMap((run, i) =>
   i < ROXZONES.length ? [run, STATIONS[i], ROXZONES[i]] : [run, STATIONS[i]],
 );
@@ -72,7 +71,7 @@ export interface RaceTable {
 }
 
 /**
- * Lower and upper age of a group such as '25-29', in years; undefined where it is no such group.
+ * Lower and upper age of a group such as '25-29', in years; undefined for other groups.
  */
 export function ageRange(group: string): readonly [number, number] | undefined {
   requireString(group, { where: 'ageRange', what: 'an age group, a text' });

@@ -1,10 +1,9 @@
 /**
- * Bytes to rows of cells: encoding, separator, lines. Every oddity is reported, none is fatal unless chosen so.
- * Where it stands: under `read.ts` and `mapped-table.ts`.
+ * Bytes to rows of cells: encoding, separator, lines. All irregularities are reported; none is fatal unless so chosen.
  */
 import fs from 'node:fs';
 import { gunzipSync } from 'node:zlib';
-import { CsvRows, decodeWindows1252, delimiterLine, requireLocalPath, textLines } from '../../files';
+import { CsvRows, decodeWindows1252, delimiterLine, isGzip, requireLocalPath, textLines } from '../../files';
 import type { CsvRow } from '../../files';
 import { messageOf, TunebookError } from '../../types';
 import type { ProblemLog } from './problems';
@@ -16,9 +15,9 @@ export interface OpenedTable {
   header: readonly string[];
   delimiter: string;
   encoding: TableEncoding;
-  /** Data rows with their 1-based line; blank lines and, where so chosen, ragged rows are left out. */
+  /** Data rows with their 1-based line, without blank lines and skipped ragged rows. */
   rows(): Generator<{ cells: readonly string[]; line: number }>;
-  /** Data rows seen so far, those left out included. */
+  /** Data rows seen so far, skipped ones included. */
   count(): number;
 }
 
@@ -27,13 +26,13 @@ export function readBytes(file: string): Uint8Array {
   requireLocalPath(file);
   try {
     const bytes = fs.readFileSync(file);
-    return bytes[0] === 0x1f && bytes[1] === 0x8b ? gunzipSync(bytes) : bytes;
+    return isGzip(bytes) ? gunzipSync(bytes) : bytes;
   } catch (error) {
     throw new TunebookError(`${file}: cannot be read (${messageOf(error)}). Check the path.`);
   }
 }
 
-/** Finds out how a table is written. */
+/** Opens a table: detects encoding and separator, reads the header. */
 export function openTable(
   bytes: Uint8Array,
   options: { file: string; log: ProblemLog; delimiter?: string },
@@ -93,7 +92,7 @@ export function openTable(
   return { header, delimiter, encoding, rows, count: () => count };
 }
 
-/** Text of a file by its byte-order mark; UTF-8 where it is valid, else Windows-1252. */
+/** Decodes a file by its byte-order mark; without one as UTF-8 if valid, else Windows-1252. */
 function decode(bytes: Uint8Array): { text: string; encoding: TableEncoding } {
   if (bytes[0] === 0xff && bytes[1] === 0xfe) {
     return { text: new TextDecoder('utf-16le').decode(bytes), encoding: 'utf-16le' };
@@ -112,7 +111,7 @@ function guessDelimiter(header: string): string {
   return [',', ';', '\t', '|'].reduce((best, mark) => (count(mark) > count(best) ? mark : best));
 }
 
-/** Where the first character beyond ASCII stands. */
+/** Place of the first non-ASCII character. */
 function firstForeignCell(
   text: string,
   delimiter: string,

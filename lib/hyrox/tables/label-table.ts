@@ -1,6 +1,5 @@
 /**
- * What the corrected label maker works on: any table of athletes (or of anything) with parts, a total and peers.
- * Where it stands: between a result table, or a mapped table of one's own, and `corrected.ts`.
+ * The input of the corrected labels: any table of athletes (or of anything) with parts, a total and peers.
  */
 import { requireObject, TunebookError } from '../../types';
 import { SEGMENTS, columnOf } from './columns';
@@ -9,11 +8,11 @@ import type { RaceTable } from './columns';
 /** Rows with parts whose total is judged. All arrays have `size` entries. */
 export interface LabelTable {
   readonly size: number;
-  /** Who is compared with whom: name as the context shows it -> value of each row. */
+  /** Peer groups: name in the context -> value of each row. */
   readonly groups: Readonly<Record<string, readonly string[]>>;
   /** Parts of the total, in the order that answers list them; lower is better. */
   readonly segments: Readonly<Record<string, Float64Array>>;
-  /** What is predicted and judged; lower is better. */
+  /** The total to predict and judge; lower is better. */
   readonly target: Float64Array;
   /** Name of the target in the context. */
   readonly targetName: string;
@@ -21,7 +20,7 @@ export interface LabelTable {
   readonly unit: string;
 }
 
-/** @throws {TunebookError} Where a table of races is none. */
+/** @throws {TunebookError} Where the value is no table of races. */
 export function requireRaces(table: unknown, where: string): void {
   requireObject(table, {
     ...{ where, what: 'a table of races', fields: ['size', 'seconds', 'ageGroup'] },
@@ -29,7 +28,7 @@ export function requireRaces(table: unknown, where: string): void {
   });
 }
 
-/** @throws {TunebookError} Where a table to label is none. */
+/** @throws {TunebookError} Where the value is no table to label. */
 export function requireLabels(table: unknown, where: string): void {
   requireObject(table, {
     ...{ where, what: 'a table to label', fields: ['size', 'groups', 'segments', 'target'] },
@@ -37,7 +36,7 @@ export function requireLabels(table: unknown, where: string): void {
   });
 }
 
-/** A race result table as the label maker wants it: gender as in the published contexts, male 0, female 1. */
+/** A race result table as a `LabelTable`; gender as in the published contexts, male 0, female 1. */
 export function raceLabels(table: RaceTable): LabelTable {
   requireRaces(table, 'raceLabels');
   return {
@@ -51,8 +50,8 @@ export function raceLabels(table: RaceTable): LabelTable {
 }
 
 /**
- * Some rows of a table, in the order of `rows`: training and test rows, for instance.
- * @param rows from 0 on
+ * Selects rows of a table in the order of `rows`, for instance training and test rows.
+ * @param rows from 0
  * @throws TunebookError for a row that is not there
  */
 export function selectRows(table: LabelTable, rows: readonly number[]): LabelTable {

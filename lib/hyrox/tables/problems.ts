@@ -1,10 +1,9 @@
 /**
- * What can be wrong with a result file, and what to do about it.
- * Where it stands: shared by reading and checking; every problem has a row and a column.
+ * Problems of a result file, and their handling. Each has a row and a column.
  */
 import { TunebookError } from '../../types';
 
-/** What is wrong. */
+/** Kind of a problem. */
 export type ProblemKind =
   | 'delimiter'
   | 'encoding'
@@ -21,8 +20,8 @@ export type ProblemKind =
   | 'duplicate';
 
 /**
- * What happens to a row with a problem: 'skip' leaves it out, 'stop' ends with an error, 'impute' puts a
- * value in its place, 'keep' takes it as it is. Whatever happens is reported and counted.
+ * Handling of a row with a problem: 'skip' drops it, 'stop' throws, 'impute' replaces the value, 'keep' leaves it as it
+ * is. All of it is reported and counted.
  */
 export type Handling = 'skip' | 'stop' | 'impute' | 'keep';
 
@@ -30,7 +29,7 @@ export interface RaceProblem {
   kind: ProblemKind;
   /** 1-based row of the file, the header being 1; a quoted cell with line breaks does not count twice. */
   row: number;
-  /** Column name; '' where the whole row is meant. */
+  /** Column name; '' for the whole row. */
   column: string;
   reason: string;
   /** What was done. */
@@ -45,12 +44,12 @@ export interface ProblemOptions {
   handle?: Partial<Record<ProblemKind, Handling>>;
 }
 
-/** Kinds that only say how the file is written: no row is lost to them unless one asks for it. */
+/** Kinds about the file's format: they drop no row unless so chosen. */
 const NOTES: ReadonlySet<ProblemKind> = new Set<ProblemKind>(['delimiter', 'encoding', 'mixed-format']);
 
 const MAX_LISTED = 1000;
 
-/** Collects problems and answers what to do with each. */
+/** Collects problems and returns the handling of each. */
 export class ProblemLog {
   readonly listed: RaceProblem[] = [];
   readonly counts: Partial<Record<ProblemKind, number>> = {};
@@ -62,7 +61,7 @@ export class ProblemLog {
     this.options = options;
   }
 
-  /** What the person chose for this kind. */
+  /** The handling chosen for a kind. */
   handlingOf(kind: ProblemKind): Handling {
     const chosen = this.options.handle?.[kind];
     if (chosen !== undefined) return chosen;

@@ -1,12 +1,11 @@
 /**
- * What the columns of an unknown table hold, by their values: clock times, numbers, texts.
- * Where it stands: beside `read.ts`; the mapping draft looks at it.
+ * Profiles the columns of an unknown table by their values (clock times, numbers, texts), for the mapping draft.
  */
 import { openTable, readBytes } from './csv-text';
 import { ProblemLog } from './problems';
 import { parseTime } from './time';
 
-/** What most of a column's cells are. */
+/** Kind of most of a column's cells. */
 export type ColumnKind = 'clock' | 'number' | 'text' | 'empty';
 
 export interface ColumnProfile {
@@ -14,28 +13,28 @@ export interface ColumnProfile {
   readonly kind: ColumnKind;
   /** Rows without a value. */
   readonly missing: number;
-  /** The different values, in order of their first row. */
+  /** Distinct values, in order of their first row. */
   readonly distinct: readonly string[];
-  /** Of each row, in seconds where it is a clock time; NaN where the cell is another. */
+  /** Value of each row, clock times in seconds; NaN for cells of another kind. */
   readonly values: Float64Array;
 }
 
 export interface TableProfile {
   readonly columns: readonly ColumnProfile[];
-  /** Rows that were looked at. */
+  /** Rows examined. */
   readonly rows: number;
-  /** Names that stand more than once; only the first column of a name can be read by it. */
+  /** Names of several columns; only the first can be read by its name. */
   readonly twice: readonly string[];
 }
 
-/** Rows that are looked at; all of them say no more. */
+/** Most rows examined; more would add nothing. */
 const MOST_ROWS = 5000;
-/** Share of the cells that have to be of a kind. */
+/** Least share of cells of one kind. */
 const MOST = 0.8;
 const NUMBER = /^-?\d+(?:[.,]\d+)?$/;
 
 /**
- * Looks at a table.
+ * Profiles a table.
  * @throws TunebookError where the file is no table
  */
 export function profileTable(file: string, options: { delimiter?: string } = {}): TableProfile {

@@ -1,6 +1,6 @@
 /**
- * Result files to a `RaceTable`: delimiter, encoding, header, times; nothing is dropped silently.
- * Where it stands: the first step of `lib/dataset/hyrox`; `check.ts` looks at the values next.
+ * Reads result files into a `RaceTable`: delimiter, encoding, header, times; nothing is dropped silently. `check.ts`
+ * checks the values next.
  */
 import { requireOptions } from '../../options';
 import { TunebookError, requireList, requireObject, requireText } from '../../types';
@@ -14,20 +14,20 @@ import { parseTime } from './time';
 import type { TimeFormat } from './time';
 
 export interface ReadOptions extends ProblemOptions {
-  /** Column separator. Default: the one of , ; tab | that the header has most of. */
+  /** Column separator. Default: the most frequent of , ; tab | in the header. */
   delimiter?: string;
   /** Name that `FILE_COLUMNS` uses -> name in the file. Default: the same names. */
   columns?: Readonly<Record<string, string>>;
 }
 
-/** What was found in a file. */
+/** Report on a file. */
 export interface ReadReport {
   file: string;
   rows: number;
   kept: number;
   delimiter: string;
   encoding: TableEncoding;
-  /** Columns of the file that are not used. */
+  /** Unused columns of the file. */
   extraColumns: readonly string[];
   /** Number of problems of each kind. */
   counts: Partial<Record<ProblemKind, number>>;
@@ -38,7 +38,7 @@ export interface ReadReport {
 export interface ReadRaces {
   table: RaceTable;
   report: ReadReport;
-  /** For the steps after reading: it goes on counting. */
+  /** The log, which later steps continue. */
   log: ProblemLog;
 }
 
@@ -76,7 +76,7 @@ export function parseRaces(bytes: Uint8Array, options: ReadOptions & { file: str
   return { table, log, report: reportOf({ file, opened, log, kept: table.size, used }) };
 }
 
-/** What was found, so far; `counts` and `problems` go on growing with the log. */
+/** The report so far; `counts` and `problems` grow with the log. */
 export function reportOf(found: {
   file: string;
   opened: OpenedTable;
@@ -97,7 +97,7 @@ export function reportOf(found: {
   };
 }
 
-/** Place of each known column in the file, by name whatever the order, case or spaces around it. */
+/** Index of each known column in the file, by name, ignoring order, case and surrounding spaces. */
 function findColumns(
   header: readonly string[],
   names: Readonly<Record<string, string>>,
@@ -133,7 +133,7 @@ function findColumns(
   return places;
 }
 
-/** Grows the columns of a table row by row. */
+/** Builds the columns of a table row by row. */
 class TableBuilder {
   private readonly gender: string[] = [];
   private readonly ageGroup: string[] = [];
@@ -149,7 +149,7 @@ class TableBuilder {
     for (const column of TIME_COLUMNS) this.seconds[column] = [];
   }
 
-  /** Adds a row, or leaves it out where a problem's handling says so. */
+  /** Adds a row, or drops it as a problem's handling says. */
   add(cells: readonly string[], line: number): void {
     const times: number[] = [];
     let skip = false;
@@ -166,7 +166,7 @@ class TableBuilder {
     this.lines.push(line);
   }
 
-  /** Seconds; NaN where missing; undefined where the row is to be left out. */
+  /** Seconds; NaN where missing; undefined where the row is to be dropped. */
   private time(cell: string, column: string, line: number): number | undefined {
     const parsed = parseTime(cell);
     if (parsed === undefined) {

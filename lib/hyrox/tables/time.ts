@@ -1,10 +1,9 @@
 /**
- * Times as result files write them: h:mm:ss, m:ss, with or without a fraction.
- * Where it stands: the smallest part of parsing.
+ * Parses and formats times of result files: h:mm:ss, m:ss, with or without a fraction.
  */
 import { kindOf, TunebookError } from '../../types';
 
-/** How a time was written. */
+/** Format of a time. */
 export type TimeFormat = 'h:mm:ss' | 'm:ss' | 'seconds';
 
 export interface ParsedTime {
@@ -18,8 +17,9 @@ const PLAIN = /^\d{1,6}(?:[.,]\d{1,3})?$/;
 /**
  * Reads 'h:mm:ss', 'm:ss' or plain seconds.
  *
- * @returns seconds and the format found, or undefined where the text is no time (minutes or seconds over
- *   59 included, save for the minutes of m:ss).
+ * @returns seconds and the format found, or undefined if the text is no time (nor with minutes or seconds over 59,
+ * except the
+ *   minutes of m:ss).
  * @example parseTime('0:56:47')?.seconds === 3407
  */
 export function parseTime(text: string): ParsedTime | undefined {
@@ -47,7 +47,7 @@ export function parseTime(text: string): ParsedTime | undefined {
   return undefined;
 }
 
-/** The digit at `at`, NaN where there is none (so that a comparison with it fails). */
+/** The digit at `at`; NaN if there is none, so that comparisons with it fail. */
 function digit(text: string, at: number): number {
   const value = text.charCodeAt(at) - 48;
   return value >= 0 && value <= 9 ? value : NaN;

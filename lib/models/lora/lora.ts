@@ -8,8 +8,8 @@ import { storedName } from '../families/architecture';
 import { loraFeeds } from '../families/linear';
 import type { Lora } from '../families/linear';
 import type { Architecture, LinearModule } from '../families/architecture';
-import { countOf, planLora } from './lora-plan';
-import type { LoraPlan, TrainedTokens } from './lora-plan';
+import { countOf, loraLayout } from './lora-layout';
+import type { LoraLayout, TrainedTokens } from './lora-layout';
 import { isTied } from '../families/architecture';
 import { HEAD, ownerOf } from './lora-targets';
 import type { AdaptedModule } from './lora-targets';
@@ -31,7 +31,7 @@ export class LoraAdapter {
   readonly parameters: ParameterSet;
   /** Numbers that the adapter adds to the base. */
   readonly addedCount: number;
-  private readonly plan: LoraPlan;
+  private readonly layout: LoraLayout;
   private readonly copies: ReadonlySet<string>;
 
   /** @throws TunebookError where the configuration names what the base does not have. */
@@ -40,23 +40,23 @@ export class LoraAdapter {
     private readonly architecture: Architecture,
     base: LoraBase,
   ) {
-    const plan = planLora(config, architecture);
-    this.plan = plan;
-    this.copies = new Set(plan.copies.map(({ name }) => name));
-    this.addedCount = countOf(plan.specs) + plan.addedCopies;
+    const layout = loraLayout(config, architecture);
+    this.layout = layout;
+    this.copies = new Set(layout.copies.map(({ name }) => name));
+    this.addedCount = countOf(layout.specs) + layout.addedCopies;
     const tied = isTied(architecture);
     const own = (name: string): string => (tied && name === `${HEAD}.weight` ? architecture.head : name);
-    const sources = plan.copies.map(({ name }) => ({ name, data: base.baseParameter(own(name)).data }));
-    this.parameters = allocateParameters([...plan.specs, ...plan.copies]);
-    plan.specs.forEach((spec, i) => {
+    const sources = layout.copies.map(({ name }) => ({ name, data: base.baseParameter(own(name)).data }));
+    this.parameters = allocateParameters([...layout.specs, ...layout.copies]);
+    layout.specs.forEach((spec, i) => {
       const { data } = this.get(spec.name);
       if ('std' in spec.init) fillNormal(data, spec.init.std, config.seed * 7919 + i);
       else data.fill(spec.init.value);
     });
     for (const { name, data } of sources) this.get(name).data.set(data);
     for (const [tokens, table] of [
-      [plan.embeddingTokens, architecture.tokenEmbedding],
-      [plan.headTokens, architecture.head],
+      [layout.embeddingTokens, architecture.tokenEmbedding],
+      [layout.headTokens, architecture.head],
     ] as const)
       if (tokens !== undefined) this.copyRows(tokens, base.baseParameter(table).data);
     if (config.useDora) this.measureMagnitudes(base);
@@ -70,17 +70,17 @@ export class LoraAdapter {
 
   /** Adapted modules of a layer. */
   modulesOf(layer: number): readonly AdaptedModule[] {
-    return this.plan.layers[layer];
+    return this.layout.layers[layer];
   }
 
   /** The head, where it is adapted. */
   get head(): AdaptedModule | undefined {
-    return this.plan.head;
+    return this.layout.head;
   }
 
   /** How strongly the token embedding is adapted, where it is. */
   get embedding(): Strength | undefined {
-    return this.plan.embedding;
+    return this.layout.embedding;
   }
 
   /** Names of the embedding's matrices: A [r, V] and B [C, r]. */
@@ -91,12 +91,12 @@ export class LoraAdapter {
 
   /** Rows of the token embedding that are trained. */
   get embeddingTokens(): TrainedTokens | undefined {
-    return this.plan.embeddingTokens;
+    return this.layout.embeddingTokens;
   }
 
   /** Rows of the head that are trained; the embedding's where it is tied. */
   get headTokens(): TrainedTokens | undefined {
-    return this.plan.headTokens;
+    return this.layout.headTokens;
   }
 
   get(name: string): Parameter {
@@ -172,7 +172,7 @@ export class LoraAdapter {
 
   /** DoRA starts from the length of each output's weights, so that a new adapter changes nothing. */
   private measureMagnitudes(base: LoraBase): void {
-    const { layers, head } = this.plan;
+    const { layers, head } = this.layout;
     const measure = (weight: Float32Array, path: string, { inSize, outSize }: LinearModule): void => {
       const magnitudes = this.get(`${path}.lora_magnitude_vector`).data;
       for (let o = 0; o < outSize; o++)

@@ -3,7 +3,7 @@
  */
 import type { Architecture } from '../families/architecture';
 import type { LoraConfig } from './lora-config';
-import { countOf, planLora } from './lora-plan';
+import { countOf, loraLayout } from './lora-layout';
 
 /**
  * What PEFT's print_trainable_parameters prints, computed from a configuration without allocating a model.
@@ -12,7 +12,7 @@ import { countOf, planLora } from './lora-plan';
  * // 'trainable params: 3,407,872 || all params: 7,245,139,968 || trainable%: 0.0470'
  */
 export function trainableSummary(architecture: Architecture, config: LoraConfig): string {
-  const { specs, copies, addedCopies } = planLora(config, architecture);
+  const { specs, copies, addedCopies } = loraLayout(config, architecture);
   const added = countOf(specs);
   return summaryLine(added + countOf(copies), countOf(architecture.parameters) + added + addedCopies);
 }

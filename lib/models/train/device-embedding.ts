@@ -1,5 +1,5 @@
 /**
- * Embeddings in training where a GPU keeps their tables: rows are gathered there, and gradients added there.
+ * Embeddings in training whose tables are on a GPU: rows are gathered and gradients accumulated there.
  */
 import { dropout, memoized, run, tf } from '../../engine';
 import type { NamedTensors, TensorFunction } from '../../engine';
@@ -10,7 +10,7 @@ import type { DeviceEmbeddingInputs } from '../run/embedding';
 import type { Gradients } from './gradients';
 import type { EmbeddingPass } from './pass-types';
 
-/** The embeddings' way forward and back on the device. */
+/** Forward and backward pass of the embeddings on the device. */
 export function deviceEmbedding(runtime: Runtime, embedded: DeviceEmbeddingInputs): EmbeddingPass {
   const { workspace } = embedded;
   const feeds = deviceEmbeddingFeeds(runtime, embedded);
@@ -23,17 +23,16 @@ export function deviceEmbedding(runtime: Runtime, embedded: DeviceEmbeddingInput
 }
 
 interface SumFeeds {
-  /** Ids that occur, each once, int32 [B * T]; what is left is filled with the first. */
+  /** Ids that occur, each once, int32 [B * T]; padded with the first. */
   readonly unique: HostTensor;
-  /** Where in `unique` each position's id is, int32 [B * T]. */
+  /** Index into `unique` of each position's id, int32 [B * T]. */
   readonly slots: HostTensor;
   readonly positions: HostTensor;
 }
 
 /**
- * Rows with the same id are added up by a product with zeros and ones, so that scattering meets each row of the table
- * once: where several writers add to one row, a GPU adds in an order of its own, and the same seed would not give the
- * same bytes.
+ * Rows with the same id are summed by a matrix product with zeros and ones, so that the scatter writes each row of the
+ * table once: a GPU accumulates several writes to one row in no fixed order, and the same seed would give other bytes.
  */
 function sumFeeds(runtime: Runtime, { ids, positions, workspace }: DeviceEmbeddingInputs): SumFeeds {
   const slotOf = new Map<number, number>();
@@ -54,18 +53,18 @@ function sumFeeds(runtime: Runtime, { ids, positions, workspace }: DeviceEmbeddi
 async function addGradients(
   runtime: Runtime,
   gradients: Gradients,
-  asked: SumFeeds & { upstream: HostTensor; accumulate: boolean; mask: HostTensor | undefined },
+  request: SumFeeds & { upstream: HostTensor; accumulate: boolean; mask: HostTensor | undefined },
 ): Promise<void> {
   const { positionEmbedding, vocabSize, maxPositions } = runtime.architecture;
   const table = runtime.weights.trainedTable('embedding');
   const head = runtime.weights.trainedTable('head');
-  const { upstream, accumulate, mask, unique, slots, positions } = asked;
+  const { upstream, accumulate, mask, unique, slots, positions } = request;
   const masked: Record<string, HostTensor> = mask === undefined ? { upstream } : { upstream, mask };
   const add = async (fn: TensorFunction, name: string, feeds: Record<string, HostTensor>): Promise<void> => {
     const sum = gradients.byName.get(name);
     if (sum === undefined) return;
     const { shape } = runtime.weights.parameter(name);
-    // A tied head has written the whole token table already.
+    // A tied head has already written the gradient of the whole token table.
     const isThere = accumulate || name === head;
     const all: Record<string, HostTensor> = { ...masked, ...feeds };
     if (isThere) all.sum = { data: sum, shape };
@@ -76,7 +75,7 @@ async function addGradients(
     await add(placeGradient(maxPositions), positionEmbedding, { positions });
 }
 
-/** Sums of the rows that have the same number, [count, C]. */
+/** Sums of the rows with the same number, [count, C]. */
 function summed(numbers: tf.Tensor, count: number, rows: tf.Tensor2D): tf.Tensor2D {
   const column = tf.reshape(tf.range(0, count, 1, 'int32'), [count, 1]);
   return tf.matMul(tf.cast(tf.equal(column, tf.reshape(numbers, [1, -1])), 'float32'), rows);

@@ -1,6 +1,6 @@
 /**
  * Dropout of one pass: for each site of a layer a mask made on the host when the layer runs, or, on an engine with a
- * device, the key that the layer draws its mask from, so that no mask travels.
+ * device, the key from which the layer draws its mask, so that no mask is transferred.
  */
 import { dropoutMask, packedKey } from '../../engine';
 import type { DropoutKey } from '../../engine';
@@ -12,17 +12,17 @@ import type { Workspace } from '../run/workspace';
 /** `step` counts micro-batches over the whole run. */
 export type DropoutRequest = Readonly<Pick<DropoutKey, 'seed' | 'step'>>;
 
-/** Number of the layer that the embeddings' dropout and noise are drawn for. */
+/** Layer number of the embeddings' dropout and noise. */
 export const EMBEDDING_LAYER = -1;
 
 export interface PassDropout {
-  /** Block inputs `dropout.<site>` of a layer; `done` when they have been used. */
+  /** Block inputs `dropout.<site>` of a layer; call `done` after use. */
   layer(layer: number): Record<string, HostTensor>;
-  /** Gives a layer's masks back, which are drawn again where they are asked for again. */
+  /** Releases a layer's masks; they are redrawn when needed again. */
   done(feeds: Readonly<Record<string, HostTensor>>): void;
   /** Input `dropout.lm_head` in front of the head's adapter. @param shape [R, C] */
   head(shape: readonly number[]): Record<string, HostTensor>;
-  /** Of the embeddings: a mask of this shape, or its key; undefined without dropout. */
+  /** The embeddings' mask of this shape, or its key; undefined without dropout. */
   embedding(form: 'mask' | 'key', shape: readonly number[]): HostTensor | undefined;
 }
 
@@ -73,7 +73,7 @@ export function passDropout(
       if (name.startsWith('dropout.')) workspace.free(data);
   };
   if (!onDevice) return { layer: ofLayer, done, head, embedding };
-  // Small enough to be made at once, so that they are sent together and are the same arrays forward and back.
+  // Small enough to be made together: one transfer, and the same arrays in forward and backward pass.
   const keys = Array.from({ length: architecture.layers }, (_, layer) => workspace.pin(ofLayer(layer)));
   return { layer: (layer) => keys[layer], done: () => {}, head, embedding };
 }

@@ -1,6 +1,6 @@
 /**
- * NEFTune (Jain et al. 2023): uniform noise on the token embeddings while training, alpha / sqrt(L d) at most,
- * where L is the length of the sequence and d the width of the runtime.
+ * NEFTune (Jain et al. 2023): uniform noise on the token embeddings in training, at most alpha / sqrt(L d), where L is
+ * the length of the sequence and d the model's width.
  */
 import { uniformNoise } from '../../engine';
 import type { Batch } from '../../types';
@@ -12,13 +12,13 @@ export interface EmbeddingNoise {
   readonly step: number;
 }
 
-/** Noise is drawn apart from the dropout of the embeddings (site 0 of the same layer). */
+/** A random stream apart from the embeddings' dropout (site 0 of the same layer). */
 const SITE = 1;
 
 /**
- * @param width of the runtime, C
- * @returns what is added to the embeddings, float32 [B * T * C]; L is the number of real tokens of a row, or of a
- * document where documents are packed, so that padding and packing change nothing; padding gets none
+ * @param width the model's width, C
+ * @returns noise to add to the embeddings, float32 [B * T * C]; L counts the real tokens of a row, or of a document
+ * where documents are packed, so that padding and packing change nothing; padding gets none
  */
 export function embeddingNoise(
   batch: Batch,
@@ -34,7 +34,7 @@ export function embeddingNoise(
   return noise;
 }
 
-/** Tokens of the document that each token belongs to; 0 for padding. */
+/** Length of each token's document; 0 for padding. */
 function documentLengths({ shape: [B, T], attentionMask, segmentIds }: Batch): Int32Array {
   const lengths = new Int32Array(B * T);
   for (let b = 0; b < B; b++) {

@@ -1,6 +1,6 @@
 /**
- * The first part of a training pass: embeddings with noise and dropout, and their gradients into the tables; on the
- * host here, on a device in `device-embedding.ts`.
+ * The first part of a training pass: embeddings with noise and dropout, and their gradients, on the host;
+ * `device-embedding.ts` does it on a device.
  */
 import type { Batch } from '../../types';
 import type { LoraAdapter } from '../lora/lora';
@@ -22,7 +22,7 @@ export interface EmbeddingRequest {
   readonly workspace: Workspace;
 }
 
-/** Prepared before the workspace sends its inputs. */
+/** Call before the workspace uploads its inputs. */
 export function embeddingPass(runtime: Runtime, request: EmbeddingRequest): EmbeddingPass {
   const { batch, positions, workspace } = request;
   const { width } = runtime.architecture;
@@ -54,7 +54,7 @@ export function embeddingPass(runtime: Runtime, request: EmbeddingRequest): Embe
   };
 }
 
-/** Names of the parameters that the gradient of the embeddings' output reaches, beside positions. */
+/** Parameters, position embeddings aside, that the gradient of the embeddings' output reaches. */
 export function embeddingParameters({ weights }: Runtime): string[] {
   const { adapter } = weights;
   const table = weights.trainedTable('embedding');
@@ -63,7 +63,7 @@ export function embeddingParameters({ weights }: Runtime): string[] {
   return adapter?.embedding === undefined ? names : [...names, ...adapter.embeddingMatrices()];
 }
 
-/** Scatters the gradient of the embedding's output to the rows of the tables that it came from. */
+/** Scatters the gradient of the embeddings' output into the rows of the tables. */
 function embeddingGradients(
   runtime: Runtime,
   gradients: Gradients,
@@ -76,7 +76,7 @@ function embeddingGradients(
   const table = weights.trainedTable('embedding');
   const tokens = table === undefined ? undefined : gradients.byName.get(table);
   const places = positionEmbedding === undefined ? undefined : gradients.byName.get(positionEmbedding);
-  // A tied head has written the whole token table already; everything else starts at zero.
+  // A tied head has already written the whole token table; everything else starts at zero.
   if (!accumulate && table !== weights.trainedTable('head')) tokens?.fill(0);
   if (!accumulate) places?.fill(0);
   if (tokens !== undefined) scatter(tokens, rows);
@@ -85,7 +85,7 @@ function embeddingGradients(
 }
 
 interface GradientRows {
-  /** The row of the table that each row of dX goes to. */
+  /** Table row of each row of dX. */
   readonly ids: Int32Array;
   readonly dX: Float32Array;
   readonly width: number;
@@ -98,7 +98,7 @@ function scatter(table: Float32Array, { ids, dX, width }: GradientRows): void {
   }
 }
 
-/** What an adapter has on the embedding: LoRA's matrices, x += scale * B A[:, id], or rows in the place of others. */
+/** Gradients of an adapter on the embedding: of LoRA's matrices, x += scale * B A[:, id], or of replaced rows. */
 function adapterGradients(
   adapter: LoraAdapter,
   gradients: Gradients,
@@ -107,7 +107,7 @@ function adapterGradients(
   const { embedding, embeddingTokens, headTokens } = adapter;
   const dRows = embeddingTokens && gradients.byName.get(embeddingTokens.parameter);
   if (embeddingTokens !== undefined && dRows !== undefined) {
-    // The head has written them already where it has the same.
+    // A head with the same rows has already written them.
     if (!accumulate && headTokens?.parameter !== embeddingTokens.parameter) dRows.fill(0);
     const rowOf = new Map(embeddingTokens.ids.map((id, row) => [id, row]));
     for (let i = 0; i < ids.length; i++) {

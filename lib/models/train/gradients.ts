@@ -1,7 +1,7 @@
 /** Gradients of a model's trainable parameters. */
 import type { Parameter } from '../weights/parameters';
 
-/** In one flat array of the parameters' order, and each as a part of it. */
+/** One flat array in the parameters' order, and a view of it for each. */
 export interface Gradients {
   readonly flat: Float32Array;
   readonly byName: ReadonlyMap<string, Float32Array>;

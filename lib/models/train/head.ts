@@ -1,6 +1,6 @@
 /**
- * The last part of a training pass: normalization, head and loss on the labelled rows only, and their gradients; on the
- * host's tables here, on a device's in `whole-head.ts`.
+ * The last part of a training pass: final norm, head and loss on the labelled rows only, and their gradients, with
+ * tables on the host; `whole-head.ts` does it on a device.
  */
 import { linearCrossEntropy, signatureOf } from '../../engine';
 import { IGNORED } from '../../types';
@@ -27,12 +27,12 @@ interface HeadRequest {
   readonly workspace: Workspace;
 }
 
-/** How many tokens of a batch have a label that some position predicts. */
+/** Labelled tokens of a batch that some position predicts. */
 export function countLabels(batch: Batch): number {
   return labelledRows(batch).rows.length;
 }
 
-/** Row counts that compiled heads are made for: powers of two and the numbers halfway between. */
+/** Row count that a head is compiled for: a power of two, or halfway between two. */
 export function rowBucket(rows: number): number {
   let size = 16;
   for (;;) {
@@ -42,7 +42,7 @@ export function rowBucket(rows: number): number {
   }
 }
 
-/** Prepared before the workspace sends its inputs. */
+/** Call before the workspace uploads its inputs. */
 export function headPass(runtime: Runtime, request: HeadRequest): HeadPass {
   const { batch, lossScale, workspace, labelSmoothing: smoothing = 0 } = request;
   const found = labelledRows(batch);
@@ -51,7 +51,7 @@ export function headPass(runtime: Runtime, request: HeadRequest): HeadPass {
   targets.rows.set(found.rows);
   targets.labels.set(found.labels);
   targets.rowWeights.fill(lossScale, 0, found.rows.length);
-  // What a table in the engine's own memory, or a loss of one's own, needs is one function of all of it.
+  // A table on the device, or a custom loss, needs norm, head and loss in one function.
   const { weights } = runtime;
   const { width } = runtime.architecture;
   const isAdapted = (weights.adapter?.head ?? weights.adapter?.headTokens) !== undefined;
@@ -113,10 +113,10 @@ async function hostLoss(runtime: Runtime, x: HostTensor, targets: HeadTargets): 
 async function hostGradients(
   runtime: Runtime,
   x: HostTensor,
-  asked: HeadTargets & { smoothing: number; gradients: Gradients; accumulate: boolean },
+  request: HeadTargets & { smoothing: number; gradients: Gradients; accumulate: boolean },
 ): Promise<{ loss: number; dX: Float32Array }> {
   const { engine, architecture } = runtime;
-  const { gradients, accumulate } = asked;
+  const { gradients, accumulate } = request;
   const feeds = { x, ...runtime.weights.finalNormFeeds() };
   const names = architecture.finalNormParameters.filter((name) => gradients.byName.has(name));
   const norm = await engine.compileVjp({
@@ -131,9 +131,9 @@ async function hostGradients(
   const { loss, dX } = await linearCrossEntropy(engine, {
     x: outputs.y,
     weight: runtime.weights.table('head'),
-    labels: asked.labels,
-    rowWeights: asked.rowWeights,
-    smoothing: asked.smoothing,
+    labels: request.labels,
+    rowWeights: request.rowWeights,
+    smoothing: request.smoothing,
     gradients: { weight: table === undefined ? undefined : gradients.byName.get(table), accumulate },
   });
   if (dX === undefined) throw new Error('internal: no gradient of the head');

@@ -1,22 +1,22 @@
 /**
- * Losses as functions: what training makes small in place of the cross-entropy of the next token.
+ * Losses as functions: what training minimizes instead of the next token's cross-entropy.
  */
 import { tf } from '../../engine';
 import type { NamedTensors, Tensor } from '../../engine';
 import type { Batch, HostTensor } from '../../types';
 
 /**
- * A loss on the logits of the positions that predict a label, in TensorFlow.js; it is compiled with the head, and
- * gradients come from it. R is the number of rows, padded: padding has weight 0.
+ * A loss in TensorFlow.js on the logits of the positions that predict a label; it is compiled with the head and
+ * differentiated. R is the padded number of rows: padding has weight 0.
  *
- * Losses over whole sequences, such as DPO's, add up rows by `sequences` (`tf.unsortedSegmentSum`) and take what else
- * they need, for instance the reference model's log-probabilities, from `arrays`.
+ * Losses over whole sequences, such as DPO's, sum rows by `sequences` (`tf.unsortedSegmentSum`) and take other inputs,
+ * such as the reference model's log-probabilities, from `arrays`.
  * @example
  * ```ts
  * import { tf } from 'tunebook';
  * import type { LossFunction } from 'tunebook';
  *
- * // Focal loss (Lin et al. 2017): rows that are right already count less.
+ * // Focal loss (Lin et al. 2017): rows that are already right count less.
  * const focal: LossFunction = {
  *   name: 'focal',
  *   value: ({ logits, labels, rowWeights }) => {
@@ -29,15 +29,15 @@ import type { Batch, HostTensor } from '../../types';
  * ```
  */
 export interface LossFunction {
-  /** In errors, and in what a resumed run has to agree on. */
+  /** Named in errors; a resumed run must have the same. */
   readonly name: string;
   /**
    * The loss, a scalar. Inputs: logits float32 [R, V]; labels int32 [R, 1]; rowWeights float32 [R], the loss's scale
-   * (1 / labelled tokens of the step) on real rows and 0 on padding; sequences int32 [R], the number of each row's
-   * sequence in the batch; smoothing float32 [], `labelSmoothingFactor`; and what `arrays` gives.
+   * (1 / labelled tokens of the step) on real rows and 0 on padding; sequences int32 [R], the index of each row's
+   * sequence in the batch; smoothing float32 [], `labelSmoothingFactor`; and those of `arrays`.
    */
   readonly value: (inputs: NamedTensors) => Tensor;
-  /** More inputs, made from each batch; their shapes should be few, since each set is compiled once. */
+  /** Further inputs, made from each batch; few shapes, since each set of shapes is compiled. */
   readonly arrays?: (batch: Batch) => Readonly<Record<string, HostTensor>>;
 }
 
@@ -47,7 +47,7 @@ export const CROSS_ENTROPY: LossFunction = {
   value: ({ logits, labels, rowWeights, smoothing }) => {
     const V = logits.shape[logits.shape.length - 1] ?? 0;
     const logProbabilities = tf.sub(logits, tf.logSumExp(logits, -1, true));
-    // A comparison instead of a gather, whose gradient would be one more table of the vocabulary's size.
+    // A comparison instead of a gather, whose gradient would be another [R, V] table.
     const isLabel = tf.cast(tf.equal(tf.range(0, V, 1, 'int32'), labels), 'float32');
     const target = tf.add(tf.mul(isLabel, tf.sub(1, smoothing)), tf.div(smoothing, V));
     return tf.neg(tf.sum(tf.mul(rowWeights, tf.sum(tf.mul(logProbabilities, target), -1))));

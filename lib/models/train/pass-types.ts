@@ -1,4 +1,4 @@
-/** The two ends of a training pass, wherever their tables are. */
+/** The interfaces of the two ends of a training pass, on the host or on a device. */
 import type { HostTensor } from '../../types';
 import type { Gradients } from './gradients';
 
@@ -6,13 +6,13 @@ import type { Gradients } from './gradients';
 export interface EmbeddingPass {
   /** float32 [B, T, C] */
   forward(): Promise<HostTensor>;
-  /** Adds the gradient of what `forward` gave to the tables', or writes it where nothing is there yet. */
+  /** Adds the gradient of `forward`'s output to those of the tables, or writes it where there is none yet. */
   backward(upstream: HostTensor, gradients: Gradients, accumulate: boolean): Promise<void>;
 }
 
-/** What the head has to predict: padded to a number of rows that functions are compiled for. */
+/** Targets of the head, padded to a row count that functions are compiled for. */
 export interface HeadTargets {
-  /** Rows of [B * T, C] that predict a label, int32 [R]; padding names the first. */
+  /** Rows of [B * T, C] that predict a label, int32 [R]; padded with the first. */
   readonly rows: Int32Array;
   /** int32 [R] */
   readonly labels: Int32Array;
@@ -23,7 +23,7 @@ export interface HeadTargets {
 /** The head of one pass. @param x hidden states after the last block, float32 [B, T, C] */
 export interface HeadPass {
   loss(x: HostTensor): Promise<number>;
-  /** Gradients of the head's parameters go into `gradients`; dX is that of x. */
+  /** Writes the gradients of the head's parameters into `gradients`; dX is the gradient of x. */
   lossAndGradients(
     x: HostTensor,
     gradients: Gradients,

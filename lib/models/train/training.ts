@@ -1,6 +1,6 @@
 /**
- * Forward and backward pass of a whole batch: embedding, one compiled block for all layers in two halves,
- * the head with its loss, and gradients into flat buffers.
+ * Forward and backward pass of a batch: embedding, one compiled block for all layers (forward and backward half), the
+ * head with its loss, and gradients into flat buffers.
  */
 import { signatureOf } from '../../engine';
 import type { CompiledVjp, Residuals } from '../../engine';
@@ -20,13 +20,13 @@ import type { LossFunction } from './loss-function';
 
 export interface BackwardRequest {
   readonly batch: Batch;
-  /** Factor on the summed loss: 1 / labelled tokens of all batches whose gradients are added up. */
+  /** Factor on the summed loss: 1 / labelled tokens of all batches whose gradients are accumulated. */
   readonly lossScale: number;
-  /** Add to the gradients instead of writing over them. */
+  /** Add to the gradients instead of overwriting them. */
   readonly accumulate: boolean;
   /** Absent: no dropout. */
   readonly dropout?: DropoutRequest;
-  /** Keep only each layer's input and compute the rest again. */
+  /** Keep only each layer's input and recompute the rest. */
   readonly gradientCheckpointing: boolean;
   /** Share of each target that is spread over the vocabulary; default 0. */
   readonly labelSmoothing?: number;
@@ -69,7 +69,7 @@ interface Pass {
   readonly dropout: PassDropout;
   readonly shared: SharedFeeds;
   readonly trainsEmbedding: boolean;
-  /** Below this layer nothing needs a gradient. */
+  /** No layer below this one needs a gradient. */
   readonly firstTrained: number;
 }
 
@@ -113,7 +113,7 @@ class Tape implements LayerMode {
     const isFrozen = runtime.weights.frozen !== undefined;
     this.inputs[layer] = x;
     if (layer < firstTrained || (request.gradientCheckpointing && isFrozen)) {
-      // Frozen weights may stay in 4 bits here; the backward pass restores them and computes the layer again.
+      // Frozen weights may stay in 4 bits here; the backward pass dequantizes them and recomputes the layer.
       const feeds = { x, ...shared, ...dropout.layer(layer) };
       const { y } = await runtime.runBlock(layer, feeds, { into: { y: workspace.output(x.shape) } });
       dropout.done(feeds);
@@ -121,7 +121,7 @@ class Tape implements LayerMode {
     }
     const before = await layerPass(this.pass, layer, x);
     const { outputs, residuals } = await before.vjp.forward(before.feeds);
-    // Restored weights do not outlive their layer, nor do other inputs where everything is computed again.
+    // Dequantized weights do not outlive their layer, nor do other inputs where everything is recomputed.
     const isReused = !isFrozen && !request.gradientCheckpointing;
     if (!isReused) dropout.done(before.feeds);
     this.recorded.set(layer, { ...before, residuals, feeds: isReused ? before.feeds : {} });
@@ -132,7 +132,7 @@ class Tape implements LayerMode {
   async backward(dY: HostTensor): Promise<HostTensor> {
     const { runtime, dropout, workspace, firstTrained } = this.pass;
     let upstream = dY;
-    // Two arrays take turns as a layer's incoming and outgoing gradient.
+    // Two arrays alternate as a layer's incoming and outgoing gradient.
     let spare: HostTensor['data'] = workspace.output(dY.shape);
     for (let layer = runtime.architecture.layers - 1; layer >= firstTrained; layer--) {
       const before = this.recorded.get(layer);
@@ -154,7 +154,7 @@ class Tape implements LayerMode {
   }
 }
 
-/** One layer, forward and back. */
+/** One layer's forward and backward pass. */
 interface LayerPass {
   readonly feeds: Record<string, HostTensor>;
   readonly vjp: CompiledVjp;

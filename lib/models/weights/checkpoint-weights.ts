@@ -10,7 +10,7 @@ import {
   startQuantization,
 } from '../../quantization';
 import type { BitsAndBytesConfig, OriginalDtype, QuantizedTensor } from '../../quantization';
-import { TunebookError } from '../../types';
+import { firstOf, TunebookError } from '../../types';
 import { sizeOf } from '../../tensor';
 import { isTied, storedName } from '../families/architecture';
 import type { Architecture, LinearModule } from '../families/architecture';
@@ -224,10 +224,8 @@ export class CheckpointWeights {
     }
     const passedOver = matchStateDict(expected, found, { where: checkpoint.folder, allowUnexpected: true });
     if (passedOver.length > 0) {
-      const more = passedOver.length > MAX_LISTED ? `, and ${passedOver.length - MAX_LISTED} more` : '';
-      console.warn(
-        `${checkpoint.folder}: passed over what is no part of the model: ${passedOver.slice(0, MAX_LISTED).join(', ')}${more}.`,
-      );
+      const named = firstOf(passedOver, { most: MAX_LISTED, separator: ', ' });
+      console.warn(`${checkpoint.folder}: passed over what is no part of the model: ${named}.`);
     }
     const linear = new Set(
       architecture.modules.flatMap((module) =>

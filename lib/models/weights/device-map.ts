@@ -1,5 +1,6 @@
 /**
- * Where the parts of a model go: the GPU first, then memory, then disk. Planned, printed and checked before anything loads.
+ * Where the parts of a model go: the GPU first, then memory, then disk. Planned, printed and checked before anything
+ * loads.
  */
 import { availableMemory } from './available-memory';
 import { TunebookError } from '../../types';
@@ -141,10 +142,10 @@ export function planDevices(request: DevicePlanRequest): DevicePlan {
 }
 
 /** As many layers as the GPU holds beside what it works with, from the first on. */
-function layersOnGpu({ layers, gpu }: DevicePlanRequest, asked: MemorySize | undefined): Set<number> {
+function layersOnGpu({ layers, gpu }: DevicePlanRequest, memory: MemorySize | undefined): Set<number> {
   const placed = new Set<number>();
-  if (asked === undefined || asked === 0) return placed;
-  const limit = sizeInBytes(asked);
+  if (memory === undefined || memory === 0) return placed;
+  const limit = sizeInBytes(memory);
   if (gpu === undefined) {
     throw new TunebookError(
       `deviceMap: expected an engine with a GPU for maxMemory's gpu (${limit} bytes), got one without. Load with ` +

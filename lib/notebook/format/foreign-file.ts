@@ -2,6 +2,7 @@
  * Files that stand where a notebook should: what they are, in words, and what to do. And texts that hold half a
  * surrogate pair, which no UTF-8 file can.
  */
+import { isGzip } from '../../files';
 
 /**
  * What a file is that is no notebook though it has a notebook's name.
@@ -13,7 +14,7 @@ export function foreignKind(bytes: Uint8Array, text: string): string | undefined
     return 'is a pointer of Git LFS, not the notebook itself; fetch it with: git lfs pull';
   if (/^<(?:!doctype\s+html|html|head|body)\b/i.test(start))
     return 'is a page of HTML, as a browser saves it; download the raw file instead';
-  if (bytes[0] === 0x1f && bytes[1] === 0x8b) return 'is packed with gzip; unpack it first (gunzip)';
+  if (isGzip(bytes)) return 'is packed with gzip; unpack it first (gunzip)';
   if (bytes[0] === 0x50 && bytes[1] === 0x4b && bytes[2] === 3) return 'is a ZIP archive; unpack it first';
   if (unquotedNotebook(start) !== undefined)
     return 'is a notebook as a text within JSON, encoded twice; `tunebook repair` unpacks it';

@@ -8,7 +8,7 @@ import { createRequire } from 'node:module';
 import type { ValidateFunction } from 'ajv';
 import type AjvDraft04 from 'ajv-draft-04';
 import type { MimeBundle } from '../../display';
-import { requireLocalPath, writeFileAtomicSync } from '../../files';
+import { isJsonObject, requireLocalPath, writeFileAtomicSync } from '../../files';
 import { messageOf, TunebookError } from '../../types';
 import { foreignKind } from './foreign-file';
 import schema from './nbformat.v4.5.schema.json';
@@ -158,8 +158,7 @@ const ADDITIONAL = 'must NOT have additional properties';
  * @returns one line for each problem; none for a valid notebook
  */
 export function validateNotebook(notebook: unknown): string[] {
-  if (typeof notebook !== 'object' || notebook === null || Array.isArray(notebook))
-    return ['notebook: expected an object'];
+  if (!isJsonObject(notebook)) return ['notebook: expected an object'];
   const { cells, nbformat_minor: minor } = notebook as { cells?: unknown; nbformat_minor?: unknown };
   // Before 4.5 cells had no ids; the rest of the format is the same.
   const old = typeof minor === 'number' && Number.isInteger(minor) && minor >= 0 && minor < 5;
@@ -224,14 +223,14 @@ export function isWidgetState(name: string): boolean {
 
 /** Widget metadata that GitHub and others refuse. */
 export function widgetProblems(notebook: unknown): string[] {
-  const isObject = (value: unknown): value is object =>
-    typeof value === 'object' && value !== null && !Array.isArray(value);
   const metadata = (notebook as Partial<Notebook> | null)?.metadata;
   const widgets: unknown = metadata?.widgets;
   if (widgets === undefined) return [];
-  if (!isObject(widgets)) return ['metadata.widgets: expected an object'];
+  if (!isJsonObject(widgets)) return ['metadata.widgets: expected an object'];
   return Object.entries(widgets)
-    .filter(([name, value]) => isWidgetState(name) && !isObject((value as { state?: unknown } | null)?.state))
+    .filter(
+      ([name, value]) => isWidgetState(name) && !isJsonObject((value as { state?: unknown } | null)?.state),
+    )
     .map(([name]) => `metadata.widgets: ${name} has no "state" ("Invalid Notebook" on GitHub)`);
 }
 

@@ -1,5 +1,6 @@
 /** Notebooks of nbformat 3 (worksheets) as nbformat 4.5. */
 import { createHash } from 'node:crypto';
+import { isJsonObject } from '../../files';
 import { splitText } from './nbformat';
 import type { CellOutput, Notebook, NotebookCell } from './nbformat';
 
@@ -15,8 +16,7 @@ export function idFor(seed: string, taken: Set<string>): string {
 
 type Part = Readonly<Record<string, unknown>>;
 
-const partOf = (value: unknown): Part =>
-  typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Part) : {};
+const partOf = (value: unknown): Part => (isJsonObject(value) ? value : {});
 const partsOf = (value: unknown): Part[] => (Array.isArray(value) ? value.filter(Boolean).map(partOf) : []);
 const textOf = (value: unknown): string =>
   Array.isArray(value)

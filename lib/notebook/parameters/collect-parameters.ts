@@ -1,4 +1,4 @@
-/** A notebook's parameters from everywhere they may be set: environment, file, command line. */
+/** Collects a notebook's parameters from environment, file and command line. */
 import { tunebookEnvironment } from '../../environment';
 import { readNotebook } from '../format/nbformat';
 import { readParameterFile } from './parameter-files';
@@ -14,13 +14,13 @@ export interface ParameterSources {
 }
 
 /**
- * Values for a notebook's parameters from the environment (`TUNEBOOK_PARAM_name`), a file and texts; the later ones
- * win.
+ * Values for a notebook's parameters from the environment (`TUNEBOOK_PARAM_name`), a file and texts; later ones
+ * override.
  * @throws TunebookError for an unknown or ill-typed parameter of the file or the texts
  */
 export function collectParameters(notebook: string, sources: ParameterSources): GivenParameters {
   const declared = notebookParameters(readNotebook(notebook));
-  // The environment may be meant for another notebook: what this one lacks is ignored.
+  // The environment may be meant for another notebook: unknown names are ignored.
   const fromEnvironment = Object.entries(tunebookEnvironment().parameters).filter(([name]) =>
     declared.some((parameter) => parameter.name === name),
   );

@@ -1,8 +1,8 @@
-/** Types and values as the cell of parameters writes them, as far as a parameter can have them. */
+/** Reads the types and literal values in the parameters cell, as far as parameters can have them. */
 import type * as TypeScript from 'typescript';
 import type { ParameterField, ParameterType, ParameterValue } from './parameter-types';
 
-/** Names of types that a cell declares, with what they stand for. */
+/** Types that a cell declares, by name. */
 export type TypeNames = ReadonlyMap<string, TypeScript.TypeNode | TypeScript.InterfaceDeclaration>;
 
 /** The types that a cell declares. */
@@ -15,12 +15,12 @@ export function declaredTypes(ts: typeof TypeScript, file: TypeScript.SourceFile
   return names;
 }
 
-/** How deep types may name each other: one that names itself has no end. */
+/** Most nested references between types: a recursive one has no end. */
 const MAX_DEPTH = 20;
 
 /**
- * Reads a type. `undefined` as a member of a union is left out: it is no value that can be given.
- * @returns undefined for a type that has no JSON, or that takes a compiler to know
+ * Reads a type. A union loses its member `undefined`, which cannot be given as a value.
+ * @returns undefined for a type that JSON cannot express or that only a compiler could resolve
  */
 export function readType(
   ts: typeof TypeScript,
@@ -149,7 +149,7 @@ export function literalValue(ts: typeof TypeScript, node: TypeScript.Node): Para
   return undefined;
 }
 
-/** The type that follows from a default; undefined where it does not: of `null`, and of an empty list. */
+/** The type inferred from a default; undefined for `null` and for an empty list. */
 export function typeOfValue(value: ParameterValue): ParameterType | undefined {
   if (value === null) return undefined;
   if (typeof value !== 'object') return { kind: typeof value as 'number' | 'string' | 'boolean' };
@@ -171,7 +171,7 @@ export function typeOfValue(value: ParameterValue): ParameterType | undefined {
 const isList = (value: object): value is readonly ParameterValue[] => Array.isArray(value);
 const isSame = (a: ParameterType, b: ParameterType): boolean => JSON.stringify(a) === JSON.stringify(b);
 
-/** The type of what an expression computes, where that can be seen: arithmetic, templates, `a ?? 'b'`. */
+/** The type of an expression where it is evident: arithmetic, templates, `a ?? 'b'`. */
 export function typeOfComputed(
   ts: typeof TypeScript,
   node: TypeScript.Expression,
@@ -195,7 +195,7 @@ export function typeOfComputed(
       return left?.kind === 'number' && right?.kind === 'number' ? left : undefined;
     case SyntaxKind.QuestionQuestionToken:
     case SyntaxKind.BarBarToken:
-      // What the environment has are strings.
+      // Environment variables are strings.
       return right?.kind === 'string' && isEnvironment(node.left) ? right : undefined;
     default:
       return undefined;

@@ -1,4 +1,4 @@
-/** The door of a notebook's parameters: what its cell declares, and values for them. */
+/** The door of a notebook's parameters: their declarations, and values for them. */
 export { collectParameters } from './collect-parameters';
 export type { ParameterSources } from './collect-parameters';
 export { readGridFile, readParameterFile } from './parameter-files';

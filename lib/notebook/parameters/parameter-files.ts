@@ -1,4 +1,4 @@
-/** Parameters and grids of parameters from files: JSON, YAML. */
+/** Parameters and parameter grids from JSON and YAML files. */
 import fs from 'node:fs';
 import path from 'node:path';
 import { isJsonObject, parseJson } from '../../files';
@@ -26,7 +26,7 @@ export function readParameterFile(file: string): GivenParameters {
 }
 
 /**
- * Reads a grid: for each parameter a list of values, as texts.
+ * Reads a grid: a list of values per parameter, as texts.
  * @throws TunebookError when the file is not of that form
  */
 export function readGridFile(file: string): Record<string, string[]> {

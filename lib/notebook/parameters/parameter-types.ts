@@ -1,4 +1,4 @@
-/** The types that a notebook parameter may have, and values checked against them. */
+/** The types of notebook parameters, and validation of values. */
 import { isJsonObject } from '../../files';
 
 /** One member of an object's type. */
@@ -55,7 +55,7 @@ export function typeText(type: ParameterType): string {
   }
 }
 
-/** Whether a value is of a type; numbers must be finite, and an object has no members besides those of its type. */
+/** Whether a value has a type; numbers must be finite, and objects may have no other members. */
 export function isOfType(type: ParameterType, value: unknown): value is ParameterValue {
   switch (type.kind) {
     case 'null':
@@ -131,7 +131,7 @@ function parseList(
   return !values.includes(undefined) && isOfType(type, values) ? values : undefined;
 }
 
-/** A type that takes many texts is tried after those that take few. */
+/** Types that accept many texts are tried after those that accept few. */
 const LATE: readonly string[] = ['unknown', 'string'];
 
 /**

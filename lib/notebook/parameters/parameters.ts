@@ -1,6 +1,6 @@
 /**
- * A notebook's parameters: the typed constants of the cell tagged `parameters`, read with the TypeScript
- * compiler; values for them are checked before anything runs and injected as data, never as code.
+ * A notebook's parameters: the typed constants of the cell tagged `parameters`, parsed by the TypeScript compiler.
+ * Given values are validated before anything runs and injected as data, never as code.
  */
 import { TunebookError } from '../../types';
 import { cellSource, cellTags, makeCell } from '../format/nbformat';
@@ -10,7 +10,7 @@ import type { ParameterValue } from './parameter-types';
 import { readParameterCell } from './read-parameters';
 import type { FixedParameter, Parameter, ParameterCell } from './read-parameters';
 
-/** Where a notebook's parameters stand; -1 when no cell is tagged `parameters`. */
+/** Index of a notebook's parameters cell; -1 if no cell is tagged `parameters`. */
 export function parameterCellIndex(notebook: Notebook): number {
   return notebook.cells.findIndex(
     (cell) => cell.cell_type === 'code' && cellTags(cell).includes('parameters'),
@@ -25,7 +25,7 @@ export function notebookParameters(notebook: Notebook): readonly (Parameter | Fi
   return [...parameters, ...fixed];
 }
 
-/** The defaults of parameters, as far as the cell does not compute them. */
+/** Defaults of the parameters that the cell does not compute. */
 export function defaultsOf(
   parameters: readonly (Parameter | FixedParameter)[],
 ): Record<string, ParameterValue> {
@@ -36,7 +36,7 @@ export function defaultsOf(
   return defaults;
 }
 
-/** One line for each parameter: name, type, default, comment; for what cannot be set, why. */
+/** A line per parameter: name, type, default, comment; or why it cannot be set. */
 export function describeParameters(parameters: readonly (Parameter | FixedParameter)[]): string {
   if (parameters.length === 0) return 'The notebook has no parameters (no cell is tagged "parameters").';
   const lines = parameters.map((parameter) => {
@@ -48,13 +48,13 @@ export function describeParameters(parameters: readonly (Parameter | FixedParame
   return `The notebook's parameters:\n${lines.join('\n')}`;
 }
 
-/** Values as they are given: texts of a command line, or values of a file or a program. */
+/** Values as given: texts of a command line, or values of a file or a program. */
 export type GivenParameters = Readonly<Record<string, unknown>>;
 
 /**
  * Checks given values against the parameters.
- * @param asText whether the values are texts of a command line, to be read by type
- * @throws TunebookError that lists every unknown or ill-typed parameter and what there is
+ * @param asText whether the values are texts of a command line, to be parsed by type
+ * @throws TunebookError that lists every unknown or ill-typed parameter, and the known ones
  */
 export function checkParameters(
   parameters: readonly (Parameter | FixedParameter)[],
@@ -93,8 +93,8 @@ export function checkParameters(
 }
 
 /**
- * A value as TypeScript: JSON, but for the two characters that end a line in TypeScript and not in JSON, and for the
- * member `__proto__`, which would set the prototype.
+ * A value as TypeScript: JSON, except for the two characters that end a line in TypeScript only, and for the member
+ * `__proto__`, which would set the prototype.
  */
 function literalText(value: ParameterValue): string {
   if (Array.isArray(value)) return `[${value.map(literalText).join(',')}]`;
@@ -108,7 +108,7 @@ function literalText(value: ParameterValue): string {
   return JSON.stringify(value).replace(/[\u2028\u2029]/g, (c) => `\\u${c.charCodeAt(0).toString(16)}`);
 }
 
-/** The source of the cell that overrides parameters; constants computed from them are computed again. */
+/** Source of the cell that overrides parameters; constants derived from them are recomputed. */
 export function injectedSource(
   cell: ParameterCell,
   values: Readonly<Record<string, ParameterValue>>,
@@ -128,8 +128,8 @@ export function injectedSource(
 }
 
 /**
- * A copy of the notebook with the values injected in a cell after the parameters; that of an earlier run is replaced.
- * @throws TunebookError when there are values and no parameters cell
+ * A copy of the notebook with the values injected in a cell after the parameters; an earlier run's cell is replaced.
+ * @throws TunebookError if there are values but no parameters cell
  */
 export function injectParameters(
   notebook: Notebook,

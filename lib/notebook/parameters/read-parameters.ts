@@ -1,4 +1,4 @@
-/** Reads what the cell tagged `parameters` declares, with the TypeScript compiler: each constant is a parameter. */
+/** Parses the cell tagged `parameters` with the TypeScript compiler: each constant is a parameter. */
 import type * as TypeScript from 'typescript';
 import { identifiersIn } from '../typescript/cell-names';
 import { loadTypescript } from '../typescript/load-typescript';
@@ -10,34 +10,34 @@ import type { ParameterType, ParameterValue } from './parameter-types';
 export interface Parameter {
   readonly name: string;
   readonly type: ParameterType;
-  /** The type as it stands in the cell, or as it follows from the default. */
+  /** The type as written in the cell, or as inferred from the default. */
   readonly typeText: string;
-  /** The default as it stands in the cell; '' for none. */
+  /** The default as written in the cell; '' for none. */
   readonly defaultText: string;
-  /** undefined where the cell computes it, or there is none. */
+  /** undefined if the cell computes it or there is none. */
   readonly defaultValue: ParameterValue | undefined;
-  /** The comment on its line or above it: meaning and unit. */
+  /** The comment on its line or above: meaning and unit. */
   readonly comment: string;
   readonly keyword: 'const' | 'let';
   /** Whether the cell declares the type. */
   readonly typed: boolean;
 }
 
-/** A name of the parameters cell that no value can be given for. */
+/** A name of the parameters cell that cannot be set. */
 export interface FixedParameter {
   readonly name: string;
   /** Why not, and what to write instead. */
   readonly reason: string;
 }
 
-/** A constant of the parameters cell that is computed. */
+/** A computed constant of the parameters cell. */
 export interface Derived {
   readonly name: string;
   readonly text: string;
   readonly uses: ReadonlySet<string>;
 }
 
-/** What the parameters cell declares. */
+/** The declarations of a parameters cell. */
 export interface ParameterCell {
   readonly parameters: readonly Parameter[];
   readonly derived: readonly Derived[];
@@ -61,7 +61,7 @@ function commentOf(ts: typeof TypeScript, text: string, statement: TypeScript.No
     .trim();
 }
 
-/** Names that a statement declares and that are no constants of a type: each with what it is. */
+/** Other names that a statement declares (functions, classes, ...), each with the reason why it cannot be set. */
 function otherNames(ts: typeof TypeScript, statement: TypeScript.Statement): FixedParameter[] {
   const named = (name: TypeScript.Identifier | undefined, what: string): FixedParameter[] =>
     name ? [{ name: name.text, reason: `it is ${what}` }] : [];
@@ -127,7 +127,7 @@ function reasonOf(declaration: {
   readonly name: string;
   readonly node: TypeScript.TypeNode | undefined;
   readonly initializer: TypeScript.Expression | undefined;
-  /** The cell's own names that it is computed from. */
+  /** The cell's own names that it is derived from. */
   readonly from: readonly string[];
   readonly keyword: string;
 }): string {

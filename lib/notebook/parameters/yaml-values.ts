@@ -6,13 +6,13 @@ import { messageOf, TunebookError } from '../../types';
 /**
  * Reads the values of a YAML file.
  * @param file for messages
- * @throws TunebookError with the line of what cannot be read
+ * @throws TunebookError with the line of the fault
  * @example readYaml("rate: 1e-3\nnames: ['a, b', c]", 'p.yaml')   // { rate: 0.001, names: ['a, b', 'c'] }
  */
 export function readYaml(text: string, file: string): Record<string, unknown> {
   const { parseDocument } = createRequire(__filename)('yaml') as typeof Yaml;
   const document = parseDocument(text.replace(/^\uFEFF/, ''), { version: '1.2' });
-  // A tag that is unknown is a warning there; here it would be a value that is not what was meant.
+  // An unknown tag is only a warning there; here its value would not be what was meant.
   for (const { message, linePos } of [...document.errors, ...document.warnings])
     throw new TunebookError(
       `${file}:${linePos?.[0].line ?? 1}: expected YAML: ${message.replace(/ at line \d[\s\S]*$/, '')}`,

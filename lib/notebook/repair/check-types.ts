@@ -1,6 +1,6 @@
 /**
- * Type-checks the cells of a notebook under the strict compiler: each cell is a module that sees the latest
- * declarations of the cells before it, as in the kernel.
+ * Type-checks the cells of a notebook with the strict compiler: each cell is a module that sees the latest declarations
+ * of earlier cells, as in the kernel.
  */
 import fs from 'node:fs';
 import path from 'node:path';
@@ -21,14 +21,14 @@ export interface TypeFinding {
   readonly message: string;
 }
 
-/** One cell as a module; its first line is ours. */
+/** One cell as a module; its first line is generated. */
 interface CellModule {
   /** Position in the notebook, from 1. */
   readonly cell: number;
   readonly text: string;
 }
 
-/** The cells as modules that import what earlier cells declare; `let` stays assignable, as in the kernel. */
+/** The cells as modules that import the declarations of earlier cells; `let` stays assignable, as in the kernel. */
 function cellModules(notebook: Notebook): CellModule[] {
   const ts = loadTypescript();
   const known = new Map<string, { module: string; kind: 'variable' | 'other' }>();
@@ -59,7 +59,7 @@ const moduleName = (cell: number): string => `__notebook_cell_${cell}`;
 
 /**
  * Checks the types of a notebook's cells.
- * @param file where the notebook stands: imports are found from there
+ * @param file the notebook's path, from which imports are resolved
  */
 export function checkCellTypes(notebook: Notebook, file: string): TypeFinding[] {
   const ts = loadTypescript();
@@ -105,7 +105,7 @@ export function checkCellTypes(notebook: Notebook, file: string): TypeFinding[] 
     const found = [...program.getSyntacticDiagnostics(source), ...program.getSemanticDiagnostics(source)].map(
       ({ start, messageText }): TypeFinding => ({
         cell,
-        // What is wrong with a name of an earlier cell is found in our line above the cell's first.
+        // A fault of an earlier cell's name is reported in the generated line above the cell's first.
         line: Math.max(1, source.getLineAndCharacterOfPosition(start ?? 0).line),
         message: ts.flattenDiagnosticMessageText(messageText, ' '),
       }),
@@ -114,7 +114,7 @@ export function checkCellTypes(notebook: Notebook, file: string): TypeFinding[] 
   });
 }
 
-/** Lines with `using`, which this compiler knows and the kernel's does not. */
+/** Lines with `using`, which this compiler supports and the kernel's does not. */
 function usingLines(ts: typeof TypeScript, source: TypeScript.SourceFile): number[] {
   const lines: number[] = [];
   const visit = (node: TypeScript.Node): void => {
@@ -127,7 +127,7 @@ function usingLines(ts: typeof TypeScript, source: TypeScript.SourceFile): numbe
   return lines;
 }
 
-/** Packages that the cells import and the nearest package.json does not name. */
+/** Packages that cells import but the nearest package.json does not list. */
 export function missingDependencies(notebook: Notebook, file: string): string[] {
   const ts = loadTypescript();
   const builtin = new Set([...process.getBuiltinModule('node:module').builtinModules, 'tslab']);
@@ -136,7 +136,7 @@ export function missingDependencies(notebook: Notebook, file: string): string[] 
   for (const cell of notebook.cells) {
     if (cell.cell_type !== 'code') continue;
     for (const { fileName: id } of ts.preProcessFile(cellSource(cell), true, true).importedFiles) {
-      if (/^[./]|^[a-z]+:/.test(id)) continue; // a file, a module of node, or an address
+      if (/^[./]|^[a-z]+:/.test(id)) continue; // a file, a module of node, or a URL
       const name = id.startsWith('@') ? id.split('/').slice(0, 2).join('/') : id.split('/')[0];
       if (!builtin.has(name) && !known.has(name)) missing.add(name);
     }

@@ -1,6 +1,7 @@
-/** `tunebook check`: what is wrong with a notebook file, before a reader, GitHub or a run finds out. */
+/** `tunebook check`: finds the faults of a notebook file before a reader, GitHub or a run does. */
 import fs from 'node:fs';
 import path from 'node:path';
+import { isJsonObject } from '../../files';
 import { messageOf } from '../../types';
 import { checkCellTypes, missingDependencies } from './check-types';
 import { fileText } from '../format/file-text';
@@ -20,8 +21,8 @@ import { scriptsIn } from '../format/untrusted';
 /** Settings of a check. */
 export interface CheckOptions {
   /**
-   * Whether a notebook in this project has outputs: `required` wants every cell executed, with outputs that belong to
-   * the code as it is now (see `tunebook publish`). Default `forbidden`.
+   * Whether notebooks in this project have outputs: `required` means that every cell is executed and its outputs belong
+   * to its present code (see `tunebook publish`). Default `forbidden`.
    */
   readonly outputs?: 'required' | 'forbidden' | 'allowed';
   /** Short for `outputs: 'allowed'`. */
@@ -32,7 +33,7 @@ export interface CheckOptions {
   readonly untrusted?: boolean;
 }
 
-/** One thing that is wrong; `where` names the place. */
+/** One fault; `where` names the place. */
 export interface CheckFinding {
   readonly where: string;
   readonly message: string;
@@ -67,7 +68,7 @@ function outputFindings(
   return findings;
 }
 
-/** Cells whose code is not the one that the outputs came from. */
+/** Cells whose code has changed since their outputs were made. */
 function staleFindings(notebook: Notebook, wanted: NonNullable<CheckOptions['outputs']>): CheckFinding[] {
   const stored = storedDigests(notebook);
   if (wanted === 'forbidden') return [];
@@ -123,22 +124,20 @@ function structureFindings(notebook: unknown): CheckFinding[] {
   });
 }
 
-/** Whether cells and outputs have the shape that their types promise; what they hold may still be wrong. */
+/** Whether cells and outputs have the shape of their types; their contents may still be wrong. */
 function hasShape(notebook: unknown): notebook is Notebook {
-  const isObject = (value: unknown): value is Record<string, unknown> =>
-    typeof value === 'object' && value !== null && !Array.isArray(value);
   const isText = (value: unknown): boolean =>
     typeof value === 'string' || (Array.isArray(value) && value.every((line) => typeof line === 'string'));
   const isOutput = (output: unknown): boolean =>
-    isObject(output) && (!('data' in output) || isObject(output.data));
+    isJsonObject(output) && (!('data' in output) || isJsonObject(output.data));
   const isCell = (cell: unknown): boolean =>
-    isObject(cell) &&
-    isObject(cell.metadata) &&
+    isJsonObject(cell) &&
+    isJsonObject(cell.metadata) &&
     isText(cell.source) &&
     (cell.outputs === undefined || (Array.isArray(cell.outputs) && cell.outputs.every(isOutput)));
   return (
-    isObject(notebook) &&
-    isObject(notebook.metadata) &&
+    isJsonObject(notebook) &&
+    isJsonObject(notebook.metadata) &&
     Array.isArray(notebook.cells) &&
     notebook.cells.every(isCell)
   );
@@ -155,7 +154,7 @@ function contentFindings(notebook: Notebook, file: string, options: CheckOptions
     return [...findings, { where: 'metadata', message: `the notebook is in ${language}, not in TypeScript` }];
   const deno = denoNote(notebook);
   if (deno !== undefined) findings.push({ where: 'notebook', message: deno });
-  // A notebook that names no language may be in any: its cells are not judged as TypeScript.
+  // A notebook without a language may be in any: its cells are not checked as TypeScript.
   if (namedLanguage(notebook) === undefined) return findings;
   findings.push(...parameterFindings(notebook));
   for (const name of missingDependencies(notebook, file))
@@ -169,10 +168,10 @@ function contentFindings(notebook: Notebook, file: string, options: CheckOptions
   return findings;
 }
 
-/** Stands for standard input in place of a file's name. */
+/** Standard input, in place of a file's name. */
 const STDIN = '-';
 
-/** Checks a notebook file, `-` for standard input. @returns what is wrong, nothing for a good notebook */
+/** Checks a notebook file, `-` for standard input. @returns its faults; none for a good notebook */
 export function checkNotebook(file: string, options: CheckOptions = {}): CheckFinding[] {
   const about = (message: string): CheckFinding => ({ where: 'file', message });
   let bytes: Buffer;
@@ -212,7 +211,7 @@ export function checkNotebook(file: string, options: CheckOptions = {}): CheckFi
   findings.push(...structureFindings(notebook));
   if (options.untrusted) findings.push(...scriptsIn(notebook));
   if (notebook?.nbformat !== 4 || !hasShape(notebook)) return findings;
-  // What stands in standard input is looked at as a notebook of this folder.
+  // Standard input is checked as a notebook of this folder.
   const place = file === STDIN ? path.resolve('stdin.ipynb') : file;
   return [...findings, ...contentFindings(notebook, place, options)];
 }

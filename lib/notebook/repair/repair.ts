@@ -1,6 +1,6 @@
 /**
- * Mends notebook files: what GitHub or Jupyter refuses is put right, every other byte stays as it was.
- * nbformat 3 is converted, which rewrites the file.
+ * Mends notebook files: fixes what GitHub or Jupyter refuses and keeps every other byte. nbformat 3 is converted, which
+ * rewrites the file.
  */
 import fs from 'node:fs';
 import { messageOf, TunebookError } from '../../types';
@@ -31,18 +31,18 @@ import { valueEdits } from './value-repairs';
 /** Length of an escape such as `\ud800`. */
 const ESCAPE = 6;
 
-/** What a repair did. */
+/** The result of a repair. */
 export interface RepairResult {
   readonly text: string;
-  /** One line for each thing mended; none when the file was fine. */
+  /** A line per fault mended; none for a good file. */
   readonly mended: readonly string[];
-  /** What is still wrong. */
+  /** Faults that remain. */
   readonly left: readonly string[];
 }
 
 /**
  * Mends the text of a notebook.
- * @param normalise whether the whole file is written in nbformat's own form
+ * @param normalise whether to rewrite the whole file as nbformat would
  * @throws TunebookError when the text cannot be read as a notebook
  */
 export function repairText(text: string, normalise = false): RepairResult {
@@ -69,7 +69,7 @@ export function repairText(text: string, normalise = false): RepairResult {
     mended.push(`${lone.length} half surrogate pair(s), which are no characters, replaced by \ufffd`);
   }
   let root = parseJsonText(current);
-  // One kind of edit at a time: their places then never overlap.
+  // One kind of edit at a time, so that edits never overlap.
   const apply = (kinds: readonly FindEdits[]): void => {
     for (const find of kinds) {
       const edits = find(current, root, mended);
@@ -93,7 +93,7 @@ export function repairText(text: string, normalise = false): RepairResult {
   return { text: current, mended, left: validateNotebook(JSON.parse(current) as Notebook) };
 }
 
-/** The text as JSON: small faults mended, a file that ends too early closed behind what is whole. */
+/** The text as valid JSON: small faults mended, a truncated file closed after its last whole cell. */
 function readable(text: string, mended: string[]): string {
   const mends: JsonMend[] = [];
   let lost: readonly string[] = [];
@@ -128,7 +128,7 @@ export function readBytes(file: string | 0, name = String(file)): Buffer {
 }
 
 /**
- * Mends a notebook file in place; a file that is fine is not touched.
+ * Mends a notebook file in place; a good file is not touched.
  * @throws TunebookError when the file cannot be read, or not as a notebook
  */
 export function repairFile(file: string, normalise = false): RepairResult {

@@ -1,6 +1,6 @@
 /**
- * What a notebook's cells and outputs lack or have too much of by nbformat 4, as edits of the text: every other byte
- * stays. Each function looks at one kind of fault; `repair` applies them one after the other.
+ * Repairs of structure by nbformat 4, as edits of the text that keep every other byte: members that cells and outputs
+ * lack or must not have. Each function finds one kind of fault; `repair` applies them in turn.
  */
 import { memberEdits, memberOf, removeItems, repeatedMembers, replaceNode } from '../format/json-edits';
 import type { TextEdit } from '../format/json-edits';
@@ -9,10 +9,10 @@ import type { JsonNode } from '../format/json-node';
 import { isWidgetState, NEWEST_MINOR } from '../format/nbformat';
 import { idFor, upgradeOutput } from '../format/upgrade-notebook';
 
-/** Finds the edits of one kind and notes what they mend, a line each. */
+/** Finds the edits of one kind and lists what they mend, a line each. */
 export type FindEdits = (text: string, root: JsonNode, mended: string[]) => TextEdit[];
 
-/** The cells of a notebook; none where it has no list of them. */
+/** The cells of a notebook; none if it has no list of them. */
 export const cellsOf = (root: JsonNode): readonly JsonNode[] => memberOf(root, 'cells')?.node.elements ?? [];
 /** The value of a member that is a string, number, boolean or null. */
 export const valueOf = (node: JsonNode | undefined, key: string): unknown => memberOf(node, key)?.node.value;
@@ -22,13 +22,13 @@ const missing = (
   wanted: readonly (readonly [string, string])[],
 ): (readonly [string, string])[] => wanted.filter(([key]) => !memberOf(node, key));
 
-/** Members that nbformat does not know; none in a newer minor version, which may have more. */
+/** Members unknown to nbformat; none in a newer minor version, which may have more. */
 const unknown = (root: JsonNode, node: JsonNode, known: readonly string[]): string[] =>
   Number(valueOf(root, 'nbformat_minor')) > NEWEST_MINOR
     ? []
     : (node.members ?? []).map(({ key }) => key).filter((key) => !known.includes(key));
 
-/** Members that an object names twice. Readers take the last, so that is what stays. */
+/** Members that an object names twice. Readers take the last one, so it stays. */
 export const repeatedEdits: FindEdits = (text, root, mended) => {
   const repeated = new Set(repeatedMembers(root));
   if (repeated.size === 0) return [];
@@ -46,11 +46,11 @@ export const repeatedEdits: FindEdits = (text, root, mended) => {
   return edits;
 };
 
-/** The version: missing though there are cells, or a number in quotes. */
+/** The version: missing although there are cells, or a number in quotes. */
 export const versionEdits: FindEdits = (text, root, mended) => {
   if (!memberOf(root, 'cells')?.node.elements && !memberOf(root, 'nbformat')) return [];
   const whole = (value: unknown): boolean => Number.isInteger(value) && Number(value) >= 0;
-  // Ids came with 4.5; without a version, what the cells have decides.
+  // Ids came with 4.5; without a version the cells decide.
   const minor = cellsOf(root).some((cell) => memberOf(cell, 'id')) ? '5' : '4';
   const edits: TextEdit[] = [];
   const add: [string, string][] = [];
@@ -71,7 +71,7 @@ export const versionEdits: FindEdits = (text, root, mended) => {
   return [...memberEdits(text, root, { add }), ...edits];
 };
 
-/** The notebook itself: its metadata, the kernel's name. */
+/** The notebook's metadata and the kernel's name. */
 export const headEdits: FindEdits = (text, root, mended) => {
   const add = missing(root, [['metadata', '{}']]);
   const remove = unknown(root, root, ['cells', 'metadata', 'nbformat', 'nbformat_minor']);
@@ -89,7 +89,7 @@ export const headEdits: FindEdits = (text, root, mended) => {
 
 const WIDGET_VIEW = 'application/vnd.jupyter.widget-view+json';
 
-/** Colab writes the widgets' models where their `state` should be: they are put into one. */
+/** Colab writes widget models where their `state` should be: they are wrapped in one. */
 function isModels(node: JsonNode): boolean {
   const members = node.members ?? [];
   return members.length > 0 && members.every(({ node: model }) => memberOf(model, 'model_name'));
@@ -216,7 +216,7 @@ export const cellEdits: FindEdits = (text, root, mended) => {
   return edits;
 };
 
-/** Members of each kind of output, with what stands for a missing one. */
+/** Members of each kind of output, with the default of a missing one. */
 const outputMembers: Record<string, readonly (readonly [string, string])[]> = {
   stream: [
     ['name', '"stdout"'],
@@ -238,7 +238,7 @@ const outputMembers: Record<string, readonly (readonly [string, string])[]> = {
   ],
 };
 
-/** Outputs of code cells: missing members, and those that other programs leave (`transient`, a stream's metadata). */
+/** Outputs of code cells: missing members, and those that other programs add (`transient`, a stream's metadata). */
 export const outputEdits: FindEdits = (text, root, mended) =>
   cellsOf(root).flatMap((cell, i) => {
     if (valueOf(cell, 'cell_type') !== 'code') return [];

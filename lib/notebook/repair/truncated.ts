@@ -1,15 +1,15 @@
-/** A notebook file that ends in the middle (a full disk, a broken download): what is whole of it. */
+/** Recovers the whole part of a truncated notebook file (a full disk, a broken download). */
 import { JsonTextError, readJson } from '../format/json-text';
 import type { JsonNode } from '../format/json-node';
 
-/** The file's own text up to its last whole cell, closed. */
+/** The file's text up to its last whole cell, closed. */
 export interface Recovered {
   readonly text: string;
-  /** One line for each thing that is lost, and how many cells are kept. */
+  /** A line per loss, and the number of cells kept. */
   readonly lost: readonly string[];
 }
 
-/** Whether what stands at `at` is the beginning of a value, a key or a comma that the end of the text cuts off. */
+/** Whether the text at `at` is a value, a key or a comma that the end of the text cuts off. */
 function endsThere(text: string, at: number): boolean {
   if (text[at] !== '"')
     return /^(?:|-?[\d.eE+-]*|t|tr|tru|f|fa|fal|fals|n|nu|nul)$/.test(text.slice(at).trimEnd());
@@ -21,7 +21,7 @@ function endsThere(text: string, at: number): boolean {
   return true;
 }
 
-/** Members of the object that are whole; `cut`: the key of the one that is not, and `cutAt` where its value begins. */
+/** The whole members of the object; `cut` is the key of the truncated one, `cutAt` the start of its value. */
 function wholeMembers(
   text: string,
   from: number,
@@ -48,12 +48,12 @@ function wholeMembers(
   return { members, cut, cutAt };
 }
 
-/** The whole lines of a source that is cut off, as JSON; undefined where there is none. */
+/** The whole lines of a truncated source, as JSON; undefined if there are none. */
 function wholeLines(text: string, from: number): string | undefined {
   if (text[from] === '[') {
     const reader = readJson(text);
     reader.at = from + 1;
-    let end = -1; // behind the last whole line
+    let end = -1; // after the last whole line
     try {
       for (;;) {
         const { value, end: at } = reader.value();
@@ -67,7 +67,7 @@ function wholeLines(text: string, from: number): string | undefined {
     }
     return end < 0 ? undefined : `${text.slice(from, end)}]`;
   }
-  // One text: up to its last line end that is not itself behind a backslash.
+  // One text: up to its last line end that is not escaped.
   const ends = [...text.slice(from).matchAll(/\\(?:u[0-9a-fA-F]{4}|[^u])/g)].filter(
     ([escape]) => escape === '\\n',
   );
@@ -75,7 +75,7 @@ function wholeLines(text: string, from: number): string | undefined {
   return text[from] !== '"' || last === undefined ? undefined : `${text.slice(from, from + last.index + 2)}"`;
 }
 
-/** Of a cell that is cut off: its source, whole or the lines before the cut. */
+/** The source of a truncated cell, whole or up to the cut. */
 function salvage(text: string, from: number): { cell: string; isWhole: boolean } | undefined {
   const { members, cut, cutAt } = wholeMembers(text, from);
   const raw = (key: string): string | undefined => {
@@ -84,7 +84,7 @@ function salvage(text: string, from: number): { cell: string; isWhole: boolean }
   };
   const whole = raw('source');
   const source = whole ?? (cut === 'source' ? wholeLines(text, cutAt) : undefined);
-  // nbformat writes a cell's kind first; where it does not come before the cut, only code has a count or outputs.
+  // nbformat writes a cell's kind first; where it is missing, only code has a count or outputs.
   const named = members.get('cell_type')?.value;
   const isCode = members.has('execution_count') || members.has('outputs');
   const type = typeof named === 'string' ? named : isCode ? 'code' : undefined;
@@ -98,17 +98,17 @@ function salvage(text: string, from: number): { cell: string; isWhole: boolean }
 }
 
 /**
- * Closes a notebook that ends too early.
- * @returns undefined when the text is broken in another way, or ends before its first cell
+ * Closes a truncated notebook.
+ * @returns undefined if the text is broken in another way, or ends before its first cell
  */
 export function recoverTruncated(text: string): Recovered | undefined {
   const reader = readJson(text);
-  /** Whole members behind the cells, with their JSON. */
+  /** Whole members after the cells, with their JSON. */
   const have = new Map<string, string>();
-  /** Members that the text before the cut holds. */
+  /** Members before the cut. */
   const before = new Set<string>();
   let failedAt = -1;
-  let cellsEnd = -1; // behind the last whole cell
+  let cellsEnd = -1; // after the last whole cell
   let cutCell = -1;
   let cells = 0;
   let cutKey = '';
@@ -178,7 +178,7 @@ export function recoverTruncated(text: string): Recovered | undefined {
   return { text: `${kept}${more}\n}\n`, lost };
 }
 
-/** Places of git's conflict markers, the first line of each; a file with them is two files. */
+/** First line of each of git's conflict markers; a file with them is two files. */
 export function conflictLines(text: string): number[] {
   const marks = text
     .split('\n')

@@ -1,6 +1,6 @@
 /**
- * Values of the wrong kind: `source: null`, a traceback that is one text, tags that are no list. What a member must
- * have is replaced; what it need not have (metadata) goes, by what the schema says.
+ * Repairs of values of the wrong kind: `source: null`, a traceback that is one text, tags that are no list. Required
+ * members are replaced; optional ones (metadata) are removed, as the schema says.
  */
 import { memberEdits, memberOf, replaceNode } from '../format/json-edits';
 import type { TextEdit } from '../format/json-edits';
@@ -15,14 +15,14 @@ const isTexts = ({ elements }: JsonNode): boolean =>
 const isWord = ({ value }: JsonNode): boolean => typeof value === 'string';
 const isText = (node: JsonNode): boolean => isWord(node) || isTexts(node);
 
-/** What a list of lines is where it can be told: null is nothing, a number its digits. */
+/** A value as a list of lines where that is clear: null is empty, a number its digits. */
 function textsJson(value: unknown): string | undefined {
   const lines: unknown[] = Array.isArray(value) ? value : [value];
   if (lines.some((line) => typeof line === 'object' && line !== null)) return undefined;
   return JSON.stringify(lines.filter((line) => line !== null).map(String));
 }
 
-/** A member's kind, and the JSON that takes the place of another; undefined where it cannot be told. */
+/** A member's expected kind, and the JSON that replaces another; undefined where that is unclear. */
 type Rule = readonly [fits: (node: JsonNode) => boolean, json: (value: unknown) => string | undefined];
 
 const OBJECT: Rule = [({ members }) => members !== undefined, () => '{}'];
@@ -54,14 +54,14 @@ const outputRules: Record<string, Rule> = {
   traceback: [isTexts, textsJson],
 };
 
-/** A list of tags as it may be: texts without commas, each once. */
+/** A valid list of tags: texts without commas, each once. */
 function tagsJson(value: unknown): string | undefined {
   if (!Array.isArray(value)) return undefined;
   const tags = value.filter((tag): tag is string => typeof tag === 'string').flatMap((tag) => tag.split(','));
   return JSON.stringify([...new Set(tags.map((tag) => tag.trim()).filter((tag) => tag !== ''))]);
 }
 
-/** Everywhere in a notebook, members whose value is of the wrong kind. */
+/** Replaces or removes members of the wrong kind anywhere in a notebook. */
 export const valueEdits: FindEdits = (file, root, mended) => {
   const edits: TextEdit[] = [];
   const read = (node: JsonNode): unknown => JSON.parse(file.slice(node.start, node.end));

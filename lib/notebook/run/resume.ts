@@ -13,7 +13,7 @@ import type { ParameterValue } from '../parameters/parameter-types';
 import type { CellResult } from './run-types';
 
 /** Which cells of the new run are left out, and why the others are not. */
-export interface ResumePlan {
+export interface ResumePoint {
   /** Cells that were done and that nothing below needs; their outputs are filled in. */
   readonly skip: ReadonlySet<NotebookCell>;
   /** One line for each done cell that runs again, and one for where the run goes on. */
@@ -72,17 +72,17 @@ function changedParameters(
 }
 
 /**
- * Plans how a run goes on.
+ * Where a run resumes: which cells run again.
  * @param previous the notebook that the failed run left
  * @param next the prepared notebook of the new run; skipped cells get their earlier outputs
  * @param parameters the values given to the new run
  * @throws ResumeError where going on is not possible: no failed run, other cells, parameters or data
  */
-export function planResume(
+export function resumePoint(
   previous: Notebook,
   next: Notebook,
   parameters: Readonly<Record<string, ParameterValue>>,
-): ResumePlan {
+): ResumePoint {
   const record = previous.metadata.tunebook as RunRecord | undefined;
   if (!record?.cells)
     throw new ResumeError('resume: the output is of no run of tunebook; run without --resume');

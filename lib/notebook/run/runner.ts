@@ -13,8 +13,8 @@ import { cellTitle, executedCopy } from './executed-copy';
 import { namedFiles } from './input-files';
 import { denoNote, isTypescript, notebookLanguage } from '../format/language';
 import { lockOutput } from './output-lock';
-import { planResume, readEarlier } from './resume';
-import type { ResumePlan } from './resume';
+import { resumePoint, readEarlier } from './resume';
+import type { ResumePoint } from './resume';
 import { Run } from './run-state';
 import type { CellResult, RunNotebookOptions, RunResult } from './run-types';
 import { cellSource, cellTags, readNotebook } from '../format/nbformat';
@@ -184,7 +184,7 @@ async function runInKernel(
   run: Run,
   cwd: string,
   folder: string,
-  plan: ResumePlan | undefined,
+  resumed: ResumePoint | undefined,
 ): Promise<void> {
   const { options, notebook } = run;
   let kernel: KernelClient | undefined;
@@ -195,7 +195,7 @@ async function runInKernel(
         TUNEBOOK_OUTPUT: folder,
         TUNEBOOK_RUN: '1',
         ...(options.stdin === undefined ? {} : { TUNEBOOK_STDIN: path.resolve(options.stdin) }),
-        ...(plan ? { TUNEBOOK_RESUME: '1' } : {}),
+        ...(resumed ? { TUNEBOOK_RESUME: '1' } : {}),
         ...options.env,
       },
       ...(options.kernelArgv ? { argv: options.kernelArgv } : {}),
@@ -206,7 +206,7 @@ async function runInKernel(
     collectOutputs(run, kernel);
     await kernel.execute('', { silent: true }).done; // loads the compiler: no cell's time
     run.startMs = Date.now();
-    await runCells(run, kernel, plan?.skip);
+    await runCells(run, kernel, resumed?.skip);
     await waitForLeftWork(run, kernel);
   } catch (error) {
     if (!(error instanceof KernelDeadError)) throw error;
@@ -302,9 +302,9 @@ export async function runNotebook(options: RunNotebookOptions): Promise<RunResul
   }));
   const unlock = lockOutput(options.output);
   try {
-    const plan = options.resume ? planResume(readEarlier(options.output), notebook, values) : undefined;
+    const resumed = options.resume ? resumePoint(readEarlier(options.output), notebook, values) : undefined;
     const deno = denoNote(source);
-    for (const text of [...(deno === undefined ? [] : [deno]), ...(plan?.notes ?? [])])
+    for (const text of [...(deno === undefined ? [] : [deno]), ...(resumed?.notes ?? [])])
       run.emit({ type: 'note', text });
     if (options.interrupt?.aborted) {
       run.stop = { status: 'interrupted', message: 'interrupted before its start' };
@@ -313,7 +313,7 @@ export async function runNotebook(options: RunNotebookOptions): Promise<RunResul
     run.status = options.prepareOnly ? 'prepared' : 'running';
     run.save();
     if (options.prepareOnly) return finish(run, values);
-    await runInKernel(run, cwd, folder, plan);
+    await runInKernel(run, cwd, folder, resumed);
     run.status = run.stop?.status ?? 'ok';
     run.saveOrStop();
   } finally {

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { TunebookError } from '../../types';
 import { cellText, renderTable, saveFigure } from '../../display';
 import type { Figure } from '../../display';
-import { requireLocalPath, writeFileAtomicSync } from '../../files';
+import { isJsonObject, requireLocalPath, writeFileAtomicSync } from '../../files';
 import { readNotebook } from '../format/nbformat';
 import { checkParameters, notebookParameters } from '../parameters/parameters';
 import type { GivenParameters } from '../parameters/parameters';
@@ -101,7 +101,7 @@ export function pointNames(points: readonly Readonly<Record<string, string>>[]):
 /** The numbers of a JSON value by their path. */
 export function flatNumbers(value: unknown, prefix = ''): Record<string, number> {
   if (typeof value === 'number') return { [prefix]: value };
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return {};
+  if (!isJsonObject(value)) return {};
   return Object.assign(
     {},
     ...Object.entries(value).map(([key, inner]) =>

@@ -1,24 +1,24 @@
-/** What is searched: the shape that LangChain.js's documents have, so that theirs and ours are each other's. */
+/** Documents in LangChain.js's shape, so that both libraries' documents are interchangeable. */
 
-/** A text with what is known about it. */
+/** A text with its metadata. */
 export interface Document {
-  /** Names it in citations and stores; the same for the same file in each run. */
+  /** Id for citations and stores; stable across runs for the same file. */
   readonly id?: string;
-  /** The text itself. */
+  /** The text. */
   readonly pageContent: string;
-  /** Where it comes from (`source`, `loc.lines`, `loc.pageNumber`, `title`), and the fields of its front matter. */
+  /** Its origin (`source`, `loc.lines`, `loc.pageNumber`, `title`), and the fields of its front matter. */
   readonly metadata: Readonly<Record<string, unknown>>;
 }
 
-/** The part of a file that a document is, in its metadata as `loc`. */
+/** A document's part of its file, in its metadata as `loc`. */
 export interface DocumentLocation {
   /** Page, from 1; PDF files only. */
   readonly pageNumber?: number;
-  /** Lines of the file, or of the page's text, from 1, both included. */
+  /** Lines of the file, or of the page's text, from 1, inclusive. */
   readonly lines: { readonly from: number; readonly to: number };
 }
 
-/** The location in a document's metadata; undefined where there is none of this shape. */
+/** The location in a document's metadata; undefined if there is none of this shape. */
 export function locationOf({ metadata }: Document): DocumentLocation | undefined {
   const { loc } = metadata;
   if (typeof loc !== 'object' || loc === null || !('lines' in loc)) return undefined;

@@ -1,32 +1,31 @@
-/** A folder of texts as documents: Markdown, plain text and PDF. */
+/** Loads a folder of texts as documents: Markdown, plain text and PDF. */
 import { promises as fs } from 'node:fs';
 import path from 'node:path';
 import { isMissing, requireLocalPath } from '../../files';
-import { messageOf, requireText, TunebookError } from '../../types';
+import { messageOf, requireText, shortList, TunebookError } from '../../types';
 import type { Document } from './document';
 import { readMarkdown, readText } from './read-markdown';
 import { readPdf } from './read-pdf';
 
-/** A file that gave no documents, or not all of its own. */
+/** A file that was skipped, whole or in part. */
 export interface SkippedFile {
-  /** Path inside the folder. */
+  /** Path relative to the folder. */
   readonly file: string;
-  /** Why, in words. */
+  /** The reason, as text. */
   readonly reason: string;
 }
 
 /** Settings of `loadDocuments`. */
 export interface LoadDocumentsOptions {
-  /** Told of each file that cannot be read, and of pages without text; by default a line on the console. */
+  /** Called for each unreadable file, and for pages without text; by default prints a line. */
   readonly onSkip?: (skipped: SkippedFile) => void;
 }
 
 /**
- * Reads all .md, .txt and .pdf files of a folder and those below it, sorted by path; front matter of Markdown becomes
- * metadata, and each page of a PDF is a document. A file that cannot be read is named with its reason, and the others
- * are still read. Hidden files are passed over.
+ * Reads all .md, .txt and .pdf files in a folder and its subfolders, sorted by path; Markdown's front matter becomes
+ * metadata, and each page of a PDF is a document. Unreadable files are reported and skipped; hidden files are ignored.
  *
- * @throws {TunebookError} If there is no such folder, it has no such files, or none of them can be read.
+ * @throws {TunebookError} If the folder does not exist, has no such files, or none of them can be read.
  * @example
  * ```ts
  * import { mkdirSync, writeFileSync } from 'node:fs';
@@ -47,10 +46,7 @@ export async function loadDocuments(
   const names = await filesBelow(folder);
   const wanted = names.filter((name) => /\.(md|markdown|txt|pdf)$/i.test(name));
   if (wanted.length === 0) {
-    const found =
-      names.length === 0
-        ? 'an empty folder'
-        : `only ${names.slice(0, 5).join(', ')}${names.length > 5 ? ', ...' : ''}`;
+    const found = names.length === 0 ? 'an empty folder' : `only ${shortList(names, 5)}`;
     throw new TunebookError(
       `loadDocuments: expected .md, .txt or .pdf files in ${folder}, got ${found}. Put texts there, or name another folder.`,
     );
@@ -87,7 +83,7 @@ async function readFile(
   return { documents: [read(bytes, source)], emptyPages: [] };
 }
 
-/** Paths inside a folder with slashes, sorted; without hidden ones. */
+/** Relative paths of a folder's files with slashes, sorted, without hidden ones. */
 async function filesBelow(folder: string): Promise<string[]> {
   const entries = await fs
     .readdir(folder, { recursive: true, withFileTypes: true })
@@ -105,8 +101,7 @@ async function filesBelow(folder: string): Promise<string[]> {
 }
 
 function emptyPagesText(pages: readonly number[]): string {
-  const list = pages.slice(0, 10).join(', ') + (pages.length > 10 ? ', ...' : '');
-  return `no text on page${pages.length > 1 ? 's' : ''} ${list} (pictures or scans?); its other pages are read`;
+  return `no text on page${pages.length > 1 ? 's' : ''} ${shortList(pages, 10)} (pictures or scans?); its other pages are read`;
 }
 
 function sayOnConsole({ file, reason }: SkippedFile): void {

@@ -1,14 +1,14 @@
-/** A text by its Markdown headings; a text without any is one section. */
+/** Splits a text at its Markdown headings; a text without headings is one section. */
 
-/** What stands between two headings. */
+/** The text between two headings. */
 export interface MarkdownSection {
-  /** The headings that it stands under, outermost first, with their marks: ['# Sled pull', '## Pacing']. */
+  /** The headings above it, outermost first, with their marks: ['# Sled pull', '## Pacing']. */
   readonly headings: readonly string[];
-  /** Its place in the text: [start, end). */
+  /** Its range in the text: [start, end). */
   readonly body: { readonly start: number; readonly end: number };
 }
 
-/** The sections that have text, in order; a heading in a fenced block of code is none. */
+/** The sections with text, in order; headings in fenced code blocks do not count. */
 export function markdownSections(text: string): MarkdownSection[] {
   const sections: MarkdownSection[] = [];
   let headings: { level: number; line: string }[] = [];

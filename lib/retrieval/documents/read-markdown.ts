@@ -1,4 +1,4 @@
-/** A text file as a document: Markdown's front matter becomes metadata, its first heading the title. */
+/** Reads a text file as a document: Markdown's front matter becomes metadata, its first heading the title. */
 import { createRequire } from 'node:module';
 import { TextDecoder } from 'node:util';
 import type * as Yaml from 'yaml';
@@ -58,7 +58,7 @@ function textDocument(parts: {
   return { id, pageContent, metadata: { ...metadata, loc } };
 }
 
-/** Line ends in a text. */
+/** Number of line ends in a text. */
 function lineCount(text: string): number {
   return text.split(/\r\n|\r|\n/).length - 1;
 }

@@ -1,15 +1,15 @@
-/** The text of a PDF file by `unpdf` (pdf.js), one document a page. */
+/** Reads the text of a PDF file by `unpdf` (pdf.js), a document per page. */
 import { messageOf, TunebookError } from '../../types';
 import type { Document } from './document';
 
-/** Documents of a file's pages, and what is to be said about pages without text. */
+/** Documents of a file's pages, and the pages without text. */
 export interface PdfPages {
   readonly documents: readonly Document[];
-  /** Numbers of pages that hold no text, from 1. */
+  /** Numbers of pages without text, from 1. */
   readonly emptyPages: readonly number[];
 }
 
-/** @throws {TunebookError} If the file is cut, locked or no PDF, or no page has text */
+/** @throws {TunebookError} If the file is truncated, encrypted or no PDF, or no page has text */
 export async function readPdf(bytes: Uint8Array, source: string): Promise<PdfPages> {
   const { extractText, getDocumentProxy } = await import('unpdf');
   const pages = await (async () => {

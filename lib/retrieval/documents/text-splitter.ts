@@ -1,7 +1,7 @@
 /**
- * Long documents in chunks, as LangChain.js's RecursiveCharacterTextSplitter cuts them (paragraphs, else lines, else
- * words, else characters), with one addition: Markdown's headings stay with each chunk, since a passage without its
- * heading does not say what it is about.
+ * Splits long documents into chunks like LangChain.js's RecursiveCharacterTextSplitter (at paragraphs, else lines, else
+ * words, else characters), with one addition: each chunk begins with its Markdown headings, without which a passage
+ * does not say what it is about.
  */
 import { TunebookError } from '../../types';
 import { locationOf } from './document';
@@ -10,11 +10,11 @@ import { markdownSections } from './markdown-sections';
 
 /** Settings of `RecursiveCharacterTextSplitter`. */
 export interface TextSplitterOptions {
-  /** Most characters of a chunk, its headings included; 1000 by default. */
+  /** Most characters of a chunk, headings included; 1000 by default. */
   readonly chunkSize?: number;
-  /** Characters at most that a chunk repeats of the one before; 200 by default, or a fifth of a smaller chunkSize. */
+  /** Most characters repeated from the chunk before; 200 by default, or a fifth of a smaller chunkSize. */
   readonly chunkOverlap?: number;
-  /** Where to cut, best first; paragraphs, lines, words, characters by default. */
+  /** Separators to split at, best first; paragraphs, lines, words, characters by default. */
   readonly separators?: readonly string[];
   /** Whether each chunk begins with the headings above it; true by default. */
   readonly keepHeadings?: boolean;
@@ -27,7 +27,7 @@ interface Span {
 }
 
 /**
- * Cuts texts into chunks of a size, at the largest breaks that allow it.
+ * Splits texts into chunks of at most a size, at the largest breaks possible.
  *
  * @example
  * ```ts
@@ -87,7 +87,7 @@ export class RecursiveCharacterTextSplitter {
       ? markdownSections(text)
       : [{ headings: [], body: { start: 0, end: text.length } }];
     return sections.flatMap(({ headings, body }) => {
-      // Headings that would take more than half of a chunk: the nearest ones that fit.
+      // At most half of a chunk is headings: the nearest ones that fit.
       let prefix = '';
       for (const heading of [...headings].reverse()) {
         const longer = `${heading}\n\n${prefix}`;
@@ -108,7 +108,7 @@ interface Cut {
   readonly overlap: number;
 }
 
-/** Chunks of a part: cut at the first separator that occurs, what is still too long at the next ones. */
+/** Chunks of a part: split at the first separator that occurs, pieces that are still too long at the next ones. */
 function cutSpan(text: string, part: Span, { separators, ...sizes }: Cut): Span[] {
   const inside = text.slice(part.start, part.end);
   const at = separators.findIndex((separator) => separator === '' || inside.includes(separator));
@@ -150,7 +150,7 @@ function piecesOf(text: string, part: Span, separator: string): Span[] {
   });
 }
 
-/** Neighbouring pieces joined up to the size; each chunk begins with at most `overlap` characters of the one before. */
+/** Merges adjacent pieces up to the size; each chunk begins with at most `overlap` characters of the one before. */
 function mergePieces(
   text: string,
   pieces: readonly Span[],

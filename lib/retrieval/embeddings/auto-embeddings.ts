@@ -1,4 +1,4 @@
-/** Embeddings by the name of a model. */
+/** Loads embeddings by the name of a model. */
 import path from 'node:path';
 import { dataFolder } from '../../environment';
 import { isFolder, readJsonObject, requireLocalPath } from '../../files';
@@ -11,9 +11,9 @@ import { HubEmbeddings, hubEncoderFolder, isEncoder } from './hub-embeddings';
 import type { EncoderOptions } from './hub-embeddings';
 import { UseLiteEmbeddings } from './use-lite-embeddings';
 
-/** Settings of `AutoEmbeddings.fromPretrained`: where a hub model comes from, how it is used, and a cache. */
+/** Settings of `AutoEmbeddings.fromPretrained`: hub access, encoder settings, and a cache. */
 export interface AutoEmbeddingsOptions extends HubOptions, EncoderOptions {
-  /** Folder that keeps the vectors of documents, by model and content; none by default. */
+  /** Folder to cache the vectors of documents in, by model and content; none by default. */
   readonly vectorCache?: string;
 }
 
@@ -22,7 +22,7 @@ const BUILT_IN = 'use-lite';
 /** Loads embeddings by the name of a model. */
 export const AutoEmbeddings = {
   /**
-   * Loads a model that turns texts into vectors.
+   * Loads an embedding model.
    *
    * @param nameOrFolder 'use-lite', which comes with tunebook and needs no network; the hub id of an encoder with ONNX
    *   files ('Xenova/all-MiniLM-L6-v2', 'Xenova/bge-small-en-v1.5', 'Xenova/e5-small-v2'); or a folder of either.

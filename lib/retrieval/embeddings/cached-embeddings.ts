@@ -1,4 +1,4 @@
-/** Vectors of documents on the disk, by model and content: a text is embedded once, whatever file or store it is in. */
+/** Caches vectors of documents on disk by model and content: each text is embedded once, in whatever file or store. */
 import { createHash } from 'node:crypto';
 import { promises as fs } from 'node:fs';
 import path from 'node:path';
@@ -6,7 +6,7 @@ import { makeFolder, requireLocalPath, writeFileAtomic } from '../../files';
 import { messageOf, requireText } from '../../types';
 import type { Embeddings } from './embeddings';
 
-/** Embeddings that remember the vectors of documents in a folder; queries are computed each time. */
+/** Embeddings that cache the vectors of documents in a folder; queries are always computed. */
 export class CachedEmbeddings implements Embeddings {
   readonly name: string;
   private readonly folder: string;
@@ -47,11 +47,11 @@ export class CachedEmbeddings implements Embeddings {
     return path.join(this.folder, `${hash(text)}.f32`);
   }
 
-  /** The vector of a text; undefined where there is none, or its file is damaged. */
+  /** The cached vector of a text; undefined if there is none or its file is damaged. */
   private async read(text: string): Promise<number[] | undefined> {
     const bytes = await fs.readFile(this.fileOf(text)).catch(() => undefined);
     if (bytes === undefined || bytes.length < 12) return undefined;
-    // The last four bytes are the number of values: a cut file does not fit them.
+    // The last four bytes are the number of values, which exposes a truncated file.
     const count = bytes.readUInt32LE(bytes.length - 4);
     if (bytes.length !== 4 * count + 4) return undefined;
     const values = new Array<number>(count);

@@ -1,10 +1,12 @@
-/** Texts as vectors whose directions are near where meanings are; LangChain.js's embeddings fit. */
+/**
+ * The interface of embeddings, which LangChain.js's satisfy: texts of similar meaning get vectors of similar direction.
+ */
 
 /** Turns texts into vectors. */
 export interface Embeddings {
-  /** Names model and settings, for caches and stores: vectors of another name are not comparable. */
+  /** Name of model and settings, for caches and stores: vectors of another name are not comparable. */
   readonly name?: string;
-  /** A vector for each text that is searched, in their order. */
+  /** Vectors of documents, in order. */
   embedDocuments(texts: string[]): Promise<number[][]>;
   /** The vector of a query. */
   embedQuery(text: string): Promise<number[]>;

@@ -1,6 +1,6 @@
 /**
- * Sentence encoders of the Hugging Face hub in ONNX, run by @xenova/transformers: 'Xenova/all-MiniLM-L6-v2' and the
- * like. How tokens become one vector, and what stands before a query, is the model's own matter.
+ * Sentence encoders of the Hugging Face hub in ONNX, run by @xenova/transformers, such as 'Xenova/all-MiniLM-L6-v2'.
+ * Pooling and query prefixes depend on the model.
  */
 import path from 'node:path';
 import { isFile, readJsonObjectIfPresent } from '../../files';
@@ -9,28 +9,28 @@ import type { HubOptions, HubRepository } from '../../hub';
 import { messageOf, TunebookError } from '../../types';
 import type { Embeddings } from './embeddings';
 
-/** How the vectors of tokens become one: their mean, or the first token's. */
+/** How token vectors are pooled: their mean, or the first token's. */
 export type Pooling = 'mean' | 'cls';
 
-/** What differs between models; each by default as the model's own files or authors say. */
+/** Settings that differ between models; each defaults to what the model's files or authors say. */
 export interface EncoderOptions {
-  /** How the vectors of tokens become one. */
+  /** How token vectors are pooled. */
   readonly pooling?: Pooling;
-  /** Stands before each query. */
+  /** Prefix of queries. */
   readonly queryPrefix?: string;
-  /** Stands before each document. */
+  /** Prefix of documents. */
   readonly documentPrefix?: string;
-  /** Which of the model's files: float32 (default), float16, or 8 bits. */
+  /** Type of the weights: float32 (default), float16 or 8 bits. */
   readonly dtype?: 'fp32' | 'fp16' | 'q8';
 }
 
-/** Texts that are run together. */
+/** Texts per run. */
 const BATCH = 16;
 const WEIGHTS = { fp32: 'onnx/model.onnx', fp16: 'onnx/model_fp16.onnx', q8: 'onnx/model_quantized.onnx' };
 const POOLING_CONFIG = '1_Pooling/config.json';
 const BGE_PREFIX = 'Represent this sentence for searching relevant passages: ';
 
-/** Families by their names, as their authors describe their use. */
+/** Settings of model families by name, as their authors recommend. */
 const FAMILIES: readonly [name: RegExp, settings: Omit<EncoderOptions, 'dtype'>][] = [
   [/multilingual-e5.*instruct/i, {}],
   [/(^|[-_/])e5[-_]/i, { pooling: 'mean', queryPrefix: 'query: ', documentPrefix: 'passage: ' }],
@@ -39,7 +39,7 @@ const FAMILIES: readonly [name: RegExp, settings: Omit<EncoderOptions, 'dtype'>]
   [/nomic-embed/i, { pooling: 'mean', queryPrefix: 'search_query: ', documentPrefix: 'search_document: ' }],
 ];
 
-/** The members of the library's pipeline that are called here. */
+/** The part of the library's pipeline that is used here. */
 type Extractor = (
   texts: string[],
   options: { pooling: Pooling; normalize: boolean },
@@ -87,7 +87,7 @@ export class HubEmbeddings implements Embeddings {
   /**
    * Loads an encoder from its folder.
    *
-   * @param id What the model is called: settings that its files do not say go by its family.
+   * @param id the model's name: settings missing in its files follow from its family.
    * @throws {TunebookError} If files are missing, or the library cannot read them.
    */
   static async load(folder: string, id: string, options: EncoderOptions = {}): Promise<HubEmbeddings> {
@@ -122,7 +122,7 @@ export class HubEmbeddings implements Embeddings {
   }
 }
 
-/** What the model's own files say, in sentence-transformers' form. */
+/** Settings in the model's files, in sentence-transformers' form. */
 async function ownSettings(folder: string): Promise<Omit<EncoderOptions, 'dtype'>> {
   const pooling = await readJsonObjectIfPresent(path.join(folder, POOLING_CONFIG));
   const config = await readJsonObjectIfPresent(path.join(folder, 'config_sentence_transformers.json'));

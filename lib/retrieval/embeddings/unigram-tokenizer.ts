@@ -1,12 +1,12 @@
 /**
- * SentencePiece's unigram model (Kudo 2018): of all ways to cut a text into pieces, the likeliest. Word for word as the
- * encoder's own tokenizer for JavaScript does it, which gives what is not in the vocabulary id 0.
+ * SentencePiece's unigram model (Kudo 2018): the most likely segmentation of a text. Equal to the encoder's own
+ * tokenizer for JavaScript, which gives unknown characters id 0.
  */
 
 /** A piece and its log probability; its place in the list is its id. */
 export type VocabularyEntry = readonly [piece: string, score: number];
 
-/** First ids of the vocabulary, which stand for no text. */
+/** First ids of the vocabulary, reserved for control tokens. */
 const RESERVED = 6;
 const UNKNOWN = 0;
 const SPACE = '\u2581';
@@ -16,7 +16,7 @@ interface TrieNode {
   id?: number;
 }
 
-/** Gives the ids of a text; spaces of all kinds count as one. */
+/** Makes a tokenizer; all kinds of spaces are alike. */
 export function unigramTokenizer(vocabulary: readonly VocabularyEntry[]): (text: string) => number[] {
   const root: TrieNode = { next: new Map() };
   vocabulary.forEach(([piece], id) => {
@@ -33,7 +33,7 @@ export function unigramTokenizer(vocabulary: readonly VocabularyEntry[]): (text:
     const words = text.normalize('NFKC').trim().replace(/\s+/g, SPACE);
     if (words === '') return [];
     const symbols = [...`${SPACE}${words}`];
-    // The best way to each place; 0 is none yet, as in the original.
+    // The best segmentation up to each place; 0 is none yet, as in the original.
     const best = new Float64Array(symbols.length + 1);
     const last = Array.from({ length: symbols.length + 1 }, () => ({ id: UNKNOWN, length: 1 }));
     for (let start = 0; start < symbols.length; start++) {

@@ -1,4 +1,4 @@
-/** Embeddings of English sentences without a network: the Universal Sentence Encoder lite, which comes with tunebook. */
+/** Offline embeddings of English sentences: the Universal Sentence Encoder lite, which comes with tunebook. */
 import path from 'node:path';
 import { openSafetensors } from '../../checkpoint';
 import { createEngine, signatureOf } from '../../engine';
@@ -11,10 +11,10 @@ import { unigramTokenizer } from './unigram-tokenizer';
 import { MAX_TOKENS, useLite, useLiteFeeds, WIDTH } from './use-lite-model';
 import type { UseLiteWeights } from './use-lite-model';
 
-/** Texts that are run together. */
+/** Texts per run. */
 const BATCH = 8;
 
-/** A few pieces have no score in the published vocabulary, which its own tokenizer adds as 0. */
+/** A few pieces lack a score in the published vocabulary; its own tokenizer counts them as 0. */
 const vocabularySchema = lazySchema((z) =>
   z
     .array(
@@ -53,12 +53,12 @@ export class UseLiteEmbeddings implements Embeddings {
     } finally {
       await file.close();
     }
-    // Small matrices: a GPU or more threads would add more than they save, and one thread gives the same bytes everywhere.
+    // Small matrices: a GPU or more threads would cost more than they save, and one thread gives the same bytes everywhere.
     const engine = await createEngine({ provider: 'cpu', threads: 1 });
     return new UseLiteEmbeddings(weights, unigramTokenizer(vocabulary), engine);
   }
 
-  /** Vectors of 512 numbers and length 1; zeros for an empty text. Says where texts are too long. */
+  /** Unit vectors of 512 numbers; zeros for an empty text. Warns of texts that are too long. */
   async embedDocuments(texts: string[]): Promise<number[][]> {
     const rows = texts.map(this.tokenize);
     const long = rows.filter((row) => row.length > MAX_TOKENS).length;
@@ -68,7 +68,7 @@ export class UseLiteEmbeddings implements Embeddings {
           'Split them (RecursiveCharacterTextSplitter).',
       );
     const vectors = texts.map(() => new Array<number>(WIDTH).fill(0));
-    // Texts of similar length together, so that little is padded.
+    // Texts of similar length together: less padding.
     const order = [...rows.keys()]
       .filter((i) => rows[i].length > 0)
       .sort((a, b) => rows[a].length - rows[b].length || a - b);

@@ -7,9 +7,9 @@ import { attention, layerNorm, linear, MASKED, mergeHeads, splitHeads, tf } from
 import type { Feeds, TensorFunction } from '../../engine';
 import type { HostTensor } from '../../types';
 
-/** Tokens at most; what comes after them does not count. */
+/** Most tokens; the rest is ignored. */
 export const MAX_TOKENS = 128;
-/** Numbers of an embedding. */
+/** Numbers per embedding. */
 export const WIDTH = 512;
 const HEADS = 4;
 const LAYERS = 2;
@@ -18,7 +18,7 @@ const EPSILON = 1e-6;
 /** Weights by name, in float32. */
 export type UseLiteWeights = Readonly<Record<string, HostTensor>>;
 
-/** Names of host arrays that stay on the host: the table is looked up, and frequencies make positions. */
+/** Weights used on the host only: the embedding table, and the frequencies of the positions. */
 const HOST_ONLY = ['embeddings.weight', 'timing.frequencies'];
 
 /**

@@ -1,12 +1,12 @@
-/** Columns to mean 0 and spread 1, as scikit-learn's StandardScaler. */
+/** Scales columns to mean 0 and standard deviation 1, like scikit-learn's StandardScaler. */
 import { requireList, TunebookError } from '../../types';
 
 /** Rows of numbers, [rows][columns]. */
 export type Rows = readonly ArrayLike<number>[];
 
 /**
- * Learns mean and standard deviation (population) of each column, and standardizes rows by them; a column that never
- * changes is only centred.
+ * Fits mean and (population) standard deviation of each column, and standardizes rows; a constant column is only
+ * centred.
  * @example
  * ```ts
  * import { StandardScaler } from 'tunebook/retrieval';
@@ -18,7 +18,7 @@ export type Rows = readonly ArrayLike<number>[];
 export class StandardScaler {
   /** [columns]; empty before `fit`. */
   mean: Float64Array = new Float64Array(0);
-  /** [columns]: standard deviations, 1 where a column never changes. */
+  /** [columns]: standard deviations, 1 for constant columns. */
   scale: Float64Array = new Float64Array(0);
 
   /** @throws TunebookError where there are no rows, or rows of several widths */
@@ -41,7 +41,7 @@ export class StandardScaler {
   }
 }
 
-/** The width of all rows. @throws TunebookError where there is none, or another one than wanted */
+/** The common width of all rows. @throws TunebookError where there is none, or it is not the expected one */
 export function widthOf(rows: Rows, where: string, wanted?: number): number {
   requireList(rows, { where, what: 'rows of numbers' });
   if (wanted === 0) throw new TunebookError(`${where}: expected fitted columns, got none. Call fit first.`);

@@ -1,13 +1,13 @@
-/** Queries in the words of the documents: what people say, and what it stands for. */
+/** Aliases: users' words, and the words of the documents that they stand for. */
 import { requireObject, TunebookError } from '../../types';
 import { phraseWords } from './words';
 
-/** What people say, and the words of the documents that it stands for: `{ "ergo": ["rowing"] }`. */
+/** Users' words, and the words of the documents that they stand for: `{ "ergo": ["rowing"] }`. */
 export type Aliases = Readonly<Record<string, readonly string[]>>;
 
 /**
- * A function that gives the words that a query's own words stand for. Words are compared by their stems; a phrase is
- * found where its words stand side by side, and where several begin, the longest counts: "sled pull" is no "sled".
+ * Makes a function that expands a query: it returns the words that the query's words stand for. Words are compared by
+ * stem; phrases match adjacent words, the longest first: "sled pull" is not "sled".
  *
  * @throws {TunebookError} If the aliases are no object of lists of texts.
  */

@@ -1,6 +1,6 @@
 /**
- * Search by words: Okapi BM25 (Robertson & Zaragoza 2009) with Lucene's inverse document frequency, on an inverted index
- * in typed arrays. 10,000 passages take about a millisecond.
+ * Search by words: Okapi BM25 (Robertson & Zaragoza 2009) with Lucene's inverse document frequency, on an inverted
+ * index of typed arrays. A query over 10,000 passages takes about a millisecond.
  */
 import { requireList, requireString } from '../../types';
 import type { Document } from '../documents/document';
@@ -12,19 +12,19 @@ import { searchWords } from './words';
 
 /** Settings of `BM25Retriever`. */
 export interface BM25Options {
-  /** Documents at most; 4 by default. */
+  /** Most documents to return; 4 by default. */
   readonly k?: number;
-  /** What people say, and the words of the documents that it stands for; both are searched. */
+  /** Users' words, and the words of the documents that they stand for; both are searched. */
   readonly aliases?: Aliases;
-  /** Weight of words that come from aliases; a word of the query itself has 1. 1 by default. */
+  /** Weight of words from aliases, relative to the query's own; 1 by default. */
   readonly aliasWeight?: number;
-  /** How soon repeated words stop counting; 1.2 by default. */
+  /** Saturation of repeated words; 1.2 by default. */
   readonly k1?: number;
-  /** How far long documents are marked down, 0 to 1; 0.75 by default. */
+  /** Normalization by document length, 0 to 1; 0.75 by default. */
   readonly b?: number;
-  /** Lowest score that counts; 0 by default: any document with a word of the query. */
+  /** Lowest score to return; 0 by default: any document with a word of the query. */
   readonly scoreThreshold?: number;
-  /** The text of a document that is searched; its pageContent by default. */
+  /** The text of a document to search; its pageContent by default. */
   readonly text?: (document: Document) => string;
 }
 
@@ -52,7 +52,7 @@ export class BM25Retriever implements ScoredRetriever {
   private readonly vocabulary = new Map<string, number>();
   private readonly offsets: Int32Array;
   private readonly places: Int32Array;
-  /** What each posting adds to its document's score. */
+  /** Score that each posting adds to its document. */
   private readonly gains: Float64Array;
 
   private constructor(

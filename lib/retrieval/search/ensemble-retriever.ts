@@ -1,4 +1,4 @@
-/** Several retrievers as one: each sees what another misses. */
+/** Combines several retrievers: each finds what another misses. */
 import { requireList, requireString, TunebookError } from '../../types';
 import type { Document } from '../documents/document';
 import { DEFAULT_K, givesScores, requireK } from './retriever';
@@ -6,9 +6,9 @@ import type { Retriever, ScoredDocument, ScoredRetriever, SearchOptions } from '
 
 /** Settings of `EnsembleRetriever`. */
 export interface EnsembleOptions {
-  /** What is joined; LangChain.js's retrievers as well, with `fusion: 'rrf'`. */
+  /** The retrievers to combine; with `fusion: 'rrf'` also LangChain.js's. */
   readonly retrievers: readonly Retriever[];
-  /** How much each counts; equal by default. */
+  /** Weight of each; equal by default. */
   readonly weights?: readonly number[];
   /**
    * `sum` (default) adds scores, each list's scaled to 0 to 1; `rrf` adds 1 / (c + rank), which needs no scores
@@ -17,19 +17,19 @@ export interface EnsembleOptions {
   readonly fusion?: 'sum' | 'rrf';
   /** The constant of `rrf`; 60 by default. */
   readonly c?: number;
-  /** Documents at most; 4 by default. */
+  /** Most documents to return; 4 by default. */
   readonly k?: number;
-  /** Documents that each retriever is asked for, where it can be told; 100 by default. */
+  /** Documents requested from each retriever that takes a `k`; 100 by default. */
   readonly candidates?: number;
   /**
-   * A query in nothing's reach: for each retriever the score, in its own unit, that its best document must reach in
-   * one of them, or the answer is none. No abstention by default.
+   * Lowest best score of each retriever, in its own unit: unless one of them reaches it, nothing is returned. No
+   * abstention by default.
    */
   readonly abstainBelow?: readonly number[];
 }
 
 /**
- * Joins the lists of several retrievers.
+ * Combines the results of several retrievers.
  *
  * @example
  * ```ts
@@ -45,7 +45,7 @@ export interface EnsembleOptions {
 export class EnsembleRetriever implements ScoredRetriever {
   private readonly weights: readonly number[];
 
-  /** @throws {TunebookError} If lists differ in length, or `sum` is asked of a retriever without scores */
+  /** @throws {TunebookError} If lists differ in length, or `sum` is used with a retriever without scores */
   constructor(private readonly options: EnsembleOptions) {
     const where = 'EnsembleRetriever';
     const { retrievers, weights, fusion = 'sum', abstainBelow } = options;

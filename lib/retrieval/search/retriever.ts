@@ -1,43 +1,43 @@
-/** What finds documents for a question, as LangChain.js has it: anything with `invoke`. */
+/** The interfaces of retrievers, which LangChain.js's satisfy: anything with `invoke`. */
 import { TunebookError } from '../../types';
 import type { Document } from '../documents/document';
 
-/** A document and how well it fits, better is higher; what the number means is its retriever's matter. */
+/** A document and its score, higher is better; its unit depends on the retriever. */
 export type ScoredDocument = readonly [document: Document, score: number];
 
-/** Which documents count: a question to each, or the metadata that they must have (one of several in a list). */
+/** A filter: a predicate, or the metadata that documents must have (a list: any of its values). */
 export type DocumentFilter =
   ((document: Document) => boolean) | Readonly<Record<string, FilterValue | readonly FilterValue[]>>;
 
-/** A value of metadata that a filter can ask for. */
+/** A value of metadata in a filter. */
 export type FilterValue = string | number | boolean;
 
-/** How one search differs from the retriever's own settings. */
+/** Settings of one search, which override the retriever's. */
 export interface SearchOptions {
-  /** Documents at most. */
+  /** Most documents to return. */
   readonly k?: number;
-  /** Which documents count. */
+  /** Documents to consider. */
   readonly filter?: DocumentFilter;
 }
 
-/** Finds documents; LangChain.js's retrievers are such. */
+/** Finds documents, like LangChain.js's retrievers. */
 export interface Retriever {
-  /** The documents that fit a query, best first; none where nothing does. */
+  /** The documents that match a query, best first; none where nothing does. */
   invoke(query: string): Promise<readonly Document[]>;
 }
 
-/** A retriever that says how well each document fits. */
+/** A retriever that also returns scores. */
 export interface ScoredRetriever extends Retriever {
-  /** The documents that fit a query with their scores, best first. */
+  /** The documents that match a query with their scores, best first. */
   invokeWithScores(query: string, options?: SearchOptions): Promise<readonly ScoredDocument[]>;
 }
 
-/** Whether a retriever gives scores. */
+/** Whether a retriever returns scores. */
 export function givesScores(retriever: Retriever): retriever is ScoredRetriever {
   return 'invokeWithScores' in retriever && typeof retriever.invokeWithScores === 'function';
 }
 
-/** A filter as a function. @throws {TunebookError} If a value is none that metadata can be compared with */
+/** A filter as a function. @throws {TunebookError} If a value cannot be compared with metadata */
 export function filterFunction(filter: DocumentFilter | undefined): (document: Document) => boolean {
   if (filter === undefined) return () => true;
   if (typeof filter === 'function') return filter;
@@ -50,7 +50,7 @@ export function filterFunction(filter: DocumentFilter | undefined): (document: D
     });
 }
 
-/** The fields of a filter, each with the values that it allows. @throws {TunebookError} If one is of another kind */
+/** The fields of a filter with their allowed values. @throws {TunebookError} If one is of another kind */
 export function filterFields(
   filter: Exclude<DocumentFilter, (document: Document) => boolean>,
 ): { name: string; values: readonly FilterValue[] }[] {
@@ -67,7 +67,7 @@ export function filterFields(
   });
 }
 
-/** Documents that a search gives by default, as LangChain.js's. */
+/** Default number of documents, as in LangChain.js. */
 export const DEFAULT_K = 4;
 
 /** @throws {TunebookError} If `k` is no whole number above 0 */
@@ -76,7 +76,7 @@ export function requireK(k: number, where: string): number {
   throw new TunebookError(`${where}: expected k to be a whole number above 0, got ${k}.`);
 }
 
-/** The places of the `k` highest scores, highest first; of equal ones the first place first. */
+/** Places of the `k` highest scores, highest first; ties in order of place. */
 export function topPlaces(
   scores: ArrayLike<number>,
   { k, counts }: { k: number; counts: (place: number) => boolean },

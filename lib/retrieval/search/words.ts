@@ -1,8 +1,8 @@
-/** A text as the words that a search compares: lower case, without the commonest ones, cut to their stems (Porter). */
+/** Words for search: lower case, without stop words, stemmed (Porter). */
 import { createRequire } from 'node:module';
 import type * as Stemmer from 'stemmer';
 
-/** Words of questions that say nothing about their subject. */
+/** Stop words. */
 const STOP_WORDS = new Set(
   `a about am an and any are as at be been but by can could did do does doing for from had has have having he her hers him
   his how i if in into is it its me my of on or our ours she should so than that the their them then there these they this
@@ -12,14 +12,14 @@ const STOP_WORDS = new Set(
 
 let stem: ((word: string) => string) | undefined;
 
-/** The words of a text in order. */
+/** The search words of a text in order. */
 export function searchWords(text: string): string[] {
   return wordsOf(text)
     .filter((word) => !STOP_WORDS.has(word))
     .map(stemOf);
 }
 
-/** The stems of all words of a text in order, the commonest included: for phrases such as "in and out". */
+/** The stems of all words in order, stop words included: for phrases such as "in and out". */
 export function phraseWords(text: string): string[] {
   return wordsOf(text).map(stemOf);
 }

@@ -1,4 +1,4 @@
-/** The only file that touches @lancedb/lancedb, which is installed by those who need it: the members that are called. */
+/** The only file that touches @lancedb/lancedb, an optional package: the part of its API that is used. */
 import { createRequire } from 'node:module';
 import { messageOf, TunebookError } from '../../types';
 
@@ -12,14 +12,14 @@ export interface LanceRow extends Record<string, unknown> {
   readonly tags: readonly string[];
   /** The number of the document, from 0. */
   readonly place: number;
-  /** Name of the embeddings; '' where they have none. */
+  /** Name of the embeddings; '' if they have none. */
   readonly embeddings: string;
 }
 
-/** A row of a search. */
+/** A search result. */
 export type FoundRow = LanceRow & { readonly _distance?: number; readonly _score?: number };
 
-/** A query in the making. */
+/** A query builder. */
 export interface LanceQuery {
   where(condition: string): LanceQuery;
   limit(count: number): LanceQuery;

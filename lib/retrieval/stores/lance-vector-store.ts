@@ -1,6 +1,6 @@
 /**
- * A store on disk or in a bucket, for more than fits into memory: LanceDB, in this process. Exact until `createIndex`
- * makes an IVF_FLAT index, with search by words and filters in the same table.
+ * A vector store on disk or in a bucket, for more than fits into memory: LanceDB, embedded. Exact until `createIndex`
+ * makes an IVF_FLAT index; search by words and filters use the same table.
  */
 import { DEFAULT_K, filterFields, filterFunction, requireK } from '../search/retriever';
 import type { DocumentFilter, ScoredDocument, ScoredRetriever, SearchOptions } from '../search/retriever';
@@ -9,25 +9,26 @@ import type { Document } from '../documents/document';
 import type { Embeddings } from '../embeddings/embeddings';
 import { lance } from './lance-database';
 import type { FoundRow, LanceConnection, LanceQuery, LanceRow, LanceTable } from './lance-database';
-import { storeRetriever, unitVector } from './vector-store';
+import { requireSameEmbeddings, storeRetriever, unitVector } from './vector-store';
 import type { StoreRetrieverOptions, VectorStore } from './vector-store';
 
-/** Where a `LanceVectorStore` is. */
+/** Location of a `LanceVectorStore`. */
 export interface LanceStoreOptions {
-  /** A folder of this machine, or an address: s3://bucket/path, gs://..., az://... */
+  /** A local folder, or an address: s3://bucket/path, gs://..., az://... */
   readonly uri: string;
   /** The table; 'documents' by default. */
   readonly table?: string;
   /** Access to a bucket, by LanceDB's names: { region, aws_access_key_id, ... }. */
   readonly storageOptions?: Readonly<Record<string, string>>;
-  /** Parts of an IVF_FLAT index that a search looks into; 20 by default. */
+  /** Partitions of an IVF_FLAT index that a search probes; 20 by default. */
   readonly nprobes?: number;
 }
 
 const COLUMNS = ['id', 'text', 'metadata', 'place'];
 
 /**
- * Keeps documents and their vectors in a LanceDB table. Needs `npm install @lancedb/lancedb@0.31.0 apache-arrow@18.1.0`.
+ * Stores documents and their vectors in a LanceDB table. Needs `npm install @lancedb/lancedb@0.31.0
+ * apache-arrow@18.1.0`.
  *
  * @example
  * ```text
@@ -47,7 +48,7 @@ export class LanceVectorStore implements VectorStore {
   ) {}
 
   /**
-   * Opens a store, or begins an empty one.
+   * Opens a store, or creates an empty one.
    *
    * @throws {TunebookError} If LanceDB is not installed, or the table was made with embeddings of another name.
    */
@@ -62,12 +63,16 @@ export class LanceVectorStore implements VectorStore {
     if (!(await connection.tableNames()).includes(table)) return store;
     store.table = await connection.openTable(table);
     const [first] = await store.table.query().select(['embeddings']).limit(1).toArray();
-    const [made, own] = [first?.embeddings ?? '', embeddings.name ?? ''];
-    if (made === own || made === '' || own === '') return store;
-    store.close();
-    throw new TunebookError(
-      `${where}: expected embeddings of ${made}, with which ${table} in ${uri} was made, got ${own}. Load those, or name another table.`,
-    );
+    try {
+      requireSameEmbeddings(
+        { made: first?.embeddings, own: embeddings.name },
+        { where, what: `${table} in ${uri}`, remedy: 'name another table' },
+      );
+    } catch (error) {
+      store.close();
+      throw error;
+    }
+    return store;
   }
 
   /** Opens a store and adds documents. @throws {TunebookError} As `open` */
@@ -81,7 +86,7 @@ export class LanceVectorStore implements VectorStore {
     return store;
   }
 
-  /** Documents in the store. */
+  /** Number of documents in the store. */
   async size(): Promise<number> {
     return this.table === undefined ? 0 : this.table.countRows();
   }
@@ -107,7 +112,7 @@ export class LanceVectorStore implements VectorStore {
     this.table = await this.connection.createTable(this.options.table ?? 'documents', rows);
   }
 
-  /** Makes an IVF_FLAT index: searches of large tables get faster, and may miss a neighbour where `nprobes` is small. */
+  /** Makes an IVF_FLAT index: faster searches of large tables, which may miss a neighbour if `nprobes` is small. */
   async createIndex({ numPartitions }: { numPartitions?: number } = {}): Promise<void> {
     if (this.table === undefined)
       throw new TunebookError('LanceVectorStore.createIndex: expected documents in the store, got none.');
@@ -130,12 +135,12 @@ export class LanceVectorStore implements VectorStore {
     const vector = unitVector(await this.embeddings.embedQuery(query), 'LanceVectorStore');
     const { nprobes = 20 } = this.options;
     const nearest = this.table.query().nearestTo(vector).distanceType('dot').nprobes(nprobes);
-    // Selected columns keep LanceDB from a warning per query.
+    // Selecting columns avoids a warning of LanceDB per query.
     const search = nearest.select([...COLUMNS, '_distance']);
     return this.found(search, { k, filter, scoreOf: ({ _distance = NaN }) => 1 - _distance });
   }
 
-  /** Search by words (BM25) in the same table; its index is made at the first use. */
+  /** A retriever by words (BM25) on the same table; its index is made at first use. */
   textRetriever(options: SearchOptions = {}): ScoredRetriever {
     const invokeWithScores = async (query: string, own: SearchOptions = {}): Promise<ScoredDocument[]> => {
       requireString(query, { where: 'textRetriever', what: 'a query' });
@@ -161,18 +166,18 @@ export class LanceVectorStore implements VectorStore {
     return storeRetriever(this, options);
   }
 
-  /** Ends the connection. */
+  /** Closes the connection. */
   close(): void {
     this.table?.close();
     this.connection.close();
   }
 
-  /** Best first, equal ones in the order in which they were added. */
+  /** Results, best first; ties in the order in which they were added. */
   private async found(
     search: LanceQuery,
     { k, filter, scoreOf }: { k: number; filter?: DocumentFilter; scoreOf: (row: FoundRow) => number },
   ): Promise<ScoredDocument[]> {
-    // A function cannot be asked inside the database: all rows come out, and it sees them in their order.
+    // A predicate cannot run inside the database: all rows are fetched and filtered here.
     const isFunction = typeof filter === 'function';
     const limited = search.limit(isFunction ? await this.size() : k);
     const condition = filter === undefined || isFunction ? '' : conditionOf(filter);
@@ -192,7 +197,7 @@ function documentOf({ id, text, metadata }: FoundRow): Document {
   return { ...(id !== '' && { id }), pageContent: text, metadata: fields };
 }
 
-/** Values of metadata that filters can ask for. The first is empty: the type of an empty list could not be told. */
+/** Tags of the metadata for filters. The first is empty: an empty list would have no type. */
 function tagsOf(metadata: Document['metadata']): string[] {
   const tags = Object.entries(metadata).flatMap(([name, value]) =>
     (Array.isArray(value) ? value : [value])

@@ -1,6 +1,6 @@
 /**
- * A store in memory: an exact scan of float32 vectors, which is the same under any filter. 10,000 vectors of 512 numbers
- * take about 15 ms.
+ * A vector store in memory: an exact scan of float32 vectors, also under filters. A query over 10,000 vectors of 512
+ * numbers takes about 15 ms.
  */
 import path from 'node:path';
 import { openSafetensors, writeSafetensors } from '../../checkpoint';
@@ -11,7 +11,7 @@ import type { Document } from '../documents/document';
 import type { Embeddings } from '../embeddings/embeddings';
 import { DEFAULT_K, filterFunction, requireK, topPlaces } from '../search/retriever';
 import type { DocumentFilter, ScoredDocument, ScoredRetriever } from '../search/retriever';
-import { storeRetriever, unitVector } from './vector-store';
+import { requireSameEmbeddings, storeRetriever, unitVector } from './vector-store';
 import type { StoreRetrieverOptions, VectorStore } from './vector-store';
 
 const VERSION = 1;
@@ -33,7 +33,7 @@ const savedSchema = lazySchema((z) =>
 );
 
 /**
- * Keeps documents and their vectors in memory.
+ * Stores documents and their vectors in memory.
  *
  * @example
  * ```ts
@@ -73,7 +73,7 @@ export class MemoryVectorStore implements VectorStore {
     return store;
   }
 
-  /** Documents in the store. */
+  /** Number of documents in the store. */
   get size(): number {
     return this.documents.length;
   }
@@ -112,7 +112,7 @@ export class MemoryVectorStore implements VectorStore {
     return this.similaritySearchVectorWithScore(await this.embeddings.embedQuery(query), k, filter);
   }
 
-  /** The documents nearest to a vector. @throws {TunebookError} If it has another width than the store's */
+  /** The documents nearest to a vector. @throws {TunebookError} If its width is not the store's */
   async similaritySearchVectorWithScore(
     vector: readonly number[],
     k: number = DEFAULT_K,
@@ -123,7 +123,7 @@ export class MemoryVectorStore implements VectorStore {
       throw new TunebookError(
         `similaritySearch: expected a vector of ${width} numbers, got ${vector.length}. Use the embeddings that the store was made with.`,
       );
-    // As the stored ones, so that a text is at 1 from itself.
+    // Normalized like the stored ones, so that a text has cosine 1 with itself.
     const wanted = Float32Array.from(unitVector(vector, 'MemoryVectorStore'));
     const isWanted = filterFunction(filter);
     const scores = new Float64Array(documents.length);
@@ -165,14 +165,10 @@ export class MemoryVectorStore implements VectorStore {
     const saved = await readJson(file, {
       ...{ schema: savedSchema(), expected: `a store of version ${VERSION}`, remedy },
     });
-    if (
-      saved.embeddings !== undefined &&
-      embeddings.name !== undefined &&
-      saved.embeddings !== embeddings.name
-    )
-      throw new TunebookError(
-        `${file}: expected embeddings of ${saved.embeddings}, with which it was made, got ${embeddings.name}. Load those, or make the store again.`,
-      );
+    requireSameEmbeddings(
+      { made: saved.embeddings, own: embeddings.name },
+      { where: file, what: 'it', remedy: 'make the store again' },
+    );
     const vectors = await openSafetensors(path.join(folder, VECTORS));
     try {
       const { shape } = vectors.info('vectors');

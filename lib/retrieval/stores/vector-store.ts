@@ -1,11 +1,11 @@
-/** Where vectors of documents are kept and searched; a store of your own is a class with these methods. */
+/** The interface of vector stores; a store of your own is a class with these methods. */
 import type { Document } from '../documents/document';
 import type { DocumentFilter, ScoredDocument, ScoredRetriever, SearchOptions } from '../search/retriever';
 import { DEFAULT_K, requireK } from '../search/retriever';
 import { TunebookError } from '../../types';
 
 /**
- * A store of documents by their vectors. Scores are cosines: 1 is the same direction.
+ * A store of documents by their vectors. Scores are cosines; 1 is the same direction.
  *
  * @example Postgres with pgvector by the same four methods, in your own code (Qdrant's `upsert` and `query` likewise):
  * ```text
@@ -29,7 +29,7 @@ import { TunebookError } from '../../types';
  * ```
  */
 export interface VectorStore {
-  /** Embeds documents and keeps them. */
+  /** Embeds and stores documents. */
   addDocuments(documents: readonly Document[]): Promise<void>;
   /** The documents nearest to a query, nearest first. */
   similaritySearch(query: string, k?: number, filter?: DocumentFilter): Promise<Document[]>;
@@ -41,11 +41,11 @@ export interface VectorStore {
 
 /** Settings of a store's retriever. */
 export interface StoreRetrieverOptions extends SearchOptions {
-  /** Lowest cosine that counts; by default all do. */
+  /** Lowest cosine to return; all by default. */
   readonly scoreThreshold?: number;
 }
 
-/** A store as a retriever; what `asRetriever` of ours does. */
+/** Makes a retriever of a store, for `asRetriever`. */
 export function storeRetriever(
   store: Pick<VectorStore, 'similaritySearchWithScore'>,
   options: StoreRetrieverOptions = {},
@@ -63,7 +63,22 @@ export function storeRetriever(
   };
 }
 
-/** A vector's direction, of length 1; zeros have none, and stay. @throws {TunebookError} If a number is not finite */
+/**
+ * Refuses embeddings of another name than those that made a store; a name that is missing fits any.
+ *
+ * @throws {TunebookError} If the names differ
+ */
+export function requireSameEmbeddings(
+  { made, own }: { readonly made?: string; readonly own?: string },
+  { where, what, remedy }: { where: string; what: string; remedy: string },
+): void {
+  if (made === own || !made || !own) return;
+  throw new TunebookError(
+    `${where}: expected embeddings of ${made}, with which ${what} was made, got ${own}. Load those, or ${remedy}.`,
+  );
+}
+
+/** A vector scaled to length 1; zeros stay. @throws {TunebookError} If a number is not finite */
 export function unitVector(vector: readonly number[], where: string): number[] {
   const length = Math.hypot(...vector);
   if (!Number.isFinite(length))

@@ -1,6 +1,6 @@
 /**
- * What is wrong with the arguments of a run, all of it at a time: values that no run could have, unknown names, and
- * arguments that contradict each other among those that are right by themselves.
+ * Validation of a run's arguments, all faults at once: impossible values, unknown names, and contradictions between
+ * arguments that are valid by themselves.
  */
 import { inspect } from 'node:util';
 import type { z } from 'zod';
@@ -10,11 +10,11 @@ import type { CheckedArguments } from './schema';
 import { SCHEDULE_SETTINGS } from '../optimizers/schedules';
 import type { ScheduleSettings } from '../optimizers/schedules';
 
-/** Values of a run whose folder may be the one that is wrong. */
+/** Values of a run without `outputDir`, which may be invalid itself. */
 export type CheckedValues = Omit<CheckedArguments, 'outputDir'>;
 type Issue = z.core.$ZodIssue;
 
-/** One sentence for each argument whose value or name is wrong: "name: expected X, got Y." */
+/** One sentence for each invalid value or unknown name: "name: expected X, got Y." */
 export function valueFaults(issues: readonly Issue[], options: unknown): string[] {
   const expected = new Map<string, string[]>();
   const sentences: string[] = [];
@@ -32,7 +32,7 @@ export function valueFaults(issues: readonly Issue[], options: unknown): string[
       continue;
     }
     const where = issue.path.join('.') || 'options';
-    // Zod's sentences without what they begin with ('Too small:') and without what it found.
+    // Zod's messages without their prefix ('Too small:') and without the value.
     const text = issue.message
       .replace(/^([A-Z][\w ]*: )?expected /, '')
       .replace(/, received .*$/, '')
@@ -44,7 +44,7 @@ export function valueFaults(issues: readonly Issue[], options: unknown): string[
   return sentences.sort();
 }
 
-/** The options without those that are wrong, and which those are ('optim', 'lrSchedulerKwargs.lrEnd'). */
+/** The valid options, and the names of the others ('optim', 'lrSchedulerKwargs.lrEnd'). */
 export function withoutFaults(
   issues: readonly Issue[],
   options: object,
@@ -68,7 +68,7 @@ export function withoutFaults(
 
 /**
  * One sentence for each contradiction.
- * @param wrong arguments whose value is not known: what would depend on one of them is not judged
+ * @param wrong arguments without a valid value: rules that depend on one of them are skipped
  */
 export function contradictions(values: CheckedValues, wrong: ReadonlySet<string> = new Set()): string[] {
   const lrSchedulerKwargs = guarded(values.lrSchedulerKwargs, (name) =>
@@ -87,7 +87,7 @@ export function contradictions(values: CheckedValues, wrong: ReadonlySet<string>
 
 class Unknown extends Error {}
 
-/** An object that lets nobody read a value that is not known: a default in its place would be a guess. */
+/** An object that throws `Unknown` when an unknown value is read: a default in its place would be a guess. */
 function guarded<T extends object>(values: T, isUnknown: (name: string) => boolean): T {
   return new Proxy(values, {
     get(target, name): unknown {
@@ -97,7 +97,7 @@ function guarded<T extends object>(values: T, isUnknown: (name: string) => boole
   });
 }
 
-/** Each tells of one thing, and reads no argument that it does not depend on. */
+/** One contradiction each; a rule reads only arguments that it depends on. */
 const RULES: readonly ((a: CheckedValues) => string | string[] | undefined)[] = [
   ({ maxSteps }) =>
     maxSteps > 0 || maxSteps === -1

@@ -1,5 +1,5 @@
 /**
- * TrainingArguments: everything that decides a run, by the names that Hugging Face users know, checked once.
+ * TrainingArguments: the settings of a run, by Hugging Face's names, validated once.
  */
 import type { z } from 'zod';
 import { TunebookError } from '../../types';
@@ -9,7 +9,7 @@ import type { ArgumentOptions, CheckedArguments } from './schema';
 
 /**
  * The arguments of a training run.
- * @throws TunebookError that lists everything that is wrong: values, unknown names and contradictions
+ * @throws TunebookError that lists all faults: values, unknown names and contradictions
  * @example
  * ```ts
  * import { TrainingArguments } from 'tunebook';
@@ -30,7 +30,7 @@ export class TrainingArguments {
   }
 }
 
-/** What is wrong by itself, and what contradicts among the rest. */
+/** Faults of single arguments, and contradictions among the valid ones. */
 function allFaults({ issues }: z.ZodError, options: unknown): string[] {
   const faults = valueFaults(issues, options);
   if (typeof options !== 'object' || options === null) return faults;

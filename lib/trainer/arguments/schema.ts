@@ -1,5 +1,5 @@
 /**
- * Every argument of a run by itself: its type, its unit, its default.
+ * Type, unit and default of each argument of a run.
  */
 import type { z } from 'zod';
 import { lazySchema } from '../../schema';
@@ -13,22 +13,22 @@ const REPORTS = ['jsonl', 'tensorboard', 'html'] as const;
 
 const MEMORY_SIZE = "expected bytes above 0, as a number or as '3GB' or '3GiB'";
 
-/** What each argument may be, and its default. */
+/** The schema of all arguments. */
 export const argumentsSchema = lazySchema((z) =>
   z.strictObject({
     /** Folder for checkpoints and trainer_state.json. */
     outputDir: z.string().min(1),
     /** Passes over the data, where maxSteps is not set; may be a fraction. */
     numTrainEpochs: z.number().positive().default(3),
-    /** Optimizer steps; -1: as numTrainEpochs says. */
+    /** Optimizer steps; -1: numTrainEpochs decides. */
     maxSteps: z.int().default(-1),
     perDeviceTrainBatchSize: z.int().positive().default(8),
     perDeviceEvalBatchSize: z.int().positive().default(8),
-    /** Batches whose gradients make one optimizer step. */
+    /** Batches per optimizer step. */
     gradientAccumulationSteps: z.int().positive().default(1),
-    /** Keep only layer inputs and compute the rest again: less memory, a third more time. */
+    /** Keep only layer inputs and recompute the rest: less memory, a third more time. */
     gradientCheckpointing: z.boolean().default(false),
-    /** 'adamw_8bit' keeps a quarter of AdamW's state, 'adafactor' next to none. */
+    /** 'adamw_8bit' has a quarter of AdamW's state, 'adafactor' almost none. */
     optim: z
       .custom<OptimizerName | (string & {})>((name) => optimizerNames().some((known) => known === name), {
         error: () =>
@@ -57,9 +57,9 @@ export const argumentsSchema = lazySchema((z) =>
         timescale: z.number().positive().optional(),
       })
       .default({}),
-    /** Steps of warm-up; wins over warmupRatio. */
+    /** Steps of warm-up; overrides warmupRatio. */
     warmupSteps: z.int().min(0).default(0),
-    /** Share of all steps that warm up, rounded up. */
+    /** Warm-up as a share of all steps, rounded up. */
     warmupRatio: z.number().min(0).max(1).default(0),
     loggingStrategy: z.enum(STRATEGIES).default('steps'),
     loggingSteps: z.int().positive().default(10),
@@ -71,41 +71,41 @@ export const argumentsSchema = lazySchema((z) =>
     /** Checkpoints to keep; the best one is never deleted. Default: all. */
     saveTotalLimit: z.int().positive().optional(),
     loadBestModelAtEnd: z.boolean().default(false),
-    /** Stop after so many evaluations in a row that were no better than the best one. Default: never. */
+    /** Stop after this many evaluations in a row without improvement on the best one. Default: never. */
     earlyStoppingPatience: z.int().positive().optional(),
-    /** How much better than the best one an evaluation has to be to count as better for earlyStoppingPatience. */
+    /** Least improvement on the best evaluation that resets earlyStoppingPatience. */
     earlyStoppingThreshold: z.number().min(0).default(0),
     /**
-     * A key of the evaluation's metrics, 'eval_' may be left out; default 'eval_loss'. Of several evaluation sets one
-     * has to be named: 'eval_<name>_loss'.
+     * A key of the evaluation's metrics, 'eval_' may be left out; default 'eval_loss'. With several evaluation sets
+     * name one: 'eval_<name>_loss'.
      */
     metricForBestModel: z.string().optional(),
     /** Default: false for a loss, true otherwise. */
     greaterIsBetter: z.boolean().optional(),
     /**
-     * Share of each target that is spread over the vocabulary, in training; the evaluation's loss stays the plain one,
-     * so that it can be compared between runs.
+     * Share of each target that is spread over the vocabulary, in training only: evaluation losses stay comparable
+     * between runs.
      */
     labelSmoothingFactor: z.number().min(0).lt(1).default(0),
     /** NEFTune: noise of at most alpha / sqrt(tokens x width) on the embeddings, in training. Default: none. */
     neftuneNoiseAlpha: z.number().positive().optional(),
-    /** Batches of like lengths: less padding. */
+    /** Batch examples of similar lengths: less padding. */
     groupByLength: z.boolean().default(false),
-    /** Several examples in one row, each seeing only itself: next to no padding. */
+    /** Several examples in one row, each attending only to itself: almost no padding. */
     packing: z.boolean().default(false),
     /** Tokens in a packed row; default: the model's context. */
     maxLength: z.int().positive().optional(),
-    /** Leave out the last, smaller batch of an epoch. */
+    /** Drop the last, smaller batch of an epoch. */
     dataloaderDropLast: z.boolean().default(false),
     /** Seed of data order and dropout. */
     seed: z.int().min(0).default(42),
-    /** Stop cleanly after so many milliseconds: the step in progress is finished and a checkpoint written. */
+    /** Stop cleanly after this many milliseconds: the step in progress ends and a checkpoint is written. */
     maxTimeMs: z.number().positive().optional(),
     /** Evaluate when a time limit or a signal ends the run early; the figures go to TrainResult.metrics. */
     evalOnStop: z.boolean().default(false),
     /**
-     * Most memory that the process may take, the model included, in bytes or as '8GB' or '8GiB': the preflight refuses a
-     * run that is expected to need more. Default: what the machine and its container have left.
+     * Memory limit of the process, the model included, in bytes or as '8GB' or '8GiB': the preflight refuses a run that
+     * is expected to need more. Default: what the machine and its container have left.
      */
     maxMemory: z
       .union([z.number(), z.string()], { error: MEMORY_SIZE })
@@ -119,15 +119,15 @@ export const argumentsSchema = lazySchema((z) =>
       })
       .optional(),
     /**
-     * Where memory does not suffice, put each batch through the model in halves, quarters and so on. The optimizer's
-     * steps stay those of the batch size asked for (Hugging Face's become smaller).
+     * When memory runs out, run each batch in halves, quarters and so on. Optimizer steps keep the given batch size
+     * (Hugging Face's shrink).
      */
     autoFindBatchSize: z.boolean().default(false),
-    /** Check before the first step that everything works that the run needs, and what the run will take. */
+    /** Before the first step, check that everything works and estimate the run's time and memory. */
     preflight: z.boolean().default(true),
     /**
      * Reports to write into loggingDir: 'jsonl' (log.jsonl), 'tensorboard' (event files), 'html' (report.html, opens
-     * offline); 'all' or 'none'. log.jsonl comes with each. A resumed run goes on in them, a new one starts them anew.
+     * offline); 'all' or 'none'. log.jsonl comes with each. A resumed run continues them, a new one starts over.
      */
     reportTo: z
       .union([z.enum([...REPORTS, 'all', 'none']), z.array(z.enum(REPORTS))], {
@@ -139,7 +139,7 @@ export const argumentsSchema = lazySchema((z) =>
         if (wanted === 'all') return [...REPORTS];
         return typeof wanted === 'string' ? [wanted] : wanted;
       }),
-    /** What the run is called: the title of report.html. Default: the name of outputDir's folder. */
+    /** Title of report.html. Default: the name of outputDir's folder. */
     runName: z.string().min(1).optional(),
     /** Default: the folder `runs` in outputDir. */
     loggingDir: z.string().min(1).optional(),
@@ -148,7 +148,7 @@ export const argumentsSchema = lazySchema((z) =>
   }),
 );
 
-/** Options of a run; those left out have Hugging Face's defaults. */
+/** Options of a run; the rest have Hugging Face's defaults. */
 export type ArgumentOptions = z.input<ReturnType<typeof argumentsSchema>>;
-/** A checked set of options, every default filled in. */
+/** Validated options, with every default filled in. */
 export type CheckedArguments = z.output<ReturnType<typeof argumentsSchema>>;

@@ -1,5 +1,5 @@
 /**
- * A run's checkpoint folders: which there are, which are whole, which may go. `checkpoints` fills and reads them.
+ * A run's checkpoint folders: listing, validation, rotation. `checkpoints.ts` writes and reads them.
  */
 import { requireText } from '../../types';
 import { createHash } from 'node:crypto';
@@ -7,12 +7,12 @@ import { createReadStream, promises as fs } from 'node:fs';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 
-/** Checksums of a checkpoint's files; the last file that is written and the first that is deleted. */
+/** Checksums of a checkpoint's files; written last and deleted first. */
 export const MANIFEST = 'checksums.json';
 
 const DRAFT = '.draft';
 
-/** Where checkpoint N is written before it takes its name. */
+/** Folder in which a checkpoint is written before it is renamed. */
 export function draftOf(folder: string): string {
   return `${folder}${DRAFT}`;
 }
@@ -31,8 +31,8 @@ export async function listCheckpoints(outputDir: string): Promise<{ folder: stri
 }
 
 /**
- * Sets aside: checkpoints after a step (by default all) move to `replaced/`. So a run never takes another's
- * checkpoint for its newest, and what was there can still be had, until the next time.
+ * Moves checkpoints after a step (by default all) to `replaced/`, so that a run never takes another's checkpoint for
+ * its newest; they stay there until the next call.
  */
 export async function setAsideCheckpoints(outputDir: string, afterStep = -1): Promise<void> {
   const others = (await listCheckpoints(outputDir)).filter(({ step }) => step > afterStep);
@@ -43,7 +43,7 @@ export async function setAsideCheckpoints(outputDir: string, afterStep = -1): Pr
   for (const { folder } of others) await fs.rename(folder, path.join(aside, path.basename(folder)));
 }
 
-/** What is wrong with a checkpoint, or nothing. */
+/** What is wrong with a checkpoint; undefined where nothing is. */
 export async function checkpointFault(folder: string): Promise<string | undefined> {
   requireText(folder, { where: 'checkpointFault', what: 'the path of a folder' });
   let sums: Record<string, unknown>;
@@ -60,7 +60,7 @@ export async function checkpointFault(folder: string): Promise<string | undefine
   return undefined;
 }
 
-/** The newest checkpoint that is whole; damaged ones are named through `warn`. */
+/** The newest whole checkpoint; damaged ones are named through `warn`. */
 export async function newestWhole(
   outputDir: string,
   warn: (message: string) => void,
@@ -75,8 +75,8 @@ export async function newestWhole(
 }
 
 /**
- * Ends what a crash interrupted: a draft that is whole, with no whole checkpoint of its name, takes its name;
- * every other one goes, and so does what a preflight left.
+ * Finishes what a crash interrupted: a whole draft without a whole checkpoint of its name is renamed; other drafts and
+ * leftovers of a preflight are deleted.
  */
 export async function finishDrafts(outputDir: string): Promise<void> {
   const names = await fs.readdir(outputDir).catch(() => [] as string[]);
@@ -92,7 +92,7 @@ export async function finishDrafts(outputDir: string): Promise<void> {
   }
 }
 
-/** Deletes the oldest checkpoints over the limit, never one of those to keep (the best and the newest whole one). */
+/** Deletes the oldest checkpoints over the limit, but never the best or the newest whole one. */
 export async function rotateCheckpoints(
   outputDir: string,
   limit: number,
@@ -103,7 +103,7 @@ export async function rotateCheckpoints(
   const deletable = all.filter(({ folder }) => !kept.has(path.resolve(folder)));
   const excess = Math.min(all.length - limit, deletable.length);
   for (const { folder } of deletable.slice(0, Math.max(0, excess))) {
-    // The manifest goes first: what is left of an interrupted deletion is not taken for a checkpoint.
+    // The manifest first: leftovers of an interrupted deletion are then no checkpoint.
     await fs.rm(path.join(folder, MANIFEST), { force: true });
     await fs.rm(folder, { recursive: true, force: true });
   }

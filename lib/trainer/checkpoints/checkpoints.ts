@@ -1,6 +1,6 @@
 /**
- * A run's checkpoints: folders `checkpoint-N` in Hugging Face's layout, complete or absent. A folder is
- * written under another name, its checksums last, and renamed; so a crash leaves no folder that looks whole.
+ * A run's checkpoints: folders `checkpoint-N` in Hugging Face's layout, complete or absent. A folder is written as a
+ * draft, checksums last, and renamed, so that a crash leaves no folder that looks whole.
  */
 import { promises as fs } from 'node:fs';
 import path from 'node:path';
@@ -22,12 +22,12 @@ export interface CheckpointContent {
   readonly model: CausalLM;
   readonly optimizer: Optimizer;
   readonly state: TrainerState;
-  /** What has to be the same for a resumed run to be the same run. */
+  /** What a resumed run must have in common with this one. */
   readonly identity: Readonly<Record<string, unknown>>;
 }
 
 /**
- * Writes a checkpoint folder whole, or leaves no trace; one that was there stays until the new one is complete.
+ * Writes a whole checkpoint folder, or leaves no trace; an older one stays until the new one is complete.
  * @param folder default: checkpoint-N of the output folder, see `checkpointName`
  */
 export async function writeTrainerCheckpoint(folder: string, content: CheckpointContent): Promise<void> {
@@ -49,14 +49,14 @@ export async function writeTrainerCheckpoint(folder: string, content: Checkpoint
       last_epoch: state.globalStep,
       optimizer: optimizer.name,
     });
-    // Data order and dropout are functions of the seed and the step, so these two numbers are the generator.
+    // Data order and dropout are functions of seed and step: these two numbers are the generator's state.
     await writeJson(path.join(draft, 'rng_state.json'), { seed: identity.seed, step: state.globalStep });
     await writeJson(path.join(draft, 'training_args.json'), identity);
     await writeJson(path.join(draft, STATE), stateToJson(state));
     const sums: Record<string, string> = {};
     for (const name of (await fs.readdir(draft)).sort()) sums[name] = await sha256(path.join(draft, name));
     await writeJson(path.join(draft, MANIFEST), sums);
-    // A crash between these two leaves a whole draft, which the next resume gives its name.
+    // A crash between these two leaves a whole draft, which the next resume renames.
     await fs.rm(folder, { recursive: true, force: true });
     await fs.rename(draft, folder);
   } catch (error) {
@@ -66,14 +66,14 @@ export async function writeTrainerCheckpoint(folder: string, content: Checkpoint
 }
 
 export interface ReadOptions {
-  /** Go on with changed arguments or data, saying what changed through `warn`, instead of throwing. */
+  /** Resume with changed arguments or data: name the changes through `warn` instead of throwing. */
   readonly ignoreChanges?: boolean;
   readonly warn?: (message: string) => void;
 }
 
 /**
- * Puts a checkpoint's weights, optimizer state and trainer state back.
- * @throws TunebookError where it is damaged, or was made by another run (`identity` tells which argument changed)
+ * Restores a checkpoint's weights, optimizer state and trainer state.
+ * @throws TunebookError where it is damaged or of another run, naming the changed arguments
  */
 export async function readTrainerCheckpoint(
   folder: string,
@@ -135,7 +135,7 @@ async function loadOptimizer(
   optimizer.stepCount = steps;
 }
 
-/** Reads a checkpoint's weights (or its adapter's) into the model that it was made from. */
+/** Loads a checkpoint's weights (or its adapter's) into the model that it was made from. */
 export async function loadWeights(model: CausalLM, folder: string): Promise<void> {
   const { adapter } = model;
   const checkpoint = await openCheckpoint(folder, {

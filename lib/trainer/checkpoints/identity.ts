@@ -1,5 +1,5 @@
 /**
- * What makes a run the run that it is: a resumed one has to agree on all of it, or it is another run.
+ * The identity of a run: a resumed run must agree on all of it.
  */
 import { createHash } from 'node:crypto';
 import type { LossFunction } from '../../models';
@@ -9,7 +9,7 @@ import type { CheckedArguments } from '../arguments/schema';
 import type { EvaluationData } from '../state/evaluate';
 import { evaluationSets } from '../state/evaluate';
 
-/** Arguments that may change between a stop and a resume: where and when things are written, not what is learned. */
+/** Arguments that may change on resume: where and when things are written, not what is learned. */
 const FREE: readonly (keyof CheckedArguments)[] = [
   'outputDir',
   'maxTimeMs',
@@ -27,10 +27,10 @@ const FREE: readonly (keyof CheckedArguments)[] = [
   'runName',
 ];
 
-/** Values that stand for a large array in a fingerprint. */
+/** Values sampled from a large array for its fingerprint. */
 const SAMPLES = 4096;
 
-/** Reads the whole data and a sample of the base model's weights: once per run, not once per checkpoint. */
+/** Reads all data and a sample of the base model's weights: call once per run, not per checkpoint. */
 export async function runIdentity(run: {
   values: CheckedArguments;
   model: CausalLM;
@@ -67,8 +67,8 @@ function dataHash(dataset: readonly EncodedExample[]): string {
 }
 
 /**
- * A fingerprint of frozen weights: those of a full fine-tuning lie in its checkpoint, those under an adapter do
- * not, and another base of the same shape would go unnoticed.
+ * A fingerprint of frozen weights. A checkpoint of full fine-tuning holds all weights; one of an adapter does not, and
+ * another base of the same shape would go unnoticed.
  */
 async function baseWeights(model: CausalLM): Promise<string> {
   const hash = createHash('sha256');

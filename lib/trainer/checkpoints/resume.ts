@@ -1,5 +1,5 @@
 /**
- * Where a run begins: anew, or at a checkpoint, with the output folder tidied up for it.
+ * Starts a run from scratch or from a checkpoint, and cleans up the output folder for it.
  */
 import { promises as fs } from 'node:fs';
 import path from 'node:path';
@@ -16,15 +16,15 @@ import {
 import { readTrainerCheckpoint } from './checkpoints';
 import type { CheckpointContent } from './checkpoints';
 
-/** How a call of `train` begins: anew, or from a checkpoint. */
+/** Options of `train`: a fresh start, or a resume from a checkpoint. */
 export interface TrainCall {
-  /** A checkpoint folder, or true for the newest whole one of outputDir (starts anew where there is none). */
+  /** A checkpoint folder, or true for the newest whole one of outputDir (a fresh start where there is none). */
   resumeFromCheckpoint?: string | boolean;
-  /** Resume although arguments, data or model have changed, with a warning that says what; default false. */
+  /** Resume despite changed arguments, data or model, with a warning that names them; default false. */
   ignoreChanges?: boolean;
 }
 
-/** @throws {TunebookError} For a folder in place of options, or a name that is none. */
+/** @throws {TunebookError} For a folder in place of options, or an unknown option. */
 export function requireTrainCall(options: TrainCall): void {
   requireOptions<TrainCall>(options, {
     ...{ where: 'train', names: { resumeFromCheckpoint: true, ignoreChanges: true } },
@@ -32,8 +32,8 @@ export function requireTrainCall(options: TrainCall): void {
 }
 
 /**
- * Puts weights, optimizer and state where the run begins.
- * @returns the checkpoint that it goes on from, where there is one
+ * Sets weights, optimizer and state to the start of the run.
+ * @returns the checkpoint that it resumes from, if any
  */
 export async function resumeRun(
   outputDir: string,
@@ -56,7 +56,7 @@ export async function resumeRun(
   }
   const options = { ignoreChanges, warn: console.warn };
   await readTrainerCheckpoint(folder, content, options);
-  // What comes after belongs to a future that is now another one, or is damaged.
+  // Later checkpoints belong to an abandoned continuation, or are damaged.
   if (path.resolve(path.dirname(folder)) === path.resolve(outputDir))
     await setAsideCheckpoints(outputDir, state.globalStep);
   if (state.bestModelCheckpoint !== null) {
@@ -66,7 +66,7 @@ export async function resumeRun(
   return folder;
 }
 
-/** Makes a run's folder. @throws TunebookError where that is not allowed */
+/** Makes a run's folder. @throws TunebookError where that fails */
 export async function makeOutputFolder(folder: string): Promise<void> {
   requireLocalPath(folder, 'outputDir');
   await fs.mkdir(folder, { recursive: true }).catch((cause: unknown) => {

@@ -1,35 +1,35 @@
 /**
- * Adafactor (Shazeer & Stern 2018): of a matrix's squared gradients only the means of its rows and of its columns
- * are kept, so the state of a [R, C] matrix is R + C numbers. Options, order of operations and defaults are those
- * of transformers' Adafactor. Two passes over each parameter on the host; nothing of a parameter's size is
- * allocated unless `beta1` asks for a first moment.
+ * Adafactor (Shazeer & Stern 2018): the squared gradients of a matrix are reduced to the means of its rows and columns,
+ * so the state of an [R, C] matrix is R + C numbers. Options, order of operations and defaults are those of
+ * transformers' Adafactor. Two passes over each parameter on the host; without `beta1` (a first moment) nothing of a
+ * parameter's size is allocated.
  */
 import type { Parameter } from '../../models';
 import { TunebookError } from '../../types';
 import type { Optimizer, OptimizerSetup } from './optimizer-types';
 
 export interface AdafactorOptions {
-  /** Added to squared gradients, and the smallest scale of a parameter. Default [1e-30, 1e-3]. */
+  /** Added to squared gradients, and the lower bound of a parameter's scale. Default [1e-30, 1e-3]. */
   readonly epsilon?: readonly [number, number];
   /** Largest root mean square of an update, before the learning rate. Default 1. */
   readonly clipThreshold?: number;
-  /** Share of old squares at step t: 1 - t^decayRate. Default -0.8. */
+  /** Decay of the squares at step t is 1 - t^decayRate. Default -0.8. */
   readonly decayRate?: number;
-  /** Decay of a running mean of updates; default: none is kept. */
+  /** Decay of the first moment; default: no first moment. */
   readonly beta1?: number;
-  /** Steps in proportion to the parameter's root mean square. Default false, as Hugging Face's trainer sets it. */
+  /** Scale steps by the parameter's root mean square. Default false, as Hugging Face's trainer sets it. */
   readonly scaleParameter?: boolean;
-  /** A rate of its own, min(1e-2, 1 / sqrt(t)), instead of the schedule's. Default false, as above. */
+  /** Its own learning rate, min(1e-2, 1 / sqrt(t)), instead of the schedule's. Default false, as above. */
   readonly relativeStep?: boolean;
   /** With relativeStep: warm up, min(1e-6 t, 1 / sqrt(t)). Default false. */
   readonly warmupInit?: boolean;
 }
 
-/** What one parameter keeps: views of the optimizer's state. */
+/** One parameter's views of the optimizer's state. */
 interface Slots {
   readonly rows: Float32Array;
   readonly columns: Float32Array;
-  /** Squares of a vector, which has no rows and columns. */
+  /** Squares of a vector, which is not factored. */
   readonly squares: Float32Array;
   readonly mean: Float32Array;
   readonly gradient: Float32Array;
@@ -99,7 +99,7 @@ interface SquareRequest {
   readonly gradientScale: number;
 }
 
-/** Moves the row and column means on; 1 / sqrt of a square is estimated as sqrt(mean of rows / (row x column)). */
+/** Updates the row and column means; 1 / sqrt of a square is estimated as sqrt(mean of rows / (row x column)). */
 function matrixFactors({ rows, columns, gradient }: Slots, request: SquareRequest): Factors {
   const { kept, epsilon, gradientScale } = request;
   const [R, C] = [rows.length, columns.length];
@@ -144,7 +144,7 @@ function vectorFactors({ squares, gradient }: Slots, request: SquareRequest): Fa
   return { rowFactors: Float64Array.of(1), columnFactors, sumOfSquares };
 }
 
-/** State arrays under the names that transformers gives them, all parameters' one after the other. */
+/** State arrays by transformers' names, each with all parameters' values one after the other. */
 function allocateState(
   parameters: readonly Parameter[],
   gradients: Float32Array,

@@ -1,7 +1,7 @@
 /**
- * AdamW whose two moments are kept in 8 bits: 2.03 bytes a parameter instead of 8. The update itself is AdamW's
- * in float32, on moments that are restored block by block; what the paper and bitsandbytes keep in 32 bits stays
- * in 32 bits: parameters of fewer than 4096 values, and embeddings.
+ * AdamW with both moments in 8 bits: 2.03 bytes a parameter instead of 8. The update is AdamW's in float32, on moments
+ * dequantized block by block. Parameters of fewer than 4096 values and embeddings stay in 32 bits, as in the paper and
+ * in bitsandbytes.
  */
 import type { Parameter } from '../../models';
 import { BLOCK, blockwiseMoment, codeMap, dynamicMap, plainMoment } from './blockwise-state';
@@ -67,7 +67,7 @@ export function createAdamW8bit(setup: OptimizerSetup, options: AdamW8bitOptions
   };
 }
 
-/** One moment of every parameter: arrays into `state`, and a store for each parameter. */
+/** One moment of all parameters: its arrays go into `state`, and each parameter gets a store. */
 function allocateMoments(
   state: Map<string, Float32Array | Uint8Array>,
   name: string,

@@ -10,7 +10,7 @@ export const BLOCK = 256;
 /**
  * The dynamic map of bitsandbytes (create_dynamic_map, 7 exponent bits): for each of the decades 1e-6 to 1, the
  * midpoints of equal parts of [0.1, 1] times the decade, twice as many with each; and 0 and 1.
- * @param signed half of the codes for negative values; without it twice as many for each decade
+ * @param signed half of the codes are negative; otherwise each decade has twice as many
  * @returns float32 [256], ascending
  */
 export function dynamicMap(signed: boolean): Float32Array {
@@ -26,15 +26,15 @@ export function dynamicMap(signed: boolean): Float32Array {
   return Float32Array.from(codes).sort();
 }
 
-/** How one moment of a parameter is kept, some values at a time. */
+/** Storage of one moment of a parameter, read and written in ranges. */
 export interface MomentStore {
-  /** Values [start, end) into the first places of `out`; start is a multiple of BLOCK, end at most a BLOCK away. */
+  /** Reads values [start, end) into the beginning of `out`; start is a multiple of BLOCK, end - start at most BLOCK. */
   load(start: number, end: number, out: Float32Array): void;
-  /** The first end - start of `values` as values [start, end). */
+  /** Writes the first end - start of `values` as values [start, end). */
   store(start: number, end: number, values: Float32Array): void;
 }
 
-/** A moment as it is, in float32. */
+/** A moment in float32. */
 export function plainMoment(data: Float32Array): MomentStore {
   return {
     load: (start, end, out) => out.set(data.subarray(start, end)),
@@ -71,22 +71,22 @@ export function blockwiseMoment(map: CodeMap, codes: Uint8Array, scales: Float32
   };
 }
 
-/** A map, with a fast way to the nearest code. */
+/** A map with a fast search for the nearest code. */
 export interface CodeMap {
   readonly values: Float32Array;
-  /** Nearest code of each value (in -1 to 1); the lower one in the middle of two. */
+  /** Nearest code of each value in [-1, 1]; ties go to the lower one. */
   encode(values: Float32Array, codes: Uint8Array): void;
 }
 
 export function codeMap(values: Float32Array): CodeMap {
   const middles = new Float64Array(256).fill(Infinity);
   for (let code = 0; code < 255; code++) middles[code] = (values[code] + values[code + 1]) / 2;
-  // Where to start looking, by a float's upper 16 bits: the code of the lowest value that begins with them.
+  // First candidate by a float's upper 16 bits: the code of the lowest value with these bits.
   const first = new Uint8Array(1 << 16);
   const bits = new Uint32Array(1);
   const float = new Float32Array(bits.buffer);
   for (let prefix = 0; prefix < first.length; prefix++) {
-    // Of a negative number the lowest value is the one with all lower bits set.
+    // The lowest negative value with these bits has all lower bits set.
     bits[0] = (prefix << 16) | (prefix & 0x8000 ? 0xffff : 0);
     let code = 0;
     while (float[0] > middles[code]) code++;

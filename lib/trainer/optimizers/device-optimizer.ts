@@ -1,7 +1,7 @@
 /**
- * An elementwise optimizer where the engine's device keeps parameters, gradients and state: each parameter is an array
- * of its own there, known by the very arrays that the model feeds and the backward pass writes. One function updates
- * several of them, and small ones are joined first, because each run and each operation has its price there.
+ * An elementwise optimizer for parameters, gradients and state on the engine's device. Each parameter is a device array
+ * of its own, addressed by the host array that the model feeds and the backward pass writes. One function updates
+ * several parameters, small ones concatenated, because each run and each operation has a cost there.
  * `flat-optimizer.ts` is the same on the host.
  */
 import { signatureOf, tf } from '../../engine';
@@ -9,9 +9,9 @@ import type { DeviceMemory, NamedTensors, Tensor, TensorFunction } from '../../e
 import type { HostTensor } from '../../types';
 import type { ElementwiseRule, Optimizer, OptimizerSetup } from './optimizer-types';
 
-/** Pieces that one run updates. */
+/** Pieces updated by one run. */
 const TOGETHER = 16;
-/** Elements of a parameter that is joined with its neighbours. */
+/** Largest parameter, in elements, that is concatenated with its neighbours. */
 const SMALL = 1 << 16;
 
 export function createDeviceOptimizer(
@@ -28,7 +28,7 @@ export function createDeviceOptimizer(
     device.pin([...parameters, ...Object.values(slots)]);
     device.pin(Object.values(detours), { scratch: true });
   }
-  // Gradients have no reader on the host.
+  // The host never reads gradients.
   device.pin(gradients.byName.values(), { scratch: true });
   const groups = groupsOf(pieces).map((group) => ({ ...bindings(group), update: updateOf(rule, group) }));
   const scalars = new Map<string, HostTensor>();
@@ -55,14 +55,14 @@ export function createDeviceOptimizer(
   };
 }
 
-/** What is updated in one go: a parameter, or several small ones that follow each other. */
+/** What is updated together: a parameter, or several small ones in a row. */
 interface Piece {
   readonly parameters: Float32Array[];
   readonly gradients: Float32Array[];
   /** State of all of them, each slot one array. */
   readonly slots: Record<string, Float32Array>;
   readonly decay: boolean;
-  /** Buffers for slots that are read twice. */
+  /** Temporary buffers for slots that are read twice. */
   readonly detours: Record<string, Float32Array>;
 }
 
@@ -100,10 +100,10 @@ function groupsOf(pieces: readonly Piece[]): Piece[][] {
   return Array.from({ length: count }, (_, i) => pieces.slice(i * TOGETHER, (i + 1) * TOGETHER));
 }
 
-/** The arrays of a group's update, and of the copies after it. */
+/** The arrays of a group's update and of the copies after it. */
 interface Bindings {
   readonly inputs: Record<string, HostTensor>;
-  /** In place: each output is the only reader of the input whose memory it takes, or comes after the others. */
+  /** In place: each output is the last reader of the input whose memory it takes. */
   readonly outputs: Record<string, Float32Array>;
   readonly detoured: Record<string, HostTensor>;
   readonly targets: Record<string, Float32Array>;
@@ -131,7 +131,7 @@ function bindings(group: readonly Piece[]): Bindings {
 
 const copy: TensorFunction = (inputs) => ({ ...inputs });
 
-/** The rule for every piece of a group, under names with the piece's number. */
+/** The rule for all pieces of a group; names carry the piece's number. */
 function updateOf(rule: ElementwiseRule, group: readonly Piece[]): TensorFunction {
   return (inputs) => {
     const outputs: NamedTensors = {};
@@ -163,7 +163,7 @@ function updateOf(rule: ElementwiseRule, group: readonly Piece[]): TensorFunctio
   };
 }
 
-/** Writes the numbers of a step into arrays that the device keeps, and sends them together. */
+/** Writes the scalars of a step into pinned arrays and uploads them together. */
 async function sendScalars(
   device: DeviceMemory,
   scalars: Map<string, HostTensor>,

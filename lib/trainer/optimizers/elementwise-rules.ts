@@ -1,10 +1,10 @@
 /**
- * The optimizers whose update is element by element, as pure functions.
+ * Elementwise optimizers as pure functions.
  */
 import { tf } from '../../engine';
 import type { ElementwiseRule } from './optimizer-types';
 
-/** Numbers that the rules take. */
+/** Hyperparameters of the rules. */
 export interface RuleOptions {
   /** Decay of the running mean (AdamW, Lion). */
   readonly beta1: number;
@@ -12,13 +12,13 @@ export interface RuleOptions {
   readonly beta2: number;
   /** AdamW: added to the denominator. */
   readonly epsilon: number;
-  /** SGD: share of the last update that is kept. */
+  /** SGD: momentum factor. */
   readonly momentum: number;
 }
 
 /**
- * Adam with decoupled weight decay (Loshchilov & Hutter 2019), as torch.optim.AdamW. Every factor that can be
- * folded into a scalar is: the update is bound by memory, and each operation is a pass over it.
+ * Adam with decoupled weight decay (Loshchilov & Hutter 2019), as torch.optim.AdamW. Factors are folded
+ * into scalars where possible: the update is memory-bound, and each operation is a pass over memory.
  */
 export function adamW({ beta1, beta2, epsilon }: RuleOptions): ElementwiseRule {
   return {

@@ -1,6 +1,6 @@
 /**
- * Optimizers whose update is element by element: one compiled TensorFlow.js function walks through the flat
- * arrays of parameters, gradients and state, in chunks that fit the processor's cache.
+ * Elementwise optimizers on the host: one compiled TensorFlow.js function walks the flat arrays of parameters,
+ * gradients and state in chunks that fit the processor's cache.
  */
 import { signatureOf } from '../../engine';
 import type { TensorFunction } from '../../engine';
@@ -13,7 +13,7 @@ import type { ElementwiseRule, Optimizer, OptimizerSetup } from './optimizer-typ
 // fastest of 2^16 to 2^18 in a whole step on a machine with 1 MB of second-level cache per core.
 const CHUNK = 1 << 18;
 
-/** An optimizer of a rule: in place on the host, or where the engine's device keeps the arrays. */
+/** Makes an optimizer of a rule: in place on the host, or on the engine's device. */
 export function createFlatOptimizer(rule: ElementwiseRule, setup: OptimizerSetup): Optimizer {
   requireObject(setup, {
     ...{ where: 'createFlatOptimizer', what: 'a rule, and options { engine, parameters, gradients }' },
@@ -42,7 +42,7 @@ export function createFlatOptimizer(rule: ElementwiseRule, setup: OptimizerSetup
         const feeds: Record<string, HostTensor> = { ...scalars };
         for (const [name, data] of Object.entries({ ...arrays, gradient })) feeds[name] = { data, shape };
         const compiled = await engine.compile(update, signatureOf(feeds));
-        // In place: each output is the only reader of the input whose memory it takes, or comes after the others.
+        // In place: each output is the last reader of the input whose memory it takes.
         const detours = Object.fromEntries(
           (rule.readTwice ?? []).map((name) => [name, new Float32Array(gradient.length)]),
         );
@@ -53,7 +53,7 @@ export function createFlatOptimizer(rule: ElementwiseRule, setup: OptimizerSetup
   };
 }
 
-/** What one run updates: arrays that it reads and writes, and the gradient. */
+/** What one run updates: the arrays read and written, and the gradient. */
 interface Piece {
   readonly arrays: Readonly<Record<string, Float32Array>>;
   readonly gradient: Float32Array;
@@ -75,12 +75,12 @@ function chunks(setup: OptimizerSetup, state: ReadonlyMap<string, Float32Array>)
 
 interface FlatRange {
   readonly parameters: Float32Array;
-  /** Where the range lies in the gradients and the state. */
+  /** Offset in the gradients and the state. */
   readonly offset: number;
   readonly decay: boolean;
 }
 
-/** Joins neighbours: parameters that follow each other in one array and share their decay. */
+/** Merges parameters that are adjacent in one array and share their decay. */
 function contiguousRanges({ parameters }: OptimizerSetup): FlatRange[] {
   const ranges: FlatRange[] = [];
   let offset = 0;

@@ -25,7 +25,7 @@ export async function gradientNorm(engine: Engine, gradients: Gradients): Promis
   return Math.sqrt(total);
 }
 
-/** All arrays in one function, so that the host waits once; by rows first, which a GPU adds up side by side. */
+/** All arrays in one function, so that the host waits once; rows first, which a GPU sums in parallel. */
 const sumsOfSquares: TensorFunction = (inputs) => ({
   sums: tf.stack(Object.values(inputs).map((x) => tf.sum(tf.sum(tf.square(x), -1)))),
 });

@@ -1,12 +1,12 @@
 /**
- * What every optimizer is made from and can do.
+ * The interface of optimizers, and what they are made from.
  */
 import type { Engine, NamedTensors } from '../../engine';
 import type { Gradients, Parameter } from '../../models';
 
 export interface OptimizerSetup {
   readonly engine: Engine;
-  /** In the order of `gradients.flat`; neighbours in memory are updated in one go. */
+  /** In the order of `gradients.flat`; parameters adjacent in memory are updated together. */
   readonly parameters: readonly Parameter[];
   readonly gradients: Gradients;
   /** Decoupled weight decay of the parameters whose `decay` is set, per unit of learning rate. */
@@ -16,9 +16,9 @@ export interface OptimizerSetup {
 /** An optimizer of a run: its state, and its step. */
 export interface Optimizer {
   readonly name: string;
-  /** Arrays that a checkpoint keeps, by name; restored by writing into them. */
+  /** Arrays saved in checkpoints, by name; restored in place. */
   readonly state: ReadonlyMap<string, Float32Array | Uint8Array>;
-  /** Steps taken so far; part of the state. */
+  /** Steps so far; part of the state. */
   stepCount: number;
   /** One update of all parameters, in place. @param gradientScale factor on every gradient (clipping) */
   step(learningRate: number, gradientScale: number): Promise<void>;
@@ -36,10 +36,10 @@ export interface ElementwiseRule {
    */
   readonly update: (inputs: NamedTensors) => NamedTensors;
   /**
-   * Slots that the update reads in more than one place: their new values take a detour through another buffer,
-   * because written in place they could be there before the last reader.
+   * Slots that the update reads in several places: their new values go through a temporary buffer, because a write in
+   * place could precede the last read.
    */
   readonly readTwice?: readonly string[];
-  /** The scalars of step t = 1, 2, ...; `scale` is the factor that clipping puts on every gradient. */
+  /** The scalars of step t = 1, 2, ...; `scale` is clipping's factor on every gradient. */
   readonly scalars: (t: number, learningRate: number, scale: number) => Record<string, number>;
 }

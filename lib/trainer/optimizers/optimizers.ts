@@ -11,7 +11,7 @@ import type { RuleOptions } from './elementwise-rules';
 import { createFlatOptimizer } from './flat-optimizer';
 import type { Optimizer, OptimizerSetup } from './optimizer-types';
 
-/** What an optimizer is made from: the run's engine, parameters and gradients, and the arguments that set it. */
+/** What an optimizer is made from: the run's engine, parameters and gradients, and the hyperparameters. */
 export interface OptimizerFactoryOptions extends OptimizerSetup, RuleOptions {
   /** 8-bit AdamW: names of parameters whose state stays in float32 whatever their size: the embeddings'. */
   readonly fullPrecision?: ReadonlySet<string>;
@@ -21,7 +21,7 @@ export interface OptimizerFactoryOptions extends OptimizerSetup, RuleOptions {
 /** Makes an optimizer for a run. */
 export type OptimizerFactory = (options: OptimizerFactoryOptions) => Optimizer;
 
-/** The optimizers that a run can name. */
+/** The built-in optimizers. */
 export const OPTIMIZERS = {
   adamw: (options) => createFlatOptimizer(adamW(options), options),
   adamw_8bit: (options) => onHost(createAdamW8bit(options, options), options),
@@ -30,7 +30,7 @@ export const OPTIMIZERS = {
   adafactor: (options) => onHost(createAdafactor(options, options.adafactor), options),
 } satisfies Record<string, OptimizerFactory>;
 
-/** Name of an optimizer of ours; others come by `registerOptimizer`. */
+/** Name of a built-in optimizer; `registerOptimizer` adds others. */
 export type OptimizerName = keyof typeof OPTIMIZERS;
 
 const FACTORIES = new Map<string, OptimizerFactory>(Object.entries(OPTIMIZERS));
@@ -41,9 +41,9 @@ export function optimizerNames(): string[] {
 }
 
 /**
- * Makes another optimizer known by a name that `TrainingArguments.optim` then takes. Its `state` is saved in
- * checkpoints and restored, so that a resume is exact. One that writes the host's arrays by itself calls
- * `engine.device?.invalidate` afterwards; `createFlatOptimizer` does what is needed.
+ * Registers an optimizer under a name for `TrainingArguments.optim`. Its `state` is saved in checkpoints and restored,
+ * so that a resume is exact. An optimizer that writes host arrays itself calls `engine.device?.invalidate` afterwards;
+ * `createFlatOptimizer` does that.
  * @throws TunebookError where the name is taken
  * @example
  * ```ts
@@ -75,7 +75,7 @@ export function registerOptimizer(name: string, factory: OptimizerFactory): void
   FACTORIES.set(name, factory);
 }
 
-/** Makes the optimizer of a name that `optimizerNames` has. */
+/** Makes an optimizer by its name. */
 export function createOptimizer(request: OptimizerFactoryOptions & { readonly name: string }): Optimizer {
   requireObject(request, {
     ...{ where: 'createOptimizer', what: 'options { name, engine, parameters, gradients }' },
@@ -91,7 +91,7 @@ export function createOptimizer(request: OptimizerFactoryOptions & { readonly na
   return factory(options);
 }
 
-/** An optimizer that changes the host's arrays: a device has to read them again. */
+/** Invalidates the device's copies after a step on the host's arrays. */
 function onHost(optimizer: Optimizer, { engine, parameters }: OptimizerSetup): Optimizer {
   const { device } = engine;
   if (device === undefined) return optimizer;
@@ -103,7 +103,7 @@ function onHost(optimizer: Optimizer, { engine, parameters }: OptimizerSetup): O
   return optimizer;
 }
 
-/** Bytes that an optimizer keeps from step to step, all parameters together. */
+/** Bytes of an optimizer's state, all parameters together. */
 export function optimizerStateBytes(optimizer: Optimizer): number {
   requireObject(optimizer, { where: 'optimizerStateBytes', what: 'an optimizer', fields: ['state'] });
   return [...optimizer.state.values()].reduce((total, { byteLength }) => total + byteLength, 0);

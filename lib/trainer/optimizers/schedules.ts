@@ -25,13 +25,13 @@ export const SCHEDULES: readonly ScheduleName[] = [
   'inverse_sqrt',
 ];
 
-/** What belongs to one schedule alone. */
+/** Settings of single schedules. */
 export interface ScheduleSettings {
   /** cosine_with_restarts: number of hard restarts; default 1. */
   readonly numCycles?: number;
-  /** cosine_with_min_lr: the last rate, as a share of the first; default 0. */
+  /** cosine_with_min_lr: the final rate as a share of the first; default 0. */
   readonly minLrRate?: number;
-  /** polynomial: the last rate; default 1e-7. */
+  /** polynomial: the final rate; default 1e-7. */
   readonly lrEnd?: number;
   /** polynomial: exponent; default 1 (linear). */
   readonly power?: number;
@@ -39,7 +39,7 @@ export interface ScheduleSettings {
   readonly timescale?: number;
 }
 
-/** The settings that each schedule has. */
+/** The settings of each schedule. */
 export const SCHEDULE_SETTINGS: Readonly<Partial<Record<ScheduleName, readonly (keyof ScheduleSettings)[]>>> =
   {
     cosine_with_restarts: ['numCycles'],

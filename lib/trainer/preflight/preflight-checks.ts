@@ -1,6 +1,6 @@
 /**
- * What can be known to fail before anything is computed: folders that cannot be written, a disk that is too small.
- * `preflight-memory` is about memory.
+ * Checks before anything is computed: folders that cannot be written, a disk that is too small. `preflight-memory.ts`
+ * checks memory.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { promises as fs } from 'node:fs';
@@ -9,14 +9,14 @@ import type { CausalLM } from '../../pretrained';
 import { messageOf, TunebookError } from '../../types';
 import type { CheckedArguments } from '../arguments/schema';
 
-/** The error of a run that cannot work. @param problems one sentence each, with what to do */
+/** The error of a run that cannot work. @param problems a sentence each, with what to do */
 export function failed(problems: readonly string[]): TunebookError {
   return new TunebookError(`preflight: this run cannot work.\n${problems.map((p) => `- ${p}`).join('\n')}`);
 }
 
 /**
- * Looks at the folder with a model's layers before anything is read from it.
- * @throws TunebookError where it is gone or cannot be written, with what is wrong with the output folder
+ * Checks the folder of offloaded layers before anything is read from it.
+ * @throws TunebookError where it is gone or cannot be written; names the output folder's fault too
  */
 export async function requireOffloadFolder(run: {
   model: CausalLM;
@@ -37,7 +37,7 @@ export async function requireOffloadFolder(run: {
   throw failed(others === undefined ? [fault] : [others, fault]);
 }
 
-/** Writes and reads a file in a folder. @returns what is wrong, with what to do */
+/** Writes and reads back a file in a folder. @returns what is wrong, with what to do */
 export async function folderFault(option: string, folder: string): Promise<string | undefined> {
   const file = path.join(folder, `.preflight-${process.pid}-${randomBytes(4).toString('hex')}`);
   const bytes = randomBytes(1 << 16);
@@ -60,13 +60,13 @@ export async function folderFault(option: string, folder: string): Promise<strin
   }
 }
 
-/** Bytes that users may still write where a folder is; undefined where the file system does not say. */
+/** Bytes available to users on a folder's disk; undefined where the file system does not say. */
 export async function freeDisk(folder: string): Promise<number | undefined> {
   const stats = await fs.statfs(folder).catch(() => undefined);
   return stats === undefined || stats.blocks === 0 ? undefined : stats.bavail * stats.bsize;
 }
 
-/** Most checkpoints in the output folder at a time, with the one that is being written. */
+/** Most checkpoints in the output folder at a time, including the one being written. */
 export function checkpointsAtATime(values: CheckedArguments, checkpoints: number): number {
   const limit = values.saveTotalLimit ?? Infinity;
   const best = values.loadBestModelAtEnd && limit === 1 ? 1 : 0;

@@ -1,18 +1,18 @@
 /**
- * Whether memory suffices for a run, asked three times by its preflight: before anything is computed, from what a step
- * keeps at the least; before the longest batch, where that is not far from what there is, from what one example takes;
- * and after it, from what the whole run is expected to take.
+ * Checks that memory suffices for a run, at three points of the preflight: before anything is computed, by a lower
+ * bound on a step's activations; before the longest batch, if that bound is close to the limit, by measuring one
+ * example; and after it, by the expected peak of the whole run.
  */
 import { availableMemory, peakMemoryBytes } from '../../models';
 import type { CausalLM } from '../../pretrained';
 import type { EncodedExample } from '../../types';
 import type { CheckedArguments } from '../arguments/schema';
 
-/** What a run may take: as far as the process may grow, and how much of that is left. */
+/** The memory of a run: the process's limit, and how much of it is left. */
 export interface MemoryBudget {
   readonly limitBytes: number;
   readonly availableBytes: number;
-  /** Most that the process has had before. */
+  /** Peak of the process before the run. */
   readonly peakBefore: number;
 }
 
@@ -23,8 +23,8 @@ export function memoryBudget({ maxMemory = Infinity }: CheckedArguments): Memory
 }
 
 /**
- * Bytes that a forward and backward pass keeps at the least: what linear layers read and attention's
- * probabilities, of all layers at a time, or of one with gradient checkpointing. The real need is larger.
+ * Lower bound on the activations of a forward and backward pass, bytes: inputs of linear layers and attention
+ * probabilities, of all layers, or of one with gradient checkpointing. The real need is larger.
  */
 export function leastActivationBytes(
   model: CausalLM,
@@ -37,7 +37,7 @@ export function leastActivationBytes(
   return gradientCheckpointing ? layer + 4 * B * T * width * layers : layer * layers;
 }
 
-/** The first question. @returns what is wrong, with what to do */
+/** The first check. @returns what is wrong, with what to do */
 export function memoryFault(memory: {
   shape: readonly [number, number];
   needed: number;
@@ -53,15 +53,15 @@ export function memoryFault(memory: {
   );
 }
 
-/** How much larger the need may be than the least need: below that, one example is measured first. */
+/** Real need over the lower bound, at most: within this factor of the limit one example is measured first. */
 const MARGIN = 10;
-/** Share of the memory that pieces of a batch may fill. */
+/** Share of the memory that a piece of a batch may fill. */
 const FILLED = 0.75;
 
 /**
- * The second question: grows by one example instead of by a whole batch that might not fit.
+ * The second check: measures one example instead of a whole batch that might not fit.
  * @param compute computes gradients of one example
- * @returns examples that fit at a time, and bytes that the process is expected to have with `most` of them
+ * @returns examples that fit at a time, and expected bytes of the process with that many
  */
 export async function examplesThatFit(probe: {
   model: CausalLM;
@@ -69,9 +69,9 @@ export async function examplesThatFit(probe: {
   budget: MemoryBudget;
   /** The longest batch, [B, T]. */
   shape: readonly [number, number];
-  /** Whether the step has more than one batch. */
+  /** Whether the step accumulates several batches. */
   accumulates: boolean;
-  /** Bytes that the optimizer has not touched yet. */
+  /** Bytes of optimizer state that have not been touched yet. */
   stateBytes: number;
   longest: EncodedExample;
   compute: (example: EncodedExample) => Promise<void>;
@@ -90,21 +90,21 @@ export async function examplesThatFit(probe: {
     });
     return process.memoryUsage.rss() - before;
   };
-  // The first one takes what every run takes, the second one what every new shape does.
+  // The first run allocates what all runs share, the second what each new shape takes.
   await growth(Math.ceil(T / 16) + 1);
   const ofShape = Math.max(0, await growth(Math.ceil(T / 8) + 1));
   const each = Math.max(least(1), (await growth(T)) - ofShape);
   const now = process.memoryUsage.rss() + probe.stateBytes;
-  // What one batch has let go is not yet collected when the next one begins (measured: 1.73 times the memory).
+  // Garbage of one batch is not yet collected when the next one starts (measured: 1.73 times the memory).
   const needed = (B: number, accumulates: boolean): number => now + (accumulates ? 2 : 1) * B * each;
   const expectedBytes = Math.round(needed(most, probe.accumulates));
   if (expectedBytes <= budget.limitBytes) return { fitting: most, expectedBytes };
-  // A part is kept free: pieces come in two sizes, and each shape has memory of its own.
+  // With headroom: pieces come in two sizes, and each shape has its own buffers.
   const fitting = Math.floor((FILLED * budget.limitBytes - now) / (2 * each));
   return { fitting: Math.min(most - 1, Math.max(0, fitting)), expectedBytes };
 }
 
-/** What a run is expected to need more than it may. */
+/** The fault of a run that is expected to exceed its limit. */
 export function expectedMemoryFault(memory: {
   expectedBytes: number;
   shape: readonly [number, number];
@@ -123,8 +123,7 @@ export function expectedMemoryFault(memory: {
 }
 
 /**
- * The third question's figure: the most that the run so far has had. Loading may have had more, which the system has
- * got back since.
+ * The peak for the third check: of the run so far. Loading may have peaked higher and returned that memory since.
  */
 export function peakOfRun({ peakBefore }: MemoryBudget): number {
   const peak = peakMemoryBytes();

@@ -1,21 +1,21 @@
 /**
- * How long the batches of a run take: real ones, some of each kind, timed once warm.
+ * Times real batches of a run, some of each kind, after a warm-up.
  */
 import type { Forecast, PieceKind } from './run-forecast';
 
 export interface KindTimes {
-  /** Of a batch that is first in its step, milliseconds, one number per round. */
+  /** Milliseconds of a batch that is first in its step, one number per round. */
   readonly first: readonly number[];
-  /** Of a batch that is added to others. */
+  /** Milliseconds of a batch whose gradients are added to others. */
   readonly added: readonly number[];
-  /** What the first round took longer than the others: compiling and touching memory. */
+  /** Extra time of the first round: compilation and first touch of memory. */
   readonly coldMs: number;
-  /** Memory that the first round took for good: compiled functions and their buffers, bytes. */
+  /** Memory that the first round allocated for good, bytes: compiled functions and their buffers. */
   readonly coldBytes: number;
 }
 
 /**
- * Times kinds in their order until the budget is spent; the first is always timed.
+ * Times kinds in order until the time budget is spent; the first is always timed.
  * @param compute computes gradients of a group of batches
  */
 export async function timeKinds(
@@ -52,7 +52,7 @@ export async function timeKinds(
   return times;
 }
 
-/** Milliseconds of all batches of the run: expected, and if all were as slow as the slowest rounds. */
+/** Milliseconds of all batches of the run: expected, and at the speed of the slowest rounds. */
 export function batchesMs(
   { kinds }: Forecast,
   times: ReadonlyMap<PieceKind, KindTimes>,
@@ -80,8 +80,8 @@ export function batchesMs(
 }
 
 /**
- * Memory that shapes which were not timed will take, as those that were did, bytes. Kinds of one shape share all but
- * the head.
+ * Expected memory of shapes that were not timed, extrapolated from the others, bytes. Kinds of one shape share all
+ * but the head.
  */
 export function untimedBytes({ kinds }: Forecast, times: ReadonlyMap<PieceKind, KindTimes>): number {
   const tokens = (list: readonly PieceKind[]): Map<string, number> =>
@@ -93,7 +93,7 @@ export function untimedBytes({ kinds }: Forecast, times: ReadonlyMap<PieceKind, 
   return (bytes / sum(timed.values())) * sum(others);
 }
 
-/** Between the mean and the fastest: a run's later steps no longer touch memory for the first time, as early ones do. */
+/** Between the mean and the fastest: early rounds touch memory for the first time, a run's later steps do not. */
 export function typical(rounds: readonly number[]): number {
   return (mean(rounds) + Math.min(...rounds)) / 2;
 }

@@ -1,6 +1,6 @@
 /**
- * The check before the hours: everything that a run will do is done once, small, and undone; what the run will
- * take is told. The original project lost a trained model because nothing of this had been tried.
+ * The preflight: does once, on a small scale, everything that a run will do, undoes it, and estimates the run's time
+ * and memory. The original project lost a trained model for want of such a check.
  */
 import { promises as fs } from 'node:fs';
 import path from 'node:path';
@@ -17,7 +17,7 @@ import { evaluateLoss, evaluationSets } from '../state/evaluate';
 import type { EvaluationData } from '../state/evaluate';
 import { gradientNorm } from '../optimizers/gradient-norm';
 import type { Optimizer } from '../optimizers/optimizer-types';
-import { plannedRate } from '../step/plan';
+import { scheduledRate } from '../step/run-steps';
 import { checkpointsAtATime, diskFault, failed, folderFault, freeDisk } from './preflight-checks';
 import {
   examplesThatFit,
@@ -32,17 +32,17 @@ import { optimizerStateBytes } from '../optimizers/optimizers';
 import { timeLimitText } from '../state/preflight-report';
 import type { PreflightReport } from '../state/preflight-report';
 import { batchesMs, mean, timeKinds, typical, untimedBytes } from './preflight-timing';
-import { forecast } from './run-forecast';
+import { forecastRun } from './run-forecast';
 import type { Forecast } from './run-forecast';
 import type { TrainerState } from '../state/state';
 import { stepGradients, trainingStep } from '../step/training-step';
 import type { StepRequest } from '../step/training-step';
 
-/** Most time for timing further kinds of batches, in ms. */
+/** Time budget for timing more kinds of batches, in ms. */
 const TIMING_BUDGET_MS = 8000;
-/** What a long run holds over a few steps: memory that has been let go and not yet been collected (bench preflight). */
+/** Uncollected garbage of a long run, over that of a few steps, as a share (bench preflight). */
 const GARBAGE_SHARE = 0.08;
-/** Tokens that both models write, and of the prompt that they write after. */
+/** Tokens that both models generate, and tokens of their prompt. */
 const GENERATED_TOKENS = 4;
 const PROMPT_TOKENS = 32;
 
@@ -56,25 +56,25 @@ export interface PreflightRequest {
   readonly optimizer: Optimizer;
   readonly state: TrainerState;
   readonly identity: Readonly<Record<string, unknown>>;
-  /** Writes something with a model, for the saved and the loaded one to be compared. */
+  /** Generates text with a model, to compare the saved and the loaded one. */
   readonly generate?: (model: CausalLM) => Promise<string>;
   /** The run's own loss, where it has one. */
   readonly loss?: LossFunction;
 }
 
 /**
- * Leaves weights, optimizer, state and data order as they were.
- * @throws TunebookError that lists everything that cannot work, each with what to do
+ * Runs the preflight; leaves weights, optimizer, state and data order as they were.
+ * @throws TunebookError that lists everything that cannot forecast, each with what to do
  */
 export async function preflight(request: PreflightRequest): Promise<PreflightReport> {
   const started = performance.now();
   const { model, values, state, optimizer } = request;
   const { outputDir } = values;
   const budget = memoryBudget(values);
-  let plan = forecast({ ...request, dataset: request.trainDataset });
-  const problems = await staticProblems(request, plan, budget);
+  let forecast = forecastRun({ ...request, dataset: request.trainDataset });
+  const problems = await staticProblems(request, forecast, budget);
   if (problems.length > 0) throw failed(problems);
-  plan = forecast({ ...request, dataset: request.trainDataset });
+  forecast = forecastRun({ ...request, dataset: request.trainDataset });
 
   const folder = path.join(outputDir, `preflight-${process.pid}`);
   const content = { model, optimizer, state, identity: request.identity };
@@ -88,29 +88,29 @@ export async function preflight(request: PreflightRequest): Promise<PreflightRep
     problems.push(...differences(before, again));
     if (problems.length > 0) throw failed(problems);
 
-    await approachLongest(request, plan, budget);
-    const time = await runTimes(request, plan, saveMs);
+    await approachLongest(request, forecast, budget);
+    const time = await runTimes(request, forecast, saveMs);
     const { microBatchSize } = state;
     await readTrainerCheckpoint(folder, content);
     state.microBatchSize = microBatchSize;
     problems.push(...differences(before, await behaviour(request, model)));
     if (problems.length > 0) throw failed(problems);
     const free = await freeDisk(outputDir);
-    const count = checkpointsAtATime(values, plan.checkpoints);
+    const count = checkpointsAtATime(values, forecast.checkpoints);
     const disk = diskFault({
       ...{ folder: outputDir, bytes: checkpointBytes, count, values },
       free: free === undefined ? undefined : free + checkpointBytes,
     });
     const withGarbage = (peak: number): number => Math.round((1 + GARBAGE_SHARE) * (peak + time.moreBytes));
     const memory = expectedMemoryFault({
-      ...{ model, values, budget, shape: inPieces(plan, state) },
+      ...{ model, values, budget, shape: inPieces(forecast, state) },
       expectedBytes: withGarbage(peakOfRun(budget)),
     });
     problems.push(...[disk, memory].filter((problem) => problem !== undefined));
     if (problems.length > 0) throw failed(problems);
     return {
-      steps: plan.steps,
-      tokens: plan.tokens,
+      steps: forecast.steps,
+      tokens: forecast.tokens,
       timeMs: time.total,
       stepMs: time.stepMs,
       peakMemoryBytes: withGarbage(peakMemoryBytes()),
@@ -121,8 +121,8 @@ export async function preflight(request: PreflightRequest): Promise<PreflightRep
       checkpointsAtATime: count,
       freeDiskBytes: free,
       microBatchSize: state.microBatchSize,
-      timeLimit: timeLimitText(values, { expectedMs: time.total.expected, steps: plan.steps }),
-      longestBatch: plan.kinds[0].shape,
+      timeLimit: timeLimitText(values, { expectedMs: time.total.expected, steps: forecast.steps }),
+      longestBatch: forecast.kinds[0].shape,
       sample: again.text,
       preflightMs: performance.now() - started,
     };
@@ -131,10 +131,10 @@ export async function preflight(request: PreflightRequest): Promise<PreflightRep
   }
 }
 
-/** What fails without anything being computed; finds a batch size that may fit, where that is asked for. */
+/** Problems known before anything is computed; with `autoFindBatchSize`, finds a batch size that may fit. */
 async function staticProblems(
   { model, values, optimizer, gradients, state }: PreflightRequest,
-  plan: Forecast,
+  forecast: Forecast,
   budget: MemoryBudget,
 ): Promise<string[]> {
   const { outputDir } = values;
@@ -145,11 +145,11 @@ async function staticProblems(
   problems.push(
     diskFault({
       ...{ folder: outputDir, bytes: weightBytes + stateBytes, values },
-      count: checkpointsAtATime(values, plan.checkpoints),
+      count: checkpointsAtATime(values, forecast.checkpoints),
       free: await freeDisk(outputDir),
     }),
   );
-  const [most, T] = plan.kinds[0].shape;
+  const [most, T] = forecast.kinds[0].shape;
   let B = most;
   const needed = (): number =>
     gradients.flat.byteLength +
@@ -161,24 +161,24 @@ async function staticProblems(
   return problems.filter((problem) => problem !== undefined);
 }
 
-/** The longest batch as it goes through the model. */
+/** Shape of the longest batch as the model sees it, after the cut into micro-batches. */
 function inPieces({ kinds }: Forecast, { microBatchSize }: TrainerState): readonly [number, number] {
   const [B, T] = kinds[0].shape;
   return [Math.min(B, microBatchSize), T];
 }
 
-/** Where memory may be short, looks at one example before the longest batch. @throws TunebookError */
+/** Where memory may be short, measures one example before the longest batch. @throws TunebookError */
 async function approachLongest(
   request: PreflightRequest,
-  plan: Forecast,
+  forecast: Forecast,
   budget: MemoryBudget,
 ): Promise<void> {
   const { model, values, state, gradients, optimizer, collate } = request;
-  const shape = inPieces(plan, state);
-  const examples = plan.kinds[0].examples.map((n) => request.trainDataset[n]);
+  const shape = inPieces(forecast, state);
+  const examples = forecast.kinds[0].examples.map((n) => request.trainDataset[n]);
   const { fitting, expectedBytes } = await examplesThatFit({
     ...{ model, values, budget, shape, stateBytes: optimizerStateBytes(optimizer) },
-    accumulates: plan.longestGroup.length > 1 || shape[0] < plan.kinds[0].shape[0],
+    accumulates: forecast.longestGroup.length > 1 || shape[0] < forecast.kinds[0].shape[0],
     longest: examples.reduce((a, b) => (b.inputIds.length > a.inputIds.length ? b : a)),
     compute: async (example) => {
       const batch = collate([example]);
@@ -206,7 +206,7 @@ interface Behaviour {
   readonly text: string | undefined;
 }
 
-/** What a model makes of the first example: logits, and the tokens that it goes on with. */
+/** A model's logits on the first example, and the tokens that it generates next. */
 async function behaviour({ trainDataset, generate }: PreflightRequest, model: CausalLM): Promise<Behaviour> {
   const ids = trainDataset[0].inputIds.slice(0, Math.min(PROMPT_TOKENS, model.architecture.maxPositions));
   const { logits } = await model.forward({ inputIds: [ids] });
@@ -230,49 +230,49 @@ function differences(saved: Behaviour, loaded: Behaviour): string[] {
   return [];
 }
 
-/** Real steps, the longest first, and from them the time of the whole run. */
+/** Times real steps, the longest first, and extrapolates to the whole run. */
 async function runTimes(
   request: PreflightRequest,
-  plan: Forecast,
+  forecast: Forecast,
   saveMs: number,
 ): Promise<{ total: PreflightReport['timeMs']; stepMs: number; moreBytes: number }> {
   const { model, values, state, gradients, optimizer } = request;
-  // A user's callbacks are for the run, not for its rehearsal.
+  // The user's callbacks are for the run, not for its preflight.
   const silent = new CallbackList([], () => {
     throw new Error('internal: no callbacks in a preflight');
   });
   const step: StepRequest = {
     ...{ model, values, gradients, optimizer, collate: request.collate, dataset: request.trainDataset },
-    ...{ step: state.globalStep, maxSteps: state.maxSteps, callbacks: silent, group: plan.longestGroup },
+    ...{ step: state.globalStep, maxSteps: state.maxSteps, callbacks: silent, group: forecast.longestGroup },
     loss: request.loss,
     microBatchSize: state.microBatchSize,
   };
   state.microBatchSize = (await trainingStep(step)).microBatchSize;
-  const times = await timeKinds(plan.kinds, TIMING_BUDGET_MS, async (group) => {
+  const times = await timeKinds(forecast.kinds, TIMING_BUDGET_MS, async (group) => {
     await stepGradients({ ...step, group }, state.microBatchSize);
   });
   const update: number[] = [];
-  const rate = plannedRate(values, state.globalStep, state.maxSteps);
+  const rate = scheduledRate(values, state.globalStep, state.maxSteps);
   for (let round = 0; round < 3; round++) {
     const from = performance.now();
     await gradientNorm(model.engine, gradients);
     await optimizer.step(rate, 0);
     update.push(performance.now() - from);
   }
-  const batches = batchesMs(plan, times);
+  const batches = batchesMs(forecast, times);
   const evaluation = await evaluationCost(request);
-  const rest = plan.evaluations * evaluation.ms + evaluation.coldMs + plan.checkpoints * saveMs;
+  const rest = forecast.evaluations * evaluation.ms + evaluation.coldMs + forecast.checkpoints * saveMs;
   const total = {
-    expected: batches.expected + plan.steps * typical(update) + rest,
-    // Machines are never quite as quiet, or as busy, as in a few seconds.
-    low: 0.85 * (batches.expected + plan.steps * typical(update) + rest),
-    high: 1.1 * (batches.high + plan.steps * Math.max(...update) + rest),
+    expected: batches.expected + forecast.steps * typical(update) + rest,
+    // A machine's load varies more over hours than over a few seconds.
+    low: 0.85 * (batches.expected + forecast.steps * typical(update) + rest),
+    high: 1.1 * (batches.high + forecast.steps * Math.max(...update) + rest),
   };
-  const stepMs = (batches.expected + plan.steps * typical(update)) / Math.max(1, plan.steps);
-  return { total, stepMs, moreBytes: untimedBytes(plan, times) + evaluation.moreBytes };
+  const stepMs = (batches.expected + forecast.steps * typical(update)) / Math.max(1, forecast.steps);
+  return { total, stepMs, moreBytes: untimedBytes(forecast, times) + evaluation.moreBytes };
 }
 
-/** What evaluations take, from their longest batch: time of one, and what other shapes cost the first time. */
+/** Cost of evaluations, from their longest batch: time of one, and the first-time cost of other shapes. */
 async function evaluationCost({
   model,
   values,

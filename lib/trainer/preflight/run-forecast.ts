@@ -1,21 +1,21 @@
 /**
- * The work that a run still has before it, counted from its plan: which shapes go through the model how often,
- * how many evaluations and checkpoints there will be. Nothing is computed here.
+ * Counts the remaining work of a run: how often each batch shape runs, how many evaluations and checkpoints there will
+ * be. Nothing is computed here.
  */
 import type { DataCollator } from '../../dataset';
 import { countLabels, rowBucket } from '../../models';
 import type { EncodedExample } from '../../types';
 import type { CheckedArguments } from '../arguments/schema';
-import { epochSteps, stepsPerEpoch } from '../step/plan';
+import { epochSteps, stepsPerEpoch } from '../step/run-steps';
 import type { TrainerState } from '../state/state';
 import { cut } from '../step/training-step';
 
-/** Batches of one shape, whose labels fill about as many rows of the head. */
+/** Batches of one shape and one row bucket of the head. */
 export interface PieceKind {
   readonly shape: readonly [number, number];
-  /** Of one of them: the example numbers. */
+  /** Example numbers of one such batch. */
   readonly examples: readonly number[];
-  /** How often such a batch comes first in its step, and how often it is added to others, in the whole run. */
+  /** How often, in the whole run, such a batch is first in its step, and how often it is accumulated. */
   first: number;
   added: number;
 }
@@ -23,18 +23,18 @@ export interface PieceKind {
 export interface Forecast {
   readonly steps: number;
   readonly tokens: number;
-  /** Those of the longest batch first, then by their share of the work. */
+  /** The longest batch's kind first, the others by their share of the work. */
   readonly kinds: readonly PieceKind[];
-  /** The step that has the longest batch. */
+  /** The step with the longest batch. */
   readonly longestGroup: readonly (readonly number[])[];
   readonly evaluations: number;
   readonly checkpoints: number;
 }
 
-/** Steps whose batches are looked at; a longer run is taken to be like the sample. */
+/** Steps whose batches are examined; a longer run is extrapolated from them. */
 const SAMPLE = 1500;
 
-export function forecast(run: {
+export function forecastRun(run: {
   values: CheckedArguments;
   state: TrainerState;
   dataset: readonly EncodedExample[];
@@ -88,7 +88,7 @@ export function forecast(run: {
   };
 }
 
-/** Padded tokens, with attention's square in between the shapes of equal tokens. */
+/** Padded tokens; attention's quadratic cost orders shapes with equal tokens. */
 function volume([B, T]: readonly [number, number]): number {
   return B * T * (1 + T / 1e6);
 }

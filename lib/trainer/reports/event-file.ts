@@ -4,7 +4,7 @@
  * event.proto and summary.proto.
  */
 
-/** What an event says beside its time and step. */
+/** Content of an event, besides its time and step. */
 export type EventContent =
   | { readonly kind: 'version' }
   /** The run begins (again) at this step: whatever a reader has of it and later steps is void. */
@@ -19,7 +19,7 @@ export function eventRecord(time: number, step: number, content: EventContent): 
   return framed(Buffer.concat([clock, Buffer.from([tag(2, 0)]), varint(step), body(content)]));
 }
 
-/** Bytes of a file's first events, up to the first one of a step after `step`, or the first that is not whole. */
+/** Length in bytes of a file's events up to the first one after `step`, or the first incomplete one. */
 export function lengthUpTo(file: Buffer, step: number): number {
   let at = 0;
   while (at + 12 <= file.length) {
@@ -32,7 +32,7 @@ export function lengthUpTo(file: Buffer, step: number): number {
   return at;
 }
 
-/** The step of an event that `eventRecord` made: a varint behind the time and its own tag. */
+/** The step of an event that `eventRecord` made: a varint after the time and its own tag. */
 function stepOf(event: Buffer): number {
   let step = 0;
   for (let at = 10, scale = 1; at < event.length; at++, scale *= 128) {
@@ -99,7 +99,7 @@ const TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
   return crc >>> 0;
 });
 
-/** A CRC of data that holds CRCs: TFRecords turn it by 15 bits and add a constant. */
+/** TFRecords' masked CRC, for data that contains CRCs itself: rotated by 15 bits, plus a constant. */
 function maskedCrc(data: Buffer): number {
   let crc = 0xffffffff;
   for (const byte of data) crc = TABLE[(crc ^ byte) & 255] ^ (crc >>> 8);

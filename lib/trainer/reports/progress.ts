@@ -1,5 +1,5 @@
 /**
- * Progress of a run as text: one line that is written over on a terminal, a line per log entry elsewhere.
+ * Progress of a run as text: one line rewritten in place on a terminal, a line per log entry elsewhere.
  */
 import { requireObject } from '../../types';
 import { clockTime } from '../../display';
@@ -22,11 +22,11 @@ export function progressText(
   return parts.join('  ');
 }
 
-/** What to say where a run ended early. */
+/** The message after a run that ended early. */
 export function howToGoOn(run: { stopped: string; globalStep: number; checkpoint?: string }): string {
   return (
     `Training stopped (${run.stopped}) after step ${run.globalStep}; ${run.checkpoint} is whole. ` +
-    `Go on with train({ resumeFromCheckpoint: true }).`
+    `Resume with train({ resumeFromCheckpoint: true }).`
   );
 }
 

@@ -1,5 +1,5 @@
 /**
- * A run's log as one HTML page that opens offline: figures as SVG inside, no script, nothing loaded.
+ * A run's log as one HTML page that opens offline: inline SVG figures, no script, nothing loaded.
  */
 import type { CheckedArguments } from '../arguments/schema';
 import { escapeHtml, formatDuration, formatSize, lineSvg } from '../../display';
@@ -9,7 +9,7 @@ import type { TrainerState } from '../state/state';
 
 const GIB = 1024 ** 3;
 
-/** Figures of the loss, the learning rate, the gradient norm, the speed and the memory over the steps. */
+/** Figures of loss, learning rate, gradient norm, speed and memory over the steps. */
 function figures(records: readonly RunRecord[]): LineFigure[] {
   const points = (key: string, unit = 1): (readonly [number, number])[] =>
     records.flatMap((record) =>
@@ -46,7 +46,7 @@ svg text{font:12px system-ui,sans-serif;fill:currentColor} svg .title{font-size:
 table{border-collapse:collapse} td{padding:1px 14px 1px 0;vertical-align:top} td:first-child{opacity:.75} td:last-child{overflow-wrap:anywhere;min-width:8em}
 @media (max-width:30em){svg text{font-size:17px} svg .title{font-size:18px}}`;
 
-/** @param name what the page is called: the run's folder */
+/** @param name title of the page: the run's folder */
 export function reportPage(
   name: string,
   run: { values: CheckedArguments; state: TrainerState; records: readonly RunRecord[] },
@@ -82,7 +82,7 @@ export function reportPage(
   );
 }
 
-/** A value in its unit, which its name tells. */
+/** A value with the unit in its name. */
 function shown(key: string, value: unknown): string {
   if (typeof value === 'number' && /(?:_bytes|^maxMemory)$/.test(key)) return formatSize(value);
   if (typeof value === 'number' && /_runtime$/.test(key)) return formatDuration(1000 * value);

@@ -1,6 +1,6 @@
 /**
- * The reports that a run writes while it goes on, chosen by the argument `reportTo`: JSON lines, TensorBoard's event
- * files, an HTML page. All of them are made from the JSON lines, which are written with each.
+ * Reports written during a run, chosen by the argument `reportTo`: JSON lines, TensorBoard event files, an HTML page.
+ * All are made from the JSON lines, which are always written.
  */
 import path from 'node:path';
 import { writeFileAtomic } from '../../files';
@@ -11,10 +11,10 @@ import { RunLog, runRecord } from './run-log';
 import type { CallbackContext, TrainerCallback } from '../state/state';
 import { EventLog } from './tensorboard';
 
-/** The page is written anew this often at most, and when a checkpoint is, and at the end. */
+/** The page is rewritten at most this often, and with each checkpoint and at the end. */
 const PAGE_EVERY_MS = 10_000;
 
-/** Callbacks that write what the arguments ask for; none where they ask for nothing. */
+/** Callbacks that write the reports of `reportTo`; none for 'none'. */
 export function reports(values: CheckedArguments): TrainerCallback[] {
   const wanted = new Set(values.reportTo);
   if (wanted.size === 0) return [];
@@ -32,7 +32,7 @@ export function reports(values: CheckedArguments): TrainerCallback[] {
       reportPage(name, { values, state, records: log.records }),
     );
   };
-  /** A report is not worth a run: where one cannot be written any more, the run goes on without. */
+  /** A report must not fail a run: when one can no longer be written, the run continues without. */
   const orWarn = async (write: () => Promise<void>): Promise<void> => {
     await write().catch((error: unknown) => {
       log = events = undefined;

@@ -1,17 +1,17 @@
 /**
- * The log of a run as a file of JSON lines, which every report is made from: one object for each entry of the
- * trainer's log, with the time, the speed and the memory at that moment. A resumed run goes on in the same file,
- * without the entries that came after its checkpoint.
+ * The log of a run as a file of JSON lines, from which all reports are made: an object per entry of the trainer's log,
+ * with time, speed and memory at that moment. A resumed run appends to the same file, without the entries after its
+ * checkpoint.
  */
 import { promises as fs } from 'node:fs';
 import path from 'node:path';
 import { makeFolder, writeFileAtomic } from '../../files';
 import type { LogEntry, Progress } from '../state/state';
 
-/** An entry of the trainer's log, and `time` (seconds since 1970), `tokens_per_second` and `memory_bytes`. */
+/** An entry of the trainer's log, with `time` (seconds since 1970), `tokens_per_second` and `memory_bytes`. */
 export type RunRecord = LogEntry & Readonly<Record<string, number>>;
 
-/** What a log entry becomes in the file. */
+/** A log entry as it stands in the file. */
 export function runRecord(entry: LogEntry, progress: Progress): RunRecord {
   const { tokensPerSecond } = progress;
   const speed: Record<string, number> =
@@ -26,8 +26,7 @@ export class RunLog {
   ) {}
 
   /**
-   * Makes the file hold the log up to `step`: what it holds already, or, where that is not all of it, the trainer's
-   * own history.
+   * Opens the file with the log up to `step`: its own entries, or the trainer's history where entries are missing.
    */
   static async open(file: string, step: number, history: readonly LogEntry[]): Promise<RunLog> {
     const text = step === 0 ? '' : await fs.readFile(file, 'utf8').catch(() => '');
@@ -49,7 +48,7 @@ export class RunLog {
   }
 }
 
-/** A line's record; none for a line that a crash has cut. */
+/** A line's record; none for a line truncated by a crash. */
 function parseLine(line: string): RunRecord[] {
   try {
     const parsed: unknown = JSON.parse(line);

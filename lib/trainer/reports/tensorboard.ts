@@ -1,5 +1,5 @@
 /**
- * A run's log for TensorBoard: an event file in the run's logging folder, tags as Hugging Face's trainer has them
+ * A run's log for TensorBoard: an event file in the logging folder, with the tags of Hugging Face's trainer
  * (train/loss, eval/loss).
  */
 import { promises as fs } from 'node:fs';
@@ -15,8 +15,8 @@ export class EventLog {
   private constructor(private readonly file: string) {}
 
   /**
-   * Begins a file. Files of earlier parts of the run lose the events after `step`, and readers are told to forget
-   * them; those of another run go.
+   * Begins a file. Files of earlier parts of the run lose the events after `step`, which readers are told to drop;
+   * files of another run are deleted.
    * @param records the log up to `step`
    */
   static async open(folder: string, step: number, records: readonly RunRecord[]): Promise<EventLog> {
@@ -29,7 +29,7 @@ export class EventLog {
     }
     const isContinued = step > 0 && earlier.length > 0;
     const now = Date.now() / 1000;
-    // Readers take the files of a folder in the order of their names.
+    // Readers load the files of a folder in the order of their names.
     const part = Math.max(-1, ...earlier.map((name) => Number(NAME.exec(name)?.[3] ?? 0))) + 1;
     const first = Math.max(Math.floor(now), ...earlier.map((name) => Number(NAME.exec(name)?.[1] ?? 0)));
     const name = `events.out.tfevents.${String(first)}.${os.hostname()}.tunebook.${String(isContinued ? part : 0)}`;
@@ -50,7 +50,7 @@ function scalars({ step, time, ...numbers }: RunRecord): Buffer {
   const isEvaluation = Object.keys(numbers).some((name) => name.startsWith('eval_'));
   const values = Object.entries(numbers).map(([name, value]) => {
     if (name.startsWith('eval_')) return [`eval/${name.slice('eval_'.length)}`, value];
-    // Of an evaluation these would come a second time for the step.
+    // An evaluation would repeat these for the step.
     return isEvaluation ? [] : [`train/${name}`, value];
   });
   const given = values.filter((pair) => pair.length > 0);

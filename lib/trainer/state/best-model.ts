@@ -1,6 +1,5 @@
 /**
- * Which checkpoint of a run is the best one so far, by a metric of its evaluations, and whether evaluations have
- * stopped getting better.
+ * The best checkpoint of a run so far, by a metric of its evaluations, and early stopping.
  */
 import path from 'node:path';
 import { TunebookError } from '../../types';
@@ -8,8 +7,8 @@ import type { CheckedArguments } from '../arguments/schema';
 import type { TrainerState } from './state';
 
 /**
- * Notes the step as the best one if its evaluation is better than all before it. Where several evaluation sets
- * are given and no metric is named, none is the best.
+ * Records the step as the best one if its evaluation beats all earlier ones. With several evaluation sets and no named
+ * metric there is no best one.
  * @throws TunebookError where the evaluation has no metric of that name
  */
 export function rememberBest(
@@ -35,7 +34,7 @@ export function rememberBest(
   state.bestModelCheckpoint = path.join(values.outputDir, `checkpoint-${state.globalStep}`);
 }
 
-/** Whether something depends on which evaluation is the best. */
+/** Whether any argument depends on the best evaluation. */
 export function needsBest(values: CheckedArguments): boolean {
   return values.loadBestModelAtEnd || values.earlyStoppingPatience !== undefined;
 }
@@ -45,7 +44,7 @@ export function isBest(state: TrainerState): boolean {
   return path.basename(state.bestModelCheckpoint ?? '') === `checkpoint-${state.globalStep}`;
 }
 
-/** Whether evaluations have been no better for as long as early stopping waits. */
+/** Whether evaluations have not improved for as long as early stopping waits. */
 export function patienceIsOver(values: CheckedArguments, state: TrainerState): boolean {
   return state.evaluationsWithoutGain >= (values.earlyStoppingPatience ?? Infinity);
 }

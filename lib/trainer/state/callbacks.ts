@@ -1,20 +1,20 @@
 /**
- * The list of a run's callbacks: each hook is called on all of them in order, and awaited.
+ * A run's callbacks: each hook is called on all of them in order and awaited.
  */
 import type { CallbackContext, TrainerCallback } from './state';
 
 type Hook = keyof TrainerCallback;
-/** What a hook is told beside the context that all of them get. */
+/** Arguments of a hook besides the context. */
 type Extra<H extends Hook> = Omit<Parameters<NonNullable<TrainerCallback[H]>>[0], keyof CallbackContext>;
 
 export class CallbackList {
-  /** @param context is asked at every call, since a new run has a new state */
+  /** @param context called for every hook, since each run has its own state */
   constructor(
     private readonly callbacks: readonly TrainerCallback[],
     private readonly context: () => CallbackContext,
   ) {}
 
-  /** From the trainer's constructor, which cannot wait. */
+  /** Called by the trainer's constructor, which cannot await. */
   initEnd(): void {
     for (const callback of this.callbacks) callback.onInitEnd?.(this.context());
   }

@@ -1,5 +1,5 @@
 /**
- * The loss of a model over data sets, without gradients or dropout, and what the model would have written.
+ * A model's loss on data sets, without gradients or dropout, and its most likely tokens.
  */
 import type { DataCollator } from '../../dataset';
 import { batchLoss, countLabels } from '../../models';
@@ -37,7 +37,7 @@ function isExamples(data: EvaluationData): data is readonly EncodedExample[] {
 export interface EvaluationRequest {
   readonly model: CausalLM;
   readonly dataset: readonly EncodedExample[];
-  /** What the metrics' names begin with: 'eval', 'eval_<name>' or 'test'. */
+  /** Prefix of the metrics' names: 'eval', 'eval_<name>' or 'test'. */
   readonly prefix: string;
   readonly collate: DataCollator;
   readonly batchSize: number;
@@ -56,7 +56,7 @@ export async function evaluateLoss(request: EvaluationRequest): Promise<Record<s
   });
   if (dataset.length === 0) throw new TunebookError(`evaluate: expected examples, got none. ${EXAMPLES}`);
   const started = performance.now();
-  // Like lengths together: the mean over tokens does not depend on the order, the time does.
+  // Similar lengths together: the mean over tokens does not depend on the order, the time does.
   const order = dataset
     .map((_, i) => i)
     .sort((a, b) => dataset[a].inputIds.length - dataset[b].inputIds.length);
@@ -78,7 +78,7 @@ export async function evaluateLoss(request: EvaluationRequest): Promise<Record<s
   const seconds = (performance.now() - started) / 1000;
   return {
     [`${prefix}_loss`]: loss / count,
-    // Of another loss the exponential means nothing.
+    // The exponential of another loss means nothing.
     ...(request.loss === undefined ? { [`${prefix}_perplexity`]: Math.exp(loss / count) } : {}),
     [`${prefix}_runtime`]: seconds,
     [`${prefix}_samples_per_second`]: dataset.length / seconds,
@@ -86,13 +86,13 @@ export async function evaluateLoss(request: EvaluationRequest): Promise<Record<s
 }
 
 export interface Prediction {
-  /** Per example: the token that the model holds most likely at each position, given the tokens before it. */
+  /** Per example: the most likely token at each position, given the tokens before it. */
   readonly predictions: readonly Int32Array[];
-  /** Per example: the labels, -100 ignored. */
+  /** Per example: the labels; -100 is ignored. */
   readonly labelIds: readonly (readonly number[])[];
 }
 
-/** The most likely tokens, and the share of labelled ones among them; one example at a time, as logits are large. */
+/** The most likely tokens, and their accuracy on labelled positions; one example at a time, since logits are large. */
 export async function predictTokens(
   model: CausalLM,
   dataset: readonly EncodedExample[],
@@ -102,7 +102,7 @@ export async function predictTokens(
   for (const { inputIds, labels } of dataset) {
     const { logits } = await model.forward({ inputIds: [[...inputIds]] });
     const size = logits.shape[2];
-    // Position t + 1 is predicted at t; nothing predicts the first one.
+    // Position t predicts t + 1; nothing predicts the first one.
     const predicted = new Int32Array(inputIds.length).fill(IGNORED);
     for (let t = 0; t + 1 < inputIds.length; t++) {
       const row = logits.data.subarray(t * size, (t + 1) * size);

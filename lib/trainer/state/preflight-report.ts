@@ -1,44 +1,44 @@
 /**
- * What a preflight found out, and its table.
+ * The result of a preflight, and its table.
  */
 import type { CheckedArguments } from '../arguments/schema';
 import { requireObject } from '../../types';
 import { clockTime } from '../../display';
 
-/** What the check before a run found, and what the run will take. */
+/** Result of the check before a run: the run's expected time, memory and disk space. */
 export interface PreflightReport {
-  /** Optimizer steps that the run still has to do. */
+  /** Remaining optimizer steps of the run. */
   readonly steps: number;
-  /** Tokens in them, padding not counted. */
+  /** Tokens in them, without padding. */
   readonly tokens: number;
-  /** Milliseconds that the steps, evaluations and checkpoints will take, with the range that was measured. */
+  /** Expected milliseconds of all steps, evaluations and checkpoints, with the measured range. */
   readonly timeMs: { readonly expected: number; readonly low: number; readonly high: number };
-  /** Milliseconds of one optimizer step on average. */
+  /** Mean milliseconds of an optimizer step. */
   readonly stepMs: number;
   /** Largest resident size of the process, bytes. */
   readonly peakMemoryBytes: number;
-  /** What the optimizer keeps from step to step, bytes. */
+  /** Optimizer state, bytes. */
   readonly optimizerStateBytes: number;
   readonly trainableParameters: number;
-  /** Memory that the process could still take before the check, bytes. */
+  /** Memory available to the process before the check, bytes. */
   readonly availableMemoryBytes: number;
   readonly checkpointBytes: number;
-  /** Most checkpoints that lie in the output folder at a time, one being written included. */
+  /** Most checkpoints in the output folder at a time, including the one being written. */
   readonly checkpointsAtATime: number;
   readonly freeDiskBytes: number | undefined;
-  /** Examples that go through the model at a time. */
+  /** Examples per forward pass. */
   readonly microBatchSize: number;
   /** What will happen at the time limit. */
   readonly timeLimit: string;
   /** The longest batch, [B, T]. */
   readonly longestBatch: readonly [number, number];
-  /** What the saved and loaded model writes, where a `generate` was given. */
+  /** What the saved and loaded model generates, where a `generate` was given. */
   readonly sample: string | undefined;
-  /** Milliseconds that the preflight itself took. */
+  /** Milliseconds of the preflight itself. */
   readonly preflightMs: number;
 }
 
-/** Rows of the table: what, and how much. */
+/** Rows of the table: name and value. */
 export function preflightRows(report: PreflightReport): [name: string, value: string][] {
   requireObject(report, {
     ...{ where: 'preflightRows', what: 'a report', remedy: 'Pass what trainer.preflight() gave.' },
@@ -78,7 +78,7 @@ export function preflightText(report: PreflightReport): string {
   return [head, ...rows.map(([name, value]) => `  ${name.padEnd(width)}  ${value}`)].join('\n');
 }
 
-/** What happens when maxTimeMs is over. */
+/** What happens at maxTimeMs, as text. */
 export function timeLimitText(
   values: CheckedArguments,
   forecast: { readonly expectedMs: number; readonly steps: number },
@@ -90,7 +90,7 @@ export function timeLimitText(
   return (
     `${clockTime(maxTimeMs)}, after about ${Math.floor(share * forecast.steps)} of ${forecast.steps} steps: the ` +
     `step is finished, ${values.evalOnStop ? 'the model evaluated, ' : ''}a checkpoint written, and ` +
-    `train({ resumeFromCheckpoint: true }) goes on`
+    `train({ resumeFromCheckpoint: true }) continues`
   );
 }
 

@@ -5,55 +5,55 @@ import { lazySchema } from '../../schema';
 import type { CheckedArguments } from '../arguments/schema';
 import type { PreflightReport } from './preflight-report';
 
-/** One entry of the log: step and epoch, and what was measured. */
+/** One log entry: step, epoch and the measured numbers. */
 export type LogEntry = { readonly step: number; readonly epoch: number } & Readonly<Record<string, number>>;
 
 /** The state of a run, as trainer_state.json keeps it. */
 export interface TrainerState {
   globalStep: number;
-  /** Passes over the data so far, with its fraction. */
+  /** Passes over the data so far, fractions included. */
   epoch: number;
   maxSteps: number;
   numTrainEpochs: number;
-  /** Tokens seen so far, padding not counted. */
+  /** Tokens seen so far, without padding. */
   numInputTokensSeen: number;
   logHistory: LogEntry[];
   bestMetric: number | null;
   bestModelCheckpoint: string | null;
-  /** Evaluations in a row that were no better than the best one. */
+  /** Evaluations in a row without improvement on the best one. */
   evaluationsWithoutGain: number;
-  /** Passes over the data that are done, and steps of the one that is not. */
+  /** Completed passes over the data, and steps of the current one. */
   epochsDone: number;
   stepInEpoch: number;
-  /** Examples that go through the model at a time: less than a batch where memory did not suffice. */
+  /** Examples per forward pass: fewer than a batch where memory ran out. */
   microBatchSize: number;
-  /** Sum of the steps' losses since the last log entry, and over the whole run. */
+  /** Sum of step losses since the last log entry; `totalLoss` over the whole run. */
   lossSinceLog: number;
   stepsSinceLog: number;
   totalLoss: number;
-  /** Time that the run has taken, in ms, and examples that it has seen: over all calls of `train` that it went on in. */
+  /** Duration in ms, and examples seen, over all calls of `train` that the run was resumed in. */
   runtimeMs: number;
   samplesSeen: number;
 }
 
-/** What callbacks may ask for; the trainer does it after the step. */
+/** Requests of callbacks; the trainer acts on them after the step. */
 export interface TrainerControl {
   shouldTrainingStop: boolean;
-  /** Go on with the next pass over the data. */
+  /** Skip to the next pass over the data. */
   shouldEpochStop: boolean;
   shouldSave: boolean;
   shouldEvaluate: boolean;
   shouldLog: boolean;
 }
 
-/** What a callback is given: arguments, state and control of the run. */
+/** Arguments of every callback: the run's arguments, state and control. */
 export interface CallbackContext {
   readonly args: CheckedArguments;
   readonly state: TrainerState;
   readonly control: TrainerControl;
 }
 
-/** Where a run stands: steps, tokens per second, time taken and time left. */
+/** Progress of a run: tokens per second, elapsed and remaining time. */
 export interface Progress {
   /** Milliseconds since train() began. */
   readonly elapsedMs: number;
@@ -62,11 +62,11 @@ export interface Progress {
   readonly tokensPerSecond?: number;
 }
 
-/** Functions that are called along a run; each may be left out, each may be async. */
+/** Functions called during a run; all optional, all may be async. */
 export interface TrainerCallback {
-  /** When the trainer has been made; not awaited. */
+  /** After construction of the trainer; not awaited. */
   onInitEnd?(context: CallbackContext): void;
-  /** After the checks before a run, where they passed. */
+  /** After a preflight that passed. */
   onPreflight?(
     context: CallbackContext & { report: PreflightReport; rows: readonly [what: string, value: string][] },
   ): void | Promise<void>;
@@ -89,7 +89,7 @@ export interface TrainerCallback {
   onTrainEnd?(context: CallbackContext): void | Promise<void>;
 }
 
-export function initialState(plan: {
+export function initialState(run: {
   maxSteps: number;
   numTrainEpochs: number;
   microBatchSize: number;
@@ -97,7 +97,7 @@ export function initialState(plan: {
   return {
     globalStep: 0,
     epoch: 0,
-    ...plan,
+    ...run,
     numInputTokensSeen: 0,
     logHistory: [],
     bestMetric: null,
@@ -115,7 +115,7 @@ export function initialState(plan: {
 
 const OWN = 'tunebook';
 
-// JSON has no infinity (a perplexity may be): it stands there as null.
+// JSON has no infinity (a perplexity may be one): it is null there.
 const loggedNumber = lazySchema((z) =>
   z
     .number()
@@ -150,7 +150,7 @@ const stateSchema = lazySchema((z) =>
   }),
 );
 
-/** trainer_state.json's content, in Hugging Face's names; what they have no name for stands where callbacks store. */
+/** Content of trainer_state.json, in Hugging Face's names; fields of our own go where callbacks store theirs. */
 export function stateToJson(state: TrainerState): Record<string, unknown> {
   return {
     best_global_step: Number(/-(\d+)$/.exec(state.bestModelCheckpoint ?? '')?.[1] ?? Number.NaN) || null,
@@ -184,7 +184,7 @@ export function stateToJson(state: TrainerState): Record<string, unknown> {
   };
 }
 
-/** What a trainer_state.json says of a run's progress; the plan (steps, epochs) is the new run's own. */
+/** A run's progress from trainer_state.json; its length (steps, epochs) is the new run's own. */
 export function progressFromJson(json: unknown): Omit<TrainerState, 'maxSteps' | 'numTrainEpochs'> {
   const read = stateSchema().parse(json);
   const own = read.stateful_callbacks[OWN].attributes;

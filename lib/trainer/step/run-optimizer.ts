@@ -1,5 +1,5 @@
 /**
- * The optimizer that a run's arguments ask for, on a model's trainable parameters.
+ * Makes the optimizer of a run's arguments for a model's trainable parameters.
  */
 import type { CausalLM } from '../../pretrained';
 import type { Gradients } from '../../models';
@@ -21,7 +21,7 @@ export function runOptimizer(values: CheckedArguments, model: CausalLM, gradient
     beta2: values.adamBeta2,
     epsilon: values.adamEpsilon,
     momentum: values.momentum,
-    // As Hugging Face's trainer asks bitsandbytes to.
+    // As Hugging Face's trainer configures bitsandbytes.
     fullPrecision: new Set(embeddings),
   });
 }

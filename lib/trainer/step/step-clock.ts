@@ -1,9 +1,9 @@
 /**
- * Time of a run: how long it has taken, how long it will, and whether its budget is spent.
+ * The clock of a run: elapsed time, estimated rest, and the time limit.
  */
 import type { Progress } from '../state/state';
 
-/** Steps that the estimate looks back on: recent ones, since lengths and machine load change. */
+/** Recent steps that the estimate is based on, since lengths and machine load change. */
 const WINDOW = 20;
 
 export class StepClock {
@@ -15,20 +15,20 @@ export class StepClock {
   constructor(
     private readonly totalSteps: number,
     private readonly maxTimeMs: number | undefined,
-    /** What the run took before it was resumed. */
+    /** Duration of the run before it was resumed, in ms. */
     private readonly beforeMs = 0,
   ) {}
 
-  /** Time of the whole run, in ms. */
+  /** Duration of the whole run, in ms. */
   totalMs(): number {
     return this.beforeMs + performance.now() - this.started;
   }
 
-  /** A step ended. */
+  /** Records the end of a step. */
   tick(tokens: number): void {
     const now = performance.now();
     this.recent.push({ ms: now - this.last, tokens });
-    // The first step compiles, so it says little about the others: it goes as soon as there is a second one.
+    // The first step includes compilation: it is dropped as soon as there is a second one.
     if (this.recent.length > WINDOW || this.steps === 1) this.recent.shift();
     this.last = now;
     this.steps++;

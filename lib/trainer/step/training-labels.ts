@@ -1,13 +1,13 @@
 /**
- * Whether there is anything to learn: examples whose labels are all -100 give a loss of 0 and change nothing.
+ * Finds examples without labels: where all are -100 the loss is 0 and nothing is learned.
  */
-import { IGNORED } from '../../types';
+import { IGNORED, shortList } from '../../types';
 import type { EncodedExample } from '../../types';
 
-/** Examples that a warning names. */
+/** Most examples that a warning names. */
 const NAMED = 5;
 
-/** Examples without a label: none of a set, which is an error, or some, which is a warning. */
+/** A set without any labels, which is an error, or with some unlabelled examples, which is a warning. */
 export interface LabelFault {
   readonly isFatal: boolean;
   readonly text: string;
@@ -43,14 +43,13 @@ function partlyUnlabelled(
   examples: readonly EncodedExample[],
   without: readonly number[],
 ): string {
-  const more = without.length > NAMED ? ', ...' : '';
   return (
     `Trainer: ${without.length} of ${examples.length} examples in ${name} have no label and teach nothing (examples ` +
-    `${without.slice(0, NAMED).join(', ')}${more}). Leave them out, or look for empty or cut responses.`
+    `${shortList(without, NAMED)}). Leave them out, or look for empty or cut responses.`
   );
 }
 
-/** The first position has nothing before it to be predicted from. */
+/** Nothing predicts the first position. */
 function unlabelled(examples: readonly EncodedExample[]): number[] {
   return examples.flatMap(({ labels }, index) =>
     labels.some((label, i) => i > 0 && label !== IGNORED) ? [] : [index],

@@ -1,7 +1,7 @@
 /**
- * The rows that a run trains on: the examples as they are, or several of them packed into each.
+ * The rows that a run trains on: single examples, or several packed into each.
  */
-import { packExamples, packingPlan } from '../../dataset';
+import { packExamples, packingBins } from '../../dataset';
 import { TunebookError } from '../../types';
 import type { EncodedExample } from '../../types';
 import type { CheckedArguments } from '../arguments/schema';
@@ -28,6 +28,6 @@ export function trainingRows(
       `Trainer: expected a maxLength of at most the model's ${context} tokens, got ${maxLength}.`,
     );
   }
-  const plan = packingPlan(examples, { maxLength });
-  return { rows: packExamples(examples, { maxLength }), examplesOf: (row) => plan[row] };
+  const bins = packingBins(examples, { maxLength });
+  return { rows: packExamples(examples, { maxLength }), examplesOf: (row) => bins[row] };
 }

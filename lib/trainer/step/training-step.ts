@@ -1,5 +1,5 @@
 /**
- * One optimizer step: batches to a loss, gradients that are checked and clipped, and better weights.
+ * One optimizer step: loss and gradients of its batches, checks, clipping, and the update.
  */
 import type { DataCollator } from '../../dataset';
 import { countLabels, forwardBackward } from '../../models';
@@ -11,7 +11,7 @@ import type { CheckedArguments } from '../arguments/schema';
 import type { CallbackList } from '../state/callbacks';
 import { gradientNorm } from '../optimizers/gradient-norm';
 import type { Optimizer } from '../optimizers/optimizer-types';
-import { plannedRate } from './plan';
+import { scheduledRate } from './run-steps';
 
 export interface StepRequest {
   readonly model: CausalLM;
@@ -23,11 +23,11 @@ export interface StepRequest {
   readonly optimizer: Optimizer;
   /** Default: cross-entropy of the next token. */
   readonly loss?: LossFunction;
-  /** Example numbers, per batch. */
+  /** Example numbers of each batch. */
   readonly group: readonly (readonly number[])[];
-  /** Examples that go through the model at a time. */
+  /** Examples per forward pass. */
   readonly microBatchSize: number;
-  /** Steps before this one, and of the whole run. */
+  /** Steps before this one; `maxSteps` is those of the whole run. */
   readonly step: number;
   readonly maxSteps: number;
 }
@@ -38,9 +38,9 @@ export interface StepResult {
   /** Global norm of the gradients before clipping. */
   readonly gradientNorm: number;
   readonly learningRate: number;
-  /** Padding not counted. */
+  /** Without padding. */
   readonly tokens: number;
-  /** Less than asked for where memory did not suffice. */
+  /** Smaller than given where memory ran out. */
   readonly microBatchSize: number;
 }
 
@@ -53,8 +53,8 @@ export async function trainingStep(request: StepRequest): Promise<StepResult> {
   while (sums === undefined) {
     microBatchSize = Math.ceil(microBatchSize / 2);
     console.warn(
-      `trainer: memory did not suffice; batches go through the model ${microBatchSize} examples at a time from now ` +
-        'on. The steps stay those of the batch size asked for.',
+      `trainer: memory ran out; from now on each forward pass takes ${microBatchSize} examples. ` +
+        'Optimizer steps keep the given batch size.',
     );
     sums = await gradientsOrHalf(request, microBatchSize);
   }
@@ -62,13 +62,13 @@ export async function trainingStep(request: StepRequest): Promise<StepResult> {
   const norm = await gradientNorm(model.engine, gradients);
   if (!Number.isFinite(norm)) throw new NotFinite('gradient norm', norm);
   const clip = values.maxGradNorm > 0 ? Math.min(1, values.maxGradNorm / (norm + 1e-6)) : 1;
-  const learningRate = plannedRate(values, step, request.maxSteps);
+  const learningRate = scheduledRate(values, step, request.maxSteps);
   await request.optimizer.step(learningRate, clip);
   await callbacks.call('onOptimizerStep', {});
   return { ...sums, gradientNorm: norm, learningRate, microBatchSize };
 }
 
-/** @returns undefined where memory did not suffice and smaller pieces may do */
+/** @returns undefined where memory ran out and smaller pieces may fit */
 async function gradientsOrHalf(
   request: StepRequest,
   microBatchSize: number,
@@ -79,7 +79,7 @@ async function gradientsOrHalf(
     if (!isMemoryError(error)) throw error;
     if (request.values.autoFindBatchSize && microBatchSize > 1) return undefined;
     throw new TunebookError(
-      `trainer: memory did not suffice for step ${request.step + 1}, ${microBatchSize} examples at a time. ` +
+      `trainer: memory ran out in step ${request.step + 1}, with ${microBatchSize} examples at a time. ` +
         'Use autoFindBatchSize: true, gradientCheckpointing: true, a smaller perDeviceTrainBatchSize with more ' +
         'gradientAccumulationSteps, or a LoRA adapter.',
       { cause: error },
@@ -96,7 +96,7 @@ export async function stepGradients(
   const { seed, neftuneNoiseAlpha: alpha } = values;
   const pieces = request.group.flatMap((batch) => cut(batch, microBatchSize));
   const batches = pieces.map((indices) => request.collate(indices.map((i) => request.dataset[i])));
-  // Known before the first backward pass, so that a step's loss is the same in one piece or in many.
+  // Counted before the first backward pass, so that a step's loss does not depend on the number of pieces.
   const labels = batches.reduce((total, batch) => total + countLabels(batch), 0);
   const mostPieces =
     values.gradientAccumulationSteps * Math.ceil(values.perDeviceTrainBatchSize / microBatchSize);
@@ -119,7 +119,7 @@ export async function stepGradients(
   return { loss, tokens: batches.reduce((total, batch) => total + realTokens(batch), 0) };
 }
 
-/** Pieces of at most so many examples, as even as can be. */
+/** Pieces of at most `size` examples, as even as possible. */
 export function cut(batch: readonly number[], size: number): number[][] {
   const count = Math.ceil(batch.length / size);
   return Array.from({ length: count }, (_, i) =>
@@ -135,7 +135,7 @@ export function isMemoryError(error: unknown): boolean {
   );
 }
 
-/** What came out infinite or as no number; the trainer tells the user where and what to do. */
+/** A loss, gradient norm or weight that is not finite; the trainer adds where it was and what to do. */
 export class NotFinite extends TunebookError {
   constructor(
     readonly what: 'loss' | 'gradient norm' | 'weights',
@@ -154,13 +154,13 @@ export function notFinite(
     examples: readonly number[];
     learningRate: number;
     /** A sentence about the last checkpoint. */
-    kept: string;
+    lastCheckpoint: string;
   },
 ): TunebookError {
   return new TunebookError(
     `trainer: expected ${fault.what === 'weights' ? 'finite' : 'a finite'} ${fault.what}, got ${fault.value} at step ${at.step} (training examples ` +
-      `${at.examples.join(', ')}). ${at.kept} Lower learningRate (now ${at.learningRate}), clip harder ` +
-      `(maxGradNorm), or look at these examples; then go on with resumeFromCheckpoint.`,
+      `${at.examples.join(', ')}). ${at.lastCheckpoint} Lower learningRate (now ${at.learningRate}), clip harder ` +
+      `(maxGradNorm), or look at these examples; then resume with resumeFromCheckpoint.`,
     { cause: fault },
   );
 }

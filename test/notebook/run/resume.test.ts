@@ -5,7 +5,7 @@ import { after, describe, it } from 'node:test';
 import { changedFiles, namedFiles } from '../../../lib/notebook/run/input-files';
 import { joinText, readNotebook, validateNotebook } from '../../../lib/notebook/format/nbformat';
 import type { Notebook } from '../../../lib/notebook/format/nbformat';
-import { NothingLeftError, planResume } from '../../../lib/notebook/run/resume';
+import { NothingLeftError, resumePoint } from '../../../lib/notebook/run/resume';
 import { runNotebook } from '../../../lib/notebook/run/runner';
 import type { RunResult } from '../../../lib/notebook/run/run-types';
 import { makeNotebook, Workplace } from '../../support/make-notebook';
@@ -144,7 +144,7 @@ describe('the plan to resume', () => {
   for (const [name, cells, again] of plans)
     it(`runs again: ${name}`, () => {
       const { previous, next } = earlierRun(cells);
-      const { skip, notes } = planResume(previous, next, {});
+      const { skip, notes } = resumePoint(previous, next, {});
       const done = next.cells.slice(0, -1);
       const ran = done.flatMap((cell, i) => (skip.has(cell) ? [] : [i + 1]));
       assert.deepEqual(ran, again);
@@ -162,7 +162,7 @@ describe('the plan to resume', () => {
 
   it('says why a cell runs again', () => {
     const { previous, next } = earlierRun(['const a = [1];', 'process.env.A = "1";', 'a']);
-    assert.deepEqual(planResume(previous, next, {}).notes.slice(1), [
+    assert.deepEqual(resumePoint(previous, next, {}).notes.slice(1), [
       'code cell 1 runs again: "a" is needed below',
       'code cell 2 runs again: it sets process.env.A',
     ]);
@@ -192,26 +192,26 @@ describe('the plan to resume', () => {
   ];
   for (const [name, { previous, next }, parameters, message] of refusals)
     it(`notices ${name}`, () => {
-      assert.throws(() => planResume(previous, next, parameters), { name: 'ResumeError', message });
+      assert.throws(() => resumePoint(previous, next, parameters), { name: 'ResumeError', message });
     });
 
   it('takes changes of what was not done yet', () => {
     const { previous, next } = earlierRun(['1', '2'], ['1', '3', '4']);
-    assert.equal(planResume(previous, next, {}).skip.size, 1);
+    assert.equal(resumePoint(previous, next, {}).skip.size, 1);
     const first = earlierRun(['1'], ['2'], { parameters: { a: 1 }, files: { '/none': {} } });
-    assert.equal(planResume(first.previous, first.next, { a: 2 }).skip.size, 0, 'nothing was done');
+    assert.equal(resumePoint(first.previous, first.next, { a: 2 }).skip.size, 0, 'nothing was done');
   });
 
   it('a run whose last cells were not reached goes on, one that was finished does not', () => {
     const { previous, next } = earlierRun(['1', '2', '3']);
     previous.metadata.tunebook = { cells: [{ status: 'ok' }, { status: 'ok' }] }; // interrupted between two cells
-    assert.equal(planResume(previous, next, {}).skip.size, 2);
+    assert.equal(resumePoint(previous, next, {}).skip.size, 2);
     previous.metadata.tunebook = {
       durationMs: 7,
       cells: [{ status: 'ok' }, { status: 'ok' }, { status: 'ok' }],
     };
     assert.throws(
-      () => planResume(previous, next, {}),
+      () => resumePoint(previous, next, {}),
       (error) => error instanceof NothingLeftError && error.record.durationMs === 7,
     );
   });

@@ -183,7 +183,7 @@ test('autoFindBatchSize: batches that memory refuses go through in halves, in th
   assert.deepEqual([whole.state.microBatchSize, halves.state.microBatchSize], [8, 2]);
   const losses = (trainer: Trainer): number[] => trainer.state.logHistory.map((entry) => entry.loss);
   losses(whole).forEach((loss, i) => assert.ok(Math.abs(loss - losses(halves)[i]) < 1e-5));
-  await assert.rejects(run(true, false), /memory did not suffice for step 1, 8 examples.*autoFindBatchSize/);
+  await assert.rejects(run(true, false), /memory ran out in step 1, with 8 examples.*autoFindBatchSize/);
 });
 
 test('shouldEpochStop goes on with the next pass, and a resume knows', async () => {

@@ -1,4 +1,6 @@
-/** What a run has before it, counted from its plan: as the run then has it, from its beginning and from a checkpoint. */
+/**
+ * What a run has before it, counted from its plan: as the run then has it, from its beginning and from a checkpoint.
+ */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import os from 'node:os';
@@ -7,7 +9,7 @@ import { after, test } from 'node:test';
 import { createDataCollator } from '../../../lib/dataset';
 import { Trainer, TrainingArguments } from '../../../lib/trainer';
 import type { ArgumentOptions } from '../../../lib/trainer';
-import { forecast } from '../../../lib/trainer/preflight/run-forecast';
+import { forecastRun } from '../../../lib/trainer/preflight/run-forecast';
 import type { Forecast } from '../../../lib/trainer/preflight/run-forecast';
 import { examples, smallModel } from '../small-model';
 
@@ -56,7 +58,7 @@ async function both(
       {
         onStepBegin: ({ args, state }) => {
           if (state.globalStep === from)
-            foreseen = forecast({ values: args, state, dataset: examples, collate: plain });
+            foreseen = forecastRun({ values: args, state, dataset: examples, collate: plain });
           isStep = true;
           if (state.globalStep === from) done.tokens = -state.numInputTokensSeen;
           if (foreseen !== undefined) done.steps++;

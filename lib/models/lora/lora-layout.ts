@@ -18,7 +18,7 @@ export interface TrainedTokens {
 }
 
 /** An adapter's parts. */
-export interface LoraPlan extends LoraTargets {
+export interface LoraLayout extends LoraTargets {
   /** Rows of the token embedding, and of the head (the same where it is tied), that are trained. */
   readonly embeddingTokens?: TrainedTokens;
   readonly headTokens?: TrainedTokens;
@@ -31,7 +31,7 @@ export interface LoraPlan extends LoraTargets {
 }
 
 /** @throws TunebookError that lists what there is, where a name matches nothing. */
-export function planLora(config: LoraConfig, architecture: Architecture): LoraPlan {
+export function loraLayout(config: LoraConfig, architecture: Architecture): LoraLayout {
   const targets = findTargets(config, architecture);
   const embeddingName = ownerOf(architecture.tokenEmbedding);
   const inLayers = targets.layers.map((list, layer) =>
@@ -118,14 +118,14 @@ function trainedTokens(
   config: LoraConfig,
   architecture: Architecture,
   { embedding, head }: LoraTargets,
-): Pick<LoraPlan, 'embeddingTokens' | 'headTokens'> {
-  const { trainableTokenIndices: asked } = config;
-  if (asked === undefined) return {};
+): Pick<LoraLayout, 'embeddingTokens' | 'headTokens'> {
+  const { trainableTokenIndices: wanted } = config;
+  if (wanted === undefined) return {};
   const where = 'LoraConfig.trainableTokenIndices';
   const embeddingName = ownerOf(architecture.tokenEmbedding);
-  const byName: Record<string, readonly number[]> = Array.isArray(asked)
-    ? { [embeddingName]: asked as number[] }
-    : { ...(asked as object) };
+  const byName: Record<string, readonly number[]> = Array.isArray(wanted)
+    ? { [embeddingName]: wanted as number[] }
+    : { ...(wanted as object) };
   const tables: { embedding?: readonly number[]; head?: readonly number[] } = {};
   for (const [name, ids] of Object.entries(byName)) {
     const isOf = (own: string): boolean => `.${modulePath(architecture, own)}`.endsWith(`.${name}`);

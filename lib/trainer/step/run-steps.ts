@@ -1,5 +1,5 @@
 /**
- * The plan of a run: how many steps, which examples in which batch, what learning rate; pure functions of the
+ * The steps of a run: how many, which examples in which batch, which learning rate; pure functions of the
  * arguments and the data.
  */
 import { batchOrder } from '../../dataset';
@@ -48,7 +48,7 @@ export function epochSteps(
 }
 
 /** Learning rate of the step after `step` steps. */
-export function plannedRate(values: CheckedArguments, step: number, steps: number): number {
+export function scheduledRate(values: CheckedArguments, step: number, steps: number): number {
   const { learningRate, lrSchedulerType: name, lrSchedulerKwargs: settings, warmupRatio } = values;
   const warmupSteps = values.warmupSteps > 0 ? values.warmupSteps : Math.ceil(steps * warmupRatio);
   return learningRateAt({ name, learningRate, warmupSteps, totalSteps: steps, ...settings }, step);
