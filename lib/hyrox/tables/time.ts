@@ -17,9 +17,8 @@ const PLAIN = /^\d{1,6}(?:[.,]\d{1,3})?$/;
 /**
  * Reads 'h:mm:ss', 'm:ss' or plain seconds.
  *
- * @returns seconds and the format found, or undefined if the text is no time (nor with minutes or seconds over 59,
- * except the
- *   minutes of m:ss).
+ * @returns seconds and the format found, or undefined if the text is no time (minutes of h:mm:ss and seconds go up to
+ *   59).
  * @example parseTime('0:56:47')?.seconds === 3407
  */
 export function parseTime(text: string): ParsedTime | undefined {

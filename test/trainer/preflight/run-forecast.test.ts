@@ -1,5 +1,5 @@
 /**
- * What a run has before it, counted from its plan: as the run then has it, from its beginning and from a checkpoint.
+ * What a run has before it, counted ahead: as the run then has it, from its beginning and from a checkpoint.
  */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
