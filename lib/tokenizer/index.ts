@@ -10,6 +10,7 @@ export type {
   BatchEncoding,
   ChatMessage,
   ChatTemplateOptions,
+  MaskedConversation,
   ModelLimits,
   PretrainedTokenizer,
   TokenizerOptions,

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { isJsonObject, writeFileAtomic } from '../files';
 import type { JsonObject } from '../files';
 import { kindOf, messageOf, requireText, TunebookError } from '../types';
-import { renderChatTemplate } from './chat-template';
+import { assistantMask } from './assistant-mask';
+import { renderChatTemplate, renderMarkedChat } from './chat-template';
 import { cleansUpSpaces, mendLibraryTokenizer } from './library-mends';
 import { addedTokens, vocabularyOf } from './tokenizer-files';
 import type { TokenizerFiles } from './tokenizer-files';
@@ -16,6 +17,7 @@ import type {
   BatchEncoding,
   ChatMessage,
   ChatTemplateOptions,
+  MaskedConversation,
   PretrainedTokenizer,
 } from './types';
 
@@ -33,6 +35,7 @@ const TOKEN_NAMES = ['bos', 'eos', 'unk', 'sep', 'pad', 'cls', 'mask'];
 const CHAT_OPTIONS: ReadonlySet<string> = new Set([
   'tokenize',
   'addGenerationPrompt',
+  'returnAssistantTokensMask',
   'chatTemplate',
   'variables',
 ]);
@@ -213,12 +216,16 @@ class LoadedTokenizer implements PretrainedTokenizer {
   ): string;
   applyChatTemplate(
     messages: readonly ChatMessage[],
-    options?: ChatTemplateOptions & { tokenize?: true },
+    options: ChatTemplateOptions & { tokenize?: true; returnAssistantTokensMask: true },
+  ): MaskedConversation;
+  applyChatTemplate(
+    messages: readonly ChatMessage[],
+    options?: ChatTemplateOptions & { tokenize?: true; returnAssistantTokensMask?: false },
   ): number[];
   applyChatTemplate(
     messages: readonly ChatMessage[],
-    options: ChatTemplateOptions & { tokenize?: boolean } = {},
-  ): string | number[] {
+    options: ChatTemplateOptions & { tokenize?: boolean; returnAssistantTokensMask?: boolean } = {},
+  ): string | number[] | MaskedConversation {
     requireList('applyChatTemplate', 'a list of messages { role, content }', messages);
     const unknown = Object.keys(options).find((name) => !CHAT_OPTIONS.has(name));
     if (unknown !== undefined)
@@ -233,18 +240,31 @@ class LoadedTokenizer implements PretrainedTokenizer {
           'or use the instruction prompt.',
       );
     }
-    let text: string;
+    const masked = options.returnAssistantTokensMask === true;
+    if (masked && options.tokenize === false)
+      throw new TunebookError(
+        'tokenizer.applyChatTemplate: returnAssistantTokensMask marks tokens: leave tokenize: false out.',
+      );
+    const context = {
+      ...{ tools: null, documents: null, ...this.templateTokens(), ...options.variables },
+      messages,
+      add_generation_prompt: options.addGenerationPrompt ?? false,
+    };
+    // The template writes the special tokens itself; adding them again would double the first.
+    const idsOf = (text: string): number[] => this.encode(text, { addSpecialTokens: false });
     try {
-      text = renderChatTemplate(template, {
-        ...{ tools: null, documents: null, ...this.templateTokens(), ...options.variables },
-        messages,
-        add_generation_prompt: options.addGenerationPrompt ?? false,
-      });
+      if (masked) {
+        const chat = renderMarkedChat(template, context);
+        const inputIds = idsOf(chat.text);
+        const { tokens } = this;
+        const { tokenizerJson } = this.files;
+        return { inputIds, assistantMasks: assistantMask(chat, inputIds, { tokens, tokenizerJson }) };
+      }
+      const text = renderChatTemplate(template, context);
+      return options.tokenize === false ? text : idsOf(text);
     } catch (error) {
       throw new TunebookError(`tokenizer.applyChatTemplate: ${this.name}: ${messageOf(error)}`);
     }
-    // The template writes the special tokens itself; adding them again would double the first.
-    return options.tokenize === false ? text : this.encode(text, { addSpecialTokens: false });
   }
 
   async savePretrained(folder: string): Promise<string[]> {

@@ -27,6 +27,14 @@ export interface ChatTemplateOptions {
   variables?: Readonly<Record<string, unknown>>;
 }
 
+/** A conversation as token ids, and which of them the model wrote. */
+export interface MaskedConversation {
+  /** Token ids, [T]. */
+  inputIds: number[];
+  /** 1 for each token within `{% generation %}`, 0 for the others, [T]. */
+  assistantMasks: number[];
+}
+
 /** How a batch of texts is encoded. */
 export interface BatchEncodeOptions {
   /** Add the tokenizer's special tokens (Mistral's `<s>`). Default true. */
@@ -84,17 +92,24 @@ export interface PretrainedTokenizer extends Tokenizer {
   /** The token of an id; undefined where it is not in the vocabulary. */
   idToToken(id: number): string | undefined;
   /**
-   * A conversation in the model's own format: token ids, or text with `tokenize: false`.
+   * A conversation in the model's own format: token ids, text with `tokenize: false`, or with
+   * `returnAssistantTokensMask` ids and the mask of those that the model wrote: what the template encloses in
+   * `{% generation %}`, token by token as transformers marks it.
    *
-   * @throws {TunebookError} If there is no template, or it rejects the messages.
+   * @throws {TunebookError} If there is no template, or it rejects the messages; for a mask, if it has no such tags or
+   *   the tokenizer changes the text.
    */
+  applyChatTemplate(
+    messages: readonly ChatMessage[],
+    options: ChatTemplateOptions & { tokenize?: true; returnAssistantTokensMask: true },
+  ): MaskedConversation;
   applyChatTemplate(
     messages: readonly ChatMessage[],
     options: ChatTemplateOptions & { tokenize: false },
   ): string;
   applyChatTemplate(
     messages: readonly ChatMessage[],
-    options?: ChatTemplateOptions & { tokenize?: true },
+    options?: ChatTemplateOptions & { tokenize?: true; returnAssistantTokensMask?: false },
   ): number[];
   /** Writes tokenizer.json, tokenizer_config.json and special_tokens_map.json; returns their paths. */
   savePretrained(folder: string): Promise<string[]>;

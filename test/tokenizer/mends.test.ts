@@ -52,10 +52,10 @@ describe('chat templates', () => {
 
   it('refuses an option that it does not know', async () => {
     const tokenizer = await AutoTokenizer.fromPretrained(path.join(FOLDER, 'byte-level'));
-    const masked = { returnAssistantTokensMask: true, chatTemplate: '{{ messages[0].content }}' };
+    const continued = { continueFinalMessage: true, chatTemplate: '{{ messages[0].content }}' };
     assert.throws(
-      () => tokenizer.applyChatTemplate(golden.messages, masked),
-      /expected the options tokenize, .*got returnAssistantTokensMask/,
+      () => tokenizer.applyChatTemplate(golden.messages, continued),
+      /expected the options tokenize, .*got continueFinalMessage/,
     );
   });
 
