@@ -3,7 +3,7 @@ export const REPORT_STYLE = `
 :root { color-scheme: light dark; --line: #8884; --soft: #8881; --blue: #2f86d6;
   --good: #1a7f37; --half: #8a5a00; --bad: #b3261e; --extra: #ffe08a; --lack: #ffd3cf; --number: #b3261e; }
 @media (prefers-color-scheme: dark) { :root { --good: #4cc38a; --half: #e0a93b; --bad: #ff8a80;
-  --extra: #5c4a00; --lack: #5f2320; --number: #ff8a80; } }
+  --extra: #5c4a00; --lack: #5f2320; --number: #ffb3ab; } }
 * { box-sizing: border-box; }
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 84rem; padding: 0 1rem; }
 h1 { font-size: 1.5rem; line-height: 1.25; overflow-wrap: break-word; }

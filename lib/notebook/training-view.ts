@@ -60,18 +60,19 @@ export function trainingView(title = 'Training'): TrainerCallback {
     },
     onTrainBegin({ state }) {
       bar = progressBar({ total: state.maxSteps, start: state.globalStep, label: title });
-      figure = livePlot({ draft: true });
+      figure = livePlot({ draft: true, throttleMs: 0 }); // drawn where the bar is
       note = '';
     },
     onStepEnd({ state, progress }) {
       const speed =
         progress.tokensPerSecond === undefined ? '' : `${Math.round(progress.tokensPerSecond)} tokens/s`;
-      bar?.update(state.globalStep, [note, speed].filter((part) => part !== '').join(' · '));
-      if (isInNotebook()) figure?.update(lossFigure(upToNow(state), title));
+      const drawn = bar?.update(state.globalStep, [note, speed].filter((part) => part !== '').join(' · '));
+      if (drawn === true && isInNotebook()) figure?.update(lossFigure(upToNow(state), title));
     },
     onLog({ state, entry }) {
       if (entry.loss !== undefined) note = `loss ${entry.loss.toFixed(4)}`;
-      figure?.update(lossFigure(state.logHistory, title));
+      // In a notebook the step's end has drawn the loss with the bar; a validation loss is new.
+      if (!isInNotebook() || entry.loss === undefined) figure?.update(lossFigure(state.logHistory, title));
     },
     async onTrainEnd({ state }) {
       bar?.finish(note);

@@ -180,10 +180,10 @@ describe('figures', { timeout: 60_000 }, () => {
     const before = JSON.stringify(figure);
     const { layout } = styledFigure(figure);
     assert.equal(JSON.stringify(figure), before);
-    assert.deepEqual(layout.font, { family: 'Helvetica, Arial, sans-serif', size: 20, color: '#7d7d7d' });
+    assert.deepEqual(layout.font, { family: 'Helvetica, Arial, sans-serif', size: 20, color: '#525252' });
     assert.deepEqual(layout.title, { text: 'T' });
     assert.deepEqual((layout.yaxis2 as Record<string, unknown>).title, { text: 'Y' });
-    assert.equal(layout.paper_bgcolor, 'rgba(0,0,0,0)');
+    assert.equal(layout.paper_bgcolor, '#ffffff');
   });
 
   it('are small as interactive HTML, which nothing in them can leave', () => {

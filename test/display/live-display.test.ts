@@ -111,6 +111,56 @@ describe('live displays in a kernel', () => {
   });
 });
 
+describe('the figure of a training run', () => {
+  const total = 40;
+  for (const stepMs of [7, 60, 150, 250, 3000])
+    for (const loggingSteps of [1, 10])
+      it(`reaches as far as the bar, at ${stepMs} ms a step with a log every ${loggingSteps}`, async () => {
+        let [barStep, figureStep, drawings] = [0, 0, 0];
+        const display = ({ data }: { data: MimeBundle }): void => {
+          const text = String(data['text/plain']);
+          barStep = Number(/(\d+)\/40/.exec(text)?.[1] ?? barStep);
+          const last = /training: .*last ([\d.]+)/.exec(text)?.[1];
+          if (last === undefined) return;
+          figureStep = 100 - Number(last);
+          drawings++;
+        };
+        mock.timers.enable({ apis: ['Date'], now: 0 });
+        Object.assign(globalThis, { [bridge]: { display } });
+        try {
+          const view = trainingView('Run');
+          const logHistory: LogEntry[] = [];
+          const state = { maxSteps: total, globalStep: 0, epoch: 0, logHistory };
+          const since = { lossSinceLog: 0, stepsSinceLog: 0 };
+          const call = { state: Object.assign(state, since), progress: {} };
+          await view.onTrainBegin?.(call as never);
+          for (let step = 1; step < total; step++) {
+            mock.timers.setTime(step * stepMs);
+            // The loss tells the step.
+            const loss = 100 - step;
+            call.state.globalStep = step;
+            call.state.lossSinceLog = loss * ++call.state.stepsSinceLog;
+            await view.onStepEnd?.(call as never);
+            assert.equal(figureStep, barStep, `after step ${step}`);
+            if (step > 1 && step % loggingSteps > 0) continue;
+            const entry = { step, epoch: 0, loss } as LogEntry;
+            logHistory.push(entry);
+            Object.assign(call.state, { lossSinceLog: 0, stepsSinceLog: 0 });
+            await view.onLog?.({ ...call, entry } as never);
+            assert.ok(figureStep >= barStep);
+          }
+          assert.ok(
+            drawings >= Math.min(total - 1, Math.floor(((total - 1) * stepMs) / 400)),
+            String(drawings),
+          );
+          await view.onTrainEnd?.(call as never);
+        } finally {
+          mock.timers.reset();
+          Reflect.deleteProperty(globalThis, bridge);
+        }
+      });
+});
+
 describe('live displays in a terminal', () => {
   let written: string[] = [];
   const { isTTY } = process.stdout;

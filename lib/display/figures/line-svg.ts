@@ -2,7 +2,7 @@
  * A line figure as SVG text: for reports that open anywhere, with nothing to load.
  */
 import { escapeHtml } from '../output/html';
-import { INK } from './figure';
+import { COLORWAY, INK, PAPER } from './figure';
 import { robustRange } from './robust-range';
 
 /** Lines over training steps. */
@@ -16,14 +16,14 @@ export interface LineFigure {
 
 const [WIDTH, HEIGHT] = [640, 300];
 const MARGIN = { left: 70, right: 15, top: 40, bottom: 40 };
-const COLORS = ['#2f86d6', '#dc7724', '#35a15a', '#d6504f', '#8f6fc9'];
 /** More points than this are thinned out: a figure has no more pixels. */
 const MOST_POINTS = 1000;
 
-/** The look of an svg that stands alone; in a page its own style sheet says it. */
+/** The look and the paper of an svg that stands alone; in a page its own style sheet says it. */
 const STANDALONE_STYLE =
   `<style>text{font:12px Helvetica,Arial,sans-serif;fill:${INK}}.title{font-size:14px;font-weight:600}` +
-  `.end{text-anchor:end}.middle{text-anchor:middle}.grid{stroke:${INK};stroke-opacity:.25}</style>`;
+  `.end{text-anchor:end}.middle{text-anchor:middle}.grid{stroke:${INK};stroke-opacity:.25}</style>` +
+  `<rect width="${WIDTH}" height="${HEIGHT}" fill="${PAPER}"/>`;
 
 /**
  * The axis covers the values but for a few that are far above the rest (a warm-up's): those go out at the top, and the
@@ -66,7 +66,7 @@ export function lineSvg(
     `<text class="middle" x="${(MARGIN.left + right) / 2}" y="${HEIGHT - 4}">step</text>`,
   ];
   const drawn = lines.map(({ name, points }, i) => {
-    const color = COLORS[i % COLORS.length];
+    const color = COLORWAY[i % COLORWAY.length];
     const path = points.map(([px, py]) => `${place(x, px)},${place(y, py)}`).join(' ');
     const dots = points
       .slice(0, points.length > 40 ? 0 : undefined)

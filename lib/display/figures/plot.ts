@@ -87,7 +87,7 @@ async function staticImage(figure: Figure, size: FigureSize): Promise<ShownOutpu
     if (svg.length <= MAX_SVG_BYTES)
       return { data: { 'image/svg+xml': svg, 'text/plain': text }, metadata: {} };
     const scale = 2; // PNG's pixels for each of the figure's
-    const png = svgToPng(svg, { scale, background: 'rgba(0,0,0,0)' });
+    const png = svgToPng(svg, { scale });
     const [width, height] = [16, 20].map((at) => png.readUInt32BE(at) / scale);
     return {
       data: { 'image/png': png.toString('base64'), 'text/plain': text },
@@ -137,9 +137,15 @@ export interface LivePlot {
 export interface LivePlotOptions extends FigureSize {
   /** Shortest time between two drawings, in ms; drawing never takes more than a twentieth of the time. Default 1000. */
   readonly throttleMs?: number;
-  /** While it is live, lines are drawn by short code of our own, which takes no time worth counting. Default false. */
+  /**
+   * While it is live, lines are drawn by short code of our own, which takes no time worth counting; so that a page far
+   * away follows as well, it sends 50 kB a second at most. Default false.
+   */
   readonly draft?: boolean;
 }
+
+/** Of drafts: 50 kB a second. */
+const MOST_BYTES_A_MS = 50;
 
 /** The figure's lines as an svg that takes a millisecond; none where there is anything but lines. */
 function draftSvg(figure: Figure): string | undefined {
@@ -183,6 +189,7 @@ export function livePlot(options: LivePlotOptions = {}): LivePlot {
       const svg = draft && isInNotebook() ? draftSvg(figure) : undefined;
       if (svg !== undefined) {
         handle.update({ 'image/svg+xml': svg, 'text/plain': figureText(figure) });
+        nextMs = Date.now() + Math.max(throttleMs, svg.length / MOST_BYTES_A_MS);
         return;
       }
       drawing = draw(figure)

@@ -3,7 +3,7 @@
  * SVG text like `line-svg.ts`; a page's style sheet may restyle its classes, and nothing is lost without one.
  */
 import { escapeHtml } from '../output/html';
-import { INK } from './figure';
+import { COLORWAY, INK } from './figure';
 import { clipText, svgSize } from './svg-parts';
 import type { RowFigureOptions } from './svg-parts';
 
@@ -31,7 +31,7 @@ export interface ProfileFigure {
 
 /** From this share on a dot counts as ahead; as much below 50 as behind. */
 const AHEAD = 60;
-const COLORS = { ahead: '#2a78c2', behind: '#cf6a1c', middle: INK };
+const COLORS = { ahead: COLORWAY[0], behind: COLORWAY[1], middle: INK };
 const HEAD = 22;
 
 /** How a share is to be read, also as a class of the svg. */

@@ -30,6 +30,18 @@ function fontSizeOf(element: Element | null): number {
   return 12;
 }
 
+/** Which part of a text lies before the place that it is drawn at. */
+function shareBefore(element: Element): number {
+  for (let at: Element | null = element; at; at = at.parentElement) {
+    const anchor = (at as Partial<SVGElement>).style?.textAnchor || at.getAttribute('text-anchor');
+    if (anchor) return anchor === 'middle' ? 0.5 : anchor === 'end' ? 1 : 0;
+  }
+  return 0;
+}
+
+/** Of the face: from the top of a line to its baseline, in font sizes; its middle is that of the line's height. */
+const TOP_TO_BASELINE = 0.97;
+
 function boxOf(element: Element): DOMRect {
   const fontSize = fontSizeOf(element);
   const lines = element.querySelectorAll?.('tspan.line') ?? [];
@@ -37,7 +49,11 @@ function boxOf(element: Element): DOMRect {
     lines.length > 0 ? [...lines].map((line) => line.textContent ?? '') : [element.textContent ?? ''];
   const width = Math.max(...texts.map((text) => textWidth(text, fontSize)));
   const height = texts.join('') === '' ? 0 : texts.length * fontSize * 1.25;
-  const box = { x: 0, y: 0, left: 0, top: 0, width, height, right: width, bottom: height };
+  const isText = element.localName === 'text';
+  const place = (name: string): number => (isText ? Number(element.getAttribute(name) ?? 0) : 0);
+  const x = place('x') - (isText ? width * shareBefore(element) : 0);
+  const y = place('y') - (isText && height > 0 ? TOP_TO_BASELINE * fontSize : 0);
+  const box = { x, y, left: x, top: y, width, height, right: x + width, bottom: y + height };
   return { ...box, toJSON: () => box };
 }
 

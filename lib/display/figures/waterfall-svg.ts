@@ -3,7 +3,7 @@
  * SVG text like `profile-svg.ts`.
  */
 import { escapeHtml } from '../output/html';
-import { INK } from './figure';
+import { COLORWAY, INK } from './figure';
 import { clipText, svgSize } from './svg-parts';
 import type { RowFigureOptions } from './svg-parts';
 
@@ -28,7 +28,7 @@ export interface WaterfallFigure {
   readonly to: { readonly label: string; readonly text: string };
 }
 
-const COLORS = { gain: '#cf6a1c', loss: '#2a78c2' };
+const COLORS = { gain: COLORWAY[1], loss: COLORWAY[0] };
 
 /** The figure as an svg element; in `narrow` ones each row has two lines, for a phone. */
 export function waterfallSvg(figure: WaterfallFigure, options: RowFigureOptions = {}): string {

@@ -21,8 +21,11 @@ export interface ProgressOptions {
 
 /** A running progress bar. */
 export interface ProgressBar {
-  /** Shows that `done` units are done; `note` stands behind the bar (a loss, a speed). */
-  update(done: number, note?: string): void;
+  /**
+   * Shows that `done` units are done; `note` stands behind the bar (a loss, a speed).
+   * @returns whether the display changes now; what comes too fast after the last change waits for the next
+   */
+  update(done: number, note?: string): boolean;
   /** Shows the bar as full, or where it stopped, and how long it took. */
   finish(note?: string): void;
 }
@@ -81,9 +84,10 @@ export function progressBar(options: ProgressOptions): ProgressBar {
   return {
     update(done, note = '') {
       lastDone = done;
-      if (Date.now() - lastMs < throttleMs && done < total) return;
+      if (Date.now() - lastMs < throttleMs && done < total) return false;
       lastMs = Date.now();
       draw(done, note, false);
+      return true;
     },
     finish(note = '') {
       draw(lastDone, note, true);

@@ -1,7 +1,7 @@
 /** Style sheet of a feedback page: screen, phone, paper; light and dark. */
 export const PAGE_STYLE = `
 :root { color-scheme: light dark; --paper: #fdfcfa; --ink: #1d1c1a; --soft: #66625b; --line: #e2ded5; --tint: #f4f1ea;
-  --ahead: #1f6cad; --behind: #b4520f; --middle: #6f6b64; --dot: #fff; --serif: 'Iowan Old Style', 'Palatino Linotype',
+  --ahead: #1f6cad; --behind: #ad4f0e; --middle: #6f6b64; --dot: #fff; --serif: 'Iowan Old Style', 'Palatino Linotype',
   Palatino, 'URW Palladio L', P052, Georgia, serif; }
 @media screen and (prefers-color-scheme: dark) { :root { --paper: #17181b; --ink: #eceae5; --soft: #aaa69e; --line: #35373c;
   --tint: #202226; --ahead: #74b6f0; --behind: #f0a063; --middle: #a3a09a; --dot: #17181b; } }
