@@ -89,7 +89,7 @@ function readable(trace: Readonly<Record<string, unknown>>): Readonly<Record<str
     const [increasing, decreasing, totals] = [GREEN, RED, BLUE].map((color) => ({ marker: { color } }));
     return merge({ increasing, decreasing, totals }, trace);
   }
-  if (type !== 'indicator' || !isObject(trace.delta)) return trace;
+  if (type !== 'indicator' || !isJsonObject(trace.delta)) return trace;
   return merge({ delta: { increasing: { color: GREEN }, decreasing: { color: RED } } }, trace);
 }
 
