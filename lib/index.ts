@@ -33,14 +33,18 @@ export {
   PeftModel,
   saveAdapter,
   savePretrained,
+  usePrompt,
 } from './pretrained';
 export type {
   FromPretrainedOptions,
   GenerateAnswersOptions,
   GeneratedAnswers,
   PeftModelOptions,
+  SaveAdapterOptions,
   SavePretrainedOptions,
 } from './pretrained';
+export { chatTemplate, formatPrompt, instructionTemplate, loadPrompt } from './prompts';
+export type { FormattedTurn, ModelPrompt, PromptOptions, PromptTemplate } from './prompts';
 export { openCheckpoint, openSafetensors, writeCheckpoint, writeSafetensors } from './checkpoint';
 export { resolveModelFolder } from './hub';
 export {
@@ -54,13 +58,10 @@ export type { BitsAndBytesOptions, QuantizedTensor, QuantizeOptions } from './qu
 
 export {
   batchOrder,
-  chatTemplate,
   createDataCollator,
   createRandom,
   encodePrompt,
   encodeRecords,
-  formatPrompt,
-  instructionTemplate,
   loadRecords,
   loadSplits,
   packExamples,
@@ -74,10 +75,8 @@ export type {
   DataRecord,
   EncodeOptions,
   EncodingReport,
-  FormattedTurn,
   LoadedRecords,
   LoadReport,
-  PromptTemplate,
   Splits,
   Reader,
 } from './dataset';

@@ -24,6 +24,16 @@ export interface EncodedExample {
   readonly segmentIds?: readonly number[];
 }
 
+/** Anything that JSON can hold. */
+export type JsonValue =
+  string | number | boolean | null | readonly JsonValue[] | { readonly [key: string]: JsonValue };
+
+/**
+ * One row of a data file. CSV gives strings. What a number cannot hold exactly is text: whole numbers beyond 2^53
+ * and Parquet's decimals; its dates and times are ISO texts, its bytes base64.
+ */
+export type DataRecord = { readonly [field: string]: JsonValue };
+
 /** A padded batch, row-major [B, T]. */
 export interface Batch {
   /** [batchSize, sequenceLength] */

@@ -10,9 +10,10 @@ import { requireOptions } from '../options';
 import { firstOf, IGNORED, requireList, requireObject, TunebookError } from '../types';
 import type { EncodedExample, Tokenizer } from '../types';
 import { promptIds } from '../tokenizer';
-import { instructionTemplate, requireTemplate } from './templates';
+import { instructionTemplate, requireTemplate } from '../prompts';
+import type { FormattedTurn, PromptTemplate } from '../prompts';
 import type { DataRecord } from './files/row';
-import type { EncodeOptions, EncodingReport, FormattedTurn, LengthSummary, PromptTemplate } from './types';
+import type { EncodeOptions, EncodingReport, LengthSummary } from './types';
 
 const EMPTY = 'the response is empty';
 

@@ -15,7 +15,7 @@ export type { Row } from './files/row';
 export { loadRecords } from './files/records';
 export { loadSplits, saveSplits } from './split-files';
 export { splitRecords, trainTestSplit } from './splits';
-export { chatTemplate, formatPrompt, instructionTemplate } from './templates';
+export { chatTemplate, formatPrompt, instructionTemplate } from '../prompts';
 export type { DataRecord, JsonValue, RecordFormat } from './files/row';
 export type {
   LoadedRecords,
@@ -29,13 +29,15 @@ export type {
 } from './files/record-types';
 export type {
   BatchOrderOptions,
-  ChatPromptOptions,
   CollatorOptions,
   DataCollator,
   EncodeOptions,
   EncodingReport,
+  LengthSummary,
+} from './types';
+export type {
+  ChatPromptOptions,
   FormattedTurn,
   InstructionTemplateOptions,
-  LengthSummary,
   PromptTemplate,
-} from './types';
+} from '../prompts';

@@ -1,55 +1,8 @@
 /**
  * The types that this room gives to its users.
  */
+import type { PromptTemplate } from '../prompts';
 import type { Batch, EncodedExample, Tokenizer } from '../types';
-import type { PretrainedTokenizer } from '../tokenizer';
-import type { DataRecord } from './files/row';
-
-/** How a record becomes text: the same prompt in training and at inference. */
-export interface PromptTemplate {
-  /** Text up to the place where the model begins to write; encoded with the tokenizer's special tokens. */
-  formatPrompt(record: DataRecord): string;
-  /** The text that the model shall write, without the end-of-text token. */
-  formatResponse(record: DataRecord): string;
-  /**
-   * Prompt and response as the model reads them in training, where more than the response follows the prompt: a chat
-   * template ends the turn in its own way. Default: the prompt, the response, the end-of-text token.
-   */
-  formatTurn?(record: DataRecord): FormattedTurn;
-}
-
-/** A conversation with its answer. */
-export interface FormattedTurn {
-  /** As `formatPrompt` gives it. */
-  readonly prompt: string;
-  /** All of it; encoded with the tokenizer's special tokens. */
-  readonly text: string;
-  /** What follows the prompt, up to the end of the turn and what the template writes after it. */
-  readonly continuation: string;
-  /** Whether the template ends the turn; the end-of-text token follows where it does not. */
-  readonly isEnded: boolean;
-}
-
-export interface InstructionTemplateOptions {
-  /** Text for `{system}` where a record has no `system` field. */
-  system?: string;
-  /** Text with `{field}` places, up to the response. */
-  prompt?: string;
-  /** Default '{response}'. */
-  response?: string;
-  /** Values for fields that a record lacks. A field with neither is an error. */
-  defaults?: Readonly<Record<string, string>>;
-}
-
-export interface ChatPromptOptions {
-  tokenizer: PretrainedTokenizer;
-  /** The user's turn, with `{field}` places. */
-  user?: string;
-  /** A system turn. Default: none. */
-  system?: string;
-  /** Default '{response}'. */
-  response?: string;
-}
 
 /** How records become token ids and labels. */
 export interface EncodeOptions {

@@ -22,6 +22,7 @@ export const TOKENIZER_FILES: readonly string[] = [
   'vocab.json',
   'merges.txt',
   'chat_template.jinja',
+  'tunebook_prompt.json',
 ];
 /** Largest size of a file other than weights, in bytes. */
 export const MAX_SMALL_FILE_BYTES = 100_000_000;

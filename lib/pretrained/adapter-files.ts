@@ -2,6 +2,8 @@
  * LoRA adapters as PEFT saves them: adapter_config.json and adapter_model.safetensors.
  */
 import path from 'node:path';
+import { requireOptions } from '../options';
+import type { PromptOptions } from '../prompts';
 import { TunebookError } from '../types';
 import { writeFileAtomic } from '../files';
 import { matchStateDict, openCheckpoint, writeCheckpoint } from '../checkpoint';
@@ -10,10 +12,36 @@ import { isTied, knownTargets, LoraAdapter, LoraConfig, moduleList } from '../mo
 import type { HasRuntime, ModelWeights } from '../models';
 import { ADAPTER_CONFIG, adapterConfigFile, readAdapterConfig } from './adapter-config';
 import type { AdapterConfig } from './adapter-config';
+import { noteAdapterFolder, originOf, saveCompanions, usePrompt } from './companions';
 import { baseTableSources, findBaseTables, loadBaseTables, resizeToAdapter } from './adapter-tables';
 
-/** Writes the model's active adapter in PEFT's format. @throws TunebookError where the model has none. */
-export async function saveAdapter(model: HasRuntime, folder: string, baseModel = ''): Promise<string[]> {
+/** What is saved with an adapter. */
+export interface SaveAdapterOptions {
+  /** Name of the base, for those who load the adapter; default: what the model was loaded by. */
+  readonly baseModel?: string;
+  /** Tokenizer and template of the training; default: those that the trainer was given, or the model's folder has. */
+  readonly prompt?: PromptOptions;
+}
+
+/**
+ * Writes the model's active adapter in PEFT's format and, where they are known, the tokenizer, chat_template.jinja,
+ * tunebook_prompt.json and generation_config.json.
+ * @param baseOrOptions the base's name, or all options
+ * @returns names of the files written
+ * @throws TunebookError where the model has no active adapter
+ */
+export async function saveAdapter(
+  model: HasRuntime,
+  folder: string,
+  baseOrOptions: string | SaveAdapterOptions = {},
+): Promise<string[]> {
+  const options = typeof baseOrOptions === 'string' ? { baseModel: baseOrOptions } : baseOrOptions;
+  requireOptions<SaveAdapterOptions>(options, {
+    where: 'saveAdapter',
+    names: { baseModel: true, prompt: true },
+  });
+  const { baseModel = originOf(model).name ?? '', prompt } = options;
+  if (prompt !== undefined) usePrompt(model, prompt);
   const { engine, weights } = model.runtime;
   const { adapter } = weights;
   if (adapter === undefined)
@@ -28,7 +56,7 @@ export async function saveAdapter(model: HasRuntime, folder: string, baseModel =
   const { files } = await writeCheckpoint(folder, [...sources, ...tables], { baseName: 'adapter_model' });
   const text = JSON.stringify(adapterConfigFile(weights.architecture, adapter, baseModel), null, 2);
   await writeFileAtomic(path.join(folder, ADAPTER_CONFIG), `${text}\n`);
-  return [ADAPTER_CONFIG, ...files];
+  return [ADAPTER_CONFIG, ...files, ...(await saveCompanions(model, folder))];
 }
 
 /**
@@ -69,6 +97,7 @@ export async function loadAdapter<Model extends HasRuntime>(
     });
     await loadBaseTables(weights, checkpoint, { tables, knownRows });
     weights.adapters.add(adapterName, adapter);
+    await noteAdapterFolder(model, folder);
   } finally {
     await checkpoint.close();
   }

@@ -16,6 +16,7 @@ import { BitsAndBytesConfig } from '../quantization';
 import { requireOptions } from '../options';
 import { TunebookError } from '../types';
 import { CausalLM } from './causal-lm';
+import { noteOrigin } from './companions';
 import { untiedWhereHeadDiffers } from './own-head';
 
 /** How a model is loaded: engine, types, and placement of its weights. */
@@ -97,7 +98,9 @@ export const AutoModelForCausalLM = {
       const isOpen = (engine?.provider ?? 'auto') === 'auto' && tunebookEnvironment().provider === undefined;
       const provider = isOpen && frozen !== undefined ? 'cpu' : engine?.provider;
       created ??= await createEngine({ memoryArena: !isLarge, ...engine, provider });
-      return new CausalLM({ architecture, parameters, frozen, generationConfig }, created);
+      const model = new CausalLM({ architecture, parameters, frozen, generationConfig }, created);
+      noteOrigin(model, { name: idOrFolder, folder });
+      return model;
     } catch (error) {
       await created?.dispose();
       throw error;

@@ -163,7 +163,9 @@ export class CausalLM implements HasRuntime {
    * @returns names of the files written
    */
   savePretrained(folder: string, options?: SavePretrainedOptions): Promise<string[]> {
-    return this.adapter === undefined ? savePretrained(this, folder, options) : saveAdapter(this, folder);
+    return this.adapter === undefined
+      ? savePretrained(this, folder, options)
+      : saveAdapter(this, folder, { prompt: options?.prompt });
   }
 
   /** Frees the engine's sessions; the model cannot be used afterwards. */

@@ -7,6 +7,8 @@ export type { SavePretrainedOptions } from './saving';
 export { getPeftModel, mergeAndUnload, PeftModel } from './peft';
 export type { PeftModelOptions } from './peft';
 export { loadAdapter, saveAdapter } from './adapter-files';
+export type { SaveAdapterOptions } from './adapter-files';
+export { usePrompt } from './companions';
 export { withReloaded } from './reload';
 export { generateAnswers } from './generate-answers';
 export type { GenerateAnswersOptions, GeneratedAnswers } from './generate-answers';

@@ -6,6 +6,7 @@ import { readJsonObject } from '../files';
 import { TunebookError } from '../types';
 import { loadAdapter } from './adapter-files';
 import { CausalLM } from './causal-lm';
+import { noteOrigin, originOf } from './companions';
 import { openCheckpoint } from '../checkpoint';
 import { architectureOf, loadWeights } from '../models';
 
@@ -20,6 +21,7 @@ export async function withReloaded<T>(
   use: (again: CausalLM) => Promise<T>,
 ): Promise<T> {
   const own = model.activeAdapter;
+  const origin = originOf(model);
   if (own !== undefined) {
     const name = `reloaded from ${folder}`;
     try {
@@ -27,6 +29,7 @@ export async function withReloaded<T>(
     } finally {
       if (model.adapterNames.includes(name)) model.deleteAdapter(name);
       model.setAdapter(own);
+      noteOrigin(model, { folder: undefined, prompt: undefined, ...origin });
     }
   }
   const config = await readJsonObject(path.join(folder, 'config.json'));

@@ -6,6 +6,8 @@ import path from 'node:path';
 import { writeCheckpoint } from '../checkpoint';
 import { writeFileAtomic } from '../files';
 import type { HasRuntime, ModelWeights } from '../models';
+import type { PromptOptions } from '../prompts';
+import { saveCompanions, usePrompt } from './companions';
 import { weightSources } from './weight-sources';
 
 /** How a model is saved. */
@@ -14,6 +16,8 @@ export interface SavePretrainedOptions {
   dtype?: 'F32' | 'F16' | 'BF16';
   /** Most bytes of tensors per file; default 5e9. */
   maxShardSizeBytes?: number;
+  /** Tokenizer and template of the training; default: those that the trainer was given, or the model's folder has. */
+  prompt?: PromptOptions;
 }
 
 /** config.json's content. */
@@ -25,8 +29,10 @@ export function configOf({ architecture, frozen }: ModelWeights): Record<string,
 }
 
 /**
- * Writes config.json, model.safetensors (sharded where large) and, where the model came with one,
- * generation_config.json, for transformers to load. An adapter is not merged: save it with `saveAdapter`.
+ * Writes config.json, model.safetensors (sharded where large) and, where they are known, generation_config.json, the
+ * tokenizer, chat_template.jinja and tunebook_prompt.json: the folder is asked as the model was trained, here and in
+ * transformers. An adapter is not merged: save it with `saveAdapter`.
+ * @returns names of the files written
  */
 export async function savePretrained(
   model: HasRuntime,
@@ -35,16 +41,14 @@ export async function savePretrained(
 ): Promise<string[]> {
   requireOptions<SavePretrainedOptions>(options, {
     where: 'savePretrained',
-    names: { dtype: true, maxShardSizeBytes: true },
+    names: { dtype: true, maxShardSizeBytes: true, prompt: true },
   });
+  const { prompt, ...written } = options;
+  if (prompt !== undefined) usePrompt(model, prompt);
   const sources = await weightSources(model.runtime);
-  const { files } = await writeCheckpoint(folder, sources, options);
+  const { files } = await writeCheckpoint(folder, sources, written);
   const torchDtype = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' }[options.dtype ?? 'F32'];
   const config = { ...configOf(model.runtime.weights), dtype: torchDtype };
   await writeFileAtomic(path.join(folder, 'config.json'), `${JSON.stringify(config, null, 2)}\n`);
-  const { generationConfig } = model.runtime;
-  if (generationConfig === undefined) return ['config.json', ...files];
-  const text = `${JSON.stringify(generationConfig, null, 2)}\n`;
-  await writeFileAtomic(path.join(folder, 'generation_config.json'), text);
-  return ['config.json', 'generation_config.json', ...files];
+  return ['config.json', ...files, ...(await saveCompanions(model, folder))];
 }

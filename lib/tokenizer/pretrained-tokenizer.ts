@@ -2,13 +2,14 @@
  * A loaded tokenizer: the library's encoder behind the names that the rest of tunebook uses.
  */
 import { join } from 'node:path';
-import { isJsonObject, writeFileAtomic } from '../files';
+import { isFile, isJsonObject, readTextIfPresent, writeFileAtomic } from '../files';
 import type { JsonObject } from '../files';
+import { requireOptions } from '../options';
 import { kindOf, messageOf, requireText, TunebookError } from '../types';
 import { assistantMask } from './assistant-mask';
 import { renderChatTemplate, renderMarkedChat } from './chat-template';
 import { cleansUpSpaces, mendLibraryTokenizer } from './library-mends';
-import { addedTokens, vocabularyOf } from './tokenizer-files';
+import { addedTokens, CHAT_TEMPLATE, SAVED_PROMPT, vocabularyOf } from './tokenizer-files';
 import type { TokenizerFiles } from './tokenizer-files';
 import { transformersLibrary } from './transformers-js';
 import type { LibraryTokenizer } from './transformers-js';
@@ -76,6 +77,7 @@ class LoadedTokenizer implements PretrainedTokenizer {
   readonly modelMaxLength: number;
   readonly paddingSide: 'left' | 'right';
   readonly chatTemplate: string | undefined;
+  readonly savedPrompt: JsonObject | undefined;
   readonly bosToken: string | undefined;
   readonly eosToken: string | undefined;
   readonly padToken: string | undefined;
@@ -106,6 +108,7 @@ class LoadedTokenizer implements PretrainedTokenizer {
       typeof limit === 'number' && limit > 0 && limit < LARGEST_LENGTH ? limit : Number.POSITIVE_INFINITY;
     this.paddingSide = paddingSide ?? (config.padding_side === 'left' ? 'left' : 'right');
     this.chatTemplate = chatTemplateOf(config.chat_template);
+    this.savedPrompt = files.savedPrompt;
     this.bosToken = textOf(config.bos_token);
     this.eosToken = textOf(config.eos_token);
     this.unkToken = textOf(config.unk_token);
@@ -267,22 +270,37 @@ class LoadedTokenizer implements PretrainedTokenizer {
     }
   }
 
-  async savePretrained(folder: string): Promise<string[]> {
-    requireText(folder, { where: 'tokenizer.savePretrained', what: 'the path of a folder' });
+  async savePretrained(folder: string, options: { chatTemplate?: string } = {}): Promise<string[]> {
+    const where = 'tokenizer.savePretrained';
+    requireText(folder, { where, what: 'the path of a folder' });
+    requireOptions<{ chatTemplate?: string }>(options, { where, names: { chatTemplate: true } });
+    // The form that a model was tuned with is not undone by saving its tokenizer once more.
+    const tuned = (await isFile(join(folder, SAVED_PROMPT)))
+      ? await readTextIfPresent(join(folder, CHAT_TEMPLATE))
+      : undefined;
+    const given = options.chatTemplate ?? tuned;
+    const template = given ?? this.chatTemplate;
     const special: Record<string, string> = {};
     const named = { bos: this.bosToken, eos: this.eosToken, unk: this.unkToken, pad: this.padToken };
     for (const [name, token] of Object.entries(named))
       if (token !== undefined) special[`${name}_token`] = token;
-    const config = { ...this.files.config, ...special, padding_side: this.paddingSide };
+    const config: Record<string, unknown> = {
+      ...{ ...this.files.config, ...special, padding_side: this.paddingSide },
+      ...(given === undefined ? {} : { chat_template: given }),
+    };
     const contents: [string, string][] = [
       ['tokenizer.json', JSON.stringify(this.files.tokenizerJson)],
       ['tokenizer_config.json', JSON.stringify(config, null, 2)],
       ['special_tokens_map.json', JSON.stringify(special, null, 2)],
-    ];
+    ].map(([name, text]): [string, string] => [name, `${text}\n`]);
+    // As it is: a line break more would be a part of every prompt in some readers.
+    if (template !== undefined) contents.push([CHAT_TEMPLATE, template]);
+    if (this.savedPrompt !== undefined && given === undefined)
+      contents.push([SAVED_PROMPT, `${JSON.stringify(this.savedPrompt, null, 2)}\n`]);
     const paths: string[] = [];
     for (const [file, text] of contents) {
       const path = join(folder, file);
-      await writeFileAtomic(path, `${text}\n`);
+      await writeFileAtomic(path, text);
       paths.push(path);
     }
     return paths;

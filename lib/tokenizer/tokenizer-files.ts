@@ -14,7 +14,14 @@ export interface TokenizerFiles {
   tokenizerJson: JsonObject;
   /** tokenizer_config.json, special tokens as plain strings. */
   config: JsonObject;
+  /** tunebook_prompt.json, where there is one. */
+  savedPrompt: JsonObject | undefined;
 }
+
+/** The chat template in a file of its own; it counts before the one in tokenizer_config.json, as in transformers. */
+export const CHAT_TEMPLATE = 'chat_template.jinja';
+/** The prompt that a model was tuned with. */
+export const SAVED_PROMPT = 'tunebook_prompt.json';
 
 const SPECIAL_NAMES = ['bos', 'eos', 'unk', 'pad', 'sep', 'cls', 'mask'] as const;
 
@@ -53,11 +60,9 @@ export async function readTokenizerFiles(folder: string): Promise<TokenizerFiles
   }
   // The library cleans decoded text up by default ("it 's" -> "it's"); Hugging Face no longer does.
   config.clean_up_tokenization_spaces ??= false;
-  if (config.chat_template === undefined) {
-    const template = await readTextIfPresent(join(folder, 'chat_template.jinja'));
-    if (template !== undefined) config.chat_template = template;
-  }
-  return { tokenizerJson, config };
+  const template = await readTextIfPresent(join(folder, CHAT_TEMPLATE));
+  if (template !== undefined) config.chat_template = template;
+  return { tokenizerJson, config, savedPrompt: await readObject(join(folder, SAVED_PROMPT)) };
 }
 
 /** Id of every token, added tokens included. */

@@ -77,6 +77,8 @@ export interface PretrainedTokenizer extends Tokenizer {
   readonly chatTemplate: string | undefined;
   /** The special token that the chat template writes after an answer; undefined where there is none. */
   readonly endOfTurnTokenId: number | undefined;
+  /** Content of the tunebook_prompt.json beside it: the prompt that a model was tuned with. */
+  readonly savedPrompt?: Readonly<Record<string, unknown>>;
   /**
    * Token ids of several texts, padded to rows of one length.
    *
@@ -111,8 +113,11 @@ export interface PretrainedTokenizer extends Tokenizer {
     messages: readonly ChatMessage[],
     options?: ChatTemplateOptions & { tokenize?: true; returnAssistantTokensMask?: false },
   ): number[];
-  /** Writes tokenizer.json, tokenizer_config.json and special_tokens_map.json; returns their paths. */
-  savePretrained(folder: string): Promise<string[]>;
+  /**
+   * Writes tokenizer.json, tokenizer_config.json and special_tokens_map.json, and chat_template.jinja where there is a
+   * chat template; returns their paths. In a folder that holds a tuned model's prompt, the chat template stays that prompt's.
+   */
+  savePretrained(folder: string, options?: { chatTemplate?: string }): Promise<string[]>;
 }
 
 /** What `checkTokenizerFits` compares a tokenizer with. */

@@ -4,6 +4,8 @@
 import type { DataCollator } from '../dataset';
 import type { LossFunction } from '../models';
 import type { CausalLM } from '../pretrained';
+import { requirePrompt } from '../prompts';
+import type { PromptOptions } from '../prompts';
 import { requireOptions } from '../options';
 import { requireFunction, requireList, requireObject, TunebookError } from '../types';
 import type { EncodedExample } from '../types';
@@ -36,6 +38,8 @@ export interface TrainerSetup {
   generate?: (model: CausalLM) => Promise<string>;
   /** The loss of training and `evaluate`; default: cross-entropy of the next token. */
   loss?: LossFunction;
+  /** Tokenizer and template of the examples: checkpoints, and later saves of the model, carry them. */
+  prompt?: PromptOptions;
   /** Default: progress on the terminal. */
   callbacks?: readonly TrainerCallback[];
 }
@@ -54,6 +58,7 @@ export function requireParts(options: TrainerSetup): void {
       dataCollator: true,
       generate: true,
       loss: true,
+      prompt: true,
       callbacks: true,
     },
   });
@@ -75,6 +80,7 @@ export function requireParts(options: TrainerSetup): void {
   if (options.loss !== undefined)
     requireObject(options.loss, { where, what: 'a loss { name, value }', fields: ['name', 'value'] });
   if (options.callbacks !== undefined) requireList(options.callbacks, { where, what: 'a list of callbacks' });
+  if (options.prompt !== undefined) requirePrompt(options.prompt, where);
   const problems = missing(options.args.values, options.trainDataset, options.evalDataset);
   // A custom collator may make the labels.
   const sets = options.dataCollator === undefined ? labelledSets(options) : [];

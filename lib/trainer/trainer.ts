@@ -7,6 +7,7 @@ import { createDataCollator } from '../dataset';
 import type { DataCollator } from '../dataset';
 import { writeFileAtomic } from '../files';
 import { allocateGradients } from '../models';
+import { usePrompt } from '../pretrained';
 import type { CausalLM } from '../pretrained';
 import { messageOf, TunebookError } from '../types';
 import type { EncodedExample } from '../types';
@@ -48,15 +49,14 @@ import { NotFinite, notFinite, trainingStep } from './step/training-step';
  *
  * @example
  * ```ts
- * import { AutoModelForCausalLM, AutoTokenizer, encodeRecords, loadRecords } from 'tunebook';
- * import { projectPath, Trainer, TrainingArguments } from 'tunebook';
+ * import * as tb from 'tunebook';
  *
- * const tokenizer = await AutoTokenizer.fromPretrained('gpt2-mini');
- * const model = await AutoModelForCausalLM.fromPretrained('gpt2-mini');
- * const { records } = await loadRecords(projectPath('data/hyrox/hyrox-sample.jsonl'), { limit: 8 });
- * const { examples } = encodeRecords(records, { tokenizer, maxLength: 256 });
- * const args = new TrainingArguments({ outputDir: 'outputs/example-run', maxSteps: 2, perDeviceTrainBatchSize: 2 });
- * console.log((await new Trainer({ model, args, trainDataset: examples }).train()).stopped); // finished
+ * const tokenizer = await tb.AutoTokenizer.fromPretrained('gpt2-mini');
+ * const model = await tb.AutoModelForCausalLM.fromPretrained('gpt2-mini');
+ * const { records } = await tb.loadRecords(tb.projectPath('data/hyrox/hyrox-sample.jsonl'), { limit: 8 });
+ * const { examples } = tb.encodeRecords(records, { tokenizer, maxLength: 256 });
+ * const args = new tb.TrainingArguments({ outputDir: 'outputs/example-run', maxSteps: 2, perDeviceTrainBatchSize: 2 });
+ * console.log((await new tb.Trainer({ model, args, trainDataset: examples }).train()).stopped); // finished
  * ```
  */
 export class Trainer {
@@ -92,6 +92,7 @@ export class Trainer {
     requireParts(options);
     const { model, args, trainDataset, evalDataset } = options;
     this.model = model;
+    if (options.prompt !== undefined) usePrompt(model, options.prompt);
     this.args = args;
     this.values = args.values;
     const maxLength = model.architecture.maxPositions;

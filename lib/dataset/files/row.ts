@@ -1,14 +1,8 @@
 /** What a format reads. */
 
-/** Anything that JSON can hold. */
-export type JsonValue =
-  string | number | boolean | null | readonly JsonValue[] | { readonly [key: string]: JsonValue };
+import type { DataRecord } from '../../types';
 
-/**
- * One row of a data file. CSV gives strings. What a number cannot hold exactly is text: whole numbers beyond 2^53
- * and Parquet's decimals; its dates and times are ISO texts, its bytes base64.
- */
-export type DataRecord = { readonly [field: string]: JsonValue };
+export type { DataRecord, JsonValue } from '../../types';
 
 /**
  * A row as a format reads it: a record, or why there is none; or a note about the whole file, which counts as no

@@ -4,18 +4,28 @@
  * agree token for token up to the response whatever the response begins with.
  */
 import { requireOptions } from '../options';
+import type { ChatMessage, PretrainedTokenizer } from '../tokenizer';
 import { TunebookError, kindOf, requireObject } from '../types';
-import type { DataRecord, JsonValue } from './files/row';
-import type { ChatPromptOptions, FormattedTurn, InstructionTemplateOptions, PromptTemplate } from './types';
+import type { DataRecord } from '../types';
+import { instructionJinja, withoutSystem, withSystem } from './jinja';
+import { aroundFields, fieldsOf, fill, refuseLeak, SYSTEM } from './places';
+import type {
+  ChatPromptOptions,
+  FormattedTurn,
+  InstructionTemplateOptions,
+  PromptDescription,
+  PromptTemplate,
+  PromptTravel,
+} from './types';
 
 const INSTRUCTION_PROMPT =
   '### Instruction:\n{system}\n\n### Input:\n{input}\n\n### Context:\n{context}\n\n### Response:\n';
 
+const USER_TURN = '{input}\n\n{context}';
+
 const DEFAULT_SYSTEM = 'Answer from the given context.';
 
 const PASS_TOKENIZER = 'Pass { tokenizer: await AutoTokenizer.fromPretrained(...) }.';
-
-const PLACE = /\{([A-Za-z_]\w*)\}/g;
 
 /**
  * The instruction / input / context / response prompt of the original experiments, or one of your own.
@@ -36,19 +46,59 @@ export function instructionTemplate(options: InstructionTemplateOptions = {}): P
   });
   requireOptions<InstructionTemplateOptions>(options, {
     where: 'instructionTemplate',
-    names: { system: true, prompt: true, response: true, defaults: true },
+    names: { system: true, prompt: true, response: true, defaults: true, stopStrings: true },
   });
   const { system = DEFAULT_SYSTEM, prompt = INSTRUCTION_PROMPT, response = '{response}' } = options;
+  const stopStrings = checkedStops('instructionTemplate', options.stopStrings);
   for (const [name, text] of Object.entries({ system, prompt, response })) {
     if (typeof text !== 'string')
       throw new TunebookError(`instructionTemplate: expected a text for ${name}, got ${kindOf(text)}.`);
   }
-  const values = { system, context: '', ...options.defaults };
+  const values: Record<string, string> = { system, context: '', ...options.defaults };
   refuseLeak(prompt, response);
   return {
     formatPrompt: (record) => fill(prompt, record, values),
     formatResponse: (record) => fill(response, record, values),
+    travel: instructionTravel({ prompt, response, values, stopStrings }),
   };
+}
+
+/** The instruction form as turns: the user's turn is what stands between the first and the last field. */
+function instructionTravel(parts: {
+  prompt: string;
+  response: string;
+  values: Readonly<Record<string, string>>;
+  stopStrings: readonly string[];
+}): PromptTravel {
+  const { prompt, response, values, stopStrings } = parts;
+  const { [SYSTEM]: system, ...defaults } = values;
+  const around = aroundFields(prompt);
+  const before = fill(around.before, {}, values);
+  const after = fill(around.after, {}, values);
+  const description: PromptDescription = {
+    ...{ version: 1, form: 'instruction', system, prompt, response },
+    ...{ fields: fieldsOf(prompt), defaults, stop_strings: stopStrings },
+  };
+  return {
+    description,
+    messages: (record) => {
+      if (fill(around.before + around.after, record, values) !== before + after)
+        throw new TunebookError(
+          'prompt template: expected records without a system text of their own, since the chat template has that of ' +
+            'the training in it, got one with. Use render(record), which takes it.',
+        );
+      return [{ role: 'user', content: fill(around.body, record, values) }];
+    },
+    chatTemplate: (bos) => instructionJinja({ before, after }, bos),
+  };
+}
+
+/** @throws {TunebookError} Where stop strings are no texts. */
+function checkedStops(where: string, stops: readonly string[] | undefined): readonly string[] {
+  if (stops === undefined) return [];
+  const isList = Array.isArray(stops) && stops.every((stop) => typeof stop === 'string' && stop !== '');
+  if (isList) return stops;
+  throw new TunebookError(`${where}: expected a list of texts in stopStrings, got ${kindOf(stops)}.`);
 }
 
 /**
@@ -69,30 +119,34 @@ export function chatTemplate(options: ChatPromptOptions): PromptTemplate {
   requireObject(options, { where: 'chatTemplate', what: 'options with a tokenizer', remedy: PASS_TOKENIZER });
   requireOptions<ChatPromptOptions>(options, {
     where: 'chatTemplate',
-    names: { tokenizer: true, user: true, system: true, response: true },
+    names: { tokenizer: true, user: true, system: true, response: true, stopStrings: true },
   });
   requireObject(options.tokenizer, {
     ...{ where: 'chatTemplate', what: 'a tokenizer', remedy: PASS_TOKENIZER },
     fields: ['encode', 'applyChatTemplate'],
   });
-  const { tokenizer, user = '{input}\n\n{context}', system, response = '{response}' } = options;
-  if (tokenizer.chatTemplate === undefined) {
+  const { tokenizer, user = USER_TURN, system, response = '{response}' } = options;
+  const own = tokenizer.chatTemplate;
+  if (own === undefined) {
     throw new TunebookError(
       `chatTemplate: ${tokenizer.name} has no chat template. Use instructionTemplate() with this tokenizer.`,
     );
   }
   refuseLeak(user + (system ?? ''), response);
-  // Prompts are encoded with the tokenizer's special tokens; where it adds its own first token, the
-  // template's must go, or there would be two.
-  const addsBos = tokenizer.bosTokenId !== undefined && tokenizer.encode('')[0] === tokenizer.bosTokenId;
-  const bos = addsBos ? (tokenizer.bosToken ?? '') : '';
+  // A tuned model's template has its own system text, which a new one replaces.
+  const chat = system === undefined ? own : withoutSystem(own);
+  const bos = firstToken(tokenizer);
   const values = { context: '' };
-  const render = (record: DataRecord, answer?: string): string => {
-    const turns = [{ role: 'user', content: fill(user, record, values).trim() }];
+  const messages = (record: DataRecord): ChatMessage[] => {
+    const turns: ChatMessage[] = [{ role: 'user', content: fill(user, record, values).trim() }];
     if (system !== undefined) turns.unshift({ role: 'system', content: fill(system, record, values) });
+    return turns;
+  };
+  const render = (record: DataRecord, answer?: string): string => {
+    const turns = messages(record);
     if (answer !== undefined) turns.push({ role: 'assistant', content: answer });
     const text = tokenizer.applyChatTemplate(turns, {
-      tokenize: false,
+      ...{ tokenize: false, chatTemplate: chat },
       addGenerationPrompt: answer === undefined,
     });
     return text.startsWith(bos) ? text.slice(bos.length) : text;
@@ -108,7 +162,26 @@ export function chatTemplate(options: ChatPromptOptions): PromptTemplate {
       const { name } = tokenizer;
       return turnOf({ prompt: render(record), text: render(record, answer), answer, ending, name });
     },
+    travel: {
+      description: {
+        ...{ version: 1, form: 'chat', system, user, response, fields: fieldsOf(user + (system ?? '')) },
+        ...{ defaults: values, stop_strings: checkedStops('chatTemplate', options.stopStrings) },
+      },
+      messages,
+      // A system text with fields in it is another one in each record, and comes with the turns.
+      chatTemplate: () =>
+        system === undefined || fieldsOf(system).length > 0 ? chat : withSystem(chat, fill(system, {}, {})),
+    },
   };
+}
+
+/**
+ * The token that a tokenizer begins texts with, or no text. Prompts are encoded with the tokenizer's special tokens;
+ * where it adds its own first token, the chat template's must go, or there would be two.
+ */
+export function firstToken(tokenizer: PretrainedTokenizer): string {
+  const { bosTokenId, bosToken = '' } = tokenizer;
+  return bosTokenId !== undefined && tokenizer.encode('')[0] === bosTokenId ? bosToken : '';
 }
 
 /** @throws TunebookError where the answer cannot be found in what the template made of it */
@@ -174,34 +247,4 @@ export function requireTemplate(template: unknown, where: string): void {
     ...{ where, what: 'a template', remedy: 'Pass { template: instructionTemplate() } or none.' },
     fields: ['formatPrompt', 'formatResponse'],
   });
-}
-
-/** Puts a record's values in their places, in one pass: braces inside a value stay as they are. */
-function fill(text: string, record: DataRecord, defaults: Readonly<Record<string, string>>): string {
-  return text.replace(PLACE, (place, field: string) => {
-    const own = Object.hasOwn(record, field) ? record[field] : null;
-    if (own !== null && own !== undefined) return asText(own);
-    if (Object.hasOwn(defaults, field)) return defaults[field] ?? '';
-    throw new TunebookError(
-      `prompt template: expected the field "${field}" for ${place}, got a record with ` +
-        `${Object.keys(record).join(', ') || 'no field'}. Map it with fieldMapping, or give it a default.`,
-    );
-  });
-}
-
-function asText(value: JsonValue): string {
-  return typeof value === 'object' ? JSON.stringify(value) : String(value);
-}
-
-/** A prompt that shows the response teaches the model to copy. */
-function refuseLeak(prompt: string, response: string): void {
-  const places = new Set([...prompt.matchAll(PLACE)].map(([, field]) => field));
-  for (const [place, field] of response.matchAll(PLACE)) {
-    if (places.has(field)) {
-      throw new TunebookError(
-        `prompt template: expected ${place} in the response only, got it in the prompt too: ` +
-          'the model would see what it shall learn to write.',
-      );
-    }
-  }
 }

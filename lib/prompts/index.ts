@@ -1,0 +1,17 @@
+/**
+ * The door of `prompts`: from a record to the text that a model is asked with, in training and ever after.
+ * Where it stands: above the tokenizer; training, saving, generation, servers and exports take their prompts here.
+ */
+export { loadPrompt, promptOf } from './model-prompt';
+export type { ModelPrompt } from './model-prompt';
+export { requirePrompt, savePrompt } from './save-prompt';
+export { chatTemplate, formatPrompt, instructionTemplate, requireTemplate } from './templates';
+export type {
+  ChatPromptOptions,
+  FormattedTurn,
+  InstructionTemplateOptions,
+  PromptDescription,
+  PromptOptions,
+  PromptTemplate,
+  PromptTravel,
+} from './types';
