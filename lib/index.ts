@@ -108,7 +108,7 @@ export type {
   TrainResult,
 } from './trainer';
 
-export { generate, streamGenerate, textGenerator, textStreamer } from './generation';
+export { generate, restrictToTexts, streamGenerate, textGenerator, textStreamer } from './generation';
 export type { GenerateOptions, GenerationResult, TextGeneratorOptions, TokenEvent } from './generation';
 
 export {

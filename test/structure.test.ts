@@ -64,7 +64,7 @@ const ROOMS: Record<string, { imports: readonly string[]; floors?: readonly stri
   eval: { imports: ['files', 'random', 'display', 'generation', 'dataset'] },
   hyrox: {
     imports: ['files', 'random', 'display', 'dataset', 'retrieval', 'eval'],
-    floors: ['statistics', 'tables', 'labels', 'evidence', 'feedback', 'metrics', 'page'],
+    floors: ['statistics', 'tables', 'labels', 'metrics', 'evidence', 'feedback', 'page'],
   },
   export: {
     imports: [

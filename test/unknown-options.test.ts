@@ -3,8 +3,9 @@ import assert from 'node:assert/strict';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import * as tunebook from '../lib';
-import { writeReport } from '../lib/eval';
+import { corruptAnswer, evaluateRetrieval, writeReport } from '../lib/eval';
 import { didYouMean } from '../lib/options';
+import * as retrieval from '../lib/retrieval';
 import { ROOT } from './support/paths';
 import { testRefusals, untyped } from './support/refusals';
 
@@ -19,6 +20,14 @@ const example = { inputIds: [1, 2], labels: [1, 2] };
 const lora = new tunebook.LoraConfig({ r: 2 });
 const table = { size: 0, seconds: {}, ageGroup: [] };
 const labels = { size: 0, groups: [], segments: [], target: [] };
+const state = { expectation: {}, centroids: [], races: {} };
+const evidence = { finish: {}, segments: [], chosen: [], lines: [] };
+const feedback = { headline: '', paragraphs: [], citations: [] };
+const embeddings = { embedDocuments: () => [], embedQuery: () => [] };
+const retriever = { invoke: () => [], similaritySearchWithScore: () => [] };
+const words = retrieval.BM25Retriever.fromDocuments([]);
+const fitted = new retrieval.NearestNeighbors().fit([[1]]);
+const { RecursiveCharacterTextSplitter: Splitter } = retrieval;
 const splits = { train: [], validation: [], test: [] };
 
 /** The door, the call with a misspelt name, and the name that it has to propose. */
@@ -101,6 +110,50 @@ const rows: readonly Row[] = [
   row('buildDataset', hyrox.buildDataset, 'mapping', { input: 'a', output: 'b', mappings: {} }),
   row('raceMetrics', hyrox.raceMetrics, 'verdicts', { verdict: [] }),
   row('namedSegments', hyrox.namedSegments, 'marker', '', { markers: /a/ }),
+  row('raceEvidence', hyrox.raceEvidence, 'nNeighbors', state, table, { neighbors: 5 }),
+  row('measureNeighbors', hyrox.measureNeighbors, 'athletes', state, { athlete: 5 }),
+  row('raceFeedback', hyrox.raceFeedback, 'documents', 'a.csv', { document: 'b' }),
+  row('feedbackPage', hyrox.feedbackPage, 'notes', evidence, feedback, { note: [] }),
+  row('feedbackView', hyrox.feedbackView, 'lang', evidence, feedback, { language: 'en' }),
+  row('showFeedback', hyrox.showFeedback, 'data', evidence, feedback, { dat: 'b' }),
+  row('feedbackMarkdown', hyrox.feedbackMarkdown, 'notes', evidence, feedback, { Note: [] }),
+  row('feedbackIndex', hyrox.feedbackIndex, 'lang', [], { lng: 'en' }),
+  row('composeFeedback', hyrox.composeFeedback, 'plan', evidence, [], { plans: '' }),
+  row('claimEvidence', hyrox.claimEvidence, 'texts', evidence, [], { text: {} }),
+  row('planFeedback', hyrox.planFeedback, 'passages', evidence, { passage: [] }),
+  row('fillPlan', hyrox.fillPlan, 'seed', '{best}', evidence, [], { sed: 1 }),
+  row('writtenRecord', hyrox.writtenRecord, 'distractors', evidence, {
+    ...{ passages: [], form: 'closed', distractor: 1 },
+  }),
+  row('proposeMapping', hyrox.proposeMapping, 'delimiter', 'a.csv', { delimeter: ';' }),
+  row('readMappedTable', hyrox.readMappedTable, 'onProblem', 'a.csv', {}, { onProblems: 'skip' }),
+  row('loadNewRaces', hyrox.loadNewRaces, 'delimiter', 'a.csv', state, { delim: ';' }),
+  row('restrictToTexts', tunebook.restrictToTexts, 'eosTokenId', {
+    ...{ tokenizer, prompts: [], texts: [], eosToken: 1 },
+  }),
+  row('corruptAnswer', corruptAnswer, 'seed', '', {
+    ...{ kind: 'wrong number', evidence: {}, swap: [], foreign: [], seeds: 1 },
+  }),
+  row('evaluateRetrieval', evaluateRetrieval, 'relevantFrom', retriever, { queries: [], relevant: 1 }),
+  row('loadDocuments', retrieval.loadDocuments, 'onSkip', 'a', { onSkipped: () => undefined }),
+  row('AutoEmbeddings', retrieval.AutoEmbeddings.fromPretrained, 'vectorCache', 'use-lite', {
+    vectorCach: 'a',
+  }),
+  row('hybridRetriever', retrieval.hybridRetriever, 'aliases', {
+    ...{ documents: [], embeddings, alias: {} },
+  }),
+  row('asRetriever', retrieval.storeRetriever, 'scoreThreshold', retriever, { threshold: 1 }),
+  row('BM25Retriever.fromDocuments', retrieval.BM25Retriever.fromDocuments, 'aliases', [], { alias: {} }),
+  row('BM25Retriever', words.invokeWithScores.bind(words), 'filter', 'a', {
+    filters: {},
+  }),
+  row('EnsembleRetriever', (o: never) => new retrieval.EnsembleRetriever(o), 'weights', {
+    ...{ retrievers: [words], weight: [1] },
+  }),
+  row('RecursiveCharacterTextSplitter', (o: never) => new Splitter(o), 'chunkSize', { chunkSizes: 5 }),
+  row('NearestNeighbors', (o: never) => new retrieval.NearestNeighbors(o), 'nNeighbors', { n_neighbors: 5 }),
+  row('NearestNeighbors.kneighbors', fitted.kneighbors.bind(fitted), 'columns', [1], { column: [0] }),
+  row('LanceVectorStore', retrieval.LanceVectorStore.open, 'nprobes', embeddings, { uri: 'a', nprobe: 1 }),
   row('segmentF1', hyrox.segmentF1, 'segments', [], [], { segment: [] }),
 ];
 

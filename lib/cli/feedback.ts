@@ -18,7 +18,7 @@ interface FeedbackCommandOptions extends Omit<RaceFeedbackOptions, 'planner' | '
   readonly markdown?: boolean;
 }
 
-/** Limit in tokens; the rule's plans have about 100. */
+/** Limit in tokens; a short plan has about 40. */
 const LONGEST_PLAN = 192;
 
 const loadHyrox = (): typeof Hyrox => createRequire(__filename)('../hyrox') as typeof Hyrox;
@@ -59,6 +59,7 @@ function modelPlanner(model: string): RaceFeedbackOptions['planner'] {
     const { generateAnswers } = createRequire(__filename)('../pretrained') as typeof Pretrained;
     const { answers } = await generateAnswers(races.map(loadHyrox().planPrompt), {
       ...{ model, doSample: false, maxNewTokens: LONGEST_PLAN },
+      allowedTexts: races.map(loadHyrox().planTexts),
     });
     return answers.map((answer) => answer.trim());
   };

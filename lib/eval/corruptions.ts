@@ -4,6 +4,7 @@
  */
 import { createRandom } from '../random';
 import type { Random } from '../random';
+import { requireOptions } from '../options';
 import { requireObject, requireString } from '../types';
 import { longestFirst, phrasesIn, sentencesOf } from './claim-text';
 import type { Figure, Sentence } from './claim-text';
@@ -47,6 +48,10 @@ export function corruptAnswer(answer: string, options: CorruptionOptions): strin
   requireObject(options, {
     ...{ where: 'corruptAnswer', what: 'options { kind, evidence, swap, foreign }' },
     fields: ['kind', 'evidence', 'swap', 'foreign'],
+  });
+  requireOptions<CorruptionOptions>(options, {
+    where: 'corruptAnswer',
+    names: { kind: true, evidence: true, swap: true, foreign: true, seed: true },
   });
   const { kind, evidence, seed = 42 } = options;
   if (kind === 'citations left out') {

@@ -5,6 +5,7 @@
  */
 import type { Estimate } from '../display';
 import { createRandom } from '../random';
+import { requireOptions } from '../options';
 import { requireFunction, requireList, requireObject, TunebookError } from '../types';
 
 /** A retriever to measure: anything with `invoke`; with `invokeWithScores` it returns as many as are measured. */
@@ -89,6 +90,13 @@ export async function evaluateRetrieval(
   requireObject(retriever, { where, what: 'a retriever with invoke' });
   requireFunction(retriever.invoke, { where, what: 'a retriever with invoke' });
   requireObject(options, { where, what: 'options with queries' });
+  requireOptions<EvaluateRetrievalOptions>(options, {
+    where,
+    names: {
+      ...{ queries: true, k: true, relevantFrom: true },
+      ...{ resamples: true, confidence: true, seed: true },
+    },
+  });
   const { queries, k: lengths = [1, 3, 5, 10], relevantFrom = 1 } = options;
   const { resamples = 1000, confidence = 0.95, seed = 42 } = options;
   requireList(queries, { where, what: 'queries: a list of { query, labels }' });

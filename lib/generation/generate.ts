@@ -5,9 +5,10 @@ import type { HasRuntime, Runtime } from '../models';
 import { CachedDecoder, UncachedDecoder } from './decoder';
 import type { Decoder } from './decoder';
 import { DeviceDecoder } from './device-decoder';
-import { candidates, draw, forbid, mostLikely, penalizeRepetition } from './logits';
+import { allowOnly, candidates, draw, forbid, mostLikely, penalizeRepetition } from './logits';
 import { generationPlan } from './options';
 import type { GenerateOptions, GenerationPlan, TokenEvent } from './options';
+import { kindOf, TunebookError } from '../types';
 import { uniformAt } from '../random';
 import { stopStringMatcher } from './stop-strings';
 
@@ -140,8 +141,33 @@ class Row {
     const { repetitionPenalty, minimums, endTokens, sampling } = this.plan;
     penalizeRepetition(logits, this.seen, repetitionPenalty);
     if (index < minimums[this.index]) forbid(logits, endTokens);
+    this.restrict(logits, index);
     if (sampling === undefined) return mostLikely(logits);
     return draw(candidates(logits, sampling), uniformAt(sampling.seed, this.index, index));
+  }
+
+  /** @throws TunebookError where nothing is allowed */
+  private restrict(logits: Float32Array, index: number): void {
+    const { prefixAllowedTokensFn } = this.plan;
+    if (prefixAllowedTokensFn === undefined) return;
+    const allowed: unknown = prefixAllowedTokensFn(this.index, [...this.prompt, ...this.newTokens]);
+    const at = `for row ${this.index} after ${index} new tokens`;
+    if (!Array.isArray(allowed) || allowed.length === 0)
+      throw new TunebookError(
+        `generate: expected prefixAllowedTokensFn to give a list of at least one token id, got ${Array.isArray(allowed) ? 'none' : kindOf(allowed)} ${at}. ` +
+          'No answer can meet the constraint: let the function allow a token wherever it can be asked, the end-of-sequence token at the end.',
+      );
+    const wrong = (allowed as unknown[]).find(
+      (id) => typeof id !== 'number' || !Number.isInteger(id) || id < 0 || id >= logits.length,
+    );
+    if (wrong !== undefined)
+      throw new TunebookError(
+        `generate: expected prefixAllowedTokensFn to give token ids from 0 to ${logits.length - 1}, got ${String(wrong)} ${at}.`,
+      );
+    if (!allowOnly(logits, allowed as number[]))
+      throw new TunebookError(
+        `generate: expected a token that both prefixAllowedTokensFn and minNewTokens allow, got none ${at}. Lower minNewTokens.`,
+      );
   }
 }
 

@@ -22,6 +22,18 @@ export function forbid(logits: Float32Array, tokens: readonly number[]): void {
 }
 
 /**
+ * Rules out all other tokens, in place.
+ * @param logits float32 [V]
+ * @returns whether any of those left may be taken
+ */
+export function allowOnly(logits: Float32Array, tokens: readonly number[]): boolean {
+  const kept = tokens.map((token) => logits[token]);
+  logits.fill(-Infinity);
+  tokens.forEach((token, i) => (logits[token] = kept[i]));
+  return kept.some((logit) => logit !== -Infinity);
+}
+
+/**
  * The most likely token, the first of equals.
  * @param logits float32 [V]
  * @throws TunebookError where no logit is a number.

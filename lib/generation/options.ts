@@ -18,6 +18,13 @@ export interface TokenEvent {
 }
 
 /**
+ * Tokens that may come next in a row; at least one.
+ * @param batchId row of `inputIds`, from 0
+ * @param inputIds the row's prompt without padding, and its new tokens
+ */
+export type PrefixAllowedTokensFn = (batchId: number, inputIds: readonly number[]) => readonly number[];
+
+/**
  * Options of `generate`. What is not given comes from the model's generation_config.json, then from the defaults below.
  * Fields that only concern sampling are ignored without `doSample`, as in transformers.
  */
@@ -50,6 +57,8 @@ export interface GenerateOptions {
   stopStrings?: string | readonly string[];
   /** Turns tokens into text for `stopStrings`. */
   tokenizer?: Pick<Tokenizer, 'decode'>;
+  /** Restricts each next token; `restrictToTexts` makes one. Default: every token is allowed. */
+  prefixAllowedTokensFn?: PrefixAllowedTokensFn;
   /** Seed of the draws; default 0. The same seed, prompts and weights give the same tokens. */
   seed?: number;
   /** Keep keys and values of earlier tokens instead of computing them again; default true. */
@@ -82,6 +91,7 @@ const optionsSchema = lazySchema((z) =>
     tokenizer: z
       .custom<Pick<Tokenizer, 'decode'>>((value) => isFunction((value as Tokenizer | null)?.decode))
       .optional(),
+    prefixAllowedTokensFn: z.custom<PrefixAllowedTokensFn>(isFunction).optional(),
     seed: z.int().default(0),
     useCache: z.boolean().default(true),
     useModelDefaults: z.boolean().default(true),
@@ -105,6 +115,7 @@ export interface GenerationPlan {
   readonly padTokenId?: number;
   readonly stopStrings: readonly string[];
   readonly tokenizer?: Pick<Tokenizer, 'decode'>;
+  readonly prefixAllowedTokensFn?: PrefixAllowedTokensFn;
   readonly useCache: boolean;
   readonly onToken?: (event: TokenEvent) => void;
   readonly signal?: AbortSignal;
@@ -177,6 +188,7 @@ export function generationPlan(model: GenerationModel, options: GenerateOptions)
     padTokenId,
     stopStrings,
     tokenizer: call.tokenizer,
+    prefixAllowedTokensFn: call.prefixAllowedTokensFn,
     useCache: call.useCache,
     onToken: call.onToken,
     signal: call.signal,

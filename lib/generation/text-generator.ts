@@ -27,7 +27,7 @@ export interface TextGeneratorOptions extends Omit<
  * Makes a function from prompts to answers, one each, in order. Answers are without special tokens and end
  * before a stop string. The end-of-sequence tokens of tokenizer, config.json and generation_config.json end them, and
  * the token that ends a turn in the tokenizer's chat template, unless `eosTokenId` says otherwise; sampling and lengths
- * that are not given are those of generation_config.json.
+ * that are not given are those of generation_config.json. The rows of `prefixAllowedTokensFn` are those of the prompts.
  * @throws TunebookError as `generate`, when the function is called
  * @example
  * ```ts
@@ -64,10 +64,12 @@ export function textGenerator(
       padTokenId: true,
       useCache: true,
       onToken: true,
+      prefixAllowedTokensFn: true,
       signal: true,
     },
   });
   const { model, tokenizer, batchSize = 32, ...rest } = options;
+  const allowed = rest.prefixAllowedTokensFn;
   if (!Number.isInteger(batchSize) || batchSize < 1) {
     throw new TunebookError(
       `textGenerator: expected batchSize to be an integer of at least 1, got ${batchSize}.`,
@@ -82,6 +84,9 @@ export function textGenerator(
       const inputIds = prompts.slice(start, start + batchSize).map((prompt) => promptIds(tokenizer, prompt));
       const { newTokens } = await generate(model, {
         ...rest,
+        ...(allowed === undefined
+          ? {}
+          : { prefixAllowedTokensFn: (row: number, ids: readonly number[]) => allowed(start + row, ids) }),
         inputIds,
         tokenizer,
         eosTokenId,

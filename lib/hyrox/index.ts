@@ -83,7 +83,7 @@ export type { FillOptions } from './feedback/fill';
 export { adviceOf } from './feedback/passages';
 export { planFeedback, readPlan } from './feedback/plan';
 export type { PlanChoices, PlanOptions } from './feedback/plan';
-export { FEEDBACK_TEMPLATE, planPrompt, planRecord, writtenRecord } from './feedback/records';
+export { FEEDBACK_TEMPLATE, planPrompt, planRecord, planTexts, writtenRecord } from './feedback/records';
 export type { WrittenRecord, WrittenRecordOptions } from './feedback/records';
 export type {
   Feedback,
@@ -94,7 +94,7 @@ export type {
   Tone,
 } from './feedback/types';
 export { feedbackPage } from './page/feedback-page';
-export type { FeedbackPageOptions } from './page/feedback-page';
+export type { FeedbackPageOptions } from './page/page-arguments';
 export { feedbackView, showFeedback } from './page/feedback-view';
 export type { FeedbackView } from './page/feedback-view';
 export { feedbackIndex } from './page/index-page';

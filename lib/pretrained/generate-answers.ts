@@ -2,7 +2,7 @@
 import path from 'node:path';
 import { zod } from '../schema';
 import { isFile, readJson, readJsonObject } from '../files';
-import { textGenerator } from '../generation';
+import { restrictToTexts, textGenerator } from '../generation';
 import type { GenerateOptions } from '../generation';
 import { peakMemoryBytes } from '../models';
 import { BitsAndBytesConfig } from '../quantization';
@@ -19,7 +19,7 @@ import type { CausalLM } from './causal-lm';
 const MAX_NEW_TOKENS = 64;
 
 const OPTIONS: OptionNames<GenerateAnswersOptions> = {
-  ...{ model: true, adapter: true, prompts: true, quantize: true },
+  ...{ model: true, adapter: true, prompts: true, allowedTexts: true, quantize: true },
   ...{ maxMemory: true, maxGpuMemory: true, offloadFolder: true },
   ...{ maxNewTokens: true, doSample: true, temperature: true, topK: true, topP: true },
   ...{ repetitionPenalty: true, seed: true, stopStrings: true, useModelDefaults: true },
@@ -46,6 +46,8 @@ export interface GenerateAnswersOptions extends GenerationSettings {
   readonly adapter?: string;
   /** A JSON file with an array of prompts; they follow the given ones. */
   readonly prompts?: string;
+  /** The answers allowed, one list for each prompt. Default: any answer. */
+  readonly allowedTexts?: readonly (readonly string[])[];
   readonly quantize?: (typeof QUANTIZATIONS)[number];
   /** Most memory for weights, such as '3GB'; the rest goes to `offloadFolder`. */
   readonly maxMemory?: string;
@@ -104,7 +106,12 @@ export async function generateAnswers(
   try {
     if (adapter !== undefined) await loadAdapter(model, adapter);
     const loaded = performance.now();
-    const answers = await textGenerator({ model, tokenizer, ...settingsOf(options, model) })(prompts);
+    const { allowedTexts: texts } = options;
+    const allowed =
+      texts === undefined ? {} : { prefixAllowedTokensFn: restrictToTexts({ tokenizer, prompts, texts }) };
+    const answers = await textGenerator({ model, tokenizer, ...settingsOf(options, model), ...allowed })(
+      prompts,
+    );
     return {
       answers,
       loadMs: Math.round(loaded - started),

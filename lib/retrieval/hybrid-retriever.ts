@@ -8,6 +8,7 @@ import type { Aliases } from './search/aliases';
 import { BM25Retriever } from './search/bm25-retriever';
 import { EnsembleRetriever } from './search/ensemble-retriever';
 import { MemoryVectorStore } from './stores/memory-vector-store';
+import { requireOptions } from '../options';
 import { requireList, requireObject } from '../types';
 
 /** Settings of `hybridRetriever`. */
@@ -58,6 +59,10 @@ const ALIAS_WEIGHT = 0.5;
 export async function hybridRetriever(options: HybridRetrieverOptions): Promise<EnsembleRetriever> {
   const where = 'hybridRetriever';
   requireObject(options, { where, what: 'options with documents and embeddings' });
+  requireOptions<HybridRetrieverOptions>(options, {
+    where,
+    names: { documents: true, embeddings: true, aliases: true, k: true, abstainBelow: true },
+  });
   const { documents, embeddings, aliases, k, abstainBelow } = options;
   requireList(documents, { where, what: 'a list of documents' });
   const words = BM25Retriever.fromDocuments(documents, {

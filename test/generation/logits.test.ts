@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import {
+  allowOnly,
   candidates,
   draw,
   forbid,
@@ -54,6 +55,26 @@ for (const [i, { options, logits, before, tokens, probabilities }] of cases.entr
     const row = Float32Array.from(logits);
     if (repetitionPenalty !== undefined) penalizeRepetition(row, new Set(before), repetitionPenalty);
     assertDistribution(candidates(row, { ...NEUTRAL, ...shaping }), tokens, probabilities, 1e-6);
+  });
+}
+
+const PREFIX = path.join(ROOT, 'test', 'golden', 'generation', 'golden-prefix.json');
+const prefix = JSON.parse(readFileSync(PREFIX, 'utf8')) as { cases: GoldenCase[] };
+for (const { options, logits, before, tokens, probabilities } of prefix.cases) {
+  test(`as transformers, restricted: ${JSON.stringify(options)}`, () => {
+    const { repetitionPenalty, ...shaping } = options;
+    const row = Float32Array.from(logits);
+    if (repetitionPenalty !== undefined) penalizeRepetition(row, new Set(before), repetitionPenalty);
+    const last = before[before.length - 1];
+    const allowed = logits.flatMap((_, token) => (token % 7 === last % 7 ? [token] : []));
+    assert.ok(allowOnly(row, allowed));
+    const { tokens: left, probabilities: shares } = candidates(row, { ...NEUTRAL, ...shaping });
+    const drawn = [...left.keys()].filter((i) => shares[i] > 0);
+    assert.deepEqual(
+      drawn.map((i) => left[i]),
+      tokens,
+    );
+    drawn.forEach((i, at) => assert.ok(Math.abs(shares[i] - probabilities[at]) <= 1e-6));
   });
 }
 

@@ -185,6 +185,36 @@ describe('plans', async () => {
     assert.throws(() => composeFeedback({} as RaceEvidence, []), /expected the evidence of a race/);
   });
 
+  it('may be short, in words, and are refused where these say what cannot be', () => {
+    const compose = (plan: string): Feedback => composeFeedback(evidence, documents, { plan });
+    const { verdict } = evidence.finish;
+    const said = { slower: 'slower than expected', close: 'close to expected', outperformed: 'outperformed' };
+    const [first, second] = evidence.chosen;
+    const one = compose(`You were ${said[verdict]}. To improve: ${second}.`);
+    assert.deepEqual(readPlan(one.plan).win, [
+      evidence.segments.find(({ column }) => column === second)?.name,
+    ]);
+    assert.ok(!one.plan.includes('{reach}'), 'what all chosen segments are worth is not said of one');
+    assert.equal(checkClaims(one.text, claimEvidence(evidence, one.passages)).supportedShare, 1);
+    const none = compose(`You ${said[verdict]}.`);
+    assert.deepEqual(readPlan(none.plan).win, []);
+    const strong = evidence.segments.find(({ peers, faster }) => peers.gap < 0 && (faster?.gap ?? 0) < 0);
+    const other = verdict === 'slower' ? 'close' : 'slower';
+    const cases: readonly [string, RegExp][] = [
+      [`You ${said[other]}. Improve: ${first}.`, /expected evidence for "\{verdict \w+\}", got a verdict of/],
+      [`${said[verdict]}, improve: sled.`, /expected segments of the race \(1000m Ski, .*, got "sled"/],
+      [`${said[verdict]}, improve: ${strong?.column}.`, /behind neither peers nor the next level/],
+      [`${said[verdict]}, improve: a, b, c, d.`, /expected at most 3 segments in a plan, got 4: a, b, c, d/],
+      ['Well run.', /expected a placeholder in each line.*got Well run\./],
+    ];
+    assert.ok(strong);
+    for (const [plan, message] of cases) assert.throws(() => compose(plan), message, plan);
+    assert.throws(
+      () => planFeedback(evidence, { choice: 'Well run.' }),
+      /expected a plan that says slower than expected, close to expected or outperformed, got "Well run\."/,
+    );
+  });
+
   it('leave advice out where no passage is about a segment', () => {
     const { text, passages: quoted } = composeFeedback(evidence, []);
     assert.deepEqual(quoted, []);

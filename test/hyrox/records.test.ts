@@ -8,10 +8,17 @@ import {
   adviceOf,
   checkRaces,
   claimEvidence,
-  fillPlan,
+  classifyVerdict,
+  composeFeedback,
+  FEEDBACK_TEMPLATE,
   fit,
+  labelRaces,
+  namedSegments,
+  planPrompt,
   planRecord,
+  planTexts,
   raceEvidence,
+  readContext,
   readPlan,
   readRaces,
   writtenRecord,
@@ -27,6 +34,7 @@ const state = fit(races);
 const all: readonly RaceEvidence[] = Array.from({ length: 60 }, (_, i) =>
   raceEvidence(state, races, { row: 39 * i }),
 );
+const { records } = labelRaces({ ...state, answers: { ...state.answers, kind: 'plain' } }, races);
 let passages: readonly Document[];
 
 before(async () => {
@@ -34,34 +42,75 @@ before(async () => {
 });
 
 describe('planRecord', () => {
-  it('asks with what the rule decides by, and answers with the plan of the rule, which can be filled in', () => {
+  it('asks in the form of the labels, and its answer follows from the question', () => {
+    for (const { finish, segments, chosen, ...evidence } of all) {
+      const { input, context, response } = planRecord({ finish, segments, chosen, ...evidence });
+      assert.equal(input, records[0].input);
+      const facts = readContext(context);
+      assert.deepEqual([facts.residual, facts.score], [finish.residual, finish.score]);
+      assert.equal(classifyVerdict(response), finish.verdict);
+      assert.deepEqual(namedSegments(response), chosen, context);
+      const listed = facts.segments.filter(({ z }) => z > 0.5).map(({ name }) => name);
+      assert.deepEqual(listed, chosen, context);
+      assert.deepEqual(
+        facts.segments.map(({ name }) => name).sort(),
+        segments.map(({ column }) => column).sort(),
+      );
+      const scores = facts.segments.map(({ z }) => z);
+      assert.ok(scores.every((z) => z >= -3 && z <= 2.4));
+    }
+    const [first] = records;
+    assert.match(planRecord(all[0]).context.replace(/z: .*, residual/, ''), shapeOf(first.context));
+  });
+
+  it('is a plan that is filled in as the rule plans', () => {
     for (const evidence of all) {
-      const { context, response } = planRecord(evidence);
-      const plan = readPlan(response);
-      const behind = [...(/behind peers: ([^;]*)/.exec(context)?.[1] ?? '').matchAll(/([\d.]+) ([^,]+)/g)];
-      const [, , third] = behind;
-      const most = plan.verdict === 'outperformed' || Number(third?.[1] ?? 0) < 1 ? 2 : 3;
-      const next = /behind the next level: ([^;]*)/.exec(context)?.[1] ?? 'none';
-      const told = [
-        ...behind.map(([, , name]) => name),
-        ...next.split(', ').filter((name) => name !== 'none'),
-      ];
-      assert.deepEqual(plan.win, told.slice(0, most), context);
-      assert.ok(fillPlan(response, evidence, passages).text.length > 200);
+      const { response } = planRecord(evidence);
+      const made = composeFeedback(evidence, passages, { plan: response });
+      assert.deepEqual(made, composeFeedback(evidence, passages));
+      const { verdict, win } = readPlan(response);
+      assert.deepEqual({ verdict, win }, { verdict: evidence.finish.verdict, win: evidence.chosen });
     }
   });
 
-  it('has the race as a whole last, next to the answer', () => {
-    const { finish } = all[0];
-    const sign = finish.score > 0 ? '+' : '';
-    assert.ok(
-      planRecord(all[0]).context.endsWith(
-        `; ahead of: ${finish.percentile} %; score: ${sign}${finish.score.toFixed(1)}`,
-      ),
-      planRecord(all[0]).context,
-    );
+  it('has the same question in planPrompt, as a model is asked', () => {
+    const record = planRecord(all[5]);
+    assert.equal(planPrompt(all[5]), FEEDBACK_TEMPLATE.formatPrompt(record));
   });
 });
+
+describe('planTexts', () => {
+  it("are all plans that can be filled in, the rule's among them; wrong verdicts alone are refused", () => {
+    for (const evidence of all.slice(0, 12)) {
+      const texts = planTexts(evidence);
+      assert.equal(new Set(texts).size, texts.length);
+      assert.ok(texts.includes(planRecord(evidence).response));
+      const behind = evidence.segments.filter(({ peers, faster }) => peers.gap > 0 || (faster?.gap ?? 0) > 0);
+      const n = behind.length;
+      assert.equal(texts.length, 3 * (1 + n + (n * (n - 1)) / 2 + (n * (n - 1) * (n - 2)) / 6));
+      for (const [i, text] of texts.entries()) {
+        const compose = (): string => composeFeedback(evidence, passages, { plan: text }).text;
+        if (classifyVerdict(text) !== evidence.finish.verdict) {
+          if (i % 40 === 0) assert.throws(compose, /expected evidence for "\{verdict/);
+          continue;
+        }
+        if (i % 7 !== 0) continue;
+        const made = composeFeedback(evidence, passages, { plan: text });
+        assert.equal(checkClaims(made.text, claimEvidence(evidence, made.passages)).supportedShare, 1);
+        assert.deepEqual(
+          made.paragraphs.flatMap(({ kind, segment }) => (kind === 'segment' ? [segment] : [])),
+          namedSegments(text),
+        );
+      }
+    }
+  });
+});
+
+/** A context without its list, any number for each of its own. */
+function shapeOf(context: string): RegExp {
+  const bare = context.replace(/z: .*, residual/, '');
+  return new RegExp(`^${bare.replace(/[+-]?\d+(\.\d)?/g, '[+-]?\\d+(\\.\\d)?')}$`);
+}
 
 describe('writtenRecord', () => {
   it('shows lines to cite and an advice to quote among others; each claim of its answer is supported', () => {
@@ -76,8 +125,7 @@ describe('writtenRecord', () => {
         1,
         record.response,
       );
-      const [first] = readPlan(planRecord(evidence).response).win;
-      const { column } = evidence.segments.find(({ name }) => name === first) ?? {};
+      const [column] = evidence.chosen;
       assert.equal(shown.length, 3);
       assert.equal(shown.filter(({ metadata }) => metadata.segment === column).length, 1);
       for (const passage of shown) assert.ok(record.context.includes(adviceOf(passage)));

@@ -2,6 +2,7 @@
  * Measures the quality of neighbours without labels: error per segment in seconds against chance, and how well
  * neighbours in the other segments predict a hidden one. `raceEvidence` finds neighbours the same way.
  */
+import { requireOptions } from '../../options';
 import { TunebookError, requireObject } from '../../types';
 import { seededRandom } from '../../random';
 import { requireState } from '../labels/race-state';
@@ -51,6 +52,10 @@ export interface NeighborQuality {
 export function measureNeighbors(state: RaceState, options: MeasureOptions = {}): NeighborQuality {
   requireState(state, 'measureNeighbors');
   requireObject(options, { where: 'measureNeighbors', what: 'options' });
+  requireOptions<MeasureOptions>(options, {
+    where: 'measureNeighbors',
+    names: { athletes: true, nNeighbors: true, hiddenBy: true, seed: true },
+  });
   const { athletes = 200, nNeighbors = 10, hiddenBy = [25], seed = 42 } = options;
   const reference = referenceOf(state);
   if (reference.size < 2)

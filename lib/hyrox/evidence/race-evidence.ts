@@ -2,11 +2,14 @@
  * Compares one race with those of a state: similar profiles, peers of the same finish, the next level, and where time
  * is lost. Feedback is written from this evidence and checked against it.
  */
+import { requireOptions } from '../../options';
+import type { OptionNames } from '../../options';
 import { TunebookError, requireObject } from '../../types';
 import { scoreOf, verdictOf } from '../labels/answers';
 import { expectedTotals } from '../labels/expect';
 import { requireState } from '../labels/race-state';
 import type { RaceState } from '../labels/race-state';
+import { assignClusters } from '../statistics/cluster';
 import { median } from '../statistics/statistics';
 import type { RaceTable } from '../tables/columns';
 import type { LabelTable } from '../tables/label-table';
@@ -45,6 +48,11 @@ export interface EvidenceOptions {
   maxChosen?: number;
 }
 
+const EVIDENCE_OPTIONS: OptionNames<EvidenceOptions> = {
+  ...{ row: true, earlier: true, nNeighbors: true },
+  ...{ minPeers: true, onFewPeers: true, maxChosen: true },
+};
+
 /** Fewest races for a median, however far the search was widened. */
 const FEWEST = 5;
 /** Least time to win that is mentioned, as a share of the finish: 4 s of 1:10:00. */
@@ -77,6 +85,7 @@ export function raceEvidence(
   const where = 'raceEvidence';
   requireState(state, where);
   requireObject(options, { where, what: 'options' });
+  requireOptions<EvidenceOptions>(options, { where, names: EVIDENCE_OPTIONS });
   const { row = 0, nNeighbors = 25, minPeers = 20, onFewPeers = 'widen', maxChosen = 3 } = options;
   const reference = referenceOf(state);
   const table = tableFor(state, race, where);
@@ -131,6 +140,7 @@ export function raceEvidence(
     athlete: {
       groups: Object.fromEntries(state.groups.map((name, g) => [name, own.groups[g]])),
       words: athleteWords(state, own, reference.ageAt),
+      cluster: assignClusters([Array.from(scores)], state.centroids, 0).clusters[0],
     },
     finish: {
       ...judged,

@@ -15,8 +15,14 @@ export interface RaceEvidence {
   readonly unit: string;
   /** Whether amounts are times, shown as m:ss. */
   readonly clock: boolean;
-  /** The athlete's groups by the state's names, and in words: 'women aged 30-34'. */
-  readonly athlete: { readonly groups: Readonly<Record<string, string>>; readonly words: string };
+  readonly athlete: {
+    /** The athlete's groups by the state's names: { gender: '1', age: '30-34' }. */
+    readonly groups: Readonly<Record<string, string>>;
+    /** In words: 'women aged 30-34'. */
+    readonly words: string;
+    /** The state's cluster of athletes with similar strengths, from 0. */
+    readonly cluster: number;
+  };
   readonly finish: FinishEvidence;
   /** In the order of the state's segments. */
   readonly segments: readonly SegmentEvidence[];

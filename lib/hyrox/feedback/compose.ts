@@ -2,6 +2,7 @@
  * Composes feedback from evidence and passages in one call, by the rule's plan unless one is given. A page or the claim
  * check follows.
  */
+import { requireOptions } from '../../options';
 import { requireObject } from '../../types';
 import type { ClaimEvidence } from '../../eval';
 import type { Document } from '../../retrieval';
@@ -10,12 +11,15 @@ import { ENGLISH } from './english';
 import { fillPlan } from './fill';
 import type { FillOptions } from './fill';
 import { passageText, requirePassages } from './passages';
-import { planFeedback, requireEvidence } from './plan';
+import { isShort, planFeedback, requireEvidence } from './plan';
 import type { Feedback, FeedbackTexts } from './types';
 
 /** Settings of `composeFeedback`. */
 export interface ComposeOptions extends FillOptions {
-  /** A plan written by a model. Default: the rule's. */
+  /**
+   * A plan written by a model: placeholders (see `fillPlan`), or a short plan in the words of `planRecord`, whose verdict
+   * and segments replace the rule's. Default: the rule's.
+   */
   plan?: string;
 }
 
@@ -45,9 +49,17 @@ export function composeFeedback(
   requireEvidence(evidence, 'composeFeedback');
   requirePassages(passages, 'composeFeedback');
   requireObject(options, { where: 'composeFeedback', what: 'options' });
+  requireOptions<ComposeOptions>(options, {
+    where: 'composeFeedback',
+    names: { plan: true, seed: true, texts: true },
+  });
   const { plan, ...fill } = options;
-  const planned =
-    plan ?? planFeedback(evidence, { passages, ...(fill.seed === undefined ? {} : { seed: fill.seed }) });
+  if (plan !== undefined && !isShort(plan)) return fillPlan(plan, evidence, passages, fill);
+  const planned = planFeedback(evidence, {
+    passages,
+    ...(fill.seed === undefined ? {} : { seed: fill.seed }),
+    ...(plan === undefined ? {} : { choice: plan }),
+  });
   return fillPlan(planned, evidence, passages, fill);
 }
 
@@ -61,9 +73,11 @@ export function composeFeedback(
 export function claimEvidence(
   evidence: RaceEvidence,
   passages: readonly Document[],
-  { texts = ENGLISH }: { texts?: FeedbackTexts } = {},
+  options: { texts?: FeedbackTexts } = {},
 ): ClaimEvidence {
   requireEvidence(evidence, 'claimEvidence');
+  requireOptions<{ texts?: FeedbackTexts }>(options, { where: 'claimEvidence', names: { texts: true } });
+  const { texts = ENGLISH } = options;
   requirePassages(passages, 'claimEvidence');
   return {
     lines: evidence.lines,

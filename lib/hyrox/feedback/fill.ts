@@ -2,6 +2,7 @@
  * Fills a plan from the evidence: each placeholder becomes a sentence with its citation, or a single figure. The plan
  * is the rule's or a model's; figures and quotations come from the evidence alone.
  */
+import { requireOptions } from '../../options';
 import { TunebookError, requireObject, requireText } from '../../types';
 import type { Document } from '../../retrieval';
 import { bestOf, isStrength } from '../evidence/lines';
@@ -63,6 +64,7 @@ export function fillPlan(
   requireEvidence(evidence, 'fillPlan');
   requirePassages(passages, 'fillPlan');
   requireObject(options, { where: 'fillPlan', what: 'options' });
+  requireOptions<FillOptions>(options, { where: 'fillPlan', names: { seed: true, texts: true } });
   const { seed = 42, texts = ENGLISH } = options;
   const writer = new SentenceWriter(evidence, { texts, seed });
   const filler = new Filler({ evidence, passages, writer, tone: toneOf(plan) });

@@ -4,24 +4,36 @@
 import { instructionTemplate } from '../../dataset';
 import type { PromptTemplate } from '../../dataset';
 import { createRandom } from '../../random';
+import { requireOptions } from '../../options';
 import { requireObject, TunebookError } from '../../types';
 import type { Document } from '../../retrieval';
-import { isStrength } from '../evidence/lines';
 import { WORTH } from '../evidence/race-evidence';
-import type { RaceEvidence, SegmentEvidence } from '../evidence/types';
+import type { RaceEvidence } from '../evidence/types';
+import { writeAnswer, writeContext } from '../labels/answers';
+import type { SegmentFact } from '../labels/answers';
 import type { FeedbackRecord } from '../labels/as-published';
+import { INPUT } from '../labels/fit';
+import { PLAIN_TEMPLATES } from '../labels/templates';
 import { fillPlan } from './fill';
 import { adviceOf, requirePassages } from './passages';
-import { planFeedback, readPlan, requireEvidence } from './plan';
+import { isBehind, mostNamed, planFeedback, readPlan, requireEvidence } from './plan';
 
-/** The prompt template of these records, in training and generation. */
-export const FEEDBACK_TEMPLATE: PromptTemplate = instructionTemplate({ system: 'You are a coach.' });
+/** The prompt template of these records, in training and generation: that of the label files in the notebooks. */
+export const FEEDBACK_TEMPLATE: PromptTemplate = instructionTemplate({
+  system: 'You are a Hyrox coach. Give feedback on the race.',
+});
 
-const PLAN_INPUT = 'Plan the feedback on this race';
 const WRITE_INPUT = 'Give feedback on this race';
+/** A segment is named where its score is above this, as in the labels. */
+const MARK = 0.5;
+/** Scores with one digit: the lowest that is named, and the lowest that is written. */
+const NAMED = 0.6;
+const LOWEST = -3;
 
 /**
- * A race as a question and the rule's plan as its answer, to train a model that plans for `fillPlan`.
+ * A race as a question and a short plan as its answer: the verdict, and the segments with most to win. Question and
+ * answer have the form of the labels, so that a model which has learned these can plan: `composeFeedback` takes its
+ * answer as a plan, and the evidence fills in the rest.
  * @throws TunebookError where the evidence is of another kind
  * @example
  * const { table, log } = hyrox.readRaces(projectPath('data/hyrox/hyrox-sample.csv'));
@@ -31,50 +43,69 @@ const WRITE_INPUT = 'Give feedback on this race';
  */
 export function planRecord(evidence: RaceEvidence): FeedbackRecord {
   requireEvidence(evidence, 'planRecord');
-  return { input: PLAN_INPUT, context: planContext(evidence), response: planFeedback(evidence) };
+  const context = planContext(evidence);
+  const wording = { templates: PLAIN_TEMPLATES, mark: MARK, unit: evidence.unit, seed: 0 };
+  return { input: INPUT, context, response: writeAnswer(context, wording) };
 }
 
 /** The prompt for a trained model's plan: `planRecord`'s question in `FEEDBACK_TEMPLATE`. */
 export function planPrompt(evidence: RaceEvidence): string {
   requireEvidence(evidence, 'planPrompt');
-  return FEEDBACK_TEMPLATE.formatPrompt({ input: PLAN_INPUT, context: planContext(evidence) });
+  return FEEDBACK_TEMPLATE.formatPrompt({ input: INPUT, context: planContext(evidence) });
 }
 
 /**
- * The facts that decide a plan, in the order in which a left-to-right model needs them: segments with most to win, each
- * with a number that is 1.0 where a third one begins to count, then strengths, then the whole race.
+ * All plans that can be filled in, in the words of `planRecord`: each verdict with up to three segments that are behind,
+ * in the order of the question. What a model may answer, for `restrictToTexts`.
+ * @throws TunebookError where the evidence is of another kind
  */
-function planContext({ finish, segments, groups, reach, change, notes, chosen }: RaceEvidence): string {
-  const worth = WORTH * finish.own;
-  const behind = segments.filter(({ peers }) => peers.gap >= worth).sort((a, b) => b.peers.gap - a.peers.gap);
-  const [first = 0, second = 0] = behind.map(({ peers }) => peers.gap);
-  const part = (first + second) / 4 || 1;
-  const strengths = segments.filter(isStrength).sort((a, b) => a.peers.gap - b.peers.gap);
-  const names = chosen.filter((column) => !behind.some((segment) => segment.column === column));
-  const parts = [
-    `behind peers: ${list(behind.slice(0, 4), ({ name, peers }) => `${tenths(peers.gap / part)} ${name}`)}`,
-    `behind the next level: ${list(
-      segments.filter(({ column }) => names.includes(column)),
-      ({ name }) => name,
-    )}`,
-    `strengths: ${list(strengths.slice(0, 3), ({ name }) => name)}`,
-    `reach: ${[...(reach.peers ? ['peers'] : []), ...(reach.faster ? ['next level'] : [])].join(', ') || 'none'}`,
-    ...(groups.similar.widened ? ['few of this sex and age'] : []),
-    ...(notes.length > 0 ? ['notes'] : []),
-    ...(change === undefined ? [] : ['earlier race']),
-    `ahead of: ${finish.percentile} %`,
-    `score: ${finish.score > 0 ? '+' : ''}${finish.score.toFixed(1)}`,
-  ];
-  return parts.join('; ');
+export function planTexts(evidence: RaceEvidence): string[] {
+  requireEvidence(evidence, 'planTexts');
+  const { improve, inLine, ...verdicts } = PLAIN_TEMPLATES;
+  const behind = planScores(evidence).filter(({ name }) =>
+    evidence.segments.some(({ column, ...segment }) => column === name && isBehind(segment)),
+  );
+  const most = mostNamed(evidence);
+  const longer = (lists: string[][], name: string): string[][] =>
+    lists.filter(({ length }) => length < most).map((list) => [...list, name]);
+  const lists = behind.reduce<string[][]>((all, { name }) => [...all, ...longer(all, name)], [[]]);
+  return [verdicts.slower, verdicts.close, verdicts.outperformed].flatMap(([verdict]) =>
+    lists.map((list) =>
+      list.length === 0
+        ? `${verdict} ${inLine[0]}`
+        : `${verdict} ${improve[0].replace('{list}', list.join(', '))}`,
+    ),
+  );
 }
 
-/** Rounded down: 1.0 is reached, not nearly reached. */
-function tenths(value: number): string {
-  return (Math.floor(value * 10) / 10).toFixed(1);
+/** A context as the labels have it, whose scores are those of the plan. */
+function planContext(evidence: RaceEvidence): string {
+  const { athlete, finish } = evidence;
+  return writeContext({
+    groups: Object.entries(athlete.groups),
+    ...{ targetName: finish.column, total: finish.own, predicted: finish.expected },
+    ...{ residual: finish.residual, score: finish.score, cluster: athlete.cluster },
+    segments: planScores(evidence),
+  });
 }
 
-function list(segments: readonly SegmentEvidence[], say: (segment: SegmentEvidence) => string): string {
-  return segments.map(say).join(', ') || 'none';
+/**
+ * How much each segment counts, most first: 0.6 is half of what the two with most to win cost on average, from which on
+ * a third one is named. Those that the evidence chose are above the mark and no others, whatever chose them.
+ */
+function planScores({ segments, chosen, finish }: RaceEvidence): SegmentFact[] {
+  const [first, second] = segments.map(({ peers }) => Math.max(0, peers.gap)).sort((a, b) => b - a);
+  const part = (first + (second ?? 0)) / 4 || WORTH * finish.own;
+  const scores = segments.map(({ column, peers }): SegmentFact => {
+    const score = Math.floor((10 * NAMED * peers.gap) / part) / 10;
+    const z = chosen.includes(column) ? Math.max(NAMED, score) : Math.min(MARK, score);
+    return { name: column, z: Math.max(LOWEST, z) + 0 };
+  });
+  const rank = ({ name }: SegmentFact): number => {
+    const at = chosen.indexOf(name);
+    return at < 0 ? chosen.length : at;
+  };
+  return scores.sort((a, b) => rank(a) - rank(b) || b.z - a.z);
 }
 
 /** Settings of `writtenRecord`, whose answer is text instead of a plan. */
@@ -110,6 +141,10 @@ export function writtenRecord(
 ): WrittenRecord | undefined {
   requireEvidence(evidence, 'writtenRecord');
   requireObject(options, { where: 'writtenRecord', what: 'options', fields: ['passages', 'form'] });
+  requireOptions<WrittenRecordOptions>(options, {
+    where: 'writtenRecord',
+    names: { passages: true, form: true, distractors: true, seed: true },
+  });
   const { passages, form, distractors = 2, seed = 42 } = options;
   requirePassages(passages, 'writtenRecord');
   if (form !== 'closed' && form !== 'evidence')

@@ -57,7 +57,8 @@ export interface Fitted {
   choice?: GroupChoice;
 }
 
-const INPUT = 'Generate performance feedback based on prediction and true time';
+/** Text of a record's input where none is given. */
+export const INPUT = 'Generate performance feedback based on prediction and true time';
 /** The names of `FitOptions`. */
 export const FIT_OPTIONS: OptionNames<FitOptions> = {
   ...{ seed: true, answers: true, templates: true, weakAbove: true, usualShare: true },

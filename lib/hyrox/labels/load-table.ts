@@ -2,6 +2,7 @@
  * Loads and checks tables to label: HYROX results, or any table by a mapping. Used by `build.ts` and for feedback on
  * new races.
  */
+import { requireOptions } from '../../options';
 import { firstOf, requireText, shortList, TunebookError } from '../../types';
 import { checkRaces } from '../tables/check';
 import { FILE_COLUMNS, SUMS } from '../tables/columns';
@@ -61,6 +62,10 @@ export function loadTable(
 export function loadNewRaces(file: string, state: RaceState, options: LoadOptions = {}): LoadedTable {
   requireText(file, { where: 'loadNewRaces', what: 'the path of a table' });
   requireState(state, 'loadNewRaces');
+  requireOptions<LoadOptions>(options, {
+    where: 'loadNewRaces',
+    names: { delimiter: true, onProblem: true, handle: true },
+  });
   let loaded: LoadedTable;
   try {
     loaded = state.mapping ? readMappedTable(file, state.mapping, options) : loadRaces(file, options);

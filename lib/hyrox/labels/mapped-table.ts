@@ -1,6 +1,7 @@
 /**
  * Reads any table by a mapping into a `LabelTable`, with the same reports and choices as for a HYROX result file.
  */
+import { requireOptions } from '../../options';
 import { TunebookError, requireObject, requireText } from '../../types';
 import { openTable, readBytes } from '../tables/csv-text';
 import type { LabelTable } from '../tables/label-table';
@@ -28,6 +29,10 @@ export function readMappedTable(
     where: 'readMappedTable',
     what: 'a mapping',
     remedy: 'Pass what readMapping gave.',
+  });
+  requireOptions<ProblemOptions & { delimiter?: string }>(options, {
+    where: 'readMappedTable',
+    names: { delimiter: true, onProblem: true, handle: true },
   });
   const log = new ProblemLog(file, options);
   const opened = openTable(readBytes(file), {

@@ -2,6 +2,7 @@
  * Drafts a mapping for an unknown table from its header and values, with a reason per column, for a person to review:
  * `tunebook dataset map`.
  */
+import { requireOptions } from '../../options';
 import { requireText, shortList, TunebookError } from '../../types';
 import { sumParts } from '../statistics/sum-parts';
 import { median } from '../statistics/statistics';
@@ -41,6 +42,7 @@ const SERIES = 3;
  */
 export function proposeMapping(file: string, options: { delimiter?: string } = {}): MappingDraft {
   requireText(file, { where: 'proposeMapping', what: 'the path of a table' });
+  requireOptions<{ delimiter?: string }>(options, { where: 'proposeMapping', names: { delimiter: true } });
   const table = profileTable(file, options);
   const people = draftGroups(table);
   const rest = table.columns.filter(({ name }) => !people.guesses.has(name));

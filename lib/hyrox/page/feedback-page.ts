@@ -11,19 +11,10 @@ import type { Feedback, FeedbackParagraph, ParagraphKind } from '../feedback/typ
 import { profileFigure, restOf, wayFigure } from './page-figures';
 import { changeSection, sourcesSection } from './page-tables';
 import { requirePage } from './page-arguments';
+import type { FeedbackPageOptions } from './page-arguments';
 import { pageHtml } from './page-frame';
 import type { Page } from './page-frame';
 import { fillWords, wordsOf } from './page-words';
-
-/** Settings of `feedbackPage`. */
-export interface FeedbackPageOptions {
-  /** The reference races in words: '2,395 races of berlin.csv'. Default: not mentioned. */
-  data?: string;
-  /** Notes besides those of the evidence. */
-  notes?: readonly string[];
-  /** Language of the words around the text. Default 'en'. */
-  lang?: string;
-}
 
 /**
  * Feedback on one race as an HTML page: it opens offline, prints on A4 and needs no script.

@@ -7,9 +7,9 @@ import type { MimeBundle } from '../../display';
 import { amountText } from '../evidence/names';
 import type { RaceEvidence } from '../evidence/types';
 import type { Feedback } from '../feedback/types';
-import type { FeedbackPageOptions } from './feedback-page';
 import { feedbackMarkdown } from './markdown-page';
 import { requirePage } from './page-arguments';
+import type { FeedbackPageOptions } from './page-arguments';
 import { gapText, profileFigure } from './page-figures';
 import { fillWords, wordsOf } from './page-words';
 

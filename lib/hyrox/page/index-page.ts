@@ -1,5 +1,6 @@
 /** The index of the pages of several races. */
 import { escapeHtml } from '../../display';
+import { requireOptions } from '../../options';
 import { requireList, requireObject } from '../../types';
 import type { RaceEvidence } from '../evidence/types';
 import type { Feedback } from '../feedback/types';
@@ -18,6 +19,7 @@ export interface IndexedRace {
 export function feedbackIndex(races: readonly IndexedRace[], options: { lang?: string } = {}): string {
   requireList(races, { where: 'feedbackIndex', what: 'a list of races, each with its page' });
   requireObject(options, { where: 'feedbackIndex', what: 'options' });
+  requireOptions<{ lang?: string }>(options, { where: 'feedbackIndex', names: { lang: true } });
   const words = wordsOf(options.lang);
   const items = races.map(
     ({ file, evidence, feedback }, i) =>

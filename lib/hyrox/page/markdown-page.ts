@@ -4,8 +4,8 @@ import type { RaceEvidence } from '../evidence/types';
 import type { Feedback } from '../feedback/types';
 import { gapText } from './page-figures';
 import { requirePage } from './page-arguments';
+import type { FeedbackPageOptions } from './page-arguments';
 import { fillWords, wordsOf } from './page-words';
-import type { FeedbackPageOptions } from './feedback-page';
 
 /** Feedback on one race with a table of its segments, its sources, and the basis of the comparison. */
 export function feedbackMarkdown(

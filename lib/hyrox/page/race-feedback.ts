@@ -4,6 +4,7 @@
  */
 import path from 'node:path';
 import { PACKAGE_ROOT } from '../../environment';
+import { requireOptions } from '../../options';
 import { TunebookError, messageOf, requireObject } from '../../types';
 import { checkClaims } from '../../eval';
 import { loadDocuments } from '../../retrieval';
@@ -51,6 +52,13 @@ export interface RaceFeedback {
  */
 export async function raceFeedback(file: string, options: RaceFeedbackOptions = {}): Promise<RaceFeedback[]> {
   requireObject(options, { where: 'raceFeedback', what: 'options' });
+  requireOptions<RaceFeedbackOptions>(options, {
+    where: 'raceFeedback',
+    names: {
+      ...{ state: true, previous: true, k: true, fewPeers: true, delimiter: true },
+      ...{ documents: true, seed: true, lang: true, planner: true, onNote: true },
+    },
+  });
   const { documents, seed = 42, planner, onNote } = options;
   wordsOf(options.lang);
   const { races, data } = await raceFileEvidence(file, options);

@@ -2,6 +2,7 @@
 import { promises as fs } from 'node:fs';
 import path from 'node:path';
 import { isMissing, requireLocalPath } from '../../files';
+import { requireOptions } from '../../options';
 import { messageOf, requireText, shortList, TunebookError } from '../../types';
 import type { Document } from './document';
 import { readMarkdown, readText } from './read-markdown';
@@ -37,11 +38,10 @@ export interface LoadDocumentsOptions {
  * console.log(document.id, document.metadata.title, document.metadata.topic); // row Rowing pacing
  * ```
  */
-export async function loadDocuments(
-  folder: string,
-  { onSkip = sayOnConsole }: LoadDocumentsOptions = {},
-): Promise<Document[]> {
+export async function loadDocuments(folder: string, options: LoadDocumentsOptions = {}): Promise<Document[]> {
   requireText(folder, { where: 'loadDocuments', what: 'the path of a folder' });
+  requireOptions<LoadDocumentsOptions>(options, { where: 'loadDocuments', names: { onSkip: true } });
+  const { onSkip = sayOnConsole } = options;
   requireLocalPath(folder, 'loadDocuments');
   const names = await filesBelow(folder);
   const wanted = names.filter((name) => /\.(md|markdown|txt|pdf)$/i.test(name));

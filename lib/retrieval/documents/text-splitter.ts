@@ -3,6 +3,7 @@
  * words, else characters), with one addition: each chunk begins with its Markdown headings, without which a passage
  * does not say what it is about.
  */
+import { requireOptions } from '../../options';
 import { TunebookError } from '../../types';
 import { locationOf } from './document';
 import type { Document } from './document';
@@ -45,7 +46,12 @@ export class RecursiveCharacterTextSplitter {
   readonly keepHeadings: boolean;
 
   /** @throws {TunebookError} If sizes are not whole numbers, or the overlap is not below the size */
-  constructor({ chunkSize = 1000, chunkOverlap, separators, keepHeadings = true }: TextSplitterOptions = {}) {
+  constructor(options: TextSplitterOptions = {}) {
+    requireOptions<TextSplitterOptions>(options, {
+      where: 'RecursiveCharacterTextSplitter',
+      names: { chunkSize: true, chunkOverlap: true, separators: true, keepHeadings: true },
+    });
+    const { chunkSize = 1000, chunkOverlap, separators, keepHeadings = true } = options;
     this.chunkSize = chunkSize;
     this.chunkOverlap = chunkOverlap ?? Math.min(200, Math.floor(chunkSize / 5));
     this.separators = separators ?? ['\n\n', '\n', ' ', ''];

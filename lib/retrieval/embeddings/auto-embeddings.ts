@@ -4,6 +4,7 @@ import { dataFolder } from '../../environment';
 import { isFolder, readJsonObject, requireLocalPath } from '../../files';
 import { isHubId } from '../../hub';
 import type { HubOptions } from '../../hub';
+import { requireOptions } from '../../options';
 import { requireText, TunebookError } from '../../types';
 import { CachedEmbeddings } from './cached-embeddings';
 import type { Embeddings } from './embeddings';
@@ -37,6 +38,14 @@ export const AutoEmbeddings = {
    */
   async fromPretrained(nameOrFolder: string, options: AutoEmbeddingsOptions = {}): Promise<Embeddings> {
     requireText(nameOrFolder, { where: 'AutoEmbeddings', what: 'a model: use-lite, a hub id or a folder' });
+    requireOptions<AutoEmbeddingsOptions>(options, {
+      where: 'AutoEmbeddings',
+      names: {
+        ...{ vectorCache: true, pooling: true, queryPrefix: true, documentPrefix: true, dtype: true },
+        ...{ cacheDir: true, revision: true, token: true, endpoint: true, localFilesOnly: true },
+        ...{ onProgress: true, maxRetries: true, retryDelayMs: true, stallTimeoutMs: true },
+      },
+    });
     const { vectorCache, ...rest } = options;
     const embeddings = await load(nameOrFolder, rest);
     return vectorCache === undefined ? embeddings : new CachedEmbeddings(embeddings, vectorCache);

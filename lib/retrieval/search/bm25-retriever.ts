@@ -2,11 +2,12 @@
  * Search by words: Okapi BM25 (Robertson & Zaragoza 2009) with Lucene's inverse document frequency, on an inverted
  * index of typed arrays. A query over 10,000 passages takes about a millisecond.
  */
+import { requireOptions } from '../../options';
 import { requireList, requireString } from '../../types';
 import type { Document } from '../documents/document';
 import { aliasExpansion } from './aliases';
 import type { Aliases } from './aliases';
-import { DEFAULT_K, filterFunction, requireK, topPlaces } from './retriever';
+import { DEFAULT_K, filterFunction, requireK, requireSearch, topPlaces } from './retriever';
 import type { ScoredDocument, ScoredRetriever, SearchOptions } from './retriever';
 import { searchWords } from './words';
 
@@ -96,7 +97,15 @@ export class BM25Retriever implements ScoredRetriever {
 
   /** Indexes documents. @throws {TunebookError} If they are no list, or an option is of another kind */
   static fromDocuments(documents: readonly Document[], options: BM25Options = {}): BM25Retriever {
-    requireList(documents, { where: 'BM25Retriever.fromDocuments', what: 'a list of documents' });
+    const where = 'BM25Retriever.fromDocuments';
+    requireList(documents, { where, what: 'a list of documents' });
+    requireOptions<BM25Options>(options, {
+      where,
+      names: {
+        ...{ k: true, aliases: true, aliasWeight: true, k1: true, b: true },
+        ...{ scoreThreshold: true, text: true },
+      },
+    });
     return new BM25Retriever(documents, options);
   }
 
@@ -106,6 +115,7 @@ export class BM25Retriever implements ScoredRetriever {
 
   async invokeWithScores(query: string, options: SearchOptions = {}): Promise<ScoredDocument[]> {
     requireString(query, { where: 'BM25Retriever', what: 'a query' });
+    requireSearch(options, 'BM25Retriever');
     const { documents } = this;
     const { scoreThreshold = 0, aliasWeight = 1 } = this.options;
     const k = requireK(options.k ?? this.options.k ?? DEFAULT_K, 'BM25Retriever');

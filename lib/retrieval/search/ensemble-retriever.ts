@@ -1,7 +1,8 @@
 /** Combines several retrievers: each finds what another misses. */
-import { requireList, requireString, TunebookError } from '../../types';
+import { requireOptions } from '../../options';
+import { requireList, requireObject, requireString, TunebookError } from '../../types';
 import type { Document } from '../documents/document';
-import { DEFAULT_K, givesScores, requireK } from './retriever';
+import { DEFAULT_K, givesScores, requireK, requireSearch } from './retriever';
 import type { Retriever, ScoredDocument, ScoredRetriever, SearchOptions } from './retriever';
 
 /** Settings of `EnsembleRetriever`. */
@@ -48,6 +49,14 @@ export class EnsembleRetriever implements ScoredRetriever {
   /** @throws {TunebookError} If lists differ in length, or `sum` is used with a retriever without scores */
   constructor(private readonly options: EnsembleOptions) {
     const where = 'EnsembleRetriever';
+    requireObject(options, { where, what: 'options with retrievers' });
+    requireOptions<EnsembleOptions>(options, {
+      where,
+      names: {
+        ...{ retrievers: true, weights: true, fusion: true, c: true, k: true },
+        ...{ candidates: true, abstainBelow: true },
+      },
+    });
     const { retrievers, weights, fusion = 'sum', abstainBelow } = options;
     requireList(retrievers, { where, what: 'a list of retrievers' });
     if (retrievers.length === 0) throw new TunebookError(`${where}: expected retrievers, got an empty list.`);
@@ -73,6 +82,7 @@ export class EnsembleRetriever implements ScoredRetriever {
 
   async invokeWithScores(query: string, options: SearchOptions = {}): Promise<ScoredDocument[]> {
     requireString(query, { where: 'EnsembleRetriever', what: 'a query' });
+    requireSearch(options, 'EnsembleRetriever');
     const { retrievers, fusion = 'sum', c = 60, candidates = 100, abstainBelow } = this.options;
     const k = requireK(options.k ?? this.options.k ?? DEFAULT_K, 'EnsembleRetriever');
     const lists: (readonly ScoredDocument[])[] = [];

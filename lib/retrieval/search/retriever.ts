@@ -1,4 +1,5 @@
 /** The interfaces of retrievers, which LangChain.js's satisfy: anything with `invoke`. */
+import { requireOptions } from '../../options';
 import { TunebookError } from '../../types';
 import type { Document } from '../documents/document';
 
@@ -18,6 +19,11 @@ export interface SearchOptions {
   readonly k?: number;
   /** Documents to consider. */
   readonly filter?: DocumentFilter;
+}
+
+/** @throws {TunebookError} If a search has settings of another name */
+export function requireSearch(options: SearchOptions, where: string): void {
+  requireOptions<SearchOptions>(options, { where, names: { k: true, filter: true } });
 }
 
 /** Finds documents, like LangChain.js's retrievers. */

@@ -2,8 +2,9 @@
  * A vector store on disk or in a bucket, for more than fits into memory: LanceDB, embedded. Exact until `createIndex`
  * makes an IVF_FLAT index; search by words and filters use the same table.
  */
-import { DEFAULT_K, filterFields, filterFunction, requireK } from '../search/retriever';
+import { DEFAULT_K, filterFields, filterFunction, requireK, requireSearch } from '../search/retriever';
 import type { DocumentFilter, ScoredDocument, ScoredRetriever, SearchOptions } from '../search/retriever';
+import { requireOptions } from '../../options';
 import { requireList, requireObject, requireString, requireText, TunebookError } from '../../types';
 import type { Document } from '../documents/document';
 import type { Embeddings } from '../embeddings/embeddings';
@@ -56,6 +57,10 @@ export class LanceVectorStore implements VectorStore {
     const where = 'LanceVectorStore';
     requireObject(embeddings, { where, what: 'embeddings', fields: ['embedDocuments', 'embedQuery'] });
     requireObject(options, { where, what: 'options with a uri' });
+    requireOptions<LanceStoreOptions>(options, {
+      where,
+      names: { uri: true, table: true, storageOptions: true, nprobes: true },
+    });
     requireText(options.uri, { where, what: 'a uri: a folder or an address' });
     const { uri, storageOptions, table = 'documents' } = options;
     const connection = await lance().connect(uri, { storageOptions });
@@ -113,7 +118,12 @@ export class LanceVectorStore implements VectorStore {
   }
 
   /** Makes an IVF_FLAT index: faster searches of large tables, which may miss a neighbour if `nprobes` is small. */
-  async createIndex({ numPartitions }: { numPartitions?: number } = {}): Promise<void> {
+  async createIndex(options: { numPartitions?: number } = {}): Promise<void> {
+    requireOptions<{ numPartitions?: number }>(options, {
+      where: 'LanceVectorStore.createIndex',
+      names: { numPartitions: true },
+    });
+    const { numPartitions } = options;
     if (this.table === undefined)
       throw new TunebookError('LanceVectorStore.createIndex: expected documents in the store, got none.');
     const config = lance().Index.ivfFlat({ distanceType: 'dot', numPartitions });
@@ -142,8 +152,10 @@ export class LanceVectorStore implements VectorStore {
 
   /** A retriever by words (BM25) on the same table; its index is made at first use. */
   textRetriever(options: SearchOptions = {}): ScoredRetriever {
+    requireSearch(options, 'textRetriever');
     const invokeWithScores = async (query: string, own: SearchOptions = {}): Promise<ScoredDocument[]> => {
       requireString(query, { where: 'textRetriever', what: 'a query' });
+      requireSearch(own, 'textRetriever');
       const k = requireK(own.k ?? options.k ?? DEFAULT_K, 'textRetriever');
       if (this.table === undefined || query.trim() === '') return [];
       if (!this.hasWords)

@@ -1,7 +1,8 @@
 /** The interface of vector stores; a store of your own is a class with these methods. */
 import type { Document } from '../documents/document';
 import type { DocumentFilter, ScoredDocument, ScoredRetriever, SearchOptions } from '../search/retriever';
-import { DEFAULT_K, requireK } from '../search/retriever';
+import { DEFAULT_K, requireK, requireSearch } from '../search/retriever';
+import { requireOptions } from '../../options';
 import { TunebookError } from '../../types';
 
 /**
@@ -50,9 +51,14 @@ export function storeRetriever(
   store: Pick<VectorStore, 'similaritySearchWithScore'>,
   options: StoreRetrieverOptions = {},
 ): ScoredRetriever {
+  requireOptions<StoreRetrieverOptions>(options, {
+    where: 'asRetriever',
+    names: { k: true, filter: true, scoreThreshold: true },
+  });
   const { scoreThreshold = -Infinity } = options;
   const own = requireK(options.k ?? DEFAULT_K, 'asRetriever');
   const invokeWithScores = async (query: string, search: SearchOptions = {}): Promise<ScoredDocument[]> => {
+    requireSearch(search, 'asRetriever');
     const filter = search.filter ?? options.filter;
     const found = await store.similaritySearchWithScore(query, search.k ?? own, filter);
     return found.filter(([, score]) => score >= scoreThreshold);
