@@ -147,7 +147,7 @@ export function addFeedbackCommand(program: Command): void {
     )
     .option(
       '--model <folder>',
-      'model or adapter that plans what is said, trained on hyrox.planRecord; the evidence fills in (default: a rule plans)',
+      'model or adapter that plans what is said, trained on label files (notebook 01) or hyrox.planRecord; the evidence fills in (default: a rule plans)',
     )
     .option('--previous <file>', 'earlier races of the same athlete, oldest first')
     .option('-k, --k <count>', 'similar races to look for (default: 25)', count)
