@@ -30,15 +30,18 @@ export {
   getPeftModel,
   loadAdapter,
   mergeAndUnload,
+  modelCard,
   PeftModel,
   saveAdapter,
   savePretrained,
   usePrompt,
 } from './pretrained';
 export type {
+  CardFacts,
   FromPretrainedOptions,
   GenerateAnswersOptions,
   GeneratedAnswers,
+  ModelCardOptions,
   PeftModelOptions,
   SaveAdapterOptions,
   SavePretrainedOptions,
@@ -46,7 +49,8 @@ export type {
 export { chatTemplate, formatPrompt, instructionTemplate, loadPrompt } from './prompts';
 export type { FormattedTurn, ModelPrompt, PromptOptions, PromptTemplate } from './prompts';
 export { openCheckpoint, openSafetensors, writeCheckpoint, writeSafetensors } from './checkpoint';
-export { resolveModelFolder } from './hub';
+export { pushToHub, resolveModelFolder } from './hub';
+export type { PushOptions, PushResult } from './hub';
 export {
   BitsAndBytesConfig,
   dequantize,

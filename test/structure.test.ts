@@ -42,7 +42,7 @@ const ROOMS: Record<string, { imports: readonly string[]; floors?: readonly stri
       'generation',
     ],
   },
-  dataset: { imports: ['files', 'random', 'tokenizer', 'prompts'], floors: ['files'] },
+  dataset: { imports: ['files', 'random', 'hub', 'tokenizer', 'prompts'], floors: ['files'] },
   trainer: {
     imports: [
       'files',
@@ -103,10 +103,12 @@ const ROOMS: Record<string, { imports: readonly string[]; floors?: readonly stri
       'files',
       'display',
       'engine',
+      'hub',
       'quantization',
       'tokenizer',
       'pretrained',
       'generation',
+      'dataset',
       'hyrox',
       'export',
       'notebook',

@@ -6,8 +6,9 @@ import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import { InvalidArgumentError, Option } from 'commander';
 import type { Command } from 'commander';
-import { writeFileAtomic } from '../files';
+import { isHubAddress, writeFileAtomic } from '../files';
 import { formatSize, renderTable } from '../display';
+import type * as Hub from '../hub';
 import type * as Hyrox from '../hyrox';
 import { TunebookError } from '../types';
 import type { BuildResult, Handling, MappingDraft, ProblemKind } from '../hyrox';
@@ -160,6 +161,16 @@ function stateText({ state, output }: BuildResult): string {
   );
 }
 
+/** A table's path; one on the hub is downloaded. @throws TunebookError where it is not one file */
+async function onThisMachine(input: string): Promise<string> {
+  if (!isHubAddress(input)) return input;
+  const { resolveDataset } = createRequire(__filename)('../hub') as typeof Hub;
+  const { files, note } = await resolveDataset(input);
+  if (note !== undefined) console.error(note);
+  if (files.length === 1) return files[0];
+  throw new TunebookError(`${input}: expected one table, got ${files.length} files. Name one of them.`);
+}
+
 /**
  * Builds the label file and prints the report.
  * @throws TunebookError where the table, the mapping or an option is invalid; nothing is written then
@@ -167,7 +178,7 @@ function stateText({ state, output }: BuildResult): string {
 export async function datasetBuildCommand(input: string, options: DatasetBuildOptions): Promise<void> {
   const { list, report, ...build } = options;
   const { buildDataset } = createRequire(__filename)('../hyrox') as typeof Hyrox;
-  const result = await buildDataset({ ...build, input });
+  const result = await buildDataset({ ...build, input: await onThisMachine(input) });
   if (report !== undefined) {
     const { output, records, sizeBytes, figures, state, notes } = result;
     const facts = { output, records, sizeBytes, state, notes, figures, input: result.report };
@@ -202,7 +213,7 @@ export async function datasetMapCommand(input: string, options: DatasetMapOption
   if (output !== undefined && fs.existsSync(output))
     throw new TunebookError(`${output}: is there already. Give the draft another name, or remove the file.`);
   const { proposeMapping } = createRequire(__filename)('../hyrox') as typeof Hyrox;
-  const draft = proposeMapping(input, delimiter === undefined ? {} : { delimiter });
+  const draft = proposeMapping(await onThisMachine(input), delimiter === undefined ? {} : { delimiter });
   const json = `${JSON.stringify(draft.mapping, null, 2)}\n`;
   if (output !== undefined) await writeFileAtomic(output, json);
   console.error(`${mapReport(input, draft)}\n`);
@@ -234,14 +245,14 @@ export function addDatasetCommands(program: Command): void {
   dataset
     .command('map')
     .description("draft a mapping from a table's header and values, with a reason for each column")
-    .argument('<input>', 'CSV, or a table with another separator')
+    .argument('<input>', 'CSV, or a table with another separator; on the hub: hf://datasets/OWNER/NAME/FILE')
     .option('-o, --output <file>', 'the JSON to write (default: standard output)')
     .option('--delimiter <character>', 'column separator (default: found out)')
     .action(datasetMapCommand);
   dataset
     .command('build')
     .description('from a table of results to a JSONL of records, with a report of every problem')
-    .argument('<input>', 'CSV, or a table with another separator')
+    .argument('<input>', 'CSV, or a table with another separator; on the hub: hf://datasets/OWNER/NAME/FILE')
     .requiredOption('-o, --output <file>', 'the JSONL to write')
     .addOption(
       new Option('--mode <mode>', 'labels to make (default: corrected)').choices([

@@ -12,6 +12,7 @@ import { addGenerateCommand } from './generate';
 import { addInitCommand } from './init';
 import { addKernelCommands } from './kernel';
 import { addPublishCommand } from './publish';
+import { addPushCommand } from './push';
 import { addRepairCommand } from './repair';
 import { addRunCommand } from './run';
 import { addSweepCommand } from './sweep';
@@ -36,6 +37,7 @@ for (const add of [
   addDatasetCommands,
   addFeedbackCommand,
   addGenerateCommand,
+  addPushCommand,
   addExportCommand,
 ])
   add(program);

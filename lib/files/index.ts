@@ -17,6 +17,6 @@ export {
   unreadFields,
 } from './json';
 export type { JsonObject, ReadJsonOptions } from './json';
-export { makeFolder, makeFolderSync, requireLocalPath } from './local-path';
+export { isHubAddress, makeFolder, makeFolderSync, requireLocalPath } from './local-path';
 export { isFile, isFolder, isMissing, readTextIfPresent } from './presence';
 export { decodeWindows1252 } from './windows-1252';

@@ -5,6 +5,11 @@ import { TunebookError } from '../types';
 /** A URL's scheme as a part of a path, joined or resolved; one letter is a Windows drive. */
 const SCHEME = /^[a-z][a-z0-9+.-]+:$/i;
 
+/** Whether data is named by its address on the Hugging Face hub, the one URL that is read. */
+export function isHubAddress(file: string): boolean {
+  return file.startsWith('hf://');
+}
+
 /**
  * Refuses URLs where a path is taken.
  *

@@ -8,7 +8,7 @@ import { TunebookError } from '../types';
 import { isFolder, writeFileAtomic } from '../files';
 import { downloadBlob } from './download';
 import type { DownloadPolicy, HubFile } from './download';
-import { nameOf } from './errors';
+import { nameOf, pathOf } from './errors';
 import type { HubRequest } from './errors';
 
 /** The name of a commit: 40 hex digits. */
@@ -31,7 +31,7 @@ export async function fetchFile(job: {
   const blob = await fs.stat(blobPath).catch(() => undefined);
   if (blob?.size !== file.sizeBytes) {
     const name = file.name.split('/').map(encodeURIComponent).join('/');
-    const address = `${request.endpoint}/${request.id}/resolve/${commit}/${name}`;
+    const address = `${request.endpoint}/${pathOf(request)}/resolve/${commit}/${name}`;
     await downloadBlob(address, file, blobPath, { request, policy });
   }
   policy.onBytes(file.sizeBytes);

@@ -4,12 +4,17 @@ import { hubClient } from './client';
 
 /** The repository that an error is about. */
 export interface HubRequest {
-  readonly what: 'model' | 'tokenizer';
+  readonly what: 'model' | 'tokenizer' | 'dataset';
   /** For instance `mistralai/Mistral-7B-v0.1`. */
   readonly id: string;
   readonly revision: string;
   readonly endpoint: string;
   readonly hasToken: boolean;
+}
+
+/** A repository's path on the hub's site. */
+export function pathOf({ what, id }: HubRequest): string {
+  return what === 'dataset' ? `datasets/${id}` : id;
 }
 
 /** How every error names the repository. */
@@ -33,8 +38,8 @@ export function hubStatusError(
   errorCode?: string,
   message = '',
 ): TunebookError {
-  const { id, revision, endpoint, hasToken } = request;
-  const page = `${endpoint}/${id}`;
+  const { revision, endpoint, hasToken } = request;
+  const page = `${endpoint}/${pathOf(request)}`;
   const where = `${nameOf(request)} at ${endpoint}`;
   const gated = errorCode === 'GatedRepo' || /gated|awaiting a review|restricted/i.test(message);
   if (gated || status === 403) {

@@ -5,3 +5,7 @@ export type { HubRepository, SnapshotRequest } from './snapshot';
 export { hubOptions } from './options';
 export type { HubOptions } from './options';
 export type { DownloadProgress } from './progress';
+export { pushToHub } from './push';
+export type { PushOptions, PushResult } from './push';
+export { resolveDataset } from './dataset-files';
+export type { DatasetFiles } from './dataset-files';

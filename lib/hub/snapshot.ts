@@ -8,7 +8,7 @@ import { hubEnvironment } from '../environment';
 import { requireFreeSpace, requireLocalPath } from '../files';
 import { TunebookError } from '../types';
 import { COMMIT, fetchFile, missingBytes, snapshotFolder, writeRef } from './cache';
-import { hubClient } from './client';
+import { fetchWithToken, hubClient } from './client';
 import type { HubFile } from './download';
 import { explainHubError, isNetworkError } from './errors';
 import type { HubRequest } from './errors';
@@ -20,9 +20,9 @@ export interface SnapshotRequest {
   /** `OWNER/NAME`, or `NAME` alone. */
   readonly id: string;
   /** What errors call it. */
-  readonly what: 'model' | 'tokenizer';
-  /** Folders of the repository whose files are listed as well, as `folder/name`. */
-  readonly folders?: readonly string[];
+  readonly what: 'model' | 'tokenizer' | 'dataset';
+  /** Folders of the repository whose files are listed as well, as `folder/name`; 'all' lists every file. */
+  readonly folders?: readonly string[] | 'all';
   readonly options: HubOptions;
   /** Whether a snapshot folder holds every file that is needed. */
   readonly isComplete: (folder: string) => Promise<boolean>;
@@ -93,6 +93,17 @@ export async function hubSnapshot(
   }
 }
 
+function repoType(what: SnapshotRequest['what']): 'model' | 'dataset' {
+  return what === 'dataset' ? 'dataset' : 'model';
+}
+
+/** Whether a name from the hub stays in the folder that it is written to, on every system. */
+function isSafeName(name: string): boolean {
+  return (
+    name.split('/').every((part) => part !== '' && part !== '.' && part !== '..') && !/[\\:\0]/.test(name)
+  );
+}
+
 /** A request with the defaults of options and environment filled in. */
 interface Place extends HubRequest {
   readonly repoFolder: string;
@@ -114,7 +125,10 @@ function placeOf({ id, what, options }: SnapshotRequest): Place {
   }
   const cacheFolder = options.cacheDir ?? environment.cacheFolder;
   requireLocalPath(cacheFolder, 'the hub cache (cacheDir, HF_HOME or HF_HUB_CACHE)');
-  const repoFolder = path.join(cacheFolder, hubClient().getRepoFolderName({ type: 'model', name: id }));
+  const repoFolder = path.join(
+    cacheFolder,
+    hubClient().getRepoFolderName({ type: repoType(what), name: id }),
+  );
   return { what, id, revision, endpoint, hasToken: token !== undefined, repoFolder, token };
 }
 
@@ -129,12 +143,11 @@ async function openRepository(
 ): Promise<{ commit: string; repository: HubRepository }> {
   const { what, id, revision, endpoint, repoFolder, token } = place;
   const access = { hubUrl: endpoint, fetch: fetchWithToken(endpoint, token) };
-  const { sha: commit } = await hubClient().modelInfo({
-    name: id,
-    revision,
-    additionalFields: ['sha'],
-    ...access,
-  });
+  const asked = { name: id, revision, ...access };
+  const { sha: commit } =
+    what === 'dataset'
+      ? await hubClient().datasetInfo({ ...asked, additionalFields: ['sha'] })
+      : await hubClient().modelInfo({ ...asked, additionalFields: ['sha'] });
   if (!COMMIT.test(commit)) {
     throw new TunebookError(`${what} "${id}": the hub gave no commit for "${revision}".`);
   }
@@ -142,9 +155,13 @@ async function openRepository(
   const present = new Set<string>();
   const list = async (within?: string): Promise<void> => {
     const prefix = within === undefined ? '' : `${within}/`;
-    const repo = { repo: id, revision: commit, path: within };
+    const recursive = folders === 'all';
+    const repo = { repo: { type: repoType(what), name: id }, revision: commit, path: within, recursive };
     for await (const entry of hubClient().listFiles({ ...repo, ...access })) {
-      if (`${prefix}${path.basename(entry.path)}` !== entry.path) continue;
+      const isWithin = recursive
+        ? isSafeName(entry.path)
+        : `${prefix}${path.basename(entry.path)}` === entry.path;
+      if (!isWithin) continue;
       if (entry.type === 'directory') present.add(entry.path);
       if (entry.type !== 'file') continue;
       const checksum = entry.lfs?.oid ?? entry.oid ?? '';
@@ -152,7 +169,7 @@ async function openRepository(
     }
   };
   await list();
-  for (const name of folders) if (present.has(name)) await list(name);
+  for (const name of folders === 'all' ? [] : folders) if (present.has(name)) await list(name);
   const folder = path.join(repoFolder, 'snapshots', commit);
   await fs.mkdir(folder, { recursive: true });
   await fs.mkdir(path.join(repoFolder, 'blobs'), { recursive: true });
@@ -177,15 +194,4 @@ async function openRepository(
     }
   };
   return { commit, repository: { names: [...listed.keys()], folder, download } };
-}
-
-/** The hub's own client rejects tokens without the hf_ prefix, which mirrors issue; so the header is set here. */
-function fetchWithToken(endpoint: string, token: string | undefined): typeof fetch {
-  return (input, init) => {
-    const headers = new Headers(init?.headers);
-    const address = input instanceof Request ? input.url : String(input);
-    const same = new URL(address).origin === new URL(endpoint).origin;
-    if (token !== undefined && same) headers.set('authorization', `Bearer ${token}`);
-    return fetch(input, { ...init, headers });
-  };
 }

@@ -4,12 +4,13 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
-import { requireLocalPath } from '../files';
+import { isHubAddress, requireLocalPath } from '../files';
 import { TunebookError } from '../types';
 import { PACKAGE_ROOT, tunebookEnvironment } from '../environment';
 
-/** A path as given if it exists from here, else inside the package: 'data/...' works from every folder. */
+/** A path as given if it exists from here, else inside the package: 'data/...' works from every folder. An address hf://... stays. */
 export function projectPath(file: string): string {
+  if (isHubAddress(file)) return file;
   requireLocalPath(file, 'projectPath');
   const here = path.resolve(file);
   return path.isAbsolute(file) || fs.existsSync(here) ? here : path.join(PACKAGE_ROOT, file);

@@ -12,7 +12,9 @@ import { isTied, knownTargets, LoraAdapter, LoraConfig, moduleList } from '../mo
 import type { HasRuntime, ModelWeights } from '../models';
 import { ADAPTER_CONFIG, adapterConfigFile, readAdapterConfig } from './adapter-config';
 import type { AdapterConfig } from './adapter-config';
+import { saveCard } from './card-file';
 import { noteAdapterFolder, originOf, saveCompanions, usePrompt } from './companions';
+import type { CardFacts } from './model-card';
 import { baseTableSources, findBaseTables, loadBaseTables, resizeToAdapter } from './adapter-tables';
 
 /** What is saved with an adapter. */
@@ -21,11 +23,13 @@ export interface SaveAdapterOptions {
   readonly baseModel?: string;
   /** Tokenizer and template of the training; default: those that the trainer was given, or the model's folder has. */
   readonly prompt?: PromptOptions;
+  /** What the model card (README.md) says beside what the model knows: data, labels, metrics, licence. */
+  readonly card?: CardFacts;
 }
 
 /**
  * Writes the model's active adapter in PEFT's format and, where they are known, the tokenizer, chat_template.jinja,
- * tunebook_prompt.json and generation_config.json.
+ * tunebook_prompt.json, generation_config.json and a model card.
  * @param baseOrOptions the base's name, or all options
  * @returns names of the files written
  * @throws TunebookError where the model has no active adapter
@@ -38,9 +42,9 @@ export async function saveAdapter(
   const options = typeof baseOrOptions === 'string' ? { baseModel: baseOrOptions } : baseOrOptions;
   requireOptions<SaveAdapterOptions>(options, {
     where: 'saveAdapter',
-    names: { baseModel: true, prompt: true },
+    names: { baseModel: true, prompt: true, card: true },
   });
-  const { baseModel = originOf(model).name ?? '', prompt } = options;
+  const { baseModel = originOf(model).name ?? '', prompt, card } = options;
   if (prompt !== undefined) usePrompt(model, prompt);
   const { engine, weights } = model.runtime;
   const { adapter } = weights;
@@ -56,7 +60,12 @@ export async function saveAdapter(
   const { files } = await writeCheckpoint(folder, [...sources, ...tables], { baseName: 'adapter_model' });
   const text = JSON.stringify(adapterConfigFile(weights.architecture, adapter, baseModel), null, 2);
   await writeFileAtomic(path.join(folder, ADAPTER_CONFIG), `${text}\n`);
-  return [ADAPTER_CONFIG, ...files, ...(await saveCompanions(model, folder))];
+  const companions = await saveCompanions(model, folder);
+  const base = baseModel === '' ? undefined : baseModel;
+  return [
+    ...[ADAPTER_CONFIG, ...files, ...companions],
+    ...(await saveCard(model, folder, { kind: 'adapter', facts: card, base })),
+  ];
 }
 
 /**

@@ -165,7 +165,7 @@ export class CausalLM implements HasRuntime {
   savePretrained(folder: string, options?: SavePretrainedOptions): Promise<string[]> {
     return this.adapter === undefined
       ? savePretrained(this, folder, options)
-      : saveAdapter(this, folder, { prompt: options?.prompt });
+      : saveAdapter(this, folder, { prompt: options?.prompt, card: options?.card });
   }
 
   /** Frees the engine's sessions; the model cannot be used afterwards. */

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { text } from 'node:stream/consumers';
 import { TunebookError } from '../types';
 import { requireQuestion } from './generate-answers';
-import type { GenerateAnswersOptions, GeneratedAnswers } from './generate-answers';
+import type { Asked, GenerateAnswersOptions, GeneratedAnswers } from './generate-answers';
 
 const PROGRAM = `
 const { generateAnswers } = require(process.argv[1]);
@@ -20,7 +20,7 @@ generateAnswers(prompts, options).then(
  * const { answers } = await generateInFreshProcess(['The race was'], { adapter: 'outputs/mine/adapter', maxNewTokens: 64 });
  */
 export async function generateInFreshProcess(
-  prompts: readonly string[],
+  prompts: readonly Asked[],
   options: GenerateAnswersOptions,
 ): Promise<GeneratedAnswers> {
   requireQuestion('generateInFreshProcess', prompts, options);

@@ -7,10 +7,13 @@ import type { GenerateOptions } from '../generation';
 import { peakMemoryBytes } from '../models';
 import { BitsAndBytesConfig } from '../quantization';
 import type { QUANTIZATIONS } from '../quantization';
+import { promptOf } from '../prompts';
 import { AutoTokenizer } from '../tokenizer';
+import type { ChatMessage, PretrainedTokenizer } from '../tokenizer';
 import { requireOptions } from '../options';
 import type { OptionNames } from '../options';
 import { requireList, requireObject, TunebookError } from '../types';
+import type { DataRecord } from '../types';
 import { ADAPTER_CONFIG, isAdapterFolder } from './adapter-config';
 import { loadAdapter } from './adapter-files';
 import { AutoModelForCausalLM } from './auto';
@@ -19,7 +22,7 @@ import type { CausalLM } from './causal-lm';
 const MAX_NEW_TOKENS = 64;
 
 const OPTIONS: OptionNames<GenerateAnswersOptions> = {
-  ...{ model: true, adapter: true, prompts: true, allowedTexts: true, quantize: true },
+  ...{ model: true, adapter: true, prompts: true, isRaw: true, allowedTexts: true, quantize: true },
   ...{ maxMemory: true, maxGpuMemory: true, offloadFolder: true },
   ...{ maxNewTokens: true, doSample: true, temperature: true, topK: true, topP: true },
   ...{ repetitionPenalty: true, seed: true, stopStrings: true, useModelDefaults: true },
@@ -48,6 +51,8 @@ export interface GenerateAnswersOptions extends GenerationSettings {
   readonly prompts?: string;
   /** The answers allowed, one list for each prompt. Default: any answer. */
   readonly allowedTexts?: readonly (readonly string[])[];
+  /** Texts are continued as they are, even where the model says which prompt it was tuned with. Default false. */
+  readonly isRaw?: boolean;
   readonly quantize?: (typeof QUANTIZATIONS)[number];
   /** Most memory for weights, such as '3GB'; the rest goes to `offloadFolder`. */
   readonly maxMemory?: string;
@@ -58,10 +63,13 @@ export interface GenerateAnswersOptions extends GenerationSettings {
   readonly maxNewTokens?: number;
 }
 
+/** What a model can be asked: a text, a record or a conversation. */
+export type Asked = string | DataRecord | readonly ChatMessage[];
+
 /** @throws {TunebookError} Where prompts are no list, or an option is unknown. */
 export function requireQuestion(
   where: string,
-  prompts: readonly string[],
+  prompts: readonly Asked[],
   options: GenerateAnswersOptions,
 ): void {
   requireList(prompts, { where, what: 'a list of prompts' });
@@ -72,6 +80,8 @@ export function requireQuestion(
 /** The answers, with time and memory. */
 export interface GeneratedAnswers {
   readonly answers: readonly string[];
+  /** The prompt that was used, in words; undefined where texts were continued as they are. */
+  readonly prompt?: string;
   /** Time to load the model, in ms. */
   readonly loadMs: number;
   readonly generateMs: number;
@@ -80,22 +90,25 @@ export interface GeneratedAnswers {
 }
 
 /**
- * Loads a model, optionally with an adapter and in 4 or 8 bits, and answers prompts.
+ * Loads a model, optionally with an adapter and in 4 or 8 bits, and answers prompts. Records and conversations are asked
+ * in the prompt that the model was tuned with, or in its chat template; texts in the prompt that it was tuned with where
+ * its folder says so (tunebook_prompt.json) and they are not whole prompts already, else they are continued as they are.
  * @throws TunebookError where there is no model or no prompt, and as loading and generation do
  */
 export async function generateAnswers(
-  given: readonly string[],
+  given: readonly Asked[],
   options: GenerateAnswersOptions,
 ): Promise<GeneratedAnswers> {
   requireQuestion('generateAnswers', given, options);
   const { maxMemory, maxGpuMemory, offloadFolder } = options;
-  const prompts = [...given, ...(options.prompts === undefined ? [] : await readPrompts(options.prompts))];
-  if (prompts.length === 0) {
+  const asked = [...given, ...(options.prompts === undefined ? [] : await readPrompts(options.prompts))];
+  if (asked.length === 0) {
     throw new TunebookError('tunebook generate: expected a prompt, got none. Give one, or --prompts FILE.');
   }
   const started = performance.now();
   const { adapter, base } = await placesOf(options);
   const tokenizer = await AutoTokenizer.fromPretrained(await tokenizerFolder(adapter, base));
+  const { prompts, stopStrings, words } = promptsOf(asked, { tokenizer, isRaw: options.isRaw ?? false });
   const model = await AutoModelForCausalLM.fromPretrained(base, {
     quantizationConfig: quantizationOf(options.quantize),
     ...(maxMemory === undefined && maxGpuMemory === undefined
@@ -109,11 +122,10 @@ export async function generateAnswers(
     const { allowedTexts: texts } = options;
     const allowed =
       texts === undefined ? {} : { prefixAllowedTokensFn: restrictToTexts({ tokenizer, prompts, texts }) };
-    const answers = await textGenerator({ model, tokenizer, ...settingsOf(options, model), ...allowed })(
-      prompts,
-    );
+    const settings = settingsOf({ ...options, stopStrings: options.stopStrings ?? stopStrings }, model);
+    const answers = await textGenerator({ model, tokenizer, ...settings, ...allowed })(prompts);
     return {
-      answers,
+      ...{ answers, prompt: words },
       loadMs: Math.round(loaded - started),
       generateMs: Math.round(performance.now() - loaded),
       peakMemoryBytes: peakMemoryBytes(),
@@ -170,8 +182,31 @@ async function tokenizerFolder(adapter: string | undefined, base: string): Promi
   return (await isFile(path.join(adapter, 'tokenizer.json'))) ? adapter : base;
 }
 
-async function readPrompts(file: string): Promise<string[]> {
+/** Each question as the model reads it, and which prompt that is. */
+function promptsOf(
+  asked: readonly Asked[],
+  { tokenizer, isRaw }: { tokenizer: PretrainedTokenizer; isRaw: boolean },
+): { prompts: string[]; stopStrings?: readonly string[]; words?: string } {
+  const prompt = promptOf(tokenizer);
+  const isText = (one: Asked): one is string => typeof one === 'string';
+  if (asked.every(isText) && (isRaw || prompt?.isSaved !== true)) return { prompts: [...asked] };
+  if (prompt === undefined)
+    throw new TunebookError(
+      `generate: expected a model that says how records are asked, got ${tokenizer.name} without tunebook_prompt.json ` +
+        'and without a chat template. Ask with whole prompts: template.formatPrompt(record).',
+    );
+  const render = (one: Asked): string =>
+    isText(one) && (isRaw || !prompt.isSaved) ? one : prompt.render(one);
+  const { stopStrings, source } = prompt;
+  return { prompts: asked.map(render), words: source, ...(stopStrings.length > 0 ? { stopStrings } : {}) };
+}
+
+async function readPrompts(file: string): Promise<Asked[]> {
   const prompts = await readJson(file, { schema: zod().unknown() });
-  if (Array.isArray(prompts) && prompts.every((prompt) => typeof prompt === 'string')) return prompts;
-  throw new TunebookError(`${file}: expected a JSON array of texts, got something else.`);
+  const isAsked = (one: unknown): one is Asked =>
+    typeof one === 'string' || (typeof one === 'object' && one !== null);
+  if (Array.isArray(prompts) && prompts.every(isAsked)) return prompts;
+  throw new TunebookError(
+    `${file}: expected a JSON array of texts, records or lists of messages, got something else.`,
+  );
 }

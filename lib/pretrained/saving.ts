@@ -7,7 +7,9 @@ import { writeCheckpoint } from '../checkpoint';
 import { writeFileAtomic } from '../files';
 import type { HasRuntime, ModelWeights } from '../models';
 import type { PromptOptions } from '../prompts';
+import { saveCard } from './card-file';
 import { saveCompanions, usePrompt } from './companions';
+import type { CardFacts } from './model-card';
 import { weightSources } from './weight-sources';
 
 /** How a model is saved. */
@@ -18,6 +20,8 @@ export interface SavePretrainedOptions {
   maxShardSizeBytes?: number;
   /** Tokenizer and template of the training; default: those that the trainer was given, or the model's folder has. */
   prompt?: PromptOptions;
+  /** What the model card (README.md) says beside what the model knows: data, labels, metrics, licence. */
+  card?: CardFacts;
 }
 
 /** config.json's content. */
@@ -30,8 +34,8 @@ export function configOf({ architecture, frozen }: ModelWeights): Record<string,
 
 /**
  * Writes config.json, model.safetensors (sharded where large) and, where they are known, generation_config.json, the
- * tokenizer, chat_template.jinja and tunebook_prompt.json: the folder is asked as the model was trained, here and in
- * transformers. An adapter is not merged: save it with `saveAdapter`.
+ * tokenizer, chat_template.jinja, tunebook_prompt.json and a model card: the folder is asked as the model was trained, here
+ * and in transformers. A README.md that you wrote stays. An adapter is not merged: save it with `saveAdapter`.
  * @returns names of the files written
  */
 export async function savePretrained(
@@ -41,14 +45,18 @@ export async function savePretrained(
 ): Promise<string[]> {
   requireOptions<SavePretrainedOptions>(options, {
     where: 'savePretrained',
-    names: { dtype: true, maxShardSizeBytes: true, prompt: true },
+    names: { dtype: true, maxShardSizeBytes: true, prompt: true, card: true },
   });
-  const { prompt, ...written } = options;
+  const { prompt, card, ...written } = options;
   if (prompt !== undefined) usePrompt(model, prompt);
   const sources = await weightSources(model.runtime);
   const { files } = await writeCheckpoint(folder, sources, written);
   const torchDtype = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' }[options.dtype ?? 'F32'];
   const config = { ...configOf(model.runtime.weights), dtype: torchDtype };
   await writeFileAtomic(path.join(folder, 'config.json'), `${JSON.stringify(config, null, 2)}\n`);
-  return ['config.json', ...files, ...(await saveCompanions(model, folder))];
+  const companions = await saveCompanions(model, folder);
+  return [
+    ...['config.json', ...files, ...companions],
+    ...(await saveCard(model, folder, { kind: 'model', facts: card })),
+  ];
 }

@@ -16,6 +16,8 @@ const MARK = 'turn-5b0e';
 export interface ModelPrompt {
   /** Where it is from, in words: `the instruction prompt of outputs/run/model/tunebook_prompt.json`. */
   readonly source: string;
+  /** Whether the model was tuned with it (tunebook_prompt.json says so); else it is the tokenizer's own chat template. */
+  readonly isSaved: boolean;
   /** Content of tunebook_prompt.json. */
   readonly description: PromptDescription;
   /** From records to text. */
@@ -71,11 +73,11 @@ export function promptOf(tokenizer: PretrainedTokenizer): ModelPrompt | undefine
     const description = parseDescription(savedPrompt, `${name}/tunebook_prompt.json`);
     const template = templateOf(description, tokenizer);
     const source = `the ${description.form} prompt of ${name}/tunebook_prompt.json`;
-    return modelPrompt({ source, tokenizer, template });
+    return modelPrompt({ source, isSaved: true, tokenizer, template });
   }
   if (own === undefined) return undefined;
   return modelPrompt({
-    ...{ source: `the chat template of ${name}`, tokenizer },
+    ...{ source: `the chat template of ${name}`, isSaved: false, tokenizer },
     template: chatTemplate({ tokenizer }),
   });
 }
@@ -88,10 +90,11 @@ export function jinjaOf(travel: PromptTravel, tokenizer: PretrainedTokenizer): s
 /** @throws TunebookError where the template does not travel */
 export function modelPrompt(parts: {
   source: string;
+  isSaved: boolean;
   tokenizer: PretrainedTokenizer;
   template: PromptTemplate;
 }): ModelPrompt {
-  const { source, tokenizer, template } = parts;
+  const { source, isSaved, tokenizer, template } = parts;
   const { travel } = template;
   if (travel === undefined)
     throw new TunebookError(
@@ -109,7 +112,7 @@ export function modelPrompt(parts: {
   let around: { before: string; after: string } | undefined;
   const frame = (): { before: string; after: string } => (around ??= frameOf(renderTurns));
   return {
-    ...{ source, tokenizer, template, chatTemplate: jinja },
+    ...{ source, isSaved, tokenizer, template, chatTemplate: jinja },
     description: travel.description,
     stopStrings: travel.description.stop_strings,
     get frame() {

@@ -7,7 +7,8 @@ import path from 'node:path';
 import { after, describe, it } from 'node:test';
 import type { GeneratedAnswers } from '../../lib/pretrained';
 import { textGenerator } from '../../lib/generation';
-import { AutoModelForCausalLM, getPeftModel, saveAdapter } from '../../lib/pretrained';
+import { AutoModelForCausalLM, getPeftModel, saveAdapter, savePretrained } from '../../lib/pretrained';
+import { instructionTemplate } from '../../lib/prompts';
 import { LoraConfig } from '../../lib/models';
 import { BitsAndBytesConfig } from '../../lib/quantization';
 import { AutoTokenizer } from '../../lib/tokenizer';
@@ -53,6 +54,40 @@ describe('tunebook generate', () => {
     assert.ok(fs.existsSync(path.join(folder, 'offload')));
     const words = tunebook('-m', 'mistral-mini', '-q', 'nf4', '-n', '12', prompts[0]);
     assert.equal(words.stdout, `${plain[0]}\n`);
+  });
+
+  it('asks in the prompt that a folder carries, and says so; records, texts and whole prompts are asked alike', async () => {
+    const model = await AutoModelForCausalLM.fromPretrained('gpt2-mini');
+    const tokenizer = await AutoTokenizer.fromPretrained('gpt2-mini');
+    const template = instructionTemplate({ system: 'Be a coach.', stopStrings: ['\n\n'] });
+    await savePretrained(model, path.join(folder, 'tuned'), { prompt: { tokenizer, template } });
+    const record = { input: 'How was it?', context: 'time: 61' };
+    const whole = template.formatPrompt(record);
+    const [answer, raw] = await textGenerator({ model, tokenizer, maxNewTokens: 12, stopStrings: ['\n\n'] })([
+      ...[whole, 'How was it?'],
+    ]);
+    await model.dispose();
+    fs.writeFileSync(path.join(folder, 'records.jsonl'), `${JSON.stringify(record)}\n`);
+    const turn = 'How was it?\n\n### Context:\ntime: 61';
+    const run = tunebook(
+      'tuned',
+      JSON.stringify(record),
+      whole,
+      turn,
+      '--records',
+      'records.jsonl',
+      '-n',
+      '12',
+    );
+    assert.equal(run.status, 0, run.stderr);
+    assert.deepEqual(run.stdout, `${[answer, answer, answer, answer].join('\n---\n')}\n`);
+    assert.match(run.stderr, /^Asked in the instruction prompt of tuned\/tunebook_prompt\.json\.$/m);
+    const plain = tunebook('-m', 'tuned', 'How was it?', '--raw', '-n', '12', '--stop', '\n\n', '--json');
+    const result = JSON.parse(plain.stdout) as GeneratedAnswers;
+    assert.deepEqual([result.answers, result.prompt], [[raw], undefined]);
+    const lost = tunebook('-m', 'gpt2-mini', JSON.stringify(record));
+    assert.equal(lost.status, 1);
+    assert.match(lost.stderr, /gpt2-mini without tunebook_prompt\.json and without a chat template/);
   });
 
   it('draws, stops and goes by the length that it is told, else by the model', () => {

@@ -9,7 +9,7 @@ export const COMMIT = 'c0ffee0123456789c0ffee0123456789c0ffee01';
 /** What the server has and how it behaves; tests change it while it runs. */
 export interface FakeHub {
   readonly endpoint: string;
-  /** Files of the model `someone/small` by name. */
+  /** Files of the model and data set `someone/small` by name. */
   readonly files: Map<string, Buffer>;
   /** "METHOD path [range] [authorization]" of every request, in order; storage requests start with "STORE". */
   readonly log: string[];
@@ -104,7 +104,13 @@ function serveApi(
   request: http.IncomingMessage,
   response: http.ServerResponse,
 ): void {
-  const address = note(hub, request.method ?? '', request);
+  const isDataset = /^\/(api\/)?datasets\//.test(request.url ?? '');
+  const isRecursive = (request.url ?? '').includes('recursive=true');
+  const noted = note(hub, request.method ?? '', request);
+  // The same files are a model and a data set.
+  const address = isDataset
+    ? noted.replace('/api/datasets/', '/api/models/').replace(/^\/datasets/, '')
+    : noted;
   const json = (status: number, body: unknown, headers: http.OutgoingHttpHeaders = {}): void => {
     response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(body));
   };
@@ -126,7 +132,7 @@ function serveApi(
   if (address.startsWith('/api/models/someone/small/revision/')) {
     return json(404, { error: 'Invalid rev id: no such revision' }, { 'x-error-code': 'RevisionNotFound' });
   }
-  if (address === `/api/models/someone/small/tree/${COMMIT}`) return json(200, listing(hub));
+  if (address === `/api/models/someone/small/tree/${COMMIT}`) return json(200, listing(hub, '', isRecursive));
   const within = new RegExp(`^/api/models/someone/small/tree/${COMMIT}/(.+)$`).exec(address)?.[1];
   if (within !== undefined) return json(200, listing(hub, `${decodeURIComponent(within)}/`));
   const name = address.startsWith(`/someone/small/resolve/${COMMIT}/`)
@@ -152,7 +158,7 @@ function serveApi(
       .end(bytes);
 }
 
-function listing(hub: FakeHub, within = ''): unknown[] {
+function listing(hub: FakeHub, within = '', isRecursive = false): unknown[] {
   const inside = [...hub.files].filter(([path]) => path.startsWith(within));
   const files = inside.map(([path, bytes]) => {
     const lfs = hub.large.has(path)
@@ -161,6 +167,7 @@ function listing(hub: FakeHub, within = ''): unknown[] {
     return { type: 'file', path, size: bytes.length, oid: lfs ? '0'.repeat(40) : gitOid(bytes), lfs };
   });
   if (within !== '') return files;
+  if (isRecursive) return [...files, ...hub.extraEntries];
   return [...files, { type: 'directory', path: 'onnx', size: 0, oid: '1'.repeat(40) }, ...hub.extraEntries];
 }
 

@@ -51,7 +51,9 @@ async function assertCarries(folder: string): Promise<void> {
 it('a model, what is loaded of it, and what is saved of that', async () => {
   const model = await small();
   const files = await savePretrained(model, folderOf('model'), { prompt });
-  assert.deepEqual(files, ['config.json', 'model.safetensors', 'generation_config.json', ...COMPANIONS]);
+  assert.deepEqual(files, [
+    ...['config.json', 'model.safetensors', 'generation_config.json', ...COMPANIONS, 'README.md'],
+  ]);
   await model.dispose();
   await assertCarries(folderOf('model'));
   const again = await AutoModelForCausalLM.fromPretrained(folderOf('model'));
@@ -79,7 +81,7 @@ it('an adapter, the model that it is merged into, and the checkpoints of its tra
   await trainer.train();
   await assertCarries(folderOf('run/checkpoint-1'));
   const files = await saveAdapter(base, folderOf('adapter'));
-  assert.deepEqual(files.slice(2), ['generation_config.json', ...COMPANIONS]);
+  assert.deepEqual(files.slice(2), ['generation_config.json', ...COMPANIONS, 'README.md']);
   assert.equal(json(folderOf('adapter'), 'adapter_config.json').base_model_name_or_path, folderOf('base'));
   await base.dispose();
   await assertCarries(folderOf('adapter'));

@@ -164,7 +164,7 @@ describe('folders', () => {
     const paths = await first.savePretrained(folder);
     assert.deepEqual(
       paths.map((file) => path.basename(file)),
-      ['tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json'],
+      ['tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json', 'chat_template.jinja'],
     );
     assert.deepEqual(fs.readdirSync(folder).sort(), paths.map((file) => path.basename(file)).sort());
     const saved: unknown = JSON.parse(fs.readFileSync(path.join(folder, 'tokenizer.json'), 'utf8'));

@@ -1,7 +1,7 @@
 /** Command-line parsing that several commands share. */
 import { InvalidArgumentError } from 'commander';
 import type { Command } from 'commander';
-import { requireLocalPath } from '../../files';
+import { isHubAddress, requireLocalPath } from '../../files';
 import type { RunNotebookOptions } from '../../notebook/run';
 import { messageOf, TunebookError } from '../../types';
 
@@ -13,7 +13,7 @@ export class WrongCallError extends TunebookError {
 /** Options and arguments whose values are paths, by the names that the help shows. */
 const PATHS = /^(file|folder|notebooks?|input)$/;
 
-/** Refuses URLs before a command begins. @throws WrongCallError */
+/** Refuses URLs before a command begins; a table may be on the hub. @throws WrongCallError */
 export function requireLocalPaths(command: Command): void {
   const given = [
     ...command.options.map((option): [string, string | undefined, unknown] => [
@@ -29,7 +29,10 @@ export function requireLocalPaths(command: Command): void {
   ];
   for (const [where, kind, value] of given) {
     if (kind === undefined || !PATHS.test(kind)) continue;
-    for (const place of [value].flat()) if (typeof place === 'string') checkPath(place, where);
+    for (const place of [value].flat()) {
+      const isData = kind === 'input' && typeof place === 'string' && isHubAddress(place);
+      if (typeof place === 'string' && !isData) checkPath(place, where);
+    }
   }
 }
 

@@ -2,15 +2,18 @@
  * From a data file to records. Where it stands: the first step of the dataset room. Each format gives rows
  * with the line they stand on; this file maps fields, refuses what is malformed, and keeps the report.
  */
+import { createRequire } from 'node:module';
 import { basename, extname } from 'node:path';
+import type { z } from 'zod';
+import type * as Hub from '../../hub';
 import { lazySchema, prettifyError } from '../../schema';
-import { requireLocalPath } from '../../files';
+import { isHubAddress, requireLocalPath } from '../../files';
 import { requireText, TunebookError } from '../../types';
 import { openDataFile } from './data-file';
 import { formatOfExtension, knownExtensions, readerOf } from './readers';
 import { reportLines } from './report-lines';
 import type { DataRecord, JsonValue } from './row';
-import type { LoadedRecords, LoadOptions, RecordProblem } from './record-types';
+import type { LoadedRecords, LoadOptions, LoadReport, RecordProblem } from './record-types';
 
 /** Problems that the report keeps; all are counted. */
 const KEPT_PROBLEMS = 100;
@@ -29,7 +32,8 @@ const optionsSchema = lazySchema((z) =>
 );
 
 /**
- * Reads the records of a JSONL, JSON, CSV or Parquet file; the first three may be packed with gzip. Malformed ones are left out, named in the
+ * Reads the records of a JSONL, JSON, CSV or Parquet file; the first three may be packed with gzip. A data set on the hub
+ * is `hf://datasets/OWNER/NAME[@REVISION][/FILE, SPLIT or FOLDER]`, cached as models are. Malformed ones are left out, named in the
  * report by file, line and reason, and counted on the console; with `strict` the first of them is an error.
  *
  * @throws TunebookError where the file is missing, empty, not what its name says, or has no usable record.
@@ -44,12 +48,45 @@ const optionsSchema = lazySchema((z) =>
  */
 export async function loadRecords(path: string, options: LoadOptions = {}): Promise<LoadedRecords> {
   requireText(path, { where: 'loadRecords', what: 'the path of a data file' });
-  requireLocalPath(path, 'loadRecords');
+  if (!isHubAddress(path)) requireLocalPath(path, 'loadRecords');
   const parsed = optionsSchema().safeParse(options);
   if (!parsed.success) throw new TunebookError(`loadRecords: ${prettifyError(parsed.error)}`);
-  const { fieldMapping, strict, delimiter, field, encoding, limit = Infinity } = parsed.data;
-  const required = parsed.data.requiredFields ?? [];
-  const format = parsed.data.format ?? formatOf(path);
+  const loaded = await (isHubAddress(path) ? loadFromHub : loadFile)(path, parsed.data);
+  for (const line of reportLines(loaded.report)) console.warn(line);
+  return loaded;
+}
+
+type CheckedOptions = z.infer<ReturnType<typeof optionsSchema>>;
+
+/** The shards of a data set on the hub, one after the other. */
+async function loadFromHub(address: string, options: CheckedOptions): Promise<LoadedRecords> {
+  const { resolveDataset } = createRequire(__filename)('../../hub') as typeof Hub;
+  const { files, note } = await resolveDataset(address);
+  if (note !== undefined) console.warn(note);
+  const records: DataRecord[] = [];
+  const reports: LoadReport[] = [];
+  const { limit = Infinity } = options;
+  for (const file of files) {
+    const rest = limit === Infinity ? undefined : limit - records.length;
+    const loaded = await loadFile(file, { ...options, limit: rest });
+    for (const record of loaded.records) records.push(record);
+    reports.push(loaded.report);
+    if (records.length >= limit) break;
+  }
+  const sum = (name: 'sizeBytes' | 'loaded' | 'skipped'): number =>
+    reports.reduce((total, report) => total + report[name], 0);
+  const report: LoadReport = {
+    ...{ file: address, format: reports[0].format, loaded: sum('loaded'), skipped: sum('skipped') },
+    ...{ sizeBytes: sum('sizeBytes'), notes: reports.flatMap(({ notes }) => notes) },
+    problems: reports.flatMap(({ problems }) => problems).slice(0, KEPT_PROBLEMS),
+  };
+  return { records, report };
+}
+
+async function loadFile(path: string, options: CheckedOptions): Promise<LoadedRecords> {
+  const { fieldMapping, strict, delimiter, field, encoding, limit = Infinity } = options;
+  const required = options.requiredFields ?? [];
+  const format = options.format ?? formatOf(path);
   const reader = readerOf(format);
   const file = await openDataFile(path, { format, encoding, unpacks: reader.unpacks === true });
 
@@ -85,7 +122,6 @@ export async function loadRecords(path: string, options: LoadOptions = {}): Prom
   if (unseen.size > 0) throw nowhere(path, [...unseen], has ?? []);
   const { sizeBytes } = file;
   const report = { file: path, format, sizeBytes, loaded: records.length, skipped, problems, notes };
-  for (const line of reportLines(report)) console.warn(line);
   return { records, report };
 }
 
