@@ -17,8 +17,13 @@ export interface Decoder {
    * those of finished rows mean nothing. The buffer is used again by the next step.
    */
   step(tokens: readonly (number | null)[]): Promise<Float32Array>;
-  /** Goes on with these rows, in this order. */
-  keep(rows: readonly number[]): void | Promise<void>;
+  /** Goes on with these rows, in this order; null is an empty row, for `admit`. */
+  keep(rows: readonly (number | null)[]): void | Promise<void>;
+  /**
+   * Begins anew in a row that is empty or has ended, beside those that go on.
+   * @returns logits of its next token, float32 [V]; the caller may write on them
+   */
+  admit(row: number, prompt: readonly number[]): Promise<Float32Array>;
   /** Gives its memory back; nothing may be asked of it afterwards. */
   end?(): void;
 }
@@ -50,8 +55,13 @@ export class UncachedDecoder implements Decoder {
     return this.start();
   }
 
-  keep(rows: readonly number[]): void {
-    this.rows = rows.map((row) => this.rows[row]);
+  keep(rows: readonly (number | null)[]): void {
+    this.rows = rows.map((row) => (row === null ? [0] : this.rows[row]));
+  }
+
+  async admit(row: number, prompt: readonly number[]): Promise<Float32Array> {
+    this.rows[row] = [...prompt];
+    return new UncachedDecoder(this.runtime, [prompt]).start();
   }
 }
 
@@ -76,11 +86,7 @@ export class CachedDecoder implements Decoder {
   ) {}
 
   async start(): Promise<Float32Array> {
-    const { shape, ids, attentionMask } = paddedRows(this.runtime, this.prompts);
-    const workspace = new Workspace(undefined);
-    const batch = { shape, attentionMask };
-    const caches: LayerCache[] = [];
-    const hidden = await hiddenStates(this.runtime, { batch, ids, workspace, caches });
+    const { hidden, caches } = await this.prefill(this.prompts);
     const lengths = this.prompts.map((prompt) => prompt.length);
     const { slidingWindow } = this.runtime.architecture;
     const capacity = this.capacityFor(Math.max(...lengths));
@@ -90,8 +96,11 @@ export class CachedDecoder implements Decoder {
 
   async step(tokens: readonly (number | null)[]): Promise<Float32Array> {
     let cache = this.started();
-    if (cache.longest >= cache.shape.capacity) {
-      cache = cache.resized([...tokens.keys()], this.capacityFor(cache.longest + 1));
+    // Rows that have ended may be as long as they like.
+    const longest = Math.max(...cache.lengths.filter((_, row) => tokens[row] !== null), 0);
+    if (longest >= cache.shape.capacity) {
+      const rows = tokens.map((token, row) => (token === null ? null : row));
+      cache = cache.resized(rows, this.capacityFor(longest + 1));
       this.replaceCache(cache);
     }
     this.runStep ??= await stepRunner(this.runtime, cache);
@@ -105,9 +114,37 @@ export class CachedDecoder implements Decoder {
     return logits;
   }
 
-  keep(rows: readonly number[]): void {
+  keep(rows: readonly (number | null)[]): void {
     const cache = this.started();
-    this.replaceCache(cache.resized(rows, cache.shape.capacity));
+    const longest = Math.max(...rows.map((row) => (row === null ? 0 : cache.lengths[row])));
+    this.replaceCache(cache.resized(rows, Math.min(cache.shape.capacity, this.capacityFor(longest))));
+  }
+
+  async admit(row: number, prompt: readonly number[]): Promise<Float32Array> {
+    const { hidden, caches } = await this.prefill([prompt]);
+    let cache = this.started();
+    if (prompt.length > cache.shape.capacity) {
+      const others = cache.lengths.map((_, other) => (other === row ? null : other));
+      cache = cache.resized(others, this.capacityFor(prompt.length));
+      this.replaceCache(cache);
+    }
+    cache.admit(row, caches, prompt.length);
+    return lastLogits(this.runtime, [prompt], hidden);
+  }
+
+  /** Hidden states of prompts, float32 [B, T, C], and each layer's keys and values. */
+  private async prefill(
+    prompts: readonly (readonly number[])[],
+  ): Promise<{ hidden: HostTensor; caches: LayerCache[] }> {
+    const { shape, ids, attentionMask } = paddedRows(this.runtime, prompts);
+    const caches: LayerCache[] = [];
+    const hidden = await hiddenStates(this.runtime, {
+      batch: { shape, attentionMask },
+      ids,
+      workspace: new Workspace(undefined),
+      caches,
+    });
+    return { hidden, caches };
   }
 
   private replaceCache(cache: KeyValueCache): void {

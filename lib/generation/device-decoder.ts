@@ -43,7 +43,8 @@ export class DeviceDecoder implements Decoder {
   }
 
   async step(tokens: readonly (number | null)[]): Promise<Float32Array> {
-    const longest = Math.max(...this.lengths);
+    // Rows that have ended may be as long as they like.
+    const longest = Math.max(...this.lengths.filter((_, row) => tokens[row] !== null), 0);
     if (longest >= this.capacity)
       await this.resize([...tokens.keys()], capacityFor(longest + 1, this.options.longest));
     const { architecture } = this.runtime;
@@ -80,9 +81,41 @@ export class DeviceDecoder implements Decoder {
     return logits;
   }
 
-  async keep(rows: readonly number[]): Promise<void> {
-    await this.resize(rows, this.capacity);
-    this.lengths = rows.map((row) => this.lengths[row]);
+  async keep(rows: readonly (number | null)[]): Promise<void> {
+    const lengths = rows.map((row) => (row === null ? 0 : this.lengths[row]));
+    const capacity = Math.min(this.capacity, capacityFor(Math.max(...lengths), this.options.longest));
+    // An empty row holds another's keys, of which its length hides all.
+    await this.resize(
+      rows.map((row) => row ?? 0),
+      capacity,
+    );
+    this.lengths = lengths;
+  }
+
+  async admit(row: number, prompt: readonly number[]): Promise<Float32Array> {
+    if (prompt.length > this.capacity)
+      await this.resize([...this.lengths.keys()], capacityFor(prompt.length, this.options.longest));
+    const { shape, ids, attentionMask } = paddedRows(this.runtime, [prompt]);
+    return this.inWorkspace(async (workspace) => {
+      const caches: LayerCache[] = [];
+      const batch = { shape, attentionMask };
+      const hidden = await hiddenStates(this.runtime, { batch, ids, workspace, caches });
+      const place = Float32Array.from(this.lengths, (_, at) => (at === row ? 1 : 0));
+      const { placed } = workspace.pin({ placed: { data: place, shape: [place.length, 1, 1, 1] } });
+      await workspace.upload();
+      for (const [layer, cache] of this.layers.entries()) {
+        const written = async (old: HostTensor, own: HostTensor): Promise<HostTensor> => {
+          const into = { y: this.workspace.output(old.shape) };
+          return (await run(this.runtime.engine, admitting, { old, own, placed }, { into })).y;
+        };
+        this.replace(layer, {
+          key: await written(cache.key, caches[layer].key),
+          value: await written(cache.value, caches[layer].value),
+        });
+      }
+      this.lengths[row] = prompt.length;
+      return this.logits(await this.chosen(hidden, [prompt.length - 1], workspace));
+    });
   }
 
   end(): void {
@@ -149,6 +182,18 @@ const resizing = memoized((capacity: number): TensorFunction => ({ x, rows }) =>
   const more = tf.zeros([B, heads, capacity - slots, headSize]);
   return { y: tf.concat([chosen, more], 2) };
 });
+
+/** Puts own [1, KV, T, D] into the row of old [B, KV, S, D] where placed [B, 1, 1, 1] is 1. */
+const admitting: TensorFunction = ({ old, own, placed }) => {
+  const [, heads, slots, headSize] = old.shape;
+  const length = own.shape[2] ?? 0;
+  const whole =
+    length >= slots
+      ? tf.slice4d(own as tf.Tensor4D, [0, 0, 0, 0], [1, heads, slots, headSize])
+      : tf.concat([own as tf.Tensor4D, tf.zeros([1, heads, slots - length, headSize])], 2);
+  // By products, as in `cachingBlock`.
+  return { y: tf.add(tf.mul(old, tf.sub(1, placed)), tf.mul(whole, placed)) };
+};
 
 /** lengths int32 [B, 1, 1, 1] -> bias float32 [B, 1, 1, capacity + 1] */
 const biasFunction = memoized((capacity: number) =>

@@ -5,15 +5,10 @@ import type { HasRuntime, Runtime } from '../models';
 import { CachedDecoder, UncachedDecoder } from './decoder';
 import type { Decoder } from './decoder';
 import { DeviceDecoder } from './device-decoder';
-import { allowOnly, candidates, draw, forbid, mostLikely, penalizeRepetition } from './logits';
 import { generationPlan } from './options';
 import type { GenerateOptions, GenerationPlan, TokenEvent } from './options';
-import { kindOf, TunebookError } from '../types';
-import { uniformAt } from '../random';
-import { stopStringMatcher } from './stop-strings';
-
-/** Why a row ended: an end-of-sequence token, a stop string, or its last token allowed. */
-export type FinishReason = 'eos' | 'stop' | 'length';
+import { Row } from './row';
+import type { FinishReason } from './row';
 
 /** What `generate` gives: tokens of each row, and why each ended. */
 export interface GenerationResult {
@@ -108,69 +103,6 @@ function decoderOf(runtime: Runtime, plan: GenerationPlan): Decoder {
   return new CachedDecoder(runtime, plan.prompts, longest);
 }
 
-/** One answer as it grows. */
-class Row {
-  readonly newTokens: number[] = [];
-  finishReason: FinishReason | undefined;
-  private readonly seen: Set<number>;
-  private readonly stopped: (newTokens: readonly number[]) => boolean;
-
-  constructor(
-    readonly index: number,
-    readonly prompt: readonly number[],
-    private readonly plan: GenerationPlan,
-  ) {
-    this.seen = new Set(plan.repetitionPenalty === 1 ? [] : prompt);
-    this.stopped = stopStringMatcher(plan.tokenizer, plan.stopStrings);
-  }
-
-  /** Takes the next token; undefined where the row has ended. Writes on the logits. */
-  next(logits: Float32Array): TokenEvent | undefined {
-    if (this.finishReason !== undefined) return undefined;
-    const index = this.newTokens.length;
-    const token = this.choose(logits, index);
-    this.newTokens.push(token);
-    if (this.plan.repetitionPenalty !== 1) this.seen.add(token);
-    if (this.plan.endTokens.includes(token)) this.finishReason = 'eos';
-    else if (this.stopped(this.newTokens)) this.finishReason = 'stop';
-    else if (this.newTokens.length >= this.plan.limits[this.index]) this.finishReason = 'length';
-    return { row: this.index, index, token };
-  }
-
-  private choose(logits: Float32Array, index: number): number {
-    const { repetitionPenalty, minimums, endTokens, sampling } = this.plan;
-    penalizeRepetition(logits, this.seen, repetitionPenalty);
-    if (index < minimums[this.index]) forbid(logits, endTokens);
-    this.restrict(logits, index);
-    if (sampling === undefined) return mostLikely(logits);
-    return draw(candidates(logits, sampling), uniformAt(sampling.seed, this.index, index));
-  }
-
-  /** @throws TunebookError where nothing is allowed */
-  private restrict(logits: Float32Array, index: number): void {
-    const { prefixAllowedTokensFn } = this.plan;
-    if (prefixAllowedTokensFn === undefined) return;
-    const allowed: unknown = prefixAllowedTokensFn(this.index, [...this.prompt, ...this.newTokens]);
-    const at = `for row ${this.index} after ${index} new tokens`;
-    if (!Array.isArray(allowed) || allowed.length === 0)
-      throw new TunebookError(
-        `generate: expected prefixAllowedTokensFn to give a list of at least one token id, got ${Array.isArray(allowed) ? 'none' : kindOf(allowed)} ${at}. ` +
-          'No answer can meet the constraint: let the function allow a token wherever it can be asked, the end-of-sequence token at the end.',
-      );
-    const wrong = (allowed as unknown[]).find(
-      (id) => typeof id !== 'number' || !Number.isInteger(id) || id < 0 || id >= logits.length,
-    );
-    if (wrong !== undefined)
-      throw new TunebookError(
-        `generate: expected prefixAllowedTokensFn to give token ids from 0 to ${logits.length - 1}, got ${String(wrong)} ${at}.`,
-      );
-    if (!allowOnly(logits, allowed as number[]))
-      throw new TunebookError(
-        `generate: expected a token that both prefixAllowedTokensFn and minNewTokens allow, got none ${at}. Lower minNewTokens.`,
-      );
-  }
-}
-
 /** Below so many rows a step costs what reading the weights costs, and dropping one saves nothing. */
 const FEWEST_LINES = 4;
 
@@ -188,7 +120,8 @@ function linesWorthKeeping(lines: readonly Row[]): number[] {
   return [...live, ...ended.slice(0, size - live.length)].sort((a, b) => a - b);
 }
 
-function resultOf(rows: readonly Row[], plan: GenerationPlan): GenerationResult {
+/** What rows that have ended are together. */
+export function resultOf(rows: readonly Row[], plan: GenerationPlan): GenerationResult {
   const longestPrompt = Math.max(...rows.map((row) => row.prompt.length));
   const longestAnswer = Math.max(...rows.map((row) => row.newTokens.length));
   const padding = (length: number): number[] => {

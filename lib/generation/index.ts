@@ -1,8 +1,15 @@
 /** Generation's door: tokens and texts from models, greedy or sampled, cached and streamed. */
 export { generate, streamGenerate } from './generate';
-export type { FinishReason, GenerationResult } from './generate';
+export type { GenerationResult } from './generate';
+export type { FinishReason } from './row';
+export type { TokenLogprobs } from './logits';
+export { modelDefaults } from './model-defaults';
+export type { ModelDefaults } from './model-defaults';
 export type { GenerateOptions, PrefixAllowedTokensFn, TokenEvent } from './options';
 export { restrictToTexts } from './restrict-to-texts';
 export type { RestrictToTextsOptions } from './restrict-to-texts';
-export { textGenerator, textStreamer } from './text-generator';
+export { BatchFullError, ContinuousBatch } from './continuous-batch';
+export type { BatchCall, BatchCounts, ContinuousBatchOptions } from './continuous-batch';
+export { beforeStop } from './stop-strings';
+export { answerEndTokens, textGenerator, textStreamer } from './text-generator';
 export type { TextGeneratorOptions } from './text-generator';

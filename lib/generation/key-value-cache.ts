@@ -40,12 +40,7 @@ export class KeyValueCache {
       data: new Float32Array(rows * (capacity + 1)).fill(MASKED),
       shape: [rows, 1, 1, capacity + 1],
     };
-    for (let row = 0; row < rows; row++) {
-      // The next token sees itself and, within a window, one token fewer of the cache.
-      const from = Math.max(0, lengths[row] - slidingWindow + 1);
-      this.bias.data.fill(0, row * (capacity + 1) + from, row * (capacity + 1) + lengths[row]);
-      this.bias.data[row * (capacity + 1) + capacity] = 0;
-    }
+    for (let row = 0; row < rows; row++) this.showFilled(row);
   }
 
   /** From the keys and values of a whole batch, [B, H, T, D] per layer, of which each row's first `lengths` count. */
@@ -68,17 +63,23 @@ export class KeyValueCache {
     return this.layers[index];
   }
 
-  get longest(): number {
-    return Math.max(...this.filled);
-  }
-
-  /** A cache of the given rows, in that order, with another capacity. */
-  resized(rows: readonly number[], capacity: number): KeyValueCache {
-    const lengths = rows.map((row) => this.filled[row]);
+  /** A cache of the given rows, in that order, with another capacity; null is an empty row. */
+  resized(rows: readonly (number | null)[], capacity: number): KeyValueCache {
+    const lengths = rows.map((row) => (row === null ? 0 : this.filled[row]));
     const shape = { ...this.shape, rows: rows.length, capacity };
     const cache = new KeyValueCache(shape, this.layers.length, lengths, this.slidingWindow);
     cache.copyFrom(this.layers, rows);
     return cache;
+  }
+
+  /** Takes a row's tokens out and puts those of a batch of one in, [1, H, T, D] per layer, of which `length` count. */
+  admit(row: number, layers: readonly LayerCache[], length: number): void {
+    const { capacity } = this.shape;
+    this.filled[row] = length;
+    this.bias.data.fill(MASKED, row * (capacity + 1), (row + 1) * (capacity + 1));
+    this.showFilled(row);
+    const rows = this.filled.map((_, at) => (at === row ? 0 : null));
+    this.copyFrom(layers, rows);
   }
 
   /**
@@ -107,13 +108,23 @@ export class KeyValueCache {
     }
   }
 
-  private copyFrom(layers: readonly LayerCache[], rows: readonly number[]): void {
+  /** The next token sees itself and, within a window, one token fewer of the cache. */
+  private showFilled(row: number): void {
+    const { capacity } = this.shape;
+    const from = Math.max(0, this.filled[row] - this.slidingWindow + 1);
+    this.bias.data.fill(0, row * (capacity + 1) + from, row * (capacity + 1) + this.filled[row]);
+    this.bias.data[row * (capacity + 1) + capacity] = 0;
+  }
+
+  /** @param rows of the source, one for each of this cache; null leaves a row as it is */
+  private copyFrom(layers: readonly LayerCache[], rows: readonly (number | null)[]): void {
     const { heads, capacity, headSize } = this.shape;
     layers.forEach((source, layer) => {
       for (const name of ['key', 'value'] as const) {
         const from = source[name];
         const slots = from.shape[2];
         rows.forEach((sourceRow, row) => {
+          if (sourceRow === null) return;
           for (let head = 0; head < heads; head++) {
             const start = (sourceRow * heads + head) * slots * headSize;
             const part = from.data.subarray(start, start + this.filled[row] * headSize);

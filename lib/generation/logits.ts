@@ -58,6 +58,35 @@ function noNumbers(): TunebookError {
   );
 }
 
+/** How likely the model took a token to be, and which it took to be most likely. */
+export interface TokenLogprobs {
+  /** Natural logarithm of the token's probability. */
+  readonly logprob: number;
+  /** The most likely tokens, the first of them first. */
+  readonly top: readonly { readonly token: number; readonly logprob: number }[];
+}
+
+/**
+ * Log-probabilities of the model itself: no temperature, no penalty.
+ * @param logits float32 [V]
+ * @param top how many of the most likely tokens are told
+ */
+export function logProbabilities(logits: Float32Array, token: number, top: number): TokenLogprobs {
+  const highest = logits[mostLikely(logits)];
+  let sum = 0;
+  for (let i = 0; i < logits.length; i++) sum += Math.exp(logits[i] - highest);
+  const all = highest + Math.log(sum);
+  const count = Math.min(top, logits.length);
+  const lowest = count > 0 ? largest(logits, count) : Infinity;
+  const likely: number[] = [];
+  for (let i = 0; i < logits.length; i++) if (logits[i] >= lowest) likely.push(i);
+  likely.sort((a, b) => logits[b] - logits[a] || a - b);
+  return {
+    logprob: logits[token] - all,
+    top: likely.slice(0, count).map((id) => ({ token: id, logprob: logits[id] - all })),
+  };
+}
+
 /** Tokens that may be drawn, in order of their ids, with their probabilities among themselves. */
 export interface Candidates {
   readonly tokens: Int32Array;

@@ -4,6 +4,7 @@
 import { lazySchema, prettifyError } from '../schema';
 import type { Architecture } from '../models';
 import { TunebookError } from '../types';
+import type { TokenLogprobs } from './logits';
 import { eosTokenIds, modelDefaults } from './model-defaults';
 import type { ModelDefaults } from './model-defaults';
 import type { Tokenizer } from '../types';
@@ -15,6 +16,8 @@ export interface TokenEvent {
   /** How many tokens this row had generated before, from 0. */
   readonly index: number;
   readonly token: number;
+  /** Where `topLogprobs` asks for it. */
+  readonly logprobs?: TokenLogprobs;
 }
 
 /**
@@ -61,6 +64,8 @@ export interface GenerateOptions {
   prefixAllowedTokensFn?: PrefixAllowedTokensFn;
   /** Seed of the draws; default 0. The same seed, prompts and weights give the same tokens. */
   seed?: number;
+  /** Gives each token's log-probability, and those of so many most likely tokens; default: none. */
+  topLogprobs?: number;
   /** Keep keys and values of earlier tokens instead of computing them again; default true. */
   useCache?: boolean;
   /** false: generation_config.json is passed over, its end-of-sequence tokens excepted; default true. */
@@ -93,6 +98,7 @@ const optionsSchema = lazySchema((z) =>
       .optional(),
     prefixAllowedTokensFn: z.custom<PrefixAllowedTokensFn>(isFunction).optional(),
     seed: z.int().default(0),
+    topLogprobs: z.int().min(0).optional(),
     useCache: z.boolean().default(true),
     useModelDefaults: z.boolean().default(true),
     onToken: z.custom<(event: TokenEvent) => void>(isFunction).optional(),
@@ -116,6 +122,8 @@ export interface GenerationPlan {
   readonly stopStrings: readonly string[];
   readonly tokenizer?: Pick<Tokenizer, 'decode'>;
   readonly prefixAllowedTokensFn?: PrefixAllowedTokensFn;
+  /** How many of the most likely tokens are told beside each; absent: no log-probabilities. */
+  readonly topLogprobs?: number;
   readonly useCache: boolean;
   readonly onToken?: (event: TokenEvent) => void;
   readonly signal?: AbortSignal;
@@ -189,6 +197,7 @@ export function generationPlan(model: GenerationModel, options: GenerateOptions)
     stopStrings,
     tokenizer: call.tokenizer,
     prefixAllowedTokensFn: call.prefixAllowedTokensFn,
+    topLogprobs: call.topLogprobs,
     useCache: call.useCache,
     onToken: call.onToken,
     signal: call.signal,

@@ -62,6 +62,7 @@ export function textGenerator(
       minNewTokens: true,
       eosTokenId: true,
       padTokenId: true,
+      topLogprobs: true,
       useCache: true,
       onToken: true,
       prefixAllowedTokensFn: true,
@@ -77,7 +78,7 @@ export function textGenerator(
   }
   const own = rest.useModelDefaults === false ? undefined : model.runtime.generationConfig;
   const stopStrings = [rest.stopStrings ?? modelDefaults(own).stopStrings ?? []].flat();
-  const eosTokenId = rest.eosTokenId === undefined ? endTokens(model, tokenizer) : rest.eosTokenId;
+  const eosTokenId = rest.eosTokenId === undefined ? answerEndTokens(model, tokenizer) : rest.eosTokenId;
   return async (prompts) => {
     const answers: string[] = [];
     for (let start = 0; start < prompts.length; start += batchSize) {
@@ -100,8 +101,11 @@ export function textGenerator(
   };
 }
 
-/** Tokens that end an answer, each once. */
-function endTokens({ runtime }: HasRuntime, { eosTokenId, endOfTurnTokenId }: Tokenizer): number[] {
+/** Tokens that end an answer, each once: the tokenizer's, those of its chat template's turns, and the model's. */
+export function answerEndTokens(
+  { runtime }: HasRuntime,
+  { eosTokenId, endOfTurnTokenId }: Tokenizer,
+): number[] {
   const own = [eosTokenId, endOfTurnTokenId].filter((id) => id !== undefined);
   return [...new Set([...own, ...modelEndTokens(runtime)])].filter(
     (id) => id < runtime.architecture.vocabSize,

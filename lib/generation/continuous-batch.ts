@@ -1,0 +1,268 @@
+/**
+ * Continuous batching: calls of `generate` that come at any time share the steps of one model. A call joins at the next
+ * token, and leaves a place at its last. Adapters are one batch each, which take turns.
+ */
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { HasRuntime, Runtime } from '../models';
+import { requireOptions } from '../options';
+import { TunebookError } from '../types';
+import { resultOf } from './generate';
+import type { GenerationResult } from './generate';
+import { generationPlan } from './options';
+import type { GenerateOptions, GenerationPlan } from './options';
+import { Row } from './row';
+import { SharedRows } from './shared-rows';
+
+/** How many calls run and wait. */
+export interface ContinuousBatchOptions {
+  /** Most rows in a step; a prompt is a row. Default 8. */
+  maxRows?: number;
+  /** Most rows that wait for a place; default 64. */
+  maxWaiting?: number;
+}
+
+/** A call of a shared batch: `generate`'s options. */
+export interface BatchCall extends GenerateOptions {
+  /** Name of an adapter on the model; default: the model without adapters. */
+  adapter?: string;
+}
+
+/** As many rows wait as may wait: try again later. */
+export class BatchFullError extends TunebookError {
+  override name = 'BatchFullError';
+}
+
+/** What has been done so far. */
+export interface BatchCounts {
+  /** Rows that have a place. */
+  readonly running: number;
+  /** Rows that wait for one. */
+  readonly waiting: number;
+  /** Steps of the model, and rows in them that were in use. */
+  readonly steps: number;
+  readonly stepRows: number;
+}
+
+/** A call, whose rows run each by itself. */
+interface Call {
+  readonly plan: GenerationPlan;
+  readonly adapter: string | undefined;
+  readonly rows: readonly Row[];
+  isSettled: boolean;
+  settle(outcome: { result: GenerationResult } | { error: unknown }): void;
+}
+
+/** A row and the call that it belongs to. */
+interface Job {
+  readonly call: Call;
+  readonly row: Row;
+}
+
+/**
+ * Lets calls that come at any time share the steps of one model.
+ *
+ * A row is computed as it is alone: prompts by themselves, and a step's rows see nothing of each other. Draws come from
+ * the call's own seed, so what else runs moves no draw. Sums of a step with several rows may be rounded otherwise than
+ * those of one, in the last bits of a logit.
+ * @example
+ * ```ts
+ * import { AutoModelForCausalLM } from 'tunebook';
+ * import { ContinuousBatch } from 'tunebook/generation';
+ *
+ * const model = await AutoModelForCausalLM.fromPretrained('gpt2-mini');
+ * const batch = new ContinuousBatch(model, { maxRows: 4 });
+ * const calls = [[464], [464, 3234]].map((ids) => batch.generate({ inputIds: [ids], maxNewTokens: 8 }));
+ * for (const { newTokens } of await Promise.all(calls)) console.log(newTokens[0]);
+ * await batch.close();
+ * await model.dispose();
+ * ```
+ */
+export class ContinuousBatch {
+  private readonly runtime: Runtime;
+  private readonly maxRows: number;
+  private readonly maxWaiting: number;
+  private readonly groups = new Map<string | undefined, SharedRows<Job>>();
+  private readonly calls = new Set<Call>();
+  private waiting: Job[] = [];
+  private loop: Promise<void> | undefined;
+  private isClosed = false;
+  private steps = 0;
+  private stepRows = 0;
+
+  /** @throws TunebookError for options that cannot be used */
+  constructor({ runtime }: HasRuntime, options: ContinuousBatchOptions = {}) {
+    const where = 'ContinuousBatch';
+    requireOptions<ContinuousBatchOptions>(options, { where, names: { maxRows: true, maxWaiting: true } });
+    const { maxRows = 8, maxWaiting = 64 } = options;
+    if (!Number.isInteger(maxRows) || maxRows < 1)
+      throw new TunebookError(`${where}: expected maxRows to be an integer of at least 1, got ${maxRows}.`);
+    if (!Number.isInteger(maxWaiting) || maxWaiting < 0)
+      throw new TunebookError(`${where}: expected maxWaiting to be an integer from 0, got ${maxWaiting}.`);
+    this.runtime = runtime;
+    this.maxRows = maxRows;
+    this.maxWaiting = maxWaiting;
+  }
+
+  get counts(): BatchCounts {
+    const { steps, stepRows } = this;
+    return { running: this.running, waiting: this.waiting.length, steps, stepRows };
+  }
+
+  /**
+   * Continues prompts, each in a place of its own; what `generate` gives, and the same tokens.
+   * @throws BatchFullError, at once, where too many rows wait; TunebookError for what `generate` refuses
+   */
+  generate(options: BatchCall): Promise<GenerationResult> {
+    this.runtime.assertAlive();
+    if (this.isClosed)
+      throw new TunebookError('ContinuousBatch: expected an open batch, got one after close().');
+    const { adapter, ...request } = options;
+    const plan = generationPlan(this.runtime, request);
+    if (!plan.useCache)
+      throw new TunebookError(
+        'ContinuousBatch: expected useCache to be true, got false: rows share a cache.',
+      );
+    const known = this.runtime.weights.adapters.names;
+    if (adapter !== undefined && !known.includes(adapter))
+      throw new TunebookError(
+        `ContinuousBatch: expected an adapter on the model (${known.join(', ') || 'none at all'}), got '${adapter}'.`,
+      );
+    const places = Math.max(0, this.maxRows - this.running);
+    const room = places + this.maxWaiting - this.waiting.length;
+    if (plan.prompts.length > room)
+      throw new BatchFullError(
+        `ContinuousBatch: expected at most ${room} more rows (${this.running} run, ${this.waiting.length} wait), ` +
+          `got ${plan.prompts.length}. Try again later.`,
+      );
+    plan.signal?.throwIfAborted();
+    return new Promise((resolve, reject) => this.enqueue(plan, adapter, resolve, reject));
+  }
+
+  /**
+   * Ends all calls with an error; nothing may be asked of the batch afterwards. The model stays.
+   * @param reason the error; default: that the batch was closed
+   */
+  async close(
+    reason: Error = new TunebookError('ContinuousBatch: it was closed before this call had ended.'),
+  ): Promise<void> {
+    this.isClosed = true;
+    for (const call of this.calls) call.settle({ error: reason });
+    await this.loop;
+  }
+
+  private get running(): number {
+    return [...this.groups.values()].reduce((total, group) => total + group.live, 0);
+  }
+
+  private enqueue(
+    plan: GenerationPlan,
+    adapter: string | undefined,
+    resolve: (result: GenerationResult) => void,
+    reject: (error: unknown) => void,
+  ): void {
+    const aborted = (): void => call.settle({ error: plan.signal?.reason });
+    const call: Call = {
+      plan,
+      adapter,
+      rows: plan.prompts.map((prompt, index) => new Row(index, prompt, plan)),
+      isSettled: false,
+      settle: (outcome) => {
+        if (call.isSettled) return;
+        call.isSettled = true;
+        this.calls.delete(call);
+        this.waiting = this.waiting.filter((job) => job.call !== call);
+        plan.signal?.removeEventListener('abort', aborted);
+        if ('error' in outcome) reject(outcome.error);
+        else resolve(outcome.result);
+      },
+    };
+    plan.signal?.addEventListener('abort', aborted, { once: true });
+    this.calls.add(call);
+    this.waiting.push(...call.rows.map((row) => ({ call, row })));
+    this.loop ??= this.run().finally(() => (this.loop = undefined));
+  }
+
+  /** Steps as long as there is something to do. Nothing but this uses the model. */
+  private async run(): Promise<void> {
+    const { adapters } = this.runtime.weights;
+    const before = adapters.inUse;
+    try {
+      // Calls of one turn begin together.
+      await nextTurn();
+      while (this.waiting.length > 0 || this.running > 0) {
+        for (const group of this.groups.values())
+          for (const job of group.jobs) if (job.call.isSettled) group.release(job);
+        await this.admitWaiting();
+        for (const [adapter, group] of this.groups) {
+          await this.step(adapter, group);
+          // The engine computes on this thread: sockets and timers have their turn between steps.
+          await nextTurn();
+        }
+      }
+    } finally {
+      if (before === undefined || adapters.names.includes(before)) this.useAdapter(before);
+    }
+  }
+
+  private async admitWaiting(): Promise<void> {
+    while (this.running < this.maxRows) {
+      const job = this.waiting.shift();
+      if (job === undefined) return;
+      const { adapter } = job.call;
+      try {
+        this.useAdapter(adapter);
+        const group = this.groups.get(adapter) ?? new SharedRows<Job>(this.runtime, this.maxRows);
+        this.groups.set(adapter, group);
+        const logits = await group.admit(job, job.row.prompt);
+        this.choose(group, job, logits);
+      } catch (error) {
+        job.call.settle({ error });
+        this.groups.get(adapter)?.release(job);
+      }
+      await nextTurn();
+    }
+  }
+
+  private async step(adapter: string | undefined, group: SharedRows<Job>): Promise<void> {
+    if (group.live === 0) {
+      group.end();
+      this.groups.delete(adapter);
+      return;
+    }
+    try {
+      this.useAdapter(adapter);
+      this.steps++;
+      this.stepRows += group.live;
+      for (const [job, logits] of await group.step()) this.choose(group, job, logits);
+    } catch (error) {
+      for (const { call } of group.jobs) call.settle({ error });
+      group.end();
+      this.groups.delete(adapter);
+    }
+  }
+
+  /** A row's next token; what goes wrong with it ends its call alone. */
+  private choose(group: SharedRows<Job>, job: Job, logits: Float32Array): void {
+    const { call, row } = job;
+    if (call.isSettled) return group.release(job);
+    try {
+      const event = row.next(logits);
+      if (event === undefined) throw new Error('internal: a row that has ended has a place');
+      group.append(job, event.token);
+      call.plan.onToken?.(event);
+      if (row.finishReason === undefined) return;
+      if (call.rows.every(({ finishReason }) => finishReason !== undefined))
+        call.settle({ result: resultOf(call.rows, call.plan) });
+    } catch (error) {
+      call.settle({ error });
+    }
+    group.release(job);
+  }
+
+  private useAdapter(name: string | undefined): void {
+    const { adapters } = this.runtime.weights;
+    if (adapters.inUse === name) return;
+    if (name === undefined) adapters.setEnabled(false);
+    else adapters.use(name);
+  }
+}

@@ -1,0 +1,95 @@
+/**
+ * Rows of several calls in one decoder: they take a place and leave it, and the number of rows that are computed follows
+ * in powers of two, since every number is a function to compile.
+ */
+import type { Runtime } from '../models';
+import { CachedDecoder } from './decoder';
+import type { Decoder } from './decoder';
+import { DeviceDecoder } from './device-decoder';
+
+/** A place: who has it, and the token that its next step appends. */
+interface Place<Job> {
+  readonly job: Job;
+  token: number | null;
+}
+
+export class SharedRows<Job> {
+  private decoder: Decoder | undefined;
+  private places: (Place<Job> | undefined)[] = [];
+
+  constructor(
+    private readonly runtime: Runtime,
+    private readonly maxRows: number,
+  ) {}
+
+  /** Places that are taken. */
+  get live(): number {
+    return this.places.filter((place) => place !== undefined).length;
+  }
+
+  get jobs(): Job[] {
+    return this.places.flatMap((place) => (place === undefined ? [] : [place.job]));
+  }
+
+  /** Gives a job a place. @returns logits after its prompt, float32 [V] */
+  async admit(job: Job, prompt: readonly number[]): Promise<Float32Array> {
+    if (this.decoder === undefined) {
+      const decoder = decoderOf(this.runtime, prompt);
+      const logits = await decoder.start();
+      this.decoder = decoder;
+      this.places = [{ job, token: null }];
+      return logits;
+    }
+    if (!this.places.includes(undefined)) await this.resize(Math.min(2 * this.places.length, this.maxRows));
+    const row = this.places.indexOf(undefined);
+    const logits = await this.decoder.admit(row, prompt);
+    this.places[row] = { job, token: null };
+    return logits;
+  }
+
+  /** Says which token a job's next step appends. */
+  append(job: Job, token: number): void {
+    const place = this.places.find((one) => one?.job === job);
+    if (place !== undefined) place.token = token;
+  }
+
+  /** Gives a place back. */
+  release(job: Job): void {
+    this.places = this.places.map((place) => (place?.job === job ? undefined : place));
+  }
+
+  /** Appends each job's token. @returns the logits that follow, float32 [V] each */
+  async step(): Promise<[Job, Float32Array][]> {
+    if (this.decoder === undefined) throw new Error('internal: rows must be admitted before a step');
+    // Not at half: a place that is free for a moment is cheaper than moving the others.
+    const needed = 2 ** Math.ceil(Math.log2(this.live));
+    if (needed <= this.places.length / 4) await this.resize(needed);
+    const logits = await this.decoder.step(this.places.map((place) => place?.token ?? null));
+    const { vocabSize } = this.runtime.architecture;
+    return this.places.flatMap((place, row): [Job, Float32Array][] =>
+      place === undefined ? [] : [[place.job, logits.subarray(row * vocabSize, (row + 1) * vocabSize)]],
+    );
+  }
+
+  /** Gives the memory back. */
+  end(): void {
+    this.decoder?.end?.();
+    this.decoder = undefined;
+    this.places = [];
+  }
+
+  /** Goes on with so many places, those that are taken first. */
+  private async resize(count: number): Promise<void> {
+    const taken = [...this.places.keys()].filter((row) => this.places[row] !== undefined);
+    const rows = Array.from({ length: count }, (_, at) => taken[at] ?? null);
+    await this.decoder?.keep(rows);
+    this.places = rows.map((row) => (row === null ? undefined : this.places[row]));
+  }
+}
+
+function decoderOf(runtime: Runtime, prompt: readonly number[]): Decoder {
+  const longest = runtime.architecture.maxPositions;
+  const { device } = runtime.engine;
+  if (device !== undefined) return new DeviceDecoder(runtime, device, { prompts: [prompt], longest });
+  return new CachedDecoder(runtime, [prompt], longest);
+}
