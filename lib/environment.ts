@@ -11,7 +11,7 @@ import path from 'node:path';
 export const PACKAGE_ROOT = path.resolve(__dirname, '..', '..');
 
 /** A folder of the data that comes with the package. */
-export function dataFolder(name: 'fonts' | 'models' | 'tokenizers' | 'hyrox'): string {
+export function dataFolder(name: 'fonts' | 'models' | 'tokenizers' | 'hyrox' | 'serve'): string {
   return path.join(PACKAGE_ROOT, 'data', name);
 }
 
@@ -58,6 +58,8 @@ export interface TunebookEnvironment {
   readonly outputFolder: string | undefined;
   /** TUNEBOOK_STDIN: a file whose lines answer what cells ask in a run without a person. */
   readonly stdinFile: string | undefined;
+  /** TUNEBOOK_TOKEN: what requests to `tunebook serve` must have. */
+  readonly serverToken: string | undefined;
   /** TUNEBOOK_RUN is 1: cells run without a person, by `tunebook run`. */
   readonly isHeadless: boolean;
   /** TUNEBOOK_PARAM_name: parameters of a notebook as texts, by name. */
@@ -79,6 +81,7 @@ export function tunebookEnvironment(env: NodeJS.ProcessEnv = process.env): Tuneb
     tfjsNodeFolder: env.TUNEBOOK_TFJS_NODE,
     outputFolder: env.TUNEBOOK_OUTPUT,
     stdinFile: env.TUNEBOOK_STDIN,
+    serverToken: env.TUNEBOOK_TOKEN,
     isHeadless: env.TUNEBOOK_RUN === '1',
     parameters: Object.fromEntries(parameters),
   };

@@ -115,6 +115,9 @@ export type {
 export { generate, restrictToTexts, streamGenerate, textGenerator, textStreamer } from './generation';
 export type { GenerateOptions, GenerationResult, TextGeneratorOptions, TokenEvent } from './generation';
 
+export { serve } from './serve';
+export type { RequestLog, RunningServer, ServeOptions } from './serve';
+
 export {
   checkClaims,
   evaluateGeneration,

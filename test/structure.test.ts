@@ -81,6 +81,10 @@ const ROOMS: Record<string, { imports: readonly string[]; floors?: readonly stri
     ],
     floors: ['proof'],
   },
+  serve: {
+    imports: ['tokenizer', 'prompts', 'models', 'generation', 'retrieval', 'hyrox'],
+    floors: ['answers', 'page'],
+  },
   notebook: {
     imports: ['files', 'display', 'engine', 'trainer'],
     floors: [
@@ -109,8 +113,10 @@ const ROOMS: Record<string, { imports: readonly string[]; floors?: readonly stri
       'pretrained',
       'generation',
       'dataset',
+      'retrieval',
       'hyrox',
       'export',
+      'serve',
       'notebook',
     ],
   },

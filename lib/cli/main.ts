@@ -15,6 +15,7 @@ import { addPublishCommand } from './publish';
 import { addPushCommand } from './push';
 import { addRepairCommand } from './repair';
 import { addRunCommand } from './run';
+import { addServeCommand } from './serve';
 import { addSweepCommand } from './sweep';
 
 const program = new Command('tunebook')
@@ -39,6 +40,7 @@ for (const add of [
   addGenerateCommand,
   addPushCommand,
   addExportCommand,
+  addServeCommand,
 ])
   add(program);
 

@@ -106,11 +106,11 @@ export async function generateAnswers(
     throw new TunebookError('tunebook generate: expected a prompt, got none. Give one, or --prompts FILE.');
   }
   const started = performance.now();
-  const { adapter, base } = await placesOf(options);
-  const tokenizer = await AutoTokenizer.fromPretrained(await tokenizerFolder(adapter, base));
+  const { adapter, base } = await modelPlaces(options);
+  const tokenizer = await AutoTokenizer.fromPretrained(await tokenizerPlace(adapter, base));
   const { prompts, stopStrings, words } = promptsOf(asked, { tokenizer, isRaw: options.isRaw ?? false });
   const model = await AutoModelForCausalLM.fromPretrained(base, {
-    quantizationConfig: quantizationOf(options.quantize),
+    quantizationConfig: quantizationConfigOf(options.quantize),
     ...(maxMemory === undefined && maxGpuMemory === undefined
       ? {}
       : { deviceMap: 'auto' as const, maxMemory: { cpu: maxMemory, gpu: maxGpuMemory }, offloadFolder }),
@@ -150,17 +150,26 @@ function settingsOf(
   };
 }
 
-function quantizationOf(type: GenerateAnswersOptions['quantize']): BitsAndBytesConfig | undefined {
+/** How weights are quantized as they load; undefined: not at all. */
+export function quantizationConfigOf(
+  type: (typeof QUANTIZATIONS)[number] | undefined,
+): BitsAndBytesConfig | undefined {
   if (type === undefined) return undefined;
   if (type === 'int8') return new BitsAndBytesConfig({ loadIn8bit: true });
   return new BitsAndBytesConfig({ loadIn4bit: true, bnb4bitQuantType: type, bnb4bitUseDoubleQuant: true });
 }
 
-/** A folder given as the model may hold an adapter, whose base is then the model. */
-async function placesOf({
+/**
+ * The base and the adapter; a folder given as the model may hold an adapter, whose base is then the model.
+ * @throws TunebookError where neither is given, or the adapter names no base
+ */
+export async function modelPlaces({
   model,
   adapter,
-}: GenerateAnswersOptions): Promise<{ adapter: string | undefined; base: string }> {
+}: {
+  model?: string;
+  adapter?: string;
+}): Promise<{ adapter: string | undefined; base: string }> {
   if (adapter === undefined && model !== undefined && (await isAdapterFolder(model)))
     return { adapter: model, base: await baseModelOf(model) };
   return { adapter, base: model ?? (await baseModelOf(adapter)) };
@@ -176,8 +185,8 @@ async function baseModelOf(adapter: string | undefined): Promise<string> {
   throw new TunebookError(`${file}: expected base_model_name_or_path, got none. Name the base with --model.`);
 }
 
-/** A tokenizer saved with the adapter takes precedence. */
-async function tokenizerFolder(adapter: string | undefined, base: string): Promise<string> {
+/** Where the tokenizer is: one saved with the adapter takes precedence. */
+export async function tokenizerPlace(adapter: string | undefined, base: string): Promise<string> {
   if (adapter === undefined) return base;
   return (await isFile(path.join(adapter, 'tokenizer.json'))) ? adapter : base;
 }

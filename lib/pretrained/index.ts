@@ -10,7 +10,7 @@ export { loadAdapter, saveAdapter } from './adapter-files';
 export type { SaveAdapterOptions } from './adapter-files';
 export { usePrompt } from './companions';
 export { withReloaded } from './reload';
-export { generateAnswers } from './generate-answers';
+export { generateAnswers, modelPlaces, quantizationConfigOf, tokenizerPlace } from './generate-answers';
 export type { Asked, GenerateAnswersOptions, GeneratedAnswers } from './generate-answers';
 export { generateInFreshProcess } from './fresh-process';
 export { addCardSection, writeCard } from './card-file';

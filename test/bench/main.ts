@@ -1,7 +1,8 @@
 /**
- * `npm run bench -- gpt2|gpu|mistral|mistral-layer|dataset|notebook|preflight|resume [--json]`: speeds as ratios inside one run, and peak
+ * `npm run bench -- gpt2|gpu|mistral|mistral-layer|dataset|notebook|preflight|resume|serve [--json]`: speeds as ratios inside one run, and peak
  * memory. Never part of the tests, whose machine may be busy. `mistral` takes `--layers N --folder F --rows R --tokens T
- * --steps S`, `gpu` takes `--provider P --layers N`.
+ * --steps S`, `gpu` takes `--provider P --layers N`, `serve` takes
+ * `--layers N --rows REQUESTS --tokens T`.
  */
 import { parseArgs } from 'node:util';
 import { benchDataset } from './dataset';
@@ -14,6 +15,7 @@ import type { WholeBench } from './mistral-whole';
 import { benchNotebook } from './notebook';
 import { benchPreflight } from './preflight';
 import { benchResume } from './resume';
+import { benchServe } from './serve';
 
 type Row = [name: string, value: string];
 
@@ -132,6 +134,24 @@ async function main(): Promise<void> {
       ['  from train() to it, with the checkpoint read', `${r.resumeMs.toFixed(0)} ms`],
     ]);
     print(json, results, rows);
+  } else if (which === 'serve') {
+    const number = (given: string | undefined): number | undefined =>
+      given === undefined ? undefined : Number(given);
+    const { layers, rows, tokens } = values;
+    const result = await benchServe({
+      requests: number(rows),
+      tokens: number(tokens),
+      layers: number(layers),
+    });
+    print(json, result, [
+      ['requests, lost, with a wrong answer', `${result.requests}, ${result.lost}, ${result.wrong}`],
+      ['requests a second', result.requestsPerSecond.toFixed(0)],
+      ['memory after each tenth', `${result.residentMb.join(', ')} MB`],
+      ...Object.entries(result.tokensPerSecond).map(([together, value]): Row => [
+        `GPT-2, ${together} at a time`,
+        `${value.toFixed(1)} tokens/s`,
+      ]),
+    ]);
   } else if (which === 'dataset' || which === 'mistral-layer') {
     const result: object = which === 'dataset' ? await benchDataset() : await benchMistral();
     print(
@@ -141,7 +161,7 @@ async function main(): Promise<void> {
     );
   } else {
     console.error(
-      `bench: expected gpt2, gpu, mistral, mistral-layer, dataset, notebook, preflight or resume, got ${which}.`,
+      `bench: expected gpt2, gpu, mistral, mistral-layer, dataset, notebook, preflight, resume or serve, got ${which}.`,
     );
     process.exit(2);
   }
