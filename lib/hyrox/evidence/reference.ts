@@ -59,7 +59,7 @@ function prepare(state: RaceState): Reference {
   });
   return {
     ...{ size, segments, target, groups, ageAt, scores },
-    ages: Float64Array.from({ length: size }, (_, i) => (ageAt < 0 ? NaN : ageOf(groups[ageAt][i]))),
+    ages: agesOf(ageAt < 0 ? undefined : groups[ageAt], size),
     neighbors: new NearestNeighbors().fit(scores),
     ranges: segments.map((column) =>
       column.reduce<[number, number]>(
@@ -73,5 +73,21 @@ function prepare(state: RaceState): Reference {
 /** Scores of each row against the state's peers: [rows][segments]. */
 export function scoresOf(state: RaceState, table: LabelTable): Float64Array[] {
   const columns = Object.values(scoreAgainst(state.expectation.peers, table).z);
-  return Array.from({ length: table.size }, (_, i) => Float64Array.from(columns, (column) => column[i]));
+  return Array.from({ length: table.size }, (_, i) => {
+    const row = new Float64Array(columns.length);
+    for (let s = 0; s < row.length; s++) row[s] = columns[s][i];
+    return row;
+  });
+}
+
+/** [rows]: the middle of each age group, parsed once a group. */
+function agesOf(groups: readonly string[] | undefined, size: number): Float64Array {
+  const ages = new Float64Array(size).fill(NaN);
+  const known = new Map<string, number>();
+  groups?.forEach((group, i) => {
+    const age = known.get(group) ?? ageOf(group);
+    known.set(group, age);
+    ages[i] = age;
+  });
+  return ages;
 }

@@ -122,10 +122,18 @@ export function scoreAgainst(peers: PeerModel, table: LabelTable): PeerScores {
         `peerScores: expected a segment "${name}", got ${Object.keys(table.segments).join(', ')}. ` +
           'Use the table, or the mapping, that the peers are of.',
       );
-    const behind = values.map((value, i) => value - groupOf[i].mean[s]);
+    const column = (): Float64Array => new Float64Array(table.size);
+    const [behind, spread, z] = [column(), column(), column()];
+    // Plain loops: a large state is scored whole before its first evidence.
+    for (let i = 0; i < table.size; i++) {
+      const { mean, sd } = groupOf[i];
+      behind[i] = values[i] - mean[s];
+      spread[i] = sd[s];
+      z[i] = sd[s] === 0 ? 0 : behind[i] / sd[s];
+    }
     scores.behind[name] = behind;
-    scores.sd[name] = Float64Array.from(groupOf, ({ sd }) => sd[s]);
-    scores.z[name] = behind.map((value, i) => (groupOf[i].sd[s] === 0 ? 0 : value / groupOf[i].sd[s]));
+    scores.sd[name] = spread;
+    scores.z[name] = z;
   });
   return scores;
 }
