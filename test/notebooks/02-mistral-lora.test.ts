@@ -54,9 +54,9 @@ for (const [what, parameters] of [
     assert.ok(metrics.after.eval_loss < metrics.before.eval_loss);
     assert.equal(metrics.after.count, 4);
     assert.ok(metrics.fresh.peakMemoryBytes > 50e6);
-    const { 'short answers': short, 'plan + fill': filled } = metrics.richer;
-    assert.deepEqual([short.claims, filled.claims], [0, 1]);
-    assert.ok(filled.words > 2 * short.words && filled.sentences > short.sentences);
+    const { 'short answers': dry, 'plan + fill': filled } = metrics.richer;
+    assert.deepEqual([dry.claims, filled.claims], [0, 1]);
+    assert.ok(filled.words > 2 * dry.words && filled.sentences > dry.sentences);
     const written = ['samples.json', 'samples.html', 'figures/loss.svg', 'figures/quantization-error.svg'];
     for (const file of [...written, 'trainer_state.json', 'prompts.json', 'splits/test.jsonl'])
       assert.ok(fs.statSync(path.join(folder, file)).size > 100, file);
