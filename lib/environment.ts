@@ -54,6 +54,8 @@ export interface TunebookEnvironment {
   readonly threads: number;
   /** TUNEBOOK_TFJS_NODE: the folder of TensorFlow.js's native package. */
   readonly tfjsNodeFolder: string | undefined;
+  /** TUNEBOOK_LLAMA_CPP: the folder that node-llama-cpp was installed into. */
+  readonly llamaCppFolder: string | undefined;
   /** TUNEBOOK_OUTPUT: the folder of a run's results. */
   readonly outputFolder: string | undefined;
   /** TUNEBOOK_STDIN: a file whose lines answer what cells ask in a run without a person. */
@@ -79,6 +81,7 @@ export function tunebookEnvironment(env: NodeJS.ProcessEnv = process.env): Tuneb
     provider: env.TUNEBOOK_PROVIDER,
     threads: Number(env.TUNEBOOK_THREADS ?? 0),
     tfjsNodeFolder: env.TUNEBOOK_TFJS_NODE,
+    llamaCppFolder: env.TUNEBOOK_LLAMA_CPP || undefined,
     outputFolder: env.TUNEBOOK_OUTPUT,
     stdinFile: env.TUNEBOOK_STDIN,
     serverToken: env.TUNEBOOK_TOKEN,

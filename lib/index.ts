@@ -118,6 +118,9 @@ export type { GenerateOptions, GenerationResult, TextGeneratorOptions, TokenEven
 export { serve } from './serve';
 export type { RequestLog, RunningServer, ServeOptions } from './serve';
 
+export { exportGguf, exportGgufAdapter, writeModelfile } from './export';
+export type { Agreement, CheckOptions, ExportGgufAdapterOptions, ExportGgufOptions, ExportOutcome } from './export';
+
 export {
   checkClaims,
   evaluateGeneration,

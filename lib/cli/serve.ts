@@ -6,7 +6,7 @@ import type { Command } from 'commander';
 import { readTextIfPresent } from '../files';
 import { tunebookEnvironment } from '../environment';
 import type * as Pretrained from '../pretrained';
-import { QUANTIZATIONS } from '../quantization';
+import { quantizationConfigOf, QUANTIZATIONS } from '../quantization';
 import type * as Retrieval from '../retrieval';
 import type * as Serve from '../serve';
 import type { RequestLog, RunningServer } from '../serve';
@@ -51,7 +51,7 @@ const load = createRequire(__filename);
 export async function serveCommand(given: string, options: ServeCommandOptions): Promise<void> {
   const token = await tokenOf(options);
   const adapters = options.adapter.map(namedAdapter);
-  const { AutoModelForCausalLM, loadAdapter, modelPlaces, quantizationConfigOf, tokenizerPlace } = load(
+  const { AutoModelForCausalLM, loadAdapter, modelPlaces, tokenizerPlace } = load(
     '../pretrained',
   ) as typeof Pretrained;
   const { AutoTokenizer } = load('../tokenizer') as typeof Tokenizers;

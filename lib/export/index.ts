@@ -1,5 +1,27 @@
 /** The door of `export`: models in the forms that other programs load, each export compared with the model itself. */
+export { exportGguf } from './gguf/export-gguf';
+export type { ExportGgufOptions } from './gguf/export-gguf';
+export { exportGgufAdapter } from './gguf/export-adapter';
+export type { ExportGgufAdapterOptions } from './gguf/export-adapter';
+export { GGUF_TYPES } from './gguf/format';
+export type { GgufType } from './gguf/format';
+export { openGguf } from './gguf/read';
+export type { GgufFile, GgufRead, GgufTensorInfo } from './gguf/read';
+export { writeModelfile } from './ollama';
 export type { ExportOutcome } from './outcome';
 export { agreementWords, compareAnswers, isWithin } from './proof/agreement';
 export type { Agreement, AgreementBound } from './proof/agreement';
+export { findLlamaCpp, openLlamaCpp } from './proof/llama-cpp';
+export type { LlamaCppOptions } from './proof/llama-cpp';
+export { ownResponder } from './proof/own-answers';
+export { prove } from './proof/prove';
+export type { CheckOptions, Proof, ProofRequest } from './proof/prove';
+export { writeExportReport } from './proof/report';
+export type { ExportEntry } from './proof/report';
 export type { Responder } from './proof/responder';
+export { openModelSource } from './source/open-source';
+export type { ModelSource, SourceOptions } from './source/open-source';
+export { promptsOfRecords } from './source/record-prompts';
+export type { RecordPromptsOptions } from './source/record-prompts';
+export { linearPlace, pieces } from './source/weight-source';
+export type { WeightSource } from './source/weight-source';

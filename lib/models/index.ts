@@ -14,6 +14,7 @@ export { adaptedRows } from './run/adapted-embedding';
 export { headOf } from './run/adapted-head';
 export { headLogits, hiddenStates, stepMode, walk } from './run/stack';
 export type { LayerCache } from './run/stack';
+export { CheckpointWeights } from './weights/checkpoint-weights';
 export { isQuantized, restore, transposed } from './weights/frozen-layers';
 export type { FrozenLayer, FrozenLayers, FrozenTensor } from './weights/frozen-layers';
 export { architectureOf, registerFamily } from './families/registry';

@@ -131,7 +131,7 @@ export const AutoModelForCausalLM = {
 };
 
 /** A checkpoint's own quantization, which cannot be overridden. */
-function quantizationOf(
+export function quantizationOf(
   folder: string,
   config: Readonly<Record<string, unknown>>,
   wanted: BitsAndBytesConfig | undefined,

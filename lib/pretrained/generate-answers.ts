@@ -5,7 +5,7 @@ import { isFile, readJson, readJsonObject } from '../files';
 import { restrictToTexts, textGenerator } from '../generation';
 import type { GenerateOptions } from '../generation';
 import { peakMemoryBytes } from '../models';
-import { BitsAndBytesConfig } from '../quantization';
+import { quantizationConfigOf } from '../quantization';
 import type { QUANTIZATIONS } from '../quantization';
 import { promptOf } from '../prompts';
 import { AutoTokenizer } from '../tokenizer';
@@ -150,15 +150,6 @@ function settingsOf(
   };
 }
 
-/** How weights are quantized as they load; undefined: not at all. */
-export function quantizationConfigOf(
-  type: (typeof QUANTIZATIONS)[number] | undefined,
-): BitsAndBytesConfig | undefined {
-  if (type === undefined) return undefined;
-  if (type === 'int8') return new BitsAndBytesConfig({ loadIn8bit: true });
-  return new BitsAndBytesConfig({ loadIn4bit: true, bnb4bitQuantType: type, bnb4bitUseDoubleQuant: true });
-}
-
 /**
  * The base and the adapter; a folder given as the model may hold an adapter, whose base is then the model.
  * @throws TunebookError where neither is given, or the adapter names no base
@@ -175,9 +166,13 @@ export async function modelPlaces({
   return { adapter, base: model ?? (await baseModelOf(adapter)) };
 }
 
-async function baseModelOf(adapter: string | undefined): Promise<string> {
+/**
+ * The model that a saved adapter names as its base.
+ * @throws TunebookError where there is no adapter, or it names none
+ */
+export async function baseModelOf(adapter: string | undefined): Promise<string> {
   if (adapter === undefined) {
-    throw new TunebookError('tunebook generate: expected --model or --adapter, got neither.');
+    throw new TunebookError('tunebook: expected --model or --adapter, got neither.');
   }
   const file = path.join(adapter, ADAPTER_CONFIG);
   const { base_model_name_or_path: name } = await readJsonObject(file);

@@ -114,7 +114,7 @@ export function mergeAndUnload<Model extends HasRuntime>(model: Model): Model {
 }
 
 /** @throws TunebookError where the merged weights would be no model of this family */
-function requireMergeable({ architecture }: ModelWeights, adapter: LoraAdapter): void {
+export function requireMergeable({ architecture }: ModelWeights, adapter: LoraAdapter): void {
   const { head, embedding, config, copiedNames } = adapter;
   const refuse = (what: string): never => {
     throw new TunebookError(
@@ -136,7 +136,7 @@ function requireMergeable({ architecture }: ModelWeights, adapter: LoraAdapter):
 }
 
 /** Tables and biases with the adapter merged in. */
-function mergedTables(weights: ModelWeights, adapter: LoraAdapter): { name: string; data: Float32Array }[] {
+export function mergedTables(weights: ModelWeights, adapter: LoraAdapter): { name: string; data: Float32Array }[] {
   const { architecture } = weights;
   const { width, layers, layerPrefix } = architecture;
   const { head, headTokens, embeddingTokens } = adapter;

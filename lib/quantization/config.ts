@@ -174,3 +174,12 @@ export class BitsAndBytesConfig {
     throw new TunebookError('BitsAndBytesConfig: neither loadIn4bit nor loadIn8bit is set. Set one of them.');
   }
 }
+
+/** The configuration that a command means by a type: 4 bits with double quantization, or 8 bits. */
+export function quantizationConfigOf(
+  type: (typeof QUANTIZATIONS)[number] | undefined,
+): BitsAndBytesConfig | undefined {
+  if (type === undefined) return undefined;
+  if (type === 'int8') return new BitsAndBytesConfig({ loadIn8bit: true });
+  return new BitsAndBytesConfig({ loadIn4bit: true, bnb4bitQuantType: type, bnb4bitUseDoubleQuant: true });
+}

@@ -1,5 +1,5 @@
 /** Weights in 4 and 8 bits: the door of this room. */
-export { BitsAndBytesConfig, QUANTIZATIONS } from './config';
+export { BitsAndBytesConfig, quantizationConfigOf, QUANTIZATIONS } from './config';
 export type { BitsAndBytesOptions, ComputeDtype } from './config';
 export { dynamicCodeBook, fourBitCodeBook } from './code-books';
 export type { FourBitType } from './code-books';

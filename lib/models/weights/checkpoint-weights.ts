@@ -15,9 +15,9 @@ import { sizeOf } from '../../tensor';
 import { isTied, storedName } from '../families/architecture';
 import type { Architecture, LinearModule } from '../families/architecture';
 import { matchStateDict } from '../../checkpoint';
-import type { Checkpoint } from '../../checkpoint';
+import type { Checkpoint, ElementRange } from '../../checkpoint';
 import { isWhole } from './coded-weight';
-import { transposed } from './frozen-layers';
+import { restore, transposed } from './frozen-layers';
 import type { FrozenLayer, FrozenTensor, StoredWeight } from './frozen-layers';
 import { allocateParameters } from './parameters';
 import type { ParameterSet } from './parameters';
@@ -42,6 +42,7 @@ export class CheckpointWeights {
   readonly quantization: BitsAndBytesConfig | undefined;
   private readonly stored = new Map<string, string>();
   private readonly packed: ReadonlySet<string>;
+  private places: ReadonlyMap<string, { layer: number; module: LinearModule }> | undefined;
 
   /** @throws TunebookError that lists every tensor that is missing, unknown or wrongly shaped */
   constructor(
@@ -99,6 +100,39 @@ export class CheckpointWeights {
       tables.set(name, { dtype: dtype as StoredWeight['dtype'], shape, bytes });
     }
     return tables;
+  }
+
+  /** Whether `values` reads a part of a parameter without the rest. */
+  isReadInParts(name: string): boolean {
+    const place = this.placeOf(name);
+    if (place === undefined) return true;
+    const isFrozen = this.frozenModules(place.layer).some((module) => module.name === place.module.name);
+    return !place.module.conv1d && !(isFrozen && this.quantization !== undefined);
+  }
+
+  /** Values of a parameter in float32, rows [out, in] of linear weights; quantized ones as they are restored. */
+  async values(name: string, range?: ElementRange): Promise<Float32Array> {
+    if (this.isReadInParts(name)) return this.checkpoint.read(this.storedTensor(name), range);
+    const place = this.placeOf(name);
+    if (place === undefined) throw new Error(`internal: no linear weight ${name}`);
+    const { inSize, outSize } = place.module;
+    const isFrozen = this.frozenModules(place.layer).some((module) => module.name === place.module.name);
+    const values = isFrozen
+      ? restore(await this.weight(place.layer, place.module), new Float32Array(inSize * outSize))
+      : transposed(await this.checkpoint.read(this.storedTensor(name)), inSize, outSize);
+    return range === undefined ? values : values.subarray(range.start, range.start + range.count);
+  }
+
+  /** The layer and module of a linear weight. */
+  private placeOf(name: string): { layer: number; module: LinearModule } | undefined {
+    this.places ??= new Map(
+      Array.from({ length: this.architecture.layers }, (_, layer) =>
+        this.architecture.modules.map(
+          (module) => [this.ownWeight(layer, module), { layer, module }] as const,
+        ),
+      ).flat(),
+    );
+    return this.places.get(name);
   }
 
   /** Bytes of each number of a parameter that is not in `frozenModules`. */

@@ -1,0 +1,179 @@
+/**
+ * Families as llama.cpp knows them: the architecture's name, its metadata, and what each tensor is called. A family that
+ * is missing here is refused; one of its own is one entry of `FAMILIES`.
+ */
+import type { Architecture } from '../../models';
+import { TunebookError } from '../../types';
+import type { GgufValue } from './format';
+
+/** Named values of the metadata. */
+export type GgufEntries = readonly (readonly [key: string, value: GgufValue])[];
+
+/** A family in GGUF. */
+export interface GgufFamily {
+  /** llama.cpp's name of the architecture. */
+  readonly architecture: string;
+  /** Our names of modules and norms inside a layer -> GGUF's. */
+  readonly layerNames: Readonly<Record<string, string>>;
+  /** Our names outside of layers -> GGUF's, without '.weight'. */
+  readonly names: Readonly<Record<string, string>>;
+  /** Modules whose rows llama.cpp has in another order: rotary pairs side by side instead of half a head apart. */
+  readonly rotaryModules: readonly string[];
+  /** What the architecture adds to the metadata, without the architecture's prefix. */
+  entries(model: Architecture): GgufEntries;
+}
+
+const gpt2: GgufFamily = {
+  architecture: 'gpt2',
+  layerNames: {
+    'attn.c_attn': 'attn_qkv',
+    'attn.c_proj': 'attn_output',
+    'mlp.c_fc': 'ffn_up',
+    'mlp.c_proj': 'ffn_down',
+    ln_1: 'attn_norm',
+    ln_2: 'ffn_norm',
+  },
+  names: { wte: 'token_embd', wpe: 'position_embd', ln_f: 'output_norm', lm_head: 'output' },
+  rotaryModules: [],
+  entries: (model) => {
+    const c = model.toJson();
+    const isPlain = c.scale_attn_weights === true && c.scale_attn_by_inverse_layer_idx === false;
+    if (!isPlain || c.activation_function !== 'gelu_new') {
+      throw new TunebookError(
+        'exportGguf: expected a GPT-2 with scale_attn_weights, without scale_attn_by_inverse_layer_idx and with gelu_new, ' +
+          `got ${String(c.scale_attn_weights)}, ${String(c.scale_attn_by_inverse_layer_idx)} and ` +
+          `${String(c.activation_function)}. llama.cpp computes no other: export to ONNX.`,
+      );
+    }
+    return [
+      ['feed_forward_length', u32(outSizeOf(model, 'mlp.c_fc'))],
+      ['attention.head_count', u32(model.heads)],
+      ['attention.layer_norm_epsilon', f32(Number(c.layer_norm_epsilon))],
+    ];
+  },
+};
+
+const llama: GgufFamily = {
+  architecture: 'llama',
+  layerNames: {
+    'self_attn.q_proj': 'attn_q',
+    'self_attn.k_proj': 'attn_k',
+    'self_attn.v_proj': 'attn_v',
+    'self_attn.o_proj': 'attn_output',
+    'mlp.gate_proj': 'ffn_gate',
+    'mlp.up_proj': 'ffn_up',
+    'mlp.down_proj': 'ffn_down',
+    input_layernorm: 'attn_norm',
+    post_attention_layernorm: 'ffn_norm',
+  },
+  names: { embed_tokens: 'token_embd', norm: 'output_norm', lm_head: 'output' },
+  rotaryModules: ['self_attn.q_proj', 'self_attn.k_proj'],
+  entries: (model) => {
+    const c = model.toJson();
+    return [
+      ['vocab_size', u32(model.vocabSize)],
+      ['feed_forward_length', u32(outSizeOf(model, 'mlp.up_proj'))],
+      ['attention.head_count', u32(model.heads)],
+      ['attention.head_count_kv', u32(model.keyValueHeads)],
+      ['attention.key_length', u32(model.headSize)],
+      ['attention.value_length', u32(model.headSize)],
+      ['attention.layer_norm_rms_epsilon', f32(Number(c.rms_norm_eps))],
+      ...ropeEntries(model),
+    ];
+  },
+};
+
+/** By config.json's model_type. */
+const FAMILIES: Readonly<Record<string, GgufFamily>> = { gpt2, mistral: llama, llama };
+
+/** @throws {TunebookError} For a family that this file does not describe. */
+export function ggufFamily({ modelType }: Architecture): GgufFamily {
+  const found = Object.hasOwn(FAMILIES, modelType) ? FAMILIES[modelType] : undefined;
+  if (found !== undefined) return found;
+  throw new TunebookError(
+    `exportGguf: expected a model of type ${Object.keys(FAMILIES).join(', ')}, got ${modelType}. ` +
+      'Save it and convert it with the tool of llama.cpp.',
+  );
+}
+
+/** A parameter's name in GGUF: 'h.0.attn.c_attn.weight' -> 'blk.0.attn_qkv.weight'. */
+export function ggufName(family: GgufFamily, model: Architecture, name: string): string {
+  const at = name.lastIndexOf('.');
+  const [owner, kind] = [name.slice(0, at), name.slice(at + 1)];
+  const outside = family.names[owner];
+  if (outside !== undefined) return `${outside}.${kind}`;
+  for (let layer = 0; layer < model.layers; layer++) {
+    const prefix = model.layerPrefix(layer);
+    if (!owner.startsWith(prefix)) continue;
+    const inside = family.layerNames[owner.slice(prefix.length)];
+    if (inside !== undefined) return `blk.${layer}.${inside}.${kind}`;
+  }
+  throw new TunebookError(
+    `exportGguf: expected parameters that llama.cpp's ${family.architecture} has, got ${name}. ` +
+      'Export to ONNX, or convert the saved model with the tool of llama.cpp.',
+  );
+}
+
+/** Metadata of the architecture. `context` is what llama.cpp may use of the positions. */
+export function architectureEntries(model: Architecture, context: number): GgufEntries {
+  const family = ggufFamily(model);
+  const own: GgufEntries = [
+    ['context_length', u32(context)],
+    ['embedding_length', u32(model.width)],
+    ['block_count', u32(model.layers)],
+    ...family.entries(model),
+  ];
+  return own.map(([key, value]) => [`${family.architecture}.${key}`, value] as const);
+}
+
+/**
+ * The longest context: what the model can look back on. llama.cpp's llama has no sliding window, so that a longer one
+ * would give other answers than the model's.
+ */
+export function contextLength({ maxPositions, slidingWindow }: Architecture): number {
+  return Math.min(maxPositions, slidingWindow ?? maxPositions);
+}
+
+function ropeEntries(model: Architecture): GgufEntries {
+  const c = model.toJson();
+  const rope = (c.rope_scaling ?? c.rope_parameters ?? {}) as Record<string, unknown>;
+  const parameters = (c.rope_parameters ?? {}) as Record<string, unknown>;
+  const theta = Number(rope.rope_theta ?? parameters.rope_theta ?? c.rope_theta ?? 10000);
+  const kind = rope.rope_type ?? rope.type ?? 'default';
+  return [
+    ['rope.dimension_count', u32(model.headSize)],
+    ['rope.freq_base', f32(theta)],
+    ...(kind === 'linear'
+      ? [
+          ['rope.scaling.type', { type: 'string', value: 'linear' }] as const,
+          ['rope.scaling.factor', f32(Number(rope.factor))] as const,
+        ]
+      : []),
+  ];
+}
+
+/** What each rotary frequency is divided by, [D / 2], where the model stretches them unevenly (llama3); else undefined. */
+export function ropeFactors(model: Architecture): Float32Array | undefined {
+  const c = model.toJson();
+  const rope = (c.rope_scaling ?? c.rope_parameters ?? {}) as Record<string, unknown>;
+  if ((rope.rope_type ?? rope.type) !== 'llama3') return undefined;
+  const parameters = (c.rope_parameters ?? {}) as Record<string, unknown>;
+  const theta = Number(rope.rope_theta ?? parameters.rope_theta ?? c.rope_theta ?? 10000);
+  // The angles of position 1 are the frequencies themselves.
+  const feeds = model.positionFeeds(Int32Array.of(1), [1, 1]);
+  const [sin, cos] = [feeds['rotary.sin'].data, feeds['rotary.cos'].data];
+  return Float32Array.from({ length: model.headSize / 2 }, (_, i) => {
+    const plain = theta ** ((-2 * i) / model.headSize);
+    return plain / Math.atan2(sin[i], cos[i]);
+  });
+}
+
+function outSizeOf({ modules }: Architecture, name: string): number {
+  const found = modules.find((module) => module.name === name);
+  if (found === undefined) throw new Error(`internal: no module ${name}`);
+  return found.outSize;
+}
+
+export const u32 = (value: number): GgufValue => ({ type: 'u32', value });
+export const f32 = (value: number): GgufValue => ({ type: 'f32', value });
+export const text = (value: string): GgufValue => ({ type: 'string', value });

@@ -1,0 +1,187 @@
+/**
+ * A tokenizer as llama.cpp reads it: byte-level BPE (model 'gpt2', with the name of its pre-tokenizer) or SentencePiece's
+ * kind (model 'llama', with scores). Anything else is refused: it would split texts otherwise, and nobody would see it.
+ */
+import { promises as fs } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { isJsonObject, readJsonObject } from '../../files';
+import type { JsonObject } from '../../files';
+import { checkTokenizerFits } from '../../tokenizer';
+import type { PretrainedTokenizer } from '../../tokenizer';
+import { TunebookError } from '../../types';
+import { text } from './families';
+import type { GgufEntries } from './families';
+import type { GgufValue } from './format';
+
+/** Numbers of llama.cpp's kinds of tokens. */
+const KINDS = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 };
+
+/** Patterns that split a text before byte-level BPE -> llama.cpp's name. GPT-2's is what ByteLevel does by itself. */
+const SPLIT_NAMES: ReadonlyMap<string, string> = new Map([
+  [
+    String.raw`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`,
+    'llama-bpe',
+  ],
+  [
+    String.raw`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`,
+    'qwen2',
+  ],
+]);
+
+/** SentencePiece merges the pair of the largest score first; what no merge makes comes last. */
+const NO_MERGE_SCORE = -1e6;
+
+/**
+ * The tokenizer's metadata.
+ * @param vocabSize rows of the model's embedding; those without a token become unused ones
+ * @throws {TunebookError} For kinds that llama.cpp has no name for, a template that does not render, and too many tokens.
+ */
+export async function tokenizerEntries(
+  tokenizer: PretrainedTokenizer,
+  vocabSize: number,
+): Promise<GgufEntries> {
+  checkTokenizerFits(tokenizer, { vocabSize });
+  const json = await tokenizerJson(tokenizer);
+  const model = isJsonObject(json.model) ? json.model : {};
+  const wrong = (got: string): TunebookError =>
+    new TunebookError(
+      `exportGguf: ${tokenizer.name}: expected a tokenizer of byte-level BPE or of SentencePiece's kind (BPE with ` +
+        `byte_fallback), got ${got}. llama.cpp would split texts otherwise: export to ONNX.`,
+    );
+  if (model.type !== 'BPE' && model.type !== undefined) throw wrong(String(model.type));
+  const isSentencePiece = model.byte_fallback === true;
+  const pre = isSentencePiece ? 'default' : preTokenizerName(json.pre_tokenizer);
+  if (pre === undefined) throw wrong('one that splits texts by rules of its own');
+  const table = tokenTable(tokenizer, json, { vocabSize, isSentencePiece });
+  return [
+    ['tokenizer.ggml.model', text(isSentencePiece ? 'llama' : 'gpt2')],
+    ['tokenizer.ggml.pre', text(pre)],
+    ['tokenizer.ggml.tokens', { type: 'strings', value: table.tokens }],
+    ...(isSentencePiece ? [['tokenizer.ggml.scores', { type: 'f32s', value: table.scores }] as const] : []),
+    ['tokenizer.ggml.token_type', { type: 'i32s', value: table.kinds }],
+    ...(isSentencePiece
+      ? []
+      : [['tokenizer.ggml.merges', { type: 'strings', value: mergesOf(model).map(joined) }] as const]),
+    ...specialEntries(tokenizer),
+    ...(isSentencePiece
+      ? [['tokenizer.ggml.add_space_prefix', truth(prependsSpace(json))] as const]
+      : []),
+    ...chatTemplateEntries(tokenizer),
+  ];
+}
+
+const truth = (value: boolean): GgufValue => ({ type: 'bool', value });
+
+/** tokenizer.json as the tokenizer saves it. */
+async function tokenizerJson(tokenizer: PretrainedTokenizer): Promise<JsonObject> {
+  const folder = await fs.mkdtemp(path.join(os.tmpdir(), 'tunebook-tokenizer-'));
+  try {
+    await tokenizer.savePretrained(folder);
+    return await readJsonObject(path.join(folder, 'tokenizer.json'));
+  } finally {
+    await fs.rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** llama.cpp's name of a byte-level pre-tokenizer; undefined where it has none. */
+function preTokenizerName(given: unknown): string | undefined {
+  if (!isJsonObject(given)) return undefined;
+  const steps: unknown[] = given.type === 'Sequence' ? listOf(given.pretokenizers) : [given];
+  const [first, last] = [steps[0], steps.at(-1)];
+  if (!isJsonObject(last) || last.type !== 'ByteLevel' || last.add_prefix_space === true) return undefined;
+  if (steps.length === 1) return last.use_regex === false ? undefined : 'gpt-2';
+  if (steps.length !== 2 || !isJsonObject(first)) return undefined;
+  if (first.type === 'Digits')
+    return first.individual_digits === true && last.use_regex !== false ? 'smollm' : undefined;
+  const pattern = first.type === 'Split' && isJsonObject(first.pattern) ? first.pattern.Regex : undefined;
+  return typeof pattern === 'string' && last.use_regex === false ? SPLIT_NAMES.get(pattern) : undefined;
+}
+
+interface TokenTable {
+  readonly tokens: string[];
+  readonly kinds: number[];
+  readonly scores: number[];
+}
+
+function tokenTable(
+  tokenizer: PretrainedTokenizer,
+  json: JsonObject,
+  { vocabSize, isSentencePiece }: { readonly vocabSize: number; readonly isSentencePiece: boolean },
+): TokenTable {
+  const ids = Array.from({ length: vocabSize }, (_, id) => id);
+  const tokens = ids.map((id) => tokenizer.idToToken(id) ?? `[PAD${id}]`);
+  const kinds = ids.map((id) => (tokenizer.idToToken(id) === undefined ? KINDS.unused : KINDS.normal));
+  const scores = ids.map(() => NO_MERGE_SCORE);
+  if (isSentencePiece) {
+    const model = isJsonObject(json.model) ? json.model : {};
+    const ranks = new Map<string, number>();
+    for (const [rank, merge] of mergesOf(model).entries()) {
+      const made = merge.join('');
+      if (!ranks.has(made)) ranks.set(made, rank);
+    }
+    for (const [id, token] of tokens.entries()) {
+      const rank = ranks.get(token);
+      if (/^<0x[0-9A-F]{2}>$/.test(token)) [kinds[id], scores[id]] = [KINDS.byte, 0];
+      else if (rank !== undefined) scores[id] = -rank;
+    }
+    if (tokenizer.unkTokenId !== undefined) kinds[tokenizer.unkTokenId] = KINDS.unknown;
+  }
+  for (const added of listOf(json.added_tokens)) {
+    if (!isJsonObject(added) || typeof added.id !== 'number' || added.id >= vocabSize) continue;
+    scores[added.id] = 0;
+    if (kinds[added.id] === KINDS.unknown) continue;
+    kinds[added.id] = added.special === true ? KINDS.control : KINDS.userDefined;
+  }
+  return { tokens, kinds, scores };
+}
+
+/** Pairs that are merged, in order. */
+function mergesOf(model: JsonObject): [string, string][] {
+  return listOf(model.merges).map((merge): [string, string] => {
+    if (Array.isArray(merge)) return [String(merge[0]), String(merge[1])];
+    const [left = '', right = ''] = String(merge).split(' ');
+    return [left, right];
+  });
+}
+
+const joined = (merge: readonly [string, string]): string => merge.join(' ');
+
+function specialEntries(tokenizer: PretrainedTokenizer): GgufEntries {
+  const { bosTokenId, eosTokenId, unkTokenId, padTokenId, endOfTurnTokenId } = tokenizer;
+  const named = {
+    bos_token_id: bosTokenId,
+    eos_token_id: eosTokenId,
+    unknown_token_id: unkTokenId,
+    padding_token_id: padTokenId,
+    eot_token_id: endOfTurnTokenId === eosTokenId ? undefined : endOfTurnTokenId,
+  };
+  const addsBos = bosTokenId !== undefined && tokenizer.encode('')[0] === bosTokenId;
+  return [
+    ...Object.entries(named).flatMap(([name, id]) =>
+      id === undefined ? [] : [[`tokenizer.ggml.${name}`, { type: 'u32', value: id } as const] as const],
+    ),
+    ['tokenizer.ggml.add_bos_token', truth(addsBos)],
+    // As in tunebook a prompt never ends in the end-of-text token: it would end before the answer.
+    ['tokenizer.ggml.add_eos_token', truth(false)],
+  ];
+}
+
+/** Whether the tokenizer puts a space before a text. */
+function prependsSpace({ normalizer, pre_tokenizer: preTokenizer }: JsonObject): boolean {
+  return /"Prepend"|"prepend_scheme":"(?:first|always)"|"add_prefix_space":true/.test(
+    JSON.stringify([normalizer, preTokenizer]),
+  );
+}
+
+/** @throws {TunebookError} Where the template does not render a question. */
+function chatTemplateEntries(tokenizer: PretrainedTokenizer): GgufEntries {
+  const { chatTemplate } = tokenizer;
+  if (chatTemplate === undefined) return [];
+  tokenizer.applyChatTemplate([{ role: 'user', content: 'a' }], { tokenize: false, addGenerationPrompt: true });
+  return [['tokenizer.chat_template', text(chatTemplate)]];
+}
+
+function listOf(value: unknown): unknown[] {
+  return Array.isArray(value) ? value : [];
+}

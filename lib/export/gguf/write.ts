@@ -1,0 +1,181 @@
+/** Writes a GGUF file: metadata, the table of tensors, then their bytes piece by piece. */
+import path from 'node:path';
+import { makeFolder, requireFreeSpace, stageFile } from '../../files';
+import type { StagedFile } from '../../files';
+import { sizeOf } from '../../tensor';
+import { TunebookError } from '../../types';
+import { encode } from './blocks';
+import type { GgufEntries } from './families';
+import { ALIGNMENT, MAGIC, padding, storedBytes, TENSOR_TYPES, VALUE_TYPES, VERSION } from './format';
+import type { GgufValue, TensorType } from './format';
+
+/** A tensor to write. */
+export interface GgufTensor {
+  readonly name: string;
+  /** Row-major. */
+  readonly shape: readonly number[];
+  readonly type: TensorType;
+  /** The values in order, piece by piece; every piece holds whole rows. */
+  pieces(): AsyncIterable<Float32Array>;
+}
+
+/**
+ * Writes a file under a temporary name.
+ * @throws {TunebookError} If the disk has no room, or a tensor has values that its type cannot hold.
+ */
+export async function stageGguf(
+  file: string,
+  entries: GgufEntries,
+  tensors: readonly GgufTensor[],
+  onTensor: (done: number, name: string) => void = () => undefined,
+): Promise<StagedFile> {
+  const header = headerOf(entries, tensors);
+  const folder = path.dirname(path.resolve(file));
+  await makeFolder(folder);
+  const total = tensors.reduce((sum, tensor) => sum + paddedBytes(tensor), header.length);
+  await requireFreeSpace(folder, total);
+  return stageFile(file, async (sink) => {
+    await sink(header);
+    for (const [done, tensor] of tensors.entries()) {
+      onTensor(done, tensor.name);
+      let count = 0;
+      for await (const values of tensor.pieces()) {
+        requireStorable(tensor, values, file);
+        count += values.length;
+        await sink(encode(tensor.type, values));
+      }
+      if (count !== sizeOf(tensor.shape))
+        throw new Error(`internal: ${tensor.name}: ${count} values for [${tensor.shape.join(', ')}]`);
+      await sink(new Uint8Array(paddedBytes(tensor) - storedBytes(tensor.type, count)));
+    }
+  });
+}
+
+function paddedBytes({ shape, type }: Pick<GgufTensor, 'shape' | 'type'>): number {
+  const bytes = storedBytes(type, sizeOf(shape));
+  return bytes + padding(bytes);
+}
+
+/** Largest magnitude that float16 holds; block scales are float16 as well. */
+const LARGEST_HALF = 65504;
+/** By how much a block's scale is smaller than its largest value. */
+const SCALE_DIVISORS: Partial<Record<TensorType, number>> = { F16: 1, Q8_0: 127, Q4_0: 8, Q4_K: 15, Q5_K: 31, Q6_K: 32 };
+
+/** @throws {TunebookError} For NaN, infinite values, and those too large for the type. */
+function requireStorable({ name, type }: GgufTensor, values: Float32Array, file: string): void {
+  const divisor = SCALE_DIVISORS[type];
+  const limit = divisor === undefined ? Number.MAX_VALUE : LARGEST_HALF * divisor;
+  const at = values.findIndex((value) => !(Math.abs(value) <= limit));
+  if (at < 0) return;
+  const value = values[at];
+  throw new TunebookError(
+    Number.isFinite(value)
+      ? `${file}: ${name}: expected values up to ${limit} for ${type}, got ${value}. Choose type bf16 or f32.`
+      : `${file}: ${name}: expected finite values, got ${value}. The model is damaged: export an earlier checkpoint.`,
+  );
+}
+
+function headerOf(entries: GgufEntries, tensors: readonly GgufTensor[]): Uint8Array {
+  const bytes = new Bytes();
+  bytes.u32(MAGIC);
+  bytes.u32(VERSION);
+  bytes.u64(tensors.length);
+  bytes.u64(entries.length);
+  for (const [key, value] of entries) {
+    bytes.text(key);
+    bytes.value(value);
+  }
+  let offset = 0;
+  for (const tensor of tensors) {
+    bytes.text(tensor.name);
+    bytes.u32(tensor.shape.length);
+    for (const size of [...tensor.shape].reverse()) bytes.u64(size); // the fastest first
+    bytes.u32(TENSOR_TYPES[tensor.type].id);
+    bytes.u64(offset);
+    offset += paddedBytes(tensor);
+  }
+  bytes.zeros(padding(bytes.length, ALIGNMENT));
+  return bytes.all();
+}
+
+/** Little-endian bytes that grow. */
+class Bytes {
+  private data = Buffer.alloc(1 << 16);
+  length = 0;
+
+  /** Makes room, then writes: the bytes may have moved by then. */
+  private put(count: number, write: (data: Buffer, at: number) => void): void {
+    if (this.length + count > this.data.length) {
+      const larger = Buffer.alloc(2 * (this.length + count));
+      this.data.copy(larger, 0, 0, this.length);
+      this.data = larger;
+    }
+    write(this.data, this.length);
+    this.length += count;
+  }
+
+  u32(value: number): void {
+    this.put(4, (data, at) => data.writeUInt32LE(value, at));
+  }
+
+  i32(value: number): void {
+    this.put(4, (data, at) => data.writeInt32LE(value, at));
+  }
+
+  f32(value: number): void {
+    this.put(4, (data, at) => data.writeFloatLE(value, at));
+  }
+
+  u64(value: number): void {
+    this.put(8, (data, at) => data.writeBigUInt64LE(BigInt(value), at));
+  }
+
+  text(value: string): void {
+    const length = Buffer.byteLength(value, 'utf8');
+    this.u64(length);
+    this.put(length, (data, at) => data.write(value, at, 'utf8'));
+  }
+
+  zeros(count: number): void {
+    this.put(count, (data, at) => data.fill(0, at, at + count));
+  }
+
+  value(entry: GgufValue): void {
+    switch (entry.type) {
+      case 'u32':
+      case 'i32':
+      case 'f32':
+        this.u32(VALUE_TYPES[entry.type]);
+        this[entry.type](entry.value);
+        break;
+      case 'bool':
+        this.u32(VALUE_TYPES.bool);
+        this.put(1, (data, at) => data.writeUInt8(entry.value ? 1 : 0, at));
+        break;
+      case 'string':
+        this.u32(VALUE_TYPES.string);
+        this.text(entry.value);
+        break;
+      case 'strings':
+        this.list('string', entry.value, (one) => this.text(one));
+        break;
+      case 'i32s':
+        this.list('i32', entry.value, (one) => this.i32(one));
+        break;
+      case 'f32s':
+        this.list('f32', entry.value, (one) => this.f32(one));
+        break;
+    }
+  }
+
+  private list<One>(of: 'string' | 'i32' | 'f32', values: readonly One[], write: (one: One) => void): void {
+    this.u32(VALUE_TYPES.array);
+    this.u32(VALUE_TYPES[of]);
+    this.u64(values.length);
+    for (const one of values) write(one);
+  }
+
+  all(): Uint8Array {
+    return this.data.subarray(0, this.length);
+  }
+}

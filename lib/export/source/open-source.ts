@@ -1,0 +1,138 @@
+/**
+ * Opens what is exported: a model at work, a folder, or a folder with an adapter to merge. A folder is never in memory as
+ * a whole: of a large model a layer is.
+ */
+import path from 'node:path';
+import { isFile } from '../../files';
+import { Runtime } from '../../models';
+import type { HasRuntime } from '../../models';
+import {
+  AutoModelForCausalLM,
+  baseModelOf,
+  isAdapterFolder,
+  loadAdapter,
+  openPretrained,
+} from '../../pretrained';
+import type { CausalLM, OpenPretrained } from '../../pretrained';
+import type { BitsAndBytesConfig } from '../../quantization';
+import { AutoTokenizer } from '../../tokenizer';
+import type { PretrainedTokenizer } from '../../tokenizer';
+import { kindOf, TunebookError } from '../../types';
+import { adaptedRuntime } from './open-adapter';
+import { checkpointSource, runtimeSource } from './weight-source';
+import type { WeightSource } from './weight-source';
+
+/** Where a model and its tokenizer come from. */
+export interface SourceOptions {
+  /** Folder of a saved adapter, merged into the base. */
+  readonly adapter?: string;
+  /** Default: the adapter's own, else the model's. */
+  readonly tokenizer?: PretrainedTokenizer | string;
+  /** How the base was quantized while its adapter was trained, where its folder is not quantized itself. */
+  readonly quantizationConfig?: BitsAndBytesConfig;
+}
+
+/** What is exported. */
+export interface ModelSource {
+  readonly weights: WeightSource;
+  readonly tokenizer: PretrainedTokenizer;
+  readonly generationConfig: Readonly<Record<string, unknown>> | undefined;
+  /** Folders whose card and prompt file go with it, the nearest first. */
+  readonly folders: readonly string[];
+  /** Name of the model, for people. */
+  readonly name: string;
+  /** The model at work, for its own answers; `close` frees it. */
+  open(): Promise<{ readonly model: HasRuntime; close(): Promise<void> }>;
+  close(): Promise<void>;
+}
+
+/**
+ * @param model a model at work, a built-in name, a folder or a hub id; undefined: the adapter's base
+ * @param where the function that was called, for errors
+ */
+export async function openModelSource(
+  model: HasRuntime | string | undefined,
+  given: SourceOptions,
+  where: string,
+): Promise<ModelSource> {
+  if (typeof model === 'object') return openRuntime(model, given, where);
+  const isAdapter = model !== undefined && given.adapter === undefined && (await isAdapterFolder(model));
+  const options = isAdapter ? { ...given, adapter: model } : given;
+  const base = isAdapter || model === undefined ? await baseModelOf(options.adapter) : model;
+  const tokenizer = await tokenizerOf(options, base);
+  const { adapter, quantizationConfig } = options;
+  const opened = await openPretrained(base, { quantizationConfig });
+  let weights: WeightSource;
+  try {
+    weights = await weightsOf(opened, options);
+  } catch (error) {
+    await opened.close();
+    throw error;
+  }
+  return {
+    weights,
+    tokenizer,
+    generationConfig: opened.generationConfig,
+    folders: [...(adapter === undefined ? [] : [adapter]), opened.folder],
+    name: path.basename(path.resolve(adapter ?? base)),
+    open: async () => {
+      const loaded = await loadModel(base, options);
+      return { model: loaded, close: () => loaded.dispose() };
+    },
+    close: () => weights.close(),
+  };
+}
+
+async function loadModel(base: string, { adapter, quantizationConfig }: SourceOptions): Promise<CausalLM> {
+  const model = await AutoModelForCausalLM.fromPretrained(base, { quantizationConfig, dtype: 'auto' });
+  return adapter === undefined ? model : loadAdapter(model, adapter);
+}
+
+async function openRuntime(
+  model: HasRuntime,
+  { adapter, tokenizer, quantizationConfig }: SourceOptions,
+  where: string,
+): Promise<ModelSource> {
+  const runtime: unknown = typeof model === 'object' && model !== null ? model.runtime : undefined;
+  if (!(runtime instanceof Runtime))
+    throw new TunebookError(
+      `${where}: expected a model, a folder or the name of one, got ${kindOf(model)}. ` +
+        'Pass what AutoModelForCausalLM.fromPretrained gives.',
+    );
+  if (adapter !== undefined || quantizationConfig !== undefined)
+    throw new TunebookError(
+      `${where}: expected adapter and quantizationConfig with the name of a model, got them with a model at work. ` +
+        'Load the adapter first: await loadAdapter(model, folder).',
+    );
+  if (tokenizer === undefined)
+    throw new TunebookError(
+      `${where}: expected a tokenizer with a model at work, got none. Pass { tokenizer }.`,
+    );
+  const weights = await runtimeSource(runtime);
+  const named = typeof tokenizer === 'string' ? await AutoTokenizer.fromPretrained(tokenizer) : tokenizer;
+  return {
+    weights,
+    tokenizer: named,
+    generationConfig: runtime.generationConfig,
+    folders: [],
+    name: runtime.architecture.modelType,
+    open: async () => ({ model, close: async () => undefined }),
+    close: async () => undefined,
+  };
+}
+
+async function tokenizerOf({ tokenizer, adapter }: SourceOptions, base: string): Promise<PretrainedTokenizer> {
+  if (typeof tokenizer === 'object') return tokenizer;
+  const hasOwn = adapter !== undefined && (await isFile(path.join(adapter, 'tokenizer.json')));
+  return AutoTokenizer.fromPretrained(tokenizer ?? (hasOwn ? adapter : base));
+}
+
+async function weightsOf(
+  opened: OpenPretrained,
+  { adapter, quantizationConfig }: SourceOptions,
+): Promise<WeightSource> {
+  const { architecture, weights } = opened;
+  if (adapter === undefined) return checkpointSource(architecture, weights, () => opened.close());
+  const { runtime, close } = await adaptedRuntime(opened, adapter, quantizationConfig);
+  return runtimeSource(runtime, close);
+}
