@@ -119,7 +119,13 @@ export { serve } from './serve';
 export type { RequestLog, RunningServer, ServeOptions } from './serve';
 
 export { exportGguf, exportGgufAdapter, writeModelfile } from './export';
-export type { Agreement, CheckOptions, ExportGgufAdapterOptions, ExportGgufOptions, ExportOutcome } from './export';
+export type {
+  Agreement,
+  CheckOptions,
+  ExportGgufAdapterOptions,
+  ExportGgufOptions,
+  ExportOutcome,
+} from './export';
 
 export {
   checkClaims,

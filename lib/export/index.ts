@@ -8,7 +8,7 @@ export type { GgufType } from './gguf/format';
 export { openGguf } from './gguf/read';
 export type { GgufFile, GgufRead, GgufTensorInfo } from './gguf/read';
 export { writeModelfile } from './ollama';
-export type { ExportOutcome } from './outcome';
+export type { ExportOutcome } from './proof/outcome';
 export { agreementWords, compareAnswers, isWithin } from './proof/agreement';
 export type { Agreement, AgreementBound } from './proof/agreement';
 export { findLlamaCpp, openLlamaCpp } from './proof/llama-cpp';

@@ -8,7 +8,7 @@ import { requireText, TunebookError } from '../types';
 import { exportGguf } from './gguf/export-gguf';
 import type { ExportGgufOptions } from './gguf/export-gguf';
 import { contextLength } from './gguf/families';
-import type { ExportOutcome } from './outcome';
+import type { ExportOutcome } from './proof/outcome';
 import { openModelSource } from './source/open-source';
 
 const MODEL = 'model.gguf';

@@ -136,7 +136,10 @@ export function requireMergeable({ architecture }: ModelWeights, adapter: LoraAd
 }
 
 /** Tables and biases with the adapter merged in. */
-export function mergedTables(weights: ModelWeights, adapter: LoraAdapter): { name: string; data: Float32Array }[] {
+export function mergedTables(
+  weights: ModelWeights,
+  adapter: LoraAdapter,
+): { name: string; data: Float32Array }[] {
   const { architecture } = weights;
   const { width, layers, layerPrefix } = architecture;
   const { head, headTokens, embeddingTokens } = adapter;

@@ -5,7 +5,7 @@ import os from 'node:os';
 import type { LoraAdapter, ModelWeights } from '../../models';
 import { requireOptions } from '../../options';
 import { requireText, TunebookError } from '../../types';
-import type { ExportOutcome } from '../outcome';
+import type { ExportOutcome } from '../proof/outcome';
 import { findLlamaCpp, openLlamaCpp } from '../proof/llama-cpp';
 import { prove } from '../proof/prove';
 import type { CheckOptions } from '../proof/prove';
@@ -89,7 +89,12 @@ export async function exportGgufAdapter(
     throw error;
   }
   if (check === false)
-    return { files: [file], words: ['Neither read back nor compared, as asked.'], agreement: undefined, isProven: true };
+    return {
+      files: [file],
+      words: ['Neither read back nor compared, as asked.'],
+      agreement: undefined,
+      isProven: true,
+    };
   const source = await openModelSource(base, { adapter, tokenizer, quantizationConfig }, where);
   const folder = await fs.mkdtemp(path.join(os.tmpdir(), 'tunebook-gguf-'));
   try {
@@ -100,7 +105,12 @@ export async function exportGgufAdapter(
       open: async () => {
         if ((await findLlamaCpp()) === undefined) return undefined;
         const whole = path.join(folder, 'base.gguf');
-        await exportGguf(base ?? opened.base, whole, { type: 'f16', check: false, quantizationConfig, tokenizer });
+        await exportGguf(base ?? opened.base, whole, {
+          type: 'f16',
+          check: false,
+          quantizationConfig,
+          tokenizer,
+        });
         return openLlamaCpp(whole, {
           contextSize: Math.min(contextLength(architecture), 2048),
           ...{ vocabSize: architecture.vocabSize, lora: file },
@@ -147,7 +157,8 @@ function alphaOf(adapter: LoraAdapter): number {
 function anyModules(adapter: LoraAdapter): ReturnType<LoraAdapter['modulesOf']> {
   for (let layer = 0; ; layer++) {
     const modules: ReturnType<LoraAdapter['modulesOf']> | undefined = adapter.modulesOf(layer);
-    if (modules === undefined) throw new TunebookError('exportGgufAdapter: expected adapted modules, got none.');
+    if (modules === undefined)
+      throw new TunebookError('exportGgufAdapter: expected adapted modules, got none.');
     if (modules.length > 0) return modules;
   }
 }
@@ -173,7 +184,10 @@ function adapterTensors(weights: ModelWeights, adapter: LoraAdapter, type: 'f32'
           yield values;
         },
       });
-      return [tensor('lora_a', [module.r, module.inSize], A), tensor('lora_b', [module.outSize, module.r], B)];
+      return [
+        tensor('lora_a', [module.r, module.inSize], A),
+        tensor('lora_b', [module.outSize, module.r], B),
+      ];
     }),
   ).flat();
 }

@@ -2,7 +2,7 @@
 import type { HasRuntime } from '../../models';
 import { requireOptions } from '../../options';
 import { requireText, TunebookError } from '../../types';
-import type { ExportOutcome } from '../outcome';
+import type { ExportOutcome } from '../proof/outcome';
 import type { AgreementBound } from '../proof/agreement';
 import { LLAMA_CPP_ADVICE, openLlamaCpp } from '../proof/llama-cpp';
 import { prove } from '../proof/prove';
@@ -115,9 +115,19 @@ async function writeModel(
   }
   const notes = [...fallbackWords(tensors, type), ...windowWords(source.weights)];
   if (check === false)
-    return { files: [file], words: [...notes, 'Neither read back nor compared, as asked.'], agreement: undefined, isProven: true };
+    return {
+      files: [file],
+      words: [...notes, 'Neither read back nor compared, as asked.'],
+      agreement: undefined,
+      isProven: true,
+    };
   const proof = await prove({
-    ...{ source, check, bound: BOUNDS[type], missing: `Read back: every tensor is as it was. ${NOT_COMPARED}.` },
+    ...{
+      source,
+      check,
+      bound: BOUNDS[type],
+      missing: `Read back: every tensor is as it was. ${NOT_COMPARED}.`,
+    },
     contextLength: contextLength(architecture),
     open: () =>
       openLlamaCpp(file, {
@@ -167,7 +177,7 @@ export function modelTensors(source: WeightSource, type: GgufType): GgufTensor[]
 async function* permuted(
   parts: AsyncIterable<Float32Array>,
   size: { readonly rowLength: number; readonly headSize: number },
-): AsyncGenerator<Float32Array> {
+): AsyncGenerator<Float32Array, void, undefined> {
   for await (const values of parts) yield rotaryRows(values, size);
 }
 

@@ -73,7 +73,5 @@ export function padding(bytes: number, alignment: number = ALIGNMENT): number {
 export function requireGgufType(type: string, where: string): GgufType {
   const found = GGUF_TYPES.find((one) => one === type);
   if (found !== undefined) return found;
-  throw new TunebookError(
-    `${where}: expected type ${GGUF_TYPES.join(', ')}, got ${JSON.stringify(type)}.`,
-  );
+  throw new TunebookError(`${where}: expected type ${GGUF_TYPES.join(', ')}, got ${JSON.stringify(type)}.`);
 }

@@ -70,7 +70,7 @@ function searchScale(x: Float32Array, at: number, search: Search): ScaleAndOffse
   groupCodes.fill(0);
   if (largest === least) return { scale: 0, offset: -least };
   let inverse = most / (largest - least);
-  let [scale, offset, best] = [1 / inverse, least, 0];
+  let [scale, best] = [1 / inverse, 0];
   for (let i = 0; i < 32; i++) {
     groupCodes[i] = clamp(nearest(inverse * (x[at + i] - least)), 0, most);
     best += weights[i] * (scale * groupCodes[i] + least - x[at + i]) ** 2;
@@ -100,9 +100,10 @@ function searchScale(x: Float32Array, at: number, search: Search): ScaleAndOffse
     if (error >= best) continue;
     best = error;
     groupCodes.set(triedCodes);
-    [scale, offset] = [triedScale, triedOffset];
+    scale = triedScale;
+    least = triedOffset; // as in ggml, the next ones start from it
   }
-  return { scale, offset: -offset };
+  return { scale, offset: -least };
 }
 
 const codes = new Uint8Array(SIZE);

@@ -68,7 +68,11 @@ async function compareValues(
     if (index % stride === 0 || isLast) {
       const at = firstOutside(type, wanted, decode(type, await opened.readBytes(info, done, bytes)));
       if (at !== undefined)
-        throw damaged(shown, `value ${at.index} of a piece of ${tensor.name} near ${at.wanted}`, String(at.got));
+        throw damaged(
+          shown,
+          `value ${at.index} of a piece of ${tensor.name} near ${at.wanted}`,
+          String(at.got),
+        );
     }
     done += bytes;
     index++;

@@ -58,7 +58,9 @@ export async function openGguf(file: string): Promise<GgufFile> {
       } catch (error) {
         if (!(error instanceof TooShort)) throw error;
         if (length === size)
-          throw new TunebookError(`${file}: expected a whole GGUF file, got one that is cut short. Export it again.`);
+          throw new TunebookError(
+            `${file}: expected a whole GGUF file, got one that is cut short. Export it again.`,
+          );
       }
     }
   } catch (error) {
@@ -82,7 +84,9 @@ async function readFully(handle: FileHandle, out: Buffer, position: number, file
   for (let done = 0; done < out.length;) {
     const { bytesRead } = await handle.read(out, done, out.length - done, position + done);
     if (bytesRead === 0)
-      throw new TunebookError(`${file}: expected ${out.length} bytes at ${position}, got ${done}. Export it again.`);
+      throw new TunebookError(
+        `${file}: expected ${out.length} bytes at ${position}, got ${done}. Export it again.`,
+      );
     done += bytesRead;
   }
 }

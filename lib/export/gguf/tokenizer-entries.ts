@@ -64,9 +64,7 @@ export async function tokenizerEntries(
       ? []
       : [['tokenizer.ggml.merges', { type: 'strings', value: mergesOf(model).map(joined) }] as const]),
     ...specialEntries(tokenizer),
-    ...(isSentencePiece
-      ? [['tokenizer.ggml.add_space_prefix', truth(prependsSpace(json))] as const]
-      : []),
+    ...(isSentencePiece ? [['tokenizer.ggml.add_space_prefix', truth(prependsSpace(json))] as const] : []),
     ...chatTemplateEntries(tokenizer),
   ];
 }
@@ -178,7 +176,10 @@ function prependsSpace({ normalizer, pre_tokenizer: preTokenizer }: JsonObject):
 function chatTemplateEntries(tokenizer: PretrainedTokenizer): GgufEntries {
   const { chatTemplate } = tokenizer;
   if (chatTemplate === undefined) return [];
-  tokenizer.applyChatTemplate([{ role: 'user', content: 'a' }], { tokenize: false, addGenerationPrompt: true });
+  tokenizer.applyChatTemplate([{ role: 'user', content: 'a' }], {
+    tokenize: false,
+    addGenerationPrompt: true,
+  });
   return [['tokenizer.chat_template', text(chatTemplate)]];
 }
 

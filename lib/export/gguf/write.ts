@@ -59,7 +59,14 @@ function paddedBytes({ shape, type }: Pick<GgufTensor, 'shape' | 'type'>): numbe
 /** Largest magnitude that float16 holds; block scales are float16 as well. */
 const LARGEST_HALF = 65504;
 /** By how much a block's scale is smaller than its largest value. */
-const SCALE_DIVISORS: Partial<Record<TensorType, number>> = { F16: 1, Q8_0: 127, Q4_0: 8, Q4_K: 15, Q5_K: 31, Q6_K: 32 };
+const SCALE_DIVISORS: Partial<Record<TensorType, number>> = {
+  F16: 1,
+  Q8_0: 127,
+  Q4_0: 8,
+  Q4_K: 15,
+  Q5_K: 31,
+  Q6_K: 32,
+};
 
 /** @throws {TunebookError} For NaN, infinite values, and those too large for the type. */
 function requireStorable({ name, type }: GgufTensor, values: Float32Array, file: string): void {

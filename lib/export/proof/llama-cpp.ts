@@ -38,7 +38,7 @@ interface LlamaContext {
 }
 interface LlamaSequence {
   clearHistory(): Promise<void>;
-  evaluate(tokens: readonly number[], options: Readonly<Record<string, unknown>>): AsyncGenerator<number>;
+  evaluate(tokens: readonly number[], options: Readonly<Record<string, unknown>>): AsyncGenerator<number, void, undefined>;
   controlledEvaluate(
     input: readonly (number | readonly [number, Readonly<Record<string, unknown>>])[],
     options?: Readonly<Record<string, unknown>>,
@@ -58,7 +58,9 @@ export interface LlamaCppOptions {
 }
 
 /** Whether node-llama-cpp is there; undefined where it is not. */
-export async function findLlamaCpp(): Promise<{ readonly module: LlamaModule; readonly version: string } | undefined> {
+export async function findLlamaCpp(): Promise<
+  { readonly module: LlamaModule; readonly version: string } | undefined
+> {
   const folder = tunebookEnvironment().llamaCppFolder;
   const at = folder === undefined ? undefined : path.resolve(folder, 'node_modules', PACKAGE);
   try {
@@ -151,7 +153,10 @@ function answersOf(
       await sequence.controlledEvaluate(
         ids.map((id, i) => (i < first ? id : ([id, ask] as const))),
         {
-          onTokenResult: (_i: number, { next }: { next: { probabilities?: ReadonlyMap<number, number> } }) => {
+          onTokenResult: (
+            _i: number,
+            { next }: { next: { probabilities?: ReadonlyMap<number, number> } },
+          ) => {
             const row: Float32Array = new Float32Array(vocabSize).fill(Number.NEGATIVE_INFINITY);
             for (const [id, probability] of next.probabilities ?? []) row[id] = Math.log(probability);
             rows.push(row);

@@ -29,7 +29,10 @@ export function ownResponder(
       const { shape, ids: checked, mask } = checkedInputs(runtime.architecture, { inputIds: [ids] });
       const batch = { shape, attentionMask: mask };
       const data = await runtime.inWorkspace(async (workspace) => {
-        const logits = await headLogits(runtime, await hiddenStates(runtime, { batch, ids: checked, workspace }));
+        const logits = await headLogits(
+          runtime,
+          await hiddenStates(runtime, { batch, ids: checked, workspace }),
+        );
         return (logits.data as Float32Array).slice();
       });
       const { vocabSize } = runtime.architecture;

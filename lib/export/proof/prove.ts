@@ -65,7 +65,9 @@ export async function prove(request: ProofRequest): Promise<Proof> {
       const isProven = isWithin(agreement, bound);
       const words = [agreementWords(agreement)];
       if (fitting.length < prompts.length)
-        words.push(`${prompts.length - fitting.length} prompts are too long for the export and were left out.`);
+        words.push(
+          `${prompts.length - fitting.length} prompts are too long for the export and were left out.`,
+        );
       if (!isProven)
         words.push(
           `Expected a divergence up to ${bound.meanKl} nats, the same most likely token in ${100 * bound.sameTop} % and ` +

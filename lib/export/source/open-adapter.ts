@@ -2,7 +2,13 @@
 import { createEngine } from '../../engine';
 import { Runtime } from '../../models';
 import type { LoraAdapter, ModelWeights } from '../../models';
-import { AutoModelForCausalLM, baseModelOf, loadAdapter, openPretrained, readAdapterConfig } from '../../pretrained';
+import {
+  AutoModelForCausalLM,
+  baseModelOf,
+  loadAdapter,
+  openPretrained,
+  readAdapterConfig,
+} from '../../pretrained';
 import type { OpenPretrained } from '../../pretrained';
 import type { BitsAndBytesConfig } from '../../quantization';
 import { TunebookError } from '../../types';

@@ -121,7 +121,10 @@ async function openRuntime(
   };
 }
 
-async function tokenizerOf({ tokenizer, adapter }: SourceOptions, base: string): Promise<PretrainedTokenizer> {
+async function tokenizerOf(
+  { tokenizer, adapter }: SourceOptions,
+  base: string,
+): Promise<PretrainedTokenizer> {
   if (typeof tokenizer === 'object') return tokenizer;
   const hasOwn = adapter !== undefined && (await isFile(path.join(adapter, 'tokenizer.json')));
   return AutoTokenizer.fromPretrained(tokenizer ?? (hasOwn ? adapter : base));

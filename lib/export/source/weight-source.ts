@@ -26,7 +26,7 @@ export async function* pieces(
   source: WeightSource,
   name: string,
   rowMultiple = 1,
-): AsyncGenerator<Float32Array> {
+): AsyncGenerator<Float32Array, void, undefined> {
   const shape = source.shapeOf(name);
   const rowLength = shape[shape.length - 1];
   const rows = sizeOf(shape) / rowLength;

@@ -1,5 +1,5 @@
 /** What every export gives back: files, and what the comparison with tunebook's own answers gave. */
-import type { Agreement } from './proof/agreement';
+import type { Agreement } from './agreement';
 
 /** What an export wrote, and whether it is proven. */
 export interface ExportOutcome {
