@@ -8,7 +8,10 @@ import type { ExportEntry } from '../../lib/export';
 import { temporaryFolder } from '../support/temporary-folder';
 import { CLI } from '../support/paths';
 
-function tunebook(cwd: string, ...words: string[]): { status: number | null; stdout: string; stderr: string } {
+function tunebook(
+  cwd: string,
+  ...words: string[]
+): { status: number | null; stdout: string; stderr: string } {
   const env = { ...process.env, TUNEBOOK_LLAMA_CPP: '' };
   return spawnSync(process.execPath, [CLI, 'export', ...words], { cwd, encoding: 'utf8', env });
 }
@@ -18,16 +21,22 @@ describe('tunebook export', () => {
     const folder = await temporaryFolder(t);
     const run = tunebook(folder, 'gpt2-mini', '--to', 'gguf', '-t', 'q4_k_m', '-o', 'out.gguf');
     assert.equal(run.status, 0, run.stderr);
-    assert.match(run.stdout, /rows of 96, 384 values, which blocks of 256 do not divide: they are stored as Q8_0/);
+    assert.match(
+      run.stdout,
+      /rows of 96, 384 values, which blocks of 256 do not divide: they are stored as Q8_0/,
+    );
     assert.match(run.stdout, /Read back.*not compared: llama.cpp is not installed.*npm install/);
     const report = JSON.parse(fs.readFileSync(path.join(folder, 'export-report.json'), 'utf8')) as Record<
       string,
       ExportEntry
     >;
     const { isReadBack, agreement, isProven, type } = report['out.gguf'];
-    assert.deepEqual({ isReadBack, agreement, isProven, type }, {
-      ...{ isReadBack: true, agreement: null, isProven: true, type: 'q4_k_m' },
-    });
+    assert.deepEqual(
+      { isReadBack, agreement, isProven, type },
+      {
+        ...{ isReadBack: true, agreement: null, isProven: true, type: 'q4_k_m' },
+      },
+    );
   });
 
   it('refuses what makes no sense, with what there is', async (t) => {

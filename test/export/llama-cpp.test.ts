@@ -33,8 +33,37 @@ after(() => fs.rm(folder, { recursive: true, force: true }));
 function strings(count: number): string[] {
   const random = createRandom(15);
   const parts = [
-    ...['The', ' athlete', ' 1:02:33', '\n', '  ', 'é', 'ß', '東京', '🏃', "'s", "don't", ' -', '###', '\t', '0.5 %'],
-    ...['Wall Balls', '; ', ' (', ')', 'ÀÉ', ' naïve', 'x_y', '</s>', 'a\u0301', '\u00a0', 'http://a.b/c?d=1', ' I'],
+    ...[
+      'The',
+      ' athlete',
+      ' 1:02:33',
+      '\n',
+      '  ',
+      'é',
+      'ß',
+      '東京',
+      '🏃',
+      "'s",
+      "don't",
+      ' -',
+      '###',
+      '\t',
+      '0.5 %',
+    ],
+    ...[
+      'Wall Balls',
+      '; ',
+      ' (',
+      ')',
+      'ÀÉ',
+      ' naïve',
+      'x_y',
+      '</s>',
+      'a\u0301',
+      '\u00a0',
+      'http://a.b/c?d=1',
+      ' I',
+    ],
   ];
   return Array.from({ length: count }, () =>
     Array.from({ length: 1 + random.nextInt(12) }, () => parts[random.nextInt(parts.length)])
@@ -89,7 +118,9 @@ describe('llama.cpp', LONG, () => {
       const [without, withIt] = [await here.logProbabilities(ids, 1), await there.logProbabilities(ids, 1)];
       await here.close();
       await there.close();
-      const shift = Math.max(...without[0].map((value, i) => (value > -8 ? Math.abs(value - withIt[0][i]) : 0)));
+      const shift = Math.max(
+        ...without[0].map((value, i) => (value > -8 ? Math.abs(value - withIt[0][i]) : 0)),
+      );
       assert.ok(shift > 0.1, `${shift}`);
     });
   }

@@ -28,7 +28,11 @@ const BAKED =
 describe('Modelfile', () => {
   it('has the training prompt, its system text and the end-of-text token', async (t) => {
     const tokenizer = await withTemplate(await temporaryFolder(t), BAKED);
-    const text = modelfileText({ tokenizer, generationConfig: { stop_strings: ['###'] }, contextLength: 512 });
+    const text = modelfileText({
+      tokenizer,
+      generationConfig: { stop_strings: ['###'] },
+      contextLength: 512,
+    });
     assert.equal(
       text,
       'FROM ./model.gguf\n' +

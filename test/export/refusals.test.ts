@@ -86,7 +86,10 @@ describe('exportGguf refuses', () => {
     };
     await damage(whole);
     await assert.rejects(damage(whole.subarray(0, 100)), isError(file, 'cut short'));
-    await assert.rejects(damage(whole.subarray(0, whole.length - 32)), isError('bytes by its table of tensors'));
+    await assert.rejects(
+      damage(whole.subarray(0, whole.length - 32)),
+      isError('bytes by its table of tensors'),
+    );
     const changed = (at: number, byte: number): Buffer => {
       const copy = Buffer.from(whole);
       copy[at] = byte;

@@ -38,7 +38,10 @@ interface LlamaContext {
 }
 interface LlamaSequence {
   clearHistory(): Promise<void>;
-  evaluate(tokens: readonly number[], options: Readonly<Record<string, unknown>>): AsyncGenerator<number, void, undefined>;
+  evaluate(
+    tokens: readonly number[],
+    options: Readonly<Record<string, unknown>>,
+  ): AsyncGenerator<number, void, undefined>;
   controlledEvaluate(
     input: readonly (number | readonly [number, Readonly<Record<string, unknown>>])[],
     options?: Readonly<Record<string, unknown>>,
