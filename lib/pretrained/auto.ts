@@ -14,10 +14,9 @@ import { fillNormal } from '../random';
 import type { PlacementOptions } from '../models';
 import { BitsAndBytesConfig } from '../quantization';
 import { requireOptions } from '../options';
-import { TunebookError } from '../types';
 import { CausalLM } from './causal-lm';
 import { noteOrigin } from './companions';
-import { untiedWhereHeadDiffers } from './own-head';
+import { quantizationOf, untiedWhereHeadDiffers } from './open-pretrained';
 
 /** How a model is loaded: engine, types, and placement of its weights. */
 export interface FromPretrainedOptions extends HubOptions, PlacementOptions {
@@ -129,24 +128,3 @@ export const AutoModelForCausalLM = {
     return new CausalLM({ architecture, parameters }, await createEngine(options.engine));
   },
 };
-
-/** A checkpoint's own quantization, which cannot be overridden. */
-export function quantizationOf(
-  folder: string,
-  config: Readonly<Record<string, unknown>>,
-  wanted: BitsAndBytesConfig | undefined,
-): BitsAndBytesConfig | undefined {
-  if (config.quantization_config === undefined || config.quantization_config === null) return wanted;
-  const stored = BitsAndBytesConfig.fromJson(config.quantization_config);
-  const kind = (c: BitsAndBytesConfig): string =>
-    c.loadIn8bit
-      ? 'int8'
-      : `${c.bnb4bitQuantType}${c.bnb4bitUseDoubleQuant ? ' with double quantization' : ''}`;
-  if (wanted !== undefined && kind(wanted) !== kind(stored)) {
-    throw new TunebookError(
-      `${folder}: its weights are quantized already (${kind(stored)}) and cannot be quantized otherwise ` +
-        `(${kind(wanted)}). Leave quantizationConfig out, or load the 16-bit model.`,
-    );
-  }
-  return stored;
-}

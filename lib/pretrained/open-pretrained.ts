@@ -1,14 +1,17 @@
-/** A checkpoint opened for its weights alone: they are read one by one, for what passes through memory once. */
+/**
+ * A checkpoint opened for its weights alone: they are read one by one, for what passes through memory once. What a
+ * checkpoint says against its configuration is found here: its quantization, and a head of its own.
+ */
 import path from 'node:path';
 import { openCheckpoint } from '../checkpoint';
 import type { Checkpoint } from '../checkpoint';
 import { readJsonObject, readJsonObjectIfPresent } from '../files';
 import { resolveModelFolder } from '../hub';
-import { architectureOf, CheckpointWeights } from '../models';
+import { architectureOf, CheckpointWeights, isTied } from '../models';
 import type { Architecture } from '../models';
-import type { BitsAndBytesConfig } from '../quantization';
-import { quantizationOf } from './auto';
-import { untiedWhereHeadDiffers } from './own-head';
+import { BitsAndBytesConfig } from '../quantization';
+import { sizeOf } from '../tensor';
+import { TunebookError } from '../types';
 
 /** How weights are read. */
 export interface OpenPretrainedOptions {
@@ -54,4 +57,60 @@ export async function openPretrained(
     await checkpoint.close();
     throw error;
   }
+}
+
+/** A checkpoint's own quantization, which cannot be overridden. */
+export function quantizationOf(
+  folder: string,
+  config: Readonly<Record<string, unknown>>,
+  wanted: BitsAndBytesConfig | undefined,
+): BitsAndBytesConfig | undefined {
+  if (config.quantization_config === undefined || config.quantization_config === null) return wanted;
+  const stored = BitsAndBytesConfig.fromJson(config.quantization_config);
+  const kind = (c: BitsAndBytesConfig): string =>
+    c.loadIn8bit
+      ? 'int8'
+      : `${c.bnb4bitQuantType}${c.bnb4bitUseDoubleQuant ? ' with double quantization' : ''}`;
+  if (wanted !== undefined && kind(wanted) !== kind(stored)) {
+    throw new TunebookError(
+      `${folder}: its weights are quantized already (${kind(stored)}) and cannot be quantized otherwise ` +
+        `(${kind(wanted)}). Leave quantizationConfig out, or load the 16-bit model.`,
+    );
+  }
+  return stored;
+}
+
+const HEAD = 'lm_head.weight';
+/** Values compared at a time. */
+const PIECE = 1 << 20;
+
+/**
+ * The configuration, untied if the checkpoint's head differs from the embedding, as in transformers; a warning says
+ * so.
+ */
+export async function untiedWhereHeadDiffers(
+  config: Readonly<Record<string, unknown>>,
+  checkpoint: Checkpoint,
+): Promise<Record<string, unknown>> {
+  const architecture = architectureOf({ ...config });
+  const { tokenEmbedding, prefix } = architecture;
+  if (!isTied(architecture) || !checkpoint.has(HEAD)) return { ...config };
+  const embedding = [prefix + tokenEmbedding, tokenEmbedding].find((name) => checkpoint.has(name));
+  if (embedding === undefined || (await isSame(checkpoint, HEAD, embedding))) return { ...config };
+  console.warn(
+    `${checkpoint.folder}: config.json ties the head to the embedding, but ${HEAD} has other values: it is used as it is. ` +
+      'Set tie_word_embeddings to false there.',
+  );
+  return { ...config, tie_word_embeddings: false };
+}
+
+async function isSame(checkpoint: Checkpoint, a: string, b: string): Promise<boolean> {
+  const size = sizeOf(checkpoint.info(a).shape);
+  if (size !== sizeOf(checkpoint.info(b).shape)) return false;
+  for (let start = 0; start < size; start += PIECE) {
+    const range = { start, count: Math.min(PIECE, size - start) };
+    const [one, other] = [await checkpoint.read(a, range), await checkpoint.read(b, range)];
+    if (one.some((value, i) => value !== other[i])) return false;
+  }
+  return true;
 }

@@ -1,6 +1,7 @@
 /** `export-report.json` beside exports: what each file is, and how far its answers are from the model's. */
 import path from 'node:path';
 import { readJsonObjectIfPresent, writeFileAtomic } from '../../files';
+import { addCardSection } from '../../pretrained';
 import type { Agreement } from './agreement';
 
 const REPORT = 'export-report.json';
@@ -20,7 +21,8 @@ export interface ExportEntry {
 }
 
 /**
- * Adds an export to the report of its folder; what it says of other files stays.
+ * Adds an export to the report of its folder, and to the folder's model card where tunebook wrote one; what they say of
+ * other files stays.
  * @returns the report's path
  */
 export async function writeExportReport(file: string, entry: ExportEntry): Promise<string> {
@@ -28,5 +30,9 @@ export async function writeExportReport(file: string, entry: ExportEntry): Promi
   const before = (await readJsonObjectIfPresent(report)) ?? {};
   const exports = { ...before, [path.basename(file)]: entry };
   await writeFileAtomic(report, `${JSON.stringify(exports, null, 2)}\n`);
+  await addCardSection(path.dirname(report), {
+    title: `Export ${path.basename(file)}`,
+    text: `${entry.target}, ${entry.type}. ${entry.words.join(' ')}`,
+  });
   return report;
 }
