@@ -12,7 +12,7 @@ import type { HubOptions } from '../hub';
 import { allocateParameters, architectureOf, loadWeights } from '../models';
 import { fillNormal } from '../random';
 import type { PlacementOptions } from '../models';
-import { BitsAndBytesConfig } from '../quantization';
+import type { BitsAndBytesConfig } from '../quantization';
 import { requireOptions } from '../options';
 import { CausalLM } from './causal-lm';
 import { noteOrigin } from './companions';
