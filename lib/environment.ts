@@ -64,6 +64,8 @@ export interface TunebookEnvironment {
   readonly serverToken: string | undefined;
   /** TUNEBOOK_RUN is 1: cells run without a person, by `tunebook run`. */
   readonly isHeadless: boolean;
+  /** TUNEBOOK_KERNEL_IMAGE is not 0: kernels start from an image in which TypeScript is loaded already. */
+  readonly usesKernelImage: boolean;
   /** TUNEBOOK_PARAM_name: parameters of a notebook as texts, by name. */
   readonly parameters: Readonly<Record<string, string>>;
 }
@@ -86,6 +88,7 @@ export function tunebookEnvironment(env: NodeJS.ProcessEnv = process.env): Tuneb
     stdinFile: env.TUNEBOOK_STDIN,
     serverToken: env.TUNEBOOK_TOKEN,
     isHeadless: env.TUNEBOOK_RUN === '1',
+    usesKernelImage: env.TUNEBOOK_KERNEL_IMAGE !== '0',
     parameters: Object.fromEntries(parameters),
   };
 }

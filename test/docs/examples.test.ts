@@ -1,15 +1,16 @@
 /**
  * Every example in a docstring (a `ts` block under @example) and in README is a program: it type-checks in strict mode
- * and runs by itself, offline, in an empty folder that has tunebook installed.
+ * and runs offline, in an empty folder that has tunebook installed. README's runs in `test/package`, installed by npm.
  */
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { after, describe, it } from 'node:test';
-import { promisify } from 'node:util';
+import { after, before, describe, it } from 'node:test';
 import ts from 'typescript';
+import { readmeSample } from '../package/installed';
 import { ROOT } from '../support/paths';
 
 interface Example {
@@ -30,14 +31,16 @@ function examplesOf(file: string): Example[] {
     .filter(({ code }) => /^import /m.test(code)); // a fragment of README leans on the sample above it
 }
 
+const README_EXAMPLES = examplesOf('README.md');
 const EXAMPLES = [
-  'README.md',
+  ...README_EXAMPLES,
   ...fs
     .readdirSync(path.join(ROOT, 'lib'), { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.ts'))
     .map((name) => `lib/${name.split(path.sep).join('/')}`)
-    .sort(),
-].flatMap(examplesOf);
+    .sort()
+    .flatMap(examplesOf),
+];
 
 const FOLDER = fs.mkdtempSync(path.join(os.tmpdir(), 'tunebook-examples-'));
 after(() => fs.rmSync(FOLDER, { recursive: true, force: true }));
@@ -56,9 +59,42 @@ const SOURCES = EXAMPLES.map(({ code }, i) => {
   return file;
 });
 
-describe('examples', { concurrency: 2 }, () => {
+/**
+ * Runs programs one after the other in one process, each in its own folder, as modules that share what they import:
+ * loading that for each again would take most of the time.
+ */
+const RUN_ALL = `
+const { pathToFileURL } = require('node:url');
+(async () => {
+  for (const file of process.argv.slice(1)) {
+    process.chdir(require('node:path').dirname(file));
+    const fault = await import(pathToFileURL(file).href).then(() => '', (error) => String(error?.stack ?? error));
+    process.send([file, fault]);
+  }
+  process.disconnect();
+})();`;
+
+/** What each program ended with: '' where it went well; one that ended the process, or hung, is missing. */
+async function runPrograms(programs: readonly string[]): Promise<Map<string, string>> {
+  const child = spawn(process.execPath, ['-e', RUN_ALL, '--', ...programs], {
+    env: { ...process.env, HF_HUB_OFFLINE: '1', TUNEBOOK_PROVIDER: 'cpu' },
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    timeout: 180_000,
+  });
+  const ended = new Map<string, string>();
+  child.on('message', ([file, fault]: [string, string]) => ended.set(file, fault));
+  await once(child, 'close');
+  return ended;
+}
+
+describe('examples', () => {
   it('are there for the entry points', () => {
     assert.ok(EXAMPLES.length >= 30, `${EXAMPLES.length} examples`);
+    assert.deepEqual(
+      README_EXAMPLES.map(({ code }) => code),
+      [readmeSample('In your own program')],
+      'an example of README that test/package does not run',
+    );
   });
 
   it('type-check in strict mode', () => {
@@ -80,14 +116,17 @@ describe('examples', { concurrency: 2 }, () => {
     assert.deepEqual(faults, []);
   });
 
-  for (const [i, { where, code }] of EXAMPLES.entries()) {
-    it(`${where} runs`, { timeout: 180_000 }, async () => {
-      const options = { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext };
-      const { outputText } = ts.transpileModule(code, { compilerOptions: options });
-      const program = path.join(path.dirname(SOURCES[i]), 'example.mjs');
-      fs.writeFileSync(program, outputText);
-      const env = { ...process.env, HF_HUB_OFFLINE: '1', TUNEBOOK_PROVIDER: 'cpu' };
-      await promisify(execFile)(process.execPath, [program], { cwd: path.dirname(program), env });
-    });
-  }
+  const programs = SOURCES.map((source) => source.replace(/\.mts$/, '.mjs'));
+  let ended: ReadonlyMap<string, string>;
+  before(async () => {
+    const options = { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext };
+    for (const [i, { code }] of EXAMPLES.entries())
+      fs.writeFileSync(programs[i], ts.transpileModule(code, { compilerOptions: options }).outputText);
+    ended = await runPrograms(programs.slice(README_EXAMPLES.length));
+  });
+  for (const [i, { where }] of EXAMPLES.entries())
+    if (i >= README_EXAMPLES.length)
+      it(`${where} runs`, () => {
+        assert.equal(ended.get(programs[i]), '');
+      });
 });

@@ -13,6 +13,7 @@ import type * as Zmq from 'zeromq';
 import { messageOf, TunebookError } from '../../types';
 import { describeExit } from './kernel-exit';
 import type { KernelExit } from './kernel-exit';
+import { kernelArgv, kernelImage, makeKernelImageSoon } from './kernel-image';
 import { endGroup, endMarked, KERNEL_MARK } from './left-processes';
 import { makeOwnedFolder } from './process-owner';
 import { decodeMessage, encodeMessage, makeHeader } from './wire';
@@ -85,18 +86,6 @@ async function freePorts(count: number): Promise<number[]> {
   const ports = servers.map((server) => (server.address() as net.AddressInfo).port);
   await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
   return ports;
-}
-
-/** The program of this package's kernel. */
-export const kernelProgram = path.join(__dirname, '..', 'kernel', 'kernel-host.js');
-
-/**
- * The command that starts this package's kernel. Terminating a loop in a timer leaves node's stack of async hooks
- * unbalanced, for which node by default exits. (Before Node 24 it does so regardless where a cell uses
- * AsyncLocalStorage, which rests on async hooks.)
- */
-export function kernelArgv(): string[] {
-  return [process.execPath, '--no-force-async-hooks-checks', kernelProgram, '{connection_file}'];
 }
 
 /** A running kernel; `shutdown()` or `kill()` must be called. */
@@ -176,14 +165,19 @@ export class KernelClient {
   static async start(options: KernelOptions): Promise<KernelClient> {
     const { startTimeoutMs = DEFAULT_START_TIMEOUT_MS, cancel } = options;
     let problem = '';
+    // A person's kernel has documentation, which an image has not, and the time to read it.
+    const isRun = !options.argv && options.env?.TUNEBOOK_RUN === '1';
+    let image = isRun ? kernelImage(options.cwd) : undefined;
+    if (isRun && image === undefined) makeKernelImageSoon(options.cwd);
     for (let attempt = 0; attempt < 3; attempt++) {
       if (cancel?.aborted) throw new KernelDeadError('kernel: its start was given up');
-      const kernel = await KernelClient.spawn(options);
+      const kernel = await KernelClient.spawn({ ...options, argv: options.argv ?? kernelArgv(image) });
       try {
         await kernel.waitUntilReady(startTimeoutMs, cancel);
         return kernel;
       } catch (error) {
         const { signal, ...exit } = await kernel.kill();
+        image = undefined; // it may be for other flags of V8
         // One that had ended by itself says more than that no answer came, where this process was busy meanwhile.
         problem = signal === 'SIGKILL' ? messageOf(error) : describeExit({ signal, ...exit });
       }
@@ -191,7 +185,11 @@ export class KernelClient {
     throw new KernelDeadError(`kernel: could not be started in 3 tries: ${problem}`);
   }
 
-  private static async spawn({ cwd, env, argv = kernelArgv() }: KernelOptions): Promise<KernelClient> {
+  private static async spawn({
+    cwd,
+    env,
+    argv,
+  }: KernelOptions & { readonly argv: readonly string[] }): Promise<KernelClient> {
     if (!fs.existsSync(cwd)) throw new TunebookError(`kernel: the folder ${cwd} does not exist`);
     const [shell_port, iopub_port, stdin_port, control_port, hb_port] = await freePorts(5);
     const folder = makeOwnedFolder('tunebook-kernel-');

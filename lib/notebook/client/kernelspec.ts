@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
 import { messageOf, TunebookError } from '../../types';
-import { kernelArgv, kernelProgram } from './kernel-client';
+import { kernelArgv, kernelProgram } from './kernel-image';
 import { KERNEL_NAME, PLOTLY_FILE } from '../../display';
 import { writeFileAtomicSync } from '../../files';
 

@@ -4,6 +4,7 @@
  * beside the notebook. These are found here by following imports.
  */
 import type * as TypeScript from '@tslab/typescript-for-tslab';
+import { useParsed } from './parsed-files';
 
 type Builder = TypeScript.BuilderProgram;
 type CreateBuilder = TypeScript.CreateProgram<Builder>;
@@ -38,7 +39,11 @@ interface Binder {
 /** For `createWatchCompilerHost`: creates programs that compute a file's dependencies on demand. */
 export function lightProgram(ts: typeof TypeScript): CreateBuilder {
   const create = ts.createAbstractBuilder as CreateBuilder;
+  const served = new WeakSet<TypeScript.CompilerHost>(); // each program of a watcher has the same one
   return (...settings) => {
+    const [, , host] = settings;
+    if (host && !served.has(host)) useParsed(host);
+    if (host) served.add(host);
     const builder = create(...settings);
     const getSourceFile = builder.getSourceFile.bind(builder);
     return Object.assign(builder, {

@@ -6,7 +6,6 @@ import path from 'node:path';
 import type * as TypeScript from '@tslab/typescript-for-tslab';
 import type { Converter, Diagnostic } from 'tslab/dist/converter';
 import type * as NewTypeScript from 'typescript';
-import { PACKAGE_ROOT } from '../../environment';
 import { CellRuntime } from './cell-runtime';
 import { blankFileWords, declaredNames, hoistedNames, keptNamespaces } from '../typescript/cell-text';
 import { completionOf } from './completions';
@@ -19,13 +18,12 @@ import type {
   Finding,
 } from './compiler-types';
 import { prepareFailure } from './failed-cell';
+import { PACKAGE_TYPES } from '../typescript/own-types';
 import { LIVE_HELPER, LiveVariables, shareVariables } from './live-variables';
 import type { Place, SourceLookup } from '../typescript/source-map';
 import { loadTslab } from './tslab-module';
 import type { TslabModule } from './tslab-module';
 import { undoInsertions, wrapAwaits } from './wrap-awaits';
-
-const PACKAGE_TYPES = path.join(PACKAGE_ROOT, '.build', 'lib', 'index.d.ts');
 
 /**
  * Declarations of a cell's `var`s inside of blocks, which TypeScript's own declarations of a file leave out. One that

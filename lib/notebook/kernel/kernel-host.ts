@@ -101,6 +101,7 @@ let requested = false;
 setImmediate(() => {
   if (requested) return;
   compile(() => cells.compiler.warmUp(false));
+  if (tunebookEnvironment().isHeadless) return; // its first cell is on the way, and may import nothing
   setTimeout(() => {
     if (!requested) compile(() => cells.compiler.warmUp(true));
   }, 100);

@@ -55,6 +55,9 @@ function cellModules(notebook: Notebook): CellModule[] {
   return modules;
 }
 
+/** Declarations that were parsed before, by path: most of a check, and the same for each notebook. */
+const parsedFiles = new Map<string, TypeScript.SourceFile>();
+
 const moduleName = (cell: number): string => `__notebook_cell_${cell}`;
 
 /**
@@ -88,8 +91,12 @@ export function checkCellTypes(notebook: Notebook, file: string): TypeFinding[] 
   const own = (wanted: string): CellModule | undefined => modules.get(path.resolve(wanted));
   host.getSourceFile = (wanted, ...rest) => {
     const module = own(wanted);
-    if (!module) return getSourceFile.call(host, wanted, ...rest);
-    return ts.createSourceFile(wanted, module.text, ts.ScriptTarget.ES2022, true);
+    if (module) return ts.createSourceFile(wanted, module.text, ts.ScriptTarget.ES2022, true);
+    const before = parsedFiles.get(wanted);
+    if (before && before.text === host.readFile(wanted)) return before;
+    const file = getSourceFile.call(host, wanted, ...rest);
+    if (file?.isDeclarationFile) parsedFiles.set(wanted, file);
+    return file;
   };
   host.fileExists = (wanted) => own(wanted) !== undefined || fileExists.call(host, wanted);
   host.readFile = (wanted) => {

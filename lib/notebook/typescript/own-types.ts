@@ -12,6 +12,9 @@ export const OWN_TYPES: Record<string, string[]> = {
   'tunebook/*': [path.join(PACKAGE_ROOT, '.build', 'lib', '*')],
 };
 
+/** The package's own declarations. */
+export const PACKAGE_TYPES = path.join(PACKAGE_ROOT, '.build', 'lib', 'index.d.ts');
+
 /** The folder of a package that this one depends on; npm puts it inside of ours or beside it. */
 export function dependencyFolder(name: string): string {
   return path.dirname(createRequire(__filename).resolve(`${name}/package.json`));
