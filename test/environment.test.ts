@@ -58,10 +58,12 @@ test('our own variables, and the folders of data', async () => {
       stdinFile: undefined,
       serverToken: undefined,
       isHeadless: false,
+      usesKernelImage: true,
       parameters: { a: '', '': 'x' },
     },
   );
   assert.equal(tunebookEnvironment({ TUNEBOOK_RUN: '1' }).isHeadless, true);
+  assert.equal(tunebookEnvironment({ TUNEBOOK_KERNEL_IMAGE: '0' }).usesKernelImage, false);
   for (const name of ['models', 'tokenizers', 'hyrox'] as const)
     assert.ok((await fs.stat(dataFolder(name))).isDirectory());
 });

@@ -14,6 +14,7 @@ import { installInto, readmeSample } from './installed';
 import type { Installed } from './installed';
 import { joinText, writeNotebook } from '../../lib/notebook/format/nbformat';
 import type { Notebook } from '../../lib/notebook/format/nbformat';
+import { sleep } from '../notebook/kernel/kernel-session';
 import { makeNotebook } from '../support/make-notebook';
 import { CLI, ROOT } from '../support/paths';
 
@@ -193,7 +194,7 @@ describe('the package', { timeout: 900_000 }, () => {
     assert.ok(fs.existsSync(path.join(folder, 'mine', 'notebooks', '02-mistral-lora.ipynb')));
   });
 
-  it('has its rooms in cells, with their types', () => {
+  it('has its rooms in cells, with their types', async () => {
     const source = `import { instructionTemplate } from 'tunebook/dataset';
 import { PROVIDERS } from 'tunebook/engine';
 import { parseTime } from 'tunebook/hyrox';
@@ -217,5 +218,11 @@ console.log(prompt.includes('Hello?'), PROVIDERS.includes('cpu'), parseTime('0:0
       cell(source.replace('parseTime(3)', "parseTime('3')")),
       /Unused '@ts-expect-error' directive/,
     );
+    // The first run has set off what later ones start from.
+    const images = path.join(folder, 'node_modules', 'tunebook', '.build', 'kernel-image');
+    const names = (): string[] => fs.readdirSync(images);
+    for (let i = 0; i < 1200 && (names().includes('making') || names().length === 0); i++) await sleep(100);
+    assert.match(names().join(), /^project-[0-9a-f]{16}\.blob$/);
+    assert.ok(fs.statSync(path.join(images, names()[0])).size > 1e6);
   });
 });

@@ -79,8 +79,8 @@ process.chdir(began);
 for (const file of Object.keys(cache)) Reflect.deleteProperty(cache, file);
 
 interface NodeLoader {
-  new (file: string): NodeJS.Module;
   readonly _cache: Record<string, unknown>;
+  new (file: string): NodeJS.Module;
   createRequire(file: string): NodeJS.Require;
 }
 
