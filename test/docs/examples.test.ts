@@ -69,9 +69,9 @@ const { pathToFileURL } = require('node:url');
   for (const file of process.argv.slice(1)) {
     process.chdir(require('node:path').dirname(file));
     const fault = await import(pathToFileURL(file).href).then(() => '', (error) => String(error?.stack ?? error));
-    process.send([file, fault]);
+    await new Promise((sent) => process.send([file, fault], sent));
   }
-  process.disconnect();
+  process.exit(); // whatever a program left open
 })();`;
 
 /** What each program ended with: '' where it went well; one that ended the process, or hung, is missing. */
