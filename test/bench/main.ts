@@ -1,11 +1,12 @@
 /**
- * `npm run bench -- gpt2|gpu|mistral|mistral-layer|dataset|notebook|preflight|resume|serve [--json]`: speeds as ratios inside one run, and peak
+ * `npm run bench -- gpt2|gpu|mistral|mistral-layer|dataset|notebook|preflight|resume|serve|export [--json]`: speeds as ratios inside one run, and peak
  * memory. Never part of the tests, whose machine may be busy. `mistral` takes `--layers N --folder F --rows R --tokens T
  * --steps S`, `gpu` takes `--provider P --layers N`, `serve` takes
- * `--layers N --rows REQUESTS --tokens T`.
+ * `--layers N --rows REQUESTS --tokens T`, `export` takes `--folder RUN --rows R --system TEXT`.
  */
 import { parseArgs } from 'node:util';
 import { benchDataset } from './dataset';
+import { benchExport } from './export';
 import { benchGpt2 } from './gpt2';
 import { benchGpu } from './gpu';
 import type { Provider } from '../../lib/engine';
@@ -25,7 +26,7 @@ async function main(): Promise<void> {
     allowPositionals: true,
     options: {
       json: { type: 'boolean', default: false },
-      ...{ layers: text, folder: text, rows: text, tokens: text, steps: text, provider: text },
+      ...{ layers: text, folder: text, rows: text, tokens: text, steps: text, provider: text, system: text },
     },
   });
   const { json } = values;
@@ -152,6 +153,20 @@ async function main(): Promise<void> {
         `${value.toFixed(1)} tokens/s`,
       ]),
     ]);
+  } else if (which === 'export') {
+    const folder = values.folder ?? 'outputs/01-gpt2-finetuning';
+    const rows = values.rows === undefined ? undefined : Number(values.rows);
+    const results = await benchExport(folder, { rows, system: values.system }, ({ type }) =>
+      console.error(`${type} done`),
+    );
+    print(
+      json,
+      results,
+      results.map((one): Row => [
+        `${one.type}, ${one.megabytes.toFixed(1)} MB`,
+        `${one.sameText} of ${one.rows} the same text; exact ${one.exactThere}, in tunebook ${one.exactHere}`,
+      ]),
+    );
   } else if (which === 'dataset' || which === 'mistral-layer') {
     const result: object = which === 'dataset' ? await benchDataset() : await benchMistral();
     print(
@@ -161,7 +176,7 @@ async function main(): Promise<void> {
     );
   } else {
     console.error(
-      `bench: expected gpt2, gpu, mistral, mistral-layer, dataset, notebook, preflight, resume or serve, got ${which}.`,
+      `bench: expected gpt2, gpu, mistral, mistral-layer, dataset, notebook, preflight, resume, serve or export, got ${which}.`,
     );
     process.exit(2);
   }
