@@ -1,6 +1,6 @@
 /**
  * Notebook 01 run without a person on a short setting, full and LoRA: what it writes is there, valid, and
- * says what happened; the notebook itself passes its check.
+ * says what happened.
  */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
@@ -8,17 +8,12 @@ import os from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
 import { AutoModelForCausalLM, loadAdapter } from '../../lib/pretrained';
-import { checkNotebook } from '../../lib/notebook/repair/check';
 import { readNotebook, validateNotebook } from '../../lib/notebook/format/nbformat';
 import { runNotebook } from '../../lib/notebook/run/runner';
 import { ROOT } from '../support/paths';
 const notebook = path.join(ROOT, 'notebooks', '01-gpt2-finetuning.ipynb');
 const temporary = fs.mkdtempSync(path.join(os.tmpdir(), 'tunebook-nb01-'));
 after(() => fs.rmSync(temporary, { recursive: true, force: true }));
-
-test('the committed notebook passes its check', () => {
-  assert.deepEqual(checkNotebook(notebook, { outputs: 'required', untrusted: true }), []);
-});
 
 for (const method of ['full', 'lora'] as const) {
   test(`notebook 01 runs, ${method}`, { timeout: 240_000 }, async () => {
