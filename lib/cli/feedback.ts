@@ -53,13 +53,18 @@ export async function feedbackCommand(file: string, options: FeedbackCommandOpti
   else await writePages(output, races, settings);
 }
 
-/** A planner that asks a model: a folder of weights, or of an adapter. */
+/** A planner that asks a model, a folder of weights or of an adapter, in the prompt that it was tuned with. */
 function modelPlanner(model: string): RaceFeedbackOptions['planner'] {
   return async (races) => {
     const { generateAnswers } = createRequire(__filename)('../pretrained') as typeof Pretrained;
-    const { answers } = await generateAnswers(races.map(loadHyrox().planPrompt), {
-      ...{ model, doSample: false, maxNewTokens: LONGEST_PLAN },
-      allowedTexts: races.map(loadHyrox().planTexts),
+    const { FEEDBACK_TEMPLATE, planRecord, planTexts } = loadHyrox();
+    const questions = races.map((race) => {
+      const { input, context } = planRecord(race);
+      return { input, context };
+    });
+    const { answers } = await generateAnswers(questions, {
+      ...{ model, doSample: false, maxNewTokens: LONGEST_PLAN, template: FEEDBACK_TEMPLATE },
+      allowedTexts: races.map(planTexts),
     });
     return answers.map((answer) => answer.trim());
   };

@@ -24,6 +24,11 @@ export async function generateInFreshProcess(
   options: GenerateAnswersOptions,
 ): Promise<GeneratedAnswers> {
   requireQuestion('generateInFreshProcess', prompts, options);
+  if (options.template !== undefined)
+    throw new TunebookError(
+      'generateInFreshProcess: expected options that can be sent to a process, got a template. Save the model with ' +
+        '{ prompt }, or ask with template.formatPrompt(record).',
+    );
   const child = spawn(process.execPath, ['-e', PROGRAM, require.resolve('./generate-answers')]);
   const exited = new Promise<number | null>((resolve, reject) => {
     child.on('error', reject);

@@ -8,6 +8,7 @@ import { peakMemoryBytes } from '../models';
 import { quantizationConfigOf } from '../quantization';
 import type { QUANTIZATIONS } from '../quantization';
 import { promptOf } from '../prompts';
+import type { ModelPrompt, PromptTemplate } from '../prompts';
 import { AutoTokenizer } from '../tokenizer';
 import type { ChatMessage, PretrainedTokenizer } from '../tokenizer';
 import { requireOptions } from '../options';
@@ -22,7 +23,8 @@ import type { CausalLM } from './causal-lm';
 const MAX_NEW_TOKENS = 64;
 
 const OPTIONS: OptionNames<GenerateAnswersOptions> = {
-  ...{ model: true, adapter: true, prompts: true, isRaw: true, allowedTexts: true, quantize: true },
+  ...{ model: true, adapter: true, prompts: true, isRaw: true, template: true },
+  ...{ allowedTexts: true, quantize: true },
   ...{ maxMemory: true, maxGpuMemory: true, offloadFolder: true },
   ...{ maxNewTokens: true, doSample: true, temperature: true, topK: true, topP: true },
   ...{ repetitionPenalty: true, seed: true, stopStrings: true, useModelDefaults: true },
@@ -53,6 +55,8 @@ export interface GenerateAnswersOptions extends GenerationSettings {
   readonly allowedTexts?: readonly (readonly string[])[];
   /** Texts are continued as they are, even where the model says which prompt it was tuned with. Default false. */
   readonly isRaw?: boolean;
+  /** The prompt of records where the model's folder has none of its own. Default: its chat template. */
+  readonly template?: PromptTemplate;
   readonly quantize?: (typeof QUANTIZATIONS)[number];
   /** Most memory for weights, such as '3GB'; the rest goes to `offloadFolder`. */
   readonly maxMemory?: string;
@@ -108,7 +112,9 @@ export async function generateAnswers(
   const started = performance.now();
   const { adapter, base } = await modelPlaces(options);
   const tokenizer = await AutoTokenizer.fromPretrained(await tokenizerPlace(adapter, base));
-  const { prompts, stopStrings, words } = promptsOf(asked, { tokenizer, isRaw: options.isRaw ?? false });
+  const { prompts, stopStrings, words } = promptsOf(asked, {
+    ...{ tokenizer, isRaw: options.isRaw ?? false, template: options.template },
+  });
   const model = await AutoModelForCausalLM.fromPretrained(base, {
     quantizationConfig: quantizationConfigOf(options.quantize),
     ...(maxMemory === undefined && maxGpuMemory === undefined
@@ -189,20 +195,34 @@ export async function tokenizerPlace(adapter: string | undefined, base: string):
 /** Each question as the model reads it, and which prompt that is. */
 function promptsOf(
   asked: readonly Asked[],
-  { tokenizer, isRaw }: { tokenizer: PretrainedTokenizer; isRaw: boolean },
+  how: { tokenizer: PretrainedTokenizer; isRaw: boolean; template: PromptTemplate | undefined },
 ): { prompts: string[]; stopStrings?: readonly string[]; words?: string } {
+  const { tokenizer, isRaw, template } = how;
   const prompt = promptOf(tokenizer);
   const isText = (one: Asked): one is string => typeof one === 'string';
-  if (asked.every(isText) && (isRaw || prompt?.isSaved !== true)) return { prompts: [...asked] };
-  if (prompt === undefined)
-    throw new TunebookError(
-      `generate: expected a model that says how records are asked, got ${tokenizer.name} without tunebook_prompt.json ` +
-        'and without a chat template. Ask with whole prompts: template.formatPrompt(record).',
-    );
-  const render = (one: Asked): string =>
-    isText(one) && (isRaw || !prompt.isSaved) ? one : prompt.render(one);
+  const isSaved = prompt?.isSaved === true;
+  const isOurs = (one: Asked): boolean =>
+    isText(one) ? isSaved && !isRaw : isSaved || template === undefined;
+  const render = (one: Asked): string => {
+    if (isOurs(one)) return requirePromptOf(prompt, tokenizer).render(one);
+    if (isText(one)) return one;
+    if (template !== undefined && !isList(one)) return template.formatPrompt(one);
+    return requirePromptOf(prompt, tokenizer).render(one);
+  };
+  const prompts = asked.map(render);
+  if (prompt === undefined || !asked.some(isOurs)) return { prompts };
   const { stopStrings, source } = prompt;
-  return { prompts: asked.map(render), words: source, ...(stopStrings.length > 0 ? { stopStrings } : {}) };
+  return { prompts, words: source, ...(stopStrings.length > 0 ? { stopStrings } : {}) };
+}
+
+const isList = (one: Asked): one is readonly ChatMessage[] => Array.isArray(one);
+
+function requirePromptOf(prompt: ModelPrompt | undefined, { name }: PretrainedTokenizer): ModelPrompt {
+  if (prompt !== undefined) return prompt;
+  throw new TunebookError(
+    `generate: expected a model that says how records are asked, got ${name} without tunebook_prompt.json and without ` +
+      'a chat template. Ask with whole prompts: template.formatPrompt(record).',
+  );
 }
 
 async function readPrompts(file: string): Promise<Asked[]> {

@@ -21,8 +21,8 @@ export interface CardFacts {
   readonly data?: string;
   /** Where the answers that it learned are from, in words. */
   readonly labels?: string;
-  /** Measures on records that it was not trained on, by name; null is left out. */
-  readonly metrics?: Readonly<Record<string, number | null | undefined>>;
+  /** Measures on records that it was not trained on: numbers by name; what is no number is left out. */
+  readonly metrics?: object;
   /** What the measures were taken on: '160 test records'. */
   readonly measuredOn?: string;
   readonly tags?: readonly string[];
@@ -112,7 +112,7 @@ const typeOf = (name: string): string =>
   METRIC_TYPES[name] ?? name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 
 function measuresOf({ metrics = {} }: CardFacts): [string, number][] {
-  return Object.entries(metrics).flatMap(([name, value]) =>
+  return Object.entries(metrics as Readonly<Record<string, unknown>>).flatMap(([name, value]) =>
     typeof value === 'number' && Number.isFinite(value) ? [[name, value]] : [],
   );
 }
