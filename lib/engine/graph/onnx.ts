@@ -13,7 +13,8 @@ export const STOPPER = 'stopper';
 const OPSET = 18;
 const IR_VERSION = 8;
 
-const protobuf = (): typeof onnx =>
+/** ONNX's protobuf messages, loaded at their first use. */
+export const onnxProtobuf = (): typeof onnx =>
   (createRequire(__filename)('onnx-proto') as typeof import('onnx-proto')).onnx;
 
 /** The bytes of a graph's model. Inputs and outputs keep their names. */
@@ -53,7 +54,7 @@ export function writeOnnx(graph: Graph): Uint8Array {
       attribute: [],
     });
   }
-  return protobuf()
+  return onnxProtobuf()
     .ModelProto.encode({
       irVersion: IR_VERSION,
       producerName: 'tunebook',
@@ -101,7 +102,7 @@ export function writeMover(dtype: 'float32' | 'int32' | 'uint8', op: 'identity' 
     dims: [],
     rawData: new Uint8Array(dtype === 'uint8' ? 1 : 4),
   };
-  return protobuf()
+  return onnxProtobuf()
     .ModelProto.encode({
       irVersion: IR_VERSION,
       producerName: 'tunebook',
@@ -172,8 +173,9 @@ function tensorProto(name: string, value: Value, data: ConstantData): onnx.ITens
   };
 }
 
-function attributeProto(name: string, value: Attribute): onnx.IAttributeProto {
-  const type = protobuf().AttributeProto.AttributeType;
+/** An operator's attribute as a file has it. */
+export function attributeProto(name: string, value: Attribute): onnx.IAttributeProto {
+  const type = onnxProtobuf().AttributeProto.AttributeType;
   if (typeof value === 'number') return { name, type: type.INT, i: value };
   if (typeof value === 'string') return { name, type: type.STRING, s: Buffer.from(value) };
   if ('float' in value) return { name, type: type.FLOAT, f: value.float };

@@ -1,0 +1,188 @@
+/**
+ * The forms that a model's matrices take in a file, and the operators that multiply by each: float32, float16, blocks of
+ * 4 or 8 bits, and blocks that plain operators unpack, for runtimes older than MatMulNBits.
+ */
+import { float32ToFloat16 } from '../../checkpoint';
+import { transposed } from '../../models';
+import { BLOCK_SIZE, toBlocks } from './blocks';
+import type { BlockBits, Blocks } from './blocks';
+import { elementType } from './onnx-graph';
+import type { OnnxDtype, OnnxGraph, OnnxWeight } from './onnx-graph';
+
+/** A matrix of the model; its rows [out, in] are made when they are asked for. */
+export interface Matrix {
+  readonly name: string;
+  readonly outSize: number;
+  readonly inSize: number;
+  readonly rows: () => Promise<Float32Array>;
+}
+
+/** A matrix over the vocabulary: token embedding, head, or both at once. */
+export interface Table {
+  /** Rows of ids [B, T]: float32 [B, T, in]. */
+  rows(ids: string): string;
+  /** x [B, T, in] times all rows: float32 [B, T, out]. */
+  product(x: string): string;
+}
+
+/** How matrices are kept. */
+export interface WeightForm {
+  /** x [B, T, in] times a matrix: float32 [B, T, out]. */
+  product(x: string, matrix: Matrix): string;
+  table(matrix: Matrix): Table;
+}
+
+/** The form in which a graph keeps its matrices. */
+export type FormName = 'float32' | 'float16' | 'blocks4' | 'blocks8' | 'unpackedBlocks8';
+
+/** Makes the operators of a form. */
+export function weightForm(graph: OnnxGraph, form: FormName): WeightForm {
+  if (form === 'float32' || form === 'float16') return floatForm(graph, form);
+  if (form === 'unpackedBlocks8') return unpackedForm(graph);
+  return blockForm(graph, form === 'blocks4' ? 4 : 8);
+}
+
+function floatForm(graph: OnnxGraph, dtype: 'float32' | 'float16'): WeightForm {
+  const narrow = (x: string): string => (dtype === 'float16' ? cast(graph, x, 'float16') : x);
+  const wide = (x: string): string => (dtype === 'float16' ? cast(graph, x, 'float32') : x);
+  return {
+    product: (x, { name, outSize, inSize, rows }) => {
+      const bytes = async (): Promise<Uint8Array> =>
+        floatBytes(transposed(await rows(), outSize, inSize), dtype);
+      const weight = graph.weight({ name, dtype, shape: [inSize, outSize], bytes });
+      return wide(graph.op('MatMul', [narrow(x), weight]));
+    },
+    table: ({ name, outSize, inSize, rows }) => {
+      const bytes = async (): Promise<Uint8Array> => floatBytes(await rows(), dtype);
+      const weight = graph.weight({ name, dtype, shape: [outSize, inSize], bytes });
+      return {
+        rows: (ids) => wide(graph.op('Gather', [weight, ids], { attributes: { axis: 0 } })),
+        product: (x) => {
+          // Gemm reads the rows as they are: MatMul would need a transposed copy of the largest matrix.
+          const flat = graph.op('Reshape', [narrow(x), graph.int64([-1, inSize])]);
+          const y = graph.op('Gemm', [flat, weight], { attributes: { transB: 1 } });
+          const sizes = graph.op('Slice', [graph.op('Shape', [x]), graph.int64([0]), graph.int64([2])]);
+          const shape = graph.op('Concat', [sizes, graph.int64([outSize])], { attributes: { axis: 0 } });
+          return wide(graph.op('Reshape', [y, shape]));
+        },
+      };
+    },
+  };
+}
+
+function blockForm(graph: OnnxGraph, bits: BlockBits): WeightForm {
+  const multiply = (x: string, { inSize, outSize }: Matrix, [codes, scales]: [string, string]): string =>
+    graph.op('MatMulNBits', [x, codes, scales], {
+      domain: 'com.microsoft',
+      attributes: { K: inSize, N: outSize, bits, block_size: BLOCK_SIZE, accuracy_level: INT8_PRODUCTS },
+    });
+  return {
+    product: (x, matrix) => multiply(x, matrix, blockWeights(graph, matrix, { bits, flatScales: true })),
+    table: (matrix) => {
+      const weights = blockWeights(graph, matrix, { bits, flatScales: true });
+      return {
+        rows: (ids) => gatheredBlocks(graph, ids, { matrix, bits, weights }),
+        product: (x) => multiply(x, matrix, weights),
+      };
+    },
+  };
+}
+
+/** Activations are rounded to 8 bits for the product, which is several times as fast. */
+const INT8_PRODUCTS = 4;
+
+function unpackedForm(graph: OnnxGraph): WeightForm {
+  const bits = 8;
+  const rowsOf = ({ outSize, inSize }: Matrix, [codes, scales]: [string, string]): string => {
+    const values = graph.op('Mul', [centred(graph, cast(graph, codes, 'float32'), bits), scales]);
+    return graph.op('Reshape', [values, graph.int64([outSize, inSize])]);
+  };
+  const multiply = (x: string, matrix: Matrix, weights: [string, string]): string => {
+    const columns = graph.op('Transpose', [rowsOf(matrix, weights)], { attributes: { perm: [1, 0] } });
+    return graph.op('MatMul', [x, columns]);
+  };
+  return {
+    product: (x, matrix) => multiply(x, matrix, blockWeights(graph, matrix, { bits, flatScales: false })),
+    table: (matrix) => {
+      const weights = blockWeights(graph, matrix, { bits, flatScales: false });
+      return {
+        rows: (ids) => gatheredBlocks(graph, ids, { matrix, bits, weights }),
+        product: (x) => multiply(x, matrix, weights),
+      };
+    },
+  };
+}
+
+/** A matrix in blocks as two weights, rounded once for both. */
+function blockWeights(
+  graph: OnnxGraph,
+  { name, outSize, inSize, rows }: Matrix,
+  { bits, flatScales }: { bits: BlockBits; flatScales: boolean },
+): [string, string] {
+  const count = inSize / BLOCK_SIZE;
+  let made: Promise<Blocks> | undefined;
+  const blocks = (): Promise<Blocks> => (made ??= rows().then((values) => toBlocks(values, bits)));
+  const codes: OnnxWeight = {
+    name: `${name}.codes`,
+    dtype: 'uint8',
+    shape: [outSize, count, (BLOCK_SIZE * bits) / 8],
+    bytes: async () => (await blocks()).codes,
+  };
+  const scales: OnnxWeight = {
+    name: `${name}.scales`,
+    dtype: 'float32',
+    shape: flatScales ? [outSize * count] : [outSize, count, 1],
+    bytes: async () => {
+      const found = await blocks();
+      made = undefined; // they are written one after the other: nothing of this matrix is needed any more
+      return bytesOf(found.scales);
+    },
+  };
+  return [graph.weight(codes), graph.weight(scales)];
+}
+
+/** Rows of ids, unpacked by plain operators: ONNX Runtime's GatherBlockQuantized is missing in browsers. */
+function gatheredBlocks(
+  graph: OnnxGraph,
+  ids: string,
+  table: { matrix: Matrix; bits: BlockBits; weights: [string, string] },
+): string {
+  const { matrix, bits, weights } = table;
+  const count = matrix.inSize / BLOCK_SIZE;
+  const axis = { attributes: { axis: 0 } };
+  const bytes = cast(graph, graph.op('Gather', [weights[0], ids], axis), 'float32'); // [B, T, count, 4 * bits]
+  const codes = bits === 8 ? bytes : halves(graph, bytes);
+  const shaped = graph.op('Reshape', [weights[1], graph.int64([matrix.outSize, count, 1])]);
+  const scales = graph.op('Gather', [shaped, ids], axis); // [B, T, count, 1]
+  const values = graph.op('Mul', [centred(graph, codes, bits), scales]);
+  return graph.op('Reshape', [values, graph.int64([0, 0, matrix.inSize])]);
+}
+
+/** Bytes as numbers [B, T, n, 16] to their two halves in order, [B, T, n, 32]. */
+function halves(graph: OnnxGraph, bytes: string): string {
+  const high = graph.op('Floor', [graph.op('Mul', [bytes, graph.float(1 / 16)])]);
+  const low = graph.op('Sub', [bytes, graph.op('Mul', [high, graph.float(16)])]);
+  const apart = [low, high].map((half) => graph.op('Unsqueeze', [half, graph.int64([4])]));
+  const pairs = graph.op('Concat', apart, { attributes: { axis: 4 } });
+  return graph.op('Reshape', [pairs, graph.int64([0, 0, 0, BLOCK_SIZE])]);
+}
+
+function centred(graph: OnnxGraph, codes: string, bits: BlockBits): string {
+  return graph.op('Sub', [codes, graph.float(2 ** (bits - 1))]);
+}
+
+function cast(graph: OnnxGraph, x: string, dtype: OnnxDtype): string {
+  return graph.op('Cast', [x], { attributes: { to: elementType(dtype) } });
+}
+
+/** Values as a file has them. */
+export function floatBytes(values: Float32Array, dtype: 'float32' | 'float16'): Uint8Array {
+  if (dtype === 'float32') return bytesOf(values);
+  const halfs = new Uint16Array(values.length);
+  float32ToFloat16(values, halfs);
+  return bytesOf(halfs);
+}
+
+function bytesOf({ buffer, byteOffset, byteLength }: Float32Array | Uint16Array): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
+}

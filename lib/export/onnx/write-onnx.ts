@@ -1,0 +1,89 @@
+/**
+ * The `.onnx` files of a model: planned, so that a disk without room is found before the first byte, written beside their
+ * places, and put there together.
+ */
+import { promises as fs } from 'node:fs';
+import path from 'node:path';
+import { makeFolder, requireFreeSpace, stageFile } from '../../files';
+import type { StagedFile } from '../../files';
+import { TunebookError } from '../../types';
+import { decoderGraph } from './decoder-graph';
+import type { WeightSource } from './decoder-graph';
+import { planOnnxFiles } from './onnx-file';
+import type { OnnxVariant } from './onnx-types';
+
+/** What is written, and how. */
+export interface WriteOnnxOptions {
+  readonly variants: readonly OnnxVariant[];
+  /** Most bytes of weights in one file; default 2e9. */
+  readonly maxFileBytes?: number;
+  /** Told of each file before it is written. */
+  readonly onFile?: (name: string, sizeBytes: number) => void;
+}
+
+/** A file that was written. */
+export interface WrittenOnnx {
+  readonly variant: OnnxVariant;
+  readonly path: string;
+  /** With the weights beside it. */
+  readonly sizeBytes: number;
+  /** Number of files of weights beside it. */
+  readonly dataFiles: number;
+}
+
+/**
+ * Writes a model's files into `folder`/onnx.
+ * @throws TunebookError where the disk has no room; nothing of an older export is touched then
+ */
+export async function writeOnnxFiles(
+  weights: WeightSource,
+  folder: string,
+  { variants, maxFileBytes, onFile }: WriteOnnxOptions,
+): Promise<WrittenOnnx[]> {
+  const place = path.join(folder, 'onnx');
+  const plans = variants.map((variant) => {
+    const keepsLogits = variant.target === 'transformers.js';
+    const graph = decoderGraph({ weights, form: variant.form, keepsLogits });
+    const plan = planOnnxFiles(graph, variant.fileName, maxFileBytes);
+    if (plan.dataFiles > 0 && variant.target === 'transformers.js-2') {
+      throw new TunebookError(
+        `${path.join(place, variant.fileName)}: expected a model of at most 2 GB for transformers.js 2, which reads no ` +
+          'weights beside the file, got a larger one. Export for transformers.js 4.',
+      );
+    }
+    return { variant, ...plan };
+  });
+  await makeFolder(place);
+  const sizeOf = (files: readonly { sizeBytes: number }[]): number =>
+    files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  await requireFreeSpace(place, sizeOf(plans.flatMap(({ files }) => files)));
+  const staged: StagedFile[] = [];
+  try {
+    for (const { files } of plans) {
+      for (const { name, sizeBytes, write } of files) {
+        onFile?.(name, sizeBytes);
+        staged.push(await stageFile(path.join(place, name), write));
+      }
+    }
+    for (const file of staged) await file.commit();
+  } catch (error) {
+    await Promise.all(staged.map((file) => file.discard().catch(() => undefined)));
+    throw error;
+  }
+  for (const { variant, dataFiles } of plans) await removeLeftovers(place, variant.fileName, dataFiles);
+  return plans.map(({ variant, files, dataFiles }) => ({
+    variant,
+    path: path.join(place, variant.fileName),
+    sizeBytes: sizeOf(files),
+    dataFiles,
+  }));
+}
+
+/** Weights beside an older file of that name are no part of the new one. */
+async function removeLeftovers(place: string, fileName: string, dataFiles: number): Promise<void> {
+  for (const name of await fs.readdir(place)) {
+    if (!name.startsWith(`${fileName}_data`)) continue;
+    const index = name === `${fileName}_data` ? 0 : Number(name.slice(`${fileName}_data_`.length));
+    if (index >= dataFiles) await fs.rm(path.join(place, name));
+  }
+}

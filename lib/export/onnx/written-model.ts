@@ -1,0 +1,133 @@
+/**
+ * A written ONNX file at work in ONNX Runtime, as transformers.js uses it: whole rows, padded on the left, and one-token
+ * steps on a cache. Where it stands: the proof of an export asks it what it asks the model.
+ */
+import type * as ort from 'onnxruntime-node';
+import { onnxRuntime } from '../../engine';
+import { positionIds } from '../../models';
+import type { Architecture } from '../../models';
+import { messageOf, TunebookError } from '../../types';
+
+/** Rows of tokens of one length. */
+export interface Rows {
+  readonly inputIds: readonly (readonly number[])[];
+  /** 0 where a token is padding; default: all are real. */
+  readonly attentionMask?: readonly (readonly number[])[];
+}
+
+/** What a row is continued with, and when it ends. */
+export interface GreedyOptions {
+  readonly maxNewTokens: number;
+  readonly endTokens: readonly number[];
+}
+
+type Cache = Record<string, ort.Tensor>;
+
+export class WrittenModel {
+  private constructor(
+    private readonly session: ort.InferenceSession,
+    private readonly architecture: Architecture,
+  ) {}
+
+  /** Loads a file, and the weights beside it. @throws TunebookError where ONNX Runtime refuses it */
+  static async open(file: string, architecture: Architecture): Promise<WrittenModel> {
+    try {
+      const session = await onnxRuntime().InferenceSession.create(file, {
+        executionProviders: ['cpu'],
+        logSeverityLevel: 4, // errors are thrown
+      });
+      return new WrittenModel(session, architecture);
+    } catch (error) {
+      throw new TunebookError(
+        `${file}: ONNX Runtime could not load what was written (${messageOf(error)}). ` +
+          'This is a defect of tunebook: please report it with the message.',
+        { cause: error },
+      );
+    }
+  }
+
+  /** Logits of all tokens, float32 [B, T, V]. */
+  async logits(rows: Rows): Promise<Float32Array> {
+    const { logits } = await this.run(rows, this.emptyCache(rows.inputIds.length));
+    return logits.data as Float32Array;
+  }
+
+  /** The most likely continuation of each row: new tokens, the one that ends it included. */
+  async greedy(rows: Rows, { maxNewTokens, endTokens }: GreedyOptions): Promise<number[][]> {
+    const B = rows.inputIds.length;
+    const mask = rows.inputIds.map((row, b) => [...(rows.attentionMask?.[b] ?? row.map(() => 1))]);
+    const answers: number[][] = rows.inputIds.map(() => []);
+    const isOver = answers.map(() => false);
+    let inputIds: readonly (readonly number[])[] = rows.inputIds;
+    let cache = this.emptyCache(B);
+    for (let step = 0; step < maxNewTokens; step++) {
+      const outputs = await this.run({ inputIds, attentionMask: mask }, cache);
+      const next = this.lastTokens(outputs.logits, B);
+      next.forEach((token, b) => {
+        if (isOver[b]) return;
+        answers[b].push(token);
+        isOver[b] = endTokens.includes(token);
+      });
+      if (isOver.every(Boolean)) break;
+      cache = this.cacheOf(outputs);
+      inputIds = next.map((token) => [token]);
+      for (const row of mask) row.push(1);
+    }
+    return answers;
+  }
+
+  /** Frees the session. */
+  async dispose(): Promise<void> {
+    await this.session.release();
+  }
+
+  private lastTokens({ data, dims }: ort.Tensor, B: number): number[] {
+    const [, T, V] = dims;
+    return Array.from({ length: B }, (_, b) => {
+      const start = (b * T + T - 1) * V;
+      const row = (data as Float32Array).subarray(start, start + V);
+      let best = 0;
+      for (let v = 1; v < V; v++) if (row[v] > row[best]) best = v;
+      return best;
+    });
+  }
+
+  private run({ inputIds, attentionMask }: Rows, cache: Cache): Promise<Record<string, ort.Tensor>> {
+    const [B, T] = [inputIds.length, inputIds[0].length];
+    const { Tensor } = onnxRuntime();
+    const int64 = (values: ArrayLike<number>, shape: number[]): ort.Tensor =>
+      new Tensor('int64', BigInt64Array.from(Array.from(values), BigInt), shape);
+    const mask = attentionMask ?? inputIds.map((row) => row.map(() => 1));
+    const S = mask[0].length;
+    const positions = positionIds({ shape: [B, S], attentionMask: mask.flat() });
+    const own = Array.from({ length: B }, (_, b) => positions.slice((b + 1) * S - T, (b + 1) * S));
+    const feeds: Record<string, ort.Tensor> = {
+      ...cache,
+      input_ids: int64(inputIds.flat(), [B, T]),
+      attention_mask: int64(mask.flat(), [B, S]),
+      position_ids: int64(
+        own.flatMap((row) => [...row]),
+        [B, T],
+      ),
+    };
+    if (this.session.inputNames.includes('num_logits_to_keep')) feeds.num_logits_to_keep = int64([0], []);
+    return this.session.run(feeds) as Promise<Record<string, ort.Tensor>>;
+  }
+
+  private emptyCache(B: number): Cache {
+    const { layers, keyValueHeads: KV, headSize: D } = this.architecture;
+    const { Tensor } = onnxRuntime();
+    const cache: Cache = {};
+    for (let layer = 0; layer < layers; layer++)
+      for (const part of ['key', 'value'])
+        cache[`past_key_values.${layer}.${part}`] = new Tensor('float32', new Float32Array(0), [B, KV, 0, D]);
+    return cache;
+  }
+
+  private cacheOf(outputs: Record<string, ort.Tensor>): Cache {
+    const entries = Object.entries(outputs).filter(([name]) => name.startsWith('present.'));
+    return Object.fromEntries(
+      entries.map(([name, value]) => [name.replace('present', 'past_key_values'), value]),
+    );
+  }
+}
