@@ -118,7 +118,7 @@ export type { GenerateOptions, GenerationResult, TextGeneratorOptions, TokenEven
 export { serve } from './serve';
 export type { RequestLog, RunningServer, ServeOptions } from './serve';
 
-export { exportGguf, exportGgufAdapter, writeModelfile } from './export';
+export { exportGguf, exportGgufAdapter, exportOnnx, exportWeb, writeModelfile } from './export';
 export type {
   Agreement,
   CheckOptions,

@@ -80,7 +80,7 @@ const ROOMS: Record<string, { imports: readonly string[]; floors?: readonly stri
       'pretrained',
       'dataset',
     ],
-    floors: ['source', 'proof', 'gguf'],
+    floors: ['source', 'proof', 'gguf', 'onnx', 'web'],
   },
   serve: {
     imports: ['tokenizer', 'prompts', 'models', 'generation', 'retrieval', 'hyrox'],

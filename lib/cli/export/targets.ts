@@ -2,6 +2,8 @@
 import { gguf } from './gguf';
 import { ggufLora } from './gguf-lora';
 import { ollama } from './ollama';
+import { onnx, onnxV2 } from './onnx';
 import type { ExportTarget } from './target';
+import { web } from './web';
 
-export const TARGETS: readonly ExportTarget[] = [gguf, ggufLora, ollama];
+export const TARGETS: readonly ExportTarget[] = [gguf, ggufLora, ollama, onnx, onnxV2, web];

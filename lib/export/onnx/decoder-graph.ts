@@ -5,24 +5,24 @@
  */
 import { MASKED } from '../../engine';
 import { isTied, ropeFrequencies } from '../../models';
-import type { Architecture, LinearModule } from '../../models';
+import type { Architecture } from '../../models';
 import { TunebookError } from '../../types';
 import { elementType, OnnxGraph } from './onnx-graph';
 import { floatBytes, weightForm } from './weight-forms';
 import type { FormName, Matrix, WeightForm } from './weight-forms';
 
 /** Where values come from: one matrix or vector at a time. */
-export interface WeightSource {
+export interface GraphWeights {
   readonly architecture: Architecture;
-  /** A linear module's weight, adapters merged: rows [out, in]. */
-  linear(layer: number, module: LinearModule): Promise<Float32Array>;
-  /** A parameter by its name without the family's prefix. */
-  parameter(name: string): Promise<Float32Array>;
+  /** Shape of a parameter, by its name without the family's prefix; linear weights [out, in] in every family. */
+  shapeOf(name: string): readonly number[];
+  /** Values of a parameter, adapters merged, row-major. */
+  read(name: string): Promise<Float32Array>;
 }
 
 /** What a graph is made of. */
 export interface DecoderRequest {
-  readonly weights: WeightSource;
+  readonly weights: GraphWeights;
   readonly form: FormName;
   /** Whether the caller says of how many last tokens it wants logits: an input that transformers.js 2 does not feed. */
   readonly keepsLogits: boolean;
@@ -31,7 +31,7 @@ export interface DecoderRequest {
 /** What all layers take alike. */
 interface Walk {
   readonly graph: OnnxGraph;
-  readonly weights: WeightSource;
+  readonly weights: GraphWeights;
   readonly form: WeightForm;
   /** Additive attention bias, [B, 1, T, S], or [B, 1, 1, T, S] where query heads share keys. */
   readonly bias: string;
@@ -250,26 +250,20 @@ function linearModule(
   if (module === undefined) throw new Error(`internal: no module ${name}`);
   const path = architecture.layerPrefix(layer) + name;
   const { inSize, outSize } = module;
-  const rows = (): Promise<Float32Array> => weights.linear(layer, module);
+  const rows = (): Promise<Float32Array> => weights.read(`${path}.weight`);
   const y = form.product(input, { name: `${path}.weight`, inSize, outSize, rows });
   const hasBias = architecture.parameters.some((parameter) => parameter.name === `${path}.bias`);
   return hasBias ? graph.op('Add', [y, vector(graph, weights, `${path}.bias`)]) : y;
 }
 
 /** A parameter that stays in float32. */
-function vector(graph: OnnxGraph, weights: WeightSource, name: string): string {
-  const shape = shapeOf(weights.architecture, name);
-  const bytes = async (): Promise<Uint8Array> => floatBytes(await weights.parameter(name), 'float32');
+function vector(graph: OnnxGraph, weights: GraphWeights, name: string): string {
+  const shape = weights.shapeOf(name);
+  const bytes = async (): Promise<Uint8Array> => floatBytes(await weights.read(name), 'float32');
   return graph.weight({ name, dtype: 'float32', shape, bytes });
 }
 
-function tableOf(weights: WeightSource, name: string): Matrix {
-  const [outSize, inSize] = shapeOf(weights.architecture, name);
-  return { name, outSize, inSize, rows: () => weights.parameter(name) };
-}
-
-function shapeOf(architecture: Architecture, name: string): readonly number[] {
-  const found = architecture.parameters.find((parameter) => parameter.name === name);
-  if (found === undefined) throw new Error(`internal: no parameter ${name}`);
-  return found.shape;
+function tableOf(weights: GraphWeights, name: string): Matrix {
+  const [outSize, inSize] = weights.shapeOf(name);
+  return { name, outSize, inSize, rows: () => weights.read(name) };
 }

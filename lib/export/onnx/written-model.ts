@@ -46,10 +46,16 @@ export class WrittenModel {
     }
   }
 
-  /** Logits of all tokens, float32 [B, T, V]. */
-  async logits(rows: Rows): Promise<Float32Array> {
-    const { logits } = await this.run(rows, this.emptyCache(rows.inputIds.length));
-    return logits.data as Float32Array;
+  /** Logits of the last tokens of each row, float32 [B, last, V]; default: of all. */
+  async logits(rows: Rows, last = rows.inputIds[0].length): Promise<Float32Array> {
+    const { logits } = await this.run({ ...rows, last }, this.emptyCache(rows.inputIds.length));
+    const [B, T, V] = logits.dims;
+    const data = logits.data as Float32Array;
+    if (T === last) return data;
+    const kept: Float32Array = new Float32Array(B * last * V);
+    for (let b = 0; b < B; b++)
+      kept.set(data.subarray((b * T + T - last) * V, (b + 1) * T * V), b * last * V);
+    return kept;
   }
 
   /** The most likely continuation of each row: new tokens, the one that ends it included. */
@@ -61,7 +67,7 @@ export class WrittenModel {
     let inputIds: readonly (readonly number[])[] = rows.inputIds;
     let cache = this.emptyCache(B);
     for (let step = 0; step < maxNewTokens; step++) {
-      const outputs = await this.run({ inputIds, attentionMask: mask }, cache);
+      const outputs = await this.run({ inputIds, attentionMask: mask, last: 1 }, cache);
       const next = this.lastTokens(outputs.logits, B);
       next.forEach((token, b) => {
         if (isOver[b]) return;
@@ -92,7 +98,10 @@ export class WrittenModel {
     });
   }
 
-  private run({ inputIds, attentionMask }: Rows, cache: Cache): Promise<Record<string, ort.Tensor>> {
+  private run(
+    { inputIds, attentionMask, last }: Rows & { readonly last: number },
+    cache: Cache,
+  ): Promise<Record<string, ort.Tensor>> {
     const [B, T] = [inputIds.length, inputIds[0].length];
     const { Tensor } = onnxRuntime();
     const int64 = (values: ArrayLike<number>, shape: number[]): ort.Tensor =>
@@ -110,7 +119,7 @@ export class WrittenModel {
         [B, T],
       ),
     };
-    if (this.session.inputNames.includes('num_logits_to_keep')) feeds.num_logits_to_keep = int64([0], []);
+    if (this.session.inputNames.includes('num_logits_to_keep')) feeds.num_logits_to_keep = int64([last], []);
     return this.session.run(feeds) as Promise<Record<string, ort.Tensor>>;
   }
 

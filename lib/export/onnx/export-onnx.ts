@@ -1,0 +1,128 @@
+/**
+ * ONNX as transformers.js loads it: the main path of an export, from a model to files that are proven.
+ */
+import { requireOptions } from '../../options';
+import { requireText, TunebookError } from '../../types';
+import type { HasRuntime } from '../../models';
+import type { ExportOutcome } from '../proof/outcome';
+import type { CheckOptions } from '../proof/prove';
+import { openModelSource } from '../source/open-source';
+import type { SourceOptions } from '../source/open-source';
+import { requireKnownFamily } from './decoder-graph';
+import { writeModelFiles } from './model-files';
+import { onnxVariants, requireBlocks } from './onnx-types';
+import type { OnnxDtypeName, OnnxTarget } from './onnx-types';
+import { proveOnnx } from './prove-onnx';
+import type { OnnxProof } from './prove-onnx';
+import { writeOnnxFiles } from './write-onnx';
+import type { WrittenOnnx } from './write-onnx';
+
+/** How a model is exported to ONNX. */
+export interface ExportOnnxOptions extends SourceOptions {
+  /** Types of the files; default: fp32, q8 and, where the runtime has it, q4. */
+  readonly dtypes?: readonly OnnxDtypeName[];
+  /**
+   * What loads them: 'transformers.js' (versions 3 and 4, the default) or 'transformers.js-2' (`@xenova/transformers` 2).
+   * Their files have different names: both may lie in one folder.
+   */
+  readonly target?: OnnxTarget;
+  /** What answers are compared by; false: the files are written only. */
+  readonly check?: CheckOptions | false;
+  /** Most bytes of weights in one file; the others lie beside it. Default 2e9: a larger message is none. */
+  readonly maxFileBytes?: number;
+  /** Told what is being done, a line at a time. */
+  readonly onProgress?: (line: string) => void;
+}
+
+/** What an export to ONNX wrote. */
+export interface OnnxOutcome extends ExportOutcome {
+  /** The `.onnx` files, with what was found of each. */
+  readonly models: readonly OnnxModelFile[];
+}
+
+/** A file of a model. */
+export interface OnnxModelFile {
+  readonly path: string;
+  readonly dtype: OnnxDtypeName;
+  /** With the weights beside it. */
+  readonly sizeBytes: number;
+  /** Undefined where nothing was asked. */
+  readonly proof: OnnxProof | undefined;
+}
+
+/** Names of the options, for doors that take them among others. */
+export const ONNX_OPTION_NAMES = {
+  ...({ adapter: true, tokenizer: true, quantizationConfig: true } as const),
+  ...({ dtypes: true, target: true, check: true, maxFileBytes: true, onProgress: true } as const),
+} as const;
+
+/**
+ * Writes a model for the browser and Node: `onnx/model*.onnx`, config.json, generation_config.json, the tokenizer, and
+ * export-report.json with what the comparison of its answers with tunebook's gave. An adapter in use is merged; on a
+ * quantized base into the restored weights, which it was trained on.
+ *
+ * @param model a model at work, a folder, a built-in name or a hub id; undefined: the adapter's base
+ * @throws TunebookError for families and widths that have no ONNX form, a tokenizer that is missing, a disk without room;
+ *   nothing is written then
+ * @example
+ * ```ts
+ * import { exportOnnx } from 'tunebook';
+ *
+ * const { words, isProven } = await exportOnnx('gpt2-mini', 'for-the-browser', { dtypes: ['q8'] });
+ * console.log(isProven, words.at(-1));
+ * ```
+ */
+export async function exportOnnx(
+  model: HasRuntime | string | undefined,
+  folder: string,
+  options: ExportOnnxOptions = {},
+): Promise<OnnxOutcome> {
+  const where = 'exportOnnx';
+  requireText(folder, { where: `${where}, folder`, what: 'the path of a folder' });
+  requireOptions<ExportOnnxOptions>(options, { where, names: ONNX_OPTION_NAMES });
+  const { dtypes, target = 'transformers.js', check = {}, maxFileBytes, onProgress, ...from } = options;
+  if (check !== false && check.prompts?.length === 0) {
+    throw new TunebookError(
+      `${where}: expected at least one prompt in check, got none. Leave it out, or pass { check: false }.`,
+    );
+  }
+  const variants = onnxVariants(target, dtypes, where);
+  const source = await openModelSource(model, from, where);
+  try {
+    const { architecture } = source.weights;
+    requireKnownFamily(architecture, where);
+    requireBlocks(
+      architecture,
+      variants.map(({ dtype }) => dtype),
+      where,
+    );
+    const written = await writeOnnxFiles(source.weights, folder, {
+      ...{ variants, maxFileBytes },
+      onFile: (name, sizeBytes) => onProgress?.(`writing ${name} (${(sizeBytes / 1e6).toFixed(1)} MB)`),
+    });
+    const files = await writeModelFiles(source, folder, written);
+    if (check === false) return outcome(written, files, new Map());
+    const { proofs, report } = await proveOnnx(source, folder, { written, check, onProgress });
+    return outcome(written, [...files, report], proofs);
+  } finally {
+    await source.close();
+  }
+}
+
+function outcome(
+  written: readonly WrittenOnnx[],
+  files: readonly string[],
+  proofs: ReadonlyMap<string, OnnxProof>,
+): OnnxOutcome {
+  const models = written.map(({ path, variant, sizeBytes }) => ({
+    ...{ path, sizeBytes, dtype: variant.dtype },
+    proof: proofs.get(path),
+  }));
+  return {
+    models,
+    files: [...written.map(({ path }) => path), ...files],
+    words: models.flatMap(({ proof }) => proof?.words ?? []),
+    agreement: models.at(-1)?.proof?.agreement, // of the coarsest type
+    isProven: models.every(({ proof }) => proof?.isProven !== false),
+  };
+}

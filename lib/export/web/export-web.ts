@@ -1,0 +1,105 @@
+/**
+ * A folder with one page that runs the model in the browser: the main path from a model to a site that any static server
+ * gives away.
+ */
+import path from 'node:path';
+import { requireOptions } from '../../options';
+import { requireText, TunebookError } from '../../types';
+import { isJsonObject, readJsonObjectIfPresent } from '../../files';
+import type { JsonObject } from '../../files';
+import type { HasRuntime } from '../../models';
+import { exportOnnx } from '../onnx/export-onnx';
+import type { ExportOnnxOptions, OnnxOutcome } from '../onnx/export-onnx';
+import type { OnnxDtypeName } from '../onnx/onnx-types';
+import type { PagePrompt, PageSettings } from './page-script';
+import { runtimeFiles } from './runtime-files';
+import { writePage } from './write-page';
+
+/** How a page is made. */
+export interface ExportWebOptions extends Omit<ExportOnnxOptions, 'target'> {
+  /** Types of the model, the one that the page loads first; default: q8. `?dtype=` in the page's address takes another. */
+  readonly dtypes?: readonly OnnxDtypeName[];
+  /** Heading of the page; default: 'Ask the model'. */
+  readonly title?: string;
+  /** Longest answer, in tokens; default 200. */
+  readonly maxNewTokens?: number;
+}
+
+const MODEL = 'model';
+const MAX_NEW_TOKENS = 200;
+
+/**
+ * Writes a page that loads the model with transformers.js, on WebGPU where there is one and else in WebAssembly, and asks
+ * it records in the form that it was tuned with. Nothing is fetched from elsewhere, nothing is sent anywhere.
+ *
+ * @param model a model at work, a folder, a built-in name or a hub id; undefined: the adapter's base
+ * @throws TunebookError as `exportOnnx`, and where the browser's ONNX Runtime is not installed
+ * From the command line: `tunebook export MODEL --to web -o site`.
+ */
+export async function exportWeb(
+  model: HasRuntime | string | undefined,
+  folder: string,
+  options: ExportWebOptions = {},
+): Promise<OnnxOutcome> {
+  const where = 'exportWeb';
+  requireText(folder, { where: `${where}, folder`, what: 'the path of a folder' });
+  requireOptions<ExportWebOptions>(options, {
+    where,
+    names: {
+      ...{ adapter: true, tokenizer: true, quantizationConfig: true, dtypes: true, check: true },
+      ...{ maxFileBytes: true, onProgress: true, title: true, maxNewTokens: true },
+    },
+  });
+  const { dtypes = ['q8'], title = 'Ask the model', maxNewTokens = MAX_NEW_TOKENS, ...rest } = options;
+  if (!Number.isInteger(maxNewTokens) || maxNewTokens < 1) {
+    throw new TunebookError(
+      `${where}: expected maxNewTokens to be a whole number above 0, got ${maxNewTokens}.`,
+    );
+  }
+  const runtime = await runtimeFiles(); // before hours of writing
+  const place = path.join(folder, MODEL);
+  const outcome = await exportOnnx(model, place, { ...rest, dtypes });
+  const sizes = new Map(outcome.models.map(({ dtype, sizeBytes }) => [dtype, sizeBytes]));
+  const settings: PageSettings = {
+    ...{ title, model: MODEL, maxNewTokens },
+    dtypes: dtypes.map((name) => ({ name, sizeBytes: sizes.get(name) ?? 0 })),
+    ...(await promptOf(place)),
+  };
+  const page = await writePage(folder, settings, runtime);
+  return { ...outcome, files: [...outcome.files, ...page] };
+}
+
+/** How the page asks: as tunebook_prompt.json says, else in the chat template, else by a whole prompt. */
+async function promptOf(folder: string): Promise<{ prompt: PagePrompt; stopStrings: string[] }> {
+  const described = await readJsonObjectIfPresent(path.join(folder, 'tunebook_prompt.json'));
+  if (described === undefined) {
+    const { chat_template: chat } =
+      (await readJsonObjectIfPresent(path.join(folder, 'tokenizer_config.json'))) ?? {};
+    const prompt: PagePrompt =
+      typeof chat === 'string'
+        ? { kind: 'chat', text: '{input}', defaults: {} }
+        : { kind: 'text', text: '{prompt}', defaults: {} };
+    return { prompt, stopStrings: [] };
+  }
+  return { prompt: pagePrompt(described), stopStrings: textsOf(described.stop_strings) };
+}
+
+/** What tunebook_prompt.json says, as far as a page needs it. */
+function pagePrompt(described: JsonObject): PagePrompt {
+  const { form, prompt, user, system, defaults } = described;
+  const known = isJsonObject(defaults)
+    ? Object.entries(defaults).filter((entry): entry is [string, string] => typeof entry[1] === 'string')
+    : [];
+  const own = typeof system === 'string' ? system : undefined;
+  if (form === 'chat') {
+    const text = typeof user === 'string' ? user : '{input}';
+    return { kind: 'chat', text, system: own, defaults: Object.fromEntries(known) };
+  }
+  const text = typeof prompt === 'string' ? prompt : '{prompt}';
+  const all = [...known, ...(own === undefined ? [] : [['system', own]])];
+  return { kind: 'text', text, defaults: Object.fromEntries(all) as Record<string, string> };
+}
+
+function textsOf(value: unknown): string[] {
+  return [value].flat().filter((one): one is string => typeof one === 'string');
+}
