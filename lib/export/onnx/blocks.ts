@@ -32,7 +32,7 @@ export function toBlocks(values: Float32Array, bits: BlockBits): Blocks {
     let extreme = 0;
     for (let i = start; i < start + BLOCK_SIZE; i++)
       if (Math.abs(values[i]) > Math.abs(extreme)) extreme = values[i];
-    const scale = -extreme / middle;
+    const scale = extreme === 0 ? 0 : -extreme / middle;
     scales[block] = scale;
     const factor = scale === 0 ? 0 : 1 / scale;
     for (let i = start; i < start + BLOCK_SIZE; i++) {

@@ -99,11 +99,7 @@ function chunksOf(weights: readonly OnnxWeight[], maxBytes: number): OnnxWeight[
 /** A message of protobuf in pieces: what is there, and weights that are made when their turn comes. */
 type Piece = Uint8Array | OnnxWeight;
 
-function modelFile(
-  graph: OnnxGraph,
-  name: string,
-  places: ReadonlyMap<string, ExternalPlace>,
-): PlannedFile {
+function modelFile(graph: OnnxGraph, name: string, places: ReadonlyMap<string, ExternalPlace>): PlannedFile {
   const { GraphProto, ModelProto } = onnxProtobuf();
   const { nodes, inputs, outputs } = graph;
   const inner: Piece[] = [

@@ -96,7 +96,8 @@ function withError(proof: OnnxProof): OnnxProof {
 }
 
 /** Text of any kind shows a wrong file. */
-const SENTENCE = 'The first half was even, the second was slower by 12 seconds; what helps is a steady start.';
+const SENTENCE =
+  'The first half was even, the second was slower by 12 seconds; what helps is a steady start.';
 
 /** The largest distance of two runtimes' log-probabilities over a text, in parts of the largest. */
 async function largestErrorOf(here: Responder, there: Responder): Promise<number> {

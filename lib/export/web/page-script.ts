@@ -52,10 +52,10 @@ interface TokenTensor {
 
 interface PageTokenizer {
   (text: string, options?: Record<string, unknown>): { input_ids: TokenTensor; attention_mask: TokenTensor };
-  apply_chat_template(turns: readonly object[], options: Record<string, unknown>): string;
-  decode(ids: readonly number[], options: Record<string, unknown>): string;
   readonly bos_token?: string;
   readonly eos_token_id?: number;
+  apply_chat_template(turns: readonly object[], options: Record<string, unknown>): string;
+  decode(ids: readonly number[], options: Record<string, unknown>): string;
 }
 
 interface PageModel {
@@ -125,9 +125,7 @@ async function chosenDevice(wanted: string | null): Promise<string> {
   const { gpu } = navigator as { gpu?: { requestAdapter(): Promise<unknown> } };
   try {
     const adapter = (await gpu?.requestAdapter()) as
-      | { isFallbackAdapter?: boolean; info?: { isFallbackAdapter?: boolean } }
-      | null
-      | undefined;
+      { isFallbackAdapter?: boolean; info?: { isFallbackAdapter?: boolean } } | null | undefined;
     const isSoftware = adapter?.info?.isFallbackAdapter ?? adapter?.isFallbackAdapter ?? false;
     return adapter === null || adapter === undefined || isSoftware ? 'wasm' : 'webgpu';
   } catch {
@@ -155,7 +153,8 @@ async function load(settings: PageSettings, query: URLSearchParams): Promise<Loa
   const progress = element<HTMLProgressElement>('progress');
   const done = new Map<string, number>();
   const onProgress = ({ status, file, loaded }: LoadEvent): void => {
-    if (status !== 'progress' || file === undefined || loaded === undefined || !file.includes('.onnx')) return;
+    if (status !== 'progress' || file === undefined || loaded === undefined || !file.includes('.onnx'))
+      return;
     done.set(file, loaded);
     const sum = [...done.values()].reduce((a, b) => a + b, 0);
     progress.value = total === 0 ? 0 : Math.min(1, sum / total);
@@ -187,8 +186,7 @@ function promptOf(
   const text = fillPlaces(prompt.text, all);
   if (prompt.kind === 'text') return text;
   const turns = [{ role: 'user', content: text.trim() }];
-  if (prompt.system !== undefined)
-    turns.unshift({ role: 'system', content: fillPlaces(prompt.system, all) });
+  if (prompt.system !== undefined) turns.unshift({ role: 'system', content: fillPlaces(prompt.system, all) });
   const rendered = tokenizer.apply_chat_template(turns, { tokenize: false, add_generation_prompt: true });
   // Encoding adds the first token; one that the template writes as well would stand twice.
   const bos = tokenizer.bos_token ?? '';
