@@ -1,24 +1,30 @@
 import tseslint from 'typescript-eslint';
+import dialect from './eslint-rules.mjs';
 
-/** A module's constant that is written out: a number, a text, a pattern, a list, a set. */
-const WRITTEN_OUT = [
-  '[init.type=/^(Literal|UnaryExpression)$/]',
-  '[init.type="TemplateLiteral"][init.expressions.length=0]',
-  '[init.type="ArrayExpression"][init.elements.length>0]',
-  '[init.type="NewExpression"][init.callee.name="Set"][init.arguments.length>0]',
+/** Files that speak a language with null: JSON and the formats made of it, DOM, and other libraries' interfaces. */
+const NULL_SPEAKERS = [
+  'lib/dataset/files/{parquet-values,record-types,row}.ts', // rows of data files
+  'lib/dataset/split-files.ts', // its manifest
+  'lib/display/figures/{figure,render-figure}.ts', // Plotly, DOM
+  'lib/engine/{compiled/session,contract/functions,eager/wasm,eager/wasm-kernels}.ts', // ONNX Runtime, TensorFlow.js
+  'lib/eval/{evaluate,report-content,types}.ts', // metrics, which are written as JSON
+  'lib/hyrox/metrics/{segments,types,verdicts}.ts',
+  'lib/export/{gguf/export-adapter,gguf/export-gguf,proof/llama-cpp,proof/report,onnx/prove-onnx,web/page-script}.ts', // a report in JSON, llama.cpp
+  'lib/generation/**', // generation_config.json; the token of a row that has ended
+  'lib/models/weights/load-weights.ts', // a digest of JSON
+  'lib/notebook/client/{kernel-client,kernel-exit,kernel-image,process-owner}.ts', // exit codes of Node, a lock file
+  'lib/notebook/compiler/{tslab-compiler,tslab-module}.ts', // tslab
+  'lib/notebook/format/upgrade-notebook.ts', // nbformat
+  'lib/notebook/kernel/{host-cells,kernel-host}.ts', // Node
+  'lib/notebook/parameters/{declared-types,parameter-types}.ts', // parameters are JSON
+  'lib/notebook/run/{executed-copy,resume,runner}.ts', // nbformat
+  'lib/pretrained/{adapter-config,fresh-process}.ts', // adapter_config.json, an exit code of Node
+  'lib/serve/answers/{answer-bodies,api-error}.ts', // OpenAI's answers
+  'lib/quantization/config.ts', // quantization_config of config.json
+  'lib/types.ts', // what JSON holds
+  'lib/tokenizer/{assistant-mask,gpt2-files,pretrained-tokenizer}.ts', // tokenizer.json, chat templates
+  'lib/trainer/{checkpoints/identity,reports/report-page}.ts', // trainer_state.json
 ];
-
-/** Such constants have one spelling, UPPER_CASE. */
-const CONSTANT_CASE = {
-  create: (context) => ({
-    [`:matches(Program, ExportNamedDeclaration) > VariableDeclaration[kind="const"] > :matches(${WRITTEN_OUT.map(
-      (init) => `VariableDeclarator${init}`,
-    ).join(', ')})`]: ({ id }) => {
-      if (id.type === 'Identifier' && !/^[A-Z][A-Z0-9_]*$/.test(id.name))
-        context.report({ node: id, message: `A constant is spelled in UPPER_CASE: ${id.name}.` });
-    },
-  }),
-};
 
 export default tseslint.config(
   { ignores: ['.build/**', 'outputs/**', 'node_modules/**'] },
@@ -43,7 +49,9 @@ export default tseslint.config(
       'no-restricted-syntax': [
         'error',
         {
-          selector: ':matches(ImportDeclaration, ExportNamedDeclaration)[source.value=/^\\..*\\.js$/]',
+          selector:
+            ':matches(ImportDeclaration, ExportNamedDeclaration, ExportAllDeclaration, ImportExpression, TSImportType)' +
+            '[source.value=/^\\..*\\.js$/]',
           message: "Imports of our own files have no '.js'.",
         },
         {
@@ -51,16 +59,19 @@ export default tseslint.config(
           message: 'Types are imported and exported by a statement of their own: import type { ... }.',
         },
         {
-          selector: 'PrivateIdentifier',
-          message: "Private members are TypeScript's: private name, not #name.",
+          selector: 'ExportAllDeclaration[exported=null]',
+          message: 'What a door exports is listed by name: export { ... }.',
+        },
+        {
+          selector:
+            'PrivateIdentifier, :matches(PropertyDefinition, MethodDefinition)[key.name=/^_/], ' +
+            'TSParameterProperty[parameter.name=/^_/]',
+          message: "Private members are TypeScript's: private name, not #name or _name.",
         },
       ],
     },
   },
-  {
-    files: ['lib/**/*.ts', 'data/**/*.ts'],
-    plugins: { tunebook: { rules: { 'constant-case': CONSTANT_CASE } } },
-    rules: { 'tunebook/constant-case': 'error' },
-  },
+  { plugins: { tunebook: dialect }, rules: { 'tunebook/constant-case': 'error' } },
+  { files: ['lib/**/*.ts'], ignores: NULL_SPEAKERS, rules: { 'tunebook/no-null': 'error' } },
   { files: ['**/*.cjs'], rules: { '@typescript-eslint/no-require-imports': 'off' } },
 );

@@ -32,11 +32,11 @@ for (const [room, door] of Object.entries({ dataset, evaluation, hyrox, trainer 
 const { encodeRecords, formatPrompt, loadRecords, packExamples, saveSplits, splitRecords } = dataset;
 const encode = untyped(encodeRecords);
 const evaluate = untyped(evaluation.evaluateGeneration);
-const records = [{ input: 'a', context: 'b', response: 'c' }];
+const RECORDS = [{ input: 'a', context: 'b', response: 'c' }];
 const tokenizer = { encode: () => [1], modelMaxLength: 8, eosTokenId: 0 };
 const model = { architecture: {}, trainableParameters: () => [] };
 const args = new trainer.TrainingArguments({ outputDir: 'outputs/never-made' });
-const example = { inputIds: [1, 2], labels: [1, 2] };
+const EXAMPLE = { inputIds: [1, 2], labels: [1, 2] };
 const train = (options: unknown): unknown => new trainer.Trainer(options as trainer.TrainerSetup);
 
 testRefusals([
@@ -68,37 +68,37 @@ testRefusals([
   ],
   [
     'evaluation data that are none',
-    () => train({ model, args, trainDataset: [example], evalDataset: 5 }),
+    () => train({ model, args, trainDataset: [EXAMPLE], evalDataset: 5 }),
     /expected a list of examples, or several by name, got 5/,
   ],
   [
     'evaluation data by name, one of them none',
-    () => train({ model, args, trainDataset: [example], evalDataset: { long: 5 } }),
+    () => train({ model, args, trainDataset: [EXAMPLE], evalDataset: { long: 5 } }),
     /expected a list of examples in evalDataset \(eval_long\), got 5/,
   ],
   [
     'a collator that is none',
-    () => train({ model, args, trainDataset: [example], dataCollator: {} }),
+    () => train({ model, args, trainDataset: [EXAMPLE], dataCollator: {} }),
     /Trainer: expected a function in dataCollator, got an object/,
   ],
   [
     'records without a tokenizer',
-    () => encode(records, {}),
+    () => encode(RECORDS, {}),
     /^encodeRecords: expected a tokenizer, got undefined\. Pass/,
   ],
   [
     'records without options',
-    () => encode(records),
+    () => encode(RECORDS),
     /encodeRecords: expected options with a tokenizer, got undefined/,
   ],
   [
     'one record for all',
-    () => encode(records[0], { tokenizer }),
+    () => encode(RECORDS[0], { tokenizer }),
     /encodeRecords: expected a list of records, got an obj/,
   ],
   [
     'a template as a text',
-    () => encode(records, { tokenizer, template: '{input}' }),
+    () => encode(RECORDS, { tokenizer, template: '{input}' }),
     /expected a template, got "\{input/,
   ],
   ['a prompt of a text', () => untyped(formatPrompt)('a'), /formatPrompt: expected a record, .*got "a"/],
@@ -110,17 +110,17 @@ testRefusals([
   ['a file without a name', () => loadRecords(''), /loadRecords: expected the path of a data file, got ""/],
   [
     'packing without a length',
-    () => untyped(packExamples)([example], {}),
+    () => untyped(packExamples)([EXAMPLE], {}),
     /expected a positive maxLength, got undef/,
   ],
   [
     'splits of a loaded file',
-    () => untyped(splitRecords)({ records }),
+    () => untyped(splitRecords)({ records: RECORDS }),
     /expected a list of records, got an object/,
   ],
   [
     'ratios as a list',
-    () => untyped(splitRecords)(records, { ratios: [0.8, 0.2] }),
+    () => untyped(splitRecords)(RECORDS, { ratios: [0.8, 0.2] }),
     /expected ratios .*got a list/,
   ],
   [
@@ -130,12 +130,12 @@ testRefusals([
   ],
   [
     'answers of nothing',
-    () => evaluate({ records }),
+    () => evaluate({ records: RECORDS }),
     /evaluateGeneration: expected a function .*got undefined\. Pass/,
   ],
   [
     'a model for a function',
-    () => evaluate({ records, generate: model }),
+    () => evaluate({ records: RECORDS, generate: model }),
     /in generate, got an object\. Pass/,
   ],
   [

@@ -12,11 +12,11 @@ import { testRefusals, untyped } from './support/refusals';
 const FOLDER = path.join(ROOT, 'outputs', 'never-made');
 const { hyrox } = tunebook;
 const values = Float32Array.of(1, 2);
-const records = [{ input: 'a', response: 'c' }];
+const RECORDS = [{ input: 'a', response: 'c' }];
 const tokenizer = { encode: () => [1], modelMaxLength: 8, eosTokenId: 0, applyChatTemplate: () => '' };
 const model = { architecture: {}, trainableParameters: () => [], runtime: {} };
 const args = new tunebook.TrainingArguments({ outputDir: FOLDER });
-const example = { inputIds: [1, 2], labels: [1, 2] };
+const EXAMPLE = { inputIds: [1, 2], labels: [1, 2] };
 const lora = new tunebook.LoraConfig({ r: 2 });
 const table = { size: 0, seconds: {}, ageGroup: [] };
 const labels = { size: 0, groups: [], segments: [], target: [] };
@@ -71,20 +71,20 @@ const rows: readonly Row[] = [
   row('generate', (o: never) => tunebook.generate(model as never, o), 'topK', { inputIds: [[1]], top_k: 5 }),
   row('textGenerator', tunebook.textGenerator, 'temperature', { model, tokenizer, temprature: 1 }),
   row('textStreamer', tunebook.textStreamer, 'row', tokenizer, () => undefined, { rows: 1 }),
-  row('encodeRecords', tunebook.encodeRecords, 'maxLength', records, { tokenizer, max_length: 8 }),
-  row('encodePrompt', tunebook.encodePrompt, 'truncation', records[0], { tokenizer, truncations: 'left' }),
+  row('encodeRecords', tunebook.encodeRecords, 'maxLength', RECORDS, { tokenizer, max_length: 8 }),
+  row('encodePrompt', tunebook.encodePrompt, 'truncation', RECORDS[0], { tokenizer, truncations: 'left' }),
   row('loadRecords', tunebook.loadRecords, 'fieldMapping', 'a.jsonl', { fieldMappings: {} }),
   row('instructionTemplate', tunebook.instructionTemplate, 'system', { sytem: 'x' }),
   row('chatTemplate', tunebook.chatTemplate, 'system', { tokenizer, systm: 'x' }),
   row('createDataCollator', tunebook.createDataCollator, 'paddingSide', {
     ...{ padTokenId: 0, maxLength: 8, padding_side: 'left' },
   }),
-  row('packExamples', tunebook.packExamples, 'maxLength', [example], { maxLen: 8 }),
-  row('splitRecords', tunebook.splitRecords, 'ratios', records, { ratio: {} }),
-  row('trainTestSplit', tunebook.trainTestSplit, 'testSize', records, { test_size: 0.2 }),
+  row('packExamples', tunebook.packExamples, 'maxLength', [EXAMPLE], { maxLen: 8 }),
+  row('splitRecords', tunebook.splitRecords, 'ratios', RECORDS, { ratio: {} }),
+  row('trainTestSplit', tunebook.trainTestSplit, 'testSize', RECORDS, { test_size: 0.2 }),
   row('saveSplits', tunebook.saveSplits, 'source', FOLDER, splits, { sources: 'x' }),
   row('batchOrder', tunebook.batchOrder, 'dropLast', { lengths: [], batchSize: 1, seed: 0, drop_last: true }),
-  row('evaluateGeneration', tunebook.evaluateGeneration, 'metrics', { records, metric: {} }),
+  row('evaluateGeneration', tunebook.evaluateGeneration, 'metrics', { records: RECORDS, metric: {} }),
   row('writeReport', writeReport, 'maxRows', { metrics: {}, samples: [] }, { folder: FOLDER, maxRow: 3 }),
   row('runNotebook', tunebook.runNotebook, 'parameters', { notebook: 'a', output: 'b', parameter: {} }),
   row('livePlot', tunebook.livePlot, 'throttleMs', { throttle: 5 }),

@@ -33,7 +33,7 @@ export interface DatasetBuildOptions {
 const HANDLINGS: readonly Handling[] = ['skip', 'stop', 'impute', 'keep'];
 
 /** Meaning of each kind of problem; the type keeps the list complete. */
-const kinds: Readonly<Record<ProblemKind, string>> = {
+const KINDS: Readonly<Record<ProblemKind, string>> = {
   delimiter: 'columns are not separated by commas',
   encoding: 'not plain UTF-8',
   'missing-column': 'a column is not there',
@@ -49,7 +49,7 @@ const kinds: Readonly<Record<ProblemKind, string>> = {
   duplicate: 'the same athlete and times again',
 };
 
-const done: Readonly<Record<Handling, string>> = {
+const DONE: Readonly<Record<Handling, string>> = {
   skip: 'left out',
   stop: 'stopped',
   impute: 'imputed',
@@ -66,9 +66,9 @@ function readHandle(
   before: Partial<Record<ProblemKind, Handling>> = {},
 ): Partial<Record<ProblemKind, Handling>> {
   const [kind, handling, ...rest] = text.split('=');
-  if (!(kind in kinds) || handling === undefined || !isHandling(handling) || rest.length > 0)
+  if (!(kind in KINDS) || handling === undefined || !isHandling(handling) || rest.length > 0)
     throw new InvalidArgumentError(
-      `expected kind=${HANDLINGS.join('|')}, the kind being one of ${Object.keys(kinds).join(', ')}`,
+      `expected kind=${HANDLINGS.join('|')}, the kind being one of ${Object.keys(KINDS).join(', ')}`,
     );
   return { ...before, [kind]: handling };
 }
@@ -79,9 +79,9 @@ function problemRows({ report }: BuildResult): Record<string, unknown>[] {
     const first = report.problems.find((problem) => problem.kind === kind);
     return {
       problem: kind,
-      meaning: kinds[kind],
+      meaning: KINDS[kind],
       count,
-      done: first === undefined ? '' : done[first.handling],
+      done: first === undefined ? '' : DONE[first.handling],
     };
   });
 }
@@ -121,7 +121,7 @@ function placeRows({ report }: BuildResult): Record<string, unknown>[] {
     column,
     problem: kind,
     reason,
-    done: done[handling],
+    done: DONE[handling],
   }));
 }
 

@@ -2,8 +2,21 @@
  * The door of `hyrox`, the race-result domain: result files to tables, labels, evidence and feedback. `loadRecords`
  * reads the records that it writes.
  */
-export * from './tables/columns';
-export * from './tables/time';
+export {
+  ageRange,
+  columnOf,
+  FILE_COLUMNS,
+  RACE_ORDER,
+  ROXZONES,
+  RUNS,
+  SEGMENTS,
+  STATIONS,
+  SUMS,
+  TIME_COLUMNS,
+} from './tables/columns';
+export type { RaceTable } from './tables/columns';
+export { formatMinutes, formatTime, parseTime } from './tables/time';
+export type { ParsedTime, TimeFormat } from './tables/time';
 export { readRaces, parseRaces } from './tables/read';
 export type { ReadOptions, ReadRaces, ReadReport } from './tables/read';
 export type { Handling, ProblemKind, ProblemOptions, RaceProblem } from './tables/problems';

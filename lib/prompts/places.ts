@@ -25,7 +25,7 @@ export function aroundFields(text: string): { before: string; body: string; afte
 /** Puts a record's values in their places, in one pass: braces inside a value stay as they are. */
 export function fill(text: string, record: DataRecord, defaults: Readonly<Record<string, string>>): string {
   return text.replace(PLACE, (place, field: string) => {
-    const own = Object.hasOwn(record, field) ? record[field] : null;
+    const own = Object.hasOwn(record, field) ? record[field] : undefined;
     if (own !== null && own !== undefined) return asText(own);
     if (Object.hasOwn(defaults, field)) return defaults[field] ?? '';
     throw new TunebookError(

@@ -160,7 +160,7 @@ export class Trainer {
       // Not part of the run's record: a run resumed from here equals one that never stopped.
       const evaluation = cutShort && values.evalOnStop ? await this.evaluate() : {};
       if (stopped !== 'finished' || values.saveStrategy !== 'no') await this.saveOnce(run);
-      if (!cutShort && values.loadBestModelAtEnd && state.bestModelCheckpoint !== null)
+      if (!cutShort && values.loadBestModelAtEnd && state.bestModelCheckpoint !== undefined)
         await loadWeights(model, state.bestModelCheckpoint);
       state.runtimeMs = clock.totalMs();
       const output = runOutput({
@@ -349,7 +349,7 @@ export class Trainer {
     this.checkpoint = folder;
     this.savedStep = state.globalStep;
     if (values.saveTotalLimit !== undefined) {
-      const best = state.bestModelCheckpoint === null ? [] : [state.bestModelCheckpoint];
+      const best = state.bestModelCheckpoint === undefined ? [] : [state.bestModelCheckpoint];
       await rotateCheckpoints(values.outputDir, values.saveTotalLimit, [folder, ...best]);
     }
     await this.callbacks.call('onSave', { folder });

@@ -35,7 +35,7 @@ const median = (values: readonly number[]): number =>
   [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 
 const notebooks = path.join(ROOT, 'notebooks');
-const importCell = "import * as tb from 'tunebook';";
+const IMPORT_CELL = "import * as tb from 'tunebook';";
 
 async function timed(task: () => Promise<unknown>): Promise<number> {
   const start = performance.now();
@@ -52,7 +52,7 @@ async function timeFirstImport(): Promise<number> {
   const client = await KernelClient.start({ cwd: notebooks });
   try {
     await new Promise((resolve) => setTimeout(resolve, 2000));
-    return await timed(() => runCell(client, importCell));
+    return await timed(() => runCell(client, IMPORT_CELL));
   } finally {
     await client.shutdown();
   }
@@ -70,7 +70,7 @@ export async function benchNotebook(cells: number = 20): Promise<NotebookBench> 
   try {
     const run = (code: string): Promise<void> => runCell(client, code);
     const firstMs = await timed(() => run('const first: number = 1;'));
-    const importMs = await timed(() => run(importCell));
+    const importMs = await timed(() => run(IMPORT_CELL));
     const afterImportMs = await timed(() => run("tb.escapeHtml('first').length;"));
     const cellTimes: number[] = [];
     const completionTimes: number[] = [];

@@ -22,7 +22,7 @@ interface Configuration {
 }
 
 const mini = (): Promise<CausalLM> => AutoModelForCausalLM.fromPretrained('gpt2-mini');
-const lora = { r: 16, targetModules: ['c_attn'] };
+const LORA = { r: 16, targetModules: ['c_attn'] };
 
 const CONFIGURATIONS: readonly Configuration[] = [
   {
@@ -39,7 +39,7 @@ const CONFIGURATIONS: readonly Configuration[] = [
   },
   {
     name: 'gpt2-mini, LoRA, 8 x 2 accumulated',
-    model: async () => getPeftModel(await mini(), new LoraConfig(lora)),
+    model: async () => getPeftModel(await mini(), new LoraConfig(LORA)),
     options: { maxSteps: 16, perDeviceTrainBatchSize: 8, gradientAccumulationSteps: 2 },
   },
   {
@@ -50,7 +50,7 @@ const CONFIGURATIONS: readonly Configuration[] = [
   {
     name: 'GPT-2 124M (random weights), LoRA, batch 2',
     model: async () =>
-      getPeftModel(await AutoModelForCausalLM.fromConfig({ model_type: 'gpt2' }), new LoraConfig(lora)),
+      getPeftModel(await AutoModelForCausalLM.fromConfig({ model_type: 'gpt2' }), new LoraConfig(LORA)),
     options: { maxSteps: 8, perDeviceTrainBatchSize: 2 },
   },
 ];

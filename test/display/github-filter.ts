@@ -5,14 +5,14 @@
  */
 import { JSDOM } from 'jsdom';
 
-const elements = new Set(
+const ELEMENTS = new Set(
   (
     'h1 h2 h3 h4 h5 h6 br b i strong em a pre code img tt div ins del sup sub p picture ol ul table thead tbody tfoot ' +
     'blockquote dl dt dd kbd q samp var hr ruby rt rp li tr td th s strike summary details caption figure figcaption ' +
     'abbr bdo cite dfn mark small source span time wbr'
   ).split(' '),
 );
-const attributes = new Set('align alt colspan height href rowspan src start title valign width'.split(' '));
+const ATTRIBUTES = new Set('align alt colspan height href rowspan src start title valign width'.split(' '));
 
 /** A piece of HTML behind GitHub's filter. */
 export function asGithub(html: string): { document: Document; text: string } {
@@ -20,9 +20,9 @@ export function asGithub(html: string): { document: Document; text: string } {
   for (const element of [...document.body.querySelectorAll('*')]) {
     const name = element.localName;
     if (name === 'script' || name === 'style') element.remove();
-    else if (!elements.has(name)) element.replaceWith(...element.childNodes);
+    else if (!ELEMENTS.has(name)) element.replaceWith(...element.childNodes);
     for (const attribute of element.getAttributeNames())
-      if (!attributes.has(attribute)) element.removeAttribute(attribute);
+      if (!ATTRIBUTES.has(attribute)) element.removeAttribute(attribute);
   }
   return { document, text: document.body.textContent ?? '' };
 }

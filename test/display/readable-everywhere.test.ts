@@ -37,10 +37,10 @@ const pages = {
 } as const;
 
 const T = { title: 'Title', x: 'x axis', y: 'y axis' };
-const names = ['one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine'];
-const sizes = names.map((_, i) => 12 - i);
-const shares = { first: { a: 0, b: 0.1, c: 0.2, d: 0.3 }, second: { a: 0.4, b: 0.5, c: 0.6, d: 0.7 } };
-const inner = { labels: ['all', ...names], parents: ['', ...names.map(() => 'all')], values: [72, ...sizes] };
+const NAMES = ['one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine'];
+const sizes = NAMES.map((_, i) => 12 - i);
+const SHARES = { first: { a: 0, b: 0.1, c: 0.2, d: 0.3 }, second: { a: 0.4, b: 0.5, c: 0.6, d: 0.7 } };
+const inner = { labels: ['all', ...NAMES], parents: ['', ...NAMES.map(() => 'all')], values: [72, ...sizes] };
 const kind = (trace: Record<string, unknown>, layout: Record<string, unknown> = {}): Figure => ({
   data: [trace],
   layout: { title: { text: 'Title' }, ...layout },
@@ -58,32 +58,32 @@ const figures: Record<string, Figure> = {
   bars: barFigure({ one: 3, two: 2 }, T),
   histogram: histogramFigure([1, 2, 2, 3], T),
   intervals: intervalFigure({ one: { value: 0.5, low: 0.4, high: 0.6 } }, T),
-  'heat map': heatmapFigure({ ...shares, third: { a: 0.8, b: 0.9, c: 1 } }, T),
+  'heat map': heatmapFigure({ ...SHARES, third: { a: 0.8, b: 0.9, c: 1 } }, T),
   'bars with words': {
     data: sizes.map((size, i) => ({
       type: 'bar',
       x: [size],
-      y: [names[i]],
-      text: [names[i]],
+      y: [NAMES[i]],
+      text: [NAMES[i]],
       orientation: 'h',
     })),
     layout: { barmode: 'stack', showlegend: false },
   },
-  'bars with words outside': kind({ type: 'bar', x: names, y: sizes, text: names, textposition: 'outside' }),
-  'words as points': kind({ type: 'scatter', mode: 'text', x: sizes, y: sizes, text: names }),
-  pie: kind({ type: 'pie', labels: names, values: sizes, textinfo: 'label+percent' }),
+  'bars with words outside': kind({ type: 'bar', x: NAMES, y: sizes, text: NAMES, textposition: 'outside' }),
+  'words as points': kind({ type: 'scatter', mode: 'text', x: sizes, y: sizes, text: NAMES }),
+  pie: kind({ type: 'pie', labels: NAMES, values: sizes, textinfo: 'label+percent' }),
   box: kind({ type: 'box', y: sizes, name: 'one' }),
   violin: kind({ type: 'violin', y: sizes, name: 'one' }),
-  polar: kind({ type: 'scatterpolar', r: sizes, theta: names }),
+  polar: kind({ type: 'scatterpolar', r: sizes, theta: NAMES }),
   treemap: kind({ type: 'treemap', ...inner, branchvalues: 'total' }),
   sunburst: kind({ type: 'sunburst', ...inner, branchvalues: 'total' }),
   icicle: kind({ type: 'icicle', ...inner, branchvalues: 'total' }),
-  funnel: kind({ type: 'funnel', y: names, x: sizes, textinfo: 'value' }),
-  waterfall: kind({ type: 'waterfall', x: names, y: sizes, text: names }),
+  funnel: kind({ type: 'funnel', y: NAMES, x: sizes, textinfo: 'value' }),
+  waterfall: kind({ type: 'waterfall', x: NAMES, y: sizes, text: NAMES }),
   indicator: kind({ type: 'indicator', mode: 'number+delta', value: 3, delta: { reference: 2 } }),
   table: kind({
     type: 'table',
-    header: { values: names.slice(0, 3) },
+    header: { values: NAMES.slice(0, 3) },
     cells: { values: [['a'], ['b'], ['c']] },
   }),
   'colour bar': kind({ type: 'heatmap', z: [sizes, sizes] }),
@@ -95,7 +95,7 @@ const figures: Record<string, Figure> = {
   annotation: kind({ y: sizes }, { annotations: [{ x: 7, y: 11, text: 'here' }] }),
 };
 
-const rows = [
+const ROWS = [
   { label: 'run', value: '51:15', share: 12, note: '+5:24', strong: true },
   { label: 'ski', value: '4:15', share: 100, note: '-0:39' },
   { label: 'row', value: '2:13', share: 50, note: '0:00' },
@@ -107,18 +107,18 @@ const way = {
     { label: 'row', by: 20, text: '+0:20' },
   ],
 };
-const line = { name: 'training', points: [[1, 3], [2, 2], [3, 900]] } as const; // prettier-ignore
+const LINE = { name: 'training', points: [[1, 3], [2, 2], [3, 900]] } as const; // prettier-ignore
 const images: Record<string, string> = {
   'draft of lines': lineSvg(
-    { title: 'Loss', series: [line, { ...line, name: 'validation' }] },
+    { title: 'Loss', series: [LINE, { ...LINE, name: 'validation' }] },
     { standalone: true },
   ),
   profile: profileSvg(
-    { title: 'Profile', scale: ['slower', 'median', 'faster'], rows },
+    { title: 'Profile', scale: ['slower', 'median', 'faster'], rows: ROWS },
     { standalone: true },
   ),
   'narrow profile': profileSvg(
-    { title: 'Profile', scale: ['slower', 'median', 'faster'], rows },
+    { title: 'Profile', scale: ['slower', 'median', 'faster'], rows: ROWS },
     { standalone: true, narrow: true },
   ),
   way: waterfallSvg(way, { standalone: true }),

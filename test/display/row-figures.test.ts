@@ -5,7 +5,7 @@ import { JSDOM } from 'jsdom';
 import { profileSvg, standing, svgToPng, waterfallSvg } from '../../lib/display';
 import type { ProfileFigure, WaterfallFigure } from '../../lib/display';
 
-const profile: ProfileFigure = {
+const PROFILE: ProfileFigure = {
   title: 'Profile: run 12 %; <ski> 88 %',
   scale: ['slower', 'median', 'faster'],
   rows: [
@@ -14,7 +14,7 @@ const profile: ProfileFigure = {
     { label: 'a name that is far too long for its place', value: '2:13', share: 50, note: '0:00' },
   ],
 };
-const way: WaterfallFigure = {
+const WAY: WaterfallFigure = {
   title: 'From 100 to 70',
   from: { label: 'You', value: 100, text: '1:40' },
   steps: [
@@ -30,7 +30,7 @@ const numbers = (elements: Iterable<Element>, name: string): number[] =>
 for (const narrow of [false, true])
   describe(narrow ? 'narrow figures' : 'wide figures', () => {
     it('a profile places each dot by its share, better to the right', () => {
-      const document = read(profileSvg(profile, { narrow }));
+      const document = read(profileSvg(PROFILE, { narrow }));
       const track = document.querySelector('.track');
       const [from, to] = [Number(track?.getAttribute('x1')), Number(track?.getAttribute('x2'))];
       const at = numbers(document.querySelectorAll('.dot'), 'cx');
@@ -48,7 +48,7 @@ for (const narrow of [false, true])
     });
 
     it('a waterfall goes to the right where it gets better, and each step begins where the last one ended', () => {
-      const document = read(waterfallSvg(way, { narrow }));
+      const document = read(waterfallSvg(WAY, { narrow }));
       const [run, row] = [...document.querySelectorAll('.bar')];
       const [start, end] = numbers(document.querySelectorAll('.end .dot'), 'cx');
       const [left, width] = [Number(run.getAttribute('x')), Number(run.getAttribute('width'))];
@@ -67,7 +67,7 @@ for (const narrow of [false, true])
     });
 
     it('all words stay within the frame, long ones are shortened, markup is escaped', () => {
-      for (const svg of [profileSvg(profile, { narrow }), waterfallSvg(way, { narrow })]) {
+      for (const svg of [profileSvg(PROFILE, { narrow }), waterfallSvg(WAY, { narrow })]) {
         const document = read(svg);
         const { documentElement: root } = document;
         assert.equal(root.getAttribute('role'), 'img');
@@ -80,11 +80,11 @@ for (const narrow of [false, true])
         for (const y of numbers(document.querySelectorAll('text'), 'y')) assert.ok(y > 0 && y < height);
         assert.doesNotMatch(svg, /href|url\(|<script|<style/);
       }
-      assert.match(profileSvg(profile, { narrow }), /a name that is far too…|a name that is far to…/);
+      assert.match(profileSvg(PROFILE, { narrow }), /a name that is far too…|a name that is far to…/);
     });
 
     it('stands alone as an image', () => {
-      const png = svgToPng(profileSvg(profile, { narrow, standalone: true }), { scale: 1 });
+      const png = svgToPng(profileSvg(PROFILE, { narrow, standalone: true }), { scale: 1 });
       assert.equal(png.readUInt32BE(16), narrow ? 350 : 680);
     });
   });

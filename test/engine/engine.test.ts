@@ -31,7 +31,7 @@ const feeds: Record<string, HostTensor> = Object.fromEntries(
 );
 const upstream = normal([2, 5, 6], 99);
 const request: VjpRequest = { fn: block, signature, wrt: ['x', 'gain', 'shift', 'w', 'v'], output: 'y' };
-const tolerance = { absolute: 1e-5, relative: 1e-5 };
+const TOLERANCE = { absolute: 1e-5, relative: 1e-5 };
 
 async function gradients(vjp: CompiledVjp): Promise<Record<string, HostTensor>> {
   const { residuals } = await vjp.forward(feeds);
@@ -57,12 +57,12 @@ describe('compiled engine', () => {
     const [mine, reference] = [await ours.forward(feeds), await theirs.forward(feeds)];
     assert.deepEqual(Object.keys(mine.outputs), ['y', 'weights']);
     for (const name of ['y', 'weights'])
-      assertClose(mine.outputs[name].data, reference.outputs[name].data, tolerance, name);
+      assertClose(mine.outputs[name].data, reference.outputs[name].data, TOLERANCE, name);
     const [got, wanted] = [await gradients(ours), await gradients(theirs)];
     assert.deepEqual(Object.keys(got).sort(), ['d_gain', 'd_shift', 'd_v', 'd_w', 'd_x']);
     for (const name of Object.keys(wanted)) {
       assert.deepEqual(got[name].shape, wanted[name].shape);
-      assertClose(got[name].data, wanted[name].data, tolerance, name);
+      assertClose(got[name].data, wanted[name].data, TOLERANCE, name);
     }
   });
 
@@ -70,7 +70,7 @@ describe('compiled engine', () => {
     const all = await gradients(await engine.compileVjp(request));
     const some = await gradients(await engine.compileVjp({ ...request, wrt: ['v', 'x'] }));
     assert.deepEqual(Object.keys(some), ['d_v', 'd_x']);
-    for (const name of ['d_v', 'd_x']) assertClose(some[name].data, all[name].data, tolerance, name);
+    for (const name of ['d_v', 'd_x']) assertClose(some[name].data, all[name].data, TOLERANCE, name);
   });
 
   it('remat keeps no residuals and gives the same bits', async () => {
@@ -116,7 +116,7 @@ describe('compiled engine', () => {
       assert.equal(result.d_w.data, buffer);
       const twice = Float32Array.from(once.d_w.data, (value) => 2 * value);
       assertClose(buffer, twice, { absolute: 1e-6, relative: 1e-6 }, 'sum');
-      assertClose(result.d_v.data, once.d_v.data, tolerance, 'd_v');
+      assertClose(result.d_v.data, once.d_v.data, TOLERANCE, 'd_v');
     });
 
     it(`writes outputs into the caller's buffers, ${kind}`, async () => {

@@ -8,8 +8,8 @@ import { cast } from '../../lib/engine/kernels/elementwise';
 import { lower } from '../../lib/engine/kernels/registry';
 import { TunebookError } from '../../lib/types';
 
-const x = { shape: [2, 3], dtype: 'float32' } as const;
-const n = { shape: [2], dtype: 'int32' } as const;
+const X = { shape: [2, 3], dtype: 'float32' } as const;
+const N = { shape: [2], dtype: 'int32' } as const;
 const square: TensorFunction = (inputs) => ({ y: tf.square(inputs.x) });
 
 /** Rejected with a TunebookError whose message matches all of `parts`. */
@@ -56,14 +56,14 @@ describe('engine errors', () => {
       ],
     };
     for (const [title, [fn, ...parts]] of Object.entries(cases)) {
-      it(title, () => refused(engine.compile(fn, { x }), ...parts));
+      it(title, () => refused(engine.compile(fn, { x: X }), ...parts));
     }
 
     it('a tensor that another trace kept', async () => {
       let kept: tf.Tensor = tf.scalar(0);
-      await engine.compile((i) => ({ y: (kept = tf.keep(tf.square(i.x))) }), { x });
+      await engine.compile((i) => ({ y: (kept = tf.keep(tf.square(i.x))) }), { x: X });
       await refused(
-        engine.compile((i) => ({ y: tf.add(i.x, kept) }), { x }),
+        engine.compile((i) => ({ y: tf.add(i.x, kept) }), { x: X }),
         /another traced function made/,
       );
       kept.dispose();
@@ -72,21 +72,21 @@ describe('engine errors', () => {
     it('a failed compilation is tried again, not remembered', async () => {
       let fails = true;
       const fn: TensorFunction = (i) => ({ y: fails ? tf.cosh(i.x) : tf.square(i.x) });
-      await refused(engine.compile(fn, { x }), /'Cosh'/);
+      await refused(engine.compile(fn, { x: X }), /'Cosh'/);
       fails = false;
-      const { y } = await (await engine.compile(fn, { x })).run({ x: ones([2, 3]) });
+      const { y } = await (await engine.compile(fn, { x: X })).run({ x: ones([2, 3]) });
       assert.deepEqual([...y.data], [1, 1, 1, 1, 1, 1]);
     });
   });
 
   describe('gradient requests', () => {
     const two: TensorFunction = (i) => ({ y: tf.square(i.x), k: tf.cast(i.x, 'int32') });
-    const request: VjpRequest = { fn: two, signature: { x, z: x, n }, wrt: ['x'], output: 'y' };
+    const request: VjpRequest = { fn: two, signature: { x: X, z: X, n: N }, wrt: ['x'], output: 'y' };
     const cases: Record<string, [Partial<VjpRequest>, ...RegExp[]]> = {
       'input without influence': [{ wrt: ['x', 'z'] }, /'z'/, /Leave it out of wrt/],
       'input that does not exist': [{ wrt: ['x', 'q'] }, /wrt of float32 inputs \(x, z\), got q/],
       'integer input': [{ wrt: ['n'] }, /got n/],
-      'a name that the backward half takes': [{ signature: { x, upstream: x } }, /'upstream'\. Rename/],
+      'a name that the backward half takes': [{ signature: { x: X, upstream: X } }, /'upstream'\. Rename/],
       'no input at all': [{ wrt: [] }, /got none/],
       'output that does not exist': [{ output: 'q' }, /'q', got only y, k/],
       'integer output': [{ output: 'k' }, /'k', got type int32/],
@@ -109,7 +109,7 @@ describe('engine errors', () => {
   for (const kind of ['compiled', 'eager'] as const) {
     describe(`feeds, ${kind}`, () => {
       const compiled = async (): Promise<Awaited<ReturnType<Engine['compile']>>> =>
-        (kind === 'compiled' ? engine : eager).compile(square, { x });
+        (kind === 'compiled' ? engine : eager).compile(square, { x: X });
       const cases: Record<string, [Record<string, unknown>, ...RegExp[]]> = {
         missing: [{}, /'x' float32 \[2, 3\], got nothing/],
         shape: [{ x: ones([3, 2]) }, /float32 \[2, 3\], got float32 \[3, 2\]/, /compile it for these/],
@@ -130,9 +130,9 @@ describe('engine errors', () => {
       (): tf.Tensor => tf.randomUniform([2, 3]),
     ]) {
       const fn: TensorFunction = (i) => ({ y: tf.add(i.x, draw()) });
-      await refused(engine.compile(fn, { x }), /without random operations/, /Feed them as an input/);
+      await refused(engine.compile(fn, { x: X }), /without random operations/, /Feed them as an input/);
       await refused(
-        engine.compileVjp({ fn, signature: { x }, wrt: ['x'], output: 'y' }),
+        engine.compileVjp({ fn, signature: { x: X }, wrt: ['x'], output: 'y' }),
         /without random operations/,
       );
     }
@@ -140,7 +140,7 @@ describe('engine errors', () => {
   });
 
   it('an output buffer of the wrong size', async () => {
-    const fn = await engine.compile(square, { x });
+    const fn = await engine.compile(square, { x: X });
     const into = { y: new Float32Array(5) };
     await refused(fn.run({ x: ones([2, 3]) }, { into }), /6 elements, got an array of 5/);
   });
@@ -165,7 +165,7 @@ describe('engine errors', () => {
 
   it('a function of an engine that was disposed', async () => {
     const other = await createEngine();
-    const fn = await other.compile(square, { x });
+    const fn = await other.compile(square, { x: X });
     await other.dispose();
     await other.dispose();
     await refused(fn.run({ x: ones([2, 3]) }), /after dispose/);
@@ -192,7 +192,11 @@ describe('engine errors', () => {
     it("a provider that this system's ONNX Runtime does not have", async () => {
       const provider = process.platform === 'darwin' ? 'cuda' : 'coreml';
       const other = await createEngine({ provider });
-      await refused(other.compile(square, { x }), /providers \(.*cpu.*\)/, new RegExp(`got '${provider}'`));
+      await refused(
+        other.compile(square, { x: X }),
+        /providers \(.*cpu.*\)/,
+        new RegExp(`got '${provider}'`),
+      );
     });
   });
 });

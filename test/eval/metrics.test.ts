@@ -84,8 +84,8 @@ describe('verdicts', () => {
     assert.equal(classifyVerdict(improve('1000m Row')), 'close');
     assert.equal(classifyVerdict(OUTPERFORMED), 'outperformed');
     assert.equal(classifyVerdict(`${OUTPERFORMED} ${SLOWER}`), 'outperformed');
-    assert.equal(classifyVerdict('You ran.'), null);
-    assert.equal(classifyVerdict('nobody outperformedx'), null);
+    assert.equal(classifyVerdict('You ran.'), undefined);
+    assert.equal(classifyVerdict('nobody outperformedx'), undefined);
   });
 
   it('accuracy and confusion; truths without a verdict do not count', () => {

@@ -89,15 +89,15 @@ it('a grade that counts can be raised', async () => {
 });
 
 const measure = untyped(evaluateRetrieval);
-const queries = [{ query: 'q', labels: { a: 1 } }];
+const QUERIES = [{ query: 'q', labels: { a: 1 } }];
 testRefusals([
-  ['a retriever that is none', () => measure({}, { queries }), /expected a retriever with invoke/],
+  ['a retriever that is none', () => measure({}, { queries: QUERIES }), /expected a retriever with invoke/],
   ['no labels', () => measure(fixed({}), { queries: [{ query: 'q', labels: {} }] }), /got none among 1/],
-  ['k of 0', () => measure(fixed({}), { queries, k: [0] }), /got \[0\]/],
-  ['a confidence of 95', () => measure(fixed({}), { queries, confidence: 95 }), /got 95 and 1000/],
+  ['k of 0', () => measure(fixed({}), { queries: QUERIES, k: [0] }), /got \[0\]/],
+  ['a confidence of 95', () => measure(fixed({}), { queries: QUERIES, confidence: 95 }), /got 95 and 1000/],
   [
     'documents without ids',
-    () => measure({ invoke: async () => [{ pageContent: 'x' }] }, { queries }),
+    () => measure({ invoke: async () => [{ pageContent: 'x' }] }, { queries: QUERIES }),
     /got one without for "q"/,
   ],
 ]);

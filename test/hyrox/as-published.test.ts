@@ -19,7 +19,7 @@ import type { FeedbackRecord, PublishedIntermediate, PublishedResult } from '../
 import { SAMPLE_FOLDER } from '../../data/hyrox/generate';
 import { REAL_DATA, missingRealData } from './shared-data';
 
-const files = ['hyrox_data_1.csv', 'hyrox_json_instructed.jsonl', 'published_intermediate.csv'];
+const FILES = ['hyrox_data_1.csv', 'hyrox_json_instructed.jsonl', 'published_intermediate.csv'];
 const real = (name: string): string => path.join(REAL_DATA, name);
 const close = (got: number, want: number, tolerance: number): void =>
   assert.ok(Math.abs(got - want) <= tolerance, `${got}, not ${want}`);
@@ -43,13 +43,13 @@ function knownFrom(result: PublishedResult): string[] {
   );
 }
 
-describe('labelAsPublished on the real file', { skip: missingRealData(...files) }, () => {
+describe('labelAsPublished on the real file', { skip: missingRealData(...FILES) }, () => {
   const read = (): ReturnType<typeof readRaces>['table'] =>
-    readRaces(real(files[0]), { onProblem: 'keep' }).table;
+    readRaces(real(FILES[0]), { onProblem: 'keep' }).table;
 
   it('makes all 5,256 contexts and responses from the published split and clusters', () => {
-    const published = readRecords(real(files[1]));
-    const { records, figures } = labelAsPublished(read(), { given: readIntermediate(real(files[2])) });
+    const published = readRecords(real(FILES[1]));
+    const { records, figures } = labelAsPublished(read(), { given: readIntermediate(real(FILES[2])) });
     assert.equal(records.length, 5256);
     assert.deepEqual(records, published);
     close(figures.inertia, 390.485, 0.001); // about the means of the published labels
@@ -58,7 +58,7 @@ describe('labelAsPublished on the real file', { skip: missingRealData(...files) 
   });
 
   it('makes all of them with a split and a k-means of its own, and the published figures', () => {
-    const published = readRecords(real(files[1]));
+    const published = readRecords(real(FILES[1]));
     const { records, figures } = labelAsPublished(read());
     assert.deepEqual(records, published);
     assert.deepEqual(figures.clusterSizes, [1015, 592, 708, 987, 1542, 412]);

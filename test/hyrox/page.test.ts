@@ -28,7 +28,7 @@ const { table: raw, log } = readRaces(path.join(SAMPLE_FOLDER, 'hyrox-sample.csv
 const table = raceLabels(checkRaces(raw, log));
 const state = fit(table, { k: 3 });
 const documents = loadDocuments(path.join(PACKAGE_ROOT, 'data', 'coaching'));
-const data = '2,395 races of berlin.csv';
+const DATA = '2,395 races of berlin.csv';
 
 interface Made {
   evidence: RaceEvidence;
@@ -49,7 +49,7 @@ function pageOf(row: number): Promise<Made> {
 async function make(row: number, earlier?: LabelTable): Promise<Made> {
   const evidence = raceEvidence(state, table, { row, ...(earlier === undefined ? {} : { earlier }) });
   const feedback = composeFeedback(evidence, await documents, { seed: 7 });
-  const page = feedbackPage(evidence, feedback, { data });
+  const page = feedbackPage(evidence, feedback, { data: DATA });
   return { evidence, feedback, page, document: new JSDOM(page).window.document };
 }
 
@@ -104,7 +104,7 @@ for (const [who, row] of Object.entries(ROWS))
         ]),
       );
       const print = document.querySelector('.print')?.textContent ?? '';
-      assert.ok(print.includes(data));
+      assert.ok(print.includes(DATA));
       assert.ok(print.includes(`${groups.peers.count} ${groups.peers.words}`));
       for (const note of evidence.notes) assert.ok(print.includes(note), note);
     });
@@ -241,7 +241,7 @@ describe('other forms of feedback', () => {
 
   it('Markdown has the text, a row for each segment, and what is cited', async () => {
     const { evidence, feedback } = await pageOf(ROWS.middle);
-    const text = feedbackMarkdown(evidence, feedback, { data });
+    const text = feedbackMarkdown(evidence, feedback, { data: DATA });
     assert.ok(text.startsWith(`# ${feedback.headline}\n`));
     for (const one of feedback.paragraphs.filter(({ kind }) => kind !== 'note'))
       assert.ok(text.includes(one.text));

@@ -25,7 +25,7 @@ const COMPANIONS = [
   ...['tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json'],
   ...['chat_template.jinja', 'tunebook_prompt.json'],
 ];
-const record = { input: 'How was it?', context: 'time: 61', response: 'Good.' };
+const RECORD = { input: 'How was it?', context: 'time: 61', response: 'Good.' };
 const scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'tunebook-saving-'));
 after(() => fs.rmSync(scratch, { recursive: true, force: true }));
 const folderOf = (name: string): string => path.join(scratch, name);
@@ -43,7 +43,7 @@ const small = (): Promise<CausalLM> =>
 
 async function assertCarries(folder: string): Promise<void> {
   const found = await loadPrompt(folder);
-  assert.equal(found?.render(record), prompt.template.formatPrompt(record), folder);
+  assert.equal(found?.render(RECORD), prompt.template.formatPrompt(RECORD), folder);
   const { eos_token_id: end, bos_token_id: begin } = json(folder, 'generation_config.json');
   assert.deepEqual([begin, end], [50256, 50256]);
 }
@@ -70,7 +70,7 @@ it('an adapter, the model that it is merged into, and the checkpoints of its tra
 
   const base = await AutoModelForCausalLM.fromPretrained(folderOf('base'));
   getPeftModel(base, new LoraConfig({ r: 2, targetModules: ['c_attn'] }));
-  const { examples } = encodeRecords([record], { ...prompt, maxLength: 64 });
+  const { examples } = encodeRecords([RECORD], { ...prompt, maxLength: 64 });
   const trainer = new Trainer({
     ...{ model: base, trainDataset: examples, prompt, callbacks: [] },
     args: new TrainingArguments({

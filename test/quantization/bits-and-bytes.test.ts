@@ -17,7 +17,7 @@ import { ROOT } from '../support/paths';
 
 const NAME = 'model.layers.0.self_attn.q_proj.weight';
 const values = Float32Array.from({ length: 96 * 32 }, (_, i) => Math.sin(i * 1.7) * 0.05);
-const shape = [96, 32];
+const SHAPE = [96, 32];
 
 /** A checkpoint in memory. */
 function readerOf(tensors: readonly StoredTensor[]): QuantizedTensorReader {
@@ -39,7 +39,12 @@ function readerOf(tensors: readonly StoredTensor[]): QuantizedTensorReader {
 }
 
 test('4-bit weights are stored by the names and in the layout of bitsandbytes', () => {
-  const tensor = quantize(values, { quantType: 'nf4', shape, doubleQuant: true, originalDtype: 'bfloat16' });
+  const tensor = quantize(values, {
+    quantType: 'nf4',
+    shape: SHAPE,
+    doubleQuant: true,
+    originalDtype: 'bfloat16',
+  });
   const stored = toStoredTensors(NAME, tensor);
   assert.deepEqual(
     stored.map(({ name, dtype, shape }) => [name.replace(NAME, '*'), dtype, shape]),
@@ -63,7 +68,7 @@ test('4-bit weights are stored by the names and in the layout of bitsandbytes', 
     nested_dtype: 'float32',
     nested_offset: tensor.scales.offset,
   });
-  const plain = toStoredTensors(NAME, quantize(values, { quantType: 'fp4', shape }));
+  const plain = toStoredTensors(NAME, quantize(values, { quantType: 'fp4', shape: SHAPE }));
   assert.deepEqual(
     plain.map(({ name, dtype }) => [name.replace(NAME, '*'), dtype]),
     [
@@ -76,7 +81,7 @@ test('4-bit weights are stored by the names and in the layout of bitsandbytes', 
 });
 
 test('8-bit weights have one scale per row', async () => {
-  const tensor = quantize(values, new BitsAndBytesConfig({ loadIn8bit: true }).quantizeOptions(shape));
+  const tensor = quantize(values, new BitsAndBytesConfig({ loadIn8bit: true }).quantizeOptions(SHAPE));
   const stored = toStoredTensors(NAME, tensor);
   assert.deepEqual(
     stored.map(({ name, dtype, shape }) => [name.slice(NAME.length - 6), dtype, shape]),
@@ -88,15 +93,20 @@ test('8-bit weights have one scale per row', async () => {
   );
   const back = await readQuantizedTensor(readerOf(stored), NAME);
   assert.deepEqual(dequantize(back), dequantize(tensor));
-  const blocks = quantize(values, { quantType: 'int8', shape, blockSize: 64 });
+  const blocks = quantize(values, { quantType: 'int8', shape: SHAPE, blockSize: 64 });
   assert.throws(() => toStoredTensors(NAME, blocks), /one scale per row: expected blocks of 32, got 64/);
 });
 
 test('what is saved in a checkpoint is loaded again, bit for bit', async (t) => {
   const folder = await temporaryFolder(t);
   const tensors = {
-    [NAME]: quantize(values, { quantType: 'nf4', shape, doubleQuant: true }),
-    'a.weight': quantize(values, { quantType: 'fp4', shape, blockSize: 128, originalDtype: 'float16' }),
+    [NAME]: quantize(values, { quantType: 'nf4', shape: SHAPE, doubleQuant: true }),
+    'a.weight': quantize(values, {
+      quantType: 'fp4',
+      shape: SHAPE,
+      blockSize: 128,
+      originalDtype: 'float16',
+    }),
   };
   const stored = Object.entries(tensors).flatMap(([name, tensor]) => toStoredTensors(name, tensor));
   const norm = { name: 'norm.weight', shape: [2], values: Float32Array.of(1, 2) };
@@ -172,7 +182,7 @@ function state(tensors: StoredTensor[], change: Record<string, unknown>): Stored
     quant_type: 'nf4',
     blocksize: 64,
     dtype: 'float32',
-    shape,
+    shape: SHAPE,
     nested_blocksize: 256,
     nested_offset: 0,
   };
@@ -181,7 +191,10 @@ function state(tensors: StoredTensor[], change: Record<string, unknown>): Stored
 
 for (const [title, change, message] of BROKEN) {
   test(`a quantized weight with ${title} is refused`, async () => {
-    const tensors = toStoredTensors(NAME, quantize(values, { quantType: 'nf4', shape, doubleQuant: true }));
+    const tensors = toStoredTensors(
+      NAME,
+      quantize(values, { quantType: 'nf4', shape: SHAPE, doubleQuant: true }),
+    );
     await readQuantizedTensor(readerOf(tensors), NAME);
     await assert.rejects(readQuantizedTensor(readerOf(change(tensors)), NAME), {
       name: 'TunebookError',

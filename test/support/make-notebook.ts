@@ -5,7 +5,7 @@ import path from 'node:path';
 import { makeCell, writeNotebook } from '../../lib/notebook/format/nbformat';
 import type { Notebook } from '../../lib/notebook/format/nbformat';
 
-export const kernelspec = { name: 'tunebook', display_name: 'TypeScript', language: 'typescript' };
+export const KERNELSPEC = { name: 'tunebook', display_name: 'TypeScript', language: 'typescript' };
 
 /** A notebook of code cells; a cell that starts with `#` is Markdown, one that starts with `@parameters` is tagged. */
 export function makeNotebook(sources: readonly string[]): Notebook {
@@ -16,7 +16,7 @@ export function makeNotebook(sources: readonly string[]): Notebook {
       : makeCell('code', tagged ? source.slice(tagged[0].length) : source, tagged ? [tagged[1]] : []);
     return { ...cell, id: `cell-${i}` };
   });
-  return { cells, metadata: { kernelspec }, nbformat: 4, nbformat_minor: 5 };
+  return { cells, metadata: { kernelspec: KERNELSPEC }, nbformat: 4, nbformat_minor: 5 };
 }
 
 export class Workplace {

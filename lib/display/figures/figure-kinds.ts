@@ -3,7 +3,7 @@ import { TunebookError } from '../../types';
 import type { Figure } from './figure';
 
 /** Kinds that WebGL draws, with those that draw the same as SVG. */
-const svgTwins: Record<string, string> = {
+const SVG_TWINS: Record<string, string> = {
   scattergl: 'scatter',
   scatterpolargl: 'scatterpolar',
   heatmapgl: 'heatmap',
@@ -24,7 +24,7 @@ export function drawableFigure(figure: Figure): Figure {
     throw new TunebookError(
       `plot: traces of kind ${impossible.join(', ')} have no static picture: they need a browser`,
     );
-  if (!kinds.some((kind) => Object.hasOwn(svgTwins, kind))) return figure;
-  const data = figure.data.map((trace, i) => ({ ...trace, type: svgTwins[kinds[i]] ?? kinds[i] }));
+  if (!kinds.some((kind) => Object.hasOwn(SVG_TWINS, kind))) return figure;
+  const data = figure.data.map((trace, i) => ({ ...trace, type: SVG_TWINS[kinds[i]] ?? kinds[i] }));
   return { ...figure, data };
 }

@@ -72,8 +72,9 @@ function imageForm(value: unknown): MimeBundle | undefined {
     if (mime === undefined) return undefined;
     return imageBundle(mime, Buffer.from(value.buffer, value.byteOffset, value.byteLength));
   }
-  const match = typeof value === 'string' ? DATA_URL.exec(value) : null;
-  if (match === null || typeof value !== 'string') return undefined;
+  if (typeof value !== 'string') return undefined;
+  const match = DATA_URL.exec(value);
+  if (match === null) return undefined;
   const rest = decodeURIComponent(value.slice(match[0].length));
   return imageBundle(match[1].toLowerCase(), Buffer.from(rest, match[2] === undefined ? 'utf8' : 'base64'));
 }

@@ -6,7 +6,7 @@ import { showHtml } from './display';
 import { escapeHtml } from './html';
 import { CELL_STYLE, plainText } from './table';
 
-const marks = {
+const MARKS = {
   missing: ['del', 'background:rgba(255,80,80,.25);text-decoration:line-through'],
   extra: ['ins', 'background:rgba(60,180,90,.28);text-decoration:none'],
 } as const;
@@ -23,7 +23,7 @@ function diffHtml(parts: readonly DiffPart[]): string {
   return parts
     .map(({ kind, text }, i) => {
       if (kind === 'same') return linesHtml(text);
-      const [tag, style] = marks[kind];
+      const [tag, style] = MARKS[kind];
       // What is deleted and what stands in its place do not touch.
       const gap = kind === 'extra' && parts[i - 1]?.kind === 'missing' ? ' ' : '';
       return `${gap}<${tag} style="${style}">${linesHtml(text)}</${tag}>`;

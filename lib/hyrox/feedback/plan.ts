@@ -118,7 +118,7 @@ function choiceOf(
   const where = 'planFeedback';
   requireText(choice, { where, what: 'a short plan, a text' });
   const verdict = classifyVerdict(choice);
-  if (verdict === null)
+  if (verdict === undefined)
     throw new TunebookError(
       `${where}: expected a plan that says slower than expected, close to expected or outperformed, got "${choice.slice(0, 80)}". See planRecord.`,
     );
@@ -162,7 +162,7 @@ export interface PlanChoices {
 
 /** Whether a plan has a verdict in words and no placeholder: one of `planRecord`. */
 export function isShort(plan: string): boolean {
-  return plan.match(PLACE) === null && classifyVerdict(plan) !== null;
+  return plan.match(PLACE) === null && classifyVerdict(plan) !== undefined;
 }
 
 /** A placeholder: `{win sled pull}` is 'win' about 'sled pull'. */

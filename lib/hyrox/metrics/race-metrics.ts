@@ -56,6 +56,6 @@ export function judgeVerdict(
   rules: readonly VerdictRule[] = RACE_VERDICTS,
 ): 'verdict right' | 'verdict wrong' | 'different' {
   const wanted = classifyVerdict(truth, rules);
-  if (wanted === null) return 'different';
+  if (wanted === undefined) return 'different';
   return wanted === classifyVerdict(answer, rules) ? 'verdict right' : 'verdict wrong';
 }

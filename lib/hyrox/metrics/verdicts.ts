@@ -16,13 +16,16 @@ export const RACE_VERDICTS: readonly VerdictRule[] = [
 ];
 
 /**
- * The label whose words come first in the text, or null where none do.
+ * The label whose words come first in the text, or undefined where none do.
  *
  * @param rules default: `RACE_VERDICTS`
  */
-export function classifyVerdict(text: string, rules: readonly VerdictRule[] = RACE_VERDICTS): string | null {
+export function classifyVerdict(
+  text: string,
+  rules: readonly VerdictRule[] = RACE_VERDICTS,
+): string | undefined {
   requireString(text, { where: 'classifyVerdict', what: 'a text' });
-  let first = { at: Number.POSITIVE_INFINITY, label: null as string | null };
+  let first = { at: Number.POSITIVE_INFINITY, label: undefined as string | undefined };
   for (const { label, pattern } of rules) {
     const at = text.search(pattern);
     if (at !== -1 && at < first.at) first = { at, label };
@@ -42,7 +45,7 @@ export function verdictAccuracy(
   let total = 0;
   for (const [i, text] of truths.entries()) {
     const truth = classifyVerdict(text, rules);
-    if (truth === null) continue;
+    if (truth === undefined) continue;
     const answer = classifyVerdict(answers[i] ?? '', rules);
     const row = (confusion[truth] ??= {});
     row[answer ?? NONE] = (row[answer ?? NONE] ?? 0) + 1;

@@ -39,7 +39,7 @@ const ESCAPE = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y;
 
 /** What Python's json and careless programs write, and JSON does not know. */
 const FOREIGN = /(?:NaN|-?Infinity|undefined|None|True|False)\b/y;
-const foreignValues: Record<string, string> = { True: 'true', False: 'false' };
+const FOREIGN_VALUES: Record<string, string> = { True: 'true', False: 'false' };
 
 /** The line that a place is in, from 1. */
 export function lineOf(text: string, at: number): number {
@@ -111,7 +111,7 @@ export function readJson(text: string, tolerant?: JsonMend[]): JsonReader {
     const word = tolerant && FOREIGN.exec(text)?.[0];
     if (word === undefined) return fail('a value');
     at = FOREIGN.lastIndex;
-    const mend = foreignValues[word] ?? 'null';
+    const mend = FOREIGN_VALUES[word] ?? 'null';
     const what = 'value(s) that JSON does not know replaced (NaN and the like)';
     tolerant?.push({ start, end: at, text: mend, what });
     return { start, end: at, value: JSON.parse(mend) as unknown };

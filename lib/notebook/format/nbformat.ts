@@ -89,7 +89,7 @@ export function makeCell(
 
 type SchemaPart = 'notebook' | 'code_cell' | 'markdown_cell' | 'raw_cell' | CellOutput['output_type'];
 const validators = new Map<SchemaPart, ValidateFunction>();
-let ajv: AjvDraft04 | null = null;
+let ajv: AjvDraft04 | undefined;
 
 /** The check of one part of the official schema, compiled on first use. */
 function validatorOf(part: SchemaPart): ValidateFunction {

@@ -51,7 +51,7 @@ function textForms(root: JsonNode): Map<JsonNode, TextForm> {
 }
 
 /** What belongs to a session and not into a file. */
-const passing: Record<string, readonly string[]> = {
+const PASSING: Record<string, readonly string[]> = {
   notebook: ['orig_nbformat', 'orig_nbformat_minor', 'signature'],
   cell: ['trusted'],
 };
@@ -63,8 +63,8 @@ function passingMembers(root: JsonNode): Set<JsonNode> {
   };
   const cells = memberOf(root, 'cells')?.node.elements ?? [];
   return new Set([
-    ...metadata(root, passing.notebook),
-    ...cells.flatMap((cell) => metadata(cell, passing.cell)),
+    ...metadata(root, PASSING.notebook),
+    ...cells.flatMap((cell) => metadata(cell, PASSING.cell)),
   ]);
 }
 

@@ -27,7 +27,7 @@ const textOf = (value: unknown): string =>
 const countOf = (value: unknown): number | null =>
   Number.isInteger(value) && Number(value) >= 0 ? Number(value) : null;
 
-const oldMimes: Record<string, string> = {
+const OLD_MIMES: Record<string, string> = {
   text: 'text/plain',
   html: 'text/html',
   svg: 'image/svg+xml',
@@ -67,7 +67,7 @@ export function upgradeOutput(output: Part): CellOutput {
     };
   }
   const renamed = (from: Part): [string, unknown][] =>
-    Object.entries(from).map(([key, value]) => [oldMimes[key] ?? key, value]);
+    Object.entries(from).map(([key, value]) => [OLD_MIMES[key] ?? key, value]);
   const data = Object.fromEntries(
     renamed(output)
       .filter(([key]) => key.includes('/'))

@@ -5,7 +5,7 @@
 import type { MessageContent } from '../client/wire';
 
 /** Slots of the shared Int32Array. */
-export const slot = {
+export const SLOT = {
   /** Bytes of output that the main thread has posted and the wire thread has not yet sent. */
   bytesInFlight: 0,
   /** What the main thread does: see `phase`. */
@@ -24,7 +24,7 @@ export const slot = {
 export const SLOT_COUNT = 8;
 
 /** Values of `slot.phase`; `idle`: between requests, so that what runs then is a callback of an earlier cell. */
-export const phase = { preparing: 0, running: 1, idle: 2 } as const;
+export const PHASE = { preparing: 0, running: 1, idle: 2 } as const;
 
 /** Above this, the main thread waits for the wire thread: output never fills the memory. */
 export const MAX_BYTES_IN_FLIGHT = 16 * 2 ** 20;

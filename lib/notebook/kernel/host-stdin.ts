@@ -9,7 +9,7 @@ import { receiveMessageOnPort } from 'node:worker_threads';
 import type { MessagePort } from 'node:worker_threads';
 import { TunebookError } from '../../types';
 import { KeyboardInterrupt } from './error-report';
-import { slot } from './host-protocol';
+import { SLOT } from './host-protocol';
 import type { ToWire } from './host-protocol';
 
 const INSTEAD = 'write the value in the cell, or make it a parameter';
@@ -57,9 +57,9 @@ export class HostStdin {
         `prompt(): ${this.nobody('nobody is there')} to answer ${JSON.stringify(message)}; ${INSTEAD}`,
       );
     }
-    const before = Atomics.load(state, slot.answered);
+    const before = Atomics.load(state, SLOT.answered);
     post({ kind: 'ask', request: cell.request, prompt: String(message), waits: true });
-    Atomics.wait(state, slot.answered, before);
+    Atomics.wait(state, SLOT.answered, before);
     const answer = receiveMessageOnPort(answers)?.message as { readonly text?: string } | undefined;
     if (answer?.text === undefined) throw new KeyboardInterrupt('the cell was interrupted while it asked');
     return answer.text;

@@ -9,7 +9,7 @@ import type { MessagePort } from 'node:worker_threads';
 import { messageOf } from '../../types';
 import * as zmq from 'zeromq';
 import { endGroup, endMarked, KERNEL_MARK } from '../client/left-processes';
-import { phase, slot } from './host-protocol';
+import { PHASE, SLOT } from './host-protocol';
 import type { ToMain, ToWire } from './host-protocol';
 import { Outbox } from './host-outbox';
 import { decodeMessage, makeHeader } from '../client/wire';
@@ -44,8 +44,8 @@ const reply = out.reply.bind(out);
 
 /** Lets the main thread write on: what it waits for is sent. */
 function giveBack(sizeBytes: number): void {
-  Atomics.sub(state, slot.bytesInFlight, sizeBytes);
-  Atomics.notify(state, slot.bytesInFlight);
+  Atomics.sub(state, SLOT.bytesInFlight, sizeBytes);
+  Atomics.notify(state, SLOT.bytesInFlight);
 }
 
 // --- shell requests: one after the other ---
@@ -179,8 +179,8 @@ function answerAsked(text: string | undefined): void {
   asking = undefined;
   if (!waits) return text === undefined ? undefined : toMain({ kind: 'answer', text });
   answers.postMessage({ text });
-  Atomics.add(state, slot.answered, 1);
-  Atomics.notify(state, slot.answered);
+  Atomics.add(state, SLOT.answered, 1);
+  Atomics.notify(state, SLOT.answered);
 }
 
 function takeInput({ header, parent, content }: WireMessage): void {
@@ -214,18 +214,18 @@ async function interrupt(): Promise<void> {
   const start = Date.now();
   // The grace starts anew after a termination: a second one would hit the kernel's own code, still answering the first.
   while (Date.now() < Math.max(start, lastTerminationMs) + INTERRUPT_GRACE_MS) {
-    if (Atomics.load(state, slot.interruptSeen) >= sequence) return;
+    if (Atomics.load(state, SLOT.interruptSeen) >= sequence) return;
     await sleep(10);
   }
   // Neither the start nor the compiler is terminated: they would be left in a broken state. They take a second or two.
-  while (Atomics.load(state, slot.phase) === phase.preparing && answering?.id === cell) {
-    if (Atomics.load(state, slot.interruptSeen) >= sequence) return;
+  while (Atomics.load(state, SLOT.phase) === PHASE.preparing && answering?.id === cell) {
+    if (Atomics.load(state, SLOT.interruptSeen) >= sequence) return;
     await sleep(10);
   }
-  const now = Atomics.load(state, slot.phase);
-  if (cell === -1 ? now !== phase.idle : answering?.id !== cell) return;
+  const now = Atomics.load(state, SLOT.phase);
+  if (cell === -1 ? now !== PHASE.idle : answering?.id !== cell) return;
   lastStopped = cell;
-  const heard = Atomics.load(state, slot.interruptListeners) > 0;
+  const heard = Atomics.load(state, SLOT.interruptListeners) > 0;
   if (!heard || insisting) return terminate(cell);
   inspector.post('Runtime.evaluate', {
     expression: `globalThis[Symbol.for('tunebook.interrupt')](${sequence})`,
@@ -234,7 +234,7 @@ async function interrupt(): Promise<void> {
 
 /** Waits until the main thread has seen every termination. */
 async function terminationsSeen(): Promise<void> {
-  while (Atomics.load(state, slot.terminationsSeen) < terminations) await sleep(5);
+  while (Atomics.load(state, SLOT.terminationsSeen) < terminations) await sleep(5);
 }
 
 /** Terminates the JavaScript that runs on the main thread, and makes sure that the cell gets a reply. */
@@ -314,8 +314,8 @@ parentPort?.on('message', (message: ToWire) => {
         inspector.disconnect();
         for (const socket of [shell, control, stdin, heartbeat, iopub]) socket.close();
         await sleep(50); // the sockets' own thread writes to the network, and the loops over them end
-        Atomics.store(state, slot.farewellSent, 1);
-        Atomics.notify(state, slot.farewellSent);
+        Atomics.store(state, SLOT.farewellSent, 1);
+        Atomics.notify(state, SLOT.farewellSent);
       })();
   }
 });

@@ -9,7 +9,7 @@ import { StringDecoder } from 'node:string_decoder';
 import { MessageChannel, Worker } from 'node:worker_threads';
 import { messageOf } from '../../types';
 import { CellRunner } from './host-cells';
-import { MAX_BYTES_IN_FLIGHT, phase, slot, SLOT_COUNT } from './host-protocol';
+import { MAX_BYTES_IN_FLIGHT, PHASE, SLOT, SLOT_COUNT } from './host-protocol';
 import type { HostRequest, ToMain, ToWire } from './host-protocol';
 import { tunebookEnvironment } from '../../environment';
 import { HostStdin } from './host-stdin';
@@ -73,7 +73,7 @@ const post = (message: ToWire): void => wire.postMessage(message);
 let raising = false;
 const ownListener = (): void => {
   // A real signal reaches other listeners directly; one that comes before a cell does not concern it.
-  const runs = Atomics.load(state, slot.phase) === phase.running;
+  const runs = Atomics.load(state, SLOT.phase) === PHASE.running;
   if (!raising && runs) post({ kind: 'signalled' });
   if (!raising && runs && process.listenerCount('SIGINT') === 1) cells.interrupt();
 };
@@ -81,7 +81,7 @@ process.on('SIGINT', ownListener); // before the compiler loads: a signal meanwh
 
 const cells = new CellRunner({
   publish: (request, type, content) => post({ kind: 'publish', request, type, content }),
-  beginRunning: () => Atomics.store(state, slot.phase, phase.running),
+  beginRunning: () => Atomics.store(state, SLOT.phase, PHASE.running),
   display: (data, update) => display(data, update),
 });
 
@@ -89,11 +89,11 @@ const cells = new CellRunner({
 
 /** Runs the compiler; interrupts are deferred until it is done. */
 function compile<T>(task: () => T): T {
-  Atomics.store(state, slot.phase, phase.preparing);
+  Atomics.store(state, SLOT.phase, PHASE.preparing);
   try {
     return task();
   } finally {
-    Atomics.store(state, slot.phase, phase.idle);
+    Atomics.store(state, SLOT.phase, PHASE.idle);
   }
 }
 
@@ -111,8 +111,8 @@ setImmediate(() => {
 
 /** Counts what is about to be posted; blocks while too much is in flight. */
 function hold(sizeBytes: number): void {
-  const waiting = Atomics.add(state, slot.bytesInFlight, sizeBytes) + sizeBytes;
-  if (waiting > MAX_BYTES_IN_FLIGHT) Atomics.wait(state, slot.bytesInFlight, waiting, 1000);
+  const waiting = Atomics.add(state, SLOT.bytesInFlight, sizeBytes) + sizeBytes;
+  if (waiting > MAX_BYTES_IN_FLIGHT) Atomics.wait(state, SLOT.bytesInFlight, waiting, 1000);
 }
 
 /** Pieces of at most 64 KiB; no character is cut in two. */
@@ -223,9 +223,9 @@ function inspectCode(content: MessageContent): MessageContent {
 async function answer(request: HostRequest): Promise<MessageContent> {
   switch (request.type) {
     case 'execute_request': {
-      Atomics.store(state, slot.phase, phase.preparing);
+      Atomics.store(state, SLOT.phase, PHASE.preparing);
       const content = await cells.execute(request.id, request.content);
-      Atomics.store(state, slot.phase, phase.idle);
+      Atomics.store(state, SLOT.phase, PHASE.idle);
       return content;
     }
     case 'complete_request':
@@ -248,7 +248,7 @@ async function answer(request: HostRequest): Promise<MessageContent> {
 const others = (): number =>
   process.listeners('SIGINT').filter((listener) => listener !== ownListener).length;
 const countListeners = (event: string | symbol, added: number): void => {
-  if (event === 'SIGINT') Atomics.store(state, slot.interruptListeners, others() + added);
+  if (event === 'SIGINT') Atomics.store(state, SLOT.interruptListeners, others() + added);
 };
 process.on('newListener', (event, listener) => countListeners(event, listener === ownListener ? 0 : 1));
 process.on('removeListener', (event) => countListeners(event, 0));
@@ -256,8 +256,8 @@ process.on('removeListener', (event) => countListeners(event, 0));
 let informedCell = -1;
 /** First calls the listeners (a trainer stops cleanly); without any, or the second time, the cell is interrupted. */
 function takeInterrupt(sequence: number): void {
-  if (Atomics.load(state, slot.interruptSeen) >= sequence) return;
-  Atomics.store(state, slot.interruptSeen, sequence);
+  if (Atomics.load(state, SLOT.interruptSeen) >= sequence) return;
+  Atomics.store(state, SLOT.interruptSeen, sequence);
   const cell = cells.runningRequest;
   if (others() > 0 && (cell === -1 || informedCell !== cell)) {
     informedCell = cell;
@@ -292,7 +292,7 @@ const exit = process.exit.bind(process);
 /** Ends the process once the wire thread has sent what is to be sent and has closed its sockets. */
 function leave(code?: number | string | null): never {
   post({ kind: 'farewell' });
-  Atomics.wait(state, slot.farewellSent, 0, 1000);
+  Atomics.wait(state, SLOT.farewellSent, 0, 1000);
   process.on('SIGTERM', () => undefined); // for the programs that cells have started
   try {
     process.kill(-process.pid, 'SIGTERM');
@@ -333,10 +333,10 @@ wire.on('message', (message: ToMain) => {
     case 'abandon':
       if (message.request === cells.runningRequest) cells.abandon();
       dropHalfLoaded();
-      Atomics.store(state, slot.terminationsSeen, message.termination);
+      Atomics.store(state, SLOT.terminationsSeen, message.termination);
       return;
     case 'lost':
-      Atomics.store(state, slot.phase, phase.idle);
+      Atomics.store(state, SLOT.phase, PHASE.idle);
       return post({ kind: 'reply', request: message.request, content: cells.replyForLost(message.request) });
     case 'answer':
       return stdin.take(message.text);

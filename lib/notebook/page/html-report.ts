@@ -74,7 +74,8 @@ export function notebookTitle(notebook: Notebook, otherwise: string): string {
   const { title } = notebook.metadata as { title?: unknown };
   if (typeof title === 'string' && title.trim() !== '') return title.trim();
   for (const cell of notebook.cells) {
-    const heading = cell.cell_type === 'markdown' ? /^#{1,2}\s+(.+?)\s*#*$/m.exec(cellSource(cell)) : null;
+    if (cell.cell_type !== 'markdown') continue;
+    const heading = /^#{1,2}\s+(.+?)\s*#*$/m.exec(cellSource(cell));
     if (heading) return heading[1].replace(/[*_`]|\[([^\]]*)\]\([^)]*\)/g, '$1');
   }
   return otherwise;

@@ -165,7 +165,7 @@ export const kindEdits: FindEdits = (text, root, mended) => {
   return edits;
 };
 
-const cellMembers: Record<string, readonly string[]> = {
+const CELL_MEMBERS: Record<string, readonly string[]> = {
   code: ['id', 'cell_type', 'metadata', 'execution_count', 'source', 'outputs'],
   markdown: ['id', 'cell_type', 'metadata', 'attachments', 'source'],
   raw: ['id', 'cell_type', 'metadata', 'attachments', 'source'],
@@ -181,7 +181,7 @@ export const cellEdits: FindEdits = (text, root, mended) => {
   for (const [i, cell] of cells.entries()) {
     const where = `cell ${i + 1}`;
     const type = String(valueOf(cell, 'cell_type'));
-    if (!Object.hasOwn(cellMembers, type)) continue;
+    if (!Object.hasOwn(CELL_MEMBERS, type)) continue;
     const id = memberOf(cell, 'id')?.node;
     const seed = `${i}:${text.slice(cell.start, cell.end)}`;
     const add: (readonly [string, string])[] = [];
@@ -207,7 +207,7 @@ export const cellEdits: FindEdits = (text, root, mended) => {
       ]),
     );
     for (const [key] of add) mended.push(`${where}: ${key} added`);
-    const known = cellMembers[type].filter((key) => key !== 'id' || minor >= 5);
+    const known = CELL_MEMBERS[type].filter((key) => key !== 'id' || minor >= 5);
     const remove = unknown(root, cell, known);
     for (const key of remove)
       mended.push(`${where}: ${key} removed${key === 'id' ? ` (nbformat 4.${minor} has none)` : ''}`);
@@ -217,7 +217,7 @@ export const cellEdits: FindEdits = (text, root, mended) => {
 };
 
 /** Members of each kind of output, with the default of a missing one. */
-const outputMembers: Record<string, readonly (readonly [string, string])[]> = {
+const OUTPUT_MEMBERS: Record<string, readonly (readonly [string, string])[]> = {
   stream: [
     ['name', '"stdout"'],
     ['text', '[]'],
@@ -245,8 +245,8 @@ export const outputEdits: FindEdits = (text, root, mended) =>
     return (memberOf(cell, 'outputs')?.node.elements ?? []).flatMap((output, j) => {
       const where = `cell ${i + 1}, output ${j + 1}`;
       const type = String(valueOf(output, 'output_type'));
-      if (!Object.hasOwn(outputMembers, type)) return [];
-      const members = outputMembers[type];
+      if (!Object.hasOwn(OUTPUT_MEMBERS, type)) return [];
+      const members = OUTPUT_MEMBERS[type];
       const add = missing(output, members);
       const remove = unknown(root, output, ['output_type', ...members.map(([key]) => key)]);
       for (const [key] of add) mended.push(`${where}: ${key} added`);

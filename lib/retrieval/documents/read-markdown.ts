@@ -18,7 +18,7 @@ export function readText(bytes: Uint8Array, source: string): Document {
 /** One document of a .md file. @throws {TunebookError} If it is not UTF-8, empty, or its front matter is no YAML */
 export function readMarkdown(bytes: Uint8Array, source: string): Document {
   const text = decode(bytes);
-  const matter = text.startsWith('---') ? FRONT_MATTER.exec(text) : null;
+  const matter = FRONT_MATTER.exec(text.startsWith('---') ? text : '');
   const skipped = matter?.index === 0 ? matter[0] : '';
   const fields = skipped === '' ? {} : parseFrontMatter(matter?.[1] ?? '');
   const metadata = { ...fields, source };

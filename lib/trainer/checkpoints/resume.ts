@@ -59,7 +59,7 @@ export async function resumeRun(
   // Later checkpoints belong to an abandoned continuation, or are damaged.
   if (path.resolve(path.dirname(folder)) === path.resolve(outputDir))
     await setAsideCheckpoints(outputDir, state.globalStep);
-  if (state.bestModelCheckpoint !== null) {
+  if (state.bestModelCheckpoint !== undefined) {
     const moved = path.join(outputDir, path.basename(state.bestModelCheckpoint));
     if ((await checkpointFault(moved)) === undefined) state.bestModelCheckpoint = moved;
   }

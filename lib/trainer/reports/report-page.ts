@@ -68,7 +68,7 @@ export function reportPage(
       time === undefined
         ? 'none'
         : `${new Date(time * 1000).toISOString().slice(0, 16).replace('T', ' ')} UTC`,
-    ...(state.bestMetric === null ? {} : { 'best metric': state.bestMetric }),
+    ...(state.bestMetric === undefined ? {} : { 'best metric': state.bestMetric }),
     ...Object.fromEntries(numbers),
   };
   return (

@@ -27,7 +27,7 @@ export function rememberBest(
   }
   const { greaterIsBetter = !name.endsWith('loss') } = values;
   const best = state.bestMetric;
-  const gain = best === null ? Infinity : greaterIsBetter ? metric - best : best - metric;
+  const gain = best === undefined ? Infinity : greaterIsBetter ? metric - best : best - metric;
   state.evaluationsWithoutGain = gain > values.earlyStoppingThreshold ? 0 : state.evaluationsWithoutGain + 1;
   if (!(gain > 0)) return;
   state.bestMetric = metric;

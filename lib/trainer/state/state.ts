@@ -18,8 +18,8 @@ export interface TrainerState {
   /** Tokens seen so far, without padding. */
   numInputTokensSeen: number;
   logHistory: LogEntry[];
-  bestMetric: number | null;
-  bestModelCheckpoint: string | null;
+  bestMetric: number | undefined;
+  bestModelCheckpoint: string | undefined;
   /** Evaluations in a row without improvement on the best one. */
   evaluationsWithoutGain: number;
   /** Completed passes over the data, and steps of the current one. */
@@ -100,8 +100,8 @@ export function initialState(run: {
     ...run,
     numInputTokensSeen: 0,
     logHistory: [],
-    bestMetric: null,
-    bestModelCheckpoint: null,
+    bestMetric: undefined,
+    bestModelCheckpoint: undefined,
     evaluationsWithoutGain: 0,
     epochsDone: 0,
     stepInEpoch: 0,
@@ -154,8 +154,8 @@ const stateSchema = lazySchema((z) =>
 export function stateToJson(state: TrainerState): Record<string, unknown> {
   return {
     best_global_step: Number(/-(\d+)$/.exec(state.bestModelCheckpoint ?? '')?.[1] ?? Number.NaN) || null,
-    best_metric: state.bestMetric,
-    best_model_checkpoint: state.bestModelCheckpoint,
+    best_metric: state.bestMetric ?? null,
+    best_model_checkpoint: state.bestModelCheckpoint ?? null,
     epoch: state.epoch,
     global_step: state.globalStep,
     is_hyper_param_search: false,
@@ -193,8 +193,8 @@ export function progressFromJson(json: unknown): Omit<TrainerState, 'maxSteps' |
     epoch: read.epoch,
     numInputTokensSeen: read.num_input_tokens_seen,
     logHistory: read.log_history,
-    bestMetric: read.best_metric,
-    bestModelCheckpoint: read.best_model_checkpoint,
+    bestMetric: read.best_metric ?? undefined,
+    bestModelCheckpoint: read.best_model_checkpoint ?? undefined,
     evaluationsWithoutGain: own.evaluations_without_gain,
     epochsDone: own.epochs_done,
     stepInEpoch: own.step_in_epoch,

@@ -36,7 +36,7 @@ const output = (kind: string, content: Record<string, unknown>): RunEvent => ({
 });
 const text = (value: string): RunEvent => output('stream', { name: 'stdout', text: value });
 const bar = (value: string): RunEvent => output('update_display_data', { data: { 'text/plain': value } });
-const start: RunEvent = { type: 'cell-start', number: 1, of: 2, source: '// why\ntrain()' };
+const START: RunEvent = { type: 'cell-start', number: 1, of: 2, source: '// why\ntrain()' };
 
 function view(isTTY: boolean, expectedMs: number[] = []): { view: RunView; shown(): string[] } {
   let written = '';
@@ -50,7 +50,7 @@ describe('terminal view', () => {
     try {
       const { view: live, shown } = view(true, [10_000, 5_000]);
       live.take({ type: 'start', cells: 2 });
-      live.take(start);
+      live.take(START);
       for (let i = 0; i < 9; i++) live.take(text(`line ${i}\n`));
       live.take(text('10 %\r20 %'));
       live.take(bar('train ██ 2/10'));
@@ -89,7 +89,7 @@ describe('terminal view', () => {
   it('plain: each line once, progress now and then, no control characters', () => {
     const { view: plain, shown } = view(false);
     plain.take({ type: 'start', cells: 2 });
-    plain.take(start);
+    plain.take(START);
     plain.take(text('\u001b[31mred\u001b[39m'));
     plain.take(bar('1/10\n'));
     plain.take(bar('2/10\n'));

@@ -20,7 +20,7 @@ const cases: KernelCases = { ...elementwiseCases, ...structureCases, ...fusedCas
 
 const provider = (process.env.TUNEBOOK_TEST_PROVIDER ?? 'cpu') as Provider;
 // WebGPU's shading language asks of sine and cosine an error of 2^-11 at most.
-const rough = new Set(provider === 'webgpu' ? ['Cos', 'Sin'] : []);
+const ROUGH = new Set(provider === 'webgpu' ? ['Cos', 'Sin'] : []);
 
 describe(`kernels, compiled for ${provider}, against TensorFlow.js on the cpu`, () => {
   let compiled: Engine;
@@ -43,7 +43,7 @@ describe(`kernels, compiled for ${provider}, against TensorFlow.js on the cpu`, 
           compareKernel(
             { subject: compiled, reference: eager },
             kernel,
-            rough.has(kernel) ? { ...test, tolerance: 1e-3 } : test,
+            ROUGH.has(kernel) ? { ...test, tolerance: 1e-3 } : test,
             index + kernel.length,
           ),
         );

@@ -7,8 +7,8 @@ const WORDS = ['zubik', 'mofat', 'kerol', 'patun', 'vidog', 'lobax', 'garim', 't
 const documents = Array.from({ length: 40 }, (_, i) =>
   Array.from({ length: 4 + ((i * 7) % 23) }, (_, j) => WORDS[(i * i + 3 * j * j + i * j) % WORDS.length]).join(' '),
 );
-const queries = [['zubik'], ['mofat', 'kerol'], ['rudil', 'hepov', 'tonuk', 'patun'], ['vidog', 'nowhere']];
+const QUERIES = [['zubik'], ['mofat', 'kerol'], ['rudil', 'hepov', 'tonuk', 'patun'], ['vidog', 'nowhere']];
 const cases = [{ k1: 1.2, b: 0.75 }, { k1: 2, b: 0.3 }].flatMap((constants) =>
-  queries.map((words) => ({ ...constants, query: words.join(' '), scores: BM25(documents, words, constants) })),
+  QUERIES.map((words) => ({ ...constants, query: words.join(' '), scores: BM25(documents, words, constants) })),
 );
 console.log(JSON.stringify({ documents, cases }));

@@ -31,14 +31,14 @@ const LAYER_SIZE = 2 * 64 * 64 + 2 * 32 * 64 + 3 * 64 * 128;
 const ids = Array.from({ length: 12 }, (_, i) => (i * 7) % 60);
 const batch = goldenBatch({ inputIds: [ids], attentionMask: [ids.map(() => 1)], labels: [ids] });
 
-const double = { loadIn4bit: true, bnb4bitQuantType: 'nf4', bnb4bitUseDoubleQuant: true } as const;
+const DOUBLE = { loadIn4bit: true, bnb4bitQuantType: 'nf4', bnb4bitUseDoubleQuant: true } as const;
 /** Outputs of a layer's modules. */
 const ROWS = 64 * 3 + 32 * 2 + 128 * 2;
 // With the bytes of a layer on the GPU, and how many of these are there to be read back only.
 for (const [what, quantizationConfig, gpuLayer, sources] of [
   [
     'NF4, double quantization',
-    new BitsAndBytesConfig(double),
+    new BitsAndBytesConfig(DOUBLE),
     LAYER_SIZE / 2 + (5 * LAYER_SIZE) / 64,
     LAYER_SIZE / 64,
   ],

@@ -10,7 +10,7 @@ import { Workplace } from '../../support/make-notebook';
 import { CLI, ROOT } from '../../support/paths';
 
 /** A cell that starts a child for each way of starting one; their process ids go to the file `children`. */
-const starting = `import cp from 'node:child_process'; import fs from 'node:fs';
+const STARTING = `import cp from 'node:child_process'; import fs from 'node:fs';
 const ways: cp.SpawnOptions[] = [
   { stdio: 'ignore' },
   { stdio: 'inherit' },
@@ -36,7 +36,7 @@ describe('processes that cells start', { timeout: 120_000, skip }, () => {
   ];
   for (const [i, [how, code, status]] of ends.entries())
     it(`are gone when the run ${how}, and the run does not wait for them`, async () => {
-      const notebook = place.write(`end-${i}.ipynb`, [starting, code]);
+      const notebook = place.write(`end-${i}.ipynb`, [STARTING, code]);
       const output = place.file(`end-${i}/out.ipynb`);
       const result = await runNotebook({ notebook, output });
       assert.equal(result.status, status, result.message);
@@ -61,7 +61,7 @@ describe('processes that cells start', { timeout: 120_000, skip }, () => {
   });
 
   it('are gone when the runner itself is killed', async () => {
-    const notebook = place.write('killed.ipynb', [starting, 'console.log("started"); for (;;);']);
+    const notebook = place.write('killed.ipynb', [STARTING, 'console.log("started"); for (;;);']);
     const runner = spawn(process.execPath, [CLI, 'run', notebook], {
       cwd: place.folder,
       stdio: ['ignore', 'pipe', 'inherit'],

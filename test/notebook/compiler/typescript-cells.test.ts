@@ -9,7 +9,7 @@ import { checkCellTypes } from '../../../lib/notebook/repair/check-types';
 import { Session } from '../kernel/kernel-session';
 import { makeNotebook, Workplace } from '../../support/make-notebook';
 
-const rows: Record<string, [...cells: string[], printed: string]> = {
+const ROWS: Record<string, [...cells: string[], printed: string]> = {
   'a base class that is awaited': [
     'class Base { v = 1 } const base = Promise.resolve(Base);',
     'class Derived extends (await base) { w = 2 } console.log(new Derived().v + new Derived().w)',
@@ -179,7 +179,7 @@ const rows: Record<string, [...cells: string[], printed: string]> = {
 };
 
 /** What cannot be: the cell, and what the kernel says of it. */
-const refused: [string, RegExp][] = [
+const REFUSED: [string, RegExp][] = [
   [
     'const f = (a = await 1) => a',
     /^line 1:16: 'await' expressions cannot be used in a parameter initializer/m,
@@ -230,7 +230,7 @@ describe('TypeScript in cells', { timeout: 90_000 }, () => {
     place.remove();
   });
 
-  for (const [name, row] of Object.entries(rows))
+  for (const [name, row] of Object.entries(ROWS))
     it(`has ${name}`, async () => {
       let last = '';
       for (const code of row.slice(0, -1)) {
@@ -243,11 +243,11 @@ describe('TypeScript in cells', { timeout: 90_000 }, () => {
 
   it('and `tunebook check` finds nothing wrong with them', () => {
     const newer = 'regular expressions and large numbers'; // a flag that the checker's target does not have
-    const cells = Object.entries(rows).flatMap(([name, row]) => (name === newer ? [] : row.slice(0, -1)));
+    const cells = Object.entries(ROWS).flatMap(([name, row]) => (name === newer ? [] : row.slice(0, -1)));
     assert.deepEqual(checkCellTypes(makeNotebook(cells), place.file('x.ipynb')), []);
   });
 
-  for (const [code, message] of refused)
+  for (const [code, message] of REFUSED)
     it(`says what is wrong: ${code.replace('\n', ' / ')}`, async () => {
       const { reply } = await session.run(code);
       assert.equal(reply.ename, 'TypeScriptError');

@@ -12,7 +12,7 @@ const mend = (text: string): string => {
   return applyEdits(text, mends);
 };
 
-const meant: [name: string, text: string, expected: string][] = [
+const MEANT: [name: string, text: string, expected: string][] = [
   ['good JSON', ' {"a" : [1, -2.5e3, "x\\u00e9", null] }\r\n', ' {"a" : [1, -2.5e3, "x\\u00e9", null] }\r\n'],
   ['a comma before a bracket', '{"a": [1, 2 ,], }', '{"a": [1, 2 ] }'],
   ['commas in a row, and in front', '[,1,, ,2,,]', '[1, 2]'],
@@ -52,7 +52,7 @@ const refused: [name: string, text: string, message: RegExp][] = [
 ];
 
 describe('JSON text', () => {
-  for (const [name, text, expected] of meant)
+  for (const [name, text, expected] of MEANT)
     it(`reads ${name}`, () => {
       assert.equal(mend(text), expected);
       assert.deepEqual(JSON.parse(mend(text)), JSON.parse(expected));

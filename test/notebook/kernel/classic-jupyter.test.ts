@@ -16,9 +16,9 @@ import {
 } from './jupyter-browser';
 import { sleep } from './kernel-session';
 import { Workplace } from '../../support/make-notebook';
-import { makeProject, notebookCells, shortSteps } from './short-notebook';
+import { makeProject, NOTEBOOK_CELLS, SHORT_STEPS } from './short-notebook';
 
-const { training: trainingCell, samples: samplesCell, verdicts, data, last } = notebookCells;
+const { training: trainingCell, samples: samplesCell, verdicts, data, last } = NOTEBOOK_CELLS;
 
 describe('notebook 01 in a browser', { skip: browserMissing, timeout: 240_000 }, () => {
   const place = new Workplace();
@@ -47,7 +47,7 @@ describe('notebook 01 in a browser', { skip: browserMissing, timeout: 240_000 },
   it('runs the cells before training; the interactive figures draw and stand for their images', async () => {
     await cell(trainingCell).locator('.CodeMirror').click();
     await jupyter.menu('Cell', '#run_all_cells_above');
-    await ran(notebookCells.trainer);
+    await ran(NOTEBOOK_CELLS.trainer);
     const figure = cell(verdicts).locator('.js-plotly-plot');
     await figure.locator('.bars path').first().waitFor();
     assert.equal(await figure.count(), 1);
@@ -100,18 +100,18 @@ describe('notebook 01 in a browser', { skip: browserMissing, timeout: 240_000 },
     const first = await ran(trainingCell);
     const stopped = /interrupt\w* after (\d+) steps/.exec(await output(trainingCell));
     assert.ok(stopped, await output(trainingCell));
-    assert.ok(Number(stopped[1]) < shortSteps);
+    assert.ok(Number(stopped[1]) < SHORT_STEPS);
 
     await cell(trainingCell).locator('.CodeMirror').click();
     await jupyter.menu('Cell', '#run_all_cells_below');
     await ran(last);
     assert.notEqual(await ran(trainingCell), first);
-    assert.match(await output(trainingCell), new RegExp(`after ${shortSteps} steps`));
+    assert.match(await output(trainingCell), new RegExp(`after ${SHORT_STEPS} steps`));
     const figure = cell(trainingCell).locator('.js-plotly-plot');
     await figure.locator('.scatterlayer .trace').first().waitFor();
     await live.waitFor({ state: 'hidden' });
     const steps = await figure.evaluate((node: unknown) => (node as { data: { x: number[] }[] }).data[0].x);
-    assert.deepEqual([steps[0], steps.at(-1)], [1, shortSteps]);
+    assert.deepEqual([steps[0], steps.at(-1)], [1, SHORT_STEPS]);
     const before = steps.filter((step) => step <= Number(stopped[1]));
     assert.ok(before.length > 1, 'expected the steps before the interrupt in the figure');
     assert.equal(await cell(samplesCell).locator('td', { hasText: /[✓✗]/ }).count(), 2);

@@ -4,7 +4,7 @@ import { describe, it } from 'node:test';
 import { stripVTControlCharacters } from 'node:util';
 import { reportFindings, reportThrown, writeStack } from '../../../lib/notebook/kernel/error-report';
 
-const source = 'const a = 1;\nconst b = 2;\nthrow new Error("x");\nconst c = 3;\nconst d = 4;\nconst e = 5;';
+const SOURCE = 'const a = 1;\nconst b = 2;\nthrow new Error("x");\nconst c = 3;\nconst d = 4;\nconst e = 5;';
 
 /** An error with a stack as the kernel writes it. */
 function thrownAt(error: Error, ...frames: string[]): Error {
@@ -13,7 +13,7 @@ function thrownAt(error: Error, ...frames: string[]): Error {
 }
 
 const report = (thrown: unknown): { ename: string; evalue: string; lines: string[] } => {
-  const { ename, evalue, traceback } = reportThrown(thrown, (cell) => (cell === 3 ? source : undefined));
+  const { ename, evalue, traceback } = reportThrown(thrown, (cell) => (cell === 3 ? SOURCE : undefined));
   return { ename, evalue, lines: traceback.flatMap((part) => stripVTControlCharacters(part).split('\n')) };
 };
 
@@ -101,7 +101,7 @@ describe('an error report', () => {
         { line: 1, column: 6, message: 'wrong' },
         { line: 0, column: 0, message: 'there', file: 'side.ts' },
       ],
-      source,
+      SOURCE,
     );
     assert.equal(ename, 'TypeScriptError');
     assert.equal(evalue, 'line 2:7: wrong\nside.ts, line 1:1: there');

@@ -6,11 +6,11 @@ import { installKernelInto, jupyterEnvironment } from './jupyter-browser';
 import { JupyterLab, labMissing } from './jupyter-lab';
 import { sleep } from './kernel-session';
 import { Workplace } from '../../support/make-notebook';
-import { makeProject, notebookCells, shortSteps } from './short-notebook';
+import { makeProject, NOTEBOOK_CELLS, SHORT_STEPS } from './short-notebook';
 
 describe('notebook 01 in JupyterLab', { skip: labMissing, timeout: 240_000 }, () => {
   const place = new Workplace();
-  const { training, samples, verdicts, data, last } = notebookCells;
+  const { training, samples, verdicts, data, last } = NOTEBOOK_CELLS;
   let lab: JupyterLab;
   const output = (index: number): Promise<string> => lab.cell(index).locator('.jp-OutputArea').innerText();
   /** Waits until a cell has run, and says its number. */
@@ -37,7 +37,7 @@ describe('notebook 01 in JupyterLab', { skip: labMissing, timeout: 240_000 }, ()
   it('runs the cells before training; the interactive figures draw and stand for their images', async () => {
     await lab.cell(training).locator('.cm-content').click();
     await lab.menu('Run', 'Run All Above Selected Cell');
-    await ran(notebookCells.trainer);
+    await ran(NOTEBOOK_CELLS.trainer);
     const figure = lab.cell(verdicts).locator('.js-plotly-plot');
     await figure.locator('.bars path').first().waitFor();
     assert.equal(await figure.locator('.bars path').count(), 3);
@@ -107,18 +107,18 @@ describe('notebook 01 in JupyterLab', { skip: labMissing, timeout: 240_000 }, ()
     const first = await ran(training);
     const stopped = /interrupt\w* after (\d+) steps/.exec(await output(training));
     assert.ok(stopped, await output(training));
-    assert.ok(Number(stopped[1]) < shortSteps);
+    assert.ok(Number(stopped[1]) < SHORT_STEPS);
 
     await lab.cell(training).locator('.cm-content').click();
     await lab.menu('Run', 'Run Selected Cell and All Below');
     await ran(last);
     assert.notEqual(await ran(training), first);
-    assert.match(await output(training), new RegExp(`after ${shortSteps} steps`));
+    assert.match(await output(training), new RegExp(`after ${SHORT_STEPS} steps`));
     const figure = lab.cell(training).locator('.js-plotly-plot');
     await figure.locator('.scatterlayer .trace').first().waitFor();
     await live.waitFor({ state: 'hidden' });
     const steps = await figure.evaluate((node: unknown) => (node as { data: { x: number[] }[] }).data[0].x);
-    assert.deepEqual([steps[0], steps.at(-1)], [1, shortSteps]);
+    assert.deepEqual([steps[0], steps.at(-1)], [1, SHORT_STEPS]);
     assert.equal(await lab.cell(samples).locator('td', { hasText: /[✓✗]/ }).count(), 2);
     assert.equal(await errors(), 0);
   });

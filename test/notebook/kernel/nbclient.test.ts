@@ -19,12 +19,12 @@ interface Answer {
 }
 
 /** The first cell of each notebook. */
-const pid = 'console.log(process.pid)';
+const PID = 'console.log(process.pid)';
 
 const jobs = {
   outputs: {
     cells: [
-      pid,
+      PID,
       'for (let i = 0; i < 20000; i++) console.log("line", i);',
       'console.log("a"); console.error("b"); console.log("c");\n6 * 7',
       'import * as tslab from "tslab"; const shown = tslab.newDisplay(); shown.text("first");',
@@ -34,13 +34,13 @@ const jobs = {
     ],
   },
   errors: {
-    cells: [pid, 'function bad(): never { throw new RangeError("stop") }\nbad();', 'console.log("after")'],
+    cells: [PID, 'function bad(): never { throw new RangeError("stop") }\nbad();', 'console.log("after")'],
     options: { allow_errors: true },
   },
-  error: { cells: [pid, 'throw new RangeError("stop")', 'console.log("never")'] },
+  error: { cells: [PID, 'throw new RangeError("stop")', 'console.log("never")'] },
   timeouts: {
     cells: [
-      pid,
+      PID,
       ['console.log("begun"); await new Promise(() => {})', 1],
       ['for (;;);', 1],
       ['setTimeout(() => { for (;;); }, 1); await new Promise(() => {})', 1],
@@ -48,7 +48,7 @@ const jobs = {
     ],
     options: { allow_errors: true },
   },
-  exit: { cells: [pid, 'console.log("before"); process.exit(3)', 'console.log("never")'] },
+  exit: { cells: [PID, 'console.log("before"); process.exit(3)', 'console.log("never")'] },
 } as const;
 
 describe(

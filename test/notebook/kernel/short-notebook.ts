@@ -6,10 +6,10 @@ import type { Workplace } from '../../support/make-notebook';
 import { ROOT } from '../../support/paths';
 
 /** Steps that the short setting trains for. */
-export const shortSteps = 160;
+export const SHORT_STEPS = 160;
 
 /** Places of cells in notebook 01. */
-export const notebookCells = {
+export const NOTEBOOK_CELLS = {
   imports: 4,
   data: 6,
   verdicts: 8,
@@ -22,7 +22,7 @@ export const notebookCells = {
 /** A short setting: what the parameters' cell and the training cell say, and what they say here. */
 const short: [RegExp, string][] = [
   [/(?<=maxRecords: [^=]*= )[^;]*/, '100'],
-  [/(?<=maxSteps: number = )\d+/, String(shortSteps)],
+  [/(?<=maxSteps: number = )\d+/, String(SHORT_STEPS)],
   [/(?<=batchSize: number = )\d+/, '1'],
   [/(?<=evalRecords: number = )\d+/, '2'],
   [/Math\.ceil\(maxSteps \/ \d\)/g, 'maxSteps'], // one evaluation, one checkpoint

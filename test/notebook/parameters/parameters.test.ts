@@ -13,7 +13,7 @@ import { parseValue, typeText } from '../../../lib/notebook/parameters/parameter
 import type { ParameterType } from '../../../lib/notebook/parameters/parameter-types';
 import { makeNotebook } from '../../support/make-notebook';
 
-const source = `type Size = 'small' | 'big';
+const SOURCE = `type Size = 'small' | 'big';
 const epochs: number = 3; // passes over the data
 const rate = 1e-4;
 /** Name of the model. */
@@ -29,7 +29,7 @@ const half = steps / 2;
 const other = Math.max(1, 2);`;
 
 describe('parameters', () => {
-  const { parameters, derived } = readParameterCell(source);
+  const { parameters, derived } = readParameterCell(SOURCE);
 
   it('reads names, types, defaults and comments', () => {
     assert.deepEqual(
@@ -253,7 +253,7 @@ const loop: Loop = {};`;
   });
 
   it('injects data, not code, after the cell, and computes again what follows from it', () => {
-    const notebook = makeNotebook(['# Title', `@parameters\n${source}`, 'steps']);
+    const notebook = makeNotebook(['# Title', `@parameters\n${SOURCE}`, 'steps']);
     const nasty = '${process.exit(1)}`"\'\n*/';
     const once = injectParameters(notebook, { epochs: 1 });
     const twice = injectParameters(once, { epochs: 5, model: nasty });

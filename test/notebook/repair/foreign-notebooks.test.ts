@@ -10,7 +10,7 @@ import type { Notebook } from '../../../lib/notebook/format/nbformat';
 import { repairFile, repairText } from '../../../lib/notebook/repair/repair';
 import { makeNotebook, Workplace } from '../../support/make-notebook';
 
-const widgetState = 'application/vnd.jupyter.widget-state+json';
+const WIDGET_STATE = 'application/vnd.jupyter.widget-state+json';
 const model = {
   model_module: '@jupyter-widgets/controls',
   model_name: 'HBoxModel',
@@ -28,7 +28,7 @@ const colab = `${JSON.stringify(
       kernelspec: { name: 'python3', display_name: 'Python 3' },
       language_info: { name: 'python' },
       accelerator: 'GPU',
-      widgets: { [widgetState]: { aaa1: model, aaa2: { ...model, model_name: 'FloatProgressModel' } } },
+      widgets: { [WIDGET_STATE]: { aaa1: model, aaa2: { ...model, model_name: 'FloatProgressModel' } } },
     },
     cells: [
       { cell_type: 'markdown', source: ['# Title'], metadata: { id: 'q1' } },
@@ -126,7 +126,7 @@ describe('notebooks of other programs', { timeout: 60_000 }, () => {
     ]);
     const { metadata, cells } = JSON.parse(text) as Notebook;
     const { state, version_major: major } = (metadata.widgets as Record<string, Record<string, unknown>>)[
-      widgetState
+      WIDGET_STATE
     ];
     assert.deepEqual(Object.keys(state as object), ['aaa1', 'aaa2']);
     assert.equal(major, 2);

@@ -6,7 +6,7 @@ import { applyEdits, memberOf } from '../../../lib/notebook/format/json-edits';
 import type { TextEdit } from '../../../lib/notebook/format/json-edits';
 import { parseJsonText } from '../../../lib/notebook/format/json-text';
 import type { JsonNode } from '../../../lib/notebook/format/json-node';
-import { kernelspec } from '../../support/make-notebook';
+import { KERNELSPEC } from '../../support/make-notebook';
 
 /** Numbers from 0 up to 1, the same for the same seed. Source: mulberry32. */
 export function seeded(seed: number): () => number {
@@ -22,7 +22,7 @@ export function seeded(seed: number): () => number {
 const pick = <T>(random: () => number, from: readonly T[]): T => from[Math.floor(random() * from.length)];
 
 /** Lines as people write them: with quotes, backslashes, other scripts, what looks like JSON or a conflict. */
-const lines = [
+const LINES = [
   'const a = "b";\n',
   '// größer als 3 → 4, 例\n',
   'let t = `\t$' + '{x}`;\n',
@@ -38,7 +38,7 @@ const shifts = [
 ];
 
 function makeOutput(random: () => number): object {
-  const text = Array.from({ length: Math.floor(random() * 3) }, () => pick(random, lines));
+  const text = Array.from({ length: Math.floor(random() * 3) }, () => pick(random, LINES));
   return pick<() => object>(random, [
     () => ({ output_type: 'stream', name: 'stdout', text }),
     () => ({ output_type: 'display_data', data: { 'text/plain': text, 'image/png': 'AA==' }, metadata: {} }),
@@ -53,7 +53,7 @@ function makeOutput(random: () => number): object {
 }
 
 function makeCell(random: () => number, minor: number, i: number): object {
-  const source = Array.from({ length: Math.floor(random() * 4) }, () => pick(random, lines));
+  const source = Array.from({ length: Math.floor(random() * 4) }, () => pick(random, LINES));
   const head = {
     ...(minor >= 5 ? { id: `cell-${i}` } : {}),
     metadata: random() < 0.6 ? {} : pick(random, shifts),
@@ -73,7 +73,7 @@ function makeCell(random: () => number, minor: number, i: number): object {
 export function makeGood(random: () => number): string {
   const minor = Math.floor(random() * 6);
   const cells = Array.from({ length: 1 + Math.floor(random() * 5) }, (_, i) => makeCell(random, minor, i));
-  const metadata = { other: null, big: 1.5, kernelspec, language_info: { name: 'typescript' } };
+  const metadata = { other: null, big: 1.5, kernelspec: KERNELSPEC, language_info: { name: 'typescript' } };
   const version = { nbformat: 4, nbformat_minor: minor };
   const whole = random() < 0.5 ? { cells, metadata, ...version } : { ...version, metadata, cells };
   const text = JSON.stringify(whole, null, pick<string | number>(random, [0, 1, 2, 4, '\t']));

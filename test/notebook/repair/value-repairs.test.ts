@@ -9,7 +9,7 @@ import { Workplace } from '../../support/make-notebook';
 type Part = Record<string, unknown>;
 const code: Part = { cell_type: 'code', metadata: {}, source: 'x', execution_count: null, outputs: [] };
 const text: Part = { cell_type: 'markdown', metadata: {}, source: 'x' };
-const stream: Part = { output_type: 'stream', name: 'stdout', text: 'a' };
+const STREAM: Part = { output_type: 'stream', name: 'stdout', text: 'a' };
 const shown: Part = { output_type: 'display_data', data: {}, metadata: {} };
 const error: Part = { output_type: 'error', ename: 'E', evalue: 'v', traceback: [] };
 const whole = (change: Part): Part => ({
@@ -31,7 +31,7 @@ const mended: [name: string, broken: unknown, expected: unknown][] = [
   ['source: a number', cell({ source: 5 }), cell({ source: ['5'] })],
   ['source: lines and null', cell({ source: ['a', null, 3] }), cell({ source: ['a', '3'] })],
   ['outputs: null', cell({ outputs: null }), cell({ outputs: [] })],
-  ['outputs: null among them', cell({ outputs: [null, stream, null] }), output(stream)],
+  ['outputs: null among them', cell({ outputs: [null, STREAM, null] }), output(STREAM)],
   ['execution_count: below 0', cell({ execution_count: -1 }), cell({})],
   ['execution_count: half', cell({ execution_count: 1.5 }), cell({})],
   ['metadata of a cell: a list', cell({ metadata: [] }), cell({})],
@@ -49,8 +49,8 @@ const mended: [name: string, broken: unknown, expected: unknown][] = [
   ],
   ['attachments: null', whole({ cells: [{ ...text, attachments: null }] }), whole({ cells: [text] })],
   ['attachments of a code cell', cell({ attachments: {} }), cell({})],
-  ['name of a stream: null', output({ ...stream, name: null }), output(stream)],
-  ['text of a stream: null', output({ ...stream, text: null }), output({ ...stream, text: [] })],
+  ['name of a stream: null', output({ ...STREAM, name: null }), output(STREAM)],
+  ['text of a stream: null', output({ ...STREAM, text: null }), output({ ...STREAM, text: [] })],
   ['traceback: a text', output({ ...error, traceback: 'a' }), output({ ...error, traceback: ['a'] })],
   ['evalue: a number', output({ ...error, evalue: 1 }), output({ ...error, evalue: '1' })],
   ['evalue: an object', output({ ...error, evalue: { a: 1 } }), output({ ...error, evalue: '{"a":1}' })],

@@ -38,12 +38,12 @@ async function make(
   const { model = await smallModel(), data = examples, evalData, callbacks = [] } = more;
   return new Trainer({ model, args, trainDataset: data, evalDataset: evalData, callbacks });
 }
-const evaluating = { evalStrategy: 'steps', evalSteps: 1 } as const;
+const EVALUATING = { evalStrategy: 'steps', evalSteps: 1 } as const;
 
 test('early stopping counts evaluations without gain, and resumes as stopped', async () => {
   // No learning: no evaluation is better than the first.
   const options = {
-    ...evaluating,
+    ...EVALUATING,
     learningRate: 0,
     maxSteps: 20,
     earlyStoppingPatience: 3,
@@ -62,7 +62,7 @@ test('early stopping counts evaluations without gain, and resumes as stopped', a
 test('earlyStoppingThreshold: a gain that is too small is none', async () => {
   const run = async (earlyStoppingThreshold: number): Promise<string> => {
     const options = {
-      ...evaluating,
+      ...EVALUATING,
       learningRate: 1e-4,
       maxSteps: 8,
       earlyStoppingPatience: 2,
@@ -76,7 +76,7 @@ test('earlyStoppingThreshold: a gain that is too small is none', async () => {
 test('several evaluation sets have metrics of their own, and one of them tells the best model', async () => {
   const evalData = { short: examples.slice(0, 4), long: examples.slice(4) };
   const options = {
-    ...evaluating,
+    ...EVALUATING,
     maxSteps: 2,
     loadBestModelAtEnd: true,
     saveStrategy: 'steps',
@@ -112,7 +112,7 @@ test('loadBestModelAtEnd: at the end, not where the run is cut short and will go
   const after = async (callbacks: TrainerCallback[]): Promise<{ now: number; history: number[] }> => {
     // A rate that makes each evaluation worse than the first.
     const options = {
-      ...evaluating,
+      ...EVALUATING,
       maxSteps: 3,
       learningRate: 0.5,
       saveStrategy: 'steps',
@@ -239,7 +239,7 @@ test('a resume with changes says all of them and stops, or goes on when told to'
 
 test('other evaluation data is another run: its best model is', async () => {
   const options = {
-    ...evaluating,
+    ...EVALUATING,
     maxSteps: 2,
     saveStrategy: 'steps',
     saveSteps: 2,

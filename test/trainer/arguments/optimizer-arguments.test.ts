@@ -22,10 +22,10 @@ const folder = (): string => path.join(temporary, `run-${folders++}`);
 const short = (options: Partial<ArgumentOptions>): Promise<Run> =>
   run({ maxSteps: 3, outputDir: folder(), ...options });
 
-const rates = { adamw: 3e-3, adamw_8bit: 3e-3, sgd: 0.1, lion: 1e-3, adafactor: 1e-2 } as const;
+const RATES = { adamw: 3e-3, adamw_8bit: 3e-3, sgd: 0.1, lion: 1e-3, adafactor: 1e-2 } as const;
 for (const optim of Object.keys(OPTIMIZERS) as OptimizerName[]) {
   test(`${optim} lowers the loss`, async () => {
-    const options = { optim, learningRate: rates[optim], perDeviceTrainBatchSize: 11, maxSteps: 6 };
+    const options = { optim, learningRate: RATES[optim], perDeviceTrainBatchSize: 11, maxSteps: 6 };
     const { losses } = await short(options);
     assert.ok(losses[5] < 0.95 * losses[0], losses.join(' '));
   });

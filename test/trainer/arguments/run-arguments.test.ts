@@ -16,7 +16,7 @@ const temporary = fs.mkdtempSync(path.join(os.tmpdir(), 'tunebook-run-arguments-
 after(() => fs.rmSync(temporary, { recursive: true, force: true }));
 let folders = 0;
 const folder = (): string => path.join(temporary, `run-${folders++}`);
-const tiny = { n_embd: 4, n_head: 1, n_inner: 4 };
+const TINY = { n_embd: 4, n_head: 1, n_inner: 4 };
 
 interface Timetable {
   last: number;
@@ -30,7 +30,7 @@ async function timetable(options: Partial<ArgumentOptions>): Promise<Timetable> 
   const outputDir = folder();
   const { trainer } = await run(
     { maxSteps: 7, loggingSteps: 100, outputDir, ...options },
-    { model: await smallModel(tiny), evalData: examples.slice(0, 2) },
+    { model: await smallModel(TINY), evalData: examples.slice(0, 2) },
   );
   const { logHistory, globalStep } = trainer.state;
   const stepsWith = (key: string): number[] =>

@@ -28,17 +28,17 @@ after(() => fs.rmSync(temporary, { recursive: true, force: true }));
 let folders = 0;
 const folder = (): string => path.join(temporary, `run-${folders++}`);
 
-const tiny = { n_embd: 4, n_head: 1, n_inner: 4, vocab_size: 53 };
-const one = [{ inputIds: [1, 2, 3], labels: [1, 2, 3] }];
+const TINY = { n_embd: 4, n_head: 1, n_inner: 4, vocab_size: 53 };
+const ONE = [{ inputIds: [1, 2, 3], labels: [1, 2, 3] }];
 
 async function ratesOf(options: Partial<ArgumentOptions>): Promise<number[]> {
-  const model = await smallModel(tiny);
-  const { trainer } = await run({ ...options, outputDir: folder() }, { model, data: one });
+  const model = await smallModel(TINY);
+  const { trainer } = await run({ ...options, outputDir: folder() }, { model, data: ONE });
   await model.dispose();
   return trainer.state.logHistory.map((entry) => entry.learning_rate);
 }
 
-const names: Record<string, string> = {
+const NAMES: Record<string, string> = {
   num_cycles: 'numCycles',
   lr_end: 'lrEnd',
   power: 'power',
@@ -49,7 +49,7 @@ for (const { name, learningRate, warmupSteps, trainingSteps, options, rates } of
   if (warmupSteps === 0 && name !== 'constant') continue; // those are in optimizers.test.ts
   test(`a run with ${name} ${JSON.stringify(options)} takes the rates of transformers`, async () => {
     const lrSchedulerKwargs = Object.fromEntries(
-      Object.entries(options).map(([key, value]) => [names[key], value]),
+      Object.entries(options).map(([key, value]) => [NAMES[key], value]),
     );
     const used = await ratesOf({
       ...{ lrSchedulerType: name, lrSchedulerKwargs, learningRate, warmupSteps },
@@ -75,11 +75,11 @@ test('warmupRatio is a share of all steps, rounded up; warmupSteps wins over it'
 });
 
 test('the rate of a step is the one that it takes: at rate 0 nothing moves', async () => {
-  const model = await smallModel(tiny);
+  const model = await smallModel(TINY);
   const before = model.trainableParameters().flatMap(({ data }) => [...data]);
   const warm = { lrSchedulerType: 'constant_with_warmup', warmupSteps: 1, learningRate: 0.1 } as const;
-  const first = await run({ ...warm, maxSteps: 1, outputDir: folder() }, { model, data: one });
+  const first = await run({ ...warm, maxSteps: 1, outputDir: folder() }, { model, data: ONE });
   assert.deepEqual(first.weights, before);
-  const second = await run({ ...warm, maxSteps: 2, outputDir: folder() }, { model, data: one });
+  const second = await run({ ...warm, maxSteps: 2, outputDir: folder() }, { model, data: ONE });
   assert.notDeepEqual(second.weights, before);
 });

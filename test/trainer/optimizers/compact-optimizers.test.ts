@@ -145,13 +145,13 @@ test('8-bit AdamW stays near AdamW', async () => {
 });
 
 // Bytes per parameter of a layer like GPT-2's, 256 wide.
-const layer: Record<string, readonly number[]> = {
+const LAYER: Record<string, readonly number[]> = {
   'attn.c_attn.weight': [256, 768],
   'attn.c_attn.bias': [768],
   'mlp.c_fc.weight': [256, 1024],
   'ln_1.weight': [256],
 };
-const perParameter: Record<OptimizerName, [number, number]> = {
+const PER_PARAMETER: Record<OptimizerName, [number, number]> = {
   adamw: [8, 8],
   adamw_8bit: [2.03, 2.05], // 1 + 1 + 2 x 4 / 256, and vectors in float32
   sgd: [4, 4],
@@ -160,11 +160,11 @@ const perParameter: Record<OptimizerName, [number, number]> = {
 };
 for (const name of Object.keys(OPTIMIZERS) as OptimizerName[]) {
   test(`bytes of state for each parameter: ${name}`, async () => {
-    const parameters = freshParameters(layer);
+    const parameters = freshParameters(LAYER);
     const count = parameters.reduce((total, { data }) => total + data.length, 0);
     const { optimizer } = await make(name, parameters);
     const bytes = optimizerStateBytes(optimizer) / count;
-    const [least, most] = perParameter[name];
+    const [least, most] = PER_PARAMETER[name];
     assert.ok(bytes >= least && bytes <= most, `${bytes}`);
   });
 

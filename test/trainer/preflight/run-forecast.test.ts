@@ -75,7 +75,7 @@ async function both(
   return { foreseen, done };
 }
 
-const cases: [Partial<ArgumentOptions>, from: number][] = [
+const CASES: [Partial<ArgumentOptions>, from: number][] = [
   [{ maxSteps: 7 }, 0],
   [{ numTrainEpochs: 2, gradientAccumulationSteps: 2, evalStrategy: 'steps', evalSteps: 2 }, 0],
   [{ numTrainEpochs: 3, gradientAccumulationSteps: 2, evalStrategy: 'epoch', saveStrategy: 'epoch' }, 0],
@@ -83,7 +83,7 @@ const cases: [Partial<ArgumentOptions>, from: number][] = [
   [{ maxSteps: 8, evalStrategy: 'steps', evalSteps: 3, saveStrategy: 'steps', saveSteps: 2 }, 5],
   [{ maxSteps: 7, groupByLength: true, evalStrategy: 'steps', loggingSteps: 2 }, 2],
 ];
-for (const [options, from] of cases) {
+for (const [options, from] of CASES) {
   test(`from step ${from} of ${JSON.stringify(options)}`, async () => {
     const { foreseen, done } = await both(options, from);
     const shapes: Record<string, number> = {};
