@@ -1,6 +1,7 @@
 /** What people should know of a file: name, licence, language and base, from the front matter of the model's card. */
+import { createRequire } from 'node:module';
 import path from 'node:path';
-import { parse } from 'yaml';
+import type * as Yaml from 'yaml';
 import { isJsonObject, readTextIfPresent } from '../../files';
 import { text, u32 } from './families';
 import type { GgufEntries } from './families';
@@ -36,6 +37,7 @@ export async function cardEntries(name: string, folders: readonly string[]): Pro
 }
 
 async function frontMatter(folders: readonly string[]): Promise<Readonly<Record<string, unknown>>> {
+  const { parse } = createRequire(__filename)('yaml') as typeof Yaml;
   for (const folder of folders) {
     const card = await readTextIfPresent(path.join(folder, 'README.md'));
     const [, front] = /^---\r?\n([\s\S]*?)\r?\n---/.exec(card ?? '') ?? [];
