@@ -22,15 +22,23 @@ interface Metrics {
   neighbors: { neighbors: number; chance: number };
   retrieval: Record<'words' | 'meaning' | 'joint', { value: number }>;
   passing: Record<string, Record<string, number>>;
+  choices: { model: string; plans: string; verdict: number; segmentF1: number }[];
+  arms: Record<string, Record<string, number>>;
 }
 
 for (const { what, parameters, size, segment } of [
-  { what: 'another athlete', parameters: { athlete: 12 }, size: 2395, segment: 'sled pull' },
+  {
+    what: 'another athlete, and a model that has not learned to write',
+    parameters: { athlete: 12, models: 'gpt2-mini', planSteps: 1, writeSteps: 1, evalRecords: 3 },
+    size: 2395,
+    segment: 'sled pull',
+  },
   {
     what: 'another sport',
     parameters: {
       data: path.join(triathlon, 'triathlon-sample.csv'),
       mapping: path.join(triathlon, 'mapping.json'),
+      models: '',
     },
     size: 596,
     segment: 'swim',
@@ -58,6 +66,12 @@ for (const { what, parameters, size, segment } of [
     assert.equal(metrics.passing['as composed']['claim check'], 1);
     assert.equal(metrics.passing['wrong number']['claim check'], 0);
     assert.equal(metrics.passing['name swapped']['claim check'], 0);
+    const arms = ['closed book', 'evidence shown', 'RAFT', 'plan + fill'].map((name) => `gpt2-mini: ${name}`);
+    assert.deepEqual(Object.keys(metrics.arms), size === 2395 ? [...arms, 'composer'] : []);
+    for (const [name, judged] of Object.entries(metrics.arms))
+      if (/fill|composer/.test(name)) assert.equal(judged['claims supported'], 1, name);
+      else assert.ok(judged['claims supported'] < 1, name);
+    assert.equal(metrics.choices.length, size === 2395 ? 2 : 0);
     const page = fs.readFileSync(path.join(folder, 'feedback.html'), 'utf8');
     assert.ok(page.toLowerCase().includes(segment) && page.length < 400e3);
   });
