@@ -54,6 +54,7 @@ test('our own variables, and the folders of data', async () => {
       provider: undefined,
       threads: 2,
       tfjsNodeFolder: undefined,
+      llamaCppFolder: undefined,
       outputFolder: undefined,
       stdinFile: undefined,
       serverToken: undefined,
@@ -63,6 +64,7 @@ test('our own variables, and the folders of data', async () => {
     },
   );
   assert.equal(tunebookEnvironment({ TUNEBOOK_RUN: '1' }).isHeadless, true);
+  assert.equal(tunebookEnvironment({ TUNEBOOK_LLAMA_CPP: '/l' }).llamaCppFolder, '/l');
   assert.equal(tunebookEnvironment({ TUNEBOOK_KERNEL_IMAGE: '0' }).usesKernelImage, false);
   for (const name of ['models', 'tokenizers', 'hyrox'] as const)
     assert.ok((await fs.stat(dataFolder(name))).isDirectory());
