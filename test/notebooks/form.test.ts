@@ -20,6 +20,22 @@ for (const name of NAMES) {
       assert.ok(fs.statSync(path.join(FOLDER, name)).size < MAX_BYTES);
     });
 
+    it('shows nothing that another run or machine would not', () => {
+      const changing = /tokens\/s|s\/step|\belapsed\b|\d{4}-\d\d-\d\dT\d|(?:\/home|\/tmp|\/work|\/Users)\//;
+      const found = cells.flatMap((cell, i) =>
+        (cell.outputs ?? []).flatMap((output) => {
+          const texts = 'data' in output ? [output.data['text/plain'], output.data['text/markdown']] : [];
+          if (output.output_type === 'stream') texts.push(output.text);
+          const text = texts.map((one) =>
+            typeof one === 'string' || Array.isArray(one) ? [one].flat().join('') : '',
+          );
+          const match = changing.exec(text.join('\n'));
+          return match === null ? [] : [`cell ${i + 1} shows ${match[0]}`];
+        }),
+      );
+      assert.deepEqual(found, []);
+    });
+
     it('has code that fits a screen, with words around it', () => {
       const wrong = cells.flatMap((cell, i) => {
         if (cell.cell_type !== 'code') return [];
