@@ -22,7 +22,10 @@ for (const method of ['full', 'lora'] as const) {
     const result = await runNotebook({
       notebook,
       output,
-      parameters: { method, maxSteps: 12, evalRecords: 4, maxRecords: 160, batchSize: 8 },
+      parameters: {
+        ...{ method, maxSteps: 12, evalRecords: 4, maxRecords: 160, batchSize: 4 },
+        ...(method === 'lora' ? { ggufType: null } : {}),
+      },
     });
     assert.equal(result.status, 'ok', result.message);
     const executed = readNotebook(output);
@@ -53,6 +56,7 @@ for (const method of ['full', 'lora'] as const) {
     ]) {
       assert.ok(fs.statSync(path.join(folder, file)).size > 100, file);
     }
+    assert.equal(fs.existsSync(path.join(folder, 'model.gguf')), method === 'full');
     const saved = path.join(folder, 'model');
     if (method === 'full') {
       const model = await AutoModelForCausalLM.fromPretrained(saved);

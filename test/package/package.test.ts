@@ -140,6 +140,7 @@ describe('the package', { timeout: 900_000 }, () => {
       /^\.build\/lib\/.*\.(js|d\.ts|json)$/,
       /^data\/coaching\/[\w-]+\.(json|jsonl|md)$/,
       /^data\/(fonts|models|tokenizers)\/.*(?<!\.ts)$/,
+      /^data\/serve\/page\.(css|js)$|^data\/serve\/index\.html$/,
       /^data\/hyrox\/[\w-]+\.(csv|jsonl)$/,
       /^notebooks\/([\w-]+\.ipynb|images\/[\w-]+\.png)$/,
       /^(package\.json|README\.md|LICENSE|CHANGELOG\.md)$/,

@@ -130,7 +130,7 @@ test(
       assert.equal(end.code, 1);
       assert.match(
         end.output,
-        /failed trainer: checkpoint-\d+ could not be written.*(disk is full|expected room).*The last checkpoint is .*checkpoint-\d+\./s,
+        /failed trainer: checkpoint-\d+ could not be written.*(disk is full|expected space).*The last checkpoint is .*checkpoint-\d+\./s,
       );
       const kept = await listCheckpoints(options.outputDir);
       assert.ok(kept.length >= 1);
