@@ -16,7 +16,7 @@ export const NOTEBOOK_CELLS = {
   trainer: 18,
   training: 20,
   samples: 24,
-  last: 28,
+  last: 30,
 } as const;
 
 /** A short setting: what the parameters' cell and the training cell say, and what they say here. */
