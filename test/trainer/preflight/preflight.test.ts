@@ -115,7 +115,10 @@ test('the table: steps and tokens as the run then has them, time, memory, disk, 
 
 test('at a time limit that is too short it says where the run will stop', async () => {
   const report = await (await make({ maxSteps: 100_000, maxTimeMs: 5000, saveSteps: 1000 })).preflight();
-  assert.match(report.timeLimit, /^0:05, after about \d+ of 100000 steps: .*a checkpoint written.*continues$/);
+  assert.match(
+    report.timeLimit,
+    /^0:05, after about \d+ of 100000 steps: .*a checkpoint written.*continues$/,
+  );
 });
 
 test('folders that cannot be written, no memory: refused together, in seconds, before anything is computed', async () => {
