@@ -59,6 +59,10 @@ describe('planRecord', () => {
       const scores = facts.segments.map(({ z }) => z);
       assert.ok(scores.every((z) => z >= -3 && z <= 2.4));
     }
+    const clusterOf = (context: string): string | undefined => /cluster: (\d+)/.exec(context)?.[1];
+    assert.equal(records.length, races.size);
+    for (const [i, evidence] of all.entries())
+      assert.equal(clusterOf(planRecord(evidence).context), clusterOf(records[39 * i].context));
     const [first] = records;
     assert.match(planRecord(all[0]).context.replace(/z: .*, residual/, ''), shapeOf(first.context));
   });
