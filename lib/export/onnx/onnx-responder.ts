@@ -7,28 +7,28 @@ import path from 'node:path';
 import type * as Transformers from '@xenova/transformers';
 import type { Architecture } from '../../models';
 import { messageOf, TunebookError } from '../../types';
-import type { Responder } from '../proof/responder';
+import { logSoftmax } from '../proof/log-probabilities';
+import type { OpenResponder } from '../proof/responder';
 import { WrittenModel } from './written-model';
 
 /** What is opened. */
 export interface OnnxResponderOptions {
-  /** Folder of config.json and the tokenizer. */
-  readonly folder: string;
   /** The `.onnx` file. */
   readonly file: string;
+  /** What `transformersTokenizer` gave of its folder. */
+  readonly tokenize: (text: string) => number[];
   readonly architecture: Architecture;
   readonly endTokens: readonly number[];
 }
 
-/** Opens a written file, and the tokenizer beside it. @throws TunebookError where either cannot be loaded */
-export async function openOnnxResponder(options: OnnxResponderOptions): Promise<Responder> {
-  const { folder, file, architecture, endTokens } = options;
-  const tokenizer = await transformersTokenizer(folder);
+/** Opens a written file. @throws TunebookError where it cannot be loaded */
+export async function openOnnxResponder(options: OnnxResponderOptions): Promise<OpenResponder> {
+  const { file, tokenize, architecture, endTokens } = options;
   const model = await WrittenModel.open(file, architecture);
   const rows = (ids: readonly number[]): { inputIds: (readonly number[])[] } => ({ inputIds: [ids] });
   return {
     name: `ONNX Runtime, ${path.basename(file)}`,
-    promptIds: async (prompt) => tokenizer(prompt),
+    promptIds: async (prompt) => tokenize(prompt),
     answer: async (ids, maxNewTokens) => {
       const [answer] = await model.greedy(rows(ids), { maxNewTokens, endTokens });
       return endTokens.includes(answer[answer.length - 1]) ? answer.slice(0, -1) : answer;
@@ -42,8 +42,11 @@ export async function openOnnxResponder(options: OnnxResponderOptions): Promise<
   };
 }
 
-/** From text to ids, as transformers.js makes them of the files in a folder. */
-async function transformersTokenizer(folder: string): Promise<(text: string) => number[]> {
+/**
+ * From text to ids, as transformers.js makes them of the files in a folder.
+ * @throws TunebookError where it cannot load them
+ */
+export async function transformersTokenizer(folder: string): Promise<(text: string) => number[]> {
   const { AutoTokenizer } = createRequire(__filename)('@xenova/transformers') as typeof Transformers;
   try {
     const tokenizer = await AutoTokenizer.from_pretrained(path.resolve(folder), { local_files_only: true });
@@ -55,13 +58,4 @@ async function transformersTokenizer(folder: string): Promise<(text: string) => 
       { cause: error },
     );
   }
-}
-
-function logSoftmax(logits: Float32Array): Float32Array {
-  let largest = -Infinity;
-  for (const value of logits) largest = Math.max(largest, value);
-  let sum = 0;
-  for (const value of logits) sum += Math.exp(value - largest);
-  const rest = largest + Math.log(sum);
-  return logits.map((value) => value - rest);
 }

@@ -1,13 +1,13 @@
 /** The proof of an ONNX export: every file asked beside the model, and export-report.json with what was found. */
 import path from 'node:path';
 import type { Agreement, AgreementBound } from '../proof/agreement';
-import { ownResponder } from '../proof/own-answers';
-import { prove } from '../proof/prove';
+import { endTokens, ownResponder } from '../proof/own-answers';
+import { compare } from '../proof/prove';
 import type { CheckOptions } from '../proof/prove';
 import { writeExportReport } from '../proof/report';
 import type { Responder } from '../proof/responder';
 import type { ModelSource } from '../source/open-source';
-import { openOnnxResponder } from './onnx-responder';
+import { openOnnxResponder, transformersTokenizer } from './onnx-responder';
 import type { OnnxDtypeName } from './onnx-types';
 import type { WrittenOnnx } from './write-onnx';
 
@@ -49,32 +49,30 @@ export async function proveOnnx(
 ): Promise<{ proofs: Map<string, OnnxProof>; report: string }> {
   const { tokenizer, weights } = source;
   const { architecture } = weights;
-  const endTokens = [tokenizer.eosTokenId, tokenizer.endOfTurnTokenId].filter((id) => id !== undefined);
+  const tokenize = await transformersTokenizer(folder);
   const { model, close } = await source.open();
-  const shared = async (): Promise<void> => undefined; // one model for all files, freed at the end
-  const opened: ModelSource = { ...source, open: async () => ({ model, close: shared }) };
+  const here = answersKept(ownResponder(model, tokenizer));
   const proofs = new Map<string, OnnxProof>();
   let report = path.join(folder, 'export-report.json');
   try {
     for (const { path: file, variant } of written) {
       const name = path.basename(file);
       onProgress?.(`comparing the answers of ${name}`);
-      const there = await openOnnxResponder({ folder, file, endTokens, architecture });
+      const there = await openOnnxResponder({
+        ...{ file, tokenize, architecture, endTokens: endTokens(tokenizer) },
+      });
       try {
-        const { agreement, words, isProven } = await prove({
-          ...{ source: opened, check, bound: BOUNDS[variant.dtype], missing: '' },
-          contextLength: architecture.maxPositions,
-          open: async () => ({ ...there, close: shared }),
+        const { agreement, words, isProven } = await compare(here, there, {
+          ...{ check, bound: BOUNDS[variant.dtype], contextLength: architecture.maxPositions },
         });
-        const here = ownResponder(model, tokenizer, shared);
         const largestError = variant.dtype === 'fp32' ? await largestErrorOf(here, there) : undefined;
         const proof = withError({ agreement, words, isProven, largestError });
         proofs.set(file, proof);
         report = await writeExportReport(path.join(folder, name), {
-          ...{ target: variant.target, type: variant.dtype, model: source.name, isReadBack: true },
+          ...{ target: variant.target, type: variant.dtype, model: source.name },
           ...{ words: proof.words, isProven: proof.isProven },
           // A page gives this file to everyone: prompts are nobody else's business.
-          agreement: agreement === undefined ? null : { ...agreement, differing: [] },
+          agreement: agreement && { ...agreement, differing: [] },
         });
       } finally {
         await there.close();
@@ -84,6 +82,20 @@ export async function proveOnnx(
     await close();
   }
   return { proofs, report };
+}
+
+/** Every file is asked the same: the model answers once. */
+function answersKept(model: Responder): Responder {
+  const known = new Map<string, Promise<readonly number[]>>();
+  return {
+    ...model,
+    answer: (ids, maxNewTokens) => {
+      const key = `${maxNewTokens}: ${ids.join()}`;
+      const answer = known.get(key) ?? model.answer(ids, maxNewTokens);
+      known.set(key, answer);
+      return answer;
+    },
+  };
 }
 
 function withError(proof: OnnxProof): OnnxProof {

@@ -7,6 +7,7 @@ import { onnxRuntime } from '../../engine';
 import { positionIds } from '../../models';
 import type { Architecture } from '../../models';
 import { messageOf, TunebookError } from '../../types';
+import { mostLikely } from '../proof/log-probabilities';
 
 /** Rows of tokens of one length. */
 export interface Rows {
@@ -91,10 +92,7 @@ export class WrittenModel {
     const [, T, V] = dims;
     return Array.from({ length: B }, (_, b) => {
       const start = (b * T + T - 1) * V;
-      const row = (data as Float32Array).subarray(start, start + V);
-      let best = 0;
-      for (let v = 1; v < V; v++) if (row[v] > row[best]) best = v;
-      return best;
+      return mostLikely((data as Float32Array).subarray(start, start + V));
     });
   }
 

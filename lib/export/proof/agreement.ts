@@ -2,6 +2,7 @@
  * Compares the answers and log-probabilities of two runtimes over the same weights. Both get the same ids, so that
  * what differs is the file; what each makes of a prompt's text is compared before.
  */
+import { mostLikely } from './log-probabilities';
 import type { Responder } from './responder';
 
 /** Two runtimes over the same prompts. */
@@ -97,13 +98,6 @@ export function agreementWords(agreement: Agreement): string {
 
 function isSame(a: readonly number[], b: readonly number[]): boolean {
   return a.length === b.length && a.every((id, i) => id === b[i]);
-}
-
-function mostLikely(logProbabilities: Float32Array): number {
-  let best = 0;
-  for (let id = 1; id < logProbabilities.length; id++)
-    if (logProbabilities[id] > logProbabilities[best]) best = id;
-  return best;
 }
 
 /** Probabilities below e^-16 together weigh nothing; the other runtime may not list them. */

@@ -7,7 +7,7 @@ import { pathToFileURL } from 'node:url';
 import { tunebookEnvironment } from '../../environment';
 import { readJsonObject } from '../../files';
 import { messageOf, TunebookError } from '../../types';
-import type { Responder } from './responder';
+import type { OpenResponder, Responder } from './responder';
 
 const PACKAGE = 'node-llama-cpp';
 
@@ -26,8 +26,6 @@ interface Llama {
 }
 interface LlamaModel {
   readonly tokens: { readonly shouldPrependBosToken: boolean; readonly bos: number | null };
-  readonly vocabularySize?: number;
-  readonly fileInfo?: unknown;
   tokenize(text: string, specialTokens: boolean): number[];
   createContext(options: Readonly<Record<string, unknown>>): Promise<LlamaContext>;
   dispose(): Promise<void>;
@@ -91,7 +89,10 @@ function isLlamaModule(module: unknown): module is LlamaModule {
  * A GGUF file in llama.cpp, on the CPU.
  * @throws {TunebookError} Where llama.cpp refuses the file, with its words; undefined where it is not installed.
  */
-export async function openLlamaCpp(file: string, options: LlamaCppOptions): Promise<Responder | undefined> {
+export async function openLlamaCpp(
+  file: string,
+  options: LlamaCppOptions,
+): Promise<OpenResponder | undefined> {
   const found = await findLlamaCpp();
   if (found === undefined) return undefined;
   const said: string[] = [];
@@ -128,11 +129,7 @@ export async function openLlamaCpp(file: string, options: LlamaCppOptions): Prom
 /** Token ids and probabilities as they come: nothing is cut off or sharpened. */
 const PLAIN = { temperature: 1, topK: 0, topP: 1, minP: 0 };
 
-function answersOf(
-  model: LlamaModel,
-  sequence: LlamaSequence,
-  vocabSize: number,
-): Pick<Responder, 'promptIds' | 'answer' | 'logProbabilities'> {
+function answersOf(model: LlamaModel, sequence: LlamaSequence, vocabSize: number): Omit<Responder, 'name'> {
   return {
     promptIds: async (prompt) => {
       const ids = model.tokenize(prompt, true);

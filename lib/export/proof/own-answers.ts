@@ -4,19 +4,20 @@ import { checkedInputs, headLogits, hiddenStates } from '../../models';
 import type { HasRuntime } from '../../models';
 import { promptIds } from '../../tokenizer';
 import type { PretrainedTokenizer } from '../../tokenizer';
+import { logSoftmax } from './log-probabilities';
 import type { Responder } from './responder';
 
-/** @param close frees the model */
-export function ownResponder(
-  model: HasRuntime,
-  tokenizer: PretrainedTokenizer,
-  close: () => Promise<void>,
-): Responder {
+/** The tokens that end an answer in a comparison: those that an export knows as well. */
+export function endTokens({ eosTokenId, endOfTurnTokenId }: PretrainedTokenizer): number[] {
+  return [eosTokenId, endOfTurnTokenId].filter((id) => id !== undefined);
+}
+
+/** @param model stays open */
+export function ownResponder(model: HasRuntime, tokenizer: PretrainedTokenizer): Responder {
   const { runtime } = model;
-  const ends = [tokenizer.eosTokenId, tokenizer.endOfTurnTokenId].filter((id) => id !== undefined);
+  const ends = endTokens(tokenizer);
   return {
     name: 'tunebook',
-    close,
     promptIds: async (prompt) => promptIds(tokenizer, prompt),
     answer: async (ids, maxNewTokens) => {
       const { newTokens, finishReasons } = await generate(model, {
@@ -42,13 +43,4 @@ export function ownResponder(
       });
     },
   };
-}
-
-function logSoftmax(logits: Float32Array): Float32Array {
-  let largest = Number.NEGATIVE_INFINITY;
-  for (const logit of logits) largest = Math.max(largest, logit);
-  let sum = 0;
-  for (const logit of logits) sum += Math.exp(logit - largest);
-  const shift = largest + Math.log(sum);
-  return logits.map((logit) => logit - shift);
 }

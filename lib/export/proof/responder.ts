@@ -13,6 +13,9 @@ export interface Responder {
    * A token that the runtime does not list has -Infinity.
    */
   logProbabilities(ids: readonly number[], positions: number): Promise<readonly Float32Array[]>;
-  /** Frees the model. */
+}
+
+/** A model that was opened to be asked; `close` frees it. */
+export interface OpenResponder extends Responder {
   close(): Promise<void>;
 }
