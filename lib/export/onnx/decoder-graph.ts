@@ -7,22 +7,14 @@ import { MASKED } from '../../engine';
 import { isTied, ropeFrequencies } from '../../models';
 import type { Architecture } from '../../models';
 import { TunebookError } from '../../types';
+import type { WeightSource } from '../source/weight-source';
 import { elementType, OnnxGraph } from './onnx-graph';
 import { floatBytes, weightForm } from './weight-forms';
 import type { FormName, Matrix, WeightForm } from './weight-forms';
 
-/** Where values come from: one matrix or vector at a time. */
-export interface GraphWeights {
-  readonly architecture: Architecture;
-  /** Shape of a parameter, by its name without the family's prefix; linear weights [out, in] in every family. */
-  shapeOf(name: string): readonly number[];
-  /** Values of a parameter, adapters merged, row-major. */
-  read(name: string): Promise<Float32Array>;
-}
-
 /** What a graph is made of. */
 export interface DecoderRequest {
-  readonly weights: GraphWeights;
+  readonly weights: WeightSource;
   readonly form: FormName;
   /** Whether the caller says of how many last tokens it wants logits: an input that transformers.js 2 does not feed. */
   readonly keepsLogits: boolean;
@@ -31,7 +23,7 @@ export interface DecoderRequest {
 /** What all layers take alike. */
 interface Walk {
   readonly graph: OnnxGraph;
-  readonly weights: GraphWeights;
+  readonly weights: WeightSource;
   readonly form: WeightForm;
   /** Additive attention bias, [B, 1, T, S], or [B, 1, 1, T, S] where query heads share keys. */
   readonly bias: string;
@@ -257,13 +249,13 @@ function linearModule(
 }
 
 /** A parameter that stays in float32. */
-function vector(graph: OnnxGraph, weights: GraphWeights, name: string): string {
+function vector(graph: OnnxGraph, weights: WeightSource, name: string): string {
   const shape = weights.shapeOf(name);
   const bytes = async (): Promise<Uint8Array> => floatBytes(await weights.read(name), 'float32');
   return graph.weight({ name, dtype: 'float32', shape, bytes });
 }
 
-function tableOf(weights: GraphWeights, name: string): Matrix {
+function tableOf(weights: WeightSource, name: string): Matrix {
   const [outSize, inSize] = weights.shapeOf(name);
   return { name, outSize, inSize, rows: () => weights.read(name) };
 }

@@ -2,9 +2,10 @@
  * ONNX as transformers.js loads it: the main path of an export, from a model to files that are proven.
  */
 import { requireOptions } from '../../options';
-import { requireText, TunebookError } from '../../types';
+import { requireText } from '../../types';
 import type { HasRuntime } from '../../models';
 import type { ExportOutcome } from '../proof/outcome';
+import { requireCheck } from '../proof/prove';
 import type { CheckOptions } from '../proof/prove';
 import { openModelSource } from '../source/open-source';
 import type { SourceOptions } from '../source/open-source';
@@ -50,10 +51,10 @@ export interface OnnxModelFile {
   readonly proof: OnnxProof | undefined;
 }
 
-/** Names of the options, for doors that take them among others. */
+/** Names of the options that a page has as well. */
 export const ONNX_OPTION_NAMES = {
   ...({ adapter: true, tokenizer: true, quantizationConfig: true } as const),
-  ...({ dtypes: true, target: true, check: true, maxFileBytes: true, onProgress: true } as const),
+  ...({ dtypes: true, check: true, maxFileBytes: true, onProgress: true } as const),
 } as const;
 
 /**
@@ -79,13 +80,9 @@ export async function exportOnnx(
 ): Promise<OnnxOutcome> {
   const where = 'exportOnnx';
   requireText(folder, { where: `${where}, folder`, what: 'the path of a folder' });
-  requireOptions<ExportOnnxOptions>(options, { where, names: ONNX_OPTION_NAMES });
+  requireOptions<ExportOnnxOptions>(options, { where, names: { ...ONNX_OPTION_NAMES, target: true } });
   const { dtypes, target = 'transformers.js', check = {}, maxFileBytes, onProgress, ...from } = options;
-  if (check !== false && check.prompts?.length === 0) {
-    throw new TunebookError(
-      `${where}: expected at least one prompt in check, got none. Leave it out, or pass { check: false }.`,
-    );
-  }
+  requireCheck(check, where);
   const variants = onnxVariants(target, dtypes, where);
   const source = await openModelSource(model, from, where);
   try {

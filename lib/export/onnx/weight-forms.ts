@@ -39,7 +39,7 @@ export type FormName = 'float32' | 'float16' | 'blocks4' | 'blocks8' | 'unpacked
 export function weightForm(graph: OnnxGraph, form: FormName): WeightForm {
   if (form === 'float32' || form === 'float16') return floatForm(graph, form);
   if (form === 'unpackedBlocks8') return unpackedForm(graph);
-  return blockForm(graph, form === 'blocks4' ? 4 : 8);
+  return packedForm(graph, form === 'blocks4' ? 4 : 8);
 }
 
 function floatForm(graph: OnnxGraph, dtype: 'float32' | 'float16'): WeightForm {
@@ -70,41 +70,48 @@ function floatForm(graph: OnnxGraph, dtype: 'float32' | 'float16'): WeightForm {
   };
 }
 
-function blockForm(graph: OnnxGraph, bits: BlockBits): WeightForm {
-  const multiply = (x: string, { inSize, outSize }: Matrix, [codes, scales]: [string, string]): string =>
-    graph.op('MatMulNBits', [x, codes, scales], {
-      domain: 'com.microsoft',
-      attributes: { K: inSize, N: outSize, bits, block_size: BLOCK_SIZE, accuracy_level: INT8_PRODUCTS },
-    });
-  return {
-    product: (x, matrix) => multiply(x, matrix, blockWeights(graph, matrix, { bits, flatScales: true })),
-    table: (matrix) => {
-      const weights = blockWeights(graph, matrix, { bits, flatScales: true });
-      return {
-        rows: (ids) => gatheredBlocks(graph, ids, { matrix, bits, weights }),
-        product: (x) => multiply(x, matrix, weights),
-      };
-    },
-  };
-}
-
 /** Activations are rounded to 8 bits for the product, which is several times as fast. */
 const INT8_PRODUCTS = 4;
 
+/** Blocks that MatMulNBits reads. */
+function packedForm(graph: OnnxGraph, bits: BlockBits): WeightForm {
+  return blockForm(graph, {
+    ...{ bits, flatScales: true },
+    multiply: (x, { inSize, outSize }, [codes, scales]) =>
+      graph.op('MatMulNBits', [x, codes, scales], {
+        domain: 'com.microsoft',
+        attributes: { K: inSize, N: outSize, bits, block_size: BLOCK_SIZE, accuracy_level: INT8_PRODUCTS },
+      }),
+  });
+}
+
+/** Blocks of 8 bits that plain operators unpack. */
 function unpackedForm(graph: OnnxGraph): WeightForm {
   const bits = 8;
-  const rowsOf = ({ outSize, inSize }: Matrix, [codes, scales]: [string, string]): string => {
-    const values = graph.op('Mul', [centred(graph, cast(graph, codes, 'float32'), bits), scales]);
-    return graph.op('Reshape', [values, graph.int64([outSize, inSize])]);
-  };
-  const multiply = (x: string, matrix: Matrix, weights: [string, string]): string => {
-    const columns = graph.op('Transpose', [rowsOf(matrix, weights)], { attributes: { perm: [1, 0] } });
-    return graph.op('MatMul', [x, columns]);
-  };
+  return blockForm(graph, {
+    ...{ bits, flatScales: false },
+    multiply: (x, { outSize, inSize }, [codes, scales]) => {
+      const values = graph.op('Mul', [centred(graph, cast(graph, codes, 'float32'), bits), scales]);
+      const rows = graph.op('Reshape', [values, graph.int64([outSize, inSize])]);
+      return graph.op('MatMul', [x, graph.op('Transpose', [rows], { attributes: { perm: [1, 0] } })]);
+    },
+  });
+}
+
+/** How blocks are kept, and multiplied by. */
+interface BlockKind {
+  readonly bits: BlockBits;
+  /** Scales [N * K / 32] in place of [N, K / 32, 1]. */
+  readonly flatScales: boolean;
+  readonly multiply: (x: string, matrix: Matrix, weights: [codes: string, scales: string]) => string;
+}
+
+function blockForm(graph: OnnxGraph, kind: BlockKind): WeightForm {
+  const { bits, multiply } = kind;
   return {
-    product: (x, matrix) => multiply(x, matrix, blockWeights(graph, matrix, { bits, flatScales: false })),
+    product: (x, matrix) => multiply(x, matrix, blockWeights(graph, matrix, kind)),
     table: (matrix) => {
-      const weights = blockWeights(graph, matrix, { bits, flatScales: false });
+      const weights = blockWeights(graph, matrix, kind);
       return {
         rows: (ids) => gatheredBlocks(graph, ids, { matrix, bits, weights }),
         product: (x) => multiply(x, matrix, weights),
@@ -117,7 +124,7 @@ function unpackedForm(graph: OnnxGraph): WeightForm {
 function blockWeights(
   graph: OnnxGraph,
   { name, outSize, inSize, rows }: Matrix,
-  { bits, flatScales }: { bits: BlockBits; flatScales: boolean },
+  { bits, flatScales }: BlockKind,
 ): [string, string] {
   const count = inSize / BLOCK_SIZE;
   let made: Promise<Blocks> | undefined;

@@ -7,8 +7,8 @@ import path from 'node:path';
 import { makeFolder, requireFreeSpace, stageFile } from '../../files';
 import type { StagedFile } from '../../files';
 import { TunebookError } from '../../types';
+import type { WeightSource } from '../source/weight-source';
 import { decoderGraph } from './decoder-graph';
-import type { GraphWeights } from './decoder-graph';
 import { planOnnxFiles } from './onnx-file';
 import type { OnnxVariant } from './onnx-types';
 
@@ -36,7 +36,7 @@ export interface WrittenOnnx {
  * @throws TunebookError where the disk has no room; nothing of an older export is touched then
  */
 export async function writeOnnxFiles(
-  weights: GraphWeights,
+  weights: WeightSource,
   folder: string,
   { variants, maxFileBytes, onFile }: WriteOnnxOptions,
 ): Promise<WrittenOnnx[]> {

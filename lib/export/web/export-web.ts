@@ -5,10 +5,10 @@
 import path from 'node:path';
 import { requireOptions } from '../../options';
 import { requireText, TunebookError } from '../../types';
-import { isJsonObject, readJsonObjectIfPresent } from '../../files';
-import type { JsonObject } from '../../files';
 import type { HasRuntime } from '../../models';
-import { exportOnnx } from '../onnx/export-onnx';
+import { loadPrompt } from '../../prompts';
+import type { ModelPrompt } from '../../prompts';
+import { exportOnnx, ONNX_OPTION_NAMES } from '../onnx/export-onnx';
 import type { ExportOnnxOptions, OnnxOutcome } from '../onnx/export-onnx';
 import type { OnnxDtypeName } from '../onnx/onnx-types';
 import type { PagePrompt, PageSettings } from './page-script';
@@ -45,10 +45,7 @@ export async function exportWeb(
   requireText(folder, { where: `${where}, folder`, what: 'the path of a folder' });
   requireOptions<ExportWebOptions>(options, {
     where,
-    names: {
-      ...{ adapter: true, tokenizer: true, quantizationConfig: true, dtypes: true, check: true },
-      ...{ maxFileBytes: true, onProgress: true, title: true, maxNewTokens: true },
-    },
+    names: { ...ONNX_OPTION_NAMES, title: true, maxNewTokens: true },
   });
   const { dtypes = ['q8'], title = 'Ask the model', maxNewTokens = MAX_NEW_TOKENS, ...rest } = options;
   if (!Number.isInteger(maxNewTokens) || maxNewTokens < 1) {
@@ -63,43 +60,24 @@ export async function exportWeb(
   const settings: PageSettings = {
     ...{ title, model: MODEL, maxNewTokens },
     dtypes: dtypes.map((name) => ({ name, sizeBytes: sizes.get(name) ?? 0 })),
-    ...(await promptOf(place)),
+    ...pagePrompt(await loadPrompt(place)),
   };
   const page = await writePage(folder, settings, runtime);
   return { ...outcome, files: [...outcome.files, ...page] };
 }
 
-/** How the page asks: as tunebook_prompt.json says, else in the chat template, else by a whole prompt. */
-async function promptOf(folder: string): Promise<{ prompt: PagePrompt; stopStrings: string[] }> {
-  const described = await readJsonObjectIfPresent(path.join(folder, 'tunebook_prompt.json'));
-  if (described === undefined) {
-    const { chat_template: chat } =
-      (await readJsonObjectIfPresent(path.join(folder, 'tokenizer_config.json'))) ?? {};
+/** How the page asks: as the model was tuned, else in the chat template, else by a whole prompt. */
+function pagePrompt(found: ModelPrompt | undefined): Pick<PageSettings, 'prompt' | 'stopStrings'> {
+  if (found?.isSaved !== true) {
     const prompt: PagePrompt =
-      typeof chat === 'string'
-        ? { kind: 'chat', text: '{input}', defaults: {} }
-        : { kind: 'text', text: '{prompt}', defaults: {} };
+      found === undefined
+        ? { kind: 'text', text: '{prompt}', defaults: {} }
+        : { kind: 'chat', text: '{input}', defaults: {} };
     return { prompt, stopStrings: [] };
   }
-  return { prompt: pagePrompt(described), stopStrings: textsOf(described.stop_strings) };
-}
-
-/** What tunebook_prompt.json says, as far as a page needs it. */
-function pagePrompt(described: JsonObject): PagePrompt {
-  const { form, prompt, user, system, defaults } = described;
-  const known = isJsonObject(defaults)
-    ? Object.entries(defaults).filter((entry): entry is [string, string] => typeof entry[1] === 'string')
-    : [];
-  const own = typeof system === 'string' ? system : undefined;
-  if (form === 'chat') {
-    const text = typeof user === 'string' ? user : '{input}';
-    return { kind: 'chat', text, system: own, defaults: Object.fromEntries(known) };
-  }
-  const text = typeof prompt === 'string' ? prompt : '{prompt}';
-  const all = [...known, ...(own === undefined ? [] : [['system', own]])];
-  return { kind: 'text', text, defaults: Object.fromEntries(all) as Record<string, string> };
-}
-
-function textsOf(value: unknown): string[] {
-  return [value].flat().filter((one): one is string => typeof one === 'string');
+  const { form, system, defaults, prompt = '{prompt}', user = '{input}' } = found.description;
+  const { stopStrings } = found;
+  if (form === 'chat') return { prompt: { kind: 'chat', text: user, system, defaults }, stopStrings };
+  const all = system === undefined ? defaults : { ...defaults, system };
+  return { prompt: { kind: 'text', text: prompt, defaults: all }, stopStrings };
 }
