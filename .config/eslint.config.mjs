@@ -9,7 +9,7 @@ const NULL_SPEAKERS = [
   'lib/engine/{compiled/session,contract/functions,eager/wasm,eager/wasm-kernels}.ts', // ONNX Runtime, TensorFlow.js
   'lib/eval/{evaluate,report-content,types}.ts', // metrics, which are written as JSON
   'lib/hyrox/metrics/{segments,types,verdicts}.ts',
-  'lib/export/{gguf/export-adapter,gguf/export-gguf,proof/llama-cpp,proof/report,onnx/prove-onnx,web/page-script}.ts', // a report in JSON, llama.cpp
+  'lib/export/{proof/llama-cpp,proof/report,web/page-script}.ts', // a report in JSON, llama.cpp
   'lib/generation/**', // generation_config.json; the token of a row that has ended
   'lib/models/weights/load-weights.ts', // a digest of JSON
   'lib/notebook/client/{kernel-client,kernel-exit,kernel-image,process-owner}.ts', // exit codes of Node, a lock file

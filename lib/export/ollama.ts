@@ -2,14 +2,14 @@
 import path from 'node:path';
 import { writeFileAtomic } from '../files';
 import type { HasRuntime } from '../models';
-import { promptOf } from '../prompts';
+import { firstToken, promptOf } from '../prompts';
 import type { ChatMessage, PretrainedTokenizer } from '../tokenizer';
 import { requireText, TunebookError } from '../types';
-import { exportGguf } from './gguf/export-gguf';
+import { withGgufSource, writeModel } from './gguf/export-gguf';
 import type { ExportGgufOptions } from './gguf/export-gguf';
 import { contextLength } from './gguf/families';
 import type { ExportOutcome } from './proof/outcome';
-import { openModelSource } from './source/open-source';
+import type { ModelSource } from './source/open-source';
 
 const MODEL = 'model.gguf';
 const MODELFILE = 'Modelfile';
@@ -38,20 +38,18 @@ export async function writeModelfile(
 ): Promise<ExportOutcome> {
   const where = 'writeModelfile';
   requireText(folder, { where, what: 'the path of a folder' });
-  const source = await openModelSource(model, options, where);
-  let modelfile: string;
-  try {
+  const file = path.join(folder, MODELFILE);
+  const task = async (source: ModelSource): Promise<ExportOutcome> => {
     const { tokenizer, generationConfig, weights } = source;
-    modelfile = modelfileText({
+    const modelfile = modelfileText({
       ...{ tokenizer, generationConfig },
       contextLength: contextLength(weights.architecture),
     });
-  } finally {
-    await source.close();
-  }
-  const outcome = await exportGguf(model, path.join(folder, MODEL), options);
-  const file = path.join(folder, MODELFILE);
-  await writeFileAtomic(file, modelfile);
+    const outcome = await writeModel(source, path.join(folder, MODEL), options);
+    await writeFileAtomic(file, modelfile);
+    return outcome;
+  };
+  const outcome = await withGgufSource(model, options, { where, task });
   const [gguf, ...rest] = outcome.files;
   return {
     ...outcome,
@@ -111,7 +109,7 @@ function quoted(text: string): string {
 function framesOf(tokenizer: PretrainedTokenizer): { template: string; system: string | undefined } {
   const prompt = '{{ .Prompt }}';
   if (tokenizer.chatTemplate === undefined) return { template: prompt, system: undefined };
-  const bos = tokenizer.encode('')[0] === tokenizer.bosTokenId ? (tokenizer.bosToken ?? '') : '';
+  const bos = firstToken(tokenizer);
   const render = (messages: readonly ChatMessage[]): string => {
     const text = tokenizer.applyChatTemplate(messages, { tokenize: false, addGenerationPrompt: true });
     return text.startsWith(bos) ? text.slice(bos.length) : text; // Ollama's engine adds it

@@ -19,7 +19,7 @@ export { isQuantized, restore, transposed } from './weights/frozen-layers';
 export type { FrozenLayer, FrozenLayers, FrozenTensor } from './weights/frozen-layers';
 export { architectureOf, registerFamily } from './families/registry';
 export type { Family } from './families/registry';
-export { ropeFrequencies } from './families/rope';
+export { ropeFrequencies, ropeSettings } from './families/rope';
 export { gpt2 } from './families/gpt2';
 export type { Gpt2Config } from './families/gpt2';
 export { mistral } from './families/mistral';

@@ -5,7 +5,7 @@
 export { loadPrompt, promptOf } from './model-prompt';
 export type { ModelPrompt } from './model-prompt';
 export { requirePrompt, savePrompt } from './save-prompt';
-export { chatTemplate, formatPrompt, instructionTemplate, requireTemplate } from './templates';
+export { chatTemplate, firstToken, formatPrompt, instructionTemplate, requireTemplate } from './templates';
 export type {
   ChatPromptOptions,
   FormattedTurn,

@@ -3,8 +3,8 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import type * as Yaml from 'yaml';
 import { isJsonObject, readTextIfPresent } from '../../files';
-import { text, u32 } from './families';
-import type { GgufEntries } from './families';
+import { text, u32 } from './format';
+import type { GgufEntries } from './format';
 
 /** @param folders the model's, the nearest first; the first with a card counts */
 export async function cardEntries(name: string, folders: readonly string[]): Promise<GgufEntries> {

@@ -2,6 +2,7 @@
 import { bfloat16ToFloat32, float16ToFloat32 } from '../../checkpoint';
 import { TENSOR_TYPES } from './format';
 import type { TensorType } from './format';
+import { halfAt } from './half';
 
 /** @param bytes whole blocks */
 export function decode(type: TensorType, bytes: Uint8Array): Float32Array {
@@ -23,24 +24,15 @@ export function decode(type: TensorType, bytes: Uint8Array): Float32Array {
   return out;
 }
 
-const halfBits = new Uint16Array(1);
-const halfValue: Float32Array = new Float32Array(1);
-
-function half(bytes: Uint8Array, at: number): number {
-  halfBits[0] = bytes[at] | (bytes[at + 1] << 8);
-  float16ToFloat32(halfBits, halfValue);
-  return halfValue[0];
-}
-
 const signed = (byte: number): number => (byte << 24) >> 24;
 
 function decodeQ8(bytes: Uint8Array, out: Float32Array): void {
-  const scale = half(bytes, 0);
+  const scale = halfAt(bytes, 0);
   for (let i = 0; i < 32; i++) out[i] = scale * signed(bytes[2 + i]);
 }
 
 function decodeQ4(bytes: Uint8Array, out: Float32Array): void {
-  const scale = half(bytes, 0);
+  const scale = halfAt(bytes, 0);
   for (let i = 0; i < 16; i++) {
     out[i] = scale * ((bytes[2 + i] & 15) - 8);
     out[i + 16] = scale * ((bytes[2 + i] >> 4) - 8);
@@ -57,7 +49,7 @@ function groupOf(bytes: Uint8Array, group: number): [scale: number, offset: numb
           (packed[group + 4] & 15) | ((packed[group - 4] >> 6) << 4),
           (packed[group + 4] >> 4) | ((packed[group] >> 6) << 4),
         ];
-  return [half(bytes, 0) * s, half(bytes, 2) * o];
+  return [halfAt(bytes, 0) * s, halfAt(bytes, 2) * o];
 }
 
 function decodeQ4K(bytes: Uint8Array, out: Float32Array): void {
@@ -82,7 +74,7 @@ function decodeQ5K(bytes: Uint8Array, out: Float32Array): void {
 }
 
 function decodeQ6K(bytes: Uint8Array, out: Float32Array): void {
-  const d = half(bytes, 208);
+  const d = halfAt(bytes, 208);
   for (let i = 0; i < 256; i++) {
     const [part, quarter, at] = [i >> 7, (i >> 5) & 3, i & 31];
     const low = bytes[64 * part + 32 * (quarter & 1) + at];

@@ -2,32 +2,33 @@
 import path from 'node:path';
 import { promises as fs } from 'node:fs';
 import os from 'node:os';
-import type { LoraAdapter, ModelWeights } from '../../models';
+import type { Architecture, LoraAdapter, ModelWeights } from '../../models';
 import { requireOptions } from '../../options';
 import { requireText, TunebookError } from '../../types';
 import type { ExportOutcome } from '../proof/outcome';
-import { findLlamaCpp, openLlamaCpp } from '../proof/llama-cpp';
-import { prove } from '../proof/prove';
-import type { CheckOptions } from '../proof/prove';
-import { writeExportReport } from '../proof/report';
+import { requireCheck } from '../proof/prove';
+import type { CheckOptions, Proof } from '../proof/prove';
 import { openAdapter } from '../source/open-adapter';
-import { openModelSource } from '../source/open-source';
+import { namedModel } from '../source/open-source';
 import type { SourceOptions } from '../source/open-source';
-import { exportGguf, NOT_COMPARED, rotaryRows } from './export-gguf';
 import { cardEntries } from './card-entries';
-import { contextLength, f32, ggufFamily, ggufName, text, u32 } from './families';
-import type { GgufEntries } from './families';
-import { FILE_TYPES } from './format';
-import { readBack } from './read-back';
-import { stageGguf } from './write';
+import { exportGguf } from './export-gguf';
+import { ggufFamily, ggufName, rotaryRows } from './families';
+import { f32, FILE_TYPES, requireType, text, u32 } from './format';
+import type { GgufEntries } from './format';
+import { tensorOf } from './write';
 import type { GgufTensor } from './write';
+import { proveInLlamaCpp, writeProven } from './write-proven';
+
+const TYPES = ['f32', 'f16'] as const;
+type AdapterType = (typeof TYPES)[number];
 
 /** How an adapter is written as GGUF. */
 export interface ExportGgufAdapterOptions extends Omit<SourceOptions, 'adapter'> {
   /** The base: built-in name, folder or hub id; default: what the adapter names. */
   readonly base?: string;
   /** How numbers are stored; default 'f32'. */
-  readonly type?: 'f32' | 'f16';
+  readonly type?: AdapterType;
   /** What answers are compared by; false: the file is neither read back nor compared. */
   readonly check?: CheckOptions | false;
 }
@@ -62,71 +63,49 @@ export async function exportGgufAdapter(
     where,
     names: { base: true, type: true, check: true, tokenizer: true, quantizationConfig: true },
   });
-  const { base, type = 'f32', check = {}, tokenizer, quantizationConfig } = options;
+  const { base, check = {}, tokenizer, quantizationConfig } = options;
+  const type = requireType(options.type ?? 'f32', { where, known: TYPES });
+  requireCheck(check, where);
+  const name = path.basename(path.resolve(adapter));
   const opened = await openAdapter(adapter, base);
+  const { architecture } = opened.weights;
   let tensors: GgufTensor[];
   let entries: GgufEntries;
   try {
     requirePlain(opened.weights, opened.adapter, adapter);
-    tensors = adapterTensors(opened.weights, opened.adapter, type);
+    const alpha = alphaOf(opened.adapter, architecture);
+    tensors = adapterTensors(architecture, opened.adapter, { alpha, type });
     entries = [
-      ['general.architecture', text(ggufFamily(opened.weights.architecture).architecture)],
+      ['general.architecture', text(ggufFamily(architecture).architecture)],
       ['general.type', text('adapter')],
-      ...(await cardEntries(path.basename(path.resolve(adapter)), [adapter])),
+      ...(await cardEntries(name, [adapter])),
       ['general.file_type', u32(FILE_TYPES[type])],
       ['adapter.type', text('lora')],
-      ['adapter.lora.alpha', f32(alphaOf(opened.adapter))],
+      ['adapter.lora.alpha', f32(alpha)],
     ];
   } finally {
     await opened.close();
   }
-  const staged = await stageGguf(file, entries, tensors);
-  try {
-    if (check !== false) await readBack(staged.temporaryPath, tensors, file);
-    await staged.commit();
-  } catch (error) {
-    await staged.discard();
-    throw error;
-  }
-  if (check === false)
-    return {
-      files: [file],
-      words: ['Neither read back nor compared, as asked.'],
-      agreement: undefined,
-      isProven: true,
+  const proveAdapter = async (asked: CheckOptions): Promise<Proof> => {
+    const { own: source } = await namedModel(base, { adapter, tokenizer, quantizationConfig });
+    const folder = await fs.mkdtemp(path.join(os.tmpdir(), 'tunebook-gguf-'));
+    const baseFile = async (): Promise<string> => {
+      const whole = path.join(folder, 'base.gguf');
+      await exportGguf(opened.base, whole, { type: 'f16', check: false, quantizationConfig, tokenizer });
+      return whole;
     };
-  const source = await openModelSource(base, { adapter, tokenizer, quantizationConfig }, where);
-  const folder = await fs.mkdtemp(path.join(os.tmpdir(), 'tunebook-gguf-'));
-  try {
-    const { architecture } = source.weights;
-    const proof = await prove({
-      ...{ source, check, bound: BOUND, missing: `Read back: every tensor is as it was. ${NOT_COMPARED}.` },
-      contextLength: contextLength(architecture),
-      open: async () => {
-        if ((await findLlamaCpp()) === undefined) return undefined;
-        const whole = path.join(folder, 'base.gguf');
-        await exportGguf(base ?? opened.base, whole, {
-          type: 'f16',
-          check: false,
-          quantizationConfig,
-          tokenizer,
-        });
-        return openLlamaCpp(whole, {
-          contextSize: Math.min(contextLength(architecture), 2048),
-          ...{ vocabSize: architecture.vocabSize, lora: file },
-        });
-      },
-    });
-    const { agreement, isProven, words } = proof;
-    const report = await writeExportReport(file, {
-      ...{ target: 'gguf-lora', type, model: source.name, isReadBack: true, isProven, words },
-      agreement: agreement ?? null,
-    });
-    return { files: [file, report], words, agreement, isProven };
-  } finally {
-    await fs.rm(folder, { recursive: true, force: true });
-    await source.close();
-  }
+    try {
+      return await proveInLlamaCpp({
+        ...{ source, architecture, check: asked, bound: BOUND, file: baseFile, lora: file },
+      });
+    } finally {
+      await fs.rm(folder, { recursive: true, force: true });
+    }
+  };
+  return writeProven(file, {
+    ...{ entries, tensors, notes: [], target: 'gguf-lora', type, model: name },
+    prove: check === false ? undefined : () => proveAdapter(check),
+  });
 }
 
 /** @throws {TunebookError} For what llama.cpp would pass over. */
@@ -148,26 +127,23 @@ function requirePlain(weights: ModelWeights, adapter: LoraAdapter, folder: strin
   );
 }
 
-/** llama.cpp scales by alpha over the rank of each pair; the first module's scale counts, others are in their B. */
-function alphaOf(adapter: LoraAdapter): number {
-  const [first] = adapter.modulesOf(0).length > 0 ? adapter.modulesOf(0) : anyModules(adapter);
-  return first.scale * first.r;
-}
-
-function anyModules(adapter: LoraAdapter): ReturnType<LoraAdapter['modulesOf']> {
-  for (let layer = 0; ; layer++) {
-    const modules: ReturnType<LoraAdapter['modulesOf']> | undefined = adapter.modulesOf(layer);
-    if (modules === undefined)
-      throw new TunebookError('exportGgufAdapter: expected adapted modules, got none.');
-    if (modules.length > 0) return modules;
-  }
+/**
+ * llama.cpp scales by alpha over the rank of each pair; the first module's scale counts, others are in their B.
+ * @throws {TunebookError} Where nothing is adapted.
+ */
+function alphaOf(adapter: LoraAdapter, { layers }: Architecture): number {
+  for (let layer = 0; layer < layers; layer++)
+    for (const { scale, r } of adapter.modulesOf(layer)) return scale * r;
+  throw new TunebookError('exportGgufAdapter: expected adapted modules, got none.');
 }
 
 /** A [r, in] as it is, B [out, r] with the rows of rotary modules in llama.cpp's order. GPT-2's need no transpose. */
-function adapterTensors(weights: ModelWeights, adapter: LoraAdapter, type: 'f32' | 'f16'): GgufTensor[] {
-  const { architecture } = weights;
+function adapterTensors(
+  architecture: Architecture,
+  adapter: LoraAdapter,
+  { alpha, type }: { readonly alpha: number; readonly type: AdapterType },
+): GgufTensor[] {
   const family = ggufFamily(architecture);
-  const alpha = alphaOf(adapter);
   const stored = type === 'f32' ? 'F32' : 'F16';
   return Array.from({ length: architecture.layers }, (_, layer) =>
     adapter.modulesOf(layer).flatMap((module): GgufTensor[] => {
@@ -178,15 +154,9 @@ function adapterTensors(weights: ModelWeights, adapter: LoraAdapter, type: 'f32'
       const scaled = adapter.get(`${own}.lora_B`).data.map((value) => value * factor);
       const size = { rowLength: module.r, headSize: architecture.headSize };
       const B = family.rotaryModules.includes(module.name) ? rotaryRows(scaled, size) : scaled;
-      const tensor = (suffix: string, shape: readonly number[], values: Float32Array): GgufTensor => ({
-        ...{ name: `${name}.${suffix}`, shape, type: stored },
-        pieces: async function* () {
-          yield values;
-        },
-      });
       return [
-        tensor('lora_a', [module.r, module.inSize], A),
-        tensor('lora_b', [module.outSize, module.r], B),
+        tensorOf({ name: `${name}.lora_a`, shape: [module.r, module.inSize], type: stored }, A),
+        tensorOf({ name: `${name}.lora_b`, shape: [module.outSize, module.r], type: stored }, B),
       ];
     }),
   ).flat();

@@ -1,27 +1,32 @@
 /** A model as one GGUF file: the main path of the room. */
-import type { HasRuntime } from '../../models';
+import { isTied } from '../../models';
+import type { Architecture, HasRuntime } from '../../models';
 import { requireOptions } from '../../options';
-import { requireText, TunebookError } from '../../types';
-import type { ExportOutcome } from '../proof/outcome';
+import { requireText } from '../../types';
 import type { AgreementBound } from '../proof/agreement';
-import { LLAMA_CPP_ADVICE, openLlamaCpp } from '../proof/llama-cpp';
-import { prove } from '../proof/prove';
+import type { ExportOutcome } from '../proof/outcome';
+import { requireCheck } from '../proof/prove';
 import type { CheckOptions } from '../proof/prove';
-import { writeExportReport } from '../proof/report';
 import { openModelSource } from '../source/open-source';
 import type { ModelSource, SourceOptions } from '../source/open-source';
 import { linearPlace, pieces } from '../source/weight-source';
 import type { WeightSource } from '../source/weight-source';
 import { cardEntries } from './card-entries';
-import { architectureEntries, contextLength, ggufFamily, ggufName, ropeFactors, text, u32 } from './families';
-import type { GgufEntries } from './families';
-import { FILE_TYPES, requireGgufType } from './format';
-import type { GgufType } from './format';
-import { readBack } from './read-back';
+import {
+  architectureEntries,
+  contextLength,
+  ggufFamily,
+  ggufName,
+  ropeFactors,
+  rotaryRows,
+} from './families';
+import { FILE_TYPES, GGUF_TYPES, requireType, text, u32 } from './format';
+import type { GgufEntries, GgufType } from './format';
 import { fallbackWords, tensorType } from './tensor-types';
 import { tokenizerEntries } from './tokenizer-entries';
-import { stageGguf } from './write';
+import { tensorOf } from './write';
 import type { GgufTensor } from './write';
+import { proveInLlamaCpp, writeProven } from './write-proven';
 
 /** How a model is written as GGUF. */
 export interface ExportGgufOptions extends SourceOptions {
@@ -35,6 +40,8 @@ export interface ExportGgufOptions extends SourceOptions {
   readonly onProgress?: (done: number, total: number, tensor: string) => void;
 }
 
+const DEFAULT_TYPE: GgufType = 'f16';
+
 /** How far llama.cpp may be off: its own rounding of activations and of keys and values is in it. */
 const BOUNDS: Readonly<Record<GgufType, AgreementBound>> = {
   f32: { meanKl: 1e-3, sameTop: 0.97 },
@@ -44,9 +51,6 @@ const BOUNDS: Readonly<Record<GgufType, AgreementBound>> = {
   q4_k_m: { meanKl: 0.2, sameTop: 0.8 },
   q4_0: { meanKl: 0.3, sameTop: 0.75 },
 };
-
-export const NOT_COMPARED =
-  'Answers were not compared: llama.cpp is not installed here. To compare them: ' + LLAMA_CPP_ADVICE;
 
 /**
  * Writes a model as GGUF for llama.cpp, an adapter merged; reads the file back, and compares answers where llama.cpp is
@@ -67,8 +71,22 @@ export async function exportGguf(
   file: string,
   options: ExportGgufOptions = {},
 ): Promise<ExportOutcome> {
-  const where = 'exportGguf';
-  requireText(file, { where, what: 'the path of a file' });
+  requireText(file, { where: 'exportGguf', what: 'the path of a file' });
+  return withGgufSource(model, options, {
+    where: 'exportGguf',
+    task: (source) => writeModel(source, file, options),
+  });
+}
+
+/**
+ * Opens what is exported for as long as a task takes.
+ * @throws {TunebookError} For options that there are not, and what cannot be opened.
+ */
+export async function withGgufSource<Result>(
+  model: HasRuntime | string | undefined,
+  options: ExportGgufOptions,
+  { where, task }: { readonly where: string; readonly task: (source: ModelSource) => Promise<Result> },
+): Promise<Result> {
   requireOptions<ExportGgufOptions>(options, {
     where,
     names: {
@@ -76,23 +94,23 @@ export async function exportGguf(
       ...{ adapter: true, tokenizer: true, quantizationConfig: true },
     },
   });
-  const type = requireGgufType(options.type ?? 'f16', where);
+  requireType(options.type ?? DEFAULT_TYPE, { where, known: GGUF_TYPES });
+  requireCheck(options.check, where);
   const source = await openModelSource(model, options, where);
   try {
-    return await writeModel(source, file, { ...options, type });
+    return await task(source);
   } finally {
     await source.close();
   }
 }
 
-async function writeModel(
+/** The way from an open model to its file. */
+export async function writeModel(
   source: ModelSource,
   file: string,
-  options: ExportGgufOptions & { readonly type: GgufType },
+  { type = DEFAULT_TYPE, check = {}, name = source.name, onProgress }: ExportGgufOptions,
 ): Promise<ExportOutcome> {
-  const { type, check = {}, onProgress } = options;
   const { architecture } = source.weights;
-  const name = options.name ?? source.name;
   const tensors = modelTensors(source.weights, type);
   const entries: GgufEntries = [
     ['general.architecture', text(ggufFamily(architecture).architecture)],
@@ -103,45 +121,15 @@ async function writeModel(
     ...architectureEntries(architecture, contextLength(architecture)),
     ...(await tokenizerEntries(source.tokenizer, architecture.vocabSize)),
   ];
-  const staged = await stageGguf(file, entries, tensors, (done, tensor) =>
-    onProgress?.(done, tensors.length, tensor),
-  );
-  try {
-    if (check !== false) await readBack(staged.temporaryPath, tensors, file);
-    await staged.commit();
-  } catch (error) {
-    await staged.discard();
-    throw error;
-  }
-  const notes = [...fallbackWords(tensors, type), ...windowWords(source.weights)];
-  if (check === false)
-    return {
-      files: [file],
-      words: [...notes, 'Neither read back nor compared, as asked.'],
-      agreement: undefined,
-      isProven: true,
-    };
-  const proof = await prove({
-    ...{
-      source,
-      check,
-      bound: BOUNDS[type],
-      missing: `Read back: every tensor is as it was. ${NOT_COMPARED}.`,
-    },
-    contextLength: contextLength(architecture),
-    open: () =>
-      openLlamaCpp(file, {
-        contextSize: Math.min(contextLength(architecture), 2048),
-        vocabSize: architecture.vocabSize,
-      }),
+  return writeProven(file, {
+    ...{ entries, tensors, target: 'gguf', type, model: name },
+    onTensor: (done, tensor) => onProgress?.(done, tensors.length, tensor),
+    notes: [...fallbackWords(tensors, type), ...windowWords(architecture)],
+    prove:
+      check === false
+        ? undefined
+        : () => proveInLlamaCpp({ source, architecture, check, bound: BOUNDS[type], file: async () => file }),
   });
-  const words = [...notes, ...proof.words];
-  const { agreement, isProven } = proof;
-  const report = await writeExportReport(file, {
-    ...{ target: 'gguf', type, model: name, isReadBack: true, isProven, words },
-    agreement: agreement ?? null,
-  });
-  return { files: [file, report], words, agreement, isProven };
 }
 
 /** @throws {TunebookError} Where the family has no tensor of a parameter's name. */
@@ -149,14 +137,13 @@ export function modelTensors(source: WeightSource, type: GgufType): GgufTensor[]
   const { architecture } = source;
   const family = ggufFamily(architecture);
   const { layers, headSize } = architecture;
-  const isTied = architecture.head === architecture.tokenEmbedding;
   const tensors = architecture.parameters.map(({ name: own }): GgufTensor => {
     const name = ggufName(family, architecture, own);
     const shape = source.shapeOf(own);
     const place = linearPlace(architecture, own);
     const isRotary = place !== undefined && family.rotaryModules.includes(place.module.name);
     return {
-      ...{ name, shape, type: tensorType({ name, shape, type, layers, isTied }) },
+      ...{ name, shape, type: tensorType({ name, shape, type, layers, isTied: isTied(architecture) }) },
       pieces: () =>
         isRotary
           ? permuted(pieces(source, own, headSize), { rowLength: shape[1], headSize })
@@ -165,13 +152,8 @@ export function modelTensors(source: WeightSource, type: GgufType): GgufTensor[]
   });
   const factors = ropeFactors(architecture);
   if (factors === undefined) return tensors;
-  const rope: GgufTensor = {
-    ...{ name: 'rope_freqs.weight', shape: [factors.length], type: 'F32' },
-    pieces: async function* () {
-      yield factors;
-    },
-  };
-  return [...tensors, rope];
+  const rope = { name: 'rope_freqs.weight', shape: [factors.length], type: 'F32' } as const;
+  return [...tensors, tensorOf(rope, factors)];
 }
 
 async function* permuted(
@@ -181,25 +163,7 @@ async function* permuted(
   for await (const values of parts) yield rotaryRows(values, size);
 }
 
-/** Rows of whole heads: the two of each rotary pair, half a head apart, become neighbours. */
-export function rotaryRows(
-  values: Float32Array,
-  { rowLength, headSize }: { readonly rowLength: number; readonly headSize: number },
-): Float32Array {
-  const out: Float32Array = new Float32Array(values.length);
-  const rows = values.length / rowLength;
-  if (rows % headSize !== 0) throw new TunebookError(`internal: ${rows} rows are no heads of ${headSize}`);
-  for (let row = 0; row < rows; row++) {
-    const inHead = row % headSize;
-    const half = inHead < headSize / 2 ? 0 : 1;
-    const to = row - inHead + 2 * (inHead - (half * headSize) / 2) + half;
-    out.set(values.subarray(row * rowLength, (row + 1) * rowLength), to * rowLength);
-  }
-  return out;
-}
-
-function windowWords({ architecture }: WeightSource): string[] {
-  const { slidingWindow, maxPositions } = architecture;
+function windowWords({ slidingWindow, maxPositions }: Architecture): string[] {
   if (slidingWindow === undefined || slidingWindow >= maxPositions) return [];
   return [
     `The context is ${slidingWindow} tokens, the model's sliding window, in place of ${maxPositions}: llama.cpp has no ` +

@@ -2,12 +2,11 @@
  * Families as llama.cpp knows them: the architecture's name, its metadata, and what each tensor is called. A family that
  * is missing here is refused; one of its own is one entry of `FAMILIES`.
  */
+import { ropeFrequencies, ropeSettings } from '../../models';
 import type { Architecture } from '../../models';
 import { TunebookError } from '../../types';
-import type { GgufValue } from './format';
-
-/** Named values of the metadata. */
-export type GgufEntries = readonly (readonly [key: string, value: GgufValue])[];
+import { f32, text, u32 } from './format';
+import type { GgufEntries } from './format';
 
 /** A family in GGUF. */
 export interface GgufFamily {
@@ -135,18 +134,14 @@ export function contextLength({ maxPositions, slidingWindow }: Architecture): nu
 }
 
 function ropeEntries(model: Architecture): GgufEntries {
-  const c = model.toJson();
-  const rope = (c.rope_scaling ?? c.rope_parameters ?? {}) as Record<string, unknown>;
-  const parameters = (c.rope_parameters ?? {}) as Record<string, unknown>;
-  const theta = Number(rope.rope_theta ?? parameters.rope_theta ?? c.rope_theta ?? 10000);
-  const kind = rope.rope_type ?? rope.type ?? 'default';
+  const { theta, kind, numbers } = ropeSettings(model.toJson());
   return [
     ['rope.dimension_count', u32(model.headSize)],
     ['rope.freq_base', f32(theta)],
     ...(kind === 'linear'
       ? [
-          ['rope.scaling.type', { type: 'string', value: 'linear' }] as const,
-          ['rope.scaling.factor', f32(Number(rope.factor))] as const,
+          ['rope.scaling.type', text('linear')] as const,
+          ['rope.scaling.factor', f32(Number(numbers.factor))] as const,
         ]
       : []),
   ];
@@ -154,18 +149,29 @@ function ropeEntries(model: Architecture): GgufEntries {
 
 /** What each rotary frequency is divided by, [D / 2], where the model stretches them unevenly (llama3); else undefined. */
 export function ropeFactors(model: Architecture): Float32Array | undefined {
-  const c = model.toJson();
-  const rope = (c.rope_scaling ?? c.rope_parameters ?? {}) as Record<string, unknown>;
-  if ((rope.rope_type ?? rope.type) !== 'llama3') return undefined;
-  const parameters = (c.rope_parameters ?? {}) as Record<string, unknown>;
-  const theta = Number(rope.rope_theta ?? parameters.rope_theta ?? c.rope_theta ?? 10000);
-  // The angles of position 1 are the frequencies themselves.
-  const feeds = model.positionFeeds(Int32Array.of(1), [1, 1]);
-  const [sin, cos] = [feeds['rotary.sin'].data, feeds['rotary.cos'].data];
-  return Float32Array.from({ length: model.headSize / 2 }, (_, i) => {
-    const plain = theta ** ((-2 * i) / model.headSize);
-    return plain / Math.atan2(sin[i], cos[i]);
-  });
+  const config = model.toJson();
+  const { theta, kind } = ropeSettings(config);
+  if (kind !== 'llama3') return undefined;
+  const stretched = ropeFrequencies(config, model.headSize);
+  const plain = ropeFrequencies({ rope_theta: theta }, model.headSize);
+  return plain.map((frequency, i) => frequency / stretched[i]);
+}
+
+/** Rows of whole heads: the two of each rotary pair, half a head apart, become neighbours. */
+export function rotaryRows(
+  values: Float32Array,
+  { rowLength, headSize }: { readonly rowLength: number; readonly headSize: number },
+): Float32Array {
+  const out: Float32Array = new Float32Array(values.length);
+  const rows = values.length / rowLength;
+  if (rows % headSize !== 0) throw new Error(`internal: ${rows} rows are no heads of ${headSize}`);
+  for (let row = 0; row < rows; row++) {
+    const inHead = row % headSize;
+    const half = inHead < headSize / 2 ? 0 : 1;
+    const to = row - inHead + 2 * (inHead - (half * headSize) / 2) + half;
+    out.set(values.subarray(row * rowLength, (row + 1) * rowLength), to * rowLength);
+  }
+  return out;
 }
 
 function outSizeOf({ modules }: Architecture, name: string): number {
@@ -173,7 +179,3 @@ function outSizeOf({ modules }: Architecture, name: string): number {
   if (found === undefined) throw new Error(`internal: no module ${name}`);
   return found.outSize;
 }
-
-export const u32 = (value: number): GgufValue => ({ type: 'u32', value });
-export const f32 = (value: number): GgufValue => ({ type: 'f32', value });
-export const text = (value: string): GgufValue => ({ type: 'string', value });

@@ -30,6 +30,14 @@ export type GgufValue =
   | { readonly type: 'strings'; readonly value: readonly string[] }
   | { readonly type: 'i32s' | 'f32s'; readonly value: readonly number[] };
 
+/** Named values of the metadata. */
+export type GgufEntries = readonly (readonly [key: string, value: GgufValue])[];
+
+export const u32 = (value: number): GgufValue => ({ type: 'u32', value });
+export const f32 = (value: number): GgufValue => ({ type: 'f32', value });
+export const text = (value: string): GgufValue => ({ type: 'string', value });
+export const truth = (value: boolean): GgufValue => ({ type: 'bool', value });
+
 /** How a tensor's numbers are stored: so many values in a block of so many bytes. */
 export const TENSOR_TYPES = {
   F32: { id: 0, blockSize: 1, blockBytes: 4 },
@@ -70,8 +78,11 @@ export function padding(bytes: number, alignment: number = ALIGNMENT): number {
 }
 
 /** @throws {TunebookError} For another text, with the types that there are. */
-export function requireGgufType(type: string, where: string): GgufType {
-  const found = GGUF_TYPES.find((one) => one === type);
+export function requireType<Type extends string>(
+  type: string,
+  { where, known }: { readonly where: string; readonly known: readonly Type[] },
+): Type {
+  const found = known.find((one) => one === type);
   if (found !== undefined) return found;
-  throw new TunebookError(`${where}: expected type ${GGUF_TYPES.join(', ')}, got ${JSON.stringify(type)}.`);
+  throw new TunebookError(`${where}: expected type ${known.join(', ')}, got ${JSON.stringify(type)}.`);
 }

@@ -3,7 +3,7 @@
  * searched as ggml's reference does (ggml/src/ggml-quants.c of llama.cpp), in double precision: a byte in hundreds
  * differs where two scales are as good as each other.
  */
-import { float16ToFloat32, float32ToFloat16 } from '../../checkpoint';
+import { putHalf } from './half';
 
 /** Values of a block. */
 const SIZE = 256;
@@ -18,19 +18,6 @@ function nearest(x: number): number {
 }
 
 const clamp = (x: number, least: number, most: number): number => max(least, min(most, x));
-
-const halfBits = new Uint16Array(1);
-const halfValue: Float32Array = new Float32Array(1);
-
-/** Writes a number as float16 and returns what it became. */
-function putHalf(value: number, out: Uint8Array, at: number): number {
-  halfValue[0] = value;
-  float32ToFloat16(halfValue, halfBits);
-  out[at] = halfBits[0] & 255;
-  out[at + 1] = halfBits[0] >> 8;
-  float16ToFloat32(halfBits, halfValue);
-  return halfValue[0];
-}
 
 /** How a group's scale and offset are searched. */
 interface Search {

@@ -7,12 +7,12 @@ import os from 'node:os';
 import path from 'node:path';
 import { isJsonObject, readJsonObject } from '../../files';
 import type { JsonObject } from '../../files';
+import { firstToken } from '../../prompts';
 import { checkTokenizerFits } from '../../tokenizer';
 import type { PretrainedTokenizer } from '../../tokenizer';
 import { TunebookError } from '../../types';
-import { text } from './families';
-import type { GgufEntries } from './families';
-import type { GgufValue } from './format';
+import { text, truth } from './format';
+import type { GgufEntries } from './format';
 
 /** Numbers of llama.cpp's kinds of tokens. */
 const KINDS = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 };
@@ -68,8 +68,6 @@ export async function tokenizerEntries(
     ...chatTemplateEntries(tokenizer),
   ];
 }
-
-const truth = (value: boolean): GgufValue => ({ type: 'bool', value });
 
 /** tokenizer.json as the tokenizer saves it. */
 async function tokenizerJson(tokenizer: PretrainedTokenizer): Promise<JsonObject> {
@@ -154,12 +152,11 @@ function specialEntries(tokenizer: PretrainedTokenizer): GgufEntries {
     padding_token_id: padTokenId,
     eot_token_id: endOfTurnTokenId === eosTokenId ? undefined : endOfTurnTokenId,
   };
-  const addsBos = bosTokenId !== undefined && tokenizer.encode('')[0] === bosTokenId;
   return [
     ...Object.entries(named).flatMap(([name, id]) =>
       id === undefined ? [] : [[`tokenizer.ggml.${name}`, { type: 'u32', value: id } as const] as const],
     ),
-    ['tokenizer.ggml.add_bos_token', truth(addsBos)],
+    ['tokenizer.ggml.add_bos_token', truth(firstToken(tokenizer) !== '')],
     // As in tunebook a prompt never ends in the end-of-text token: it would end before the answer.
     ['tokenizer.ggml.add_eos_token', truth(false)],
   ];

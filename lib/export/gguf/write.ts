@@ -5,9 +5,8 @@ import type { StagedFile } from '../../files';
 import { sizeOf } from '../../tensor';
 import { TunebookError } from '../../types';
 import { encode } from './blocks';
-import type { GgufEntries } from './families';
 import { ALIGNMENT, MAGIC, padding, storedBytes, TENSOR_TYPES, VALUE_TYPES, VERSION } from './format';
-import type { GgufValue, TensorType } from './format';
+import type { GgufEntries, GgufValue, TensorType } from './format';
 
 /** A tensor to write. */
 export interface GgufTensor {
@@ -17,6 +16,16 @@ export interface GgufTensor {
   readonly type: TensorType;
   /** The values in order, piece by piece; every piece holds whole rows. */
   pieces(): AsyncIterable<Float32Array>;
+}
+
+/** A tensor whose values are there. */
+export function tensorOf(described: Omit<GgufTensor, 'pieces'>, values: Float32Array): GgufTensor {
+  return {
+    ...described,
+    pieces: async function* () {
+      yield values;
+    },
+  };
 }
 
 /**

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { readJsonObjectIfPresent, writeFileAtomic } from '../../files';
 import { addCardSection } from '../../pretrained';
 import type { Agreement } from './agreement';
+import type { Proof } from './prove';
 
 const REPORT = 'export-report.json';
 
@@ -25,7 +26,11 @@ export interface ExportEntry {
  * other files stays.
  * @returns the report's path
  */
-export async function writeExportReport(file: string, entry: ExportEntry): Promise<string> {
+export async function writeExportReport(
+  file: string,
+  { agreement, ...found }: Omit<ExportEntry, 'agreement' | 'isReadBack'> & Pick<Proof, 'agreement'>,
+): Promise<string> {
+  const entry: ExportEntry = { ...found, isReadBack: true, agreement: agreement ?? null };
   const report = path.join(path.dirname(path.resolve(file)), REPORT);
   const before = (await readJsonObjectIfPresent(report)) ?? {};
   const exports = { ...before, [path.basename(file)]: entry };

@@ -11,7 +11,6 @@ import {
 } from '../../pretrained';
 import type { OpenPretrained } from '../../pretrained';
 import type { BitsAndBytesConfig } from '../../quantization';
-import { TunebookError } from '../../types';
 import { readLayers } from './read-layers';
 
 /** An adapter on its base; `close` it when done. */
@@ -65,7 +64,7 @@ export async function adaptedRuntime(
     await loadAdapter({ runtime }, adapter);
   } catch (error) {
     await engine.dispose();
-    throw error instanceof TunebookError ? error : new Error(`internal: ${adapter}`, { cause: error });
+    throw error;
   }
   return { runtime, close: () => Promise.all([engine.dispose(), opened.close()]).then(() => undefined) };
 }

@@ -3,15 +3,14 @@
  * a whole: of a large model a layer is.
  */
 import path from 'node:path';
-import { isFile } from '../../files';
 import { Runtime } from '../../models';
 import type { HasRuntime } from '../../models';
 import {
   AutoModelForCausalLM,
-  baseModelOf,
-  isAdapterFolder,
   loadAdapter,
+  modelPlaces,
   openPretrained,
+  tokenizerPlace,
 } from '../../pretrained';
 import type { CausalLM, OpenPretrained } from '../../pretrained';
 import type { BitsAndBytesConfig } from '../../quantization';
@@ -56,10 +55,7 @@ export async function openModelSource(
   where: string,
 ): Promise<ModelSource> {
   if (typeof model === 'object') return openRuntime(model, given, where);
-  const isAdapter = model !== undefined && given.adapter === undefined && (await isAdapterFolder(model));
-  const options = isAdapter ? { ...given, adapter: model } : given;
-  const base = isAdapter || model === undefined ? await baseModelOf(options.adapter) : model;
-  const tokenizer = await tokenizerOf(options, base);
+  const { own, base, options } = await namedModel(model, given);
   const { adapter, quantizationConfig } = options;
   const opened = await openPretrained(base, { quantizationConfig });
   let weights: WeightSource;
@@ -70,17 +66,38 @@ export async function openModelSource(
     throw error;
   }
   return {
+    ...own,
     weights,
-    tokenizer,
     generationConfig: opened.generationConfig,
     folders: [...(adapter === undefined ? [] : [adapter]), opened.folder],
+    close: () => weights.close(),
+  };
+}
+
+/** A model by its name, without its weights: what a comparison asks. */
+export type OwnModel = Pick<ModelSource, 'tokenizer' | 'name' | 'open'>;
+
+/** Where a named model's parts are; `own` opens it when it is asked. */
+export async function namedModel(
+  model: string | undefined,
+  given: SourceOptions,
+): Promise<{ readonly own: OwnModel; readonly base: string; readonly options: SourceOptions }> {
+  const { adapter, base } = await modelPlaces({ model, adapter: given.adapter });
+  const options = { ...given, adapter };
+  const { tokenizer = await tokenizerPlace(adapter, base) } = given;
+  const own: OwnModel = {
+    tokenizer: await loadedTokenizer(tokenizer),
     name: path.basename(path.resolve(adapter ?? base)),
     open: async () => {
       const loaded = await loadModel(base, options);
       return { model: loaded, close: () => loaded.dispose() };
     },
-    close: () => weights.close(),
   };
+  return { own, base, options };
+}
+
+function loadedTokenizer(tokenizer: PretrainedTokenizer | string): Promise<PretrainedTokenizer> {
+  return typeof tokenizer === 'string' ? AutoTokenizer.fromPretrained(tokenizer) : Promise.resolve(tokenizer);
 }
 
 async function loadModel(base: string, { adapter, quantizationConfig }: SourceOptions): Promise<CausalLM> {
@@ -109,25 +126,15 @@ async function openRuntime(
       `${where}: expected a tokenizer with a model at work, got none. Pass { tokenizer }.`,
     );
   const weights = await runtimeSource(runtime);
-  const named = typeof tokenizer === 'string' ? await AutoTokenizer.fromPretrained(tokenizer) : tokenizer;
   return {
     weights,
-    tokenizer: named,
+    tokenizer: await loadedTokenizer(tokenizer),
     generationConfig: runtime.generationConfig,
     folders: [],
     name: runtime.architecture.modelType,
     open: async () => ({ model, close: async () => undefined }),
     close: async () => undefined,
   };
-}
-
-async function tokenizerOf(
-  { tokenizer, adapter }: SourceOptions,
-  base: string,
-): Promise<PretrainedTokenizer> {
-  if (typeof tokenizer === 'object') return tokenizer;
-  const hasOwn = adapter !== undefined && (await isFile(path.join(adapter, 'tokenizer.json')));
-  return AutoTokenizer.fromPretrained(tokenizer ?? (hasOwn ? adapter : base));
 }
 
 async function weightsOf(

@@ -39,22 +39,31 @@ export interface RopeConfig {
 const DEFAULT_THETA = 10000;
 const KINDS = ['default', 'linear', 'llama3'];
 
+/** The base of the frequencies, how they are stretched, and the numbers of that. */
+export function ropeSettings(config: RopeConfig): {
+  readonly theta: number;
+  readonly kind: string;
+  readonly numbers: Readonly<Record<string, unknown>>;
+} {
+  // The older field counts first, as in transformers, which reads it into the newer one.
+  const rope = config.rope_scaling ?? config.rope_parameters ?? {};
+  const theta = rope.rope_theta ?? config.rope_parameters?.rope_theta ?? config.rope_theta ?? DEFAULT_THETA;
+  return { theta, kind: rope.rope_type ?? rope.type ?? 'default', numbers: { ...rope } };
+}
+
 /**
  * Frequencies of each pair, [D / 2].
  * @throws TunebookError for a kind that is not known, or one whose numbers are missing
  */
 export function ropeFrequencies(config: RopeConfig, headSize: number): Float32Array {
-  // The older field counts first, as in transformers, which reads it into the newer one.
-  const rope = config.rope_scaling ?? config.rope_parameters ?? {};
-  const theta = rope.rope_theta ?? config.rope_parameters?.rope_theta ?? config.rope_theta ?? DEFAULT_THETA;
+  const { theta, kind, numbers } = ropeSettings(config);
   const frequencies = rotaryFrequencies({ theta, headSize });
-  const kind = rope.rope_type ?? rope.type ?? 'default';
   if (kind === 'default') return frequencies;
   if (kind === 'linear') {
-    const { factor } = numbersOf(linearSchema(), rope, kind);
+    const { factor } = numbersOf(linearSchema(), numbers, kind);
     return frequencies.map((frequency) => frequency / factor);
   }
-  if (kind === 'llama3') return stretched(frequencies, numbersOf(llama3Schema(), rope, kind));
+  if (kind === 'llama3') return stretched(frequencies, numbersOf(llama3Schema(), numbers, kind));
   throw new TunebookError(
     `config.json: expected rope_type ${KINDS.join(', ')}, got '${kind}', which turns positions otherwise. ` +
       'Choose a model without it.',
