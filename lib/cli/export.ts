@@ -3,7 +3,8 @@ import { Option } from 'commander';
 import type { Command } from 'commander';
 import type { ExportOutcome } from '../export';
 import { didYouMean } from '../options';
-import { QUANTIZATIONS } from '../quantization';
+import { quantizationConfigOf, QUANTIZATIONS } from '../quantization';
+import { checkOf } from './export/check';
 import type { ExportTarget } from './export/target';
 import { TARGETS } from './export/targets';
 import { count, WrongCallError } from './terminal/call';
@@ -40,10 +41,13 @@ export function addExportCommand(program: Command): void {
       if (target.needsAdapter === true && adapter === undefined)
         throw new WrongCallError(`export: expected --adapter for --to ${target.name}, got none.`);
       const asked = { prompts, records, count: options.count, maxNewTokens: options.maxNewTokens };
+      const type = typeOf(target, options.type);
       const outcome = await target.run({
-        ...{ model, adapter, output, quantize },
-        type: typeOf(target, options.type),
-        check: check ? asked : undefined,
+        ...{ model, output, type },
+        options: {
+          ...{ adapter, quantizationConfig: quantizationConfigOf(quantize) },
+          check: await checkOf(check ? asked : undefined, { model, adapter }),
+        },
       });
       report(outcome);
     });

@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
-import type { ExportEntry } from '../../lib/export';
+import type { ExportEntry } from '../../lib/export/proof/report';
 import { temporaryFolder } from '../support/temporary-folder';
 import { CLI } from '../support/paths';
 

@@ -1,9 +1,6 @@
-/** `--to onnx` and `--to onnx-v2`: a folder for transformers.js, in the browser and in Node. */
-import { createRequire } from 'node:module';
-import type * as Export from '../../export';
+/** `--to onnx`, `--to onnx-v2` and `--to web`: folders for transformers.js, in Node and in the browser. */
 import type { ExportOutcome, OnnxDtypeName, OnnxTarget } from '../../export';
-import { quantizationConfigOf } from '../../quantization';
-import { checkOf } from './check';
+import { exportRoom } from './target';
 import type { ExportCall, ExportTarget } from './target';
 
 /** Every type that is exported unless one is named. */
@@ -25,13 +22,18 @@ export const onnxV2: ExportTarget = {
   run: (call) => run(call, 'transformers.js-2'),
 };
 
-async function run(call: ExportCall, target: OnnxTarget): Promise<ExportOutcome> {
-  const { model, adapter, output, type, quantize, check } = call;
-  const { exportOnnx } = createRequire(__filename)('../../export') as typeof Export;
-  return exportOnnx(model, output, {
-    ...{ adapter, target, quantizationConfig: quantizationConfigOf(quantize) },
-    ...(type === ALL ? {} : { dtypes: [type as OnnxDtypeName] }),
-    check: await checkOf(check, { model, adapter }),
-    onProgress: (line) => console.error(line),
-  });
+/** A page. */
+export const web: ExportTarget = {
+  name: 'web',
+  summary: 'a folder with one page that runs the model in the browser, for any static server',
+  types: ['q8', 'q4', 'fp16', 'fp32'],
+  run: ({ model, output, type, options }) =>
+    exportRoom().exportWeb(model, output, { ...options, dtypes: [type as OnnxDtypeName], onProgress }),
+};
+
+function run({ model, output, type, options }: ExportCall, target: OnnxTarget): Promise<ExportOutcome> {
+  const dtypes = type === ALL ? undefined : [type as OnnxDtypeName];
+  return exportRoom().exportOnnx(model, output, { ...options, target, dtypes, onProgress });
 }
+
+const onProgress = (line: string): void => console.error(line);
