@@ -6,10 +6,13 @@ import { promises as fs } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { instructionTemplate, loadRecords } from '../../lib/dataset';
-import { exportGguf, openLlamaCpp, openModelSource } from '../../lib/export';
+import { exportGguf } from '../../lib/export';
+import { openLlamaCpp } from '../../lib/export/proof/llama-cpp';
+import { openModelSource } from '../../lib/export/source/open-source';
+import { isFolder } from '../../lib/files';
 import { textGenerator } from '../../lib/generation';
 import { loadPrompt } from '../../lib/prompts';
-import { BitsAndBytesConfig } from '../../lib/quantization';
+import { quantizationConfigOf } from '../../lib/quantization';
 
 /** What one type gave. */
 export interface ExportBench {
@@ -34,14 +37,9 @@ export async function benchExport(
   { rows = 160, system }: { readonly rows?: number; readonly system?: string },
   onType: (result: ExportBench) => void,
 ): Promise<ExportBench[]> {
-  const isAdapter = await fs.access(path.join(folder, 'adapter')).then(
-    () => true,
-    () => false,
-  );
+  const isAdapter = await isFolder(path.join(folder, 'adapter'));
   const place = path.join(folder, isAdapter ? 'adapter' : 'model');
-  const quantizationConfig = isAdapter
-    ? new BitsAndBytesConfig({ loadIn4bit: true, bnb4bitQuantType: 'nf4', bnb4bitUseDoubleQuant: true })
-    : undefined;
+  const quantizationConfig = quantizationConfigOf(isAdapter ? 'nf4' : undefined);
   const { records } = await loadRecords(path.join(folder, 'splits', 'test.jsonl'));
   const asked = records.slice(0, rows);
   const template = (await loadPrompt(place))?.template;

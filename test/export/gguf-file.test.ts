@@ -7,15 +7,16 @@ import { createRequire } from 'node:module';
 import { promises as fs } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
-import { exportGguf, exportGgufAdapter, openGguf } from '../../lib/export';
-import type { GgufFile, GgufTensorInfo } from '../../lib/export';
-import { rotaryRows } from '../../lib/export/gguf/export-gguf';
+import { exportGguf, exportGgufAdapter } from '../../lib/export';
 import { decode } from '../../lib/export/gguf/decode';
+import { rotaryRows } from '../../lib/export/gguf/families';
+import { openGguf } from '../../lib/export/gguf/read';
+import type { GgufFile, GgufTensorInfo } from '../../lib/export/gguf/read';
 import { LoraConfig } from '../../lib/models';
 import type { LoraOptions } from '../../lib/models';
 import { AutoModelForCausalLM, getPeftModel, saveAdapter } from '../../lib/pretrained';
 import type { CausalLM } from '../../lib/pretrained';
-import { BitsAndBytesConfig } from '../../lib/quantization';
+import { quantizationConfigOf } from '../../lib/quantization';
 import { AutoTokenizer } from '../../lib/tokenizer';
 import { isError } from '../support/refusals';
 import { temporaryFolder } from '../support/temporary-folder';
@@ -48,9 +49,7 @@ function adapted(model: CausalLM, options: LoraOptions): CausalLM {
   return model;
 }
 
-const NF4 = new BitsAndBytesConfig({
-  ...{ loadIn4bit: true, bnb4bitQuantType: 'nf4', bnb4bitUseDoubleQuant: true },
-});
+const NF4 = quantizationConfigOf('nf4');
 
 describe('exportGguf', () => {
   it("writes GPT-2 under llama.cpp's names, Conv1D as [out, in]", async (t) => {

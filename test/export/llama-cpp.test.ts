@@ -7,14 +7,10 @@ import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { promises as fs } from 'node:fs';
 import os from 'node:os';
-import {
-  exportGguf,
-  exportGgufAdapter,
-  findLlamaCpp,
-  openLlamaCpp,
-  openModelSource,
-  prove,
-} from '../../lib/export';
+import { exportGguf, exportGgufAdapter } from '../../lib/export';
+import { findLlamaCpp, openLlamaCpp } from '../../lib/export/proof/llama-cpp';
+import { prove } from '../../lib/export/proof/prove';
+import { openModelSource } from '../../lib/export/source/open-source';
 import { LoraConfig } from '../../lib/models';
 import { AutoModelForCausalLM, getPeftModel, saveAdapter } from '../../lib/pretrained';
 import { createRandom } from '../../lib/random';
