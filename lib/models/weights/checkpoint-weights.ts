@@ -37,12 +37,17 @@ const PIECE = 1 << 22;
 /** Names that a warning lists. */
 const MAX_LISTED = 5;
 
+interface LinearPlace {
+  readonly layer: number;
+  readonly module: LinearModule;
+}
+
 export class CheckpointWeights {
   /** How frozen weights are quantized. */
   readonly quantization: BitsAndBytesConfig | undefined;
   private readonly stored = new Map<string, string>();
   private readonly packed: ReadonlySet<string>;
-  private places: ReadonlyMap<string, { layer: number; module: LinearModule }> | undefined;
+  private places: ReadonlyMap<string, LinearPlace> | undefined;
 
   /** @throws TunebookError that lists every tensor that is missing, unknown or wrongly shaped */
   constructor(
@@ -104,27 +109,23 @@ export class CheckpointWeights {
 
   /** Whether `values` reads a part of a parameter without the rest. */
   isReadInParts(name: string): boolean {
-    const place = this.placeOf(name);
-    if (place === undefined) return true;
-    const isFrozen = this.frozenModules(place.layer).some((module) => module.name === place.module.name);
-    return !place.module.conv1d && !(isFrozen && this.quantization !== undefined);
+    return this.changedPlace(name) === undefined;
   }
 
   /** Values of a parameter in float32, rows [out, in] of linear weights; quantized ones as they are restored. */
   async values(name: string, range?: ElementRange): Promise<Float32Array> {
-    if (this.isReadInParts(name)) return this.checkpoint.read(this.storedTensor(name), range);
-    const place = this.placeOf(name);
-    if (place === undefined) throw new Error(`internal: no linear weight ${name}`);
-    const { inSize, outSize } = place.module;
-    const isFrozen = this.frozenModules(place.layer).some((module) => module.name === place.module.name);
+    const place = this.changedPlace(name);
+    if (place === undefined) return this.checkpoint.read(this.storedTensor(name), range);
+    const { layer, module, isFrozen } = place;
+    const { inSize, outSize } = module;
     const values = isFrozen
-      ? restore(await this.weight(place.layer, place.module), new Float32Array(inSize * outSize))
+      ? restore(await this.weight(layer, module), new Float32Array(inSize * outSize))
       : transposed(await this.checkpoint.read(this.storedTensor(name)), inSize, outSize);
     return range === undefined ? values : values.subarray(range.start, range.start + range.count);
   }
 
-  /** The layer and module of a linear weight. */
-  private placeOf(name: string): { layer: number; module: LinearModule } | undefined {
+  /** The place of a linear weight whose values are not those of the file in their order: transposed, or quantized. */
+  private changedPlace(name: string): (LinearPlace & { isFrozen: boolean }) | undefined {
     this.places ??= new Map(
       Array.from({ length: this.architecture.layers }, (_, layer) =>
         this.architecture.modules.map(
@@ -132,7 +133,11 @@ export class CheckpointWeights {
         ),
       ).flat(),
     );
-    return this.places.get(name);
+    const place = this.places.get(name);
+    if (place === undefined) return undefined;
+    const isFrozen = this.frozenModules(place.layer).some((module) => module.name === place.module.name);
+    const isChanged = place.module.conv1d || (isFrozen && this.quantization !== undefined);
+    return isChanged ? { ...place, isFrozen } : undefined;
   }
 
   /** Bytes of each number of a parameter that is not in `frozenModules`. */
