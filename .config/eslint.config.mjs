@@ -18,7 +18,7 @@ const NULL_SPEAKERS = [
   'lib/notebook/kernel/{host-cells,kernel-host}.ts', // Node
   'lib/notebook/parameters/{declared-types,parameter-types}.ts', // parameters are JSON
   'lib/notebook/run/{executed-copy,resume,runner}.ts', // nbformat
-  'lib/pretrained/{adapter-config,fresh-process}.ts', // adapter_config.json, an exit code of Node
+  'lib/pretrained/{adapters/adapter-config,fresh-process}.ts', // adapter_config.json, an exit code of Node
   'lib/serve/answers/{answer-bodies,api-error}.ts', // OpenAI's answers
   'lib/quantization/config.ts', // quantization_config of config.json
   'lib/types.ts', // what JSON holds

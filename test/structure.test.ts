@@ -41,6 +41,7 @@ const ROOMS: Record<string, { imports: readonly string[]; floors?: readonly stri
       'models',
       'generation',
     ],
+    floors: ['companions', 'adapters'],
   },
   dataset: { imports: ['files', 'random', 'hub', 'tokenizer', 'prompts'], floors: ['files'] },
   trainer: {
@@ -103,7 +104,7 @@ const ROOMS: Record<string, { imports: readonly string[]; floors?: readonly stri
     ],
   },
   cli: {
-    floors: ['terminal', 'export'],
+    floors: ['terminal', 'models/export', 'models', 'notebooks', 'data'],
     imports: [
       'files',
       'display',

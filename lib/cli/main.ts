@@ -3,20 +3,20 @@
 import { Command } from 'commander';
 import { TunebookError } from '../types';
 import { requireLocalPaths, WrongCallError } from './terminal/call';
-import { addCheckCommand } from './check';
-import { addDatasetCommands } from './dataset';
-import { addDoctorCommand } from './doctor';
-import { addExportCommand } from './export';
-import { addFeedbackCommand } from './feedback';
-import { addGenerateCommand } from './generate';
-import { addInitCommand } from './init';
-import { addKernelCommands } from './kernel';
-import { addPublishCommand } from './publish';
-import { addPushCommand } from './push';
-import { addRepairCommand } from './repair';
-import { addRunCommand } from './run';
-import { addServeCommand } from './serve';
-import { addSweepCommand } from './sweep';
+import { addCheckCommand } from './notebooks/check';
+import { addDatasetCommands } from './data/dataset';
+import { addDoctorCommand } from './notebooks/doctor';
+import { addExportCommand } from './models/export';
+import { addFeedbackCommand } from './data/feedback';
+import { addGenerateCommand } from './models/generate';
+import { addInitCommand } from './notebooks/init';
+import { addKernelCommands } from './notebooks/kernel';
+import { addPublishCommand } from './notebooks/publish';
+import { addPushCommand } from './models/push';
+import { addRepairCommand } from './notebooks/repair';
+import { addRunCommand } from './notebooks/run';
+import { addServeCommand } from './models/serve';
+import { addSweepCommand } from './notebooks/sweep';
 
 const program = new Command('tunebook')
   .description('Fine-tune language models in TypeScript notebooks.')

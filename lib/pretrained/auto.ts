@@ -15,7 +15,7 @@ import type { PlacementOptions } from '../models';
 import type { BitsAndBytesConfig } from '../quantization';
 import { requireOptions } from '../options';
 import { CausalLM } from './causal-lm';
-import { noteOrigin } from './companions';
+import { noteOrigin } from './companions/companions';
 import { quantizationOf, untiedWhereHeadDiffers } from './open-pretrained';
 
 /** How a model is loaded: engine, types, and placement of its weights. */

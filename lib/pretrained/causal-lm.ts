@@ -15,7 +15,7 @@ import type {
   ModelWeights,
   Parameter,
 } from '../models';
-import { saveAdapter } from './adapter-files';
+import { saveAdapter } from './adapters/adapter-files';
 import { mergeAndUnload } from './peft';
 import { configOf, savePretrained } from './saving';
 import type { SavePretrainedOptions } from './saving';

@@ -15,8 +15,8 @@ import { requireOptions } from '../options';
 import type { OptionNames } from '../options';
 import { requireList, requireObject, TunebookError } from '../types';
 import type { DataRecord } from '../types';
-import { ADAPTER_CONFIG, isAdapterFolder } from './adapter-config';
-import { loadAdapter } from './adapter-files';
+import { ADAPTER_CONFIG, isAdapterFolder } from './adapters/adapter-config';
+import { loadAdapter } from './adapters/adapter-files';
 import { AutoModelForCausalLM } from './auto';
 import type { CausalLM } from './causal-lm';
 

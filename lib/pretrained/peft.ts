@@ -3,7 +3,7 @@
  */
 import { requireOptions } from '../options';
 import { kindOf, requireObject, TunebookError } from '../types';
-import { loadAdapter } from './adapter-files';
+import { loadAdapter } from './adapters/adapter-files';
 import { adaptedRows, isTied, LoraAdapter, LoraConfig } from '../models';
 import type { HasRuntime, ModelWeights } from '../models';
 

@@ -4,9 +4,9 @@
 import path from 'node:path';
 import { readJsonObject } from '../files';
 import { TunebookError } from '../types';
-import { loadAdapter } from './adapter-files';
+import { loadAdapter } from './adapters/adapter-files';
 import { CausalLM } from './causal-lm';
-import { noteOrigin, originOf } from './companions';
+import { noteOrigin, originOf } from './companions/companions';
 import { openCheckpoint } from '../checkpoint';
 import { architectureOf, loadWeights } from '../models';
 

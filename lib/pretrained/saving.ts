@@ -7,9 +7,9 @@ import { writeCheckpoint } from '../checkpoint';
 import { writeFileAtomic } from '../files';
 import type { HasRuntime, ModelWeights } from '../models';
 import type { PromptOptions } from '../prompts';
-import { saveCard } from './card-file';
-import { saveCompanions, usePrompt } from './companions';
-import type { CardFacts } from './model-card';
+import { saveCard } from './companions/card-file';
+import { saveCompanions, usePrompt } from './companions/companions';
+import type { CardFacts } from './companions/model-card';
 import { weightSources } from './weight-sources';
 
 /** How a model is saved. */
