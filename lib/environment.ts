@@ -56,6 +56,8 @@ export interface TunebookEnvironment {
   readonly tfjsNodeFolder: string | undefined;
   /** TUNEBOOK_LLAMA_CPP: the folder that node-llama-cpp was installed into. */
   readonly llamaCppFolder: string | undefined;
+  /** TUNEBOOK_MPI_LIBRARY: the file of MPI's library, in place of the launcher's. */
+  readonly mpiLibrary: string | undefined;
   /** TUNEBOOK_OUTPUT: the folder of a run's results. */
   readonly outputFolder: string | undefined;
   /** TUNEBOOK_STDIN: a file whose lines answer what cells ask in a run without a person. */
@@ -84,6 +86,7 @@ export function tunebookEnvironment(env: NodeJS.ProcessEnv = process.env): Tuneb
     threads: Number(env.TUNEBOOK_THREADS ?? 0),
     tfjsNodeFolder: env.TUNEBOOK_TFJS_NODE,
     llamaCppFolder: env.TUNEBOOK_LLAMA_CPP || undefined,
+    mpiLibrary: env.TUNEBOOK_MPI_LIBRARY || undefined,
     outputFolder: env.TUNEBOOK_OUTPUT,
     stdinFile: env.TUNEBOOK_STDIN,
     serverToken: env.TUNEBOOK_TOKEN,

@@ -55,6 +55,7 @@ test('our own variables, and the folders of data', async () => {
       threads: 2,
       tfjsNodeFolder: undefined,
       llamaCppFolder: undefined,
+      mpiLibrary: undefined,
       outputFolder: undefined,
       stdinFile: undefined,
       serverToken: undefined,
@@ -65,6 +66,7 @@ test('our own variables, and the folders of data', async () => {
   );
   assert.equal(tunebookEnvironment({ TUNEBOOK_RUN: '1' }).isHeadless, true);
   assert.equal(tunebookEnvironment({ TUNEBOOK_LLAMA_CPP: '/l' }).llamaCppFolder, '/l');
+  assert.equal(tunebookEnvironment({ TUNEBOOK_MPI_LIBRARY: '/m' }).mpiLibrary, '/m');
   assert.equal(tunebookEnvironment({ TUNEBOOK_KERNEL_IMAGE: '0' }).usesKernelImage, false);
   for (const name of ['models', 'tokenizers', 'hyrox'] as const)
     assert.ok((await fs.stat(dataFolder(name))).isDirectory());

@@ -44,8 +44,10 @@ const ROOMS: Record<string, { imports: readonly string[]; floors?: readonly stri
     floors: ['companions', 'adapters'],
   },
   dataset: { imports: ['files', 'random', 'hub', 'tokenizer', 'prompts'], floors: ['files'] },
+  distributed: { imports: [] },
   trainer: {
     imports: [
+      'distributed',
       'files',
       'random',
       'display',
