@@ -23,7 +23,7 @@ for (const method of ['full', 'lora'] as const) {
       notebook,
       output,
       parameters: {
-        ...{ method, maxSteps: 12, evalRecords: 4, maxRecords: 160, batchSize: 4 },
+        ...{ method, maxSteps: 6, evalRecords: 4, maxRecords: 40, batchSize: 2 },
         ...(method === 'lora' ? { ggufType: null } : {}),
       },
     });
@@ -46,7 +46,7 @@ for (const method of ['full', 'lora'] as const) {
     const state = JSON.parse(fs.readFileSync(path.join(folder, 'trainer_state.json'), 'utf8')) as {
       global_step: number;
     };
-    assert.equal(state.global_step, 12);
+    assert.equal(state.global_step, 6);
     for (const file of [
       'samples.json',
       'samples.html',
