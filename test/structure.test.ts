@@ -22,7 +22,7 @@ const ROOMS: Record<string, { imports: readonly string[]; floors?: readonly stri
   checkpoint: { imports: ['files'] },
   hub: { imports: ['files', 'checkpoint'] },
   tokenizer: { imports: ['files', 'hub'] },
-  prompts: { imports: ['files', 'tokenizer'] },
+  prompts: { imports: ['files', 'tokenizer'], floors: ['conversations'] },
   models: {
     imports: ['files', 'random', 'engine', 'quantization', 'checkpoint', 'hub'],
     floors: ['families', 'weights', 'lora', 'run', 'train'],
@@ -43,7 +43,10 @@ const ROOMS: Record<string, { imports: readonly string[]; floors?: readonly stri
     ],
     floors: ['companions', 'adapters'],
   },
-  dataset: { imports: ['files', 'random', 'hub', 'tokenizer', 'prompts'], floors: ['files'] },
+  dataset: {
+    imports: ['files', 'random', 'display', 'hub', 'tokenizer', 'prompts'],
+    floors: ['files', 'conversations'],
+  },
   distributed: { imports: [] },
   trainer: {
     imports: [

@@ -1,24 +1,24 @@
 /**
- * From records to token ids and labels. Prompt and response are encoded apart and joined as ids, for two
- * reasons: at inference the model gets exactly the prompt's ids, and no token can span the border (where a
- * response begins with a space or a line break, encoding the joined text would merge it with the prompt's last
- * character, and the model would be trained on a border that it never meets).
+ * From records to token ids and labels. Where it stands: between the files and the batches. What the records are is found
+ * out first; conversations, fields and plain texts are encoded each in a file of their own.
  */
 import type { z } from 'zod';
 import { lazySchema, prettifyError } from '../schema';
 import { requireOptions } from '../options';
-import { firstOf, IGNORED, requireList, requireObject, TunebookError } from '../types';
+import { requireList, requireObject, TunebookError } from '../types';
 import type { EncodedExample, Tokenizer } from '../types';
 import { promptIds } from '../tokenizer';
-import { instructionTemplate, requireTemplate } from '../prompts';
-import type { FormattedTurn, PromptTemplate } from '../prompts';
+import { RECORD_KINDS, requireTemplate } from '../prompts';
+import type { PromptTemplate } from '../prompts';
+import { encodeConversations } from './conversations/encode-conversations';
+import type { ConversationReport, Encoded } from './conversations/types';
+import { encodeFields, shorten } from './encode-fields';
+import { encodeTexts } from './encode-texts';
+import { encodingReport, tellReport } from './encoding-report';
 import type { DataRecord } from './files/row';
-import type { EncodeOptions, EncodingReport, LengthSummary } from './types';
-
-const EMPTY = 'the response is empty';
-
-/** Records that a warning names. */
-const NAMED = 3;
+import { defaultTemplate, readingOf } from './reading';
+import type { Reading } from './reading';
+import type { EncodeOptions, EncodingReport } from './types';
 
 const LOAD = "Pass (await loadRecords('races.jsonl')).records.";
 const PASS_TOKENIZER = "Pass { tokenizer: await AutoTokenizer.fromPretrained('gpt2') }.";
@@ -28,21 +28,32 @@ const settingsSchema = lazySchema((z) =>
     // Not z.number(), which takes no Infinity: a tokenizer that names no length.
     maxLength: z.custom<number>(isLength, 'expected an integer of at least 2, or Infinity'),
     labels: z.enum(['response', 'all']).default('response'),
-    truncation: z.enum(['left', 'middle', 'drop']).default('middle'),
+    truncation: z.enum(['left', 'middle', 'drop', 'turns', 'right']).optional(),
     appendEos: z.boolean().default(true),
+    format: z.enum(['auto', ...RECORD_KINDS]).default('auto'),
+    trainOn: z.enum(['assistant', 'last']).default('assistant'),
+    invalidRecords: z.enum(['refuse', 'drop']).default('refuse'),
   }),
 );
+
+type Settings = z.infer<ReturnType<typeof settingsSchema>>;
 
 function isLength(value: unknown): boolean {
   return typeof value === 'number' && value >= 2 && (Number.isInteger(value) || value === Infinity);
 }
 
 /**
- * Encodes records for training: prompt, response, end of text (or of the turn, with a chat
- * template). A sequence that is too long loses tokens of its prompt, never of its response; if the response alone
- * is too long, or empty, the example is dropped. Both are reported, and what is dropped is counted on the console.
+ * Encodes records for training, of any of these kinds: conversations (`messages`, ShareGPT), `instruction` and `output`
+ * (Alpaca), `prompt` and `completion`, plain `text`, or the fields of a template; which one they are is found out and said.
  *
- * @throws TunebookError where an option is wrong, or the tokenizer has no end-of-text token to append.
+ * Of a conversation all turns of the assistant are learned, each with the token that ends it; what the chat template
+ * encloses in `{% generation %}` where it says so, else what it writes between the prompt and the turn's end. Of other
+ * records the response and the end of text (or of the turn, with a chat template) are learned. A sequence that is too long
+ * loses tokens of its prompt, never of its response, and a conversation loses whole turns at its end; if the response
+ * alone is too long, or empty, the example is dropped. All is reported, and what is dropped is counted on the console.
+ *
+ * @throws TunebookError where an option is wrong, the tokenizer has no end-of-text token to append, or a record is no
+ *   conversation that can be learned; it names the record, by file and line where it was read from one.
  * @example
  * ```ts
  * import { AutoTokenizer, encodeRecords, loadRecords, projectPath } from 'tunebook';
@@ -51,121 +62,57 @@ function isLength(value: unknown): boolean {
  * const { records } = await loadRecords(projectPath('data/hyrox/hyrox-sample.jsonl'), { limit: 20 });
  * const { examples, report } = encodeRecords(records, { tokenizer, maxLength: 512 });
  * console.log(examples.length, report.truncated.length); // 20 0
+ *
+ * const chats = [{ messages: [{ role: 'user', content: 'How was it?' }, { role: 'assistant', content: 'Good.' }] }];
+ * const mistral = await AutoTokenizer.fromPretrained('mistral');
+ * console.log(encodeRecords(chats, { tokenizer: mistral }).report.conversations?.trainedTurns); // 1
  * ```
  */
 export function encodeRecords(
   records: readonly DataRecord[],
   options: EncodeOptions,
-): { examples: EncodedExample[]; report: EncodingReport } {
+): { examples: EncodedExample[]; report: EncodingReport; template: PromptTemplate | undefined } {
   requireList(records, { where: 'encodeRecords', what: 'a list of records', remedy: LOAD });
   requireTools('encodeRecords', options);
-  const { tokenizer, template = instructionTemplate() } = options;
-  const { maxLength, labels, truncation, appendEos } = settingsOf(options);
-  const end = (): number[] => (appendEos ? [requireEos(tokenizer)] : []);
-  const examples: EncodedExample[] = [];
-  const truncated: { index: number; removedTokens: number }[] = [];
-  const dropped: { index: number; tokens: number; reason: string }[] = [];
-  const sourceIndex: number[] = [];
-  const promptLengths: number[] = [];
-  const responseLengths: number[] = [];
+  const { tokenizer } = options;
+  const settings = settingsOf(options);
+  const reading = readingOf(records, { tokenizer, template: options.template, format: settings.format });
+  const encoded = encodeAll(records, { settings, tokenizer, reading });
+  const report = encodingReport(encoded, { total: records.length, format: reading.kind });
+  tellReport(report, { isFoundOut: settings.format === 'auto' });
+  return { examples: encoded.examples, report, template: reading.template };
+}
 
-  for (const [index, record] of records.entries()) {
-    const texts = textsOf(record, { index, template });
-    const full = promptIds(tokenizer, texts.prompt);
-    if (texts.response.trim() === '') {
-      dropped.push({ index, tokens: full.length, reason: EMPTY });
-      continue;
-    }
-    const response = responseIds(texts, { tokenizer, prompt: full, end });
-    const tokens = full.length + response.length;
-    const limit = maxLength - response.length;
-    if (response.length === 0 || limit < 1) {
-      const reason =
-        response.length === 0 ? EMPTY : `the response alone has ${response.length} tokens of ${maxLength}`;
-      dropped.push({ index, tokens, reason });
-      continue;
-    }
-    if (full.length > limit && truncation === 'drop') {
-      dropped.push({ index, tokens, reason: `${tokens} tokens, ${maxLength} allowed` });
-      continue;
-    }
-    const prompt = shorten(full, limit, { side: truncation, bosTokenId: tokenizer.bosTokenId });
-    if (prompt.length < full.length) truncated.push({ index, removedTokens: full.length - prompt.length });
-    const inputIds = [...prompt, ...response];
-    examples.push({
-      inputIds,
-      labels: labels === 'all' ? inputIds : [...prompt.map(() => IGNORED), ...response],
-    });
-    sourceIndex.push(index);
-    promptLengths.push(prompt.length);
-    responseLengths.push(response.length);
+function encodeAll(
+  records: readonly DataRecord[],
+  parts: { settings: Settings; tokenizer: Tokenizer; reading: Reading },
+): Encoded & { readonly conversations?: ConversationReport } {
+  const { settings, tokenizer, reading } = parts;
+  const end = (): number[] => (settings.appendEos ? [requireEos(tokenizer)] : []);
+  const common = { ...settings, end };
+  if (reading.chat !== undefined) {
+    const truncation = cutOf(settings, { of: 'conversations', cuts: ['turns', 'right', 'drop'] });
+    return encodeConversations(records, { ...common, ...reading.chat, truncation });
   }
-
-  const sequenceLengths = examples.map((example) => example.inputIds.length);
-  const report: EncodingReport = {
-    total: records.length,
-    kept: examples.length,
-    truncated,
-    dropped,
-    sourceIndex,
-    promptTokens: summarize(promptLengths),
-    responseTokens: summarize(responseLengths),
-    sequenceTokens: summarize(sequenceLengths),
-    totalTokens: sum(sequenceLengths),
-    lossTokens: examples.reduce((count, example) => count + lossTokens(example), 0),
-  };
-  warnOfDropped(report);
-  return { examples, report };
-}
-
-interface RecordTexts {
-  prompt: string;
-  response: string;
-  /** Undefined where prompt and response are all there is. */
-  turn: FormattedTurn | undefined;
-}
-
-/** The texts of a record; an error says which record it is. */
-function textsOf(
-  record: DataRecord,
-  { index, template }: { index: number; template: PromptTemplate },
-): RecordTexts {
-  try {
-    const turn = template.formatTurn?.(record);
-    const prompt = turn?.prompt ?? template.formatPrompt(record);
-    return { prompt, response: template.formatResponse(record), turn };
-  } catch (error) {
-    if (!(error instanceof TunebookError)) throw error;
-    throw new TunebookError(`encodeRecords, record ${index}: ${error.message}`, { cause: error });
+  if (reading.template === undefined) {
+    const truncation = cutOf(settings, { of: 'plain texts', cuts: ['right', 'drop'] });
+    return encodeTexts(records, { ...common, tokenizer, truncation });
   }
+  const truncation = cutOf(settings, { of: 'records with a response', cuts: ['middle', 'left', 'drop'] });
+  return encodeFields(records, { ...common, tokenizer, template: reading.template, truncation });
 }
 
-/** What is left out is told where a person looks: the console, a cell's output. */
-function warnOfDropped({ dropped, total }: EncodingReport): void {
-  if (dropped.length === 0) return;
-  const named = firstOf(
-    dropped.map(({ index, reason }) => `record ${index}: ${reason}`),
-    { most: NAMED, of: ', in report.dropped' },
+/** The way to cut what is too long; the first of them where nothing is said. */
+function cutOf<C extends string>(
+  { truncation }: Settings,
+  { of, cuts }: { of: string; cuts: readonly [C, ...C[]] },
+): C {
+  if (truncation === undefined) return cuts[0];
+  const found = cuts.find((cut) => cut === truncation);
+  if (found !== undefined) return found;
+  throw new TunebookError(
+    `encodeRecords: expected truncation ${cuts.map((cut) => `'${cut}'`).join(', ')} for ${of}, got '${truncation}'.`,
   );
-  console.warn(`encodeRecords: ${dropped.length} of ${total} records were left out (${named}).`);
-}
-
-/**
- * What follows a prompt, as ids: the response and the end of the text, or of the turn where the template has its own.
- */
-function responseIds(
-  { response, turn }: RecordTexts,
-  { tokenizer, prompt, end }: { tokenizer: Tokenizer; prompt: readonly number[]; end: () => number[] },
-): number[] {
-  const apart = (text: string): number[] => tokenizer.encode(text, { addSpecialTokens: false });
-  if (turn === undefined) return [...apart(response), ...end()];
-  // The ids of the whole, as the template's model was trained on them, unless a token spans the border.
-  const whole = promptIds(tokenizer, turn.text);
-  const isPrefix = prompt.every((id, i) => whole[i] === id);
-  return [
-    ...(isPrefix ? whole.slice(prompt.length) : apart(turn.continuation)),
-    ...(turn.isEnded ? [] : end()),
-  ];
 }
 
 /**
@@ -188,8 +135,13 @@ export function encodePrompt(
 ): number[] {
   requireObject(record, { where: 'encodePrompt', what: 'a record, an object with fields' });
   requireTools('encodePrompt', options);
-  const { tokenizer, template = instructionTemplate() } = options;
-  const { maxLength, truncation } = settingsOf(options);
+  const { tokenizer } = options;
+  const settings = settingsOf(options);
+  const { maxLength } = settings;
+  const template = options.template ?? defaultTemplate(record, tokenizer);
+  const isChat = template.chat?.takes(record) === true;
+  const cuts = isChat ? (['drop', 'left', 'middle'] as const) : (['middle', 'left', 'drop'] as const);
+  const truncation = cutOf(settings, { of: 'prompts', cuts });
   const ids = promptIds(tokenizer, template.formatPrompt(record));
   if (ids.length > maxLength && truncation === 'drop') {
     throw new TunebookError(
@@ -211,6 +163,9 @@ function requireTools(where: string, options: Pick<EncodeOptions, 'tokenizer' | 
       labels: true,
       truncation: true,
       appendEos: true,
+      format: true,
+      trainOn: true,
+      invalidRecords: true,
     },
   });
   requireObject(options.tokenizer, {
@@ -220,9 +175,9 @@ function requireTools(where: string, options: Pick<EncodeOptions, 'tokenizer' | 
   if (options.template !== undefined) requireTemplate(options.template, where);
 }
 
-function settingsOf(options: Omit<EncodeOptions, 'template'>): z.infer<ReturnType<typeof settingsSchema>> {
-  const { labels, truncation, appendEos, maxLength = options.tokenizer.modelMaxLength } = options;
-  const parsed = settingsSchema().safeParse({ maxLength, labels, truncation, appendEos });
+function settingsOf(options: EncodeOptions): Settings {
+  const { maxLength = options.tokenizer.modelMaxLength } = options;
+  const parsed = settingsSchema().safeParse({ ...options, maxLength });
   if (!parsed.success) throw new TunebookError(`encodeRecords: ${prettifyError(parsed.error)}`);
   return parsed.data;
 }
@@ -235,38 +190,4 @@ function requireEos(tokenizer: Tokenizer): number {
     );
   }
   return tokenizer.eosTokenId;
-}
-
-/** Cuts ids to `limit`, keeping the beginning-of-text token: 'left' keeps the end, 'middle' both ends. */
-function shorten(
-  ids: readonly number[],
-  limit: number,
-  { side, bosTokenId }: { side: 'left' | 'middle' | 'drop'; bosTokenId: number | undefined },
-): number[] {
-  if (ids.length <= limit) return [...ids];
-  const keptStart = side === 'middle' ? Math.ceil(limit / 2) : ids[0] === bosTokenId ? 1 : 0;
-  const keptEnd = limit - keptStart;
-  return [...ids.slice(0, keptStart), ...ids.slice(ids.length - keptEnd)];
-}
-
-/** The first position has nothing before it to be predicted from. */
-function lossTokens({ labels }: EncodedExample): number {
-  return labels.reduce((count, label, i) => count + (i > 0 && label !== IGNORED ? 1 : 0), 0);
-}
-
-function summarize(lengths: readonly number[]): LengthSummary {
-  if (lengths.length === 0) return { min: 0, mean: 0, median: 0, p95: 0, max: 0 };
-  const sorted = [...lengths].sort((a, b) => a - b);
-  const at = (share: number): number => sorted[Math.ceil(share * sorted.length) - 1] ?? 0;
-  return {
-    min: sorted[0] ?? 0,
-    mean: sum(lengths) / lengths.length,
-    median: at(0.5),
-    p95: at(0.95),
-    max: at(1),
-  };
-}
-
-function sum(values: readonly number[]): number {
-  return values.reduce((total, value) => total + value, 0);
 }

@@ -4,6 +4,9 @@
  */
 export { batchOrder } from './batch-order';
 export { bucketLengths, createDataCollator } from './collator';
+export { encodeAnswer } from './conversations/encode-answer';
+export type { EncodedAnswer } from './conversations/encode-answer';
+export type { ChatTools, ConversationReport } from './conversations/types';
 export { encodePrompt, encodeRecords } from './encode';
 export { packExamples, packingBins } from './packing';
 export { createRandom } from '../random';

@@ -1,20 +1,38 @@
 /**
  * The types that this room gives to its users.
  */
-import type { PromptTemplate } from '../prompts';
+import type { PromptTemplate, RecordKind } from '../prompts';
+import type { ConversationReport } from './conversations/types';
+
 import type { Batch, EncodedExample, Tokenizer } from '../types';
 
 /** How records become token ids and labels. */
 export interface EncodeOptions {
   tokenizer: Tokenizer;
-  /** Default: `instructionTemplate()`. */
+  /**
+   * Default: for conversations and Alpaca's records `chatTemplate({ tokenizer })`, for `prompt` and `completion` these
+   * texts as they are, else `instructionTemplate()`.
+   */
   template?: PromptTemplate;
+  /** What the records are. Default 'auto': found out by their fields and said on the console. */
+  format?: RecordKind | 'auto';
+  /** Which turns of a conversation are learned: all of the assistant's, or the last. Default 'assistant'. */
+  trainOn?: 'assistant' | 'last';
+  /**
+   * Whether conversations that nothing can be learned from (roles out of order, empty turns, calls of tools without an
+   * answer) are an error or left out and reported. Default 'refuse'.
+   */
+  invalidRecords?: 'refuse' | 'drop';
   /** Tokens, prompt + response + end-of-text. Default: the tokenizer's `modelMaxLength`. */
   maxLength?: number;
   /** 'response': loss on the response and its end-of-text only. 'all': on the prompt too. Default 'response'. */
   labels?: 'response' | 'all';
-  /** Where a prompt that is too long is cut, or that its example is dropped. Default 'middle'. */
-  truncation?: 'left' | 'middle' | 'drop';
+  /**
+   * What happens to an example that is too long; 'drop' leaves it out. A prompt is cut on its 'left' or in its 'middle'
+   * (default), its response never. A conversation loses whole 'turns' at its end (default), or is cut on its 'right', as
+   * TRL does, be it within a turn. A plain text is cut on its 'right' (default).
+   */
+  truncation?: 'left' | 'middle' | 'drop' | 'turns' | 'right';
   /** End each response with the end-of-text token, unless a chat template ends the turn itself. Default true. */
   appendEos?: boolean;
 }
@@ -30,12 +48,15 @@ export interface LengthSummary {
 
 /** What became of the records: how many were kept, cut and dropped, and how long they are in tokens. */
 export interface EncodingReport {
+  /** What the records were taken as. */
+  format: RecordKind;
   total: number;
+  /** Records of which there are examples. */
   kept: number;
-  /** Examples whose prompt was shortened; the response is always whole. */
+  /** Examples that were shortened. */
   truncated: readonly { index: number; removedTokens: number }[];
   dropped: readonly { index: number; tokens: number; reason: string }[];
-  /** Index in `records` of each kept example. */
+  /** Index in `records` of each example. */
   sourceIndex: readonly number[];
   promptTokens: LengthSummary;
   responseTokens: LengthSummary;
@@ -43,6 +64,8 @@ export interface EncodingReport {
   totalTokens: number;
   /** Tokens that the loss sees (labels that are not -100, the first position not counted). */
   lossTokens: number;
+  /** Of conversations only: their turns. */
+  conversations?: ConversationReport;
 }
 
 /** Makes a padded batch of a few examples. */

@@ -7,6 +7,13 @@ import { requireOptions } from '../options';
 import type { ChatMessage, PretrainedTokenizer } from '../tokenizer';
 import { TunebookError, kindOf, requireObject } from '../types';
 import type { DataRecord } from '../types';
+import {
+  askedMessages,
+  lastAnswer,
+  templateChat,
+  variablesOf,
+  withoutMarks,
+} from './conversations/template-chat';
 import { instructionJinja, withoutSystem, withSystem } from './jinja';
 import { aroundFields, fieldsOf, fill, refuseLeak, SYSTEM } from './places';
 import type {
@@ -104,6 +111,7 @@ function checkedStops(where: string, stops: readonly string[] | undefined): read
 /**
  * The tokenizer's own chat template around one user turn, ready for the assistant to answer. In training the answer
  * is followed by what the template writes after it: the token that ends a turn, be it the end-of-text token or another.
+ * Records that are conversations (`messages`, ShareGPT, Alpaca) go to the template with their own turns.
  *
  * @throws TunebookError where the tokenizer has no chat template, or the turn would give the response away.
  * @example
@@ -119,25 +127,40 @@ export function chatTemplate(options: ChatPromptOptions): PromptTemplate {
   requireObject(options, { where: 'chatTemplate', what: 'options with a tokenizer', remedy: PASS_TOKENIZER });
   requireOptions<ChatPromptOptions>(options, {
     where: 'chatTemplate',
-    names: { tokenizer: true, user: true, system: true, response: true, stopStrings: true },
+    names: {
+      tokenizer: true,
+      user: true,
+      system: true,
+      response: true,
+      stopStrings: true,
+      chatTemplate: true,
+    },
   });
   requireObject(options.tokenizer, {
     ...{ where: 'chatTemplate', what: 'a tokenizer', remedy: PASS_TOKENIZER },
     fields: ['encode', 'applyChatTemplate'],
   });
   const { tokenizer, user = USER_TURN, system, response = '{response}' } = options;
-  const own = tokenizer.chatTemplate;
+  const own = options.chatTemplate ?? tokenizer.chatTemplate;
   if (own === undefined) {
     throw new TunebookError(
-      `chatTemplate: ${tokenizer.name} has no chat template. Use instructionTemplate() with this tokenizer.`,
+      `chatTemplate: ${tokenizer.name} has no chat template. Use instructionTemplate() with this tokenizer, or give a ` +
+        'Jinja template as chatTemplate.',
     );
   }
   refuseLeak(user + (system ?? ''), response);
   // A tuned model's template has its own system text, which a new one replaces.
   const chat = system === undefined ? own : withoutSystem(own);
+  const plain = withoutMarks(chat);
   const bos = firstToken(tokenizer);
   const values = { context: '' };
+  const inChat = templateChat({
+    ...{ source: chat, takesAlpaca: options.user === undefined },
+    systemOf: system === undefined ? undefined : (record) => fill(system, record, values),
+  });
   const messages = (record: DataRecord): ChatMessage[] => {
+    const conversation = inChat.conversationOf(record);
+    if (conversation !== undefined) return [...askedMessages(conversation)];
     const turns: ChatMessage[] = [{ role: 'user', content: fill(user, record, values).trim() }];
     if (system !== undefined) turns.unshift({ role: 'system', content: fill(system, record, values) });
     return turns;
@@ -146,14 +169,18 @@ export function chatTemplate(options: ChatPromptOptions): PromptTemplate {
     const turns = messages(record);
     if (answer !== undefined) turns.push({ role: 'assistant', content: answer });
     const text = tokenizer.applyChatTemplate(turns, {
-      ...{ tokenize: false, chatTemplate: chat },
+      ...{ tokenize: false, chatTemplate: chat, variables: variablesOf(inChat.conversationOf(record)) },
       addGenerationPrompt: answer === undefined,
     });
     return text.startsWith(bos) ? text.slice(bos.length) : text;
   };
-  const formatResponse = (record: DataRecord): string => fill(response, record, values);
+  const formatResponse = (record: DataRecord): string => {
+    const conversation = inChat.conversationOf(record);
+    return conversation === undefined ? fill(response, record, values) : lastAnswer(conversation);
+  };
   let ending: string | undefined; // what the template writes after an answer, once a record has shown it
   return {
+    chat: inChat,
     formatPrompt: (record) => render(record),
     formatResponse,
     formatTurn: (record) => {
@@ -170,7 +197,7 @@ export function chatTemplate(options: ChatPromptOptions): PromptTemplate {
       messages,
       // A system text with fields in it is another one in each record, and comes with the turns.
       chatTemplate: () =>
-        system === undefined || fieldsOf(system).length > 0 ? chat : withSystem(chat, fill(system, {}, {})),
+        system === undefined || fieldsOf(system).length > 0 ? plain : withSystem(plain, fill(system, {}, {})),
     },
   };
 }

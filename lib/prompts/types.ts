@@ -1,11 +1,14 @@
 /** The types of prompts: what a template does with a record, and what of it travels with a model. */
 import type { ChatMessage, PretrainedTokenizer } from '../tokenizer';
+import type { TemplateChat } from './conversations/template-chat';
 import type { DataRecord } from '../types';
 
 /** How a record becomes text: the same prompt in training and at inference. */
 export interface PromptTemplate {
   /** What a saved model needs to ask in this form again. Default: nobody knows, and the form does not travel. */
   readonly travel?: PromptTravel;
+  /** How records that are conversations are taken. Default: not at all. */
+  readonly chat?: TemplateChat;
   /** Text up to the place where the model begins to write; encoded with the tokenizer's special tokens. */
   formatPrompt(record: DataRecord): string;
   /** The text that the model shall write, without the end-of-text token. */
@@ -85,6 +88,8 @@ export interface InstructionTemplateOptions {
 
 export interface ChatPromptOptions {
   tokenizer: PretrainedTokenizer;
+  /** A Jinja template instead of the tokenizer's own, such as one that marks answers by `{% generation %}`. */
+  chatTemplate?: string;
   /** The user's turn, with `{field}` places. */
   user?: string;
   /** A system turn. Default: none. */

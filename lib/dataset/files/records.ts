@@ -10,6 +10,7 @@ import { lazySchema, prettifyError } from '../../schema';
 import { isHubAddress, requireLocalPath } from '../../files';
 import { requireText, TunebookError } from '../../types';
 import { openDataFile } from './data-file';
+import { notePlace } from './places';
 import { formatOfExtension, knownExtensions, readerOf } from './readers';
 import { reportLines } from './report-lines';
 import type { DataRecord, JsonValue } from './row';
@@ -105,7 +106,7 @@ async function loadFile(path: string, options: CheckedOptions): Promise<LoadedRe
     if ('record' in row) has ??= Object.keys(row.record);
     const checked = 'record' in row ? checkRow(row, { fieldMapping, required, unseen }) : row;
     if ('record' in checked) {
-      records.push(checked.record);
+      records.push(notePlace(checked.record, { file: path, line: checked.line }));
       if (records.length >= limit) break;
       continue;
     }
