@@ -1,31 +1,45 @@
 /**
- * A tuned model in llama.cpp against tunebook, over the test records of its run: the same texts, and how many are exactly
- * the record's. Needs node-llama-cpp (TUNEBOOK_LLAMA_CPP).
+ * A tuned model in other runtimes against tunebook, over the test records of its run: the same texts, how many are exactly
+ * the record's, and how near a tie was where a text differs. Needs node-llama-cpp (TUNEBOOK_LLAMA_CPP) and chromium.
  */
 import { promises as fs } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { instructionTemplate, loadRecords } from '../../lib/dataset';
-import { exportGguf } from '../../lib/export';
-import { openLlamaCpp } from '../../lib/export/proof/llama-cpp';
+import { ownResponder } from '../../lib/export/proof/own-answers';
 import { openModelSource } from '../../lib/export/source/open-source';
 import { isFolder } from '../../lib/files';
 import { textGenerator } from '../../lib/generation';
 import { loadPrompt } from '../../lib/prompts';
 import { quantizationConfigOf } from '../../lib/quantization';
+import { exportRuntimes } from './export-runtimes';
+import type { Asked } from './export-runtimes';
 
-/** What one type gave. */
+/** What one type gave in one runtime. */
 export interface ExportBench {
+  readonly runtime: string;
   readonly type: string;
   readonly rows: number;
   readonly sameText: number;
   /** Answers that are the record's, in tunebook and there. */
   readonly exactHere: number;
   readonly exactThere: number;
+  /** Where texts differ first: how much likelier tunebook's token is than its second, in nats; rows in order. */
+  readonly margins: readonly number[];
   readonly megabytes: number;
+  readonly seconds: number;
 }
 
-const TYPES = ['f16', 'q8_0', 'q4_0'] as const;
+/** What is compared. */
+export interface ExportBenchOptions {
+  readonly rows?: number;
+  readonly system?: string;
+  /** A part of a runtime's name and type, as 'browser fp32'. */
+  readonly only?: string;
+  /** Folder that @xenova/transformers 2 is installed into. */
+  readonly transformers2?: string;
+}
+
 const MAX_NEW_TOKENS = 80;
 
 /**
@@ -34,52 +48,73 @@ const MAX_NEW_TOKENS = 80;
  */
 export async function benchExport(
   folder: string,
-  { rows = 160, system }: { readonly rows?: number; readonly system?: string },
+  { rows = 160, system, only = '', transformers2 }: ExportBenchOptions,
   onType: (result: ExportBench) => void,
 ): Promise<ExportBench[]> {
   const isAdapter = await isFolder(path.join(folder, 'adapter'));
   const place = path.join(folder, isAdapter ? 'adapter' : 'model');
   const quantizationConfig = quantizationConfigOf(isAdapter ? 'nf4' : undefined);
-  const { records } = await loadRecords(path.join(folder, 'splits', 'test.jsonl'));
-  const asked = records.slice(0, rows);
+  const { records: all } = await loadRecords(path.join(folder, 'splits', 'test.jsonl'));
+  const records = all.slice(0, rows);
   const template = (await loadPrompt(place))?.template;
   const form = system === undefined && template !== undefined ? template : instructionTemplate({ system });
-  const prompts = asked.map((record) => form.formatPrompt(record));
+  const prompts = records.map((record) => form.formatPrompt(record));
   const source = await openModelSource(place, { quantizationConfig }, 'bench');
   const { tokenizer } = source;
-  const { vocabSize } = source.weights.architecture;
-  const opened = await source.open();
+  const { model, close } = await source.open();
+  const asked: Asked = {
+    ...{ place, quantizationConfig, tokenizer, prompts, maxNewTokens: MAX_NEW_TOKENS },
+    vocabSize: source.weights.architecture.vocabSize,
+    records: records.map((record) =>
+      Object.fromEntries(Object.entries(record).map(([field, value]) => [field, String(value)])),
+    ),
+  };
+  const own = ownResponder(model, tokenizer);
   const here = await textGenerator({
-    ...{ model: opened.model, tokenizer, maxNewTokens: MAX_NEW_TOKENS, doSample: false },
+    ...{ model, tokenizer, maxNewTokens: MAX_NEW_TOKENS, doSample: false },
   })(prompts);
-  await opened.close();
-  await source.close();
   const exact = (answers: readonly string[]): number =>
-    answers.filter((answer, i) => answer.trim() === form.formatResponse(asked[i]).trim()).length;
-  const scratch = await fs.mkdtemp(path.join(os.tmpdir(), 'tunebook-bench-'));
+    answers.filter((answer, i) => answer.trim() === form.formatResponse(records[i]).trim()).length;
+
+  /** The first two tokens' distance in tunebook, where its answer leaves the other text. */
+  const margin = async (row: number, text: string): Promise<number> => {
+    const ids = await own.promptIds(prompts[row]);
+    const answer = await own.answer(ids, MAX_NEW_TOKENS);
+    const isCommon = (count: number): boolean =>
+      text.startsWith(tokenizer.decode(answer.slice(0, count), { skipSpecialTokens: true }));
+    let at = 0;
+    while (at < answer.length && isCommon(at + 1)) at++;
+    const [row0] = await own.logProbabilities([...ids, ...answer.slice(0, at)], 1);
+    const [first, second] = [...row0].sort((a, b) => b - a);
+    return first - second;
+  };
+
   const results: ExportBench[] = [];
-  try {
-    for (const type of TYPES) {
-      const file = path.join(scratch, `${type}.gguf`);
-      await exportGguf(place, file, { type, quantizationConfig, check: false });
-      const llama = await openLlamaCpp(file, { contextSize: 512, vocabSize });
-      if (llama === undefined) throw new Error('bench export needs TUNEBOOK_LLAMA_CPP: see .ci/run');
+  for (const runtime of exportRuntimes(transformers2)) {
+    const { name, type } = runtime;
+    if (!`${name} ${type}`.includes(only)) continue;
+    const scratch = await fs.mkdtemp(path.join(os.tmpdir(), 'tunebook-bench-'));
+    try {
+      const runner = await runtime.open(scratch, asked);
       const there: string[] = [];
-      for (const prompt of prompts) {
-        const ids = await llama.answer(await llama.promptIds(prompt), MAX_NEW_TOKENS);
-        there.push(tokenizer.decode(ids, { skipSpecialTokens: true }));
-      }
-      await llama.close();
+      const started = performance.now();
+      for (let row = 0; row < prompts.length; row++) there.push(await runner.answer(row));
+      const seconds = (performance.now() - started) / 1000;
+      await runner.close();
+      const margins: number[] = [];
+      for (const [row, text] of there.entries())
+        if (text !== here[row]) margins.push(await margin(row, text));
       const result = {
-        ...{ type, rows: prompts.length, exactHere: exact(here), exactThere: exact(there) },
-        sameText: there.filter((text, i) => text === here[i]).length,
-        megabytes: (await fs.stat(file)).size / 1e6,
+        ...{ runtime: name, type, rows: prompts.length, exactHere: exact(here), exactThere: exact(there) },
+        ...{ sameText: prompts.length - margins.length, margins, megabytes: runner.megabytes, seconds },
       };
       results.push(result);
       onType(result);
+    } finally {
+      await fs.rm(scratch, { recursive: true, force: true });
     }
-  } finally {
-    await fs.rm(scratch, { recursive: true, force: true });
   }
+  await close();
+  await source.close();
   return results;
 }

@@ -2,7 +2,8 @@
  * `npm run bench -- gpt2|gpu|mistral|mistral-layer|dataset|notebook|preflight|resume|serve|export [--json]`: speeds as ratios inside one run, and peak
  * memory. Never part of the tests, whose machine may be busy. `mistral` takes `--layers N --folder F --rows R --tokens T
  * --steps S`, `gpu` takes `--provider P --layers N`, `serve` takes
- * `--layers N --rows REQUESTS --tokens T`, `export` takes `--folder RUN --rows R --system TEXT`.
+ * `--layers N --rows REQUESTS --tokens T`, `export` takes `--folder RUN --rows R --system TEXT --only RUNTIME
+ * --transformers2 FOLDER`.
  */
 import { parseArgs } from 'node:util';
 import { benchDataset } from './dataset';
@@ -26,7 +27,8 @@ async function main(): Promise<void> {
     allowPositionals: true,
     options: {
       json: { type: 'boolean', default: false },
-      ...{ layers: text, folder: text, rows: text, tokens: text, steps: text, provider: text, system: text },
+      ...{ layers: text, folder: text, rows: text, tokens: text, steps: text, provider: text },
+      ...{ system: text, only: text, transformers2: text },
     },
   });
   const { json } = values;
@@ -154,17 +156,21 @@ async function main(): Promise<void> {
       ]),
     ]);
   } else if (which === 'export') {
-    const folder = values.folder ?? 'outputs/01-gpt2-finetuning';
+    const { folder = 'outputs/01-gpt2-finetuning', system, only, transformers2 } = values;
     const rows = values.rows === undefined ? undefined : Number(values.rows);
-    const results = await benchExport(folder, { rows, system: values.system }, ({ type }) =>
-      console.error(`${type} done`),
+    const results = await benchExport(folder, { rows, system, only, transformers2 }, (one) =>
+      console.error(`${one.runtime} ${one.type}: ${one.seconds.toFixed(0)} s`),
     );
     print(
       json,
       results,
       results.map((one): Row => [
-        `${one.type}, ${one.megabytes.toFixed(1)} MB`,
-        `${one.sameText} of ${one.rows} the same text; exact ${one.exactThere}, in tunebook ${one.exactHere}`,
+        `${one.runtime} ${one.type}, ${one.megabytes.toFixed(1)} MB`,
+        `${one.sameText} of ${one.rows} the same text; exact ${one.exactThere}, in tunebook ${one.exactHere}` +
+          (one.margins.length === 0
+            ? ''
+            : `; where they differ, tunebook's two likeliest tokens are ${Math.max(...one.margins).toPrecision(2)} nats ` +
+              'apart at most'),
       ]),
     );
   } else if (which === 'dataset' || which === 'mistral-layer') {

@@ -191,7 +191,7 @@ describe('the package', { timeout: 900_000 }, () => {
       readonly overrides: object;
     };
     assert.deepEqual(Object.keys(written.dependencies).sort(), ['danfojs-node', 'tunebook']);
-    assert.deepEqual(Object.keys(written.overrides), ['@xenova/transformers', 'danfojs-node']);
+    assert.deepEqual(Object.keys(written.overrides), ['danfojs-node']);
     assert.ok(fs.existsSync(path.join(folder, 'mine', 'notebooks', '02-mistral-lora.ipynb')));
   });
 

@@ -12,7 +12,7 @@ import { isJsonObject, readJsonObjectIfPresent, requireLocalPath, writeFileAtomi
 import type { JsonObject } from '../../files';
 import { TunebookError } from '../../types';
 
-const REPLACED = ['@xenova/transformers', 'danfojs-node'];
+const REPLACED = ['danfojs-node'];
 
 function objectAt(source: JsonObject, name: string): JsonObject {
   const value = source[name];
