@@ -1,7 +1,7 @@
 /**
- * Runs every test file of `test/` (or those whose path contains an argument) on node's test runner, two at a time, and
- * says at the end which files took longest. A program, not a shell glob: it works on each system and with each Node
- * from 20.19, and a compiled test whose source is gone is not run.
+ * Runs every test file of `test/` (or those whose path contains an argument) on node's test runner, and says at the
+ * end which files cost most. A program, not a shell glob: it works on each system and with each Node from 20.19, and a
+ * compiled test whose source is gone is not run.
  */
 import type { ChildProcess } from 'node:child_process';
 import { subscribe } from 'node:diagnostics_channel';
@@ -10,6 +10,8 @@ import path from 'node:path';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
 
+/** Files at a time: one more than CI has processors, as tests of kernels wait for half of their time. */
+const AT_A_TIME = 3;
 /** Started first, so that none of them runs alone at the end. */
 const LONG = [
   'package/package',
@@ -24,12 +26,22 @@ const SHOWN = 15;
 const root = path.resolve(__dirname, '..', '..');
 const wanted = process.argv.slice(2);
 const isLong = (name: string): boolean => LONG.some((part) => name.includes(part));
-const files = fs
+const names = fs
   .readdirSync(path.join(root, 'test'), { recursive: true, encoding: 'utf8' })
   .filter((name) => name.endsWith('.test.ts'))
   .filter((name) => wanted.length === 0 || wanted.some((part) => name.includes(part)))
-  .sort((a, b) => Number(isLong(b)) - Number(isLong(a)) || (a < b ? -1 : 1))
-  .map((name) => path.join(root, '.build', 'test', name.replace(/\.ts$/, '.js')));
+  .sort((a, b) => Number(isLong(b)) - Number(isLong(a)) || (a < b ? -1 : 1));
+
+/** Two lists as one in which each keeps its order and is spread evenly. */
+function interleave<T>(...lists: readonly (readonly T[])[]): T[] {
+  const placed = lists.flatMap((list) => list.map((one, i) => ({ one, at: (i + 0.5) / list.length })));
+  return placed.sort((a, b) => a.at - b.at).map(({ one }) => one);
+}
+const ofKernels = (name: string): boolean => name.startsWith(`notebook${path.sep}`);
+const files = interleave(
+  names.filter((name) => !ofKernels(name)),
+  names.filter(ofKernels),
+).map((name) => path.join(root, '.build', 'test', name.replace(/\.ts$/, '.js')));
 
 if (files.length === 0) {
   console.error(`test/run: no test file matches ${wanted.join(' ')}`);
@@ -77,11 +89,11 @@ process.on('exit', () => {
   );
 });
 
-// Two files run at a time, so one thread each: more would wait for each other. What the tests compare is the
-// processor's; those of WebGPU start it themselves.
+// Files run side by side, so one thread each: more would wait for each other. What the tests compare is the processor's;
+// those of WebGPU start it themselves.
 process.env.TUNEBOOK_THREADS ??= '1';
 process.env.TUNEBOOK_PROVIDER ??= 'cpu';
 process.chdir(root);
-const report = run({ files, concurrency: 2 });
+const report = run({ files, concurrency: AT_A_TIME });
 report.on('test:fail', () => (process.exitCode = 1));
 report.compose(new spec()).pipe(process.stdout);

@@ -9,6 +9,9 @@ import { generate, streamGenerate } from '../../lib/generation';
 import type { GenerateOptions } from '../../lib/generation';
 import { AutoModelForCausalLM } from '../../lib/pretrained';
 import type { CausalLM } from '../../lib/pretrained';
+import { holdWebGpu } from '../support/hold-webgpu';
+
+holdWebGpu();
 
 const CONFIGS = {
   gpt2: { model_type: 'gpt2', vocab_size: 50, n_positions: 128, n_embd: 16, n_layer: 2, n_head: 2 },

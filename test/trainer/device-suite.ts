@@ -19,6 +19,9 @@ import { createOptimizer } from '../../lib/trainer/optimizers/optimizers';
 import type { OptimizerName } from '../../lib/trainer/optimizers/optimizers';
 import type { Batch } from '../../lib/types';
 import { assertClose } from '../support/assert-close';
+import { holdWebGpu } from '../support/hold-webgpu';
+
+holdWebGpu();
 
 const CONFIG = { model_type: 'gpt2', vocab_size: 600, n_positions: 32, n_embd: 32, n_layer: 2, n_head: 2 };
 const load = (provider: Provider): Promise<CausalLM> =>

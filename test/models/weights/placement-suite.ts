@@ -13,7 +13,10 @@ import type { DevicePlan } from '../../../lib/models';
 import { BitsAndBytesConfig } from '../../../lib/quantization';
 import { assertClose } from '../../support/assert-close';
 import { goldenBatch } from '../families/golden-run';
+import { holdWebGpu } from '../../support/hold-webgpu';
 import { temporaryFolder } from '../../support/temporary-folder';
+
+holdWebGpu();
 
 const LAYERS = 6;
 const CONFIG = {

@@ -6,7 +6,7 @@ import type { Workplace } from '../../support/make-notebook';
 import { ROOT } from '../../support/paths';
 
 /** Steps that the short setting trains for. */
-export const SHORT_STEPS = 160;
+export const SHORT_STEPS = 80;
 
 /** Places of cells in notebook 01. */
 export const NOTEBOOK_CELLS = {
