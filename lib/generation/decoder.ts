@@ -5,7 +5,7 @@
 import { headLogits, hiddenStates, Workspace } from '../models';
 import type { LayerCache, Runtime } from '../models';
 import type { HostTensor } from '../types';
-import { KeyValueCache, slotsFor } from './key-value-cache';
+import { KeyValueCache, slotsFor, windowsOf } from './key-value-cache';
 import { stepRunner } from './step';
 import type { StepRunner } from './step';
 
@@ -88,9 +88,11 @@ export class CachedDecoder implements Decoder {
   async start(): Promise<Float32Array> {
     const { hidden, caches } = await this.prefill(this.prompts);
     const lengths = this.prompts.map((prompt) => prompt.length);
-    const { slidingWindow } = this.runtime.architecture;
     const capacity = this.capacityFor(Math.max(...lengths));
-    this.cache = KeyValueCache.from(caches, lengths, { capacity, slidingWindow });
+    this.cache = KeyValueCache.from(caches, lengths, {
+      ...windowsOf(this.runtime.architecture),
+      capacity,
+    });
     return lastLogits(this.runtime, this.prompts, hidden);
   }
 

@@ -9,6 +9,8 @@ import type { Architecture, LayerCache, Runtime } from '../models';
 import type { HostTensor } from '../types';
 import { capacityFor, paddedRows } from './decoder';
 import type { Decoder } from './decoder';
+import { windowSlots } from './key-value-cache';
+import { positionFeeds } from './step';
 
 export class DeviceDecoder implements Decoder {
   /** Where the caches are, as long as the decoder lives. */
@@ -35,7 +37,7 @@ export class DeviceDecoder implements Decoder {
       const batch = { shape, attentionMask };
       const caches: LayerCache[] = [];
       const hidden = await hiddenStates(this.runtime, { batch, ids, workspace, caches });
-      this.layers = caches;
+      this.layers = await this.inRings(caches, this.lengths, workspace);
       await this.resize([...prompts.keys()], capacityFor(Math.max(...this.lengths), longest));
       const last = this.lengths.map((length, row) => row * shape[1] + length - 1);
       return this.logits(await this.chosen(hidden, last, workspace));
@@ -52,16 +54,17 @@ export class DeviceDecoder implements Decoder {
     const ids = Int32Array.from(tokens, (token) => token ?? 0);
     const positions = Int32Array.from(tokens, (token, row) => (token === null ? 0 : this.lengths[row]));
     const logits = await this.inWorkspace(async (workspace) => {
-      const { lengths, ...placed } = workspace.pin({
-        lengths: { data: Int32Array.from(this.lengths), shape: [tokens.length, 1, 1, 1] },
-        ...architecture.positionFeeds(positions, shape),
-      });
+      const placed = positionFeeds(architecture, positions, shape).map((feeds, kind) =>
+        workspace.pin({ ...feeds, ...this.slotFeeds(kind) }),
+      );
       await workspace.upload();
-      const bias = await this.bias(lengths, workspace);
+      const byKind: Record<string, HostTensor>[] = [];
+      for (const [kind, { lengths, ...feeds }] of placed.entries())
+        byKind.push({ ...feeds, bias: await this.bias(kind, { lengths, slot: feeds.slot }, workspace) });
       const x = await embed(this.runtime, { ids, positions, shape, workspace });
       const mode = stepMode(
         this.runtime,
-        { bias, lengths, ...placed },
+        (layer) => byKind[architecture.kindOf(layer)],
         {
           fn: cachingBlock(architecture),
           past: (layer) => this.layers[layer],
@@ -103,14 +106,15 @@ export class DeviceDecoder implements Decoder {
       const place = Float32Array.from(this.lengths, (_, at) => (at === row ? 1 : 0));
       const { placed } = workspace.pin({ placed: { data: place, shape: [place.length, 1, 1, 1] } });
       await workspace.upload();
+      const own = await this.inRings(caches, [prompt.length], workspace);
       for (const [layer, cache] of this.layers.entries()) {
-        const written = async (old: HostTensor, own: HostTensor): Promise<HostTensor> => {
+        const written = async (old: HostTensor, given: HostTensor): Promise<HostTensor> => {
           const into = { y: this.workspace.output(old.shape) };
-          return (await run(this.runtime.engine, admitting, { old, own, placed }, { into })).y;
+          return (await run(this.runtime.engine, admitting, { old, own: given, placed }, { into })).y;
         };
         this.replace(layer, {
-          key: await written(cache.key, caches[layer].key),
-          value: await written(cache.value, caches[layer].value),
+          key: await written(cache.key, own[layer].key),
+          value: await written(cache.value, own[layer].value),
         });
       }
       this.lengths[row] = prompt.length;
@@ -129,14 +133,47 @@ export class DeviceDecoder implements Decoder {
       for (const [layer, cache] of this.layers.entries()) {
         const resized = async (from: HostTensor): Promise<HostTensor> => {
           const [, heads, , headSize] = from.shape;
-          const into = { y: this.workspace.output([rows.length, heads, capacity, headSize]) };
+          const slots = this.slotsOf(layer, capacity);
+          const into = { y: this.workspace.output([rows.length, heads, slots, headSize]) };
           const feeds = { x: from, rows: chosen };
-          return (await run(this.runtime.engine, resizing(capacity), feeds, { into })).y;
+          return (await run(this.runtime.engine, resizing(slots), feeds, { into })).y;
         };
         this.replace(layer, { key: await resized(cache.key), value: await resized(cache.value) });
       }
     });
     this.capacity = capacity;
+  }
+
+  /** Caches [B, KV, T, D] of whole prompts; where a window is shorter, in its slots, position p in slot p modulo theirs. */
+  private async inRings(
+    caches: readonly LayerCache[],
+    lengths: readonly number[],
+    workspace: Workspace,
+  ): Promise<LayerCache[]> {
+    const rings: LayerCache[] = [];
+    for (const [layer, cache] of caches.entries()) {
+      const T = cache.key.shape[2];
+      const slots = this.slotsOf(layer, T);
+      if (slots === T) {
+        rings.push(cache);
+        continue;
+      }
+      // 1 where a slot takes a position: the last that falls on it.
+      const data = new Float32Array(lengths.length * slots * T);
+      lengths.forEach((length, row) => {
+        for (let position = Math.max(0, length - slots); position < length; position++)
+          data[(row * slots + (position % slots)) * T + position] = 1;
+      });
+      const { places } = workspace.pin({ places: { data, shape: [lengths.length, slots, T] } });
+      await workspace.upload();
+      const placed = async (x: HostTensor): Promise<HostTensor> => {
+        const [B, heads, , headSize] = x.shape;
+        const into = { y: workspace.output([B, heads, slots, headSize]) };
+        return (await run(this.runtime.engine, placing, { x, places }, { into })).y;
+      };
+      rings.push({ key: await placed(cache.key), value: await placed(cache.value) });
+    }
+    return rings;
   }
 
   private replace(layer: number, cache: LayerCache): void {
@@ -146,11 +183,35 @@ export class DeviceDecoder implements Decoder {
     this.layers[layer] = cache;
   }
 
+  private windowOf(kind: number): number {
+    return this.runtime.architecture.layerKinds[kind].slidingWindow ?? Infinity;
+  }
+
+  /** Slots of a layer. */
+  private slotsOf(layer: number, capacity: number): number {
+    return windowSlots(capacity, this.windowOf(this.runtime.architecture.kindOf(layer)));
+  }
+
+  /** Tokens of each row, and the slot that its next one takes, int32 [B, 1, 1, 1]. */
+  private slotFeeds(kind: number): { lengths: HostTensor; slot: HostTensor } {
+    const slots = windowSlots(this.capacity, this.windowOf(kind));
+    const shape = [this.lengths.length, 1, 1, 1];
+    return {
+      lengths: { data: Int32Array.from(this.lengths), shape },
+      slot: { data: Int32Array.from(this.lengths, (length) => length % slots), shape },
+    };
+  }
+
   /** 0 on the slots that a row has filled (within a window) and on the step's own token, MASKED elsewhere. */
-  private async bias(lengths: HostTensor, workspace: Workspace): Promise<HostTensor> {
-    const fn = biasFunction(this.capacity)(this.runtime.architecture.slidingWindow ?? Infinity);
-    const into = { bias: workspace.output([lengths.shape[0], 1, 1, this.capacity + 1]) };
-    return (await run(this.runtime.engine, fn, { lengths }, { into })).bias;
+  private async bias(
+    kind: number,
+    feeds: { lengths: HostTensor; slot: HostTensor },
+    workspace: Workspace,
+  ): Promise<HostTensor> {
+    const window = this.windowOf(kind);
+    const slots = windowSlots(this.capacity, window);
+    const into = { bias: workspace.output([this.lengths.length, 1, 1, slots + 1]) };
+    return (await run(this.runtime.engine, biasFunction(slots)(slots === window), feeds, { into })).bias;
   }
 
   /** Rows of [B, T, C] taken as [B * T, C], float32 [rows, 1, C]. */
@@ -183,6 +244,14 @@ const resizing = memoized((capacity: number): TensorFunction => ({ x, rows }) =>
   return { y: tf.concat([chosen, more], 2) };
 });
 
+/** Takes positions of x [B, KV, T, D] into slots: places [B, S, T] has a 1 for each. */
+const placing: TensorFunction = ({ x, places }) => {
+  const [B, heads, T, headSize] = x.shape;
+  const byPosition = tf.reshape(tf.transpose(x, [0, 2, 1, 3]), [B, T, heads * headSize]);
+  const bySlot = tf.matMul(places as tf.Tensor3D, byPosition as tf.Tensor3D); // [B, S, KV * D]
+  return { y: tf.transpose(tf.reshape(bySlot, [B, -1, heads, headSize]), [0, 2, 1, 3]) };
+};
+
 /** Puts own [1, KV, T, D] into the row of old [B, KV, S, D] where placed [B, 1, 1, 1] is 1. */
 const admitting: TensorFunction = ({ old, own, placed }) => {
   const [, heads, slots, headSize] = old.shape;
@@ -195,27 +264,25 @@ const admitting: TensorFunction = ({ old, own, placed }) => {
   return { y: tf.add(tf.mul(old, tf.sub(1, placed)), tf.mul(whole, placed)) };
 };
 
-/** lengths int32 [B, 1, 1, 1] -> bias float32 [B, 1, 1, capacity + 1] */
-const biasFunction = memoized((capacity: number) =>
-  memoized((window: number): TensorFunction => ({ lengths }) => {
-    const slots = tf.reshape(tf.range(0, capacity, 1, 'int32'), [1, 1, 1, capacity]);
+/** lengths and slot int32 [B, 1, 1, 1] -> bias float32 [B, 1, 1, count + 1] */
+const biasFunction = memoized((count: number) =>
+  memoized((isWindow: boolean): TensorFunction => ({ lengths, slot }) => {
+    const slots = tf.reshape(tf.range(0, count, 1, 'int32'), [1, 1, 1, count]);
     const filled = tf.less(slots, lengths);
-    // The next token sees itself and, within a window, one token fewer of the cache.
-    const seen = Number.isFinite(window)
-      ? tf.logicalAnd(filled, tf.greaterEqual(slots, tf.sub(lengths, tf.scalar(window - 1, 'int32'))))
-      : filled;
+    // The next token sees itself and, within a window, one token fewer of the cache: not what its own slot still holds.
+    const seen = isWindow ? tf.logicalAnd(filled, tf.notEqual(slots, slot)) : filled;
     const past = tf.mul(tf.sub(1, tf.cast(seen, 'float32')), MASKED);
     return { bias: tf.concat([past, tf.zeros([lengths.shape[0], 1, 1, 1])], 3) };
   }),
 );
 
-/** The block with keys and values written into the slots that follow those filled: past.key in, all of key out. */
-const cachingBlock = memoized((architecture: Architecture): TensorFunction => ({ lengths, ...inputs }) => {
+/** The block with keys and values written into the row's next slot: past.key in, all of key out. */
+const cachingBlock = memoized((architecture: Architecture): TensorFunction => ({ slot, ...inputs }) => {
   const { y, key, value } = architecture.block(inputs);
   const past = { key: inputs['past.key'], value: inputs['past.value'] };
   const slots = tf.reshape(tf.range(0, past.key.shape[2] ?? 0, 1, 'int32'), [1, 1, -1, 1]);
   // By products: WebGPU chooses between broadcast tensors on the host (as of 1.30).
-  const next = tf.cast(tf.equal(slots, lengths), 'float32'); // [B, 1, S, 1]
+  const next = tf.cast(tf.equal(slots, slot), 'float32'); // [B, 1, S, 1]
   const others = tf.sub(1, next);
   const written = (old: tf.Tensor, own: tf.Tensor): tf.Tensor =>
     tf.add(tf.mul(old, others), tf.mul(own, next));

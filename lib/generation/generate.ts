@@ -2,9 +2,9 @@
  * Generation: prompts in, tokens out, one step of the model per token. The main path is `streamGenerate`.
  */
 import type { HasRuntime, Runtime } from '../models';
-import { CachedDecoder, UncachedDecoder } from './decoder';
+import { cachedDecoder } from './cached-decoder';
+import { UncachedDecoder } from './decoder';
 import type { Decoder } from './decoder';
-import { DeviceDecoder } from './device-decoder';
 import { generationPlan } from './options';
 import type { GenerateOptions, GenerationPlan, TokenEvent } from './options';
 import { Row } from './row';
@@ -98,9 +98,7 @@ async function* decoded(
 function decoderOf(runtime: Runtime, plan: GenerationPlan): Decoder {
   if (!plan.useCache) return new UncachedDecoder(runtime, plan.prompts);
   const longest = Math.max(...plan.prompts.map((prompt, row) => prompt.length + plan.limits[row]));
-  const { device } = runtime.engine;
-  if (device !== undefined) return new DeviceDecoder(runtime, device, { prompts: plan.prompts, longest });
-  return new CachedDecoder(runtime, plan.prompts, longest);
+  return cachedDecoder(runtime, plan.prompts, longest);
 }
 
 /** Below so many rows a step costs what reading the weights costs, and dropping one saves nothing. */

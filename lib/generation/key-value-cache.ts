@@ -1,12 +1,13 @@
 /**
  * Keys and values of the tokens so far, on the host, in buffers of fixed capacity that compiled functions read
- * in place. Row b keeps its tokens in slots 0 to lengths[b] - 1; what lies behind is masked by the bias.
+ * in place. Row b keeps position p in slot p; a layer with a window has as many slots as the window sees, and position
+ * p in slot p modulo their number. What is empty or out of sight is masked by the bias.
  */
 import { MASKED } from '../engine';
-import type { LayerCache } from '../models';
+import type { Architecture, LayerCache } from '../models';
 import type { HostTensor } from '../types';
 
-/** Sizes of a cache; capacity is its number of slots per row. */
+/** Sizes of a cache; capacity is its number of slots per row, in layers without a window. */
 export interface CacheShape {
   readonly rows: number;
   readonly heads: number;
@@ -14,11 +15,27 @@ export interface CacheShape {
   readonly headSize: number;
 }
 
+/** What layers see: the window of each kind of layers, and each layer's kind. */
+export interface CacheWindows {
+  readonly windows: readonly number[];
+  kindOf(layer: number): number;
+}
+
+/** Windows of a model's layers; without one a layer sees everything. */
+export function windowsOf({ layerKinds, kindOf }: Architecture): CacheWindows {
+  return { windows: layerKinds.map(({ slidingWindow }) => slidingWindow ?? Infinity), kindOf };
+}
+
+/** Slots of a layer with a window. */
+export function windowSlots(capacity: number, window: number): number {
+  return Math.min(capacity, window);
+}
+
 export class KeyValueCache {
   /** Tokens that each row holds. */
   readonly lengths: readonly number[];
-  /** float32 [B, 1, 1, S + 1]: 0 on filled slots and on the step's own token, MASKED elsewhere. */
-  readonly bias: HostTensor & { readonly data: Float32Array };
+  /** For each kind of layers, float32 [B, 1, 1, S + 1]: 0 on what the next token sees and on itself, MASKED elsewhere. */
+  readonly biases: readonly CacheTensor[];
   private readonly layers: readonly CacheLayer[];
   private readonly filled: number[];
 
@@ -26,20 +43,23 @@ export class KeyValueCache {
     readonly shape: CacheShape,
     layers: number,
     lengths: readonly number[],
-    private readonly slidingWindow: number,
+    private readonly seen: CacheWindows,
   ) {
     const { rows, heads, capacity, headSize } = shape;
     this.filled = [...lengths];
     this.lengths = this.filled;
-    const buffer = (): CacheTensor => ({
-      data: new Float32Array(rows * heads * capacity * headSize),
-      shape: [rows, heads, capacity, headSize],
+    this.layers = Array.from({ length: layers }, (_, layer) => {
+      const slots = windowSlots(capacity, seen.windows[seen.kindOf(layer)]);
+      const buffer = (): CacheTensor => ({
+        data: new Float32Array(rows * heads * slots * headSize),
+        shape: [rows, heads, slots, headSize],
+      });
+      return { key: buffer(), value: buffer() };
     });
-    this.layers = Array.from({ length: layers }, () => ({ key: buffer(), value: buffer() }));
-    this.bias = {
-      data: new Float32Array(rows * (capacity + 1)).fill(MASKED),
-      shape: [rows, 1, 1, capacity + 1],
-    };
+    this.biases = seen.windows.map((window) => {
+      const width = windowSlots(capacity, window) + 1;
+      return { data: new Float32Array(rows * width), shape: [rows, 1, 1, width] };
+    });
     for (let row = 0; row < rows; row++) this.showFilled(row);
   }
 
@@ -47,11 +67,11 @@ export class KeyValueCache {
   static from(
     layers: readonly LayerCache[],
     lengths: readonly number[],
-    options: { capacity: number; slidingWindow?: number },
+    options: CacheWindows & { capacity: number },
   ): KeyValueCache {
     const [rows, heads, , headSize] = layers[0].key.shape;
     const shape = { rows, heads, capacity: options.capacity, headSize };
-    const cache = new KeyValueCache(shape, layers.length, lengths, options.slidingWindow ?? Infinity);
+    const cache = new KeyValueCache(shape, layers.length, lengths, options);
     cache.copyFrom(
       layers,
       lengths.map((_, row) => row),
@@ -63,20 +83,23 @@ export class KeyValueCache {
     return this.layers[index];
   }
 
+  /** What the next token sees of a layer. */
+  bias(layer: number): HostTensor {
+    return this.biases[this.seen.kindOf(layer)];
+  }
+
   /** A cache of the given rows, in that order, with another capacity; null is an empty row. */
   resized(rows: readonly (number | null)[], capacity: number): KeyValueCache {
     const lengths = rows.map((row) => (row === null ? 0 : this.filled[row]));
     const shape = { ...this.shape, rows: rows.length, capacity };
-    const cache = new KeyValueCache(shape, this.layers.length, lengths, this.slidingWindow);
+    const cache = new KeyValueCache(shape, this.layers.length, lengths, this.seen);
     cache.copyFrom(this.layers, rows);
     return cache;
   }
 
   /** Takes a row's tokens out and puts those of a batch of one in, [1, H, T, D] per layer, of which `length` count. */
   admit(row: number, layers: readonly LayerCache[], length: number): void {
-    const { capacity } = this.shape;
     this.filled[row] = length;
-    this.bias.data.fill(MASKED, row * (capacity + 1), (row + 1) * (capacity + 1));
     this.showFilled(row);
     const rows = this.filled.map((_, at) => (at === row ? 0 : null));
     this.copyFrom(layers, rows);
@@ -87,48 +110,66 @@ export class KeyValueCache {
    * @param steps keys and values of the step by layer, float32 [B, H, 1, D] each
    */
   append(steps: readonly { key: Float32Array; value: Float32Array }[], live: readonly boolean[]): void {
-    const { rows, heads, capacity, headSize } = this.shape;
+    const { rows, heads, headSize } = this.shape;
     for (let row = 0; row < rows; row++) {
       if (!live[row]) continue;
-      for (let layer = 0; layer < this.layers.length; layer++) {
-        const { key, value } = this.layers[layer];
+      this.layers.forEach(({ key, value }, layer) => {
+        const slots = key.shape[2];
+        const slot = this.filled[row] % slots;
         for (let head = 0; head < heads; head++) {
           const from = (row * heads + head) * headSize;
-          const to = ((row * heads + head) * capacity + this.filled[row]) * headSize;
+          const to = ((row * heads + head) * slots + slot) * headSize;
           for (let d = 0; d < headSize; d++) {
             key.data[to + d] = steps[layer].key[from + d];
             value.data[to + d] = steps[layer].value[from + d];
           }
         }
-      }
-      const bias = row * (capacity + 1);
-      this.bias.data[bias + this.filled[row]++] = 0;
-      const left = this.filled[row] - this.slidingWindow;
-      if (left >= 0) this.bias.data[bias + left] = MASKED;
+      });
+      const length = ++this.filled[row];
+      this.biases.forEach(({ data, shape }, kind) => {
+        const slots = shape[3] - 1;
+        const start = row * (slots + 1);
+        data[start + ((length - 1) % slots)] = 0;
+        const left = length - this.seen.windows[kind];
+        if (left >= 0) data[start + (left % slots)] = MASKED;
+      });
     }
   }
 
   /** The next token sees itself and, within a window, one token fewer of the cache. */
   private showFilled(row: number): void {
-    const { capacity } = this.shape;
-    const from = Math.max(0, this.filled[row] - this.slidingWindow + 1);
-    this.bias.data.fill(0, row * (capacity + 1) + from, row * (capacity + 1) + this.filled[row]);
-    this.bias.data[row * (capacity + 1) + capacity] = 0;
+    const length = this.filled[row];
+    this.biases.forEach(({ data, shape }, kind) => {
+      const slots = shape[3] - 1;
+      const start = row * (slots + 1);
+      data.fill(MASKED, start, start + slots);
+      const from = Math.max(0, length - this.seen.windows[kind] + 1);
+      for (let position = from; position < length; position++) data[start + (position % slots)] = 0;
+      data[start + slots] = 0;
+    });
   }
 
   /** @param rows of the source, one for each of this cache; null leaves a row as it is */
   private copyFrom(layers: readonly LayerCache[], rows: readonly (number | null)[]): void {
-    const { heads, capacity, headSize } = this.shape;
+    const { heads, headSize } = this.shape;
     layers.forEach((source, layer) => {
       for (const name of ['key', 'value'] as const) {
-        const from = source[name];
-        const slots = from.shape[2];
+        const [from, to] = [source[name], this.layers[layer][name]];
+        const [theirs, ours] = [from.shape[2], to.shape[2]];
         rows.forEach((sourceRow, row) => {
           if (sourceRow === null) return;
+          const length = this.filled[row];
+          const first = Math.max(0, length - Math.min(theirs, ours));
           for (let head = 0; head < heads; head++) {
-            const start = (sourceRow * heads + head) * slots * headSize;
-            const part = from.data.subarray(start, start + this.filled[row] * headSize);
-            this.layers[layer][name].data.set(part, (row * heads + head) * capacity * headSize);
+            const start = (sourceRow * heads + head) * theirs;
+            const end = (row * heads + head) * ours;
+            for (let position = first; position < length; ) {
+              const [at, slot] = [position % theirs, position % ours];
+              const run = Math.min(length - position, theirs - at, ours - slot);
+              const part = from.data.subarray((start + at) * headSize, (start + at + run) * headSize);
+              to.data.set(part, (end + slot) * headSize);
+              position += run;
+            }
           }
         });
       }

@@ -3,9 +3,8 @@
  * in powers of two, since every number is a function to compile.
  */
 import type { Runtime } from '../models';
-import { CachedDecoder } from './decoder';
+import { cachedDecoder } from './cached-decoder';
 import type { Decoder } from './decoder';
-import { DeviceDecoder } from './device-decoder';
 
 /** A place: who has it, and the token that its next step appends. */
 interface Place<Job> {
@@ -34,7 +33,7 @@ export class SharedRows<Job> {
   /** Gives a job a place. @returns logits after its prompt, float32 [V] */
   async admit(job: Job, prompt: readonly number[]): Promise<Float32Array> {
     if (this.decoder === undefined) {
-      const decoder = decoderOf(this.runtime, prompt);
+      const decoder = cachedDecoder(this.runtime, [prompt], this.runtime.architecture.maxPositions);
       const logits = await decoder.start();
       this.decoder = decoder;
       this.places = [{ job, token: null }];
@@ -85,11 +84,4 @@ export class SharedRows<Job> {
     await this.decoder?.keep(rows);
     this.places = rows.map((row) => (row === null ? undefined : this.places[row]));
   }
-}
-
-function decoderOf(runtime: Runtime, prompt: readonly number[]): Decoder {
-  const longest = runtime.architecture.maxPositions;
-  const { device } = runtime.engine;
-  if (device !== undefined) return new DeviceDecoder(runtime, device, { prompts: [prompt], longest });
-  return new CachedDecoder(runtime, [prompt], longest);
 }

@@ -6,7 +6,7 @@
 import { memoized, signatureOf, tf } from '../engine';
 import type { NamedTensors, TensorFunction } from '../engine';
 import { embed, headLogits, headOf, stepMode, walk } from '../models';
-import type { Architecture, LayerCache, Runtime } from '../models';
+import type { Architecture, LayerCache, Runtime, SharedFeeds } from '../models';
 import type { HostTensor } from '../types';
 import type { KeyValueCache } from './key-value-cache';
 
@@ -38,7 +38,7 @@ async function wholeStep(runtime: Runtime, cache: KeyValueCache): Promise<StepRu
   const { architecture } = runtime;
   const { rows, heads, headSize } = cache.shape;
   const feeds: Record<string, HostTensor> = {
-    [scoped(SHARED, 'bias')]: cache.bias,
+    ...Object.fromEntries(cache.biases.map((bias, kind) => [scoped(sharedBy(kind), 'bias'), bias])),
     ...runtime.weights.finalNormFeeds(),
     head: runtime.weights.tableFeed('head'),
     ...runtime.weights.headFeeds(),
@@ -52,10 +52,14 @@ async function wholeStep(runtime: Runtime, cache: KeyValueCache): Promise<StepRu
     const value = (into[scoped(layer, 'value')] = new Float32Array(rows * heads * headSize));
     layers.push({ key, value });
   }
-  const tokenFeeds = async (ids: Int32Array, positions: Int32Array): Promise<Record<string, HostTensor>> => ({
-    ...scopedFeeds(SHARED, architecture.positionFeeds(positions, [rows, 1])),
-    x: await embed(runtime, { ids, positions, shape: [rows, 1] }),
-  });
+  const tokenFeeds = async (ids: Int32Array, positions: Int32Array): Promise<Record<string, HostTensor>> => {
+    const byKind = positionFeeds(architecture, positions, [rows, 1]);
+    const scopes = byKind.map((own, kind) => scopedFeeds(sharedBy(kind), own));
+    return Object.assign({ x: await embed(runtime, { ids, positions, shape: [rows, 1] }) }, ...scopes) as Record<
+      string,
+      HostTensor
+    >;
+  };
   const none = new Int32Array(rows);
   const compiled = await runtime.engine.compile(
     wholeFunction(architecture),
@@ -71,7 +75,11 @@ function layeredStep(runtime: Runtime, cache: KeyValueCache): StepRunner {
   const { architecture } = runtime;
   const shape: [number, number] = [cache.shape.rows, 1];
   return async (ids, positions) => {
-    const shared = { bias: cache.bias, ...architecture.positionFeeds(positions, shape) };
+    const byKind = positionFeeds(architecture, positions, shape);
+    const shared: SharedFeeds = (layer) => ({
+      bias: cache.bias(layer),
+      ...byKind[architecture.kindOf(layer)],
+    });
     const layers: LayerStep[] = [];
     const mode = stepMode(runtime, shared, {
       past: (layer) => cache.layer(layer),
@@ -89,16 +97,27 @@ function pastFeeds({ key, value }: LayerCache): Record<string, HostTensor> {
   return { 'past.key': key, 'past.value': value };
 }
 
-/** What all layers get alike. */
-const SHARED = 'shared';
+/** Inputs by position of the step's tokens, for each kind of layers. */
+export function positionFeeds(
+  { layerKinds }: Architecture,
+  positions: Int32Array,
+  shape: readonly [number, number],
+): Record<string, HostTensor>[] {
+  const contexts = positions.map((position) => position + 1);
+  return layerKinds.map((kind) => kind.positionFeeds(positions, shape, contexts));
+}
+
+/** What all layers of a kind get alike. */
+type SharedScope = `shared${number}`;
+const sharedBy = (kind: number): SharedScope => `shared${kind}`;
 
 /** Name of a layer's input or output inside the function of all layers. */
-function scoped(scope: number | typeof SHARED, name: string): string {
+function scoped(scope: number | SharedScope, name: string): string {
   return `${scope}:${name}`;
 }
 
 function scopedFeeds(
-  scope: number | typeof SHARED,
+  scope: number | SharedScope,
   feeds: Readonly<Record<string, HostTensor>>,
 ): Record<string, HostTensor> {
   return Object.fromEntries(Object.entries(feeds).map(([name, feed]) => [scoped(scope, name), feed]));
@@ -107,10 +126,14 @@ function scopedFeeds(
 /** All layers, the last normalization and the head. */
 const wholeFunction = memoized((architecture: Architecture): TensorFunction => (inputs) => {
   const outputs: NamedTensors = {};
-  const shared = inputsOf(SHARED, inputs);
+  const shared = architecture.layerKinds.map((_, kind) => inputsOf(sharedBy(kind), inputs));
   let x = inputs.x;
   for (let layer = 0; layer < architecture.layers; layer++) {
-    const { y, key, value } = architecture.block({ ...inputsOf(layer, inputs), ...shared, x });
+    const { y, key, value } = architecture.block({
+      ...inputsOf(layer, inputs),
+      ...shared[architecture.kindOf(layer)],
+      x,
+    });
     outputs[scoped(layer, 'key')] = key;
     outputs[scoped(layer, 'value')] = value;
     x = y;
@@ -118,11 +141,11 @@ const wholeFunction = memoized((architecture: Architecture): TensorFunction => (
   // Rows as a matrix, so that the logits need no reshaping, which would copy them.
   const last = tf.reshape(x, [-1, architecture.width]);
   const { y } = architecture.finalNorm({ ...inputs, x: last });
-  outputs.logits = headOf(inputs, y);
+  outputs.logits = headOf(architecture, inputs, y);
   return outputs;
 });
 
-function inputsOf(scope: number | typeof SHARED, inputs: NamedTensors): NamedTensors {
+function inputsOf(scope: number | SharedScope, inputs: NamedTensors): NamedTensors {
   const prefix = scoped(scope, '');
   return Object.fromEntries(
     Object.entries(inputs)

@@ -1,7 +1,14 @@
 /** The door of `models`: families, weights, LoRA, forward and backward passes. Models as people hold them: `pretrained`. */
-export type { Architecture, DropoutSite, LinearModule, ParameterSpec } from './families/architecture';
+export type {
+  Architecture,
+  DropoutSite,
+  LayerKind,
+  LinearModule,
+  ParameterSpec,
+} from './families/architecture';
+export type { DecoderDescription, LayerDescription, NormPlaces } from './families/decoder-description';
 export { isTied, storedName } from './families/architecture';
-export { attentionBias, positionIds } from './run/attention-bias';
+export { attentionBias, contextLengths, positionIds } from './run/attention-bias';
 export { availableMemory, peakMemoryBytes } from './weights/available-memory';
 export { embed } from './run/embedding';
 export { checkedInputs } from './run/forward-inputs';
@@ -13,17 +20,15 @@ export type { HasRuntime } from './run/runtime';
 export { adaptedRows } from './run/adapted-embedding';
 export { headOf } from './run/adapted-head';
 export { headLogits, hiddenStates, stepMode, walk } from './run/stack';
-export type { LayerCache } from './run/stack';
+export type { LayerCache, SharedFeeds } from './run/stack';
 export { CheckpointWeights } from './weights/checkpoint-weights';
 export { isQuantized, restore, transposed } from './weights/frozen-layers';
 export type { FrozenLayer, FrozenLayers, FrozenTensor } from './weights/frozen-layers';
 export { architectureOf, registerFamily } from './families/registry';
 export type { Family } from './families/registry';
-export { ropeFrequencies, ropeSettings } from './families/rope';
+export type { Rope } from './families/rope';
 export { gpt2 } from './families/gpt2';
 export type { Gpt2Config } from './families/gpt2';
-export { mistral } from './families/mistral';
-export type { MistralConfig } from './families/mistral';
 export { LoraAdapter } from './lora/lora';
 export { knownTargets, moduleList } from './lora/lora-targets';
 export { LoraConfig } from './lora/lora-config';

@@ -4,7 +4,7 @@
  */
 import { promises as fs } from 'node:fs';
 import path from 'node:path';
-import { mistral, storedName } from '../../lib/models';
+import { architectureOf, storedName } from '../../lib/models';
 import { writeCheckpoint } from '../../lib/checkpoint';
 import type { TensorSource } from '../../lib/checkpoint';
 import { fillNormal } from '../../lib/random';
@@ -20,7 +20,7 @@ export async function writeMistralCheckpoint(
   folder: string,
   options: { layers?: number } = {},
 ): Promise<number> {
-  const architecture = mistral({
+  const architecture = architectureOf({ model_type: 'mistral',
     vocab_size: 32000,
     hidden_size: 4096,
     intermediate_size: 14336,

@@ -10,8 +10,8 @@ import {
   forwardBackward,
   hiddenStates,
   LoraConfig,
-  mistral,
   peakMemoryBytes,
+  architectureOf,
 } from '../../lib/models';
 import { CausalLM, getPeftModel } from '../../lib/pretrained';
 import type { FrozenLayer } from '../../lib/models';
@@ -109,7 +109,7 @@ export async function randomMistral(
   engine: Engine,
   { layers, vocabSize }: { layers: number; vocabSize: number },
 ): Promise<CausalLM> {
-  const architecture = mistral({
+  const architecture = architectureOf({ model_type: 'mistral',
     num_hidden_layers: layers,
     vocab_size: vocabSize,
     rms_norm_eps: 1e-5,

@@ -62,6 +62,6 @@ it('mistral-mini is built as Mistral is', async (t) => {
   const { architecture } = model;
   assert.equal(architecture.modelType, 'mistral');
   assert.ok(architecture.keyValueHeads < architecture.heads, 'grouped queries');
-  assert.equal(architecture.slidingWindow, 512);
+  assert.equal(architecture.layerKinds[0].slidingWindow, 512);
   for (const { inSize, name } of architecture.modules) assert.equal(inSize % 64, 0, name);
 });

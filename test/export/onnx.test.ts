@@ -124,7 +124,7 @@ describe('left-padded prompts in one batch, token by token, give PyTorch’s tok
 test('the built-in models: fp32 within 1e-5 of forward(), on a prompt longer than the window too', async (t) => {
   const model = await AutoModelForCausalLM.fromPretrained('mistral-mini');
   t.after(() => model.dispose());
-  assert.equal(model.architecture.slidingWindow, 512);
+  assert.equal(model.architecture.layerKinds[0].slidingWindow, 512);
   const { model: onnx } = await written(t, 'mistral-mini');
   const ids = Array.from({ length: 530 }, (_, i) => 3 + ((i * 7919) % 30000));
   const { logits } = await model.forward({ inputIds: [ids] });

@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { MASKED } from '../../lib/engine';
 import { CachedDecoder, UncachedDecoder } from '../../lib/generation/decoder';
 import { KeyValueCache, slotsFor } from '../../lib/generation/key-value-cache';
 import { attentionBias } from '../../lib/models';
@@ -44,18 +45,25 @@ for (const slidingWindow of [Infinity, 1, 3, 8]) {
     const tensor = { data: new Float32Array(2 * 8 * 3), shape: [2, 1, 8, 3] };
     const cache = KeyValueCache.from([{ key: tensor, value: tensor }], [2, 5], {
       capacity: 16,
-      slidingWindow,
+      windows: [slidingWindow],
+      kindOf: () => 0,
     });
+    const slots = Math.min(16, slidingWindow);
+    assert.deepEqual(cache.layer(0).key.shape, [2, 1, slots, 3]);
     const step = [{ key: new Float32Array(6), value: new Float32Array(6) }];
     for (let added = 0; added < 6; added++) {
       for (const row of [0, 1]) {
         const length = cache.lengths[row];
         const whole = attentionBias({ shape: [1, length + 1] }, slidingWindow);
         const expected = whole.data.slice(length * (length + 1), -1);
-        const own = cache.bias.data.subarray(row * 17, row * 17 + 17);
-        assert.deepEqual(own.slice(0, length), expected, `row ${row} of ${length}`);
-        assert.ok(own.subarray(length, 16).every((value) => value < -1e8));
-        assert.equal(own[16], 0);
+        const own = cache.biases[0].data.subarray(row * (slots + 1), (row + 1) * (slots + 1));
+        // A layer with a window has a slot for each position that it sees: position p in slot p modulo their number.
+        const inSlots = new Float32Array(slots).fill(MASKED);
+        for (let position = Math.max(0, length - slots); position < length; position++)
+          inSlots[position % slots] = expected[position];
+        assert.ok(expected.subarray(0, Math.max(0, length - slots)).every((value) => value < -1e8));
+        assert.deepEqual(own.slice(0, slots), inSlots, `row ${row} of ${length}`);
+        assert.equal(own[slots], 0);
       }
       cache.append(step, [true, true]);
     }
@@ -66,7 +74,9 @@ test('a cache keeps each row’s keys in place when it is resized', () => {
   const [rows, heads, slots, headSize] = [3, 2, 4, 2];
   const data = Float32Array.from({ length: rows * heads * slots * headSize }, (_, i) => i);
   const tensor = { data, shape: [rows, heads, slots, headSize] };
-  const cache = KeyValueCache.from([{ key: tensor, value: tensor }], [4, 1, 3], { capacity: 5 });
+  const cache = KeyValueCache.from([{ key: tensor, value: tensor }], [4, 1, 3], {
+    ...{ capacity: 5, windows: [Infinity], kindOf: () => 0 },
+  });
   const smaller = cache.resized([2, 0], 6);
   const step = [{ key: new Float32Array(12), value: new Float32Array(12) }];
   cache.append(step, [false, true, false]); // only the row that goes on grows

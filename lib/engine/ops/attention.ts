@@ -24,12 +24,17 @@ export interface AttentionInputs {
   /** Cached keys and values of earlier tokens, float32 [B, KV, P, D]. */
   readonly pastKey?: Tensor;
   readonly pastValue?: Tensor;
+  /** Factor on the scores; default 1 / sqrt(D). */
+  readonly scale?: number;
+  /** Scores s become softcap * tanh(s / softcap); default: they stay. */
+  readonly softcap?: number;
 }
 
 /** Attends. @returns float32 [B, H, T, D]. */
 export function attention(inputs: AttentionInputs): Tensor {
-  const { key, value, bias, mask, pastKey, pastValue } = inputs;
+  const { key, value, bias, mask, pastKey, pastValue, softcap } = inputs;
   const [B, H, T, D] = inputs.query.shape;
+  const scale = inputs.scale ?? 1 / Math.sqrt(D);
   const KV = key.shape[1] ?? H;
   const S = bias.shape[bias.shape.length - 1];
   // Query heads that share a key are stacked, so that grouped queries (Ainslie et al. 2023) copy no keys.
@@ -38,7 +43,7 @@ export function attention(inputs: AttentionInputs): Tensor {
   // Concatenates scores and results, not the cache, which would be copied at each step.
   const all =
     pastKey === undefined ? scores : tf.concat([tf.matMul(query, pastKey, false, true), scores], -1);
-  const perHead = tf.reshape(tf.mul(all, 1 / Math.sqrt(D)), [B, H, T, S]);
+  const perHead = tf.reshape(capped(tf.mul(all, scale), softcap), [B, H, T, S]);
   const softened = tf.softmax(tf.add(perHead, bias));
   const weights = tf.reshape(dropout(softened, mask), [B, KV, (H / KV) * T, S]);
   const joined = (): Tensor => {
@@ -47,6 +52,11 @@ export function attention(inputs: AttentionInputs): Tensor {
     return tf.add(tf.matMul(past, pastValue), tf.matMul(own, value));
   };
   return tf.reshape(joined(), [B, H, T, D]);
+}
+
+/** Keeps values within a limit, smoothly: limit * tanh(x / limit); without one they stay. */
+export function capped(x: Tensor, limit: number | undefined): Tensor {
+  return limit === undefined ? x : tf.mul(tf.tanh(tf.div(x, limit)), limit);
 }
 
 /** [B, T, H * D] -> [B, H, T, D] */

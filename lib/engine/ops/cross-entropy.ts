@@ -8,8 +8,11 @@
  */
 import type { HostTensor } from '../../types';
 import type { Engine } from '../contract/engine-types';
+import { memoized } from '../contract/functions';
+import type { TensorFunction } from '../contract/functions';
 import { tf } from '../graph/tf';
 import type { NamedTensors, Tensor } from '../graph/tf';
+import { capped } from './attention';
 
 /** Rows of the head per tile. */
 export const TILE = 2048;
@@ -36,6 +39,11 @@ export interface LinearCrossEntropyRequest<Weight extends HostTensor | RowTable 
    * vocabulary (Szegedy et al. 2016), as in transformers' LabelSmoother.
    */
   readonly smoothing?: number;
+  /**
+   * Logits l become softcap * tanh(l / softcap); default: they stay. Not together with smoothing, whose mean logit is
+   * taken before it.
+   */
+  readonly softcap?: number;
   /** The gradients to compute; without it only the loss. */
   readonly gradients?: {
     /** Receives d weight, float32 [V * C]; omit if the head is frozen. */
@@ -58,7 +66,8 @@ export async function linearCrossEntropy(
   engine: Engine,
   request: LinearCrossEntropyRequest<HostTensor | RowTable>,
 ): Promise<LinearCrossEntropyResult> {
-  const { x, labels, rowWeights, gradients, smoothing = 0 } = request;
+  const { x, labels, rowWeights, gradients, smoothing = 0, softcap } = request;
+  if (softcap !== undefined && smoothing > 0) throw new Error('internal: a soft cap with label smoothing');
   const weight = rowTable(request.weight);
   const [R, C] = x.shape;
   const [V] = weight.shape;
@@ -76,7 +85,7 @@ export async function linearCrossEntropy(
   // The mean of the head's rows: its product with x is the mean logit.
   const meanRow = new Float64Array(C);
   for (const [index, [start, end]] of tiles.entries()) {
-    const forward = await engine.compile(gradients ? tileForward : tileForwardSums, {
+    const forward = await engine.compile(gradients ? tileForward(softcap ?? 0) : tileForwardSums(softcap ?? 0), {
       x: { shape: [R, C], dtype: 'float32' },
       weight: { shape: [end - start, C], dtype: 'float32' },
     });
@@ -90,10 +99,14 @@ export async function linearCrossEntropy(
   }
 
   const logSums = logSumExp(tileSums, R);
+  // What a label's logit passes on of its gradient.
+  const slopes = new Float64Array(R).fill(1);
   let loss = 0;
   for (let row = 0; row < R; row++) {
     if (rowWeights[row] === 0) continue;
-    const chosen = rowDot(x, row, weight.rows(labels[row], labels[row] + 1));
+    const logit = rowDot(x, row, weight.rows(labels[row], labels[row] + 1));
+    const chosen = softcap === undefined ? logit : softcap * Math.tanh(logit / softcap);
+    if (softcap !== undefined) slopes[row] = 1 - (chosen / softcap) ** 2;
     const mean = smoothing > 0 ? rowDot(x, row, meanRow) : 0;
     loss += rowWeights[row] * (logSums[row] - (1 - smoothing) * chosen - smoothing * mean);
   }
@@ -135,7 +148,7 @@ export async function linearCrossEntropy(
     }
   }
   for (let row = 0; row < R; row++) {
-    const share = rowWeights[row] * (1 - smoothing);
+    const share = rowWeights[row] * (1 - smoothing) * slopes[row];
     const spread = rowWeights[row] * smoothing;
     if (rowWeights[row] === 0) continue;
     const [from, to] = [row * C, labels[row] * C];
@@ -205,19 +218,24 @@ export function plainLinearCrossEntropy(
   return tf.neg(tf.sum(tf.mul(rowWeights, tf.sum(tf.mul(logProbabilities, target), -1))));
 }
 
-function tileForward({ x, weight }: NamedTensors): NamedTensors {
-  const logits = tf.matMul(x as tf.Tensor2D, weight as tf.Tensor2D, false, true);
+/**
+ * A tile's softmax, times the slope of the soft cap where there is one (0: none): what its logits' gradient is made of.
+ */
+const tileForward = memoized((softcap: number): TensorFunction => ({ x, weight }) => {
+  const product = tf.matMul(x as tf.Tensor2D, weight as tf.Tensor2D, false, true);
+  const logits = capped(product, softcap === 0 ? undefined : softcap);
   const softmax = tf.softmax(logits);
   // The largest probability is exp(max - logsumexp): exact, and two fast reductions instead of a sum of exp.
   const logSum = tf.sub(tf.max(logits, -1), tf.log(tf.max(softmax, -1)));
-  return { softmax, logSum };
-}
+  if (softcap === 0) return { softmax, logSum };
+  return { softmax: tf.mul(softmax, tf.sub(1, tf.square(tf.div(logits, softcap)))), logSum };
+});
 
-function tileForwardSums(inputs: NamedTensors): NamedTensors {
-  const { softmax, logSum } = tileForward(inputs);
+const tileForwardSums = memoized((softcap: number): TensorFunction => (inputs) => {
+  const { softmax, logSum } = tileForward(softcap)(inputs);
   softmax.dispose();
   return { logSum };
-}
+});
 
 function inputGradient({ softmax, weight, scale, dX }: NamedTensors): Tensor {
   return tf.add(dX, tf.mul(tf.matMul(softmax as tf.Tensor2D, weight as tf.Tensor2D), scale));

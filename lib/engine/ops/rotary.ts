@@ -44,25 +44,36 @@ export function rotaryFrequencies({ theta, headSize }: { theta: number; headSize
   return Float32Array.from({ length: headSize / 2 }, (_, d) => 1 / theta ** ((2 * d) / headSize));
 }
 
+/** How a token turns. */
+export interface Rotation {
+  /** Angle of each pair at position 1, [D / 2]. */
+  readonly frequencies: Float32Array;
+  /** Factor on cosines and sines. */
+  readonly scale: number;
+}
+
 /**
  * Tables of rotary embedding: pair d at position p turns by p * frequencies[d].
  *
  * @param positions Row-major [B, T].
- * @param frequencies [D / 2]
+ * @param frequencies [D / 2], or how each token of positions turns
  */
 export function rotaryTables(
   positions: Int32Array,
   shape: readonly [number, number],
-  frequencies: Float32Array,
+  frequencies: Float32Array | ((token: number) => Rotation),
 ): { cos: HostTensor; sin: HostTensor } {
-  const half = frequencies.length;
+  const always = { frequencies: frequencies as Float32Array, scale: 1 };
+  const rotationOf = typeof frequencies === 'function' ? frequencies : (): Rotation => always;
+  const half = rotationOf(0).frequencies.length;
   const cos: Float32Array = new Float32Array(positions.length * half);
   const sin: Float32Array = new Float32Array(positions.length * half);
   positions.forEach((position, i) => {
+    const { frequencies: own, scale } = rotationOf(i);
     for (let d = 0; d < half; d++) {
-      const angle = Math.fround(position * frequencies[d]);
-      cos[i * half + d] = Math.cos(angle);
-      sin[i * half + d] = Math.sin(angle);
+      const angle = Math.fround(position * own[d]);
+      cos[i * half + d] = Math.cos(angle) * scale;
+      sin[i * half + d] = Math.sin(angle) * scale;
     }
   });
   const tableShape = [shape[0], 1, shape[1], half];

@@ -163,10 +163,12 @@ async function* permuted(
   for await (const values of parts) yield rotaryRows(values, size);
 }
 
-function windowWords({ slidingWindow, maxPositions }: Architecture): string[] {
-  if (slidingWindow === undefined || slidingWindow >= maxPositions) return [];
+function windowWords(architecture: Architecture): string[] {
+  const { maxPositions } = architecture;
+  const context = contextLength(architecture);
+  if (context >= maxPositions) return [];
   return [
-    `The context is ${slidingWindow} tokens, the model's sliding window, in place of ${maxPositions}: llama.cpp has no ` +
+    `The context is ${context} tokens, the model's sliding window, in place of ${maxPositions}: llama.cpp has no ` +
       'window and would look back further than the model did.',
   ];
 }

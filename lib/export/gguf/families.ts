@@ -2,9 +2,10 @@
  * Families as llama.cpp knows them: the architecture's name, its metadata, and what each tensor is called. A family that
  * is missing here is refused; one of its own is one entry of `FAMILIES`.
  */
-import { ropeFrequencies, ropeSettings } from '../../models';
-import type { Architecture } from '../../models';
+import { rotaryFrequencies } from '../../engine';
+import type { Architecture, Rope } from '../../models';
 import { TunebookError } from '../../types';
+import { requireForm } from '../source/decoder-form';
 import { f32, text, u32 } from './format';
 import type { GgufEntries } from './format';
 
@@ -86,9 +87,14 @@ const llama: GgufFamily = {
 const FAMILIES: Readonly<Record<string, GgufFamily>> = { gpt2, mistral: llama, llama };
 
 /** @throws {TunebookError} For a family that this file does not describe. */
-export function ggufFamily({ modelType }: Architecture): GgufFamily {
+export function ggufFamily(architecture: Architecture): GgufFamily {
+  const { modelType } = architecture;
   const found = Object.hasOwn(FAMILIES, modelType) ? FAMILIES[modelType] : undefined;
-  if (found !== undefined) return found;
+  if (found !== undefined) {
+    const instead = 'Save it and convert it with the tool of llama.cpp.';
+    requireForm(architecture, { where: 'exportGguf', supported: [], instead });
+    return found;
+  }
   throw new TunebookError(
     `exportGguf: expected a model of type ${Object.keys(FAMILIES).join(', ')}, got ${modelType}. ` +
       'Save it and convert it with the tool of llama.cpp.',
@@ -129,19 +135,34 @@ export function architectureEntries(model: Architecture, context: number): GgufE
  * The longest context: what the model can look back on. llama.cpp's llama has no sliding window, so that a longer one
  * would give other answers than the model's.
  */
-export function contextLength({ maxPositions, slidingWindow }: Architecture): number {
-  return Math.min(maxPositions, slidingWindow ?? maxPositions);
+export function contextLength({ maxPositions, layerKinds }: Architecture): number {
+  return Math.min(maxPositions, ...layerKinds.map(({ slidingWindow }) => slidingWindow ?? maxPositions));
 }
 
+/** The one kind of rotary positions that all layers have. */
+function ropeOf({ description, modelType }: Architecture): Rope | undefined {
+  const ropes = new Set(description?.kinds.map(({ rope }) => rope));
+  const [rope] = ropes;
+  if (description === undefined || (ropes.size === 1 && rope !== undefined && ROPES.includes(rope.kind)))
+    return rope;
+  throw new TunebookError(
+    `exportGguf: expected a ${modelType} whose layers all have rotary positions of the kinds ${ROPES.join(', ')}, got ` +
+      `${[...ropes].map((one) => one?.kind ?? 'none').join(' and ')}. Save it and convert it with the tool of llama.cpp.`,
+  );
+}
+
+const ROPES = ['default', 'linear', 'llama3'];
+
 function ropeEntries(model: Architecture): GgufEntries {
-  const { theta, kind, numbers } = ropeSettings(model.toJson());
+  const rope = ropeOf(model);
+  if (rope === undefined) return [];
   return [
     ['rope.dimension_count', u32(model.headSize)],
-    ['rope.freq_base', f32(theta)],
-    ...(kind === 'linear'
+    ['rope.freq_base', f32(rope.theta)],
+    ...(rope.kind === 'linear' && rope.factor !== undefined
       ? [
           ['rope.scaling.type', text('linear')] as const,
-          ['rope.scaling.factor', f32(Number(numbers.factor))] as const,
+          ['rope.scaling.factor', f32(rope.factor)] as const,
         ]
       : []),
   ];
@@ -149,12 +170,11 @@ function ropeEntries(model: Architecture): GgufEntries {
 
 /** What each rotary frequency is divided by, [D / 2], where the model stretches them unevenly (llama3); else undefined. */
 export function ropeFactors(model: Architecture): Float32Array | undefined {
-  const config = model.toJson();
-  const { theta, kind } = ropeSettings(config);
-  if (kind !== 'llama3') return undefined;
-  const stretched = ropeFrequencies(config, model.headSize);
-  const plain = ropeFrequencies({ rope_theta: theta }, model.headSize);
-  return plain.map((frequency, i) => frequency / stretched[i]);
+  const rope = ropeOf(model);
+  if (rope?.kind !== 'llama3') return undefined;
+  const { frequencies } = rope.rotation(1);
+  const plain = rotaryFrequencies({ theta: rope.theta, headSize: model.headSize });
+  return plain.map((frequency, i) => frequency / frequencies[i]);
 }
 
 /** Rows of whole heads: the two of each rotary pair, half a head apart, become neighbours. */

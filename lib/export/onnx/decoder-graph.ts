@@ -4,9 +4,10 @@
  * same is proved with every file.
  */
 import { MASKED } from '../../engine';
-import { isTied, ropeFrequencies } from '../../models';
+import { isTied } from '../../models';
 import type { Architecture } from '../../models';
 import { TunebookError } from '../../types';
+import { requireForm } from '../source/decoder-form';
 import type { WeightSource } from '../source/weight-source';
 import { elementType, OnnxGraph } from './onnx-graph';
 import { floatBytes, weightForm } from './weight-forms';
@@ -25,8 +26,8 @@ interface Walk {
   readonly graph: OnnxGraph;
   readonly weights: WeightSource;
   readonly form: WeightForm;
-  /** Additive attention bias, [B, 1, T, S], or [B, 1, 1, T, S] where query heads share keys. */
-  readonly bias: string;
+  /** Additive attention bias of each kind of layers, [B, 1, T, S], or [B, 1, 1, T, S] where query heads share keys. */
+  readonly biases: readonly string[];
   /** Rotary cosines and sines [B, 1, T, D / 2], for families that turn. */
   readonly rotary: { cos: string; sin: string } | undefined;
 }
@@ -37,11 +38,26 @@ type Config = Readonly<Record<string, unknown>>;
 const FAMILIES = ['gpt2', 'mistral', 'llama'];
 
 /** @throws TunebookError for a family that has no graph here. */
-export function requireKnownFamily({ modelType }: Architecture, where: string): void {
-  if (FAMILIES.includes(modelType)) return;
+export function requireKnownFamily(architecture: Architecture, where: string): void {
+  const { modelType } = architecture;
+  if (FAMILIES.includes(modelType)) {
+    const instead = 'Keep the checkpoint, which transformers loads.';
+    requireForm(architecture, { where, supported: ['biases'], instead });
+    requireOneTable(architecture, where);
+    return;
+  }
   throw new TunebookError(
     `${where}: expected a model of type ${FAMILIES.join(', ')}, got ${modelType}. ` +
       'Other families have no ONNX form here: keep the checkpoint, which transformers loads.',
+  );
+}
+
+/** @throws TunebookError where rotary tables depend on the context's length (dynamic, longrope) */
+function requireOneTable({ layerKinds, maxPositions, modelType }: Architecture, where: string): void {
+  if (layerKinds.every(({ tablesOf }) => tablesOf === undefined || tablesOf(1) === tablesOf(maxPositions))) return;
+  throw new TunebookError(
+    `${where}: expected rotary positions that do not depend on the length of the context, got a ${modelType} whose do. ` +
+      'Keep the checkpoint, which transformers loads.',
   );
 }
 
@@ -74,7 +90,9 @@ export function decoderGraph({ weights, form, keepsLogits }: DecoderRequest): On
   }
   const walk: Walk = {
     ...{ graph, weights, form: matrices },
-    bias: attentionBias(graph, { mask, lengths, architecture }),
+    biases: architecture.layerKinds.map(({ slidingWindow }) =>
+      attentionBias(graph, { mask, lengths, slidingWindow, isShared: architecture.heads !== KV }),
+    ),
     rotary: rotaryTables(graph, positions, architecture),
   };
   for (let layer = 0; layer < layers; layer++) x = block(walk, layer, x);
@@ -112,7 +130,7 @@ function block(walk: Walk, layer: number, x: string): string {
 }
 
 /** Attention over past and present: [B, T, *] three times -> [B, T, H * D]. */
-function attention({ graph, weights, bias, rotary }: Walk, layer: number, parts: string[]): string {
+function attention({ graph, weights, biases, rotary }: Walk, layer: number, parts: string[]): string {
   const { architecture } = weights;
   const { heads: H, keyValueHeads: KV, headSize: D } = architecture;
   const split = (part: string, count: number): string =>
@@ -135,7 +153,7 @@ function attention({ graph, weights, bias, rotary }: Walk, layer: number, parts:
   const columns = graph.op('Transpose', [key], { attributes: { perm: [0, 1, 3, 2] } });
   const scores = graph.op('MatMul', [grouped, widened(columns)]);
   const scaled = graph.op('Mul', [scores, graph.float(scoreScale(architecture, layer))]);
-  const shares = graph.op('Softmax', [graph.op('Add', [scaled, bias])], { attributes: { axis: -1 } });
+  const shares = graph.op('Softmax', [graph.op('Add', [scaled, biases[architecture.kindOf(layer)]])], { attributes: { axis: -1 } });
   const mixed = graph.op('MatMul', [shares, widened(value)]);
   const perHead = isShared ? graph.op('Reshape', [mixed, graph.int64([0, H, -1, D])]) : mixed;
   const merged = graph.op('Transpose', [perHead], { attributes: { perm: [0, 2, 1, 3] } });
@@ -161,32 +179,40 @@ function rotated(graph: OnnxGraph, x: string, { cos, sin }: { cos: string; sin: 
 }
 
 function rotaryTables(graph: OnnxGraph, positions: string, architecture: Architecture): Walk['rotary'] {
-  if (architecture.positionEmbedding !== undefined) return undefined;
-  const frequencies = ropeFrequencies(architecture.toJson(), architecture.headSize);
+  // One for all layers: `requireForm` refuses others.
+  const rope = architecture.description?.kinds[0].rope;
+  if (rope === undefined) return undefined;
+  const { frequencies, scale } = rope.rotation(1);
   const half = graph.floats(frequencies, [1, 1, 1, frequencies.length]);
   const places = graph.op('Cast', [positions], { attributes: { to: elementType('float32') } });
   const angles = graph.op('Mul', [graph.op('Unsqueeze', [places, graph.int64([1, 3])]), half]);
-  return { cos: graph.op('Cos', [angles]), sin: graph.op('Sin', [angles]) };
+  const scaled = (x: string): string => (scale === 1 ? x : graph.op('Mul', [x, graph.float(scale)]));
+  return { cos: scaled(graph.op('Cos', [angles])), sin: scaled(graph.op('Sin', [angles])) };
 }
 
 /** 0 where a token may look, MASKED elsewhere: causal, padding, sliding window. */
 function attentionBias(
   graph: OnnxGraph,
-  inputs: { mask: string; lengths: { T: string; S: string }; architecture: Architecture },
+  inputs: {
+    mask: string;
+    lengths: { T: string; S: string };
+    slidingWindow: number | undefined;
+    /** Whether query heads share keys. */
+    isShared: boolean;
+  },
 ): string {
-  const { mask, lengths, architecture } = inputs;
+  const { mask, lengths, slidingWindow, isShared } = inputs;
   const { T, S } = lengths;
   const [zero, one] = [graph.int64([0], []), graph.int64([1], [])];
   const from = graph.op('Sub', [S, T]);
   const rows = graph.op('Unsqueeze', [graph.op('Range', [from, S, one]), graph.int64([1])]);
   const columns = graph.op('Unsqueeze', [graph.op('Range', [zero, S, one]), graph.int64([0])]);
   let allowed = graph.op('LessOrEqual', [columns, rows]); // [T, S]
-  if (architecture.slidingWindow !== undefined) {
+  if (slidingWindow !== undefined) {
     const back = graph.op('Sub', [rows, columns]);
-    const isNear = graph.op('Less', [back, graph.int64([architecture.slidingWindow], [])]);
+    const isNear = graph.op('Less', [back, graph.int64([slidingWindow], [])]);
     allowed = graph.op('And', [allowed, isNear]);
   }
-  const isShared = architecture.heads !== architecture.keyValueHeads;
   const axes = isShared ? [1, 2, 3] : [1, 2];
   const isReal = graph.op('Cast', [mask], { attributes: { to: elementType('bool') } });
   const seen = graph.op('And', [allowed, graph.op('Unsqueeze', [isReal, graph.int64(axes)])]);

@@ -1,9 +1,10 @@
 /**
- * What the runtime needs to know of a model. One file per family describes it (`gpt2.ts`, `mistral.ts`), and
+ * What the runtime needs to know of a model. `gpt2.ts` and the table of `decoder-families.ts` describe families, and
  * `registry.ts` finds the family of a config.json.
  */
 import type { TensorFunction } from '../../engine';
 import type { HostTensor } from '../../types';
+import type { DecoderDescription } from './decoder-description';
 
 /** A parameter as Hugging Face names it, without the family's prefix ('transformer.', 'model.'). */
 export interface ParameterSpec {
@@ -33,6 +34,24 @@ export interface DropoutSite {
   shape(B: number, T: number): number[];
 }
 
+/** Layers that differ in what they are fed: how far they look back, and what they are told of positions. */
+export interface LayerKind {
+  /** Tokens that a position can look back on, itself included, where the model limits it. */
+  readonly slidingWindow?: number;
+  /**
+   * Inputs of the block that depend on the tokens' positions alone: rotary tables.
+   * @param positions Row-major [B, T].
+   * @param contexts Tokens of each token's document, as far as it is known, [B, T].
+   */
+  positionFeeds(
+    positions: Int32Array,
+    shape: readonly [number, number],
+    contexts: Int32Array,
+  ): Record<string, HostTensor>;
+  /** Number of the tables for a context of this length: keys made with others cannot be used. Absent: all are alike. */
+  tablesOf?(length: number): number;
+}
+
 /** A model as the runtime sees it: sizes, parameter names, and the functions of a block and of the last normalization. */
 export interface Architecture {
   /** As in config.json. */
@@ -47,15 +66,24 @@ export interface Architecture {
   readonly headSize: number;
   /** Longest sequence, in tokens. */
   readonly maxPositions: number;
-  /** Tokens that a position can look back on, where the model limits it. */
-  readonly slidingWindow?: number;
+  readonly layerKinds: readonly LayerKind[];
+  /** Index of a layer's kind. */
+  kindOf(layer: number): number;
   /** Parameter names. */
   readonly tokenEmbedding: string;
+  /** Factor on token embeddings; absent: 1. */
+  readonly embeddingScale?: number;
   readonly positionEmbedding?: string;
   readonly head: string;
+  /** Factor on logits, which `finalNorm` applies; absent: 1. */
+  readonly logitScale?: number;
+  /** Logits l become softcap * tanh(l / softcap); absent: they stay. */
+  readonly logitSoftcap?: number;
+  /** What a decoder of the Llama line is made from; absent: it is of another line. */
+  readonly description?: DecoderDescription;
   readonly parameters: readonly ParameterSpec[];
   readonly modules: readonly LinearModule[];
-  /** Modules that LoRA adapts where the configuration names none, as PEFT has them. */
+  /** Modules that LoRA adapts where the configuration names none, as PEFT has them; empty where it has none. */
   readonly loraTargets: readonly string[];
   readonly embeddingDropout: number;
   readonly dropoutSites: readonly DropoutSite[];
@@ -74,8 +102,6 @@ export interface Architecture {
   /** Stored tensors that are no parameters, such as masks: passed over when a checkpoint is read. */
   isBuffer(storedName: string): boolean;
   layerPrefix(layer: number): string;
-  /** Inputs of every block that depend on the tokens' positions alone, row-major [B, T]: rotary tables. */
-  positionFeeds(positions: Int32Array, shape: readonly [number, number]): Record<string, HostTensor>;
   /** Inputs of one layer's block that are neither parameters nor positions, where the layers differ in such. */
   layerConstants?(layer: number): Record<string, HostTensor>;
   /** config.json's content. */

@@ -8,7 +8,7 @@ import { unreadFields } from '../../files';
 /** Names, labels, sizes of other things, and how a program runs the model. */
 const HARMLESS: ReadonlySet<string> = new Set(
   `
-  architectures attn_implementation auto_map bos_token_id chunk_size_feed_forward cls_token_id
+  architectures attn_implementation auto_map bos_token_id cache_implementation chunk_size_feed_forward cls_token_id
   decoder_start_token_id do_sample dtype eos_token_id finetuning_task generation_config gradient_checkpointing
   id2label initializer_range is_decoder is_encoder_decoder keys_to_ignore_at_inference label2id language
   license mask_token_id max_length max_sequence_length model_max_length model_type n_ctx name_or_path neuron

@@ -126,7 +126,8 @@ export function gpt2(config: Gpt2Config): Architecture {
       { name: 'mlp', rate: c.resid_pdrop, shape: (B, T) => [B, T, width] },
     ],
     layerPrefix: (layer) => `h.${layer}.`,
-    positionFeeds: () => ({}),
+    layerKinds: [{ positionFeeds: () => ({}) }],
+    kindOf: () => 0,
     ...(c.scale_attn_by_inverse_layer_idx
       ? {
           layerConstants: (layer) => ({

@@ -1,19 +1,23 @@
 /**
- * The families of models by config.json's `model_type`. To add one: a file that describes it, and a line here, or
- * `registerFamily` from outside.
+ * The families of models by config.json's `model_type`. To add one: a row of `DECODER_FAMILIES`, a file that describes it
+ * and a line here, or `registerFamily` from outside.
  */
 import { TunebookError } from '../../types';
 import type { Architecture } from './architecture';
 import { gpt2 } from './gpt2';
-import { mistral } from './mistral';
+import { describedDecoder } from './decoder-config';
+import { DECODER_FAMILIES } from './decoder-families';
+import { whyUnsupported } from './unsupported';
 
 /** Describes the model of a config.json. @throws TunebookError that lists every field that it cannot use */
 export type Family = (config: Record<string, unknown>) => Architecture;
 
 const FAMILIES = new Map<string, Family>([
   ['gpt2', gpt2],
-  ['mistral', mistral],
-  ['llama', mistral],
+  ...Object.entries(DECODER_FAMILIES).map(([modelType, family]): [string, Family] => [
+    modelType,
+    (config) => describedDecoder(modelType, family, config),
+  ]),
 ]);
 
 /**
@@ -37,13 +41,18 @@ export function registerFamily(modelType: string, family: Family): void {
   FAMILIES.set(modelType, family);
 }
 
-/** Describes the model of a config.json without allocating it. @throws TunebookError for an unknown family. */
+/**
+ * Describes the model of a config.json without allocating it.
+ * @throws TunebookError for a family that is not supported, which names the nearest that is
+ */
 export function architectureOf(config: Record<string, unknown>): Architecture {
-  const family = typeof config.model_type === 'string' ? FAMILIES.get(config.model_type) : undefined;
-  if (family === undefined) {
-    throw new TunebookError(
-      `config.json: expected model_type ${[...FAMILIES.keys()].join(' or ')}, got ${JSON.stringify(config.model_type)}.`,
-    );
-  }
-  return family(config);
+  const { model_type: modelType } = config;
+  const family = typeof modelType === 'string' ? FAMILIES.get(modelType) : undefined;
+  if (family !== undefined) return family(config);
+  const why = typeof modelType === 'string' ? whyUnsupported(modelType) : undefined;
+  throw new TunebookError(
+    why ??
+      `config.json: expected model_type ${[...FAMILIES.keys()].join(' or ')}, got ${JSON.stringify(modelType)}. ` +
+        'Choose a model of one of these types, or describe it: see registerFamily.',
+  );
 }

@@ -1,90 +1,214 @@
 /**
- * Rotary frequencies as config.json asks for them: the default, and the kinds that stretch them over a longer context.
- * Where it stands: beside the families that turn queries and keys; `engine/ops/rotary` applies the frequencies.
+ * Rotary frequencies of every kind that config.json can ask for, in both spellings: `rope_parameters` (transformers 5)
+ * and `rope_theta` with `rope_scaling` (before). `engine/ops/rotary` applies them. Formulas: transformers'
+ * modeling_rope_utils.py, whose papers are named at each kind.
  */
 import type { z } from 'zod';
-import { lazySchema, prettifyError } from '../../schema';
 import { rotaryFrequencies } from '../../engine';
+import type { Rotation } from '../../engine';
+import { lazySchema, prettifyError } from '../../schema';
 import { TunebookError } from '../../types';
 
-const positive = lazySchema((z) => z.number().positive());
-
-/** `rope_parameters`, or `rope_scaling` as files before transformers 5 have it; `type` is older than `rope_type`. */
+/** What config.json says of one kind of rotary positions. */
 export const ropeSchema = lazySchema((z) =>
   z.looseObject({
     rope_type: z.string().optional(),
+    /** Older than `rope_type`. */
     type: z.string().optional(),
-    rope_theta: positive().optional(),
-    partial_rotary_factor: z.literal(1).optional(),
+    rope_theta: z.number().positive().nullish(),
+    partial_rotary_factor: z.number().positive().max(1).nullish(),
   }),
 );
 
-const linearSchema = lazySchema((z) => z.looseObject({ factor: positive() }));
+/** One kind of rotary positions, as config.json has it. */
+export type RopeFields = z.infer<ReturnType<typeof ropeSchema>>;
+
+/** What the frequencies depend on besides. */
+export interface RopeSizes {
+  /** Numbers of a head that turn. */
+  readonly size: number;
+  readonly theta: number;
+  /** `max_position_embeddings` */
+  readonly maxPositions: number;
+  /** `original_max_position_embeddings` beside the fields, which counts before one among them. */
+  readonly originalPositions?: number;
+}
+
+/** Rotary positions of a model. */
+export interface Rope {
+  /** 'default', 'linear', 'dynamic', 'llama3', 'yarn' or 'longrope'. */
+  readonly kind: string;
+  readonly theta: number;
+  /** What stretches the frequencies, where the kind has it. */
+  readonly factor?: number;
+  /** How the tokens of a context of this length turn. */
+  rotation(length: number): Rotation;
+  /** Number of the frequencies that a context of this length has: where it changes, cached keys are of another. */
+  tablesOf(length: number): number;
+  /** Longest context, in tokens. */
+  readonly maxPositions: number;
+}
+
+type Frequencies = Pick<Rope, 'rotation'> & Partial<Rope>;
+
+/** @throws TunebookError for a kind that is not known, or one whose numbers are missing */
+export function ropeOf(fields: RopeFields, sizes: RopeSizes): Rope {
+  const { theta, maxPositions, size } = sizes;
+  const named = fields.rope_type ?? fields.type ?? 'default';
+  // Phi-3's first files have 'su'.
+  const kind = named === 'su' ? 'longrope' : named;
+  const build = Object.hasOwn(KINDS, kind) ? KINDS[kind] : undefined;
+  if (build === undefined) {
+    throw new TunebookError(
+      `config.json: expected rope_type ${Object.keys(KINDS).join(', ')}, got '${kind}', which turns positions ` +
+        'otherwise. Choose a model without it.',
+    );
+  }
+  const plain = rotaryFrequencies({ theta, headSize: size });
+  return { kind, theta, maxPositions, tablesOf: () => 0, ...build({ fields, sizes, plain }) };
+}
+
+interface Asked {
+  readonly fields: RopeFields;
+  readonly sizes: RopeSizes;
+  /** Frequencies of the default kind, [size / 2]. */
+  readonly plain: Float32Array;
+}
+
+const KINDS: Readonly<Record<string, (asked: Asked) => Frequencies>> = {
+  default: ({ plain }) => always(plain),
+  linear: (asked) => {
+    const { factor } = numbersOf(linearSchema(), asked);
+    return { factor, ...always(asked.plain.map((frequency) => frequency / factor)) };
+  },
+  dynamic,
+  llama3,
+  yarn,
+  longrope,
+};
+
+const linearSchema = lazySchema((z) => z.looseObject({ factor: z.number().positive() }));
 const llama3Schema = lazySchema((z) =>
   z.looseObject({
-    factor: positive(),
-    low_freq_factor: positive(),
-    high_freq_factor: positive(),
-    original_max_position_embeddings: positive(),
+    factor: z.number().positive(),
+    low_freq_factor: z.number().positive(),
+    high_freq_factor: z.number().positive(),
+    original_max_position_embeddings: z.number().positive().nullish(),
+  }),
+);
+const yarnSchema = lazySchema((z) =>
+  z.looseObject({
+    factor: z.number().positive().nullish(),
+    attention_factor: z.number().positive().nullish(),
+    beta_fast: z.number().positive().nullish(),
+    beta_slow: z.number().positive().nullish(),
+    mscale: z.number().nullish(),
+    mscale_all_dim: z.number().nullish(),
+    truncate: z.boolean().default(true),
+    original_max_position_embeddings: z.number().positive().nullish(),
+  }),
+);
+const longropeSchema = lazySchema((z) =>
+  z.looseObject({
+    short_factor: z.array(z.number().positive()),
+    long_factor: z.array(z.number().positive()),
+    factor: z.number().positive().nullish(),
+    attention_factor: z.number().positive().nullish(),
+    original_max_position_embeddings: z.number().positive().nullish(),
   }),
 );
 
-/** Where the fields stand in config.json. */
-export interface RopeConfig {
-  readonly rope_parameters?: z.infer<ReturnType<typeof ropeSchema>> | null;
-  readonly rope_scaling?: z.infer<ReturnType<typeof ropeSchema>> | null;
-  readonly rope_theta?: number | null;
-}
-
-const DEFAULT_THETA = 10000;
-const KINDS = ['default', 'linear', 'llama3'];
-
-/** The base of the frequencies, how they are stretched, and the numbers of that. */
-export function ropeSettings(config: RopeConfig): {
-  readonly theta: number;
-  readonly kind: string;
-  readonly numbers: Readonly<Record<string, unknown>>;
-} {
-  // The older field counts first, as in transformers, which reads it into the newer one.
-  const rope = config.rope_scaling ?? config.rope_parameters ?? {};
-  const theta = rope.rope_theta ?? config.rope_parameters?.rope_theta ?? config.rope_theta ?? DEFAULT_THETA;
-  return { theta, kind: rope.rope_type ?? rope.type ?? 'default', numbers: { ...rope } };
-}
-
-/**
- * Frequencies of each pair, [D / 2].
- * @throws TunebookError for a kind that is not known, or one whose numbers are missing
- */
-export function ropeFrequencies(config: RopeConfig, headSize: number): Float32Array {
-  const { theta, kind, numbers } = ropeSettings(config);
-  const frequencies = rotaryFrequencies({ theta, headSize });
-  if (kind === 'default') return frequencies;
-  if (kind === 'linear') {
-    const { factor } = numbersOf(linearSchema(), numbers, kind);
-    return frequencies.map((frequency) => frequency / factor);
-  }
-  if (kind === 'llama3') return stretched(frequencies, numbersOf(llama3Schema(), numbers, kind));
-  throw new TunebookError(
-    `config.json: expected rope_type ${KINDS.join(', ')}, got '${kind}', which turns positions otherwise. ` +
-      'Choose a model without it.',
-  );
-}
-
-function numbersOf<T>(schema: z.ZodType<T>, rope: object, kind: string): T {
-  const parsed = schema.safeParse(rope);
+function numbersOf<T>(schema: z.ZodType<T>, { fields }: Asked): T {
+  const parsed = schema.safeParse(fields);
   if (parsed.success) return parsed.data;
+  const kind = fields.rope_type ?? fields.type;
   throw new TunebookError(`config.json: rope of the kind '${kind}': ${prettifyError(parsed.error)}`);
 }
 
+function always(frequencies: Float32Array, scale = 1): Frequencies {
+  const rotation = { frequencies, scale };
+  return { rotation: () => rotation };
+}
+
+/** The context before it was stretched, in tokens. */
+function originalOf({ sizes }: Asked, own: number | null | undefined): number {
+  return sizes.originalPositions ?? own ?? sizes.maxPositions;
+}
+
+/** The base grows with the context, past the one that the model was trained on (NTK-aware; /u/bloc97, /u/emozilla). */
+function dynamic(asked: Asked): Frequencies {
+  const { factor } = numbersOf(linearSchema(), asked);
+  const { size, theta, maxPositions } = asked.sizes;
+  return {
+    factor,
+    maxPositions: Math.floor(maxPositions * factor),
+    tablesOf: (length) => Math.max(0, length - maxPositions),
+    rotation: (length) => {
+      const growth = (factor * Math.max(length, maxPositions)) / maxPositions - (factor - 1);
+      const base = theta * growth ** (size / (size - 2));
+      return { frequencies: rotaryFrequencies({ theta: base, headSize: size }), scale: 1 };
+    },
+  };
+}
+
 /** Llama 3.1: slow turns are slowed down by the factor, fast ones stay, those between go over smoothly. */
-function stretched(frequencies: Float32Array, rope: z.infer<ReturnType<typeof llama3Schema>>): Float32Array {
-  const { factor, low_freq_factor: low, high_freq_factor: high } = rope;
-  const context = rope.original_max_position_embeddings;
-  return frequencies.map((frequency) => {
+function llama3(asked: Asked): Frequencies {
+  const { factor, low_freq_factor: low, high_freq_factor: high, ...own } = numbersOf(llama3Schema(), asked);
+  const context = originalOf(asked, own.original_max_position_embeddings);
+  const stretched = asked.plain.map((frequency) => {
     const wavelength = (2 * Math.PI) / frequency;
     if (wavelength > context / low) return frequency / factor;
     if (wavelength < context / high) return frequency;
     const share = (context / wavelength - low) / (high - low);
     return (1 - share) * (frequency / factor) + share * frequency;
   });
+  return { factor, ...always(stretched) };
+}
+
+/** YaRN (Peng et al. 2023, arXiv:2309.00071). */
+function yarn(asked: Asked): Frequencies {
+  const own = numbersOf(yarnSchema(), asked);
+  const { size, theta, maxPositions } = asked.sizes;
+  const context = originalOf(asked, own.original_max_position_embeddings);
+  const factor = own.factor ?? maxPositions / context;
+  // The pair that makes so many turns within the original context.
+  const pairOf = (turns: number): number =>
+    (size * Math.log(context / (turns * 2 * Math.PI))) / (2 * Math.log(theta));
+  const [fast, slow] = [pairOf(own.beta_fast ?? 32), pairOf(own.beta_slow ?? 1)];
+  const from = Math.max(own.truncate ? Math.floor(fast) : fast, 0);
+  const to = Math.min(own.truncate ? Math.ceil(slow) : slow, size - 1);
+  const width = to === from ? 0.001 : to - from;
+  const stretched = asked.plain.map((frequency, pair) => {
+    const share = Math.min(1, Math.max(0, (pair - from) / width));
+    return (frequency / factor) * share + frequency * (1 - share);
+  });
+  const grown = (by: number): number => (factor <= 1 ? 1 : 0.1 * by * Math.log(factor) + 1);
+  const { mscale, mscale_all_dim: all } = own;
+  const scale = own.attention_factor ?? (mscale && all ? grown(mscale) / grown(all) : grown(1));
+  return { factor, ...always(stretched, scale) };
+}
+
+/** LongRoPE (Ding et al. 2024, arXiv:2402.13753): factors of each pair, others past the original context. */
+function longrope(asked: Asked): Frequencies {
+  const own = numbersOf(longropeSchema(), asked);
+  const { plain } = asked;
+  const context = originalOf(asked, own.original_max_position_embeddings);
+  const factor = own.factor ?? asked.sizes.maxPositions / context;
+  const scale =
+    own.attention_factor ?? (factor <= 1 ? 1 : Math.sqrt(1 + Math.log(factor) / Math.log(context)));
+  const rotationBy = (factors: readonly number[], name: string): Rotation => {
+    if (factors.length === plain.length)
+      return { frequencies: plain.map((frequency, pair) => frequency / factors[pair]), scale };
+    throw new TunebookError(
+      `config.json: rope of the kind 'longrope': expected ${name} of ${plain.length} numbers, half of what turns of a ` +
+        `head, got ${factors.length}. Download the model again.`,
+    );
+  };
+  const short = rotationBy(own.short_factor, 'short_factor');
+  const long = rotationBy(own.long_factor, 'long_factor');
+  return {
+    factor,
+    tablesOf: (length) => (length > context ? 1 : 0),
+    rotation: (length) => (length > context ? long : short),
+  };
 }

@@ -122,6 +122,12 @@ export function moduleList({ modelType, modules }: Architecture): string {
 
 function requireMatches(config: LoraConfig, architecture: Architecture): void {
   const { targetModules } = config;
+  if (targetModules === undefined && architecture.loraTargets.length === 0) {
+    throw new TunebookError(
+      `LoraConfig.targetModules: expected names among the ${moduleList(architecture)}, got none, and PEFT has no default ` +
+        "for this type of model. Name them, or say 'all-linear'.",
+    );
+  }
   if (targetModules === undefined || typeof targetModules === 'string') return;
   const known = knownTargets(config, architecture) ?? [];
   const unmatched = targetModules.filter((target) => !known.includes(target));
@@ -150,6 +156,12 @@ function requireComputable(
     throw new TunebookError(
       `LoraConfig: useDora and loraBias are not supported on the token embedding ` +
         `(${ownerOf(architecture.tokenEmbedding)}): leave it out of targetModules, or set them to false.`,
+    );
+  }
+  if (head !== undefined && config.loraBias && (architecture.logitScale ?? 1) !== 1) {
+    throw new TunebookError(
+      `LoraConfig.loraBias: expected false on the head of ${architecture.modelType}, whose logits are scaled, got true. ` +
+        `Leave '${HEAD}' out of targetModules, or the bias.`,
     );
   }
   if (head !== undefined || embedding !== undefined || layers.some((found) => found.length > 0)) return;

@@ -8,7 +8,8 @@ import { countOf, loraLayout } from './lora-layout';
 /**
  * What PEFT's print_trainable_parameters prints, computed from a configuration without allocating a model.
  * @example
- * trainableSummary(mistral({}), new LoraConfig({ r: 8, targetModules: ['q_proj', 'v_proj'] }))
+ * const mistral = architectureOf({ model_type: 'mistral' });
+ * trainableSummary(mistral, new LoraConfig({ r: 8, targetModules: ['q_proj', 'v_proj'] }))
  * // 'trainable params: 3,407,872 || all params: 7,245,139,968 || trainable%: 0.0470'
  */
 export function trainableSummary(architecture: Architecture, config: LoraConfig): string {

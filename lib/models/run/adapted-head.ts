@@ -1,10 +1,11 @@
 /**
  * The head with what an adapter adds to it: LoRA on it, or rows of it that are trained.
  */
-import { linear, tf } from '../../engine';
+import { capped, linear, tf } from '../../engine';
 import type { NamedTensors, Tensor } from '../../engine';
 import type { HostTensor } from '../../types';
 import { asTensor } from '../../tensor';
+import type { Architecture } from '../families/architecture';
 import { moduleLinear } from '../families/linear';
 import type { LoraAdapter } from '../lora/lora';
 import { HEAD } from '../lora/lora-targets';
@@ -57,17 +58,17 @@ export function trainedHeadInputs({ head, headTokens, parameters }: LoraAdapter)
 }
 
 /**
- * Logits of normalized hidden states.
+ * Logits of normalized hidden states, within the model's soft cap.
  * @param inputs `head` [V, C] and what `adaptedHeadFeeds` gives
  * @param y float32 [..., C]
  * @returns float32 [..., V]
  */
-export function headOf(inputs: NamedTensors, y: Tensor): Tensor {
+export function headOf({ logitSoftcap }: Architecture, inputs: NamedTensors, y: Tensor): Tensor {
   const shape = { conv1d: false, outSize: inputs.head.shape[0] };
   const logits = moduleLinear({ ...inputs, [`${HEAD}.weight`]: inputs.head }, HEAD, y, shape);
   const rows = inputs[TOKENS.rows];
-  if (rows === undefined) return logits;
+  if (rows === undefined) return capped(logits, logitSoftcap);
   const ofTokens = linear(y, rows, undefined, { transposeWeight: true }); // [..., ids]
   const placed = linear(ofTokens, inputs[TOKENS.places], undefined, { transposeWeight: true });
-  return tf.add(tf.mul(logits, inputs[TOKENS.kept]), placed);
+  return capped(tf.add(tf.mul(logits, inputs[TOKENS.kept]), placed), logitSoftcap);
 }

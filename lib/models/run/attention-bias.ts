@@ -50,3 +50,22 @@ export function positionIds(batch: MaskedBatch): Int32Array {
   }
   return positions;
 }
+
+/**
+ * Tokens of each token's context: its document's last position and one, as far as there are real tokens. Row-major
+ * [B, T].
+ */
+export function contextLengths(batch: MaskedBatch, positions: Int32Array): Int32Array {
+  const [B, T] = batch.shape;
+  const lengths = new Int32Array(B * T);
+  for (let b = 0; b < B; b++) {
+    let length = 0;
+    for (let at = (b + 1) * T - 1; at >= b * T; at--) {
+      const isLast = at === (b + 1) * T - 1 || batch.segmentIds?.[at] !== batch.segmentIds?.[at + 1];
+      if (isLast) length = 0;
+      if (batch.attentionMask?.[at] !== 0) length = Math.max(length, positions[at] + 1);
+      lengths[at] = length;
+    }
+  }
+  return lengths;
+}

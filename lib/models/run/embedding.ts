@@ -1,8 +1,8 @@
 /**
  * Token plus position embeddings: rows read on the host, or gathered where a GPU keeps the tables.
  */
-import { dropout, rowTable, run, tf } from '../../engine';
-import type { NamedTensors } from '../../engine';
+import { dropout, memoized, rowTable, run, tf } from '../../engine';
+import type { TensorFunction } from '../../engine';
 import type { HostTensor } from '../../types';
 import { adaptedRows } from './adapted-embedding';
 import type { Runtime } from './runtime';
@@ -46,7 +46,7 @@ export function hostEmbeddings(
   { architecture, weights }: Runtime,
   { ids, positions, shape }: EmbeddingInputs,
 ): HostTensor {
-  const { width, positionEmbedding } = architecture;
+  const { width, positionEmbedding, embeddingScale = 1 } = architecture;
   const tokens = rowTable(weights.table('embedding'));
   const adapt = adaptedRows(weights.adapter, architecture);
   const places = positionEmbedding === undefined ? undefined : weights.parameter(positionEmbedding).data;
@@ -54,6 +54,7 @@ export function hostEmbeddings(
   for (let i = 0; i < ids.length; i++) {
     data.set(tokens.rows(ids[i], ids[i] + 1), i * width);
     adapt?.(ids[i], data.subarray(i * width, (i + 1) * width));
+    if (embeddingScale !== 1) for (let c = 0; c < width; c++) data[i * width + c] *= embeddingScale;
     if (places === undefined) continue;
     const from = positions[i] * width;
     for (let c = 0; c < width; c++) data[i * width + c] += places[from + c];
@@ -86,11 +87,15 @@ export async function deviceEmbeddings(
   workspace: Workspace,
 ): Promise<HostTensor> {
   const into = { x: workspace.output([...feeds.ids.shape, architecture.width]) };
-  return (await run(engine, embedding, feeds, { into })).x;
+  return (await run(engine, embedding(architecture.embeddingScale ?? 1), feeds, { into })).x;
 }
 
-function embedding({ tokens, places, ids, positions, noise, mask }: NamedTensors): NamedTensors {
-  const rows = tf.gather(tokens, ids as tf.Tensor2D); // [B, T, C]
-  const placed = places === undefined ? rows : tf.add(rows, tf.gather(places, positions as tf.Tensor2D));
-  return { x: dropout(noise === undefined ? placed : tf.add(placed, noise), mask) };
-}
+const embedding = memoized(
+  (scale: number): TensorFunction =>
+    ({ tokens, places, ids, positions, noise, mask }) => {
+      const found = tf.gather(tokens, ids as tf.Tensor2D); // [B, T, C]
+      const rows = scale === 1 ? found : tf.mul(found, scale);
+      const placed = places === undefined ? rows : tf.add(rows, tf.gather(places, positions as tf.Tensor2D));
+      return { x: dropout(noise === undefined ? placed : tf.add(placed, noise), mask) };
+    },
+);

@@ -9,7 +9,7 @@ import { sizeOf } from '../../tensor';
 import type { HostTensor } from '../../types';
 import type { Architecture } from '../families/architecture';
 import { headOf } from './adapted-head';
-import { attentionBias, positionIds } from './attention-bias';
+import { attentionBias, contextLengths, positionIds } from './attention-bias';
 import type { MaskedBatch } from './attention-bias';
 import { embed } from './embedding';
 import type { Runtime } from './runtime';
@@ -33,8 +33,8 @@ export async function walk({ architecture }: Runtime, x: HostTensor, mode: Layer
   return x;
 }
 
-/** What all layers of a pass take alike. */
-export type SharedFeeds = Readonly<Record<string, HostTensor>>;
+/** What a layer takes besides x and its weights: alike for all layers of a kind. */
+export type SharedFeeds = (layer: number) => Readonly<Record<string, HostTensor>>;
 
 /** The attention's bias and the inputs by position of a whole batch, pinned in the workspace. */
 export function sharedFeeds(
@@ -42,12 +42,15 @@ export function sharedFeeds(
   batch: MaskedBatch,
   workspace: Workspace,
 ): { positions: Int32Array; shared: SharedFeeds } {
-  const bias = attentionBias(batch, architecture.slidingWindow);
   const positions = positionIds(batch);
-  return {
-    positions,
-    shared: workspace.pin({ bias, ...architecture.positionFeeds(positions, batch.shape) }),
-  };
+  const contexts = contextLengths(batch, positions);
+  const byKind = architecture.layerKinds.map((kind) =>
+    workspace.pin({
+      bias: attentionBias(batch, kind.slidingWindow),
+      ...kind.positionFeeds(positions, batch.shape, contexts),
+    }),
+  );
+  return { positions, shared: (layer) => byKind[architecture.kindOf(layer)] };
 }
 
 /** Hidden states alone: each layer's input is released as its output is there. */
@@ -56,7 +59,7 @@ export function hiddenMode(runtime: Runtime, shared: SharedFeeds, workspace: Wor
     async layer(layer, x) {
       const { y } = await runtime.runBlock(
         layer,
-        { x, ...shared },
+        { x, ...shared(layer) },
         { into: { y: workspace.output(x.shape) } },
       );
       workspace.free(x.data);
@@ -83,7 +86,7 @@ export function cacheMode(
       };
       const { y, key, value } = await runtime.runBlock(
         layer,
-        { x, ...shared },
+        { x, ...shared(layer) },
         { fn: architecture.block, into },
       );
       caches.push({ key, value });
@@ -109,7 +112,7 @@ export function stepMode(runtime: Runtime, shared: SharedFeeds, cache: StepCache
   return {
     async layer(layer, x) {
       const past = cache.past(layer);
-      const feeds = { x, ...shared, 'past.key': past.key, 'past.value': past.value };
+      const feeds = { x, ...shared(layer), 'past.key': past.key, 'past.value': past.value };
       const { y, key, value } = await runtime.runBlock(layer, feeds, { fn, into: cache.into?.(layer, x) });
       cache.append(layer, { key, value });
       return y;
@@ -177,5 +180,5 @@ async function someLogits(
 
 const headFunction = memoized((architecture: Architecture): TensorFunction => (inputs) => {
   const { y } = architecture.finalNorm(inputs);
-  return { logits: headOf(inputs, y) };
+  return { logits: headOf(architecture, inputs, y) };
 });

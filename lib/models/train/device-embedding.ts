@@ -55,7 +55,7 @@ async function addGradients(
   gradients: Gradients,
   request: SumFeeds & { upstream: HostTensor; accumulate: boolean; mask: HostTensor | undefined },
 ): Promise<void> {
-  const { positionEmbedding, vocabSize, maxPositions } = runtime.architecture;
+  const { positionEmbedding, vocabSize, maxPositions, embeddingScale = 1 } = runtime.architecture;
   const table = runtime.weights.trainedTable('embedding');
   const head = runtime.weights.trainedTable('head');
   const { upstream, accumulate, mask, unique, slots, positions } = request;
@@ -70,7 +70,7 @@ async function addGradients(
     if (isThere) all.sum = { data: sum, shape };
     await run(runtime.engine, fn, all, { into: { sum } });
   };
-  if (table !== undefined) await add(tokenGradient(vocabSize), table, { unique, slots });
+  if (table !== undefined) await add(tokenGradient(vocabSize)(embeddingScale), table, { unique, slots });
   if (positionEmbedding !== undefined)
     await add(placeGradient(maxPositions), positionEmbedding, { positions });
 }
@@ -89,11 +89,14 @@ const onto = (sum: tf.Tensor | undefined, added: tf.Tensor): NamedTensors => ({
   sum: sum === undefined ? added : tf.add(sum, added),
 });
 
-const tokenGradient = memoized((vocabSize: number): TensorFunction => (inputs) => {
-  const { unique, slots, sum } = inputs;
-  const rows = summed(slots, slots.size, upstreamRows(inputs));
-  return onto(sum, tf.unsortedSegmentSum(rows, unique as tf.Tensor1D, vocabSize));
-});
+const tokenGradient = memoized((vocabSize: number) =>
+  memoized((scale: number): TensorFunction => (inputs) => {
+    const { unique, slots, sum } = inputs;
+    const rows = summed(slots, slots.size, upstreamRows(inputs));
+    const scaled = scale === 1 ? rows : tf.mul(rows, scale);
+    return onto(sum, tf.unsortedSegmentSum(scaled, unique as tf.Tensor1D, vocabSize));
+  }),
+);
 
 const placeGradient = memoized((maxPositions: number): TensorFunction => (inputs) => {
   return onto(inputs.sum, summed(inputs.positions, maxPositions, upstreamRows(inputs)));

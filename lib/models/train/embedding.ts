@@ -69,9 +69,10 @@ function embeddingGradients(
   gradients: Gradients,
   request: { batch: Batch; positions: Int32Array; dX: Float32Array; accumulate: boolean },
 ): void {
-  const { positionEmbedding } = runtime.architecture;
+  const { positionEmbedding, width, embeddingScale = 1 } = runtime.architecture;
   const { batch, positions, dX, accumulate } = request;
-  const rows = { ids: batch.inputIds, dX, width: runtime.architecture.width };
+  const dRows = embeddingScale === 1 ? dX : dX.map((value) => value * embeddingScale);
+  const rows = { ids: batch.inputIds, dX: dRows, width };
   const { weights } = runtime;
   const table = weights.trainedTable('embedding');
   const tokens = table === undefined ? undefined : gradients.byName.get(table);
@@ -80,7 +81,7 @@ function embeddingGradients(
   if (!accumulate && table !== weights.trainedTable('head')) tokens?.fill(0);
   if (!accumulate) places?.fill(0);
   if (tokens !== undefined) scatter(tokens, rows);
-  if (places !== undefined) scatter(places, { ...rows, ids: positions });
+  if (places !== undefined) scatter(places, { ids: positions, dX, width });
   if (weights.adapter !== undefined) adapterGradients(weights.adapter, gradients, { ...rows, accumulate });
 }
 

@@ -55,7 +55,8 @@ export function headPass(runtime: Runtime, request: HeadRequest): HeadPass {
   const { weights } = runtime;
   const { width } = runtime.architecture;
   const isAdapted = (weights.adapter?.head ?? weights.adapter?.headTokens) !== undefined;
-  if (request.loss !== undefined || weights.isOnDevice('head') || isAdapted) {
+  const isSmoothedCap = smoothing > 0 && runtime.architecture.logitSoftcap !== undefined;
+  if (request.loss !== undefined || weights.isOnDevice('head') || isAdapted || isSmoothedCap) {
     const { loss = CROSS_ENTROPY } = request;
     const dropout = request.dropout?.head([R, width]);
     return wholeHead(runtime, { ...targets, batch, smoothing, loss, dropout }, workspace);
@@ -107,7 +108,9 @@ async function hostLoss(runtime: Runtime, x: HostTensor, targets: HeadTargets): 
   const feeds = { x, ...runtime.weights.finalNormFeeds() };
   const norm = await engine.compile(architecture.finalNorm, signatureOf(feeds));
   const { y } = await norm.run(feeds);
-  return (await linearCrossEntropy(engine, { x: y, weight: runtime.weights.table('head'), ...targets })).loss;
+  const weight = runtime.weights.table('head');
+  const softcap = architecture.logitSoftcap;
+  return (await linearCrossEntropy(engine, { x: y, weight, softcap, ...targets })).loss;
 }
 
 async function hostGradients(
@@ -134,6 +137,7 @@ async function hostGradients(
     labels: request.labels,
     rowWeights: request.rowWeights,
     smoothing: request.smoothing,
+    softcap: architecture.logitSoftcap,
     gradients: { weight: table === undefined ? undefined : gradients.byName.get(table), accumulate },
   });
   if (dX === undefined) throw new Error('internal: no gradient of the head');

@@ -114,7 +114,7 @@ class Tape implements LayerMode {
     this.inputs[layer] = x;
     if (layer < firstTrained || (request.gradientCheckpointing && isFrozen)) {
       // Frozen weights may stay in 4 bits here; the backward pass dequantizes them and recomputes the layer.
-      const feeds = { x, ...shared, ...dropout.layer(layer) };
+      const feeds = { x, ...shared(layer), ...dropout.layer(layer) };
       const { y } = await runtime.runBlock(layer, feeds, { into: { y: workspace.output(x.shape) } });
       dropout.done(feeds);
       return y;
@@ -169,7 +169,7 @@ async function layerPass(pass: Pass, layer: number, x: HostTensor): Promise<Laye
   const { architecture } = runtime;
   const wantsX = layer > pass.firstTrained || pass.trainsEmbedding;
   const parameters = await runtime.weights.layerFeeds(layer, 'float32');
-  const feeds = { x, ...shared, ...parameters, ...dropout.layer(layer) };
+  const feeds = { x, ...shared(layer), ...parameters, ...dropout.layer(layer) };
   const prefix = architecture.layerPrefix(layer);
   const names = Object.keys(parameters).filter((name) => gradients.byName.has(prefix + name));
   const vjp = await runtime.engine.compileVjp({

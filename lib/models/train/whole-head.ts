@@ -95,7 +95,7 @@ const headFunction = memoized((architecture: Architecture) =>
     const { rows, ...given } = inputs;
     const chosen = tf.gather(tf.reshape(inputs.x, [-1, architecture.width]), rows as tf.Tensor1D); // [R, C]
     const { y } = architecture.finalNorm({ ...inputs, x: chosen });
-    const logits = headOf(inputs, y); // [R, V]
+    const logits = headOf(architecture, inputs, y); // [R, V]
     return { loss: loss.value({ ...given, logits }) };
   }),
 );

@@ -147,13 +147,13 @@ describe('mistral', () => {
     const v02 = { ...v01, sliding_window: null, rope_theta: 1e6 };
     const v03 = { ...v02, vocab_size: 32768 };
     assert.equal(countParameters(architectureOf(v01)), 7_241_732_096);
-    assert.equal(architectureOf(v01).slidingWindow, 4096);
+    assert.equal(architectureOf(v01).layerKinds[0].slidingWindow, 4096);
     assert.equal(countParameters(architectureOf(v02)), 7_241_732_096);
-    assert.equal(architectureOf(v02).slidingWindow, undefined);
+    assert.equal(architectureOf(v02).layerKinds[0].slidingWindow, undefined);
     assert.equal(countParameters(architectureOf(v03)), 7_248_023_552);
     const tied = { ...v01, model_type: 'llama', tie_word_embeddings: true, head_dim: 128 };
     assert.equal(countParameters(architectureOf(tied)), 7_241_732_096 - 32000 * 4096);
-    assert.equal(architectureOf(tied).slidingWindow, undefined);
+    assert.equal(architectureOf(tied).layerKinds[0].slidingWindow, undefined);
   });
 
   for (const [what, field, name] of [
@@ -163,16 +163,26 @@ describe('mistral', () => {
       { rope_parameters: { rope_type: 'llama3', factor: 2 } },
       'low_freq_factor',
     ],
-    ['another rotary type', { rope_scaling: { rope_type: 'yarn', factor: 2 } }, "'yarn'"],
+    ['another rotary type', { rope_scaling: { rope_type: 'proportional', factor: 2 } }, "'proportional'"],
     ['heads that turn in part', { partial_rotary_factor: 0.5 }, 'partial_rotary_factor'],
-    ['biases', { attention_bias: true }, 'attention_bias'],
+    ['biases that its family has not', { model_type: 'mistral', attention_bias: true }, 'attention_bias'],
     ['key-value heads that do not divide', { num_key_value_heads: 5 }, 'num_key_value_heads'],
     ['a field that nobody knows', { logit_soft_cap: 30 }, 'logit_soft_cap: 30'],
     ['experts', { num_local_experts: 8 }, 'num_local_experts'],
     [
-      'layers of several kinds',
-      { model_type: 'mistral', layer_types: ['full_attention', 'sliding_attention'] },
-      'full_attention and sliding_attention',
+      'layers of another kind',
+      { model_type: 'mistral', layer_types: ['full_attention', 'conv'], num_hidden_layers: 2 },
+      'full_attention and conv',
+    ],
+    [
+      'windowed layers without a window',
+      {
+        model_type: 'mistral',
+        layer_types: ['full_attention', 'sliding_attention'],
+        num_hidden_layers: 2,
+        sliding_window: null,
+      },
+      'a window of none',
     ],
   ] as const) {
     it(`refuses ${what}`, () => {

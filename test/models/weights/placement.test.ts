@@ -7,7 +7,7 @@ import path from 'node:path';
 import { describe, it } from 'node:test';
 import type { DeviceMemory } from '../../../lib/engine';
 import { AutoModelForCausalLM } from '../../../lib/pretrained';
-import { devicePlanTable, mistral, planDevices, storedName } from '../../../lib/models';
+import { architectureOf, devicePlanTable, planDevices, storedName } from '../../../lib/models';
 import type { Checkpoint } from '../../../lib/checkpoint';
 import type { DevicePlan, MaxMemory } from '../../../lib/models';
 import { CheckpointWeights } from '../../../lib/models/weights/checkpoint-weights';
@@ -26,7 +26,7 @@ it('layers on the GPU, in memory and on disk', { skip: 'reason' in webGpu && web
 );
 
 describe('the plan of Mistral-7B', () => {
-  const architecture = mistral({});
+  const architecture = architectureOf({ model_type: 'mistral' });
   const shapes = new Map(
     architecture.parameters.map(({ name, shape }) => [storedName(architecture, name), shape]),
   );

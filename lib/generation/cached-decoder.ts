@@ -1,0 +1,73 @@
+/**
+ * Decoding with a cache, on the host or on a device. Where rotary tables depend on the length of the context (longrope,
+ * dynamic), a row that crosses the border has its cache computed anew: keys made with other tables cannot be used.
+ */
+import type { Architecture, Runtime } from '../models';
+import { CachedDecoder } from './decoder';
+import type { Decoder } from './decoder';
+import { DeviceDecoder } from './device-decoder';
+
+type Prompts = readonly (readonly number[])[];
+
+/** @param longest most tokens that a row will hold */
+export function cachedDecoder(runtime: Runtime, prompts: Prompts, longest: number): Decoder {
+  const { device } = runtime.engine;
+  const make = (rows: Prompts): Decoder =>
+    device === undefined
+      ? new CachedDecoder(runtime, rows, longest)
+      : new DeviceDecoder(runtime, device, { prompts: rows, longest });
+  const { layerKinds } = runtime.architecture;
+  const isOneTable = layerKinds.every(({ tablesOf }) => tablesOf === undefined || tablesOf(1) === tablesOf(longest));
+  return isOneTable ? make(prompts) : new RestartingDecoder(runtime.architecture, prompts, make);
+}
+
+class RestartingDecoder implements Decoder {
+  private rows: (readonly number[] | null)[];
+  private inner: Decoder;
+
+  constructor(
+    private readonly architecture: Architecture,
+    prompts: Prompts,
+    private readonly make: (rows: Prompts) => Decoder,
+  ) {
+    this.rows = [...prompts];
+    this.inner = make(prompts);
+  }
+
+  start(): Promise<Float32Array> {
+    return this.inner.start();
+  }
+
+  step(tokens: readonly (number | null)[]): Promise<Float32Array> {
+    let crosses = false;
+    this.rows = this.rows.map((row, at) => {
+      const token = tokens[at];
+      if (row === null || token === null) return null;
+      crosses ||= this.tablesOf(row.length) !== this.tablesOf(row.length + 1);
+      return [...row, token];
+    });
+    if (!crosses) return this.inner.step(tokens);
+    this.inner.end?.();
+    // Rows that have ended keep their place.
+    this.inner = this.make(this.rows.map((row) => row ?? [0]));
+    return this.inner.start();
+  }
+
+  keep(rows: readonly (number | null)[]): void | Promise<void> {
+    this.rows = rows.map((row) => (row === null ? null : this.rows[row]));
+    return this.inner.keep(rows);
+  }
+
+  admit(row: number, prompt: readonly number[]): Promise<Float32Array> {
+    this.rows[row] = prompt;
+    return this.inner.admit(row, prompt);
+  }
+
+  end(): void {
+    this.inner.end?.();
+  }
+
+  private tablesOf(length: number): string {
+    return this.architecture.layerKinds.map(({ tablesOf }) => tablesOf?.(length) ?? 0).join();
+  }
+}
