@@ -17,7 +17,9 @@ export function cachedDecoder(runtime: Runtime, prompts: Prompts, longest: numbe
       ? new CachedDecoder(runtime, rows, longest)
       : new DeviceDecoder(runtime, device, { prompts: rows, longest });
   const { layerKinds } = runtime.architecture;
-  const isOneTable = layerKinds.every(({ tablesOf }) => tablesOf === undefined || tablesOf(1) === tablesOf(longest));
+  const isOneTable = layerKinds.every(
+    ({ tablesOf }) => tablesOf === undefined || tablesOf(1) === tablesOf(longest),
+  );
   return isOneTable ? make(prompts) : new RestartingDecoder(runtime.architecture, prompts, make);
 }
 

@@ -62,20 +62,16 @@ export class DeviceDecoder implements Decoder {
       for (const [kind, { lengths, ...feeds }] of placed.entries())
         byKind.push({ ...feeds, bias: await this.bias(kind, { lengths, slot: feeds.slot }, workspace) });
       const x = await embed(this.runtime, { ids, positions, shape, workspace });
-      const mode = stepMode(
-        this.runtime,
-        (layer) => byKind[architecture.kindOf(layer)],
-        {
-          fn: cachingBlock(architecture),
-          past: (layer) => this.layers[layer],
-          into: (layer, { shape: output }) => ({
-            y: workspace.output(output),
-            key: this.workspace.output(this.layers[layer].key.shape),
-            value: this.workspace.output(this.layers[layer].value.shape),
-          }),
-          append: (layer, cache) => this.replace(layer, cache),
-        },
-      );
+      const mode = stepMode(this.runtime, (layer) => byKind[architecture.kindOf(layer)], {
+        fn: cachingBlock(architecture),
+        past: (layer) => this.layers[layer],
+        into: (layer, { shape: output }) => ({
+          y: workspace.output(output),
+          key: this.workspace.output(this.layers[layer].key.shape),
+          value: this.workspace.output(this.layers[layer].value.shape),
+        }),
+        append: (layer, cache) => this.replace(layer, cache),
+      });
       return this.logits(await walk(this.runtime, x, mode));
     });
     tokens.forEach((token, row) => {

@@ -163,7 +163,7 @@ export class KeyValueCache {
           for (let head = 0; head < heads; head++) {
             const start = (sourceRow * heads + head) * theirs;
             const end = (row * heads + head) * ours;
-            for (let position = first; position < length; ) {
+            for (let position = first; position < length;) {
               const [at, slot] = [position % theirs, position % ours];
               const run = Math.min(length - position, theirs - at, ours - slot);
               const part = from.data.subarray((start + at) * headSize, (start + at + run) * headSize);

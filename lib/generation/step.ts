@@ -55,10 +55,10 @@ async function wholeStep(runtime: Runtime, cache: KeyValueCache): Promise<StepRu
   const tokenFeeds = async (ids: Int32Array, positions: Int32Array): Promise<Record<string, HostTensor>> => {
     const byKind = positionFeeds(architecture, positions, [rows, 1]);
     const scopes = byKind.map((own, kind) => scopedFeeds(sharedBy(kind), own));
-    return Object.assign({ x: await embed(runtime, { ids, positions, shape: [rows, 1] }) }, ...scopes) as Record<
-      string,
-      HostTensor
-    >;
+    return Object.assign(
+      { x: await embed(runtime, { ids, positions, shape: [rows, 1] }) },
+      ...scopes,
+    ) as Record<string, HostTensor>;
   };
   const none = new Int32Array(rows);
   const compiled = await runtime.engine.compile(

@@ -20,7 +20,8 @@ export async function writeMistralCheckpoint(
   folder: string,
   options: { layers?: number } = {},
 ): Promise<number> {
-  const architecture = architectureOf({ model_type: 'mistral',
+  const architecture = architectureOf({
+    model_type: 'mistral',
     vocab_size: 32000,
     hidden_size: 4096,
     intermediate_size: 14336,

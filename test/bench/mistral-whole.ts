@@ -84,7 +84,12 @@ export async function benchWholeMistral(options: WholeBenchOptions = {}): Promis
   const { layers = 32, rows = 2, tokens = 192, steps = 2 } = options;
   const folder = options.folder ?? (await fs.mkdtemp(path.join(os.tmpdir(), 'tunebook-mistral-')));
   const source = path.join(folder, 'bf16');
-  const architecture = architectureOf({ model_type: 'mistral', num_hidden_layers: layers, rms_norm_eps: 1e-5, sliding_window: 4096 });
+  const architecture = architectureOf({
+    model_type: 'mistral',
+    num_hidden_layers: layers,
+    rms_norm_eps: 1e-5,
+    sliding_window: 4096,
+  });
   const bytes = 2 * countParameters(architecture);
   try {
     const isThere = await fs.stat(path.join(source, 'config.json')).catch(() => undefined);

@@ -109,7 +109,8 @@ export async function randomMistral(
   engine: Engine,
   { layers, vocabSize }: { layers: number; vocabSize: number },
 ): Promise<CausalLM> {
-  const architecture = architectureOf({ model_type: 'mistral',
+  const architecture = architectureOf({
+    model_type: 'mistral',
     num_hidden_layers: layers,
     vocab_size: vocabSize,
     rms_norm_eps: 1e-5,

@@ -85,10 +85,13 @@ export async function linearCrossEntropy(
   // The mean of the head's rows: its product with x is the mean logit.
   const meanRow = new Float64Array(C);
   for (const [index, [start, end]] of tiles.entries()) {
-    const forward = await engine.compile(gradients ? tileForward(softcap ?? 0) : tileForwardSums(softcap ?? 0), {
-      x: { shape: [R, C], dtype: 'float32' },
-      weight: { shape: [end - start, C], dtype: 'float32' },
-    });
+    const forward = await engine.compile(
+      gradients ? tileForward(softcap ?? 0) : tileForwardSums(softcap ?? 0),
+      {
+        x: { shape: [R, C], dtype: 'float32' },
+        weight: { shape: [end - start, C], dtype: 'float32' },
+      },
+    );
     const into: Record<string, Float32Array> = {};
     if (gradients) into.softmax = softmaxBuffer(engine, index, R * (end - start));
     const tile = weightTile(start, end);

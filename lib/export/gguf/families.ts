@@ -160,10 +160,7 @@ function ropeEntries(model: Architecture): GgufEntries {
     ['rope.dimension_count', u32(model.headSize)],
     ['rope.freq_base', f32(rope.theta)],
     ...(rope.kind === 'linear' && rope.factor !== undefined
-      ? [
-          ['rope.scaling.type', text('linear')] as const,
-          ['rope.scaling.factor', f32(rope.factor)] as const,
-        ]
+      ? [['rope.scaling.type', text('linear')] as const, ['rope.scaling.factor', f32(rope.factor)] as const]
       : []),
   ];
 }

@@ -54,7 +54,8 @@ export function requireKnownFamily(architecture: Architecture, where: string): v
 
 /** @throws TunebookError where rotary tables depend on the context's length (dynamic, longrope) */
 function requireOneTable({ layerKinds, maxPositions, modelType }: Architecture, where: string): void {
-  if (layerKinds.every(({ tablesOf }) => tablesOf === undefined || tablesOf(1) === tablesOf(maxPositions))) return;
+  if (layerKinds.every(({ tablesOf }) => tablesOf === undefined || tablesOf(1) === tablesOf(maxPositions)))
+    return;
   throw new TunebookError(
     `${where}: expected rotary positions that do not depend on the length of the context, got a ${modelType} whose do. ` +
       'Keep the checkpoint, which transformers loads.',
@@ -153,7 +154,9 @@ function attention({ graph, weights, biases, rotary }: Walk, layer: number, part
   const columns = graph.op('Transpose', [key], { attributes: { perm: [0, 1, 3, 2] } });
   const scores = graph.op('MatMul', [grouped, widened(columns)]);
   const scaled = graph.op('Mul', [scores, graph.float(scoreScale(architecture, layer))]);
-  const shares = graph.op('Softmax', [graph.op('Add', [scaled, biases[architecture.kindOf(layer)]])], { attributes: { axis: -1 } });
+  const shares = graph.op('Softmax', [graph.op('Add', [scaled, biases[architecture.kindOf(layer)]])], {
+    attributes: { axis: -1 },
+  });
   const mixed = graph.op('MatMul', [shares, widened(value)]);
   const perHead = isShared ? graph.op('Reshape', [mixed, graph.int64([0, H, -1, D])]) : mixed;
   const merged = graph.op('Transpose', [perHead], { attributes: { perm: [0, 2, 1, 3] } });

@@ -67,8 +67,6 @@ export interface Architecture {
   /** Longest sequence, in tokens. */
   readonly maxPositions: number;
   readonly layerKinds: readonly LayerKind[];
-  /** Index of a layer's kind. */
-  kindOf(layer: number): number;
   /** Parameter names. */
   readonly tokenEmbedding: string;
   /** Factor on token embeddings; absent: 1. */
@@ -102,6 +100,8 @@ export interface Architecture {
   /** Stored tensors that are no parameters, such as masks: passed over when a checkpoint is read. */
   isBuffer(storedName: string): boolean;
   layerPrefix(layer: number): string;
+  /** Index of a layer's kind. */
+  kindOf(layer: number): number;
   /** Inputs of one layer's block that are neither parameters nor positions, where the layers differ in such. */
   layerConstants?(layer: number): Record<string, HostTensor>;
   /** config.json's content. */

@@ -53,7 +53,9 @@ export function decoder(d: DecoderDescription): Architecture {
     layerPrefix: (layer) => `layers.${layer}.`,
     block,
     trainingBlock: (inputs) => ({ y: block(inputs).y }),
-    finalNorm: (inputs) => ({ y: scaled(normalized(d, inputs, { name: 'norm', x: inputs.x }), d.logitScale) }),
+    finalNorm: (inputs) => ({
+      y: scaled(normalized(d, inputs, { name: 'norm', x: inputs.x }), d.logitScale),
+    }),
     finalNormParameters: lastNorm,
     toJson: () => ({ ...d.json }),
   };

@@ -17,6 +17,7 @@ export const ropeSchema = lazySchema((z) =>
     type: z.string().optional(),
     rope_theta: z.number().positive().nullish(),
     partial_rotary_factor: z.number().positive().max(1).nullish(),
+    original_max_position_embeddings: z.number().positive().nullish(),
   }),
 );
 
@@ -41,12 +42,12 @@ export interface Rope {
   readonly theta: number;
   /** What stretches the frequencies, where the kind has it. */
   readonly factor?: number;
+  /** Longest context, in tokens. */
+  readonly maxPositions: number;
   /** How the tokens of a context of this length turn. */
   rotation(length: number): Rotation;
   /** Number of the frequencies that a context of this length has: where it changes, cached keys are of another. */
   tablesOf(length: number): number;
-  /** Longest context, in tokens. */
-  readonly maxPositions: number;
 }
 
 type Frequencies = Pick<Rope, 'rotation'> & Partial<Rope>;
@@ -93,7 +94,6 @@ const llama3Schema = lazySchema((z) =>
     factor: z.number().positive(),
     low_freq_factor: z.number().positive(),
     high_freq_factor: z.number().positive(),
-    original_max_position_embeddings: z.number().positive().nullish(),
   }),
 );
 const yarnSchema = lazySchema((z) =>
@@ -105,7 +105,6 @@ const yarnSchema = lazySchema((z) =>
     mscale: z.number().nullish(),
     mscale_all_dim: z.number().nullish(),
     truncate: z.boolean().default(true),
-    original_max_position_embeddings: z.number().positive().nullish(),
   }),
 );
 const longropeSchema = lazySchema((z) =>
@@ -114,7 +113,6 @@ const longropeSchema = lazySchema((z) =>
     long_factor: z.array(z.number().positive()),
     factor: z.number().positive().nullish(),
     attention_factor: z.number().positive().nullish(),
-    original_max_position_embeddings: z.number().positive().nullish(),
   }),
 );
 
@@ -131,8 +129,8 @@ function always(frequencies: Float32Array, scale = 1): Frequencies {
 }
 
 /** The context before it was stretched, in tokens. */
-function originalOf({ sizes }: Asked, own: number | null | undefined): number {
-  return sizes.originalPositions ?? own ?? sizes.maxPositions;
+function originalOf({ sizes, fields }: Asked): number {
+  return sizes.originalPositions ?? fields.original_max_position_embeddings ?? sizes.maxPositions;
 }
 
 /** The base grows with the context, past the one that the model was trained on (NTK-aware; /u/bloc97, /u/emozilla). */
@@ -153,8 +151,8 @@ function dynamic(asked: Asked): Frequencies {
 
 /** Llama 3.1: slow turns are slowed down by the factor, fast ones stay, those between go over smoothly. */
 function llama3(asked: Asked): Frequencies {
-  const { factor, low_freq_factor: low, high_freq_factor: high, ...own } = numbersOf(llama3Schema(), asked);
-  const context = originalOf(asked, own.original_max_position_embeddings);
+  const { factor, low_freq_factor: low, high_freq_factor: high } = numbersOf(llama3Schema(), asked);
+  const context = originalOf(asked);
   const stretched = asked.plain.map((frequency) => {
     const wavelength = (2 * Math.PI) / frequency;
     if (wavelength > context / low) return frequency / factor;
@@ -169,7 +167,7 @@ function llama3(asked: Asked): Frequencies {
 function yarn(asked: Asked): Frequencies {
   const own = numbersOf(yarnSchema(), asked);
   const { size, theta, maxPositions } = asked.sizes;
-  const context = originalOf(asked, own.original_max_position_embeddings);
+  const context = originalOf(asked);
   const factor = own.factor ?? maxPositions / context;
   // The pair that makes so many turns within the original context.
   const pairOf = (turns: number): number =>
@@ -192,7 +190,7 @@ function yarn(asked: Asked): Frequencies {
 function longrope(asked: Asked): Frequencies {
   const own = numbersOf(longropeSchema(), asked);
   const { plain } = asked;
-  const context = originalOf(asked, own.original_max_position_embeddings);
+  const context = originalOf(asked);
   const factor = own.factor ?? asked.sizes.maxPositions / context;
   const scale =
     own.attention_factor ?? (factor <= 1 ? 1 : Math.sqrt(1 + Math.log(factor) / Math.log(context)));

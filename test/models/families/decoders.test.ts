@@ -39,7 +39,8 @@ function batchOf({ padding }: Case): Batch {
   const attentionMask = new Int32Array(B * T).fill(1);
   const labels = Int32Array.from(ids.flat());
   for (let row = 0; row < B; row++) labels.fill(IGNORED, row * T, row * T + FIRST_LABEL);
-  if (padding > 0) for (const data of [attentionMask, labels]) data.fill(data === labels ? IGNORED : 0, B * T - padding);
+  if (padding > 0)
+    for (const data of [attentionMask, labels]) data.fill(data === labels ? IGNORED : 0, B * T - padding);
   return { shape: [B, T], inputIds: Int32Array.from(ids.flat()), attentionMask, labels };
 }
 
@@ -84,7 +85,12 @@ for (const [name, given] of Object.entries(cases))
       const { logits } = await model.forward({ inputIds: ids });
       const [B, T, V] = logits.shape;
       const [norm] = given.sketch;
-      assertClose(sketch('logits', logits.data), given.sketch, { absolute: 1e-4 * norm, relative: 0 }, 'logits');
+      assertClose(
+        sketch('logits', logits.data),
+        given.sketch,
+        { absolute: 1e-4 * norm, relative: 0 },
+        'logits',
+      );
       const size = norm / Math.sqrt(B * T * V);
       for (const [row, wanted] of given.logits.entries()) {
         const last = logits.data.subarray((row * T + T - 1) * V, (row + 1) * T * V);

@@ -17,7 +17,11 @@ function hashes(name: string, count: number): Uint32Array {
 }
 
 /** Uniform around 0, around `gain` for norms' gains. */
-function fill(data: Float32Array, name: string, { gain, amplitude }: { gain: number; amplitude: number }): void {
+function fill(
+  data: Float32Array,
+  name: string,
+  { gain, amplitude }: { gain: number; amplitude: number },
+): void {
   const base = name.includes('norm') && name.endsWith('weight') ? gain : 0;
   hashes(name, data.length).forEach((hash, i) => {
     data[i] = base + amplitude * ((hash >>> 8) / 2 ** 23 - 1);

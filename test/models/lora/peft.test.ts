@@ -221,7 +221,8 @@ it('counts the adapter of the second experiment as PEFT does, without allocating
 });
 
 describe('adapters that cannot be are refused', () => {
-  const small = architectureOf({ model_type: 'mistral',
+  const small = architectureOf({
+    model_type: 'mistral',
     vocab_size: 50,
     hidden_size: 16,
     intermediate_size: 24,
