@@ -17,6 +17,7 @@ import {
 import { AutoTokenizer } from '../../lib/tokenizer';
 import type { PretrainedTokenizer } from '../../lib/tokenizer';
 import { ROOT } from '../support/paths';
+import { tokenizerWithTokens } from '../support/tokenizer-with-tokens';
 
 interface Golden {
   tokenizer: string;
@@ -33,27 +34,9 @@ const scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'tunebook-chat-'));
 after(() => fs.rmSync(scratch, { recursive: true, force: true }));
 
 /** The tokenizer of a kind: further special tokens after the last id, as make.py adds them, and its template. */
-async function tokenizerOf(kind: string): Promise<PretrainedTokenizer> {
+function tokenizerOf(kind: string): Promise<PretrainedTokenizer> {
   const { tokenizer, template, tokens } = golden[kind];
-  const folder = path.join(scratch, kind);
-  fs.cpSync(path.join(ROOT, 'data', 'tokenizers', tokenizer), folder, { recursive: true });
-  const file = path.join(folder, 'tokenizer.json');
-  const data = JSON.parse(fs.readFileSync(file, 'utf8')) as {
-    model: { vocab: Record<string, number> };
-    added_tokens: Record<string, unknown>[];
-  };
-  const last = Math.max(...Object.values(data.model.vocab), ...data.added_tokens.map(({ id }) => Number(id)));
-  tokens.forEach((content, i) => {
-    const flags = { single_word: false, lstrip: false, rstrip: false, normalized: false, special: true };
-    data.added_tokens.push({ id: last + 1 + i, content, ...flags });
-  });
-  fs.writeFileSync(file, JSON.stringify(data));
-  if (template !== null) {
-    const config = path.join(folder, 'tokenizer_config.json');
-    const settings = JSON.parse(fs.readFileSync(config, 'utf8')) as Record<string, unknown>;
-    fs.writeFileSync(config, JSON.stringify({ ...settings, chat_template: template }));
-  }
-  return AutoTokenizer.fromPretrained(folder);
+  return tokenizerWithTokens(tokenizer, { tokens, template, folder: path.join(scratch, kind) });
 }
 
 const record = (response: string): Record<string, string> => ({

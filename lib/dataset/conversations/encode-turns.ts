@@ -20,7 +20,7 @@ export interface EncodedTurn {
   readonly message: number;
   /** First of its tokens. */
   readonly start: number;
-  /** After its last token: the one that ends the turn. */
+  /** After its last token: the one that ends the turn, or what the template writes after that. */
   readonly end: number;
 }
 
@@ -129,9 +129,8 @@ function byPrefixes(
     const asked = askedText(conversation, answer, options);
     const upTo = renderMessages({ ...conversation, messages: messages.slice(0, answer + 1) }, options);
     if (!upTo.startsWith(asked) || !text.startsWith(upTo)) return undefined;
-    const turn = trimEnd(upTo.slice(asked.length), messages[answer], options);
-    spans.push([asked.length, asked.length + turn.length]);
-    isEnded = afterAnswer(turn, messages[answer]).trim() !== '';
+    spans.push([asked.length, upTo.length]);
+    isEnded = afterAnswer(upTo.slice(asked.length), messages[answer]).trim() !== '';
   }
   return { text, spans, answers, isEnded };
 }
@@ -146,9 +145,8 @@ function lastTurn(conversation: Conversation, answer: number, options: TurnOptio
       `expected the chat template of ${options.tokenizer.name} to write the answer of messages[${answer}], got a text ` +
         'without it. Give a chatTemplate that does',
     );
-  const turn = trimEnd(text.slice(start), messages[answer], options);
-  const isEnded = afterAnswer(turn, messages[answer]).trim() !== '';
-  return endTurns({ text, spans: [[start, start + turn.length]], answers: [answer], isEnded }, options);
+  const isEnded = afterAnswer(text.slice(start), messages[answer]).trim() !== '';
+  return endTurns({ text, spans: [[start, text.length]], answers: [answer], isEnded }, options);
 }
 
 function endTurns({ text, spans, answers, isEnded }: RenderedTurns, options: TurnOptions): EncodedTurns {
@@ -172,17 +170,4 @@ function afterAnswer(turn: string, { content }: ConversationMessage): string {
   const bare = content.trim();
   const at = turn.lastIndexOf(bare);
   return at < 0 ? turn : turn.slice(at + bare.length);
-}
-
-/** A turn up to the token that ends it: line breaks after that are the template's, and no model writes them. */
-function trimEnd(turn: string, message: ConversationMessage, { tokenizer }: ChatTools): string {
-  const after = afterAnswer(turn, message);
-  const head = turn.length - after.length;
-  const ends = (tokenizer.addedTokenIds ?? []).map((id) => {
-    const token = tokenizer.idToToken(id) ?? '';
-    const at = token === '' ? -1 : after.lastIndexOf(token);
-    return at < 0 ? 0 : at + token.length;
-  });
-  const end = Math.max(0, ...ends);
-  return end === 0 ? turn : turn.slice(0, head + end);
 }
