@@ -70,6 +70,7 @@ export {
   loadSplits,
   packExamples,
   saveSplits,
+  showMask,
   splitRecords,
   trainTestSplit,
   registerReader,

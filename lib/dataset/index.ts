@@ -17,6 +17,8 @@ export type { DataFile } from './files/data-file';
 export type { Row } from './files/row';
 export { loadRecords } from './files/records';
 export { loadSplits, saveSplits } from './split-files';
+export { renderMask, showMask } from './show-mask';
+export type { ShowMaskOptions } from './show-mask';
 export { splitRecords, trainTestSplit } from './splits';
 export { chatTemplate, formatPrompt, instructionTemplate } from '../prompts';
 export type { DataRecord, JsonValue, RecordFormat } from './files/row';

@@ -21,6 +21,8 @@ export { robustRange } from './figures/robust-range';
 export type { RobustRange } from './figures/robust-range';
 export { figureText, interactiveHtml, livePlot, plot, saveFigure } from './figures/plot';
 export type { LivePlot, LivePlotOptions } from './figures/plot';
+export { renderMarkedTexts } from './output/marked-text';
+export type { MarkedText } from './output/marked-text';
 export { progressBar } from './output/progress';
 export type { ProgressBar, ProgressOptions } from './output/progress';
 export { profileSvg, standing } from './figures/profile-svg';
