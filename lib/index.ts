@@ -21,7 +21,15 @@ export {
   registerFamily,
   trainableSummary,
 } from './models';
-export type { Architecture, DevicePlan, Family, LoraOptions, LossFunction, MaxMemory } from './models';
+export type {
+  Architecture,
+  DevicePlan,
+  Family,
+  LoraOptions,
+  LossFunction,
+  MaxMemory,
+  SequenceLoss,
+} from './models';
 export {
   AutoModelForCausalLM,
   CausalLM,
@@ -64,6 +72,7 @@ export {
   batchOrder,
   createDataCollator,
   createRandom,
+  encodePairs,
   encodePrompt,
   encodeRecords,
   loadRecords,
@@ -78,10 +87,13 @@ export {
 export type {
   DataCollator,
   DataRecord,
+  EncodedPair,
   EncodeOptions,
+  EncodePairsOptions,
   EncodingReport,
   LoadedRecords,
   LoadReport,
+  PairReport,
   Splits,
   Reader,
 } from './dataset';
@@ -89,9 +101,13 @@ export * as hyrox from './hyrox';
 
 export {
   createFlatOptimizer,
+  DPOConfig,
+  DPOTrainer,
   learningRateAt,
   listCheckpoints,
   OPTIMIZERS,
+  ORPOConfig,
+  ORPOTrainer,
   registerOptimizer,
   SCHEDULES,
   Trainer,
@@ -99,10 +115,16 @@ export {
 } from './trainer';
 export type {
   CallbackContext,
+  DPOLossType,
+  DPOOptions,
+  DPOTrainerSetup,
   LogEntry,
   Optimizer,
   OptimizerFactory,
   OptimizerName,
+  ORPOOptions,
+  ORPOTrainerSetup,
+  PairData,
   PreflightReport,
   Progress,
   ScheduleName,

@@ -22,6 +22,8 @@ export interface EncodedExample {
    * Tokens attend only inside their own document, and positions restart with each one.
    */
   readonly segmentIds?: readonly number[];
+  /** Of a preference pair: the other answer to the same prompt, a row of its own in batches. */
+  readonly rejected?: EncodedExample;
 }
 
 /** Anything that JSON can hold. */
@@ -33,6 +35,14 @@ export type JsonValue =
  * and Parquet's decimals; its dates and times are ISO texts, its bytes base64.
  */
 export type DataRecord = { readonly [field: string]: JsonValue };
+
+/** What losses of preference pairs need of each row, [B]. */
+export interface PairRows {
+  /** Where the answer begins. */
+  readonly answerStarts: Int32Array;
+  /** Log-probability of the answer by the reference model, in nats. */
+  readonly referenceLogps?: Float64Array;
+}
 
 /** A padded batch, row-major [B, T]. */
 export interface Batch {
@@ -46,6 +56,8 @@ export interface Batch {
   readonly labels: Int32Array;
   /** Document number of each token where documents are packed, -1 on padding, [B, T]. */
   readonly segmentIds?: Int32Array;
+  /** Where rows are preference pairs: the first half of them is chosen, the second rejected, in the same order. */
+  readonly pairs?: PairRows;
 }
 
 /** What the rest of the library needs of a tokenizer; `AutoTokenizer.fromPretrained` makes one. */

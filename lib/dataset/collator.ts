@@ -28,7 +28,8 @@ export function bucketLengths(maxLength: number): number[] {
 
 /**
  * Makes a collator: pads to the smallest bucket that holds the longest example. What is padding is decided by
- * length alone, so an end-of-text token that is real keeps its label even where it is the pad token too.
+ * length alone, so an end-of-text token that is real keeps its label even where it is the pad token too. A preference
+ * pair is two rows: the first half of a batch's rows is chosen, the second rejected.
  *
  * @throws TunebookError where an option is wrong; the collator throws where an example is too long or uneven.
  * @example
@@ -64,11 +65,22 @@ export function createDataCollator(options: CollatorOptions): DataCollator {
   return (examples) => collate(examples, { padTokenId, maxLength, paddingSide, buckets });
 }
 
-function collate(examples: readonly EncodedExample[], options: Required<CollatorOptions>): Batch {
+/** The rows of examples: of preference pairs all chosen answers, then all rejected ones. */
+function rowsOf(examples: readonly EncodedExample[]): readonly EncodedExample[] {
+  const rejected = examples.flatMap((example) => example.rejected ?? []);
+  if (rejected.length === 0) return examples;
+  if (rejected.length === examples.length) return [...examples, ...rejected];
+  throw new TunebookError(
+    `collator: expected preference pairs only, or none, got ${rejected.length} among ${examples.length} examples.`,
+  );
+}
+
+function collate(given: readonly EncodedExample[], options: Required<CollatorOptions>): Batch {
   const { padTokenId, maxLength, paddingSide, buckets } = options;
-  requireList(examples, { where: 'collator', what: 'a list of examples' });
-  if (examples.length === 0)
+  requireList(given, { where: 'collator', what: 'a list of examples' });
+  if (given.length === 0)
     throw new TunebookError('collator: expected at least one example, got none. Leave out empty batches.');
+  const examples = rowsOf(given);
   const longest = Math.max(...examples.map((example) => example.inputIds.length));
   const length = buckets.find((bucket) => bucket >= longest);
   if (length === undefined) {
@@ -97,6 +109,18 @@ function collate(examples: readonly EncodedExample[], options: Required<Collator
     if (example.segmentIds !== undefined) segmentIds?.set(example.segmentIds, start);
     else segmentIds?.fill(0, start, start + real);
   }
-  const batch: Batch = { shape: [examples.length, length], inputIds, attentionMask, labels };
-  return segmentIds === undefined ? batch : { ...batch, segmentIds };
+  return {
+    ...{ shape: [examples.length, length], inputIds, attentionMask, labels },
+    ...(segmentIds === undefined ? {} : { segmentIds }),
+    ...(examples === given ? {} : { pairs: { answerStarts: answerStarts(given) } }),
+  };
+}
+
+/** Where the answers of pairs begin: both have the same prompt before them, which has no labels in the rejected row. */
+function answerStarts(pairs: readonly EncodedExample[]): Int32Array {
+  const starts = pairs.map(({ inputIds, rejected }) => {
+    const first = rejected?.labels.findIndex((label) => label !== IGNORED) ?? -1;
+    return first < 0 ? inputIds.length : first;
+  });
+  return Int32Array.from([...starts, ...starts]);
 }

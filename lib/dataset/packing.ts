@@ -67,6 +67,11 @@ export function packingBins(examples: readonly EncodedExample[], options: { maxL
         `packExamples: expected single documents, got example ${index} packed already.`,
       );
     }
+    if (example?.rejected !== undefined) {
+      throw new TunebookError(
+        `packExamples: expected examples with one answer, got a preference pair in example ${index}. Leave packing out.`,
+      );
+    }
     let free = length;
     while (free <= maxLength && binsByFree[free]?.length === 0) free++;
     let bin = binsByFree[free]?.pop();

@@ -54,4 +54,12 @@ export type { Gradients } from './train/gradients';
 export { countLabels, rowBucket } from './train/head';
 export { CROSS_ENTROPY } from './train/loss-function';
 export type { LossFunction } from './train/loss-function';
+export type {
+  MetricSum,
+  MetricSums,
+  SequenceLoss,
+  TokenLogProbabilities,
+  TokenLoss,
+  TokenLossResult,
+} from './train/sequence-loss';
 export { Workspace } from './run/workspace';

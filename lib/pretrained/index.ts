@@ -10,7 +10,8 @@ export { getPeftModel, mergeAndUnload, mergedTables, PeftModel, requireMergeable
 export type { PeftModelOptions } from './peft';
 export { loadAdapter, saveAdapter } from './adapters/adapter-files';
 export type { SaveAdapterOptions } from './adapters/adapter-files';
-export { usePrompt } from './companions/companions';
+export { noteMethod, usePrompt } from './companions/companions';
+export type { TrainingMethod } from './companions/companions';
 export { isAdapterFolder, readAdapterConfig } from './adapters/adapter-config';
 export type { AdapterConfig } from './adapters/adapter-config';
 export { withReloaded } from './reload';

@@ -23,6 +23,20 @@ export type {
   TrainerControl,
   TrainerState,
 } from './state/state';
+export { DPOTrainer } from './dpo-trainer';
+export { ORPOTrainer } from './orpo-trainer';
+export { DPOConfig, ORPOConfig } from './preferences/preference-config';
+export type {
+  DPOArguments,
+  DPOLossType,
+  DPOOptions,
+  DPOValues,
+  ORPOArguments,
+  ORPOOptions,
+  ORPOValues,
+} from './preferences/preference-config';
+export type { DPOTrainerSetup, ORPOTrainerSetup } from './preferences/preference-setup';
+export type { PairData } from './preferences/pair-examples';
 export { Trainer } from './trainer';
 export type { TrainResult } from './train-result';
 export type { TrainerSetup } from './trainer-setup';

@@ -2,7 +2,7 @@
  * What a trainer is made from, and the check that nothing is missing.
  */
 import type { DataCollator } from '../dataset';
-import type { LossFunction } from '../models';
+import type { LossFunction, SequenceLoss } from '../models';
 import type { CausalLM } from '../pretrained';
 import { requirePrompt } from '../prompts';
 import type { PromptOptions } from '../prompts';
@@ -37,7 +37,7 @@ export interface TrainerSetup {
    */
   generate?: (model: CausalLM) => Promise<string>;
   /** The loss of training and `evaluate`; default: cross-entropy of the next token. */
-  loss?: LossFunction;
+  loss?: LossFunction | SequenceLoss;
   /** Tokenizer and template of the examples: checkpoints, and later saves of the model, carry them. */
   prompt?: PromptOptions;
   /** Default: progress on the terminal. */
@@ -78,7 +78,10 @@ export function requireParts(options: TrainerSetup): void {
   for (const name of ['dataCollator', 'generate'] as const)
     if (options[name] !== undefined) requireFunction(options[name], { where, what: `a function in ${name}` });
   if (options.loss !== undefined)
-    requireObject(options.loss, { where, what: 'a loss { name, value }', fields: ['name', 'value'] });
+    requireObject(options.loss, {
+      ...{ where, what: 'a loss { name, value }, or { name, over }' },
+      fields: ['name', 'over' in options.loss ? 'over' : 'value'],
+    });
   if (options.callbacks !== undefined) requireList(options.callbacks, { where, what: 'a list of callbacks' });
   if (options.prompt !== undefined) requirePrompt(options.prompt, where);
   const problems = missing(options.args.values, options.trainDataset, options.evalDataset);

@@ -35,6 +35,7 @@ import type { TrainCall } from './checkpoints/resume';
 import { runOutput } from './train-result';
 import type { TrainResult } from './train-result';
 import type { RunTools } from './run-tools';
+import { addMetrics, metricMeans } from './state/metric-totals';
 import { initialState, stateToJson } from './state/state';
 import type { LogEntry, Progress, TrainerControl, TrainerState } from './state/state';
 import { StepClock } from './step/step-clock';
@@ -281,6 +282,7 @@ export class Trainer {
     state.numInputTokensSeen += result.tokens;
     state.lossSinceLog += result.loss;
     state.stepsSinceLog++;
+    addMetrics(state.metricsSinceLog, result.metrics);
     state.totalLoss += result.loss;
     state.samplesSeen += group.flat().length;
     state.microBatchSize = result.microBatchSize;
@@ -306,8 +308,9 @@ export class Trainer {
 
     if (control.shouldLog && state.stepsSinceLog > 0) {
       const loss = state.lossSinceLog / state.stepsSinceLog;
-      [state.lossSinceLog, state.stepsSinceLog] = [0, 0];
-      await this.log({ loss, grad_norm: this.lastNorm, learning_rate: this.lastRate }, progress);
+      const means = metricMeans(state.metricsSinceLog);
+      [state.lossSinceLog, state.stepsSinceLog, state.metricsSinceLog] = [0, 0, {}];
+      await this.log({ loss, grad_norm: this.lastNorm, learning_rate: this.lastRate, ...means }, progress);
     }
     if (control.shouldEvaluate) {
       const metrics: Record<string, number> = {};

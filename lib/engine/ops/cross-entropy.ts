@@ -44,6 +44,11 @@ export interface LinearCrossEntropyRequest<Weight extends HostTensor | RowTable 
    * taken before it.
    */
   readonly softcap?: number;
+  /**
+   * Another loss of the rows' losses, and its gradient: the weight of each row from there on. Default: the sum of the
+   * rows' losses by `rowWeights`, of which those that are 0 stay excluded.
+   */
+  readonly weigh?: (rowLosses: Float64Array) => { readonly loss: number; readonly rowWeights: Float32Array };
   /** The gradients to compute; without it only the loss. */
   readonly gradients?: {
     /** Receives d weight, float32 [V * C]; omit if the head is frozen. */
@@ -66,7 +71,7 @@ export async function linearCrossEntropy(
   engine: Engine,
   request: LinearCrossEntropyRequest<HostTensor | RowTable>,
 ): Promise<LinearCrossEntropyResult> {
-  const { x, labels, rowWeights, gradients, smoothing = 0, softcap } = request;
+  const { x, labels, gradients, smoothing = 0, softcap } = request;
   if (softcap !== undefined && smoothing > 0) throw new Error('internal: a soft cap with label smoothing');
   const weight = rowTable(request.weight);
   const [R, C] = x.shape;
@@ -104,15 +109,16 @@ export async function linearCrossEntropy(
   const logSums = logSumExp(tileSums, R);
   // What a label's logit passes on of its gradient.
   const slopes = new Float64Array(R).fill(1);
-  let loss = 0;
+  const rowLosses = new Float64Array(R);
   for (let row = 0; row < R; row++) {
-    if (rowWeights[row] === 0) continue;
+    if (request.rowWeights[row] === 0) continue;
     const logit = rowDot(x, row, weight.rows(labels[row], labels[row] + 1));
     const chosen = softcap === undefined ? logit : softcap * Math.tanh(logit / softcap);
     if (softcap !== undefined) slopes[row] = 1 - (chosen / softcap) ** 2;
     const mean = smoothing > 0 ? rowDot(x, row, meanRow) : 0;
-    loss += rowWeights[row] * (logSums[row] - (1 - smoothing) * chosen - smoothing * mean);
+    rowLosses[row] = logSums[row] - (1 - smoothing) * chosen - smoothing * mean;
   }
+  const { loss, rowWeights } = (request.weigh ?? weightedSum(request.rowWeights))(rowLosses);
   if (gradients === undefined) return { loss };
 
   let dX: Float32Array = new Float32Array(R * C);
@@ -161,8 +167,16 @@ export async function linearCrossEntropy(
       if (gradients.weight) gradients.weight[to + c] -= share * x.data[from + c];
     }
   }
-  if (smoothing > 0 && gradients.weight) spreadOverRows(gradients.weight, request, smoothing / V);
+  if (smoothing > 0 && gradients.weight) spreadOverRows(gradients.weight, { x, rowWeights }, smoothing / V);
   return { loss, dX };
+}
+
+/** The default loss: rows by their weights. */
+function weightedSum(rowWeights: Float32Array): NonNullable<LinearCrossEntropyRequest['weigh']> {
+  return (rowLosses) => ({
+    loss: rowLosses.reduce((sum, loss, row) => sum + rowWeights[row] * loss, 0),
+    rowWeights,
+  });
 }
 
 /** The softmax of each tile, reused between steps: allocating it costs more than computing it. */

@@ -10,7 +10,8 @@ import type { PassDropout } from './dropout';
 import type { Gradients } from './gradients';
 import { CROSS_ENTROPY } from './loss-function';
 import type { LossFunction } from './loss-function';
-import type { HeadPass, HeadTargets } from './pass-types';
+import type { HeadPass, HeadTargets, Weigh } from './pass-types';
+import type { TokenLoss } from './sequence-loss';
 import { wholeHead } from './whole-head';
 import type { Workspace } from '../run/workspace';
 
@@ -22,6 +23,8 @@ interface HeadRequest {
   readonly labelSmoothing?: number;
   /** Default: cross-entropy of the next token. */
   readonly loss?: LossFunction;
+  /** In place of `loss` and `lossScale`. */
+  readonly tokenLoss?: TokenLoss;
   /** In front of the head's adapter; absent: none. */
   readonly dropout?: PassDropout;
   readonly workspace: Workspace;
@@ -44,13 +47,16 @@ export function rowBucket(rows: number): number {
 
 /** Call before the workspace uploads its inputs. */
 export function headPass(runtime: Runtime, request: HeadRequest): HeadPass {
-  const { batch, lossScale, workspace, labelSmoothing: smoothing = 0 } = request;
+  const { batch, lossScale, workspace, tokenLoss, labelSmoothing: smoothing = 0 } = request;
   const found = labelledRows(batch);
   const R = rowBucket(found.rows.length);
-  const targets = { rows: new Int32Array(R), labels: new Int32Array(R), rowWeights: new Float32Array(R) };
+  const targets = {
+    ...{ rows: new Int32Array(R), labels: new Int32Array(R), rowWeights: new Float32Array(R) },
+    weigh: tokenLoss === undefined ? undefined : weighTokens(tokenLoss, batch, found.rows),
+  };
   targets.rows.set(found.rows);
   targets.labels.set(found.labels);
-  targets.rowWeights.fill(lossScale, 0, found.rows.length);
+  targets.rowWeights.fill(tokenLoss === undefined ? lossScale : 1, 0, found.rows.length);
   // A table on the device, or a custom loss, needs norm, head and loss in one function.
   const { weights } = runtime;
   const { width } = runtime.architecture;
@@ -72,6 +78,17 @@ export function headPass(runtime: Runtime, request: HeadRequest): HeadPass {
         full.set(result.dX.subarray(r * width, (r + 1) * width), targets.rows[r] * width);
       return { loss: result.loss, dX: workspace.pin({ dX: { data: full, shape: x.shape } }).dX };
     },
+  };
+}
+
+/** From the rows' losses to the loss of their tokens, and its gradient as the weight of each row; padding has none. */
+function weighTokens(tokenLoss: TokenLoss, batch: Batch, rows: readonly number[]): Weigh {
+  return (rowLosses) => {
+    const values = rowLosses.subarray(0, rows.length).map((loss) => -loss);
+    const { loss, gradients } = tokenLoss({ batch, rows, values });
+    const rowWeights = new Float32Array(rowLosses.length);
+    for (let row = 0; row < rows.length; row++) rowWeights[row] = -gradients[row];
+    return { loss, rowWeights };
   };
 }
 
@@ -136,6 +153,7 @@ async function hostGradients(
     weight: runtime.weights.table('head'),
     labels: request.labels,
     rowWeights: request.rowWeights,
+    weigh: request.weigh,
     smoothing: request.smoothing,
     softcap: architecture.logitSoftcap,
     gradients: { weight: table === undefined ? undefined : gradients.byName.get(table), accumulate },

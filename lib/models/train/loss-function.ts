@@ -9,8 +9,7 @@ import type { Batch, HostTensor } from '../../types';
  * A loss in TensorFlow.js on the logits of the positions that predict a label; it is compiled with the head and
  * differentiated. R is the padded number of rows: padding has weight 0.
  *
- * Losses over whole sequences, such as DPO's, sum rows by `sequences` (`tf.unsortedSegmentSum`) and take other inputs,
- * such as the reference model's log-probabilities, from `arrays`.
+ * Losses of whole sequences' log-probabilities, such as DPO's, need no logits: see `SequenceLoss`.
  * @example
  * ```ts
  * import { tf } from 'tunebook';
@@ -44,12 +43,17 @@ export interface LossFunction {
 /** The default: cross-entropy of the next token, with label smoothing. */
 export const CROSS_ENTROPY: LossFunction = {
   name: 'cross_entropy',
-  value: ({ logits, labels, rowWeights, smoothing }) => {
-    const V = logits.shape[logits.shape.length - 1] ?? 0;
-    const logProbabilities = tf.sub(logits, tf.logSumExp(logits, -1, true));
-    // A comparison instead of a gather, whose gradient would be another [R, V] table.
-    const isLabel = tf.cast(tf.equal(tf.range(0, V, 1, 'int32'), labels), 'float32');
-    const target = tf.add(tf.mul(isLabel, tf.sub(1, smoothing)), tf.div(smoothing, V));
-    return tf.neg(tf.sum(tf.mul(rowWeights, tf.sum(tf.mul(logProbabilities, target), -1))));
-  },
+  value: (inputs) => tf.sum(tf.mul(inputs.rowWeights, rowLosses(inputs))),
 };
+
+/** The cross-entropy of each row, [R]: what a loss of tokens is made of on the host. */
+export const ROW_LOSSES: LossFunction = { name: 'row_losses', value: rowLosses };
+
+function rowLosses({ logits, labels, smoothing }: NamedTensors): Tensor {
+  const V = logits.shape[logits.shape.length - 1] ?? 0;
+  const logProbabilities = tf.sub(logits, tf.logSumExp(logits, -1, true));
+  // A comparison instead of a gather, whose gradient would be another [R, V] table.
+  const isLabel = tf.cast(tf.equal(tf.range(0, V, 1, 'int32'), labels), 'float32');
+  const target = tf.add(tf.mul(isLabel, tf.sub(1, smoothing)), tf.div(smoothing, V));
+  return tf.neg(tf.sum(tf.mul(logProbabilities, target), -1));
+}

@@ -1,4 +1,5 @@
 /** The interfaces of the two ends of a training pass, on the host or on a device. */
+import type { LinearCrossEntropyRequest } from '../../engine';
 import type { HostTensor } from '../../types';
 import type { Gradients } from './gradients';
 
@@ -18,7 +19,12 @@ export interface HeadTargets {
   readonly labels: Int32Array;
   /** float32 [R]; 0 on padding. */
   readonly rowWeights: Float32Array;
+  /** Default: the sum of the rows' losses by their weights. */
+  readonly weigh?: Weigh;
 }
+
+/** A loss of the rows' losses: see `LinearCrossEntropyRequest`. */
+export type Weigh = NonNullable<LinearCrossEntropyRequest['weigh']>;
 
 /** The head of one pass. @param x hidden states after the last block, float32 [B, T, C] */
 export interface HeadPass {

@@ -17,6 +17,7 @@ import type { EmbeddingNoise } from './embedding-noise';
 import type { Gradients } from './gradients';
 import { headPass } from './head';
 import type { LossFunction } from './loss-function';
+import type { TokenLoss } from './sequence-loss';
 
 export interface BackwardRequest {
   readonly batch: Batch;
@@ -32,6 +33,8 @@ export interface BackwardRequest {
   readonly labelSmoothing?: number;
   /** Default: cross-entropy of the next token. */
   readonly loss?: LossFunction;
+  /** A loss of the labelled tokens' log-probabilities, in place of `loss` and `lossScale`. */
+  readonly tokenLoss?: TokenLoss;
   /** Noise on the embeddings; absent: none. */
   readonly noise?: EmbeddingNoise;
 }
@@ -40,7 +43,7 @@ export interface BackwardRequest {
 export async function batchLoss(
   model: HasRuntime,
   batch: Batch,
-  options: { lossScale: number; loss?: LossFunction },
+  options: { lossScale: number; loss?: LossFunction; tokenLoss?: TokenLoss },
 ): Promise<number> {
   const { runtime } = model;
   runtime.checkIds(batch.inputIds, batch.shape[1]);
@@ -77,7 +80,7 @@ async function wholePass(
   given: Pick<Pass, 'runtime' | 'gradients' | 'request' | 'workspace'>,
 ): Promise<number> {
   const { runtime, gradients, request, workspace } = given;
-  const { batch, noise, lossScale, labelSmoothing, loss: lossFunction } = request;
+  const { batch, noise, lossScale, labelSmoothing, tokenLoss, loss: lossFunction } = request;
   const { positions, shared } = sharedFeeds(runtime, batch, workspace);
   const dropout = passDropout(runtime, batch.shape, { request: request.dropout, workspace });
   const embedding = embeddingPass(runtime, { batch, positions, noise, dropout, workspace });
@@ -86,6 +89,7 @@ async function wholePass(
     lossScale,
     labelSmoothing,
     loss: lossFunction,
+    tokenLoss,
     dropout,
     workspace,
   });

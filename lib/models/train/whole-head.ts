@@ -9,6 +9,7 @@ import type { Architecture } from '../families/architecture';
 import { headOf, trainedHeadInputs } from '../run/adapted-head';
 import type { Runtime } from '../run/runtime';
 import type { Gradients } from './gradients';
+import { ROW_LOSSES } from './loss-function';
 import type { LossFunction } from './loss-function';
 import type { HeadPass, HeadTargets } from './pass-types';
 import type { Workspace } from '../run/workspace';
@@ -25,7 +26,8 @@ export interface WholeHeadRequest extends HeadTargets {
 /** Prepared before the workspace sends its inputs. */
 export function wholeHead(runtime: Runtime, request: WholeHeadRequest, workspace: Workspace): HeadPass {
   const { engine, architecture, weights } = runtime;
-  const { rows, labels, rowWeights, smoothing, loss, batch, dropout } = request;
+  const { rows, labels, rowWeights, weigh, smoothing, batch, dropout } = request;
+  const loss = weigh === undefined ? request.loss : ROW_LOSSES;
   const R = rows.length;
   const T = batch.shape[1];
   const written = workspace.pin({
@@ -47,7 +49,8 @@ export function wholeHead(runtime: Runtime, request: WholeHeadRequest, workspace
     loss: async (x) => {
       const feeds = feedsOf(x);
       const compiled = await engine.compile(fn, signatureOf(feeds));
-      return (await compiled.run(feeds)).loss.data[0];
+      const { data } = (await compiled.run(feeds)).loss;
+      return weigh === undefined ? data[0] : weigh(Float64Array.from(data)).loss;
     },
     lossAndGradients: async (x, gradients, accumulate) => {
       const feeds = feedsOf(x);
@@ -57,10 +60,13 @@ export function wholeHead(runtime: Runtime, request: WholeHeadRequest, workspace
         ...{ wrt: ['x', ...names], accumulate: accumulate ? names : [] },
       });
       const { outputs, residuals } = await vjp.forward(feeds);
-      const { d_x: dX } = await vjp.backward({ ...feeds, ...sums }, residuals, one, {
+      const { data } = outputs.loss;
+      const weighed = weigh?.(Float64Array.from(data));
+      const upstream = weighed === undefined ? one : { data: weighed.rowWeights, shape: [R] };
+      const { d_x: dX } = await vjp.backward({ ...feeds, ...sums }, residuals, upstream, {
         into: { ...into, d_x: workspace.output(x.shape) },
       });
-      return { loss: outputs.loss.data[0], dX };
+      return { loss: weighed?.loss ?? data[0], dX };
     },
   };
 }

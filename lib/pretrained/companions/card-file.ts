@@ -28,15 +28,17 @@ export async function saveCard(
   folder: string,
   { kind, facts, base }: { kind: 'model' | 'adapter'; facts: CardFacts | undefined; base?: string },
 ): Promise<string[]> {
-  const { name, prompt, folder: source } = originOf(model);
-  if (facts === undefined && prompt === undefined) return [];
+  const { name, prompt, method, folder: source } = originOf(model);
+  if (facts === undefined && prompt === undefined && method === undefined) return [];
   const from = base ?? name;
   const known = source === undefined ? {} : await frontMatterOf(source);
   const isLocal = from === undefined || (await isFolder(from));
   const parent = isLocal ? known.base_model : from;
   return writeCard(folder, {
     ...{ title: path.basename(path.resolve(folder)), license: known.license },
+    ...(method === undefined ? {} : { method: method.text }),
     ...facts,
+    ...(method === undefined ? {} : { tags: [...(facts?.tags ?? []), method.tag] }),
     ...{ kind, base: parent ?? from, isBaseOnHub: parent?.includes('/') === true && isHubId(parent) },
     prompt: prompt?.template.travel?.description,
   });

@@ -18,6 +18,16 @@ export interface Origin {
   readonly folder?: string;
   /** The prompt that it is being trained with. */
   readonly prompt?: PromptOptions;
+  /** How it is being trained, where that is not by the next token alone. */
+  readonly method?: TrainingMethod;
+}
+
+/** A method of training, for the model card. */
+export interface TrainingMethod {
+  /** The hub's tag, such as 'dpo'. */
+  readonly tag: string;
+  /** In words, without a full stop. */
+  readonly text: string;
 }
 
 const origins = new WeakMap<object, Origin>();
@@ -40,6 +50,11 @@ export function noteOrigin({ runtime }: HasRuntime, more: Origin): void {
 export function usePrompt(model: HasRuntime, prompt: PromptOptions): void {
   requirePrompt(prompt, 'usePrompt');
   noteOrigin(model, { prompt });
+}
+
+/** Tells a model how it is trained: the card of every later save says so. */
+export function noteMethod(model: HasRuntime, method: TrainingMethod): void {
+  noteOrigin(model, { method });
 }
 
 /** Takes over the tokenizer and prompt that were saved with an adapter. */

@@ -19,6 +19,8 @@ export interface CardFacts {
   readonly datasets?: readonly string[];
   /** The training data in words: a file, where it is from, how many records. */
   readonly data?: string;
+  /** How it was trained, in words; trainers of preferences note it themselves. */
+  readonly method?: string;
   /** Where the answers that it learned are from, in words. */
   readonly labels?: string;
   /** Measures on records that it was not trained on: numbers by name; what is no number is left out. */
@@ -42,7 +44,7 @@ export interface ModelCardOptions extends CardFacts {
 
 const OPTIONS: OptionNames<ModelCardOptions> = {
   ...{ title: true, license: true, language: true, datasets: true, data: true, labels: true, metrics: true },
-  ...{ measuredOn: true, tags: true, kind: true, base: true, isBaseOnHub: true, prompt: true },
+  ...{ measuredOn: true, method: true, tags: true, kind: true, base: true, isBaseOnHub: true, prompt: true },
 };
 
 /** A card with this line is tunebook's to write again. */
@@ -76,6 +78,7 @@ export function modelCard(options: ModelCardOptions): string {
     `# ${options.title}`,
     summary(options),
     ...promptSection(options.prompt),
+    ...methodSection(options),
     ...dataSection(options),
     ...measureSection(options),
     ...['## How to load it', loading(options)],
@@ -152,6 +155,10 @@ function fenced(text: string, language = 'text'): string {
   const longest = Math.max(2, ...[...text.matchAll(/`+/g)].map(([run]) => run.length));
   const fence = '`'.repeat(longest + 1);
   return `${fence}${language}\n${text}\n${fence}`;
+}
+
+function methodSection({ method }: CardFacts): string[] {
+  return method === undefined ? [] : ['## Training', `${method}.`];
 }
 
 function dataSection({ data, labels, datasets = [] }: ModelCardOptions): string[] {

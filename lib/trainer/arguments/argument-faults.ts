@@ -14,15 +14,22 @@ import type { ScheduleSettings } from '../optimizers/schedules';
 export type CheckedValues = Omit<CheckedArguments, 'outputDir'>;
 type Issue = z.core.$ZodIssue;
 
-/** One sentence for each invalid value or unknown name: "name: expected X, got Y." */
-export function valueFaults(issues: readonly Issue[], options: unknown): string[] {
+/**
+ * One sentence for each invalid value or unknown name: "name: expected X, got Y."
+ * @param more names of arguments beside those of the schema, to propose for misspelt ones
+ */
+export function valueFaults(
+  issues: readonly Issue[],
+  options: unknown,
+  more: readonly string[] = [],
+): string[] {
   const expected = new Map<string, string[]>();
   const sentences: string[] = [];
   for (const issue of issues) {
     if (issue.code === 'unrecognized_keys') {
       const path = issue.path.map(String);
       const settings = Object.values(SCHEDULE_SETTINGS).flat();
-      const known = path.length === 0 ? Object.keys(argumentsSchema().shape) : settings;
+      const known = path.length === 0 ? [...Object.keys(argumentsSchema().shape), ...more] : settings;
       for (const key of issue.keys) {
         const name = [...path, key].join('.');
         sentences.push(

@@ -22,17 +22,29 @@ export class TrainingArguments {
   readonly values: Readonly<CheckedArguments>;
 
   constructor(options: ArgumentOptions) {
-    const parsed = argumentsSchema().safeParse(options);
-    const faults = parsed.success ? contradictions(parsed.data) : allFaults(parsed.error, options);
-    if (!parsed.success || faults.length > 0)
+    const { values, faults } = checkArguments(options);
+    if (values === undefined)
       throw new TunebookError(`TrainingArguments:\n${faults.map((fault) => `- ${fault}`).join('\n')}`);
-    this.values = Object.freeze(parsed.data);
+    this.values = Object.freeze(values);
   }
 }
 
+/**
+ * @param more names that belong to the caller, to propose for misspelt ones
+ * @returns the values, or one sentence for each fault
+ */
+export function checkArguments(
+  options: ArgumentOptions,
+  more: readonly string[] = [],
+): { values?: CheckedArguments; faults: string[] } {
+  const parsed = argumentsSchema().safeParse(options);
+  const faults = parsed.success ? contradictions(parsed.data) : allFaults(parsed.error, options, more);
+  return parsed.success && faults.length === 0 ? { values: parsed.data, faults } : { faults };
+}
+
 /** Faults of single arguments, and contradictions among the valid ones. */
-function allFaults({ issues }: z.ZodError, options: unknown): string[] {
-  const faults = valueFaults(issues, options);
+function allFaults({ issues }: z.ZodError, options: unknown, more: readonly string[]): string[] {
+  const faults = valueFaults(issues, options, more);
   if (typeof options !== 'object' || options === null) return faults;
   const { rest, wrong } = withoutFaults(issues, options);
   const others = argumentsSchema().partial({ outputDir: true }).safeParse(rest);

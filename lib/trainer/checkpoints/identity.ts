@@ -2,7 +2,7 @@
  * The identity of a run: a resumed run must agree on all of it.
  */
 import { createHash } from 'node:crypto';
-import type { LossFunction } from '../../models';
+import type { LossFunction, SequenceLoss } from '../../models';
 import type { CausalLM } from '../../pretrained';
 import type { EncodedExample } from '../../types';
 import type { CheckedArguments } from '../arguments/schema';
@@ -36,7 +36,7 @@ export async function runIdentity(run: {
   model: CausalLM;
   trainDataset: readonly EncodedExample[];
   evalDataset: EvaluationData | undefined;
-  loss?: LossFunction;
+  loss?: LossFunction | SequenceLoss;
 }): Promise<Record<string, unknown>> {
   const { values, model, trainDataset } = run;
   const learned = Object.entries(values).filter(([name]) => !FREE.includes(name as keyof CheckedArguments));
@@ -57,11 +57,13 @@ export async function runIdentity(run: {
   };
 }
 
-function dataHash(dataset: readonly EncodedExample[]): string {
+/** A fingerprint of examples. */
+export function dataHash(dataset: readonly EncodedExample[]): string {
   const hash = createHash('sha256');
-  for (const { inputIds, labels, segmentIds = [] } of dataset) {
+  for (const { inputIds, labels, segmentIds = [], rejected } of dataset) {
     const { length } = inputIds;
     hash.update(Int32Array.from([length, segmentIds.length, ...inputIds, ...labels, ...segmentIds]));
+    if (rejected !== undefined) hash.update(Int32Array.from([...rejected.inputIds, ...rejected.labels]));
   }
   return hash.digest('hex').slice(0, 16);
 }

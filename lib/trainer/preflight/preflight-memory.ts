@@ -5,6 +5,7 @@
  */
 import { availableMemory, peakMemoryBytes } from '../../models';
 import type { CausalLM } from '../../pretrained';
+import { firstTokens, rowCount } from '../../dataset';
 import type { EncodedExample } from '../../types';
 import type { CheckedArguments } from '../arguments/schema';
 
@@ -67,7 +68,7 @@ export async function examplesThatFit(probe: {
   model: CausalLM;
   values: CheckedArguments;
   budget: MemoryBudget;
-  /** The longest batch, [B, T]. */
+  /** The longest batch: examples, and tokens of a row. */
   shape: readonly [number, number];
   /** Whether the step accumulates several batches. */
   accumulates: boolean;
@@ -78,16 +79,14 @@ export async function examplesThatFit(probe: {
 }): Promise<{ fitting: number; expectedBytes: number }> {
   const { model, values, budget, shape, longest } = probe;
   const [most, T] = shape;
-  const least = (B: number): number => leastActivationBytes(model, [B, T], values.gradientCheckpointing);
+  const rows = rowCount(longest);
+  const least = (examples: number): number =>
+    leastActivationBytes(model, [examples * rows, T], values.gradientCheckpointing);
   if (most === 1 || MARGIN * least(most) + probe.stateBytes < budget.limitBytes - process.memoryUsage.rss())
     return { fitting: most, expectedBytes: 0 };
   const growth = async (tokens: number): Promise<number> => {
     const before = process.memoryUsage.rss();
-    await probe.compute({
-      inputIds: longest.inputIds.slice(0, tokens),
-      labels: longest.labels.slice(0, tokens),
-      segmentIds: longest.segmentIds?.slice(0, tokens),
-    });
+    await probe.compute(firstTokens(longest, tokens));
     return process.memoryUsage.rss() - before;
   };
   // The first run allocates what all runs share, the second what each new shape takes.

@@ -4,11 +4,12 @@
  */
 import { promises as fs } from 'node:fs';
 import path from 'node:path';
+import { rowCount, rowLength } from '../../dataset';
 import type { DataCollator } from '../../dataset';
-import { forwardBackward, peakMemoryBytes } from '../../models';
+import { peakMemoryBytes } from '../../models';
 import { withReloaded } from '../../pretrained';
 import type { CausalLM } from '../../pretrained';
-import type { Gradients, LossFunction } from '../../models';
+import type { Gradients, LossFunction, SequenceLoss } from '../../models';
 import type { EncodedExample } from '../../types';
 import type { CheckedArguments } from '../arguments/schema';
 import { CallbackList } from '../state/callbacks';
@@ -59,7 +60,7 @@ export interface PreflightRequest {
   /** Generates text with a model, to compare the saved and the loaded one. */
   readonly generate?: (model: CausalLM) => Promise<string>;
   /** The run's own loss, where it has one. */
-  readonly loss?: LossFunction;
+  readonly loss?: LossFunction | SequenceLoss;
 }
 
 /**
@@ -103,7 +104,7 @@ export async function preflight(request: PreflightRequest): Promise<PreflightRep
     });
     const withGarbage = (peak: number): number => Math.round((1 + GARBAGE_SHARE) * (peak + time.moreBytes));
     const memory = expectedMemoryFault({
-      ...{ model, values, budget, shape: inPieces(forecast, state) },
+      ...{ model, values, budget, shape: inPieces(forecast, request) },
       expectedBytes: withGarbage(peakOfRun(budget)),
     });
     problems.push(...[disk, memory].filter((problem) => problem !== undefined));
@@ -133,7 +134,7 @@ export async function preflight(request: PreflightRequest): Promise<PreflightRep
 
 /** Problems known before anything is computed; with `autoFindBatchSize`, finds a batch size that may fit. */
 async function staticProblems(
-  { model, values, optimizer, gradients, state }: PreflightRequest,
+  { model, values, optimizer, gradients, state, trainDataset }: PreflightRequest,
   forecast: Forecast,
   budget: MemoryBudget,
 ): Promise<string[]> {
@@ -149,22 +150,28 @@ async function staticProblems(
       free: await freeDisk(outputDir),
     }),
   );
-  const [most, T] = forecast.kinds[0].shape;
-  let B = most;
+  const [rows, T] = forecast.kinds[0].shape;
+  const each = rowCount(trainDataset[0]);
+  const most = rows / each;
+  let examples = most;
   const needed = (): number =>
     gradients.flat.byteLength +
     stateBytes +
-    leastActivationBytes(model, [B, T], values.gradientCheckpointing);
-  while (values.autoFindBatchSize && B > 1 && needed() > budget.availableBytes) B = Math.ceil(B / 2);
-  state.microBatchSize = Math.min(state.microBatchSize, B < most ? B : Infinity);
-  problems.push(memoryFault({ shape: [B, T], needed: needed(), budget, values, model }));
+    leastActivationBytes(model, [examples * each, T], values.gradientCheckpointing);
+  while (values.autoFindBatchSize && examples > 1 && needed() > budget.availableBytes)
+    examples = Math.ceil(examples / 2);
+  state.microBatchSize = Math.min(state.microBatchSize, examples < most ? examples : Infinity);
+  problems.push(memoryFault({ shape: [examples * each, T], needed: needed(), budget, values, model }));
   return problems.filter((problem) => problem !== undefined);
 }
 
 /** Shape of the longest batch as the model sees it, after the cut into micro-batches. */
-function inPieces({ kinds }: Forecast, { microBatchSize }: TrainerState): readonly [number, number] {
+function inPieces(
+  { kinds }: Forecast,
+  { state, trainDataset }: Pick<PreflightRequest, 'state' | 'trainDataset'>,
+): readonly [number, number] {
   const [B, T] = kinds[0].shape;
-  return [Math.min(B, microBatchSize), T];
+  return [Math.min(B, state.microBatchSize * rowCount(trainDataset[0])), T];
 }
 
 /** Where memory may be short, measures one example before the longest batch. @throws TunebookError */
@@ -173,26 +180,19 @@ async function approachLongest(
   forecast: Forecast,
   budget: MemoryBudget,
 ): Promise<void> {
-  const { model, values, state, gradients, optimizer, collate } = request;
-  const shape = inPieces(forecast, state);
+  const { model, values, state, optimizer } = request;
+  const shape = inPieces(forecast, request);
+  const most = shape[0] / rowCount(request.trainDataset[0]);
   const examples = forecast.kinds[0].examples.map((n) => request.trainDataset[n]);
   const { fitting, expectedBytes } = await examplesThatFit({
-    ...{ model, values, budget, shape, stateBytes: optimizerStateBytes(optimizer) },
+    ...{ model, values, budget, shape: [most, shape[1]], stateBytes: optimizerStateBytes(optimizer) },
     accumulates: forecast.longestGroup.length > 1 || shape[0] < forecast.kinds[0].shape[0],
-    longest: examples.reduce((a, b) => (b.inputIds.length > a.inputIds.length ? b : a)),
+    longest: examples.reduce((a, b) => (rowLength(b) > rowLength(a) ? b : a)),
     compute: async (example) => {
-      const batch = collate([example]);
-      const { gradientCheckpointing } = values;
-      await forwardBackward(model, gradients, {
-        batch,
-        gradientCheckpointing,
-        lossScale: 1,
-        accumulate: false,
-        loss: request.loss,
-      });
+      await stepGradients({ ...probeStep(request), dataset: [example], group: [[0]] }, 1);
     },
   });
-  if (fitting >= shape[0]) return;
+  if (fitting >= most) return;
   if (values.autoFindBatchSize && fitting >= 1) state.microBatchSize = fitting;
   else {
     const fault = expectedMemoryFault({ model, values, budget, shape, expectedBytes });
@@ -230,6 +230,28 @@ function differences(saved: Behaviour, loaded: Behaviour): string[] {
   return [];
 }
 
+/** A step of the run, without its examples. */
+function probeStep(request: PreflightRequest): Omit<StepRequest, 'group'> {
+  const { model, values, state, gradients, optimizer, collate, loss } = request;
+  // The user's callbacks are for the run, not for its preflight.
+  const silent = new CallbackList([], () => {
+    throw new Error('internal: no callbacks in a preflight');
+  });
+  return {
+    ...{
+      model,
+      values,
+      gradients,
+      optimizer,
+      collate,
+      loss,
+      dataset: request.trainDataset,
+      callbacks: silent,
+    },
+    ...{ step: state.globalStep, maxSteps: state.maxSteps, microBatchSize: state.microBatchSize },
+  };
+}
+
 /** Times real steps, the longest first, and extrapolates to the whole run. */
 async function runTimes(
   request: PreflightRequest,
@@ -237,16 +259,7 @@ async function runTimes(
   saveMs: number,
 ): Promise<{ total: PreflightReport['timeMs']; stepMs: number; moreBytes: number }> {
   const { model, values, state, gradients, optimizer } = request;
-  // The user's callbacks are for the run, not for its preflight.
-  const silent = new CallbackList([], () => {
-    throw new Error('internal: no callbacks in a preflight');
-  });
-  const step: StepRequest = {
-    ...{ model, values, gradients, optimizer, collate: request.collate, dataset: request.trainDataset },
-    ...{ step: state.globalStep, maxSteps: state.maxSteps, callbacks: silent, group: forecast.longestGroup },
-    loss: request.loss,
-    microBatchSize: state.microBatchSize,
-  };
+  const step: StepRequest = { ...probeStep(request), group: forecast.longestGroup };
   state.microBatchSize = (await trainingStep(step)).microBatchSize;
   const times = await timeKinds(forecast.kinds, TIMING_BUDGET_MS, async (group) => {
     await stepGradients({ ...step, group }, state.microBatchSize);
@@ -278,10 +291,11 @@ async function evaluationCost({
   values,
   evalDataset,
   collate,
+  loss,
 }: PreflightRequest): Promise<{ ms: number; coldMs: number; moreBytes: number }> {
   const examples = evaluationSets(evalDataset).flatMap((set) => set.examples);
   if (examples.length === 0 || values.evalStrategy === 'no') return { ms: 0, coldMs: 0, moreBytes: 0 };
-  const sorted = [...examples].sort((a, b) => b.inputIds.length - a.inputIds.length);
+  const sorted = [...examples].sort((a, b) => rowLength(b) - rowLength(a));
   const batchSize = values.perDeviceEvalBatchSize;
   const dataset = sorted.slice(0, batchSize);
   const shapes = new Map<string, number>();
@@ -294,11 +308,15 @@ async function evaluationCost({
   const rss = process.memoryUsage.rss();
   const rounds: number[] = [];
   for (let round = 0; round < 3; round++) {
-    const { eval_runtime } = await evaluateLoss({ model, dataset, prefix: 'eval', collate, batchSize });
+    const { eval_runtime } = await evaluateLoss({
+      ...{ model, dataset, collate, batchSize, loss },
+      prefix: 'eval',
+    });
     rounds.push(1000 * eval_runtime);
   }
   const bytes = Math.max(0, process.memoryUsage.rss() - rss);
-  const longest = dataset.length * collate(dataset).shape[1];
+  const [B, T] = collate(dataset).shape;
+  const longest = B * T;
   const others = [...shapes.values()].reduce((a, b) => a + b, 0) / longest - 1;
   const [cold, ...warm] = rounds;
   return {

@@ -2,6 +2,7 @@
  * Counts the remaining work of a run: how often each batch shape runs, how many evaluations and checkpoints there will
  * be. Nothing is computed here.
  */
+import { tokenCount } from '../../dataset';
 import type { DataCollator } from '../../dataset';
 import { countLabels, rowBucket } from '../../models';
 import type { EncodedExample } from '../../types';
@@ -65,7 +66,7 @@ export function forecastRun(run: {
       kinds.set(key, kind);
       if (i === 0) kind.first++;
       else kind.added++;
-      tokens += examples.reduce((total, n) => total + dataset[n].inputIds.length, 0);
+      tokens += examples.reduce((total, n) => total + tokenCount(dataset[n]), 0);
       if (volume(batch.shape) > longest) [longest, longestGroup] = [volume(batch.shape), group];
     }
   }

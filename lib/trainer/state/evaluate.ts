@@ -1,12 +1,14 @@
 /**
  * A model's loss on data sets, without gradients or dropout, and its most likely tokens.
  */
+import { rowLength } from '../../dataset';
 import type { DataCollator } from '../../dataset';
 import { batchLoss, countLabels } from '../../models';
-import type { LossFunction } from '../../models';
+import type { LossFunction, MetricSum, SequenceLoss } from '../../models';
 import type { CausalLM } from '../../pretrained';
 import { IGNORED, requireList, requireObject, TunebookError } from '../../types';
 import type { EncodedExample } from '../../types';
+import { counted, logitsLoss, metricMeans, sequenceLoss } from './metric-totals';
 
 /** One evaluation set, or several by name. */
 export type EvaluationData = readonly EncodedExample[] | Readonly<Record<string, readonly EncodedExample[]>>;
@@ -42,11 +44,14 @@ export interface EvaluationRequest {
   readonly collate: DataCollator;
   readonly batchSize: number;
   /** Default: cross-entropy of the next token. */
-  readonly loss?: LossFunction;
+  readonly loss?: LossFunction | SequenceLoss;
   readonly onBatch?: (done: number, total: number) => Promise<void>;
 }
 
-/** @returns <prefix>_loss (nats per labelled token), _perplexity, _runtime (s), _samples_per_second */
+/**
+ * @returns <prefix>_loss (nats per labelled token, or the mean of a loss of sequences), _perplexity, _runtime (s),
+ *   _samples_per_second, and the measures of a loss of sequences
+ */
 export async function evaluateLoss(request: EvaluationRequest): Promise<Record<string, number>> {
   const { model, dataset, prefix, collate, batchSize } = request;
   requireList(dataset, {
@@ -57,15 +62,17 @@ export async function evaluateLoss(request: EvaluationRequest): Promise<Record<s
   if (dataset.length === 0) throw new TunebookError(`evaluate: expected examples, got none. ${EXAMPLES}`);
   const started = performance.now();
   // Similar lengths together: the mean over tokens does not depend on the order, the time does.
-  const order = dataset
-    .map((_, i) => i)
-    .sort((a, b) => dataset[a].inputIds.length - dataset[b].inputIds.length);
+  const order = dataset.map((_, i) => i).sort((a, b) => rowLength(dataset[a]) - rowLength(dataset[b]));
   const total = Math.ceil(order.length / batchSize);
+  const whole = sequenceLoss(request.loss)?.over(dataset);
+  const metrics: Record<string, MetricSum> = {};
   let [loss, count] = [0, 0];
   for (let done = 0; done < total; done++) {
     const batch = collate(order.slice(done * batchSize, (done + 1) * batchSize).map((i) => dataset[i]));
     const labels = countLabels(batch);
-    if (labels > 0) loss += await batchLoss(model, batch, { lossScale: 1, loss: request.loss });
+    const tokenLoss = whole === undefined ? undefined : counted(whole, metrics);
+    if (labels > 0)
+      loss += await batchLoss(model, batch, { lossScale: 1, loss: logitsLoss(request.loss), tokenLoss });
     count += labels;
     await request.onBatch?.(done + 1, total);
   }
@@ -76,10 +83,13 @@ export async function evaluateLoss(request: EvaluationRequest): Promise<Record<s
     );
   }
   const seconds = (performance.now() - started) / 1000;
+  // A loss of sequences is the mean over them already.
+  const mean = whole === undefined ? loss / count : loss;
   return {
-    [`${prefix}_loss`]: loss / count,
+    [`${prefix}_loss`]: mean,
     // The exponential of another loss means nothing.
-    ...(request.loss === undefined ? { [`${prefix}_perplexity`]: Math.exp(loss / count) } : {}),
+    ...(request.loss === undefined ? { [`${prefix}_perplexity`]: Math.exp(mean) } : {}),
+    ...metricMeans(metrics, `${prefix}_`),
     [`${prefix}_runtime`]: seconds,
     [`${prefix}_samples_per_second`]: dataset.length / seconds,
   };

@@ -3,6 +3,7 @@
  */
 import { lazySchema } from '../../schema';
 import type { CheckedArguments } from '../arguments/schema';
+import type { MetricSum } from '../../models';
 import type { PreflightReport } from './preflight-report';
 
 /** One log entry: step, epoch and the measured numbers. */
@@ -30,6 +31,8 @@ export interface TrainerState {
   /** Sum of step losses since the last log entry; `totalLoss` over the whole run. */
   lossSinceLog: number;
   stepsSinceLog: number;
+  /** Sums of a loss's measures since the last log entry. */
+  metricsSinceLog: Record<string, MetricSum>;
   totalLoss: number;
   /** Duration in ms, and examples seen, over all calls of `train` that the run was resumed in. */
   runtimeMs: number;
@@ -107,6 +110,7 @@ export function initialState(run: {
     stepInEpoch: 0,
     lossSinceLog: 0,
     stepsSinceLog: 0,
+    metricsSinceLog: {},
     totalLoss: 0,
     runtimeMs: 0,
     samplesSeen: 0,
@@ -141,7 +145,10 @@ const stateSchema = lazySchema((z) =>
           evaluations_without_gain: z.number(),
           epochs_done: z.int().min(0),
           step_in_epoch: z.int().min(0),
-          // Older checkpoints lack these two.
+          // Older checkpoints lack these three.
+          metrics_since_log: z
+            .record(z.string(), z.object({ sum: z.number(), count: z.number() }))
+            .default({}),
           runtime_ms: z.number().min(0).default(0),
           samples_seen: z.int().min(0).default(0),
         }),
@@ -171,6 +178,7 @@ export function stateToJson(state: TrainerState): Record<string, unknown> {
         attributes: {
           loss_since_log: state.lossSinceLog,
           steps_since_log: state.stepsSinceLog,
+          metrics_since_log: state.metricsSinceLog,
           total_loss: state.totalLoss,
           evaluations_without_gain: state.evaluationsWithoutGain,
           epochs_done: state.epochsDone,
@@ -201,6 +209,7 @@ export function progressFromJson(json: unknown): Omit<TrainerState, 'maxSteps' |
     microBatchSize: read.train_batch_size,
     lossSinceLog: own.loss_since_log,
     stepsSinceLog: own.steps_since_log,
+    metricsSinceLog: own.metrics_since_log,
     totalLoss: own.total_loss,
     runtimeMs: own.runtime_ms,
     samplesSeen: own.samples_seen,

@@ -2,7 +2,7 @@
  * The steps of a run: how many, which examples in which batch, which learning rate; pure functions of the
  * arguments and the data.
  */
-import { batchOrder } from '../../dataset';
+import { batchOrder, rowLength } from '../../dataset';
 import { TunebookError } from '../../types';
 import type { EncodedExample } from '../../types';
 import type { CheckedArguments } from '../arguments/schema';
@@ -34,7 +34,7 @@ export function epochSteps(
   epoch: number,
 ): number[][][] {
   const batches = batchOrder({
-    lengths: dataset.map((example) => example.inputIds.length),
+    lengths: dataset.map(rowLength),
     batchSize: values.perDeviceTrainBatchSize,
     seed: values.seed,
     epoch,

@@ -4,11 +4,12 @@
 import type { DataCollator } from '../../dataset';
 import { countLabels, forwardBackward } from '../../models';
 import type { CausalLM } from '../../pretrained';
-import type { Gradients, LossFunction } from '../../models';
+import type { Gradients, LossFunction, MetricSum, MetricSums, SequenceLoss } from '../../models';
 import { messageOf, TunebookError } from '../../types';
 import type { Batch, EncodedExample } from '../../types';
 import type { CheckedArguments } from '../arguments/schema';
 import type { CallbackList } from '../state/callbacks';
+import { counted, logitsLoss, sequenceLoss } from '../state/metric-totals';
 import { gradientNorm } from '../optimizers/gradient-norm';
 import type { Optimizer } from '../optimizers/optimizer-types';
 import { scheduledRate } from './run-steps';
@@ -22,7 +23,7 @@ export interface StepRequest {
   readonly gradients: Gradients;
   readonly optimizer: Optimizer;
   /** Default: cross-entropy of the next token. */
-  readonly loss?: LossFunction;
+  readonly loss?: LossFunction | SequenceLoss;
   /** Example numbers of each batch. */
   readonly group: readonly (readonly number[])[];
   /** Examples per forward pass. */
@@ -33,8 +34,10 @@ export interface StepRequest {
 }
 
 export interface StepResult {
-  /** Mean over the step's labelled tokens, nats. */
+  /** Mean over the step's labelled tokens, nats; or that of a loss of sequences. */
   readonly loss: number;
+  /** Measures of a loss of sequences. */
+  readonly metrics: MetricSums;
   /** Global norm of the gradients before clipping. */
   readonly gradientNorm: number;
   readonly learningRate: number;
@@ -69,10 +72,7 @@ export async function trainingStep(request: StepRequest): Promise<StepResult> {
 }
 
 /** @returns undefined where memory ran out and smaller pieces may fit */
-async function gradientsOrHalf(
-  request: StepRequest,
-  microBatchSize: number,
-): Promise<{ loss: number; tokens: number } | undefined> {
+async function gradientsOrHalf(request: StepRequest, microBatchSize: number): Promise<StepSums | undefined> {
   try {
     return await stepGradients(request, microBatchSize);
   } catch (error) {
@@ -87,11 +87,11 @@ async function gradientsOrHalf(
   }
 }
 
-/** Gradients of the mean loss over the labelled tokens of all the step's batches. */
-export async function stepGradients(
-  request: StepRequest,
-  microBatchSize: number,
-): Promise<{ loss: number; tokens: number }> {
+/** What all the step's batches sum up to. */
+type StepSums = Pick<StepResult, 'loss' | 'metrics' | 'tokens'>;
+
+/** Gradients of the mean loss over the labelled tokens (or the sequences) of all the step's batches. */
+export async function stepGradients(request: StepRequest, microBatchSize: number): Promise<StepSums> {
   const { model, values, gradients, callbacks, step } = request;
   const { seed, neftuneNoiseAlpha: alpha } = values;
   const pieces = request.group.flatMap((batch) => cut(batch, microBatchSize));
@@ -100,6 +100,8 @@ export async function stepGradients(
   const labels = batches.reduce((total, batch) => total + countLabels(batch), 0);
   const mostPieces =
     values.gradientAccumulationSteps * Math.ceil(values.perDeviceTrainBatchSize / microBatchSize);
+  const whole = sequenceLoss(request.loss)?.over(request.group.flat().map((i) => request.dataset[i]));
+  const metrics: Record<string, MetricSum> = {};
   let loss = 0;
   for (const [micro, batch] of batches.entries()) {
     const random = { seed, step: step * mostPieces + micro };
@@ -109,14 +111,15 @@ export async function stepGradients(
       accumulate: micro > 0,
       gradientCheckpointing: values.gradientCheckpointing,
       labelSmoothing: values.labelSmoothingFactor,
-      loss: request.loss,
+      loss: logitsLoss(request.loss),
+      tokenLoss: whole === undefined ? undefined : counted(whole, metrics),
       noise: alpha === undefined ? undefined : { alpha, ...random },
       dropout: values.dropout ? random : undefined,
     });
     if (!Number.isFinite(loss)) throw new NotFinite('loss', loss);
     if (micro < batches.length - 1) await callbacks.call('onSubstepEnd', {});
   }
-  return { loss, tokens: batches.reduce((total, batch) => total + realTokens(batch), 0) };
+  return { loss, metrics, tokens: batches.reduce((total, batch) => total + realTokens(batch), 0) };
 }
 
 /** Pieces of at most `size` examples, as even as possible. */

@@ -1,0 +1,97 @@
+/**
+ * The losses of direct preference optimization. With r = logp(answer) - logp(answer by the reference model) and
+ * d = r(chosen) - r(rejected), per pair:
+ *
+ *     sigmoid  -log sigmoid(beta d)                                     Rafailov et al. 2023, eq. 7
+ *     hinge    max(0, 1 - beta d)                                       Zhao et al. 2023 (SLiC)
+ *     ipo      (r(chosen) / n(chosen) - r(rejected) / n(rejected) - 1 / (2 beta))^2    Azar et al. 2024, eq. 17;
+ *              n are the answers' tokens, as TRL has it
+ *     robust   ((1 - e) L(beta d) - e L(-beta d)) / (1 - 2 e), L the sigmoid loss and e the share of labels that are
+ *              wrong                                                    Chowdhury et al. 2024
+ */
+import type { MetricSum, SequenceLoss } from '../../models';
+import { answerLogps, rewardMetrics, sigmoid, softplus } from './answers';
+import type { DPOLossType } from './preference-config';
+
+export interface DPOLossOptions {
+  readonly lossType: DPOLossType;
+  readonly beta: number;
+  /** 'robust' only: share of pairs whose sides are swapped. */
+  readonly labelSmoothing: number;
+}
+
+/** A pair's loss, and its derivatives by the log-probabilities of both answers. */
+interface PairLoss {
+  readonly loss: number;
+  readonly chosen: number;
+  readonly rejected: number;
+}
+
+/** Of a pair: how much more probable each answer is than by the reference model, and its tokens. */
+interface LogRatios {
+  readonly ratios: readonly [chosen: number, rejected: number];
+  readonly counts: readonly [chosen: number, rejected: number];
+}
+
+/** @param name of the loss, which a resumed run must have in common */
+export function dpoLoss(name: string, options: DPOLossOptions): SequenceLoss {
+  const pairLoss = PAIR_LOSSES[options.lossType];
+  return {
+    name,
+    over: (examples) => (tokens) => {
+      const { pairs, logps, counts, rowOf, isAnswer } = answerLogps(tokens);
+      const reference = tokens.batch.pairs?.referenceLogps;
+      const slopes = new Float64Array(2 * pairs);
+      const metrics: Record<string, MetricSum> = {};
+      let loss = 0;
+      for (let pair = 0; pair < pairs; pair++) {
+        const other = pair + pairs;
+        // Before the reference is known (in a preflight), the model is its own.
+        const ratioOf = (row: number): number => logps[row] - (reference?.[row] ?? logps[row]);
+        const ratios = [ratioOf(pair), ratioOf(other)] as const;
+        const own = pairLoss({ ratios, counts: [counts[pair], counts[other]] }, options);
+        loss += own.loss / examples.length;
+        [slopes[pair], slopes[other]] = [own.chosen / examples.length, own.rejected / examples.length];
+        if (reference === undefined) continue;
+        const rewards = [options.beta * ratios[0], options.beta * ratios[1]] as const;
+        addPair(metrics, rewardMetrics({ rewards, logps: [logps[pair], logps[other]] }));
+      }
+      const gradients = tokens.values.map((_, token) => (isAnswer(token) ? slopes[rowOf(token)] : 0));
+      return { loss, gradients, metrics };
+    },
+  };
+}
+
+/** Adds a pair's measures. */
+export function addPair(totals: Record<string, MetricSum>, measures: Readonly<Record<string, number>>): void {
+  for (const [name, value] of Object.entries(measures)) {
+    const { sum, count } = totals[name] ?? { sum: 0, count: 0 };
+    totals[name] = { sum: sum + value, count: count + 1 };
+  }
+}
+
+const margin = ({ ratios: [chosen, rejected] }: LogRatios): number => chosen - rejected;
+
+/** From a loss of the margin, and its slope. */
+const ofMargin = (loss: number, slope: number): PairLoss => ({ loss, chosen: slope, rejected: -slope });
+
+const PAIR_LOSSES: Readonly<Record<DPOLossType, (pair: LogRatios, options: DPOLossOptions) => PairLoss>> = {
+  sigmoid: (pair, { beta }) => {
+    const z = beta * margin(pair);
+    return ofMargin(softplus(-z), -beta * sigmoid(-z));
+  },
+  hinge: (pair, { beta }) => {
+    const left = 1 - beta * margin(pair);
+    return ofMargin(Math.max(0, left), left > 0 ? -beta : 0);
+  },
+  ipo: ({ ratios, counts }, { beta }) => {
+    const off = ratios[0] / counts[0] - ratios[1] / counts[1] - 1 / (2 * beta);
+    return { loss: off * off, chosen: (2 * off) / counts[0], rejected: (-2 * off) / counts[1] };
+  },
+  robust: (pair, { beta, labelSmoothing: share }) => {
+    const z = beta * margin(pair);
+    const loss = (1 - share) * softplus(-z) - share * softplus(z);
+    const slope = -beta * ((1 - share) * sigmoid(-z) + share * sigmoid(z));
+    return ofMargin(loss / (1 - 2 * share), slope / (1 - 2 * share));
+  },
+};
