@@ -61,7 +61,16 @@ const ROOMS: Record<string, { imports: readonly string[]; floors?: readonly stri
       'pretrained',
       'dataset',
     ],
-    floors: ['optimizers', 'arguments', 'state', 'step', 'checkpoints', 'preflight', 'reports'],
+    floors: [
+      'optimizers',
+      'arguments',
+      'state',
+      'step',
+      'checkpoints',
+      'preflight',
+      'reports',
+      'preferences',
+    ],
   },
   retrieval: {
     imports: ['files', 'engine', 'checkpoint', 'hub'],

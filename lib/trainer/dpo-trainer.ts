@@ -46,7 +46,7 @@ import type { TrainResult } from './train-result';
  * const args = new tb.DPOConfig({ outputDir: 'outputs/dpo', maxSteps: 2, perDeviceTrainBatchSize: 2 });
  * const trainer = new tb.DPOTrainer({ model, args, trainDataset: pairs });
  * console.log((await trainer.train()).stopped); // finished
- * console.log(trainer.state.logHistory[0]?.['rewards/margins']); // 0
+ * console.log(trainer.state.logHistory.at(-1)?.['rewards/margins']);
  * ```
  */
 export class DPOTrainer {

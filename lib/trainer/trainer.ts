@@ -9,14 +9,14 @@ import { writeFileAtomic } from '../files';
 import { allocateGradients } from '../models';
 import { usePrompt } from '../pretrained';
 import type { CausalLM } from '../pretrained';
-import { messageOf, TunebookError } from '../types';
+import { TunebookError } from '../types';
 import type { EncodedExample } from '../types';
 import type { TrainingArguments } from './arguments/arguments';
 import type { CheckedArguments } from './arguments/schema';
 import { isBest, patienceIsOver, rememberBest } from './state/best-model';
 import { CallbackList } from './state/callbacks';
 import { rotateCheckpoints } from './checkpoints/checkpoint-folders';
-import { loadWeights, writeTrainerCheckpoint } from './checkpoints/checkpoints';
+import { loadWeights, notWritten, writeTrainerCheckpoint } from './checkpoints/checkpoints';
 import { evaluateLoss, evaluationSets, predictTokens } from './state/evaluate';
 import type { EvaluationData, Prediction } from './state/evaluate';
 import { runIdentity } from './checkpoints/identity';
@@ -265,15 +265,18 @@ export class Trainer {
 
   private async step(group: readonly (readonly number[])[], run: RunTools): Promise<void> {
     const { values, model, state, callbacks } = this;
+    const { globalStep: step, maxSteps, microBatchSize } = state;
     const result = await trainingStep({
-      ...{ model, values, callbacks, group, loss: this.loss },
-      gradients: run.gradients,
-      optimizer: run.optimizer,
-      dataset: this.trainDataset,
-      collate: this.collate,
-      step: state.globalStep,
-      maxSteps: state.maxSteps,
-      microBatchSize: state.microBatchSize,
+      ...{
+        model,
+        values,
+        callbacks,
+        group,
+        loss: this.loss,
+        dataset: this.trainDataset,
+        collate: this.collate,
+      },
+      ...{ gradients: run.gradients, optimizer: run.optimizer, step, maxSteps, microBatchSize },
     }).catch((error: unknown) => {
       if (!(error instanceof NotFinite)) throw error;
       throw this.notFinite(error, group);
@@ -341,13 +344,7 @@ export class Trainer {
     state.runtimeMs = clock.totalMs();
     const folder = path.join(values.outputDir, `checkpoint-${state.globalStep}`);
     await writeTrainerCheckpoint(folder, { model, optimizer, state, identity }).catch((cause: unknown) => {
-      const message = messageOf(cause);
-      throw new TunebookError(
-        `trainer: checkpoint-${state.globalStep} could not be written. ${message}\n${this.lastCheckpoint()} ` +
-          'The model in memory has all steps: save it elsewhere (savePretrained, saveAdapter), or free space and ' +
-          'resume with train({ resumeFromCheckpoint: true }).',
-        { cause },
-      );
+      throw notWritten(state.globalStep, cause, this.lastCheckpoint());
     });
     this.checkpoint = folder;
     this.savedStep = state.globalStep;

@@ -9,7 +9,7 @@ import { openCheckpoint, openSafetensors, writeSafetensors } from '../../checkpo
 import { saveAdapter, savePretrained } from '../../pretrained';
 import { storedName } from '../../models';
 import type { CausalLM } from '../../pretrained';
-import { TunebookError } from '../../types';
+import { messageOf, TunebookError } from '../../types';
 import { checkpointFault, draftOf, MANIFEST, sha256 } from './checkpoint-folders';
 import type { Optimizer } from '../optimizers/optimizer-types';
 import { progressFromJson, stateToJson } from '../state/state';
@@ -63,6 +63,16 @@ export async function writeTrainerCheckpoint(folder: string, content: Checkpoint
     await fs.rm(draft, { recursive: true, force: true }).catch(() => undefined);
     throw error;
   }
+}
+
+/** The error of a checkpoint that could not be written. @param last a sentence about the one before it */
+export function notWritten(step: number, cause: unknown, last: string): TunebookError {
+  return new TunebookError(
+    `trainer: checkpoint-${step} could not be written. ${messageOf(cause)}\n${last} ` +
+      'The model in memory has all steps: save it elsewhere (savePretrained, saveAdapter), or free space and ' +
+      'resume with train({ resumeFromCheckpoint: true }).',
+    { cause },
+  );
 }
 
 export interface ReadOptions {

@@ -46,8 +46,9 @@ export function dpoLoss(name: string, options: DPOLossOptions): SequenceLoss {
       let loss = 0;
       for (let pair = 0; pair < pairs; pair++) {
         const other = pair + pairs;
-        // Before the reference is known (in a preflight), the model is its own.
-        const ratioOf = (row: number): number => logps[row] - (reference?.[row] ?? logps[row]);
+        // In float32, as the reference is kept. Before it is known (in a preflight), the model is its own.
+        const ratioOf = (row: number): number =>
+          Math.fround(logps[row]) - (reference?.[row] ?? Math.fround(logps[row]));
         const ratios = [ratioOf(pair), ratioOf(other)] as const;
         const own = pairLoss({ ratios, counts: [counts[pair], counts[other]] }, options);
         loss += own.loss / examples.length;
