@@ -91,8 +91,8 @@ function textsOf(
 /**
  * What follows a prompt, as ids: the response and the end of the text, or of the turn where the template has its own.
  */
-function responseIds(
-  { response, turn }: RecordTexts,
+export function responseIds(
+  { response, turn }: Pick<RecordTexts, 'response' | 'turn'>,
   { tokenizer, prompt, end }: { tokenizer: Tokenizer; prompt: readonly number[]; end: () => number[] },
 ): number[] {
   const apart = (text: string): number[] => tokenizer.encode(text, { addSpecialTokens: false });

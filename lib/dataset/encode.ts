@@ -182,10 +182,10 @@ function settingsOf(options: EncodeOptions): Settings {
   return parsed.data;
 }
 
-function requireEos(tokenizer: Tokenizer): number {
+export function requireEos(tokenizer: Tokenizer, where = 'encodeRecords'): number {
   if (tokenizer.eosTokenId === undefined) {
     throw new TunebookError(
-      'encodeRecords: expected a tokenizer with an end-of-text token, got one without. ' +
+      `${where}: expected a tokenizer with an end-of-text token, got one without. ` +
         'Without it the model never learns to stop; set appendEos: false if you want that.',
     );
   }

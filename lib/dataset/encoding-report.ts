@@ -67,7 +67,8 @@ function lossTokens({ labels }: EncodedExample): number {
   return labels.reduce((count, label, i) => count + (i > 0 && label !== IGNORED ? 1 : 0), 0);
 }
 
-function summarize(lengths: readonly number[]): LengthSummary {
+/** Spread of numbers of tokens. */
+export function summarize(lengths: readonly number[]): LengthSummary {
   if (lengths.length === 0) return { min: 0, mean: 0, median: 0, p95: 0, max: 0 };
   const sorted = [...lengths].sort((a, b) => a - b);
   const at = (share: number): number => sorted[Math.ceil(share * sorted.length) - 1] ?? 0;

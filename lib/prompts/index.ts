@@ -2,7 +2,7 @@
  * The door of `prompts`: from a record to the text that a model is asked with, in training and ever after.
  * Where it stands: above the tokenizer; training, saving, generation, servers and exports take their prompts here.
  */
-export { MessageFault } from './conversations/check-messages';
+export { MessageFault, readMessages } from './conversations/check-messages';
 export { fieldsOf, isConversation, isOfKind, kindOfRecord, RECORD_KINDS } from './conversations/record-kinds';
 export { extras, toConversation } from './conversations/to-conversation';
 export type { Conversation, ConversationMessage, RecordKind } from './conversations/types';
