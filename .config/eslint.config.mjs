@@ -23,6 +23,7 @@ const NULL_SPEAKERS = [
   'lib/quantization/config.ts', // quantization_config of config.json
   'lib/types.ts', // what JSON holds
   'lib/tokenizer/{assistant-mask,gpt2-files,pretrained-tokenizer}.ts', // tokenizer.json, chat templates
+  'lib/tokenizer/{python,jinja}/**', // Python's None
   'lib/trainer/{checkpoints/identity,reports/report-page}.ts', // trainer_state.json
 ];
 

@@ -21,7 +21,7 @@ const ROOMS: Record<string, { imports: readonly string[]; floors?: readonly stri
   quantization: { imports: [] },
   checkpoint: { imports: ['files'] },
   hub: { imports: ['files', 'checkpoint'] },
-  tokenizer: { imports: ['files', 'hub'] },
+  tokenizer: { imports: ['files', 'hub'], floors: ['python', 'jinja'] },
   prompts: { imports: ['files', 'tokenizer'], floors: ['conversations'] },
   models: {
     imports: ['files', 'random', 'engine', 'quantization', 'checkpoint', 'hub'],
