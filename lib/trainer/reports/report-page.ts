@@ -30,11 +30,23 @@ function figures(records: readonly RunRecord[]): LineFigure[] {
         ...losses.map((key) => ({ name: key, points: points(key) })),
       ],
     },
+    ...rewardFigures(points),
     one('Learning rate', 'learning_rate'),
     one('Gradient norm', 'grad_norm'),
     one('Speed (tokens/s)', 'tokens_per_second'),
     one('Memory (GiB)', 'memory_bytes', GIB),
   ];
+}
+
+/** Of a run on preference pairs: rewards, and how often the chosen answer has the higher one. */
+function rewardFigures(points: (key: string) => (readonly [number, number])[]): LineFigure[] {
+  const series = (...keys: string[]): LineFigure['series'] =>
+    keys.map((name) => ({ name, points: points(name) })).filter((one) => one.points.length > 0);
+  const figures = [
+    { title: 'Rewards', series: series('rewards/chosen', 'rewards/rejected', 'rewards/margins') },
+    { title: 'Reward accuracy', series: series('rewards/accuracies', 'eval_rewards/accuracies') },
+  ];
+  return figures.filter((figure) => figure.series.length > 0);
 }
 
 const STYLE = `:root{color-scheme:light dark}

@@ -1,0 +1,122 @@
+/**
+ * Preference pairs of races: the right answer against one with a wrong verdict or wrong segments, in the same words. A
+ * coach's choices have the same form: lines `{ prompt, chosen, rejected }`, where both answers are to the same prompt.
+ */
+import { instructionTemplate } from '../../dataset';
+import type { PromptTemplate } from '../../dataset';
+import { requireOptions } from '../../options';
+import { createRandom } from '../../random';
+import type { Random } from '../../random';
+import { requireList, TunebookError } from '../../types';
+import { readContext, slowSegments, verdictOf, writeAnswer } from './answers';
+import type { AnswerFacts } from './answers';
+import type { FeedbackRecord } from './as-published';
+import { PLAIN_TEMPLATES } from './templates';
+import type { AnswerTemplates } from './templates';
+
+/** A prompt with a better and a worse answer, as `encodePairs` and TRL take it. */
+export interface PreferenceRecord {
+  readonly [field: string]: string;
+  readonly prompt: string;
+  readonly chosen: string;
+  readonly rejected: string;
+}
+
+/** How pairs are made. */
+export interface PreferencePairOptions {
+  /** What is wrong in the rejected answer; 'either': the one or the other, by the seed. Default 'either'. */
+  readonly wrong?: 'verdict' | 'segments' | 'either';
+  /** Makes the prompt. Default: the instruction form, as a Hyrox coach. */
+  readonly template?: PromptTemplate;
+  /** The words of the answers. Default: those of the plain answers. */
+  readonly templates?: AnswerTemplates;
+  /** A segment is listed above this score. Default 0.5. */
+  readonly mark?: number;
+  /** Unit of the answers. Default 's'. */
+  readonly unit?: string;
+  /** Default 42. */
+  readonly seed?: number;
+}
+
+const COACH = 'You are a Hyrox coach. Give feedback on the race.';
+
+/**
+ * A pair for each record of corrected labels: its answer, and the answer that another verdict or other segments would
+ * have got.
+ * @throws TunebookError where an option is wrong, or a record's context is not one of corrected labels
+ * @example
+ * ```ts
+ * import { hyrox, loadRecords, projectPath } from 'tunebook';
+ *
+ * const file = projectPath('data/hyrox/hyrox-sample-corrected.jsonl');
+ * const { records } = await loadRecords(file, { limit: 2 });
+ * const pairs = hyrox.preferencePairs(records as unknown as hyrox.FeedbackRecord[]);
+ * console.log(pairs[0]?.chosen, pairs[0]?.rejected);
+ * ```
+ */
+export function preferencePairs(
+  records: readonly FeedbackRecord[],
+  options: PreferencePairOptions = {},
+): PreferenceRecord[] {
+  const where = 'preferencePairs';
+  requireList(records, { where, what: 'a list of records' });
+  requireOptions<PreferencePairOptions>(options, {
+    where,
+    names: { wrong: true, template: true, templates: true, mark: true, unit: true, seed: true },
+  });
+  const { wrong = 'either', template = instructionTemplate({ system: COACH }), seed = 42 } = options;
+  const { templates = PLAIN_TEMPLATES, mark = 0.5, unit = 's' } = options;
+  if (!['verdict', 'segments', 'either'].includes(wrong))
+    throw new TunebookError(
+      `${where}: expected wrong to be 'verdict', 'segments' or 'either', got ${JSON.stringify(wrong)}.`,
+    );
+  return records.map((record, index) => {
+    const random = createRandom('preference', seed, index);
+    const kind = wrong === 'either' ? random.shuffle(['verdict', 'segments'])[0] : wrong;
+    let context: string;
+    try {
+      const facts = readContext(record.context);
+      context =
+        kind === 'verdict'
+          ? otherVerdict(record.context, facts, random)
+          : otherSegments(record.context, { facts, mark, random });
+    } catch (error) {
+      if (!(error instanceof TunebookError)) throw error;
+      throw new TunebookError(`${where}, record ${index}: ${error.message}`, { cause: error });
+    }
+    return {
+      prompt: template.formatPrompt({ ...record }),
+      chosen: record.response,
+      rejected: writeAnswer(context, { templates, mark, unit, seed }),
+    };
+  });
+}
+
+/** The context with a score of another verdict. */
+function otherVerdict(context: string, facts: AnswerFacts, random: Random): string {
+  const own = verdictOf(facts);
+  const scores = ['+1.5', '0.0', '-1.5'].filter((score) => verdictOf({ score: Number(score) }) !== own);
+  return context.replace(/score: [+-]?\d+\.\d$/, `score: ${random.shuffle(scores)[0]}`);
+}
+
+/** The context with other segments above the mark, as many where there are so many others. */
+function otherSegments(
+  context: string,
+  { facts, mark, random }: { facts: AnswerFacts; mark: number; random: Random },
+): string {
+  const slow = slowSegments(facts, mark);
+  const others = facts.segments.filter((segment) => !slow.includes(segment));
+  // Where all are slow, half of them are left out.
+  const pool = others.length > 0 ? random.shuffle(others) : slow.slice(0, Math.floor(slow.length / 2));
+  const named = pool.slice(0, Math.max(1, slow.length));
+  const rest = facts.segments.filter((segment) => !named.includes(segment));
+  const behind = (seconds: number | undefined): string =>
+    facts.segments.some((segment) => segment.behind !== undefined)
+      ? ` (${(seconds ?? 0) > 0 ? '+' : ''}${seconds ?? 0})`
+      : '';
+  const parts = [
+    ...named.map(({ name }, i) => `+${(mark + 1).toFixed(1)} ${name}${behind(slow[i]?.behind ?? 10)}`),
+    ...rest.map(({ name }) => `0.0 ${name}${behind(0)}`),
+  ];
+  return context.replace(/, z: .*, residual: /, () => `, z: ${parts.join(', ')}, residual: `);
+}
