@@ -64,7 +64,9 @@ it('DPO raises the share of held-out pairs whose right answer has the higher rew
   const model = await AutoModelForCausalLM.fromPretrained('gpt2-mini', { engine: { provider: 'cpu' } });
   t.after(() => model.dispose());
   getPeftModel(model, new LoraConfig({ r: 8, loraAlpha: 16, targetModules: ['c_attn'], seed: 1 }));
-  const { pairs } = encodePairs(hyrox.preferencePairs(await races(72), { wrong: 'verdict' }), { tokenizer });
+  // The verdict follows from the end of the context: prompts are cut on their left, to be quick.
+  const records = hyrox.preferencePairs(await races(56), { wrong: 'verdict' });
+  const { pairs } = encodePairs(records, { tokenizer, maxLength: 128, truncation: 'left' });
   const args = new DPOConfig({
     ...{ outputDir: await temporaryFolder(t), maxSteps: 12, perDeviceTrainBatchSize: 4, learningRate: 1e-3 },
     ...{
@@ -75,13 +77,12 @@ it('DPO raises the share of held-out pairs whose right answer has the higher rew
       saveStrategy: 'no',
     },
   });
-  const data = { trainDataset: pairs.slice(0, 48), evalDataset: pairs.slice(48), callbacks: [] };
+  const data = { trainDataset: pairs.slice(0, 40), evalDataset: pairs.slice(40), callbacks: [] };
   const trainer = new DPOTrainer({ model, args, ...data });
   const before = await trainer.evaluate();
   assert.ok(Math.abs(before['eval_rewards/margins']) < 1e-4);
   await trainer.train();
   const after = await trainer.evaluate();
-  console.log(before, after, trainer.state.logHistory);
   assert.ok(after['eval_rewards/accuracies'] > 0.6, `${after['eval_rewards/accuracies']}`);
   assert.ok(after['eval_rewards/margins'] > 0.05, `${after['eval_rewards/margins']}`);
 });
