@@ -63,6 +63,7 @@ const ROOMS: Record<string, { imports: readonly string[]; floors?: readonly stri
     ],
     floors: [
       'optimizers',
+      'parallel',
       'arguments',
       'state',
       'step',

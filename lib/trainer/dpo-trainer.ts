@@ -3,6 +3,7 @@
  * model's part is computed once, when training begins.
  */
 import path from 'node:path';
+import { getWorldSize } from '../distributed';
 import { createDataCollator } from '../dataset';
 import type { DataCollator } from '../dataset';
 import { progressBar } from '../display';
@@ -61,6 +62,11 @@ export class DPOTrainer {
   /** @throws TunebookError that lists what is missing: pairs, evaluation data, a metric's name */
   constructor(private readonly setup: DPOTrainerSetup) {
     requireDPOSetup(setup);
+    if (getWorldSize() > 1)
+      throw new TunebookError(
+        `DPOTrainer: expected one process, got ${getWorldSize()} ranks: the reference model is asked by one of them. ` +
+          'Start it without mpirun; Trainer and ORPOTrainer share their batches among ranks.',
+      );
     const { model, args, evalDataset, refModel, callbacks = [consoleProgress()] } = setup;
     const { lossType, beta, labelSmoothing } = args.values;
     this.collate = createDataCollator({ padTokenId: 0, maxLength: model.architecture.maxPositions });

@@ -1,8 +1,17 @@
 /**
  * What the trainer's methods share during a run.
  */
-import type { Gradients } from '../models';
+import { allocateGradients } from '../models';
+import type { Gradients, LossFunction, SequenceLoss } from '../models';
+import type { CausalLM } from '../pretrained';
+import type { EncodedExample } from '../types';
+import type { CheckedArguments } from './arguments/schema';
+import { runIdentity } from './checkpoints/identity';
+import { makeOutputFolder } from './checkpoints/resume';
 import type { Optimizer } from './optimizers/optimizer-types';
+import { requireOffloadFolder } from './preflight/preflight-checks';
+import type { EvaluationData } from './state/evaluate';
+import { runOptimizer } from './step/run-optimizer';
 import type { StepClock } from './step/step-clock';
 
 /** The tools of a run, made by each call of `train`. */
@@ -12,4 +21,28 @@ export interface RunTools {
   readonly clock: StepClock;
   /** What a resumed run must agree on; computed once, since it reads all data. */
   readonly identity: Readonly<Record<string, unknown>>;
+}
+
+/** The tools that a run starts with. */
+export type StartTools = Omit<RunTools, 'clock'>;
+
+/** Makes a run's output folder and tools. @throws TunebookError where a folder cannot be used */
+export async function startTools(
+  run: {
+    model: CausalLM;
+    values: CheckedArguments;
+    plan: CheckedArguments;
+    trainDataset: readonly EncodedExample[];
+    evalDataset: EvaluationData | undefined;
+    loss?: LossFunction | SequenceLoss;
+  },
+  { checksFolders }: { checksFolders: boolean },
+): Promise<StartTools> {
+  const { model, values, trainDataset, evalDataset, loss } = run;
+  await makeOutputFolder(values.outputDir);
+  const gradients = allocateGradients(model.trainableParameters());
+  const optimizer = runOptimizer(values, model, gradients);
+  if (checksFolders) await requireOffloadFolder(run);
+  const identity = await runIdentity({ model, trainDataset, evalDataset, loss, values: run.plan });
+  return { gradients, optimizer, identity };
 }

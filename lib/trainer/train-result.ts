@@ -1,6 +1,9 @@
 /**
  * The result of a training run: its steps, why it ended, and how fast it was.
  */
+import type { CheckedArguments } from './arguments/schema';
+import { patienceIsOver } from './state/best-model';
+import type { StepClock } from './step/step-clock';
 import type { TrainerState } from './state/state';
 
 /** Result of a run: how it ended, and its metrics. */
@@ -17,6 +20,30 @@ export interface TrainResult {
   stopped: 'finished' | 'early stopping' | 'interrupted' | 'time limit' | 'callback';
   /** The last checkpoint written by this call. */
   checkpoint?: string;
+}
+
+/** Ways to end, the weakest first: where ranks see different ones, the strongest counts. */
+export const STOPS = [
+  'finished',
+  'callback',
+  'time limit',
+  'interrupted',
+  'early stopping',
+] as const satisfies readonly TrainResult['stopped'][];
+
+/** Why this process ends the run. */
+export function stopReason(run: {
+  values: CheckedArguments;
+  state: TrainerState;
+  clock: StepClock;
+  signal: NodeJS.Signals | undefined;
+  isStopping: boolean;
+}): TrainResult['stopped'] {
+  const { values, state, clock, signal } = run;
+  if (state.globalStep >= state.maxSteps || !run.isStopping) return 'finished';
+  if (patienceIsOver(values, state)) return 'early stopping';
+  if (signal !== undefined) return 'interrupted';
+  return clock.timeIsUp() ? 'time limit' : 'callback';
 }
 
 export function runOutput(run: {

@@ -1,6 +1,7 @@
 /**
  * What a trainer is made from, and the check that nothing is missing.
  */
+import type { ProcessGroup } from '../distributed';
 import type { DataCollator } from '../dataset';
 import type { LossFunction, SequenceLoss } from '../models';
 import type { CausalLM } from '../pretrained';
@@ -25,7 +26,8 @@ const EXAMPLES = 'Pass encodeRecords(records, { tokenizer }).examples.';
 /** What a trainer is made from. */
 export interface TrainerSetup {
   model: CausalLM;
-  args: TrainingArguments;
+  /** TrainingArguments, or those of a method. */
+  args: Pick<TrainingArguments, 'values'>;
   trainDataset: readonly EncodedExample[];
   /** One set, or several by name, with metrics eval_<name>_loss and so on. */
   evalDataset?: EvaluationData;
@@ -42,6 +44,8 @@ export interface TrainerSetup {
   prompt?: PromptOptions;
   /** Default: progress on the terminal. */
   callbacks?: readonly TrainerCallback[];
+  /** Ranks that share the run; default: those of mpirun, srun or `tunebook launch`. */
+  processGroup?: ProcessGroup;
 }
 
 /** @throws {TunebookError} That names what is missing or of another kind, and where to get it. */
@@ -60,6 +64,7 @@ export function requireParts(options: TrainerSetup): void {
       loss: true,
       prompt: true,
       callbacks: true,
+      processGroup: true,
     },
   });
   requireObject(options.model, {
@@ -82,6 +87,8 @@ export function requireParts(options: TrainerSetup): void {
       ...{ where, what: 'a loss { name, value }, or { name, over }' },
       fields: ['name', 'over' in options.loss ? 'over' : 'value'],
     });
+  if (options.processGroup !== undefined)
+    requireObject(options.processGroup, { where, what: 'a process group', fields: ['rank', 'allReduce'] });
   if (options.callbacks !== undefined) requireList(options.callbacks, { where, what: 'a list of callbacks' });
   if (options.prompt !== undefined) requirePrompt(options.prompt, where);
   const problems = missing(options.args.values, options.trainDataset, options.evalDataset);

@@ -5,45 +5,46 @@
 import path from 'node:path';
 import { createDataCollator } from '../dataset';
 import type { DataCollator } from '../dataset';
+import { launchedProcessGroup } from '../distributed';
 import { writeFileAtomic } from '../files';
-import { allocateGradients } from '../models';
 import { usePrompt } from '../pretrained';
 import type { CausalLM } from '../pretrained';
 import { TunebookError } from '../types';
 import type { EncodedExample } from '../types';
-import type { TrainingArguments } from './arguments/arguments';
 import type { CheckedArguments } from './arguments/schema';
+import { ranksOf } from './parallel/ranks';
+import type { Ranks } from './parallel/ranks';
+import { agree } from './state/agreement';
 import { isBest, patienceIsOver, rememberBest } from './state/best-model';
 import { CallbackList } from './state/callbacks';
-import { rotateCheckpoints } from './checkpoints/checkpoint-folders';
-import { loadWeights, notWritten, writeTrainerCheckpoint } from './checkpoints/checkpoints';
+import { addCheckpoint, loadWeights } from './checkpoints/checkpoints';
 import { evaluateLoss, evaluationSets, predictTokens } from './state/evaluate';
 import type { EvaluationData, Prediction } from './state/evaluate';
-import { runIdentity } from './checkpoints/identity';
+import { requireSameRun, requireSameWeights, shareCheckpoint, shareWeights } from './checkpoints/replicas';
 import { watchInterrupts } from './interrupts';
 import { optimizerStateBytes } from './optimizers/optimizers';
-import { epochSteps, stepsPerEpoch, totalSteps } from './step/run-steps';
+import { epochSteps, plannedState, stepsPerEpoch, whatIsDue } from './step/run-steps';
 import { preflight } from './preflight/preflight';
-import { requireOffloadFolder } from './preflight/preflight-checks';
 import { preflightRows } from './state/preflight-report';
 import type { PreflightReport } from './state/preflight-report';
 import { consoleProgress, howToGoOn } from './reports/progress';
-import { runOptimizer } from './step/run-optimizer';
 import { reports } from './reports/reports';
-import { makeOutputFolder, requireTrainCall, resumeRun } from './checkpoints/resume';
+import { requireWork } from './step/rank-work';
+import { requireTrainCall, resumeRun } from './checkpoints/resume';
 import type { TrainCall } from './checkpoints/resume';
-import { runOutput } from './train-result';
+import { runOutput, stopReason, STOPS } from './train-result';
 import type { TrainResult } from './train-result';
-import type { RunTools } from './run-tools';
+import { startTools } from './run-tools';
+import type { RunTools, StartTools } from './run-tools';
 import { addMetrics, metricMeans } from './state/metric-totals';
-import { initialState, stateToJson } from './state/state';
-import type { LogEntry, Progress, TrainerControl, TrainerState } from './state/state';
+import { stateToJson } from './state/state';
+import type { CallbackContext, LogEntry, Progress, TrainerControl, TrainerState } from './state/state';
 import { StepClock } from './step/step-clock';
 import { requireParts } from './trainer-setup';
 import type { TrainerSetup } from './trainer-setup';
 import { trainingRows } from './step/training-rows';
 import type { TrainingRows } from './step/training-rows';
-import { NotFinite, notFinite, trainingStep } from './step/training-step';
+import { infiniteWeight, NotFinite, notFinite, trainingStep } from './step/training-step';
 
 /**
  * Trains a model: batches, optimizer steps, logs, evaluations, checkpoints, and a preflight before all of it.
@@ -62,12 +63,15 @@ import { NotFinite, notFinite, trainingStep } from './step/training-step';
  */
 export class Trainer {
   readonly model: CausalLM;
-  readonly args: TrainingArguments;
+  readonly args: TrainerSetup['args'];
   state: TrainerState;
   readonly values: CheckedArguments;
   /** Rows of the batches: the examples, or several packed into each. */
   readonly trainDataset: readonly EncodedExample[];
   private readonly rows: TrainingRows;
+  private readonly ranks: Ranks;
+  /** The arguments as one process would have them: a step accumulates the batches of all ranks. */
+  readonly plan: CheckedArguments;
   readonly evalDataset: EvaluationData | undefined;
   private readonly collate: DataCollator;
   private readonly generate: TrainerSetup['generate'];
@@ -80,6 +84,8 @@ export class Trainer {
     shouldEvaluate: false,
     shouldLog: false,
   };
+  /** A stop that all ranks know of. */
+  private agreedStop = false;
   private checkpoint: string | undefined;
   private running: Promise<TrainResult> | undefined;
   private passed = false;
@@ -96,6 +102,11 @@ export class Trainer {
     if (options.prompt !== undefined) usePrompt(model, options.prompt);
     this.args = args;
     this.values = args.values;
+    const { values } = this;
+    const timeoutMs = 1000 * values.ddpTimeout;
+    this.ranks = ranksOf(options.processGroup ?? launchedProcessGroup({ timeoutMs }));
+    const { worldSize, isFirst } = this.ranks;
+    this.plan = { ...values, gradientAccumulationSteps: worldSize * values.gradientAccumulationSteps };
     const maxLength = model.architecture.maxPositions;
     this.rows = trainingRows(args.values, trainDataset, maxLength);
     this.trainDataset = this.rows.rows;
@@ -103,13 +114,11 @@ export class Trainer {
     this.collate = options.dataCollator ?? createDataCollator({ padTokenId: 0, maxLength });
     this.generate = options.generate;
     this.loss = options.loss;
-    this.state = this.freshState();
-    const callbacks = [...(options.callbacks ?? [consoleProgress()]), ...reports(this.values)];
-    this.callbacks = new CallbackList(callbacks, () => ({
-      args: this.values,
-      state: this.state,
-      control: this.control,
-    }));
+    requireWork(this.ranks, { model, values, examples: this.trainDataset.length });
+    this.state = plannedState(this.plan, this.trainDataset.length);
+    const callbacks = isFirst ? [...(options.callbacks ?? [consoleProgress()]), ...reports(values)] : [];
+    const context = (): CallbackContext => ({ args: values, state: this.state, control: this.control });
+    this.callbacks = new CallbackList(callbacks, context, worldSize > 1);
     this.callbacks.initEnd();
   }
 
@@ -126,51 +135,67 @@ export class Trainer {
       // A cell interrupted twice leaves a run that is about to end.
       await this.running.catch(() => undefined);
     }
-    const running = this.run(options).finally(() => (this.running = undefined));
+    const running = this.run(options)
+      .catch((error: unknown) => {
+        this.ranks.fail(error);
+        throw error;
+      })
+      .finally(() => (this.running = undefined));
     this.running = running;
     return running;
   }
 
   private async run(options: TrainCall): Promise<TrainResult> {
-    const { values, model, control } = this;
-    this.state = this.freshState();
-    control.shouldTrainingStop = false;
+    const { values, model, control, ranks } = this;
+    this.state = plannedState(this.plan, this.trainDataset.length);
+    control.shouldTrainingStop = this.agreedStop = false;
     this.checkpoint = undefined;
     this.savedStep = -1;
-    const interrupts = watchInterrupts(() => (control.shouldTrainingStop = true));
+    const isRank = ranks.group !== undefined;
+    const interrupts = watchInterrupts(() => (control.shouldTrainingStop = true), { isRank });
     try {
-      await makeOutputFolder(values.outputDir);
-      const gradients = allocateGradients(model.trainableParameters());
-      const optimizer = runOptimizer(values, model, gradients);
-      if (values.preflight) await requireOffloadFolder(this);
-      const identity = await runIdentity(this);
+      const tools = await ranks.together('start', () =>
+        startTools(this, { checksFolders: values.preflight }),
+      );
+      const { gradients, optimizer, identity } = tools;
+      await requireSameRun(ranks, { identity, model });
       const content = { model, optimizer, state: this.state, identity };
-      this.checkpoint = await resumeRun(values.outputDir, content, options);
+      const resumed = await ranks.onFirst('resume', () => resumeRun(values.outputDir, content, options));
+      this.checkpoint = await shareCheckpoint(ranks, content, resumed);
       if (this.checkpoint !== undefined) this.savedStep = this.state.globalStep;
 
       const { state } = this;
-      if (values.preflight && !this.passed && state.globalStep < state.maxSteps)
-        await this.check({ gradients, optimizer, identity });
+      if (values.preflight && !this.passed && state.globalStep < state.maxSteps) {
+        await ranks.together('preflight', () => this.check(tools));
+        [state.microBatchSize] = await ranks.reduce([state.microBatchSize], 'min', 'preflight');
+      }
       const clock = new StepClock(state.maxSteps - state.globalStep, values.maxTimeMs, state.runtimeMs);
       const run: RunTools = { gradients, optimizer, clock, identity };
       await this.callbacks.call('onTrainBegin', {});
       await this.epochs(run);
 
-      const stopped = this.reason(interrupts.received(), clock);
+      const signal = interrupts.received();
+      const own = stopReason({ values, state, clock, signal, isStopping: this.isStopping() });
+      const [reason] = await ranks.reduce([STOPS.indexOf(own)], 'max', 'end of the run');
+      const stopped = STOPS[reason];
       const cutShort = stopped === 'interrupted' || stopped === 'time limit';
       // Not part of the run's record: a run resumed from here equals one that never stopped.
       const evaluation = cutShort && values.evalOnStop ? await this.evaluate() : {};
       if (stopped !== 'finished' || values.saveStrategy !== 'no') await this.saveOnce(run);
-      if (!cutShort && values.loadBestModelAtEnd && state.bestModelCheckpoint !== undefined)
-        await loadWeights(model, state.bestModelCheckpoint);
+      const best = state.bestModelCheckpoint;
+      if (!cutShort && values.loadBestModelAtEnd && best !== undefined) {
+        await ranks.onFirst('best model', () => loadWeights(model, best));
+        await shareWeights(ranks, model);
+      }
       state.runtimeMs = clock.totalMs();
       const output = runOutput({
         ...{ stopped, state, evaluation, checkpoint: this.checkpoint },
         optimizerBytes: optimizerStateBytes(optimizer),
       });
-      await this.saveState();
+      await ranks.onFirst('trainer_state.json', () => this.saveState());
       await this.callbacks.call('onTrainEnd', {});
-      if (cutShort || stopped === 'callback') console.log(howToGoOn(output));
+      await agree(ranks, control, { callbacks: this.callbacks, purpose: 'end of the run' });
+      if (ranks.isFirst && (cutShort || stopped === 'callback')) console.log(howToGoOn(output));
       return output;
     } finally {
       interrupts.stop();
@@ -184,15 +209,17 @@ export class Trainer {
    * @throws TunebookError that lists everything that cannot work, each with what to do
    */
   async preflight(): Promise<PreflightReport> {
-    await makeOutputFolder(this.values.outputDir);
-    await requireOffloadFolder(this);
-    const gradients = allocateGradients(this.model.trainableParameters());
-    const optimizer = runOptimizer(this.values, this.model, gradients);
-    this.state = this.freshState();
-    return this.check({ gradients, optimizer, identity: await runIdentity(this) });
+    const tools = await startTools(this, { checksFolders: true });
+    this.state = plannedState(this.plan, this.trainDataset.length);
+    return this.check(tools);
   }
 
-  private async check(tools: Omit<RunTools, 'clock'>): Promise<PreflightReport> {
+  /** Whether this process is the one that writes and prints. */
+  isWorldProcessZero(): boolean {
+    return this.ranks.isFirst;
+  }
+
+  private async check(tools: StartTools): Promise<PreflightReport> {
     const { model, values, trainDataset, evalDataset, collate, state, generate, loss } = this;
     const request = { model, values, trainDataset, evalDataset, collate, state, generate, loss };
     const report = await preflight({ ...request, ...tools });
@@ -203,23 +230,27 @@ export class Trainer {
 
   private async epochs(run: RunTools): Promise<void> {
     const { values, state, control } = this;
-    if (patienceIsOver(values, state)) control.shouldTrainingStop = true;
-    const perEpoch = stepsPerEpoch(values, this.trainDataset.length);
-    while (state.globalStep < state.maxSteps && !control.shouldTrainingStop) {
+    if (patienceIsOver(values, state)) control.shouldTrainingStop = this.agreedStop = true;
+    const perEpoch = stepsPerEpoch(this.plan, this.trainDataset.length);
+    while (state.globalStep < state.maxSteps && !this.isStopping()) {
       if (state.stepInEpoch >= perEpoch) [state.epochsDone, state.stepInEpoch] = [state.epochsDone + 1, 0];
       if (state.epochsDone >= state.numTrainEpochs) break; // passes ended early
       control.shouldEpochStop = false;
       await this.callbacks.call('onEpochBegin', {});
-      const steps = epochSteps(values, this.trainDataset, state.epochsDone);
+      const steps = epochSteps(this.plan, this.trainDataset, state.epochsDone);
       while (state.stepInEpoch < perEpoch) {
         await this.step(steps[state.stepInEpoch], run);
         state.stepInEpoch++;
         state.epoch = state.epochsDone + state.stepInEpoch / perEpoch;
         await this.afterStep(perEpoch, run);
-        if (state.globalStep >= state.maxSteps || control.shouldTrainingStop) break;
+        if (state.globalStep >= state.maxSteps || this.isStopping()) break;
       }
       await this.callbacks.call('onEpochEnd', {});
     }
+  }
+
+  private isStopping(): boolean {
+    return this.ranks.group === undefined ? this.control.shouldTrainingStop : this.agreedStop;
   }
 
   /**
@@ -251,7 +282,7 @@ export class Trainer {
 
   private measure(prefix: string, dataset: readonly EncodedExample[]): Promise<Record<string, number>> {
     return evaluateLoss({
-      ...{ model: this.model, loss: this.loss, dataset, prefix, collate: this.collate },
+      ...{ model: this.model, loss: this.loss, dataset, prefix, collate: this.collate, ranks: this.ranks },
       batchSize: this.values.perDeviceEvalBatchSize,
       onBatch: (done, total) => this.callbacks.call('onPredictionStep', { done, total }),
     });
@@ -267,15 +298,8 @@ export class Trainer {
     const { values, model, state, callbacks } = this;
     const { globalStep: step, maxSteps, microBatchSize } = state;
     const result = await trainingStep({
-      ...{
-        model,
-        values,
-        callbacks,
-        group,
-        loss: this.loss,
-        dataset: this.trainDataset,
-        collate: this.collate,
-      },
+      ...{ model, values, callbacks, group, loss: this.loss, ranks: this.ranks },
+      ...{ dataset: this.trainDataset, collate: this.collate },
       ...{ gradients: run.gradients, optimizer: run.optimizer, step, maxSteps, microBatchSize },
     }).catch((error: unknown) => {
       if (!(error instanceof NotFinite)) throw error;
@@ -299,14 +323,12 @@ export class Trainer {
     const { values, state, control } = this;
     const progress = run.clock.progress();
     const epochEnds = state.stepInEpoch >= perEpoch || state.globalStep >= state.maxSteps;
-    const due = (strategy: CheckedArguments['saveStrategy'], steps: number): boolean =>
-      strategy === 'steps' ? state.globalStep % steps === 0 : strategy === 'epoch' && epochEnds;
-    const isFirst = state.globalStep === 1 && values.loggingStrategy !== 'no';
-    control.shouldLog = isFirst || due(values.loggingStrategy, values.loggingSteps);
-    control.shouldEvaluate = due(values.evalStrategy, values.evalSteps ?? values.loggingSteps);
-    control.shouldSave = due(values.saveStrategy, values.saveSteps);
+    Object.assign(control, whatIsDue(values, state, epochEnds));
     if (run.clock.timeIsUp()) control.shouldTrainingStop = true;
     await this.callbacks.call('onStepEnd', { progress });
+    const purpose = `step ${state.globalStep}`;
+    await agree(this.ranks, control, { callbacks: this.callbacks, purpose });
+    this.agreedStop = control.shouldTrainingStop;
     if (control.shouldEpochStop) state.stepInEpoch = perEpoch;
 
     if (control.shouldLog && state.stepsSinceLog > 0) {
@@ -324,7 +346,7 @@ export class Trainer {
       }
       await this.callbacks.call('onEvaluate', { metrics });
       rememberBest(values, state, metrics);
-      if (patienceIsOver(values, state)) control.shouldTrainingStop = true;
+      if (patienceIsOver(values, state)) control.shouldTrainingStop = this.agreedStop = true;
     }
     if (control.shouldSave || (control.shouldEvaluate && isBest(state) && values.loadBestModelAtEnd)) {
       await this.save(run);
@@ -338,30 +360,21 @@ export class Trainer {
   }
 
   private async save({ optimizer, identity, clock }: RunTools): Promise<void> {
-    const { values, model, state } = this;
+    const { values, model, state, ranks } = this;
     await model.engine.device?.flush();
-    this.requireFiniteWeights();
+    // An update may overflow after a finite loss: such weights must not replace a good checkpoint.
+    const fault = infiniteWeight(model.trainableParameters());
+    if (fault !== undefined) throw this.notFinite(ranks.common(fault), this.lastGroup);
+    await requireSameWeights(ranks, model, state.globalStep);
     state.runtimeMs = clock.totalMs();
     const folder = path.join(values.outputDir, `checkpoint-${state.globalStep}`);
-    await writeTrainerCheckpoint(folder, { model, optimizer, state, identity }).catch((cause: unknown) => {
-      throw notWritten(state.globalStep, cause, this.lastCheckpoint());
-    });
+    const content = { model, optimizer, state, identity };
+    await ranks.onFirst(`checkpoint-${state.globalStep}`, () =>
+      addCheckpoint(folder, content, { limit: values.saveTotalLimit, last: this.lastCheckpoint() }),
+    );
     this.checkpoint = folder;
     this.savedStep = state.globalStep;
-    if (values.saveTotalLimit !== undefined) {
-      const best = state.bestModelCheckpoint === undefined ? [] : [state.bestModelCheckpoint];
-      await rotateCheckpoints(values.outputDir, values.saveTotalLimit, [folder, ...best]);
-    }
     await this.callbacks.call('onSave', { folder });
-  }
-
-  /** An update may overflow after a finite loss: such weights must not replace a good checkpoint. */
-  private requireFiniteWeights(): void {
-    for (const { data } of this.model.trainableParameters()) {
-      for (let i = 0; i < data.length; i++) {
-        if (data[i] - data[i] !== 0) throw this.notFinite(new NotFinite('weights', data[i]), this.lastGroup);
-      }
-    }
   }
 
   private notFinite(fault: NotFinite, group: readonly (readonly number[])[]): TunebookError {
@@ -381,20 +394,5 @@ export class Trainer {
   /** Saves unless the last step is saved already. */
   private async saveOnce(run: RunTools): Promise<void> {
     if (this.savedStep !== this.state.globalStep) await this.save(run);
-  }
-
-  private freshState(): TrainerState {
-    const perEpoch = stepsPerEpoch(this.values, this.trainDataset.length);
-    const maxSteps = totalSteps(this.values, this.trainDataset.length);
-    const microBatchSize = this.values.perDeviceTrainBatchSize;
-    return initialState({ maxSteps, numTrainEpochs: Math.ceil(maxSteps / perEpoch), microBatchSize });
-  }
-
-  private reason(signal: NodeJS.Signals | undefined, clock: StepClock): TrainResult['stopped'] {
-    const { state, control } = this;
-    if (state.globalStep >= state.maxSteps || !control.shouldTrainingStop) return 'finished';
-    if (patienceIsOver(this.values, state)) return 'early stopping';
-    if (signal !== undefined) return 'interrupted';
-    return clock.timeIsUp() ? 'time limit' : 'callback';
   }
 }

@@ -2,8 +2,10 @@
  * TrainingArguments: the settings of a run, by Hugging Face's names, validated once.
  */
 import type { z } from 'zod';
+import { getLocalRank, getRank, getWorldSize, launchedProcessGroup } from '../../distributed';
 import { TunebookError } from '../../types';
 import { contradictions, valueFaults, withoutFaults } from './argument-faults';
+import { mainFirst, ranksOf } from '../parallel/ranks';
 import { argumentsSchema } from './schema';
 import type { ArgumentOptions, CheckedArguments } from './schema';
 
@@ -26,6 +28,31 @@ export class TrainingArguments {
     if (values === undefined)
       throw new TunebookError(`TrainingArguments:\n${faults.map((fault) => `- ${fault}`).join('\n')}`);
     this.values = Object.freeze(values);
+  }
+
+  /** Number of processes that train together; 1 without a launcher. */
+  get worldSize(): number {
+    return getWorldSize();
+  }
+
+  /** This process's number among them, from 0. */
+  get processIndex(): number {
+    return getRank();
+  }
+
+  /** This process's number among those of its machine, from 0. */
+  get localProcessIndex(): number {
+    return getLocalRank();
+  }
+
+  /**
+   * Runs something on the first process, then on the others: a download into a shared cache, say.
+   * @returns this process's own result
+   * @throws the error of the first process, on it; the others then do not begin
+   */
+  async mainProcessFirst<T>(work: () => T | Promise<T>): Promise<T> {
+    const group = launchedProcessGroup({ timeoutMs: 1000 * this.values.ddpTimeout });
+    return mainFirst(ranksOf(group), work);
   }
 }
 

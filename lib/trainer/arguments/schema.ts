@@ -143,6 +143,8 @@ export const argumentsSchema = lazySchema((z) =>
     runName: z.string().min(1).optional(),
     /** Default: the folder `runs` in outputDir. */
     loggingDir: z.string().min(1).optional(),
+    /** Ranks that wait longer for another, in seconds, end all of them with its name. Only for several ranks. */
+    ddpTimeout: z.number().positive().default(1800),
     /** Apply the model's dropout while training. */
     dropout: z.boolean().default(true),
   }),

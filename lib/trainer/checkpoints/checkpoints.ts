@@ -10,7 +10,7 @@ import { saveAdapter, savePretrained } from '../../pretrained';
 import { storedName } from '../../models';
 import type { CausalLM } from '../../pretrained';
 import { messageOf, TunebookError } from '../../types';
-import { checkpointFault, draftOf, MANIFEST, sha256 } from './checkpoint-folders';
+import { checkpointFault, draftOf, MANIFEST, rotateCheckpoints, sha256 } from './checkpoint-folders';
 import type { Optimizer } from '../optimizers/optimizer-types';
 import { progressFromJson, stateToJson } from '../state/state';
 import type { TrainerState } from '../state/state';
@@ -65,14 +65,28 @@ export async function writeTrainerCheckpoint(folder: string, content: Checkpoint
   }
 }
 
-/** The error of a checkpoint that could not be written. @param last a sentence about the one before it */
-export function notWritten(step: number, cause: unknown, last: string): TunebookError {
-  return new TunebookError(
-    `trainer: checkpoint-${step} could not be written. ${messageOf(cause)}\n${last} ` +
-      'The model in memory has all steps: save it elsewhere (savePretrained, saveAdapter), or free space and ' +
-      'resume with train({ resumeFromCheckpoint: true }).',
-    { cause },
-  );
+/**
+ * Writes a run's next checkpoint, and deletes those above the limit; never the best one.
+ * @param last a sentence about the checkpoint before
+ * @throws TunebookError with what to do
+ */
+export async function addCheckpoint(
+  folder: string,
+  content: CheckpointContent,
+  { limit, last }: { limit: number | undefined; last: string },
+): Promise<void> {
+  const { state } = content;
+  await writeTrainerCheckpoint(folder, content).catch((cause: unknown) => {
+    throw new TunebookError(
+      `trainer: checkpoint-${state.globalStep} could not be written. ${messageOf(cause)}\n${last} ` +
+        'The model in memory has all steps: save it elsewhere (savePretrained, saveAdapter), or free space and ' +
+        'resume with train({ resumeFromCheckpoint: true }).',
+      { cause },
+    );
+  });
+  if (limit === undefined) return;
+  const best = state.bestModelCheckpoint === undefined ? [] : [state.bestModelCheckpoint];
+  await rotateCheckpoints(path.dirname(folder), limit, [folder, ...best]);
 }
 
 export interface ReadOptions {

@@ -25,6 +25,7 @@ const FREE: readonly (keyof CheckedArguments)[] = [
   'reportTo',
   'loggingDir',
   'runName',
+  'ddpTimeout',
 ];
 
 /** Values sampled from a large array for its fingerprint. */

@@ -3,6 +3,7 @@
  * and memory. The original project lost a trained model for want of such a check.
  */
 import { promises as fs } from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import { rowCount, rowLength } from '../../dataset';
 import type { DataCollator } from '../../dataset';
@@ -77,7 +78,7 @@ export async function preflight(request: PreflightRequest): Promise<PreflightRep
   if (problems.length > 0) throw failed(problems);
   forecast = forecastRun({ ...request, dataset: request.trainDataset });
 
-  const folder = path.join(outputDir, `preflight-${process.pid}`);
+  const folder = path.join(outputDir, `preflight-${process.pid}-${os.hostname()}`);
   const content = { model, optimizer, state, identity: request.identity };
   try {
     const saveStarted = performance.now();

@@ -6,9 +6,11 @@ import type { DataCollator } from '../../dataset';
 import { batchLoss, countLabels } from '../../models';
 import type { LossFunction, MetricSum, SequenceLoss } from '../../models';
 import type { CausalLM } from '../../pretrained';
+import { ranksOf } from '../parallel/ranks';
+import type { Ranks } from '../parallel/ranks';
 import { IGNORED, requireList, requireObject, TunebookError } from '../../types';
 import type { EncodedExample } from '../../types';
-import { counted, logitsLoss, metricMeans, sequenceLoss } from './metric-totals';
+import { counted, logitsLoss, metricMeans, metricsOfAll, sequenceLoss } from './metric-totals';
 
 /** One evaluation set, or several by name. */
 export type EvaluationData = readonly EncodedExample[] | Readonly<Record<string, readonly EncodedExample[]>>;
@@ -46,6 +48,8 @@ export interface EvaluationRequest {
   /** Default: cross-entropy of the next token. */
   readonly loss?: LossFunction | SequenceLoss;
   readonly onBatch?: (done: number, total: number) => Promise<void>;
+  /** Default: this process alone. */
+  readonly ranks?: Ranks;
 }
 
 /**
@@ -53,7 +57,7 @@ export interface EvaluationRequest {
  *   _samples_per_second, and the measures of a loss of sequences
  */
 export async function evaluateLoss(request: EvaluationRequest): Promise<Record<string, number>> {
-  const { model, dataset, prefix, collate, batchSize } = request;
+  const { model, dataset, prefix, collate, batchSize, ranks = ranksOf(undefined) } = request;
   requireList(dataset, {
     where: prefix === 'test' ? 'predict' : 'evaluate',
     what: 'a list of examples',
@@ -65,24 +69,36 @@ export async function evaluateLoss(request: EvaluationRequest): Promise<Record<s
   const order = dataset.map((_, i) => i).sort((a, b) => rowLength(dataset[a]) - rowLength(dataset[b]));
   const total = Math.ceil(order.length / batchSize);
   const whole = sequenceLoss(request.loss)?.over(dataset);
-  const metrics: Record<string, MetricSum> = {};
-  let [loss, count] = [0, 0];
-  for (let done = 0; done < total; done++) {
-    const batch = collate(order.slice(done * batchSize, (done + 1) * batchSize).map((i) => dataset[i]));
-    const labels = countLabels(batch);
-    const tokenLoss = whole === undefined ? undefined : counted(whole, metrics);
-    if (labels > 0)
-      loss += await batchLoss(model, batch, { lossScale: 1, loss: logitsLoss(request.loss), tokenLoss });
-    count += labels;
-    await request.onBatch?.(done + 1, total);
-  }
+  const purpose = `evaluation (${prefix})`;
+  const own = await ranks.together(purpose, async () => {
+    const metrics: Record<string, MetricSum> = {};
+    const sums = { loss: 0, count: 0, metrics };
+    for (let done = ranks.rank; done < total; done += ranks.worldSize) {
+      const batch = collate(order.slice(done * batchSize, (done + 1) * batchSize).map((i) => dataset[i]));
+      const labels = countLabels(batch);
+      const tokenLoss = whole === undefined ? undefined : counted(whole, metrics);
+      if (labels > 0)
+        sums.loss += await batchLoss(model, batch, {
+          lossScale: 1,
+          loss: logitsLoss(request.loss),
+          tokenLoss,
+        });
+      sums.count += labels;
+      await request.onBatch?.(done + 1, total);
+    }
+    return sums;
+  });
+  const [loss, count] = await ranks.reduce([own.loss, own.count], 'sum', purpose);
+  const metrics = whole === undefined ? {} : await metricsOfAll(ranks, own.metrics, purpose);
   if (count === 0) {
-    throw new TunebookError(
-      `evaluate: expected tokens with labels, got ${dataset.length} examples without any. ` +
-        'Look at the labels of the evaluation data: all are -100.',
+    throw ranks.common(
+      new TunebookError(
+        `evaluate: expected tokens with labels, got ${dataset.length} examples without any. ` +
+          'Look at the labels of the evaluation data: all are -100.',
+      ),
     );
   }
-  const seconds = (performance.now() - started) / 1000;
+  const [seconds] = await ranks.reduce([(performance.now() - started) / 1000], 'max', purpose);
   // A loss of sequences is the mean over them already.
   const mean = whole === undefined ? loss / count : loss;
   return {

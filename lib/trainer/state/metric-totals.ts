@@ -10,6 +10,7 @@ import type {
   TokenLoss,
   TokenLossResult,
 } from '../../models';
+import type { Ranks } from '../parallel/ranks';
 
 /** A run's loss, where it is one of sequences. */
 export function sequenceLoss(loss: LossFunction | SequenceLoss | undefined): SequenceLoss | undefined {
@@ -38,6 +39,15 @@ export function addMetrics(totals: Record<string, MetricSum>, metrics: MetricSum
     const before = totals[name] ?? { sum: 0, count: 0 };
     totals[name] = { sum: before.sum + sum, count: before.count + count };
   }
+}
+
+/** The measures of all ranks: rank 0 has the first batch of each step, and with it all their names. */
+export async function metricsOfAll(ranks: Ranks, own: MetricSums, purpose: string): Promise<MetricSums> {
+  if (ranks.group === undefined) return own;
+  const names = await ranks.share(Object.keys(own), purpose);
+  const numbers = names.flatMap((name) => [own[name]?.sum ?? 0, own[name]?.count ?? 0]);
+  const sums = await ranks.reduce(numbers, 'sum', purpose);
+  return Object.fromEntries(names.map((name, i) => [name, { sum: sums[2 * i], count: sums[2 * i + 1] }]));
 }
 
 /** @param prefix of the names in the result */

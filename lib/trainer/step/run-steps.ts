@@ -6,6 +6,8 @@ import { batchOrder, rowLength } from '../../dataset';
 import { TunebookError } from '../../types';
 import type { EncodedExample } from '../../types';
 import type { CheckedArguments } from '../arguments/schema';
+import { initialState } from '../state/state';
+import type { TrainerControl, TrainerState } from '../state/state';
 import { learningRateAt } from '../optimizers/schedules';
 
 /** Optimizer steps in one pass over the data. @throws TunebookError where there is not one whole batch */
@@ -25,6 +27,32 @@ export function totalSteps(values: CheckedArguments, examples: number): number {
   return values.maxSteps > 0
     ? values.maxSteps
     : Math.ceil(values.numTrainEpochs * stepsPerEpoch(values, examples));
+}
+
+/** The state of a run before its first step. */
+export function plannedState(values: CheckedArguments, examples: number): TrainerState {
+  const maxSteps = totalSteps(values, examples);
+  return initialState({
+    maxSteps,
+    numTrainEpochs: Math.ceil(maxSteps / stepsPerEpoch(values, examples)),
+    microBatchSize: values.perDeviceTrainBatchSize,
+  });
+}
+
+/** What the arguments ask for after a step. */
+export function whatIsDue(
+  values: CheckedArguments,
+  { globalStep }: TrainerState,
+  epochEnds: boolean,
+): Pick<TrainerControl, 'shouldLog' | 'shouldEvaluate' | 'shouldSave'> {
+  const due = (strategy: CheckedArguments['saveStrategy'], steps: number): boolean =>
+    strategy === 'steps' ? globalStep % steps === 0 : strategy === 'epoch' && epochEnds;
+  const isFirst = globalStep === 1 && values.loggingStrategy !== 'no';
+  return {
+    shouldLog: isFirst || due(values.loggingStrategy, values.loggingSteps),
+    shouldEvaluate: due(values.evalStrategy, values.evalSteps ?? values.loggingSteps),
+    shouldSave: due(values.saveStrategy, values.saveSteps),
+  };
 }
 
 /** Example numbers of one epoch: per step, per batch. */

@@ -9,7 +9,9 @@ import { messageOf, TunebookError } from '../../types';
 import type { Batch, EncodedExample } from '../../types';
 import type { CheckedArguments } from '../arguments/schema';
 import type { CallbackList } from '../state/callbacks';
-import { counted, logitsLoss, sequenceLoss } from '../state/metric-totals';
+import { counted, logitsLoss, metricsOfAll, sequenceLoss } from '../state/metric-totals';
+import { ranksOf } from '../parallel/ranks';
+import type { Ranks } from '../parallel/ranks';
 import { gradientNorm } from '../optimizers/gradient-norm';
 import type { Optimizer } from '../optimizers/optimizer-types';
 import { scheduledRate } from './run-steps';
@@ -31,7 +33,11 @@ export interface StepRequest {
   /** Steps before this one; `maxSteps` is those of the whole run. */
   readonly step: number;
   readonly maxSteps: number;
+  /** Ranks that share the step's batches; default: this process has all. */
+  readonly ranks?: Ranks;
 }
+
+const ALONE = ranksOf(undefined);
 
 export interface StepResult {
   /** Mean over the step's labelled tokens, nats; or that of a loss of sequences. */
@@ -45,30 +51,57 @@ export interface StepResult {
   readonly tokens: number;
   /** Smaller than given where memory ran out. */
   readonly microBatchSize: number;
+  /** Time that the reduction of the gradients over the ranks took, in ms. */
+  readonly reductionMs: number;
 }
 
 /** @throws NotFinite for a loss or gradients that are not finite; the weights are then as before the step */
 export async function trainingStep(request: StepRequest): Promise<StepResult> {
-  const { model, values, gradients, callbacks, step } = request;
+  const { model, values, gradients, callbacks, step, ranks = ALONE } = request;
   await callbacks.call('onStepBegin', {});
   let { microBatchSize } = request;
-  let sums = await gradientsOrHalf(request, microBatchSize);
+  let sums = await gradientsOfAll(request, microBatchSize);
   while (sums === undefined) {
     microBatchSize = Math.ceil(microBatchSize / 2);
-    console.warn(
+    const warn = ranks.isFirst ? console.warn : () => undefined;
+    warn(
       `trainer: memory ran out; from now on each forward pass takes ${microBatchSize} examples. ` +
         'Optimizer steps keep the given batch size.',
     );
-    sums = await gradientsOrHalf(request, microBatchSize);
+    sums = await gradientsOfAll(request, microBatchSize);
   }
+  const reductionStarted = performance.now();
+  await reduceGradients(request);
+  const reductionMs = performance.now() - reductionStarted;
   await callbacks.call('onPreOptimizerStep', {});
   const norm = await gradientNorm(model.engine, gradients);
-  if (!Number.isFinite(norm)) throw new NotFinite('gradient norm', norm);
+  if (!Number.isFinite(norm)) throw ranks.common(new NotFinite('gradient norm', norm));
   const clip = values.maxGradNorm > 0 ? Math.min(1, values.maxGradNorm / (norm + 1e-6)) : 1;
   const learningRate = scheduledRate(values, step, request.maxSteps);
   await request.optimizer.step(learningRate, clip);
   await callbacks.call('onOptimizerStep', {});
-  return { ...sums, gradientNorm: norm, learningRate, microBatchSize };
+  return { ...sums, gradientNorm: norm, learningRate, microBatchSize, reductionMs };
+}
+
+/** Loss, measures and tokens of all ranks. @returns undefined where memory ran out on one, and smaller pieces may fit */
+async function gradientsOfAll(request: StepRequest, microBatchSize: number): Promise<StepSums | undefined> {
+  const { ranks = ALONE } = request;
+  if (ranks.group === undefined) return gradientsOrHalf(request, microBatchSize);
+  const purpose = `step ${request.step + 1}`;
+  const sums = await ranks.together(purpose, () => gradientsOrHalf(request, microBatchSize));
+  const own = [sums?.loss ?? 0, sums?.tokens ?? 0, Number(sums === undefined)];
+  const [loss, tokens, short] = await ranks.reduce(own, 'sum', purpose);
+  if (short > 0) return undefined;
+  // After the sum, so that all ranks throw or none.
+  if (!Number.isFinite(loss)) throw ranks.common(new NotFinite('loss', loss));
+  const measures = sequenceLoss(request.loss) === undefined ? {} : (sums?.metrics ?? {});
+  const metrics = await metricsOfAll(ranks, measures, purpose);
+  return { loss, tokens, metrics };
+}
+
+/** Sums the gradients over the ranks: complete by now, and nothing has read them. */
+async function reduceGradients({ gradients, step, ranks = ALONE }: StepRequest): Promise<void> {
+  await ranks.group?.allReduce(gradients.flat, { purpose: `gradients of step ${step + 1}` });
 }
 
 /** @returns undefined where memory ran out and smaller pieces may fit */
@@ -92,23 +125,27 @@ type StepSums = Pick<StepResult, 'loss' | 'metrics' | 'tokens'>;
 
 /** Gradients of the mean loss over the labelled tokens (or the sequences) of all the step's batches. */
 export async function stepGradients(request: StepRequest, microBatchSize: number): Promise<StepSums> {
-  const { model, values, gradients, callbacks, step } = request;
+  const { model, values, gradients, callbacks, step, ranks = ALONE } = request;
+  const { rank, worldSize } = ranks;
   const { seed, neftuneNoiseAlpha: alpha } = values;
   const pieces = request.group.flatMap((batch) => cut(batch, microBatchSize));
   const batches = pieces.map((indices) => request.collate(indices.map((i) => request.dataset[i])));
   // Counted before the first backward pass, so that a step's loss does not depend on the number of pieces.
   const labels = batches.reduce((total, batch) => total + countLabels(batch), 0);
   const mostPieces =
-    values.gradientAccumulationSteps * Math.ceil(values.perDeviceTrainBatchSize / microBatchSize);
+    values.gradientAccumulationSteps * worldSize * Math.ceil(values.perDeviceTrainBatchSize / microBatchSize);
   const whole = sequenceLoss(request.loss)?.over(request.group.flat().map((i) => request.dataset[i]));
   const metrics: Record<string, MetricSum> = {};
   let loss = 0;
-  for (const [micro, batch] of batches.entries()) {
+  // Batches keep their numbers, and with them their dropout and noise, whichever rank takes them.
+  const own = [...batches.entries()].filter(([micro]) => micro % worldSize === rank);
+  if (own.length === 0) gradients.flat.fill(0);
+  for (const [place, [micro, batch]] of own.entries()) {
     const random = { seed, step: step * mostPieces + micro };
     loss += await forwardBackward(model, gradients, {
       batch,
       lossScale: 1 / Math.max(1, labels),
-      accumulate: micro > 0,
+      accumulate: place > 0,
       gradientCheckpointing: values.gradientCheckpointing,
       labelSmoothing: values.labelSmoothingFactor,
       loss: logitsLoss(request.loss),
@@ -116,10 +153,10 @@ export async function stepGradients(request: StepRequest, microBatchSize: number
       noise: alpha === undefined ? undefined : { alpha, ...random },
       dropout: values.dropout ? random : undefined,
     });
-    if (!Number.isFinite(loss)) throw new NotFinite('loss', loss);
-    if (micro < batches.length - 1) await callbacks.call('onSubstepEnd', {});
+    if (worldSize === 1 && !Number.isFinite(loss)) throw new NotFinite('loss', loss);
+    if (place < own.length - 1) await callbacks.call('onSubstepEnd', {});
   }
-  return { loss, metrics, tokens: batches.reduce((total, batch) => total + realTokens(batch), 0) };
+  return { loss, metrics, tokens: own.reduce((total, [, batch]) => total + realTokens(batch), 0) };
 }
 
 /** Pieces of at most `size` examples, as even as possible. */
@@ -146,6 +183,16 @@ export class NotFinite extends TunebookError {
   ) {
     super(`trainer: expected finite ${what}, got ${value}.`);
   }
+}
+
+/** The first trained weight that is not finite, if any. */
+export function infiniteWeight(
+  parameters: readonly { readonly data: Float32Array }[],
+): NotFinite | undefined {
+  for (const { data } of parameters)
+    for (let i = 0; i < data.length; i++)
+      if (data[i] - data[i] !== 0) return new NotFinite('weights', data[i]);
+  return undefined;
 }
 
 /** The error of a step whose loss or gradients are not finite, with the step's examples named. */

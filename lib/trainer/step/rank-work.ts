@@ -1,0 +1,27 @@
+/**
+ * Whether the ranks of a run have work, before any of them begins.
+ */
+import type { CausalLM } from '../../pretrained';
+import { TunebookError } from '../../types';
+import type { CheckedArguments } from '../arguments/schema';
+import type { Ranks } from '../parallel/ranks';
+
+/** @throws TunebookError for more ranks than batches, and for gradients that are not in the host's memory */
+export function requireWork(
+  ranks: Ranks,
+  run: { model: CausalLM; values: CheckedArguments; examples: number },
+): void {
+  if (ranks.group === undefined) return;
+  const { perDeviceTrainBatchSize: size, dataloaderDropLast } = run.values;
+  const batches = dataloaderDropLast ? Math.floor(run.examples / size) : Math.ceil(run.examples / size);
+  if (batches < ranks.worldSize)
+    throw new TunebookError(
+      `Trainer: expected at least one batch for each rank, got ${batches} batches of ${size} for ` +
+        `${ranks.worldSize} ranks. Start fewer ranks, or lower perDeviceTrainBatchSize.`,
+    );
+  if (run.model.engine.device !== undefined)
+    throw new TunebookError(
+      'Trainer: expected an engine on the processor for a run with several ranks, got one on a GPU, whose gradients ' +
+        "stay there. Load the model with engine: { provider: 'cpu' }, or set TUNEBOOK_PROVIDER=cpu.",
+    );
+}
