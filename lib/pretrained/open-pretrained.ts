@@ -94,11 +94,14 @@ export async function untiedWhereHeadDiffers(
 ): Promise<Record<string, unknown>> {
   const architecture = architectureOf({ ...config });
   const { tokenEmbedding, prefix } = architecture;
-  if (!isTied(architecture) || !checkpoint.has(HEAD)) return { ...config };
-  const embedding = [prefix + tokenEmbedding, tokenEmbedding].find((name) => checkpoint.has(name));
-  if (embedding === undefined || (await isSame(checkpoint, HEAD, embedding))) return { ...config };
+  if (!isTied(architecture)) return { ...config };
+  const stored = (...names: string[]): string | undefined =>
+    checkpoint.names.find((name) => names.includes(architecture.canonicalName?.(name) ?? name));
+  const [head, embedding] = [stored(HEAD), stored(prefix + tokenEmbedding, tokenEmbedding)];
+  if (head === undefined || embedding === undefined) return { ...config };
+  if (await isSame(checkpoint, head, embedding)) return { ...config };
   console.warn(
-    `${checkpoint.folder}: config.json ties the head to the embedding, but ${HEAD} has other values: it is used as it is. ` +
+    `${checkpoint.folder}: config.json ties the head to the embedding, but ${head} has other values: it is used as it is. ` +
       'Set tie_word_embeddings to false there.',
   );
   return { ...config, tie_word_embeddings: false };

@@ -99,6 +99,8 @@ export interface Architecture {
   readonly finalNormParameters: readonly string[];
   /** Stored tensors that are no parameters, such as masks: passed over when a checkpoint is read. */
   isBuffer(storedName: string): boolean;
+  /** The name that a stored tensor has today, where checkpoints have it under others. Absent: all names stay. */
+  canonicalName?(storedName: string): string;
   layerPrefix(layer: number): string;
   /** Index of a layer's kind. */
   kindOf(layer: number): number;

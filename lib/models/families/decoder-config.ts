@@ -3,9 +3,9 @@
  * fields that a family does not read are refused where they could change what the model computes.
  */
 import type { z } from 'zod';
-import type { ActivationName } from '../../engine';
 import { lazySchema, prettifyError } from '../../schema';
 import { TunebookError } from '../../types';
+import { activationNamed } from './activation-name';
 import type { Architecture } from './architecture';
 import { requireKnownKeys } from './config-keys';
 import { decoder } from './decoder';
@@ -173,7 +173,7 @@ export function describedDecoder(
     fusedQkv: false,
     mlp: 'gated',
     bias: { qkv: c.attention_bias ?? false, out: c.attention_bias ?? false, mlp: c.mlp_bias ?? false },
-    activation: activationOf(c, where),
+    activation: activationNamed(c.hidden_activation ?? c.hidden_act ?? 'silu', where),
     rotarySize,
     interleavedRotary: false,
     embeddingScale: 1,
@@ -197,24 +197,6 @@ export function describedDecoder(
       tie_word_embeddings: isTied,
     },
   });
-}
-
-const ACTIVATION_NAMES: Readonly<Record<string, ActivationName>> = {
-  silu: 'silu',
-  swish: 'silu',
-  gelu: 'gelu',
-  gelu_new: 'gelu_new',
-  gelu_pytorch_tanh: 'gelu_new',
-  relu: 'relu',
-};
-
-function activationOf(c: DecoderConfig, where: string): ActivationName {
-  const name = c.hidden_activation ?? c.hidden_act ?? 'silu';
-  const found = Object.hasOwn(ACTIVATION_NAMES, name) ? ACTIVATION_NAMES[name] : undefined;
-  if (found !== undefined) return found;
-  throw new TunebookError(
-    `${where}: expected hidden_act ${Object.keys(ACTIVATION_NAMES).join(', ')}, got '${name}'. Choose another model.`,
-  );
 }
 
 /** Which part of each head turns. @throws TunebookError where a family whose heads turn whole is to turn in part */

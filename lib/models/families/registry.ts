@@ -5,6 +5,8 @@
 import { TunebookError } from '../../types';
 import type { Architecture } from './architecture';
 import { gpt2 } from './gpt2';
+import { gptNeox } from './gpt-neox';
+import { gemma3 } from './gemma3';
 import { describedDecoder } from './decoder-config';
 import { DECODER_FAMILIES } from './decoder-families';
 import { whyUnsupported } from './unsupported';
@@ -14,6 +16,8 @@ export type Family = (config: Record<string, unknown>) => Architecture;
 
 const FAMILIES = new Map<string, Family>([
   ['gpt2', gpt2],
+  ['gpt_neox', gptNeox],
+  ['gemma3', gemma3],
   ...Object.entries(DECODER_FAMILIES).map(([modelType, family]): [string, Family] => [
     modelType,
     (config) => describedDecoder(modelType, family, config),

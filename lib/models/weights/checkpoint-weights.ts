@@ -247,13 +247,12 @@ export class CheckpointWeights {
    */
   private matchNames(): void {
     const { checkpoint, architecture } = this;
-    const { prefix } = architecture;
     const expected = new Map(architecture.parameters.map((spec) => [spec.name, spec.shape]));
     const found = new Map<string, readonly number[]>();
     const tiedHead = isTied(architecture);
     const companions = new Set([...this.packed].flatMap(companionsOf));
     for (const stored of checkpoint.names) {
-      const name = stored.startsWith(prefix) ? stored.slice(prefix.length) : stored;
+      const name = this.ownName(stored);
       const isBuffer = this.architecture.isBuffer(name);
       if (isBuffer || companions.has(stored) || (tiedHead && name === 'lm_head.weight')) continue;
       this.stored.set(name, stored);
@@ -281,7 +280,8 @@ export class CheckpointWeights {
 
   private ownName(stored: string): string {
     const { prefix } = this.architecture;
-    return stored.startsWith(prefix) ? stored.slice(prefix.length) : stored;
+    const name = this.architecture.canonicalName?.(stored) ?? stored;
+    return name.startsWith(prefix) ? name.slice(prefix.length) : name;
   }
 }
 

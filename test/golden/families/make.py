@@ -65,6 +65,14 @@ CASES = {
     "phi4-mini": dict(model_type="phi3", sliding_window=None, tie_word_embeddings=True, partial_rotary_factor=0.75, rope_theta=10000.0),
     "olmo2": dict(model_type="olmo2", rope_theta=500000.0),
     "olmo3": dict(model_type="olmo3", sliding_window=8, num_hidden_layers=4, rope_theta=500000.0, rope_scaling=dict(rope_type="yarn", factor=4.0, original_max_position_embeddings=16, attention_factor=1.1, beta_fast=32.0, beta_slow=1.0)),
+    "stablelm": dict(model_type="stablelm", use_qkv_bias=True, partial_rotary_factor=0.5, rope_theta=10000.0),
+    "stablelm parallel": dict(model_type="stablelm", use_parallel_residual=True, hidden_size=64, num_hidden_layers=1),
+    "starcoder2": dict(model_type="starcoder2", sliding_window=8, rope_theta=100000.0, mlp_type="default", norm_type="layer_norm", residual_dropout=0.0),
+    "starcoder2 without biases": dict(model_type="starcoder2", use_bias=False, tie_word_embeddings=False),
+    "cohere": dict(model_type="cohere", logit_scale=0.25, rope_theta=10000.0),
+    "glm4": dict(model_type="glm4", head_dim=8, attention_bias=True, partial_rotary_factor=0.5),
+    "pythia": dict(model_type="gpt_neox", hidden_act="gelu", rotary_pct=0.25, rotary_emb_base=10000, hidden_size=64, use_parallel_residual=True),
+    "gpt-neox in series": dict(model_type="gpt_neox", hidden_act="gelu_new", rotary_pct=1.0, use_parallel_residual=False, attention_bias=False, tie_word_embeddings=True),
     "granite": dict(model_type="granite", embedding_multiplier=2.0, attention_multiplier=0.2, residual_multiplier=1.5, logits_scaling=3.0, tie_word_embeddings=True),
 }
 
@@ -131,6 +139,8 @@ def batch(padding: int):
 
 def make(config: dict) -> dict:
     config = {**SIZES, **config}
+    if config["model_type"] == "gpt_neox":
+        del config["num_key_value_heads"]
     # The dynamic kind turns by the length of the whole batch in transformers.
     padding = 0 if "dynamic" in json.dumps(config) else 4
     model = load(config)

@@ -1,0 +1,129 @@
+/** Models that are not supported are refused by name; the text half of a multimodal one loads; PEFT's default targets. */
+import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { describe, it } from 'node:test';
+import { writeSafetensors } from '../../../lib/checkpoint';
+import { architectureOf, LoraConfig, storedName } from '../../../lib/models';
+import { AutoModelForCausalLM, getPeftModel } from '../../../lib/pretrained';
+import { TunebookError } from '../../../lib/types';
+import { assertClose } from '../../support/assert-close';
+import { temporaryFolder } from '../../support/temporary-folder';
+import { familyModel } from './family-model';
+import { readGolden } from './golden-run';
+
+const { ids, cases } = readGolden('families/golden.json') as {
+  ids: number[][];
+  cases: Record<string, { config: Record<string, unknown>; logits: number[][] }>;
+};
+
+describe('what is not supported is refused by name, with the nearest family', () => {
+  for (const [modelType, what, nearest] of [
+    ['mixtral', 'a mixture of experts', 'mistral'],
+    ['qwen3_moe', 'a mixture of experts', 'qwen3'],
+    ['gpt_oss', 'a mixture of experts', 'llama'],
+    ['deepseek_v3', 'a model with latent attention', 'qwen3'],
+    ['falcon_h1', 'a hybrid with state-space', 'llama'],
+    ['qwen3_next', 'a hybrid with state-space', 'qwen3'],
+    ['lfm2', 'a hybrid with state-space', 'llama'],
+    ['granitemoehybrid', 'a hybrid with state-space', 'granite'],
+    ['bert', 'no decoder of text', 'gpt2'],
+  ] as const)
+    it(modelType, () => {
+      assert.throws(
+        () => architectureOf({ model_type: modelType }),
+        (error) =>
+          error instanceof TunebookError &&
+          error.message.includes(`${modelType} is ${what}`) &&
+          error.message.endsWith(`a model of type ${nearest}.`),
+      );
+      assert.doesNotThrow(() => architectureOf({ model_type: nearest }));
+    });
+
+  for (const [what, config, words] of [
+    ['experts by a field', { model_type: 'qwen3', num_experts: 8 }, 'num_experts: 8'],
+    ['an activation', { model_type: 'llama', hidden_act: 'relu2' }, "got 'relu2'"],
+    ['heads of an odd size', { model_type: 'qwen2', hidden_size: 12, num_attention_heads: 4 }, 'heads of 3'],
+    ['heads that do not divide', { model_type: 'gemma', num_key_value_heads: 3 }, '3 key-value heads'],
+    [
+      'factors of another length',
+      {
+        model_type: 'phi3',
+        rope_scaling: { type: 'longrope', short_factor: [1], long_factor: [1] },
+      },
+      'short_factor of 48 numbers',
+    ],
+    [
+      'one rotary kind where each type has its own',
+      { model_type: 'gemma3_text', rope_parameters: { rope_type: 'default' } },
+      'full_attention and sliding_attention',
+    ],
+    [
+      'attention both ways',
+      { model_type: 'gemma3_text', use_bidirectional_attention: true },
+      'use_bidirectional',
+    ],
+    ['normalized queries of Cohere', { model_type: 'cohere', use_qk_norm: true }, 'use_qk_norm'],
+    ['a multimodal model without its text half', { model_type: 'gemma3' }, 'text_config'],
+  ] as const)
+    it(what, () => {
+      assert.throws(
+        () => architectureOf({ ...config }),
+        (error) => error instanceof TunebookError && error.message.includes(words),
+      );
+    });
+});
+
+it('LoRA takes PEFT’s default targets, and asks where PEFT has none', async (t) => {
+  for (const [name, targets] of [
+    ['qwen3', ['q_proj', 'v_proj']],
+    ['gemma3', ['q_proj', 'v_proj']],
+    ['pythia', ['query_key_value']],
+    ['phi3', undefined],
+    ['olmo2', undefined],
+  ] as const) {
+    const model = await familyModel(cases[name].config);
+    t.after(() => model.dispose());
+    if (targets === undefined) {
+      assert.throws(
+        () => getPeftModel(model, new LoraConfig({ r: 2 })),
+        /targetModules: expected names among the modules of .*self_attn.*'all-linear'/,
+      );
+      continue;
+    }
+    getPeftModel(model, new LoraConfig({ r: 2 }));
+    const adapted = new Set(model.trainableParameters().map((p) => p.name.split('.').at(-2)));
+    assert.deepEqual([...adapted], targets);
+  }
+});
+
+describe('the text half of a multimodal Gemma 3', () => {
+  for (const prefix of ['language_model.model.', 'model.language_model.'])
+    it(`with tensors below ${prefix}`, async (t) => {
+      const { config, logits } = cases.gemma3;
+      const source = await familyModel(config);
+      t.after(() => source.dispose());
+      const folder = await temporaryFolder(t);
+      const written = { model_type: 'gemma3', text_config: config, vision_config: { hidden_size: 8 } };
+      await writeFile(path.join(folder, 'config.json'), JSON.stringify(written));
+      const tensors = [...source.weights.parameters.byName.values()].map(({ name, shape, data }) => ({
+        name: storedName(source.architecture, name).replace('model.', prefix),
+        dtype: 'F32' as const,
+        shape,
+        values: data,
+      }));
+      const vision = { dtype: 'F32' as const, shape: [2], values: Float32Array.of(1, 2) };
+      await writeSafetensors(path.join(folder, 'model.safetensors'), [
+        ...tensors,
+        { ...vision, name: 'vision_tower.patch.weight' },
+      ]);
+      const warned = t.mock.method(console, 'warn', () => undefined);
+      const model = await AutoModelForCausalLM.fromPretrained(folder);
+      t.after(() => model.dispose());
+      assert.match(String(warned.mock.calls[0].arguments[0]), /passed over .*vision_tower\.patch\.weight/);
+      assert.equal(model.config.model_type, 'gemma3_text');
+      const got = await model.forward({ inputIds: ids });
+      const V = got.logits.shape[2];
+      assertClose(got.logits.data.slice(-V), logits[1], { absolute: 1e-4, relative: 1e-4 }, 'logits');
+    });
+});
