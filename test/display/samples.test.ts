@@ -1,5 +1,6 @@
 /** Differences of two texts, and samples beside the truth: in a terminal, in Jupyter, and behind GitHub's filter. */
 import assert from 'node:assert/strict';
+import { JSDOM } from 'jsdom';
 import { describe, it } from 'node:test';
 import { diffWords } from '../../lib/display/output/diff';
 import { renderDiff, renderSamples } from '../../lib/display/output/samples';
@@ -129,6 +130,17 @@ describe('samples', () => {
     assert.match(html, /<caption[^>]*>A &lt;caption&gt;<\/caption>/);
     assert.equal((html.match(/<tr>/g) ?? []).length, 2);
     assert.match(html, /<p>… and 2 more<\/p>$/);
+  });
+
+  it('are low: a long text scrolls in its cell, a short one stands as it is', () => {
+    const long = 'word '.repeat(40);
+    const { html } = renderSamples([{ question: long, truth: 'short', answer: long }]);
+    const { document } = new JSDOM(html).window;
+    const heights = [...document.querySelectorAll('td')].map((cell) => {
+      const box = cell.querySelector('div');
+      return box && [box.style.maxHeight, box.style.overflow];
+    });
+    assert.deepEqual(heights, [null, ['8.5em', 'auto'], null, ['8.5em', 'auto']]);
   });
 
   it('show no control characters to a terminal', () => {

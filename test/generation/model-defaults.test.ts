@@ -5,6 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
 import { textGenerator } from '../../lib/generation';
+import { modelDefaults } from '../../lib/generation/model-defaults';
 import { AutoModelForCausalLM } from '../../lib/pretrained';
 import type { CausalLM } from '../../lib/pretrained';
 import { byteTokenizer } from './byte-tokenizer';
@@ -127,3 +128,72 @@ test('answers end at tokens of the tokenizer, its chat template, config.json and
   const [untilConfig] = await textGenerator({ model: bare, tokenizer: spelled, maxNewTokens: 20 })(['x']);
   assert.equal(untilConfig, ended(golden.cases.none.sequence).slice(4).map(idOf).join(''));
 });
+
+test('every field of the file arrives under its name; null is no value', () => {
+  const file = {
+    ...{
+      max_new_tokens: 7,
+      max_length: 20,
+      min_new_tokens: 3,
+      min_length: 9,
+      do_sample: true,
+      temperature: 0.7,
+    },
+    ...{ top_k: 40, top_p: 0.95, repetition_penalty: 1.2, pad_token_id: 5, stop_strings: ['END', 'STOP'] },
+  };
+  const defaults = {
+    ...{ maxNewTokens: 7, maxLength: 20, minNewTokens: 3, minLength: 9, doSample: true, temperature: 0.7 },
+    ...{ topK: 40, topP: 0.95, repetitionPenalty: 1.2, padTokenId: 5, stopStrings: ['END', 'STOP'] },
+  };
+  assert.deepEqual(modelDefaults(file), defaults);
+  const none = Object.fromEntries(Object.keys(defaults).map((name) => [name, undefined]));
+  assert.deepEqual(modelDefaults(Object.fromEntries(Object.keys(file).map((name) => [name, null]))), none);
+  assert.deepEqual(modelDefaults(undefined), none);
+  assert.equal(modelDefaults({ pad_token_id: -1 }).padTokenId, undefined);
+  assert.equal(modelDefaults({ pad_token_id: 0 }).padTokenId, 0);
+  // As transformers: a temperature of 0 is refused where it counts, and otherwise means nothing.
+  assert.equal(modelDefaults({ temperature: 0 }).temperature, undefined);
+  assert.throws(() => modelDefaults({ do_sample: true, temperature: 0 }), /temperature over 0.*got 0/);
+  for (const wrong of [
+    { top_p: 0 },
+    { top_p: 1.1 },
+    { repetition_penalty: 0 },
+    { top_k: -1 },
+    { stop_strings: [''] },
+  ])
+    assert.throws(() => modelDefaults(wrong), /generation_config\.json/, JSON.stringify(wrong));
+});
+
+// Defaults of GenerationConfig in transformers 5.18, and another value of each.
+const SETTINGS: Readonly<Record<string, readonly [neutral: unknown, other: unknown]>> = {
+  bad_words_ids: [[], [[3]]],
+  begin_suppress_tokens: [[], [220]],
+  diversity_penalty: [0, 0.5],
+  dola_layers: [null, 'low'],
+  encoder_no_repeat_ngram_size: [0, 2],
+  encoder_repetition_penalty: [1, 1.5],
+  epsilon_cutoff: [0, 3e-4],
+  eta_cutoff: [0, 3e-4],
+  exponential_decay_length_penalty: [null, [5, 1.1]],
+  forced_bos_token_id: [null, 0],
+  forced_eos_token_id: [null, 2],
+  force_words_ids: [[], [[4]]],
+  guidance_scale: [1, 1.5],
+  min_p: [0, 0.05],
+  no_repeat_ngram_size: [0, 3],
+  num_beam_groups: [1, 2],
+  num_beams: [1, 4],
+  num_return_sequences: [1, 2],
+  penalty_alpha: [0, 0.6],
+  sequence_bias: [[], [[[4], 2]]],
+  suppress_tokens: [[], [1, 2]],
+  typical_p: [1, 0.9],
+};
+for (const [name, [neutral, other]] of Object.entries(SETTINGS))
+  test(`${name} passes as ${JSON.stringify(neutral)}, and is refused as ${JSON.stringify(other)}`, () => {
+    assert.equal(modelDefaults({ max_new_tokens: 4, [name]: neutral }).maxNewTokens, 4);
+    assert.throws(
+      () => modelDefaults({ max_new_tokens: 4, [name]: other }),
+      new RegExp(`asks for ${name}: `),
+    );
+  });
