@@ -27,7 +27,10 @@ const ROOMS: Record<string, { imports: readonly string[]; floors?: readonly stri
     imports: ['files', 'random', 'engine', 'quantization', 'checkpoint', 'hub'],
     floors: ['families', 'weights', 'lora', 'run', 'train'],
   },
-  generation: { imports: ['random', 'engine', 'tokenizer', 'models'] },
+  generation: {
+    imports: ['random', 'engine', 'quantization', 'tokenizer', 'models'],
+    floors: ['passes'],
+  },
   pretrained: {
     imports: [
       'files',

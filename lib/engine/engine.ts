@@ -9,6 +9,8 @@ import { sizeOf } from '../tensor';
 import type { HostTensor } from '../types';
 import { EagerEngine } from './eager/eager';
 import type {
+  BuildRequest,
+  BuiltFunction,
   CompiledFunction,
   CompiledVjp,
   Engine,
@@ -23,6 +25,7 @@ import type { SessionOptions } from './compiled/session';
 import { PROVIDERS } from './contract/engine-types';
 import { traceFunction, traceVjp, UPSTREAM } from './compiled/trace';
 import type { Value } from './graph/graph';
+import { withDynamicSizes } from './graph/dynamic-sizes';
 
 const optionsSchema = lazySchema((z) =>
   z.strictObject({
@@ -84,7 +87,7 @@ class CompiledEngine implements Engine {
 
   compile(fn: TensorFunction, signature: Signature): Promise<CompiledFunction> {
     return this.cached(fn, `run ${signatureKey(signature)}`, async () => {
-      const session = await this.session(() => traceFunction(fn, signature, this.target));
+      const session = await this.session(() => traceFunction(fn, signature, { target: this.target }));
       return { run: (feeds, options) => session.run(feeds, options?.into) };
     });
   }
@@ -102,6 +105,21 @@ class CompiledEngine implements Engine {
         ...{ forward, backward, residuals: split.residuals, outputsStay, device: this.device },
       });
     });
+  }
+
+  async build({ fn, signature, constants, dynamicSizes = [] }: BuildRequest): Promise<BuiltFunction> {
+    const session = await this.session(() => {
+      const graph = traceFunction(fn, signature, { target: this.target, constants });
+      return dynamicSizes.length === 0 ? graph : withDynamicSizes(graph, new Set(dynamicSizes));
+    });
+    return {
+      run: (feeds, options) => session.run(feeds, options?.into),
+      dispose: async () => {
+        const at = this.sessions.indexOf(session);
+        if (at >= 0) this.sessions.splice(at, 1);
+        await session.dispose();
+      },
+    };
   }
 
   async dispose(): Promise<void> {

@@ -2,6 +2,8 @@
 export { createEngine } from './engine';
 export { PROVIDERS, run } from './contract/engine-types';
 export type {
+  BuildRequest,
+  BuiltFunction,
   CompiledFunction,
   CompiledVjp,
   DeviceMemory,
@@ -31,6 +33,8 @@ export type { ActivationName } from './ops/activation';
 export { attention, capped, MASKED, mergeHeads, splitHeads } from './ops/attention';
 export { restoreCoded } from './ops/coded-weight';
 export type { CodedWeight } from './ops/coded-weight';
+export { linearCodes } from './ops/linear-codes';
+export type { WeightCodes } from './ops/linear-codes';
 export { linear4bit } from './ops/linear-4bit';
 export type { PackedWeight } from './ops/linear-4bit';
 export { plainRotary, rotary, rotaryFrequencies, rotaryTables } from './ops/rotary';

@@ -12,7 +12,7 @@ export type { OnnxProof } from './onnx/prove-onnx';
 export { exportWeb } from './web/export-web';
 export type { ExportWebOptions } from './web/export-web';
 export type { Agreement } from './proof/agreement';
-export type { ExportOutcome } from './proof/outcome';
+export type { ExportOutcome, ExportProgress } from './proof/outcome';
 export type { CheckOptions } from './proof/prove';
 export type { SourceOptions } from './source/open-source';
 export { promptsOfRecords } from './source/record-prompts';

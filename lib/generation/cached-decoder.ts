@@ -4,17 +4,19 @@
  */
 import type { Architecture, Runtime } from '../models';
 import { CachedDecoder } from './decoder';
-import type { Decoder } from './decoder';
+import type { CachedDecoderOptions, Decoder } from './decoder';
 import { DeviceDecoder } from './device-decoder';
 
 type Prompts = readonly (readonly number[])[];
 
-/** @param longest most tokens that a row will hold */
-export function cachedDecoder(runtime: Runtime, prompts: Prompts, longest: number): Decoder {
+export function cachedDecoder(
+  runtime: Runtime,
+  { prompts, longest, isCoded }: CachedDecoderOptions,
+): Decoder {
   const { device } = runtime.engine;
   const make = (rows: Prompts): Decoder =>
     device === undefined
-      ? new CachedDecoder(runtime, rows, longest)
+      ? new CachedDecoder(runtime, { prompts: rows, longest, isCoded })
       : new DeviceDecoder(runtime, device, { prompts: rows, longest });
   const { layerKinds } = runtime.architecture;
   const isOneTable = layerKinds.every(

@@ -52,6 +52,12 @@ interface Call {
   settle(outcome: { result: GenerationResult } | { error: unknown }): void;
 }
 
+/** Calls that can share a step: they ask for the same adapter, and the same type of weights. */
+interface Group {
+  readonly adapter: string | undefined;
+  readonly rows: SharedRows<Job>;
+}
+
 /** A row and the call that it belongs to. */
 interface Job {
   readonly call: Call;
@@ -81,7 +87,7 @@ export class ContinuousBatch {
   private readonly runtime: Runtime;
   private readonly maxRows: number;
   private readonly maxWaiting: number;
-  private readonly groups = new Map<string | undefined, SharedRows<Job>>();
+  private readonly groups = new Map<string, Group>();
   private readonly calls = new Set<Call>();
   private waiting: Job[] = [];
   private loop: Promise<void> | undefined;
@@ -151,7 +157,7 @@ export class ContinuousBatch {
   }
 
   private get running(): number {
-    return [...this.groups.values()].reduce((total, group) => total + group.live, 0);
+    return [...this.groups.values()].reduce((total, { rows }) => total + rows.live, 0);
   }
 
   private enqueue(
@@ -190,11 +196,11 @@ export class ContinuousBatch {
       // Calls of one turn begin together.
       await nextTurn();
       while (this.waiting.length > 0 || this.running > 0) {
-        for (const group of this.groups.values())
-          for (const job of group.jobs) if (job.call.isSettled) group.release(job);
+        for (const { rows } of this.groups.values())
+          for (const job of rows.jobs) if (job.call.isSettled) rows.release(job);
         await this.admitWaiting();
-        for (const [adapter, group] of this.groups) {
-          await this.step(adapter, group);
+        for (const [key, group] of this.groups) {
+          await this.step(key, group);
           // The engine computes on this thread: sockets and timers have their turn between steps.
           await nextTurn();
         }
@@ -208,47 +214,52 @@ export class ContinuousBatch {
     while (this.running < this.maxRows) {
       const job = this.waiting.shift();
       if (job === undefined) return;
-      const { adapter } = job.call;
+      const { adapter, plan } = job.call;
+      const key = `${plan.dtype} ${adapter ?? ''}`;
       try {
         this.useAdapter(adapter);
-        const group = this.groups.get(adapter) ?? new SharedRows<Job>(this.runtime, this.maxRows);
-        this.groups.set(adapter, group);
-        const logits = await group.admit(job, job.row.prompt);
-        this.choose(group, job, logits);
+        const isCoded = plan.dtype === 'q8';
+        const group = this.groups.get(key) ?? {
+          adapter,
+          rows: new SharedRows<Job>(this.runtime, { maxRows: this.maxRows, isCoded }),
+        };
+        this.groups.set(key, group);
+        const logits = await group.rows.admit(job, job.row.prompt);
+        this.choose(group.rows, job, logits);
       } catch (error) {
         job.call.settle({ error });
-        this.groups.get(adapter)?.release(job);
+        this.groups.get(key)?.rows.release(job);
       }
       await nextTurn();
     }
   }
 
-  private async step(adapter: string | undefined, group: SharedRows<Job>): Promise<void> {
-    if (group.live === 0) {
-      group.end();
-      this.groups.delete(adapter);
+  private async step(key: string, { adapter, rows }: Group): Promise<void> {
+    if (rows.live === 0) {
+      rows.end();
+      this.groups.delete(key);
       return;
     }
     try {
       this.useAdapter(adapter);
       this.steps++;
-      this.stepRows += group.live;
-      for (const [job, logits] of await group.step()) this.choose(group, job, logits);
+      this.stepRows += rows.live;
+      for (const [job, logits] of await rows.step()) this.choose(rows, job, logits);
     } catch (error) {
-      for (const { call } of group.jobs) call.settle({ error });
-      group.end();
-      this.groups.delete(adapter);
+      for (const { call } of rows.jobs) call.settle({ error });
+      rows.end();
+      this.groups.delete(key);
     }
   }
 
   /** A row's next token; what goes wrong with it ends its call alone. */
-  private choose(group: SharedRows<Job>, job: Job, logits: Float32Array): void {
+  private choose(rows: SharedRows<Job>, job: Job, logits: Float32Array): void {
     const { call, row } = job;
-    if (call.isSettled) return group.release(job);
+    if (call.isSettled) return rows.release(job);
     try {
       const event = row.next(logits);
       if (event === undefined) throw new Error('internal: a row that has ended has a place');
-      group.append(job, event.token);
+      rows.append(job, event.token);
       call.plan.onToken?.(event);
       if (row.finishReason === undefined) return;
       if (call.rows.every(({ finishReason }) => finishReason !== undefined))
@@ -256,7 +267,7 @@ export class ContinuousBatch {
     } catch (error) {
       call.settle({ error });
     }
-    group.release(job);
+    rows.release(job);
   }
 
   private useAdapter(name: string | undefined): void {

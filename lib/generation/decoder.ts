@@ -6,6 +6,9 @@ import { headLogits, hiddenStates, Workspace } from '../models';
 import type { LayerCache, Runtime } from '../models';
 import type { HostTensor } from '../types';
 import { KeyValueCache, slotsFor, windowsOf } from './key-value-cache';
+import type { CodedResult } from './passes/coded-model';
+import { canBeCoded, codedModelOf } from './passes/coded-models';
+import type { CodedModelLease } from './passes/coded-models';
 import { stepRunner } from './step';
 import type { StepRunner } from './step';
 
@@ -73,27 +76,47 @@ export function capacityFor(length: number, longest: number): number {
   return slotsFor(Math.min(longest, length + SPARE_SLOTS));
 }
 
+/** What a decoder on the host begins with. */
+export interface CachedDecoderOptions {
+  readonly prompts: readonly (readonly number[])[];
+  /** Most tokens that a row will hold. */
+  readonly longest: number;
+  /** Compute by codes of 8 bits, where machine and memory allow it. */
+  readonly isCoded?: boolean;
+}
+
 /** Keeps keys and values; a step computes one token per row. */
 export class CachedDecoder implements Decoder {
+  private readonly prompts: readonly (readonly number[])[];
+  private readonly longest: number;
   private cache: KeyValueCache | undefined;
   private runStep: StepRunner | undefined;
+  private wantsCodes: boolean;
+  private coded: CodedModelLease | undefined;
 
-  /** @param longest most tokens that a row will hold */
   constructor(
     private readonly runtime: Runtime,
-    private readonly prompts: readonly (readonly number[])[],
-    private readonly longest: number,
-  ) {}
+    { prompts, longest, isCoded = false }: CachedDecoderOptions,
+  ) {
+    this.prompts = prompts;
+    this.longest = longest;
+    this.wantsCodes = isCoded && canBeCoded(runtime);
+  }
 
   async start(): Promise<Float32Array> {
-    const { hidden, caches } = await this.prefill(this.prompts);
+    const { logits, caches } = await this.prefill(this.prompts);
     const lengths = this.prompts.map((prompt) => prompt.length);
     const capacity = this.capacityFor(Math.max(...lengths));
     this.cache = KeyValueCache.from(caches, lengths, {
       ...windowsOf(this.runtime.architecture),
       capacity,
     });
-    return lastLogits(this.runtime, this.prompts, hidden);
+    return logits;
+  }
+
+  end(): void {
+    this.coded?.end();
+    this.coded = undefined;
   }
 
   async step(tokens: readonly (number | null)[]): Promise<Float32Array> {
@@ -105,7 +128,7 @@ export class CachedDecoder implements Decoder {
       cache = cache.resized(rows, this.capacityFor(longest + 1));
       this.replaceCache(cache);
     }
-    this.runStep ??= await stepRunner(this.runtime, cache);
+    this.runStep ??= await stepRunner(this.runtime, cache, this.coded?.model);
     const ids = Int32Array.from(tokens, (token) => token ?? 0);
     const positions = Int32Array.from(tokens, (token, row) => (token === null ? 0 : cache.lengths[row]));
     const { logits, layers } = await this.runStep(ids, positions);
@@ -123,7 +146,7 @@ export class CachedDecoder implements Decoder {
   }
 
   async admit(row: number, prompt: readonly number[]): Promise<Float32Array> {
-    const { hidden, caches } = await this.prefill([prompt]);
+    const { logits, caches } = await this.prefill([prompt]);
     let cache = this.started();
     if (prompt.length > cache.shape.capacity) {
       const others = cache.lengths.map((_, other) => (other === row ? null : other));
@@ -131,13 +154,16 @@ export class CachedDecoder implements Decoder {
       this.replaceCache(cache);
     }
     cache.admit(row, caches, prompt.length);
-    return lastLogits(this.runtime, [prompt], hidden);
+    return logits;
   }
 
-  /** Hidden states of prompts, float32 [B, T, C], and each layer's keys and values. */
-  private async prefill(
-    prompts: readonly (readonly number[])[],
-  ): Promise<{ hidden: HostTensor; caches: LayerCache[] }> {
+  /** Logits of prompts' next tokens, float32 [B, V], and each layer's keys and values. */
+  private async prefill(prompts: readonly (readonly number[])[]): Promise<CodedResult> {
+    if (this.wantsCodes) {
+      this.coded ??= await codedModelOf(this.runtime);
+      this.wantsCodes = this.coded !== undefined;
+    }
+    if (this.coded !== undefined) return this.coded.model.prompts(prompts);
     const { shape, ids, attentionMask } = paddedRows(this.runtime, prompts);
     const caches: LayerCache[] = [];
     const hidden = await hiddenStates(this.runtime, {
@@ -146,7 +172,7 @@ export class CachedDecoder implements Decoder {
       workspace: new Workspace(undefined),
       caches,
     });
-    return { hidden, caches };
+    return { logits: await lastLogits(this.runtime, prompts, hidden), caches };
   }
 
   private replaceCache(cache: KeyValueCache): void {

@@ -10,7 +10,7 @@ import type { HostTensor } from '../types';
 import { capacityFor, paddedRows } from './decoder';
 import type { Decoder } from './decoder';
 import { windowSlots } from './key-value-cache';
-import { positionFeeds } from './step';
+import { positionFeeds } from './passes/scopes';
 
 export class DeviceDecoder implements Decoder {
   /** Where the caches are, as long as the decoder lives. */

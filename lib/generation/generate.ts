@@ -98,7 +98,7 @@ async function* decoded(
 function decoderOf(runtime: Runtime, plan: GenerationPlan): Decoder {
   if (!plan.useCache) return new UncachedDecoder(runtime, plan.prompts);
   const longest = Math.max(...plan.prompts.map((prompt, row) => prompt.length + plan.limits[row]));
-  return cachedDecoder(runtime, plan.prompts, longest);
+  return cachedDecoder(runtime, { prompts: plan.prompts, longest, isCoded: plan.dtype === 'q8' });
 }
 
 /** Below so many rows a step costs what reading the weights costs, and dropping one saves nothing. */

@@ -5,7 +5,7 @@ export type { FinishReason } from './row';
 export type { TokenLogprobs } from './logits';
 export { modelDefaults } from './model-defaults';
 export type { ModelDefaults } from './model-defaults';
-export type { GenerateOptions, PrefixAllowedTokensFn, TokenEvent } from './options';
+export type { GenerateOptions, GenerationDtype, PrefixAllowedTokensFn, TokenEvent } from './options';
 export { restrictToTexts } from './restrict-to-texts';
 export type { RestrictToTextsOptions } from './restrict-to-texts';
 export { BatchFullError, ContinuousBatch } from './continuous-batch';

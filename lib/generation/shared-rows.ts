@@ -16,10 +16,17 @@ export class SharedRows<Job> {
   private decoder: Decoder | undefined;
   private places: (Place<Job> | undefined)[] = [];
 
+  private readonly maxRows: number;
+  private readonly isCoded: boolean;
+
+  /** @param options.isCoded compute by codes of 8 bits where that is possible */
   constructor(
     private readonly runtime: Runtime,
-    private readonly maxRows: number,
-  ) {}
+    options: { maxRows: number; isCoded: boolean },
+  ) {
+    this.maxRows = options.maxRows;
+    this.isCoded = options.isCoded;
+  }
 
   /** Places that are taken. */
   get live(): number {
@@ -33,7 +40,9 @@ export class SharedRows<Job> {
   /** Gives a job a place. @returns logits after its prompt, float32 [V] */
   async admit(job: Job, prompt: readonly number[]): Promise<Float32Array> {
     if (this.decoder === undefined) {
-      const decoder = cachedDecoder(this.runtime, [prompt], this.runtime.architecture.maxPositions);
+      const { isCoded } = this;
+      const longest = this.runtime.architecture.maxPositions;
+      const decoder = cachedDecoder(this.runtime, { prompts: [prompt], longest, isCoded });
       const logits = await decoder.start();
       this.decoder = decoder;
       this.places = [{ job, token: null }];

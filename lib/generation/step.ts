@@ -9,6 +9,8 @@ import { embed, headLogits, headOf, stepMode, walk } from '../models';
 import type { Architecture, LayerCache, Runtime, SharedFeeds } from '../models';
 import type { HostTensor } from '../types';
 import type { KeyValueCache } from './key-value-cache';
+import type { CodedModel } from './passes/coded-model';
+import { inputsOf, positionFeeds, scoped, scopedFeeds, sharedBy } from './passes/scopes';
 
 export interface StepResult {
   /** float32 [B, V] */
@@ -26,7 +28,12 @@ export interface LayerStep {
 export type StepRunner = (ids: Int32Array, positions: Int32Array) => Promise<StepResult>;
 
 /** A runner for this cache, which it reads but does not fill. */
-export async function stepRunner(runtime: Runtime, cache: KeyValueCache): Promise<StepRunner> {
+export async function stepRunner(
+  runtime: Runtime,
+  cache: KeyValueCache,
+  coded?: CodedModel,
+): Promise<StepRunner> {
+  if (coded !== undefined) return codedStep(runtime.architecture, coded, cache);
   return runtime.weights.frozen === undefined ? wholeStep(runtime, cache) : layeredStep(runtime, cache);
 }
 
@@ -71,6 +78,24 @@ async function wholeStep(runtime: Runtime, cache: KeyValueCache): Promise<StepRu
   };
 }
 
+/** All layers by codes of 8 bits; nothing is compiled for the cache's sizes. */
+function codedStep(architecture: Architecture, coded: CodedModel, cache: KeyValueCache): StepRunner {
+  const { rows } = cache.shape;
+  const places = Int32Array.from({ length: rows }, (_, row) => row);
+  return async (ids, positions) => {
+    const past = (layer: number): LayerCache => cache.layer(layer);
+    const shape = [rows, 1] as const;
+    const byKind = positionFeeds(architecture, positions, shape);
+    const shared = cache.biases.map((bias, kind) => ({ bias, ...byKind[kind] }));
+    const { logits, caches } = await coded.pass({ ids, positions, shape, shared, past, places });
+    const layers = caches.map(({ key, value }) => ({
+      key: key.data as Float32Array,
+      value: value.data as Float32Array,
+    }));
+    return { logits, layers };
+  };
+}
+
 function layeredStep(runtime: Runtime, cache: KeyValueCache): StepRunner {
   const { architecture } = runtime;
   const shape: [number, number] = [cache.shape.rows, 1];
@@ -97,32 +122,6 @@ function pastFeeds({ key, value }: LayerCache): Record<string, HostTensor> {
   return { 'past.key': key, 'past.value': value };
 }
 
-/** Inputs by position of the step's tokens, for each kind of layers. */
-export function positionFeeds(
-  { layerKinds }: Architecture,
-  positions: Int32Array,
-  shape: readonly [number, number],
-): Record<string, HostTensor>[] {
-  const contexts = positions.map((position) => position + 1);
-  return layerKinds.map((kind) => kind.positionFeeds(positions, shape, contexts));
-}
-
-/** What all layers of a kind get alike. */
-type SharedScope = `shared${number}`;
-const sharedBy = (kind: number): SharedScope => `shared${kind}`;
-
-/** Name of a layer's input or output inside the function of all layers. */
-function scoped(scope: number | SharedScope, name: string): string {
-  return `${scope}:${name}`;
-}
-
-function scopedFeeds(
-  scope: number | SharedScope,
-  feeds: Readonly<Record<string, HostTensor>>,
-): Record<string, HostTensor> {
-  return Object.fromEntries(Object.entries(feeds).map(([name, feed]) => [scoped(scope, name), feed]));
-}
-
 /** All layers, the last normalization and the head. */
 const wholeFunction = memoized((architecture: Architecture): TensorFunction => (inputs) => {
   const outputs: NamedTensors = {};
@@ -144,12 +143,3 @@ const wholeFunction = memoized((architecture: Architecture): TensorFunction => (
   outputs.logits = headOf(architecture, inputs, y);
   return outputs;
 });
-
-function inputsOf(scope: number | SharedScope, inputs: NamedTensors): NamedTensors {
-  const prefix = scoped(scope, '');
-  return Object.fromEntries(
-    Object.entries(inputs)
-      .filter(([name]) => name.startsWith(prefix))
-      .map(([name, tensor]) => [name.slice(prefix.length), tensor]),
-  );
-}

@@ -64,6 +64,7 @@ export function textGenerator(
       padTokenId: true,
       topLogprobs: true,
       useCache: true,
+      dtype: true,
       onToken: true,
       prefixAllowedTokensFn: true,
       signal: true,

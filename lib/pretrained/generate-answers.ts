@@ -17,6 +17,7 @@ import { requireList, requireObject, TunebookError } from '../types';
 import type { DataRecord } from '../types';
 import { ADAPTER_CONFIG, isAdapterFolder } from './adapters/adapter-config';
 import { loadAdapter } from './adapters/adapter-files';
+import { baseQuantization } from './adapters/base-quantization';
 import { AutoModelForCausalLM } from './auto';
 import type { CausalLM } from './causal-lm';
 
@@ -27,7 +28,7 @@ const OPTIONS: OptionNames<GenerateAnswersOptions> = {
   ...{ allowedTexts: true, quantize: true },
   ...{ maxMemory: true, maxGpuMemory: true, offloadFolder: true },
   ...{ maxNewTokens: true, doSample: true, temperature: true, topK: true, topP: true },
-  ...{ repetitionPenalty: true, seed: true, stopStrings: true, useModelDefaults: true },
+  ...{ repetitionPenalty: true, seed: true, stopStrings: true, useModelDefaults: true, dtype: true },
 };
 
 /** Generation settings of a call; the others come from the model's generation_config.json. */
@@ -41,6 +42,7 @@ type GenerationSettings = Pick<
   | 'seed'
   | 'stopStrings'
   | 'useModelDefaults'
+  | 'dtype'
 >;
 
 /** The model that answers, and how it generates. */
@@ -116,7 +118,7 @@ export async function generateAnswers(
     ...{ tokenizer, isRaw: options.isRaw ?? false, template: options.template },
   });
   const model = await AutoModelForCausalLM.fromPretrained(base, {
-    quantizationConfig: quantizationConfigOf(options.quantize),
+    quantizationConfig: await baseQuantization(adapter, quantizationConfigOf(options.quantize)),
     ...(maxMemory === undefined && maxGpuMemory === undefined
       ? {}
       : { deviceMap: 'auto' as const, maxMemory: { cpu: maxMemory, gpu: maxGpuMemory }, offloadFolder }),
@@ -145,13 +147,13 @@ function settingsOf(
   options: GenerateAnswersOptions,
   model: CausalLM,
 ): GenerationSettings & Pick<GenerateOptions, 'maxNewTokens'> {
-  const { doSample, temperature, topK, topP, repetitionPenalty, seed, stopStrings, useModelDefaults } =
-    options;
+  const { doSample, temperature, topK, topP, repetitionPenalty, seed, stopStrings } = options;
+  const { useModelDefaults, dtype } = options;
   const own = useModelDefaults === false ? undefined : model.runtime.generationConfig;
   const hasLength = typeof (own?.max_new_tokens ?? own?.max_length) === 'number';
   const { maxNewTokens = hasLength ? undefined : MAX_NEW_TOKENS } = options;
   return {
-    ...{ doSample, temperature, topK, topP, repetitionPenalty, seed, stopStrings, useModelDefaults },
+    ...{ doSample, temperature, topK, topP, repetitionPenalty, seed, stopStrings, useModelDefaults, dtype },
     maxNewTokens,
   };
 }

@@ -17,3 +17,5 @@ export type {
 } from './quantized-tensor';
 export { companionsOf, findQuantizedWeights, readQuantizedTensor, toStoredTensors } from './serialization';
 export type { QuantizedTensorReader, StoredTensor } from './serialization';
+export { codesOfQuantized, codesOfValues, weightCodesBytes } from './weight-codes';
+export type { WeightCodes } from './weight-codes';

@@ -15,7 +15,7 @@ test('logits equal those without cache, over growth and dropped rows', async (t)
   const model = await AutoModelForCausalLM.fromConfig({ ...config, initializer_range: 0.3 });
   t.after(() => model.dispose());
   const prompts = [[1, 2, 3], [4], [5, 6, 7, 8, 9, 10, 11], [12, 13]];
-  const cached = new CachedDecoder(model.runtime, prompts, 200);
+  const cached = new CachedDecoder(model.runtime, { prompts, longest: 200 });
   const uncached = new UncachedDecoder(model.runtime, prompts);
   const compare = (actual: Float32Array, expected: Float32Array, where: string, live: boolean[]): void => {
     assert.equal(actual.length, expected.length);

@@ -5,6 +5,7 @@ import type { ExportOutcome } from '../../export';
 import { didYouMean } from '../../options';
 import { quantizationConfigOf, QUANTIZATIONS } from '../../quantization';
 import { checkOf } from './export/check';
+import { exportProgress } from './export/progress';
 import type { ExportTarget } from './export/target';
 import { TARGETS } from './export/targets';
 import { count, WrongCallError } from '../terminal/call';
@@ -46,6 +47,7 @@ export function addExportCommand(program: Command): void {
         ...{ model, output, type },
         options: {
           ...{ adapter, quantizationConfig: quantizationConfigOf(quantize) },
+          onProgress: exportProgress(),
           check: await checkOf(check ? asked : undefined, { model, adapter }),
         },
       });

@@ -56,6 +56,12 @@ export function addGenerateCommand(program: Command): void {
       'a text that ends an answer (repeatable)',
       (text: string, before: string[] = []) => [...before, text],
     )
+    .addOption(
+      new Option(
+        '--dtype <type>',
+        "weights to compute by: float32, the model's own (default), or q8, fast codes of 8 bits",
+      ).choices(['float32', 'q8']),
+    )
     .option('--no-model-defaults', 'pass over generation_config.json')
     .option('--json', 'answers, times and peak memory as JSON')
     .action(async (words: string[], call: CommandLine) => {

@@ -51,7 +51,7 @@ const load = createRequire(__filename);
 export async function serveCommand(given: string, options: ServeCommandOptions): Promise<void> {
   const token = await tokenOf(options);
   const adapters = options.adapter.map(namedAdapter);
-  const { AutoModelForCausalLM, loadAdapter, modelPlaces, tokenizerPlace } = load(
+  const { AutoModelForCausalLM, baseQuantization, loadAdapter, modelPlaces, tokenizerPlace } = load(
     '../../pretrained',
   ) as typeof Pretrained;
   const { AutoTokenizer } = load('../../tokenizer') as typeof Tokenizers;
@@ -61,7 +61,7 @@ export async function serveCommand(given: string, options: ServeCommandOptions):
   console.error(`Loading ${base} ...`);
   const tokenizer = await AutoTokenizer.fromPretrained(base);
   const model = await AutoModelForCausalLM.fromPretrained(base, {
-    quantizationConfig: quantizationConfigOf(quantize),
+    quantizationConfig: await baseQuantization(adapters[0]?.folder, quantizationConfigOf(quantize)),
     ...(threads === undefined ? {} : { engine: { threads } }),
   });
   let server: RunningServer | undefined;

@@ -7,7 +7,7 @@ import type { Provider } from '../contract/engine-types';
 import { GpuMemory } from './gpu-memory';
 import { onnxRuntime } from './onnx-runtime';
 import type { Graph, Value } from '../graph/graph';
-import { checkedFeed } from '../contract/host-arrays';
+import { boundShape, boundSizes, checkedFeed } from '../contract/host-arrays';
 import type { Feeds } from '../contract/host-arrays';
 import { outputName, STOPPER, writeOnnx } from '../graph/onnx';
 
@@ -27,11 +27,16 @@ const STOPPED = /^Non tensor type is temporarily not supported/;
 export class GraphSession {
   private released = false;
 
+  /** Inputs and outputs without what lies between them: its constants may be large. */
+  private readonly graph: Graph;
+
   private constructor(
     private readonly session: ort.InferenceSession,
-    private readonly graph: Graph,
+    { inputs, outputs, dynamicSizes }: Graph,
     private readonly device: GpuMemory | undefined,
-  ) {}
+  ) {
+    this.graph = { inputs: edges(inputs), outputs: edges(outputs), dynamicSizes };
+  }
 
   /**
    * Loads a graph.
@@ -90,11 +95,15 @@ export class GraphSession {
     }
     const bound = this.device === undefined ? undefined : await this.device.bind(this.graph, feeds, into);
     const inputs: Record<string, ort.Tensor> = {};
+    const sizes = boundSizes(this.graph.inputs, feeds, this.graph.dynamicSizes);
+    const running = (value: Value): Value =>
+      sizes.size === 0 ? value : { ...value, shape: boundShape(value.shape, sizes) };
     for (const [name, value] of this.graph.inputs)
-      inputs[name] = bound?.inputs.get(name) ?? asOrt(name, value, feeds[name]);
+      inputs[name] = bound?.inputs.get(name) ?? asOrt(name, running(value), feeds[name]);
     const outputs: Record<string, HostTensor> = {};
     const fetches: Record<string, ort.Tensor | null> = { [STOPPER]: null };
-    for (const [name, value] of this.graph.outputs) {
+    for (const [name, graphValue] of this.graph.outputs) {
+      const value = running(graphValue);
       const data = into[name] ?? newArray(value);
       outputs[name] = { data, shape: value.shape };
       fetches[outputName(name)] = bound?.outputs.get(name) ?? asOrt(name, value, outputs[name]);
@@ -144,6 +153,10 @@ function ortOptions(options: SessionOptions): ort.InferenceSession.SessionOption
 function onProvider(provider: Provider): ort.InferenceSession.ExecutionProviderConfig {
   // By default buffers over 160 MB are not reused between runs, and a new one takes longer than many operators.
   return provider === 'webgpu' ? { name: 'webgpu', storageBufferCacheMode: 'simple' } : provider;
+}
+
+function edges(values: ReadonlyMap<string, Value>): Map<string, Value> {
+  return new Map([...values].map(([name, { id, dtype, shape }]) => [name, { id, dtype, shape }]));
 }
 
 function asOrt(name: string, value: Value, feed: HostTensor | undefined): ort.Tensor {

@@ -5,6 +5,7 @@
 import { TunebookError } from '../../types';
 import { checkVjpRequest, differentiable, namedTensors, requireInfluence } from '../contract/functions';
 import type { Signature, TensorFunction, VjpRequest } from '../contract/functions';
+import type { Feeds } from '../contract/host-arrays';
 import '../kernels';
 import { nodesFor } from '../graph/graph';
 import type { Graph, Value } from '../graph/graph';
@@ -21,9 +22,15 @@ export const UPSTREAM = 'upstream';
  *
  * @throws {TunebookError} If it reads values, calls a kernel without ONNX form, or its shapes do not fit.
  */
-export function traceFunction(fn: TensorFunction, signature: Signature, target: TraceTarget): Graph {
+export function traceFunction(
+  fn: TensorFunction,
+  signature: Signature,
+  { target, constants = {} }: { target: TraceTarget; constants?: Feeds },
+): Graph {
   return onTraceBackend(target, () => {
     const { tensors, values } = placeholders(signature);
+    for (const [name, constant] of Object.entries(constants))
+      tensors[name] = traceBackend().constant(constant);
     const outputs = new Map<string, Value>();
     for (const [name, tensor] of Object.entries(namedTensors(fn(tensors))))
       outputs.set(name, traceBackend().value(tensor));

@@ -105,6 +105,32 @@ export interface CompiledVjp {
   ): Promise<Record<string, HostTensor>>;
 }
 
+/** A function with inputs that never change, or sizes that change with each run. */
+export interface BuildRequest {
+  readonly fn: TensorFunction;
+  /** Shapes and dtypes of what is fed, stand-ins among the sizes. */
+  readonly signature: Signature;
+  /** Further inputs of the function, kept with it in the form that its operators like best. */
+  readonly constants?: Feeds;
+  /**
+   * Sizes in the signature that stand for any: primes apart from each other and from all other sizes. A sum of two is a
+   * stand-in of its own.
+   */
+  readonly dynamicSizes?: readonly number[];
+}
+
+/** A function of its own: nothing is cached. */
+export interface BuiltFunction {
+  /**
+   * Runs the function. Outputs are new arrays, but for those of `options.into`.
+   *
+   * @throws {TunebookError} If an input is missing or has another shape or dtype.
+   */
+  run(feeds: Feeds, options?: CallOptions): Promise<Record<string, HostTensor>>;
+  /** Frees it; a second call is a no-op. */
+  dispose(): Promise<void>;
+}
+
 /** Compiles and runs functions of tensors. */
 export interface Engine {
   /** For instance 'compiled:cpu' or 'eager:wasm'. */
@@ -125,6 +151,12 @@ export interface Engine {
    * @throws {TunebookError} If the request names no float32 inputs and output that depend on each other.
    */
   compileVjp(request: VjpRequest): Promise<CompiledVjp>;
+  /**
+   * Compiles a function that the caller frees.
+   *
+   * @throws {TunebookError} If the function cannot be traced or its shapes do not fit.
+   */
+  build(request: BuildRequest): Promise<BuiltFunction>;
   /** Frees sessions and device memory; the engine's functions cannot run afterwards. */
   dispose(): Promise<void>;
 }

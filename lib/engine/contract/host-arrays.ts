@@ -36,6 +36,27 @@ export function checkedFeed(
   return feed;
 }
 
+/** The size that runs in the place of each stand-in, as the first feed that has it gives it. */
+export function boundSizes(
+  inputs: Iterable<readonly [string, { readonly shape: readonly number[] }]>,
+  feeds: Feeds,
+  standIns: ReadonlySet<number> | undefined,
+): ReadonlyMap<number, number> {
+  const bound = new Map<number, number>();
+  if (standIns === undefined) return bound;
+  for (const [name, { shape }] of inputs)
+    shape.forEach((size, axis) => {
+      const running = feeds[name]?.shape[axis];
+      if (standIns.has(size) && running !== undefined && !bound.has(size)) bound.set(size, running);
+    });
+  return bound;
+}
+
+/** A shape with the running sizes of its stand-ins. */
+export function boundShape(shape: readonly number[], bound: ReadonlyMap<number, number>): readonly number[] {
+  return bound.size === 0 ? shape : shape.map((size) => bound.get(size) ?? size);
+}
+
 /** The signature of feeds. */
 export function signatureOf(feeds: Feeds): Signature {
   return Object.fromEntries(

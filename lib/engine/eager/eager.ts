@@ -7,8 +7,14 @@ import path from 'node:path';
 import { tunebookEnvironment } from '../../environment';
 import { messageOf, TunebookError } from '../../types';
 import type { HostTensor } from '../../types';
-import type { CompiledFunction, CompiledVjp, Engine } from '../contract/engine-types';
-import { checkedFeed } from '../contract/host-arrays';
+import type {
+  BuildRequest,
+  BuiltFunction,
+  CompiledFunction,
+  CompiledVjp,
+  Engine,
+} from '../contract/engine-types';
+import { boundShape, boundSizes, checkedFeed, signatureOf } from '../contract/host-arrays';
 import type { Feeds } from '../contract/host-arrays';
 import { tf } from '../graph/tf';
 import type { NamedTensors, Tensor } from '../graph/tf';
@@ -71,6 +77,20 @@ export class EagerEngine implements Engine {
         };
         return this.run(gradients, withUpstream, { ...feeds, upstream }, options?.into);
       },
+    };
+  }
+
+  async build({ fn, signature, constants = {}, dynamicSizes = [] }: BuildRequest): Promise<BuiltFunction> {
+    const fixed = signatureOf(constants);
+    return {
+      run: (feeds, options) => {
+        const inputs = Object.entries(signature);
+        const sizes = boundSizes(inputs, feeds, new Set(dynamicSizes));
+        const bound = inputs.map(([name, spec]) => [name, { ...spec, shape: boundShape(spec.shape, sizes) }]);
+        const all: Signature = { ...Object.fromEntries(bound), ...fixed };
+        return this.run(fn, all, { ...feeds, ...constants }, options?.into);
+      },
+      dispose: async () => {},
     };
   }
 

@@ -38,11 +38,14 @@ export interface Node {
 export interface Graph {
   readonly inputs: ReadonlyMap<string, Value>;
   readonly outputs: ReadonlyMap<string, Value>;
+  /** Stand-ins in shapes for sizes that are known when the graph runs: see `withDynamicSizes`. */
+  readonly dynamicSizes?: ReadonlySet<number>;
 }
 
 /** Creates values and nodes, with ids in order of creation, which is a topological order. */
 export class GraphBuilder {
-  private nextId = 0;
+  /** @param nextId the first id; over those of a graph that is added to */
+  constructor(private nextId = 0) {}
 
   input(name: string, shape: readonly number[], dtype: GraphDtype): Value {
     return { id: this.nextId++, dtype, shape, input: name };

@@ -69,13 +69,15 @@ export function writeOnnx(graph: Graph): Uint8Array {
           ...initializers,
           { name: 'c', dataType: ELEMENT_TYPE.float32, dims: [], floatData: [0] },
         ],
-        input: [...graph.inputs].map(([name, value]) => valueInfo(name, value)),
+        input: [...graph.inputs].map(([name, value]) => valueInfo(name, value, graph.dynamicSizes)),
         output: [
           {
             name: STOPPER,
             type: { sequenceType: { elemType: { tensorType: { elemType: ELEMENT_TYPE.float32 } } } },
           },
-          ...[...graph.outputs].map(([name, value]) => valueInfo(outputName(name), value)),
+          ...[...graph.outputs].map(([name, value]) =>
+            valueInfo(outputName(name), value, graph.dynamicSizes),
+          ),
         ],
       },
     })
@@ -152,13 +154,17 @@ export function outputName(name: string): string {
   return `out.${name}`;
 }
 
-function valueInfo(name: string, value: Value): onnx.IValueInfoProto {
+function valueInfo(name: string, value: Value, dynamicSizes?: ReadonlySet<number>): onnx.IValueInfoProto {
   return {
     name,
     type: {
       tensorType: {
         elemType: ELEMENT_TYPE[value.dtype],
-        shape: { dim: value.shape.map((size) => ({ dimValue: size })) },
+        shape: {
+          dim: value.shape.map((size) =>
+            dynamicSizes?.has(size) === true ? { dimParam: `size${size}` } : { dimValue: size },
+          ),
+        },
       },
     },
   };

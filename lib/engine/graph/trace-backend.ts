@@ -4,7 +4,7 @@
  */
 import type { backend_util, DataType, KernelBackend, TensorInfo } from '@tensorflow/tfjs-core';
 import { TunebookError } from '../../types';
-import type { EngineDtype } from '../../types';
+import type { EngineDtype, HostTensor } from '../../types';
 import { GraphBuilder } from './graph';
 import type { Attribute, GraphDtype, Value } from './graph';
 import { tf } from './tf';
@@ -105,6 +105,12 @@ export class TraceBackend implements KernelBackend {
   input(name: string, shape: readonly number[], dtype: EngineDtype): Tensor {
     const info = this.tensor(this.builder.input(name, shape, dtype));
     return tf.engine().makeTensorFromTensorInfo(info);
+  }
+
+  /** An input whose elements are known. */
+  constant({ data, shape }: HostTensor): Tensor {
+    const dtype = data instanceof Float32Array ? 'float32' : data instanceof Uint8Array ? 'uint8' : 'int32';
+    return tf.engine().makeTensorFromTensorInfo(this.tensor(this.builder.constant(data, shape, dtype)));
   }
 
   /** The graph value of a tensor; a host constant becomes a graph constant at first use. */

@@ -9,6 +9,7 @@ import type { ExportOutcome } from '../proof/outcome';
 import { requireCheck } from '../proof/prove';
 import type { CheckOptions, Proof } from '../proof/prove';
 import { openAdapter } from '../source/open-adapter';
+import { baseQuantization } from '../../pretrained';
 import { namedModel } from '../source/open-source';
 import type { SourceOptions } from '../source/open-source';
 import { cardEntries } from './card-entries';
@@ -63,7 +64,8 @@ export async function exportGgufAdapter(
     where,
     names: { base: true, type: true, check: true, tokenizer: true, quantizationConfig: true },
   });
-  const { base, check = {}, tokenizer, quantizationConfig } = options;
+  const { base, check = {}, tokenizer } = options;
+  const quantizationConfig = await baseQuantization(adapter, options.quantizationConfig);
   const type = requireType(options.type ?? 'f32', { where, known: TYPES });
   requireCheck(check, where);
   const name = path.basename(path.resolve(adapter));

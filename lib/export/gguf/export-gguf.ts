@@ -4,7 +4,7 @@ import type { Architecture, HasRuntime } from '../../models';
 import { requireOptions } from '../../options';
 import { requireText } from '../../types';
 import type { AgreementBound } from '../proof/agreement';
-import type { ExportOutcome } from '../proof/outcome';
+import type { ExportOutcome, ExportProgress } from '../proof/outcome';
 import { requireCheck } from '../proof/prove';
 import type { CheckOptions } from '../proof/prove';
 import { openModelSource } from '../source/open-source';
@@ -37,7 +37,7 @@ export interface ExportGgufOptions extends SourceOptions {
   /** What answers are compared by; false: the file is neither read back nor compared. */
   readonly check?: CheckOptions | false;
   /** Called before each tensor. */
-  readonly onProgress?: (done: number, total: number, tensor: string) => void;
+  readonly onProgress?: ExportProgress;
 }
 
 const DEFAULT_TYPE: GgufType = 'f16';

@@ -4,7 +4,7 @@
 import { requireOptions } from '../../options';
 import { requireText } from '../../types';
 import type { HasRuntime } from '../../models';
-import type { ExportOutcome } from '../proof/outcome';
+import type { ExportOutcome, ExportProgress } from '../proof/outcome';
 import { requireCheck } from '../proof/prove';
 import type { CheckOptions } from '../proof/prove';
 import { openModelSource } from '../source/open-source';
@@ -31,8 +31,8 @@ export interface ExportOnnxOptions extends SourceOptions {
   readonly check?: CheckOptions | false;
   /** Most bytes of weights in one file; the others lie beside it. Default 2e9: a larger message is none. */
   readonly maxFileBytes?: number;
-  /** Told what is being done, a line at a time. */
-  readonly onProgress?: (line: string) => void;
+  /** Told of bytes written, and of each file whose answers are compared. */
+  readonly onProgress?: ExportProgress;
 }
 
 /** What an export to ONNX wrote. */
@@ -94,8 +94,7 @@ export async function exportOnnx(
       where,
     );
     const written = await writeOnnxFiles(source.weights, folder, {
-      ...{ variants, maxFileBytes },
-      onFile: (name, sizeBytes) => onProgress?.(`writing ${name} (${(sizeBytes / 1e6).toFixed(1)} MB)`),
+      ...{ variants, maxFileBytes, onProgress },
     });
     const files = await writeModelFiles(source, folder, written);
     if (check === false) return outcome(written, files, new Map());

@@ -2,6 +2,7 @@
 import { promises as fs } from 'node:fs';
 import path from 'node:path';
 import { isFile, isJsonObject, readJsonObjectIfPresent, writeFileAtomic } from '../../files';
+import { writeExportCard } from '../source/card';
 import type { ModelSource } from '../source/open-source';
 import type { WrittenOnnx } from './write-onnx';
 
@@ -27,6 +28,7 @@ export async function writeModelFiles(
     }),
     await writeJson(path.join(folder, 'generation_config.json'), { ...generationConfig, ...ids }),
     ...(await tokenizer.savePretrained(folder)),
+    ...(await writeExportCard(source, folder, 'onnx')),
   ];
   for (const name of PROMPT_FILES) {
     const places = folders.map((place) => path.join(place, name));

@@ -1,6 +1,7 @@
 /** The proof of an ONNX export: every file asked beside the model, and export-report.json with what was found. */
 import path from 'node:path';
 import type { Agreement, AgreementBound } from '../proof/agreement';
+import type { ExportProgress } from '../proof/outcome';
 import { endTokens, ownResponder } from '../proof/own-answers';
 import { compare } from '../proof/prove';
 import type { CheckOptions } from '../proof/prove';
@@ -35,7 +36,7 @@ const MAX_ERROR = 1e-5;
 interface ProofRequest {
   readonly written: readonly WrittenOnnx[];
   readonly check: CheckOptions;
-  readonly onProgress?: (line: string) => void;
+  readonly onProgress?: ExportProgress;
 }
 
 /**
@@ -55,9 +56,10 @@ export async function proveOnnx(
   const proofs = new Map<string, OnnxProof>();
   let report = path.join(folder, 'export-report.json');
   try {
+    const totalBytes = written.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
     for (const { path: file, variant } of written) {
       const name = path.basename(file);
-      onProgress?.(`comparing the answers of ${name}`);
+      onProgress?.(totalBytes, totalBytes, `comparing the answers of ${name}`);
       const there = await openOnnxResponder({
         ...{ file, tokenize, architecture, endTokens: endTokens(tokenizer) },
       });

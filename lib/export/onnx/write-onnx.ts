@@ -5,9 +5,10 @@
 import { promises as fs } from 'node:fs';
 import path from 'node:path';
 import { makeFolder, requireFreeSpace, stageFile } from '../../files';
-import type { StagedFile } from '../../files';
+import type { ByteSink, StagedFile } from '../../files';
 import { TunebookError } from '../../types';
 import type { WeightSource } from '../source/weight-source';
+import type { ExportProgress } from '../proof/outcome';
 import { decoderGraph } from './decoder-graph';
 import { planOnnxFiles } from './onnx-file';
 import type { OnnxVariant } from './onnx-types';
@@ -17,8 +18,8 @@ export interface WriteOnnxOptions {
   readonly variants: readonly OnnxVariant[];
   /** Most bytes of weights in one file; default 2e9. */
   readonly maxFileBytes?: number;
-  /** Told of each file before it is written. */
-  readonly onFile?: (name: string, sizeBytes: number) => void;
+  /** Told of bytes written, of all, and of the file they are in. */
+  readonly onProgress?: ExportProgress;
 }
 
 /** A file that was written. */
@@ -38,7 +39,7 @@ export interface WrittenOnnx {
 export async function writeOnnxFiles(
   weights: WeightSource,
   folder: string,
-  { variants, maxFileBytes, onFile }: WriteOnnxOptions,
+  { variants, maxFileBytes, onProgress }: WriteOnnxOptions,
 ): Promise<WrittenOnnx[]> {
   const place = path.join(folder, 'onnx');
   const plans = variants.map((variant) => {
@@ -56,13 +57,21 @@ export async function writeOnnxFiles(
   await makeFolder(place);
   const sizeOf = (files: readonly { sizeBytes: number }[]): number =>
     files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-  await requireFreeSpace(place, sizeOf(plans.flatMap(({ files }) => files)));
+  const totalBytes = sizeOf(plans.flatMap(({ files }) => files));
+  await requireFreeSpace(place, totalBytes);
+  let doneBytes = 0;
   const staged: StagedFile[] = [];
   try {
     for (const { files } of plans) {
-      for (const { name, sizeBytes, write } of files) {
-        onFile?.(name, sizeBytes);
-        staged.push(await stageFile(path.join(place, name), write));
+      for (const { name, write } of files) {
+        const told = (sink: ByteSink): ByteSink => {
+          return async (bytes) => {
+            await sink(bytes);
+            doneBytes += bytes.length;
+            onProgress?.(doneBytes, totalBytes, name);
+          };
+        };
+        staged.push(await stageFile(path.join(place, name), (sink) => write(told(sink))));
       }
     }
     for (const file of staged) await file.commit();

@@ -22,12 +22,21 @@ export interface Agreement {
   /** Kullback-Leibler divergence of the export from tunebook, in nats, mean and largest. */
   readonly meanKl: number;
   readonly maxKl: number;
+  /** Over the answers that differ: the largest `margin`, in nats; 0 where all are the same. */
+  readonly largestMargin: number;
   /** Answers that differ, at most three. */
-  readonly differing: readonly {
-    readonly prompt: string;
-    readonly here: readonly number[];
-    readonly there: readonly number[];
-  }[];
+  readonly differing: readonly DifferingAnswer[];
+}
+
+/** A prompt that two runtimes answer differently. */
+export interface DifferingAnswer {
+  readonly prompt: string;
+  readonly here: readonly number[];
+  readonly there: readonly number[];
+  /** Tokens before the first that differs. */
+  readonly sameTokens: number;
+  /** There: how much likelier tunebook's token is in tunebook than the export's, in nats. Near 0: a tie, decided by rounding. */
+  readonly margin: number;
 }
 
 /** How far an export may be off. */
@@ -50,19 +59,27 @@ export async function compareAnswers(
   there: Responder,
   { prompts, maxNewTokens }: { readonly prompts: readonly string[]; readonly maxNewTokens: number },
 ): Promise<Agreement> {
-  const differing: Agreement['differing'][number][] = [];
+  const differing: DifferingAnswer[] = [];
   let [sameTokens, sameAnswers, positions, sameTop, totalKl, maxKl] = [0, 0, 0, 0, 0, 0];
+  let largestMargin = 0;
   for (const prompt of prompts) {
     const ids = await here.promptIds(prompt);
     sameTokens += isSame(ids, await there.promptIds(prompt)) ? 1 : 0;
     const answer = await here.answer(ids, maxNewTokens);
     const other = await there.answer(ids, maxNewTokens);
-    if (isSame(answer, other)) sameAnswers++;
-    else if (differing.length < MAX_DIFFERING) differing.push({ prompt, here: answer, there: other });
     const all = [...ids, ...answer];
     const count = answer.length + 1;
     const ours = await here.logProbabilities(all, count);
     const theirs = await there.logProbabilities(all, count);
+    if (isSame(answer, other)) sameAnswers++;
+    else {
+      const same = commonLength(answer, other);
+      // Up to there both have read the same; an answer that ended has its end as the most likely token.
+      const margin = Math.max(0, largest(ours[same]) - ours[same][other[same] ?? mostLikely(theirs[same])]);
+      largestMargin = Math.max(largestMargin, margin);
+      if (differing.length < MAX_DIFFERING)
+        differing.push({ prompt, here: answer, there: other, sameTokens: same, margin });
+    }
     for (let at = 0; at < count; at++) {
       const kl = divergence(ours[at], theirs[at]);
       positions++;
@@ -74,7 +91,7 @@ export async function compareAnswers(
   return {
     runtime: there.name,
     prompts: prompts.length,
-    ...{ sameTokens, sameAnswers, positions, maxKl, differing },
+    ...{ sameTokens, sameAnswers, positions, maxKl, largestMargin, differing },
     sameTop: sameTop / positions,
     meanKl: totalKl / positions,
   };
@@ -88,12 +105,27 @@ export function isWithin(agreement: Agreement, bound: AgreementBound): boolean {
 
 /** The comparison in a sentence. */
 export function agreementWords(agreement: Agreement): string {
-  const { runtime, prompts, sameTokens, sameAnswers, positions, sameTop, meanKl, maxKl } = agreement;
+  const { runtime, prompts, sameTokens, sameAnswers, positions, sameTop, meanKl, maxKl, largestMargin } =
+    agreement;
+  const ties =
+    sameAnswers === prompts
+      ? ''
+      : `; where answers part, tunebook's token is at most ${largestMargin.toPrecision(2)} nats likelier than the other`;
   return (
     `${runtime}: ${sameAnswers} of ${prompts} answers the same, ${sameTokens} of ${prompts} prompts read as the same ` +
     `tokens; over ${positions} positions the same most likely token in ${(100 * sameTop).toFixed(1)} %, ` +
-    `divergence ${meanKl.toExponential(1)} nats (largest ${maxKl.toExponential(1)})`
+    `divergence ${meanKl.toExponential(1)} nats (largest ${maxKl.toExponential(1)})${ties}`
   );
+}
+
+function commonLength(a: readonly number[], b: readonly number[]): number {
+  let at = 0;
+  while (at < a.length && a[at] === b[at]) at++;
+  return at;
+}
+
+function largest(row: Float32Array): number {
+  return row[mostLikely(row)];
 }
 
 function isSame(a: readonly number[], b: readonly number[]): boolean {

@@ -1,6 +1,12 @@
 /** What every export gives back: files, and what the comparison with tunebook's own answers gave. */
 import type { Agreement } from './agreement';
 
+/**
+ * Told how far an export is: so much of so much, and what that is now. A GGUF file counts tensors, ONNX files count bytes;
+ * what comes after the last of them, such as comparing answers, is told with all done.
+ */
+export type ExportProgress = (done: number, total: number, what: string) => void;
+
 /** What an export wrote, and whether it is proven. */
 export interface ExportOutcome {
   /** Paths of the files written. */

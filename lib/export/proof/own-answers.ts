@@ -21,7 +21,14 @@ export function ownResponder(model: HasRuntime, tokenizer: PretrainedTokenizer):
     promptIds: async (prompt) => promptIds(tokenizer, prompt),
     answer: async (ids, maxNewTokens) => {
       const { newTokens, finishReasons } = await generate(model, {
-        ...{ inputIds: [ids], maxNewTokens, doSample: false, useModelDefaults: false, eosTokenId: ends },
+        ...{
+          inputIds: [ids],
+          maxNewTokens,
+          doSample: false,
+          useModelDefaults: false,
+          eosTokenId: ends,
+          dtype: 'float32',
+        },
         padTokenId: tokenizer.padTokenId ?? 0,
       });
       return finishReasons[0] === 'eos' ? newTokens[0].slice(0, -1) : newTokens[0];

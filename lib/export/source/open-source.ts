@@ -7,6 +7,7 @@ import { Runtime } from '../../models';
 import type { HasRuntime } from '../../models';
 import {
   AutoModelForCausalLM,
+  baseQuantization,
   loadAdapter,
   modelPlaces,
   openPretrained,
@@ -27,7 +28,7 @@ export interface SourceOptions {
   readonly adapter?: string;
   /** Default: the adapter's own, else the model's. */
   readonly tokenizer?: PretrainedTokenizer | string;
-  /** How the base was quantized while its adapter was trained, where its folder is not quantized itself. */
+  /** How the base was quantized while its adapter was trained; default: as the adapter's folder says (tunebook_base.json). */
   readonly quantizationConfig?: BitsAndBytesConfig;
 }
 
@@ -83,7 +84,8 @@ export async function namedModel(
   given: SourceOptions,
 ): Promise<{ readonly own: OwnModel; readonly base: string; readonly options: SourceOptions }> {
   const { adapter, base } = await modelPlaces({ model, adapter: given.adapter });
-  const options = { ...given, adapter };
+  const quantizationConfig = await baseQuantization(adapter, given.quantizationConfig);
+  const options = { ...given, adapter, quantizationConfig };
   const { tokenizer = await tokenizerPlace(adapter, base) } = given;
   const own: OwnModel = {
     tokenizer: await loadedTokenizer(tokenizer),

@@ -3,7 +3,7 @@
  * function has flat inputs, and its signature says which form each weight has: `weightFeeds` and `loraFeeds` name the
  * inputs, `moduleLinear` reads them back.
  */
-import { dropout, linear, linear4bit, restoreCoded, tf } from '../../engine';
+import { dropout, linear, linear4bit, linearCodes, restoreCoded, tf } from '../../engine';
 import type { NamedTensors, Tensor } from '../../engine';
 import type { HostTensor } from '../../types';
 
@@ -11,12 +11,14 @@ import type { HostTensor } from '../../types';
  * A weight as a block takes it. All but 'dense' are frozen and have rows [out, in] whatever the family.
  * - dense: float32 as the family stores it, the only form that is trained
  * - nf4, fp4: 4-bit codes that the product itself reads; no gradient passes through them
+ * - q8: codes of 8 bits for products in integers; no gradient passes through them, and they are rounded: generation
  * - coded: codes that the function restores (GPUs), with gradients as without
  * - restored: float32, restored on the host or resident on a GPU
  */
 export type LinearWeight<T> =
   | { readonly kind: 'dense'; readonly weight: T }
   | { readonly kind: 'nf4' | 'fp4'; readonly codes: T; readonly absmax: T }
+  | { readonly kind: 'q8'; readonly codes: T; readonly scales: T }
   | { readonly kind: 'coded'; readonly codes: T; readonly scales: T; readonly table: T }
   | { readonly kind: 'restored'; readonly weight: T };
 
@@ -57,6 +59,8 @@ function weightOf(inputs: NamedTensors, module: string): LinearWeight<Tensor> {
   for (const kind of ['nf4', 'fp4'] as const)
     if (part(`${kind}.codes`) !== undefined)
       return { kind, codes: part(`${kind}.codes`), absmax: part(`${kind}.absmax`) };
+  if (part('q8.codes') !== undefined)
+    return { kind: 'q8', codes: part('q8.codes'), scales: part('q8.scales') };
   if (part('coded.codes') !== undefined) {
     const [codes, scales, table] = [part('coded.codes'), part('coded.scales'), part('coded.table')];
     return { kind: 'coded', codes, scales, table };
@@ -115,6 +119,7 @@ function weightProduct(
     const { kind: quantType, codes, absmax } = weight;
     return linear4bit(x, { codes, absmax, quantType, outSize: shape.outSize }, bias);
   }
+  if (weight.kind === 'q8') return linearCodes(x, { ...weight, bits: 8 }, bias);
   const { matrix, transposed } = matrixOf(weight, shape);
   return linear(x, matrix, bias, { transposeWeight: transposed });
 }
@@ -133,7 +138,8 @@ function matrixOf(
       return { matrix: restoreCoded(weight, outSize), transposed: true };
     case 'nf4':
     case 'fp4':
-      throw new Error('internal: a weight that stays in 4 bits has no matrix');
+    case 'q8':
+      throw new Error('internal: a weight that stays in codes has no matrix');
   }
 }
 

@@ -59,13 +59,16 @@ export function trainedHeadInputs({ head, headTokens, parameters }: LoraAdapter)
 
 /**
  * Logits of normalized hidden states, within the model's soft cap.
- * @param inputs `head` [V, C] and what `adaptedHeadFeeds` gives
+ * @param inputs `head` [V, C], or its codes as `codedHead` gives them, and what `adaptedHeadFeeds` gives
  * @param y float32 [..., C]
  * @returns float32 [..., V]
  */
 export function headOf({ logitSoftcap }: Architecture, inputs: NamedTensors, y: Tensor): Tensor {
-  const shape = { conv1d: false, outSize: inputs.head.shape[0] };
-  const logits = moduleLinear({ ...inputs, [`${HEAD}.weight`]: inputs.head }, HEAD, y, shape);
+  const isCoded = inputs.head === undefined;
+  const weight = isCoded ? inputs[`${HEAD}.weight.q8.codes`] : inputs.head;
+  const shape = { conv1d: false, outSize: weight.shape[0] };
+  const all = isCoded ? inputs : { ...inputs, [`${HEAD}.weight`]: weight };
+  const logits = moduleLinear(all, HEAD, y, shape);
   const rows = inputs[TOKENS.rows];
   if (rows === undefined) return capped(logits, logitSoftcap);
   const ofTokens = linear(y, rows, undefined, { transposeWeight: true }); // [..., ids]

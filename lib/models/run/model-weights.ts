@@ -13,8 +13,10 @@ import { AdapterSet } from '../lora/adapter-set';
 import type { LoraAdapter, LoraBase } from '../lora/lora';
 import { isTied } from '../families/architecture';
 import { HEAD } from '../lora/lora-targets';
-import { canBeCoded, codedWeight } from '../weights/coded-weight';
+import { codesOfQuantized, codesOfValues } from '../../quantization';
+import { canBeCoded, codedWeight, codesWeight } from '../weights/coded-weight';
 import {
+  isQuantized,
   overwrite,
   packedWeight,
   restore,
@@ -60,6 +62,7 @@ export class ModelWeights implements LoraBase {
   isResized = false;
   /** Numbers that tables of 16 bits have gained by `resizeVocabulary`. */
   private gainedCount = 0;
+  private changeCount = 0;
 
   constructor(
     { architecture, parameters, frozen }: ModelParts,
@@ -113,8 +116,14 @@ export class ModelWeights implements LoraBase {
     return { name, shape: stored.shape, decay: true, data };
   }
 
+  /** Counts changes of the base's weights for good, those of training excepted. */
+  get changes(): number {
+    return this.changeCount;
+  }
+
   /** Changes a parameter of the base for good, in whatever type it is kept. */
   setParameter(name: string, values: Float32Array): void {
+    this.changeCount++;
     const stored = this.frozen?.tables?.get(name);
     if (stored !== undefined) {
       this.frozen?.deviceTables?.delete(name);
@@ -207,6 +216,7 @@ export class ModelWeights implements LoraBase {
     const resized = resizedVocabulary({ ...this.base, frozen: this.frozen }, vocabSize);
     this.base = resized;
     this.isResized = true;
+    this.changeCount++;
     this.gainedCount += resized.gainedCount;
     this.feedsByLayer = [];
     this.pin(this.parameters);
@@ -230,6 +240,35 @@ export class ModelWeights implements LoraBase {
     for (const [module, tensor] of await this.frozen.layer(layer))
       Object.assign(feeds, weightFeeds(module, this.frozenWeight(module, tensor, form)));
     return feeds;
+  }
+
+  /** A layer's inputs but for the weights of its linear modules: what `codedLayer` is completed by. */
+  smallFeeds(layer: number): Record<string, HostTensor> {
+    const own = (this.feedsByLayer[layer] ??= this.ownFeeds(layer));
+    const large = new Set(this.architecture.modules.map(({ name }) => `${name}.weight`));
+    return Object.fromEntries(Object.entries(own).filter(([name]) => !large.has(name)));
+  }
+
+  /** The weights of a layer's linear modules in codes of 8 bits; undefined where the layer is not in memory. */
+  codedLayer(layer: number): Record<string, HostTensor> | undefined {
+    const frozen = this.frozen === undefined ? new Map() : this.frozen.resident(layer);
+    if (frozen === undefined) return undefined;
+    const feeds: Record<string, HostTensor> = {};
+    for (const module of this.architecture.modules) {
+      const tensor: FrozenTensor | undefined = frozen.get(module.name);
+      const shape = [module.outSize, module.inSize] as const;
+      const codes =
+        (tensor !== undefined && isQuantized(tensor) ? codesOfQuantized(tensor) : undefined) ??
+        codesOfValues(this.linearWeight(layer, module), shape);
+      Object.assign(feeds, weightFeeds(module.name, codesWeight(codes)));
+    }
+    return feeds;
+  }
+
+  /** The head's weight in codes of 8 bits. */
+  codedHead(): Record<string, HostTensor> {
+    const { data, shape } = this.tableFeed('head');
+    return weightFeeds(HEAD, codesWeight(codesOfValues(data as Float32Array, [shape[0], shape[1]])));
   }
 
   private ownFeeds(layer: number): Record<string, HostTensor> {
@@ -264,6 +303,7 @@ export class ModelWeights implements LoraBase {
 
   /** Changes a linear module's weight for good. @param change gets rows [out, in] */
   changeLinearWeight(layer: number, module: LinearModule, change: (weight: Float32Array) => void): void {
+    this.changeCount++;
     const weight = this.linearWeight(layer, module);
     change(weight);
     const frozen = this.residentWeight(layer, module);

@@ -5,7 +5,7 @@
 import type { DeviceMemory } from '../../engine';
 import { blockScales } from '../../quantization';
 import { tensorSize } from '../../tensor';
-import type { QuantizedTensor } from '../../quantization';
+import type { QuantizedTensor, WeightCodes } from '../../quantization';
 import type { HostTensor } from '../../types';
 import type { LinearWeight } from '../families/linear';
 import { isQuantized } from './frozen-layers';
@@ -51,6 +51,16 @@ export function codedWeight(
     codes: { data: codes, shape: [codes.length] },
     scales: { data: scales, shape: [scales.length] },
     table,
+  };
+}
+
+/** Codes of 8 bits as products in integers take them. */
+export function codesWeight({ shape, blockSize, codes, scales }: WeightCodes): LinearWeight<HostTensor> {
+  const blocks = scales.length / shape[0];
+  return {
+    kind: 'q8',
+    codes: { data: codes, shape: [shape[0], blocks, blockSize] },
+    scales: { data: scales, shape: [scales.length] },
   };
 }
 

@@ -12,6 +12,7 @@ import { isTied, knownTargets, LoraAdapter, LoraConfig, moduleList } from '../..
 import type { HasRuntime, ModelWeights } from '../../models';
 import { ADAPTER_CONFIG, adapterConfigFile, readAdapterConfig } from './adapter-config';
 import type { AdapterConfig } from './adapter-config';
+import { saveBaseQuantization } from './base-quantization';
 import { saveCard } from '../companions/card-file';
 import { noteAdapterFolder, originOf, saveCompanions, usePrompt } from '../companions/companions';
 import type { CardFacts } from '../companions/model-card';
@@ -29,7 +30,8 @@ export interface SaveAdapterOptions {
 
 /**
  * Writes the model's active adapter in PEFT's format and, where they are known, the tokenizer, chat_template.jinja,
- * tunebook_prompt.json, generation_config.json and a model card.
+ * tunebook_prompt.json, generation_config.json and a model card; of a quantized base tunebook_base.json, so that the
+ * adapter meets again the weights that it was trained on.
  * @param baseOrOptions the base's name, or all options
  * @returns names of the files written
  * @throws TunebookError where the model has no active adapter
@@ -60,10 +62,11 @@ export async function saveAdapter(
   const { files } = await writeCheckpoint(folder, [...sources, ...tables], { baseName: 'adapter_model' });
   const text = JSON.stringify(adapterConfigFile(weights.architecture, adapter, baseModel), null, 2);
   await writeFileAtomic(path.join(folder, ADAPTER_CONFIG), `${text}\n`);
+  const quantized = await saveBaseQuantization(folder, weights.frozen?.quantization);
   const companions = await saveCompanions(model, folder);
   const base = baseModel === '' ? undefined : baseModel;
   return [
-    ...[ADAPTER_CONFIG, ...files, ...companions],
+    ...[ADAPTER_CONFIG, ...files, ...quantized, ...companions],
     ...(await saveCard(model, folder, { kind: 'adapter', facts: card, base })),
   ];
 }

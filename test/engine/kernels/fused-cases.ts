@@ -11,7 +11,7 @@ import {
 } from '../../../lib/engine';
 import type { NamedTensors, Tensor } from '../../../lib/engine';
 import { f, given, positive } from './kernel-case';
-import type { KernelCase, KernelCases } from './kernel-case';
+import type { InputSpec, KernelCase, KernelCases } from './kernel-case';
 
 const linear = ({ x, weight, bias }: NamedTensors, attrs: Record<string, unknown>): Tensor =>
   plainLinear(x, weight, bias, { transposeWeight: attrs.transposeWeight === true });
@@ -33,6 +33,24 @@ const fourBit = ({ x, codes, absmax }: NamedTensors, attrs: Record<string, unkno
   const weight = tf.reshape(scaled, [Number(attrs.outSize), -1]);
   return plainLinear(x, weight, undefined, { transposeWeight: true });
 };
+/** Integer codes under a scale per block. Codes that are fed are not multiplied as integers, so x is not rounded. */
+const codes = ({ x, codes, scales, zeros }: NamedTensors, attrs: Record<string, unknown>): Tensor => {
+  const [outSize, blocks] = codes.shape;
+  const isFourBit = attrs.bits === 4;
+  const sixteen = tf.scalar(16, 'int32');
+  const split = (packed: Tensor): Tensor =>
+    isFourBit ? tf.stack([tf.mod(packed, sixteen), tf.floorDiv(packed, sixteen)], -1) : packed;
+  const numbers = tf.cast(tf.reshape(split(codes), [outSize, blocks, -1]), 'float32');
+  const zero =
+    zeros === undefined
+      ? tf.scalar(isFourBit ? 8 : 128)
+      : tf.cast(tf.slice(tf.reshape(split(zeros), [outSize, -1, 1]), 0, [outSize, blocks, 1]), 'float32');
+  const values = tf.mul(tf.sub(numbers, zero), tf.reshape(scales, [outSize, blocks, 1]));
+  const inSize = x.shape[x.shape.length - 1];
+  const weight = tf.slice(tf.reshape(values, [outSize, -1]), [0, 0], [outSize, inSize]);
+  return plainLinear(x, weight, undefined, { transposeWeight: true });
+};
+const bytes = (...shape: number[]): InputSpec => ({ shape, dtype: 'uint8' });
 const activations = (name: 'gelu' | 'gelu_new'): KernelCase[] =>
   [f(2, 3, 4), f(), given([-12, -5, -1, -1e-4, 0, 1e-4, 1, 5, 12])].map((x) => ({
     inputs: { x },
@@ -71,6 +89,18 @@ export const fusedCases: KernelCases = {
       reference: fourBit,
     },
   ]),
+  TunebookLinearCodes: [
+    { x: f(3, 96), codes: bytes(5, 3, 32), scales: positive(15) },
+    { x: f(2, 2, 80), codes: bytes(7, 3, 32), scales: positive(21) },
+    { x: f(1, 256), codes: bytes(16, 2, 64), scales: positive(32), bits: 4 },
+    { x: f(9, 64), codes: bytes(4, 2, 16), scales: positive(8), zeros: bytes(4, 1), bits: 4 },
+  ].map(({ bits = 8, ...inputs }) => ({
+    inputs,
+    attrs: { bits },
+    reference: codes,
+    noGradient: 'codes have none',
+    tolerance: 1e-4,
+  })) as readonly KernelCase[],
   // The reference draws on the host.
   TunebookDropoutMask: [[3, 4], [7], [2, 3, 5], [1]].flatMap((shape) =>
     [

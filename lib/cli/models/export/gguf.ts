@@ -19,7 +19,7 @@ export const ggufLora: ExportTarget = {
   summary: "an adapter alone, for llama.cpp's --lora",
   types: ['f32', 'f16'],
   needsAdapter: true,
-  run: async ({ model, output, type, options: { adapter, ...options } }) => {
+  run: async ({ model, output, type, options: { adapter, onProgress: _, ...options } }) => {
     if (adapter === undefined) throw new WrongCallError('export: expected --adapter, got none.');
     const stored = type === 'f16' ? 'f16' : 'f32';
     return exportRoom().exportGgufAdapter(adapter, output, { ...options, base: model, type: stored });

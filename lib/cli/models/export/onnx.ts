@@ -28,12 +28,10 @@ export const web: ExportTarget = {
   summary: 'a folder with one page that runs the model in the browser, for any static server',
   types: ['q8', 'q4', 'fp16', 'fp32'],
   run: ({ model, output, type, options }) =>
-    exportRoom().exportWeb(model, output, { ...options, dtypes: [type as OnnxDtypeName], onProgress }),
+    exportRoom().exportWeb(model, output, { ...options, dtypes: [type as OnnxDtypeName] }),
 };
 
 function run({ model, output, type, options }: ExportCall, target: OnnxTarget): Promise<ExportOutcome> {
   const dtypes = type === ALL ? undefined : [type as OnnxDtypeName];
-  return exportRoom().exportOnnx(model, output, { ...options, target, dtypes, onProgress });
+  return exportRoom().exportOnnx(model, output, { ...options, target, dtypes });
 }
-
-const onProgress = (line: string): void => console.error(line);

@@ -1,7 +1,7 @@
 /** What a target of `tunebook export` is. Files beside this one have the targets of a format; `targets.ts` lists them. */
 import { createRequire } from 'node:module';
 import type * as Export from '../../../export';
-import type { CheckOptions, ExportOutcome } from '../../../export';
+import type { CheckOptions, ExportOutcome, ExportProgress } from '../../../export';
 import type { BitsAndBytesConfig } from '../../../quantization';
 
 /** The room that writes exports; it loads when one is written. */
@@ -22,6 +22,7 @@ export interface ExportCall {
     /** How the base was quantized while its adapter was trained, where its folder does not say it. */
     readonly quantizationConfig: BitsAndBytesConfig | undefined;
     readonly check: CheckOptions | false;
+    readonly onProgress: ExportProgress;
   };
 }
 

@@ -1,0 +1,247 @@
+/**
+ * A model compiled for generation on the CPU: its linear weights, in codes of 8 bits, lie inside of the compiled
+ * functions, which take any number of rows, tokens and cached tokens. Prompts and steps run through the same functions.
+ */
+import { attentionBias, availableMemory, contextLengths, embed, headOf, positionIds } from '../../models';
+import type { LayerCache, LayerKind, Runtime } from '../../models';
+import { signatureOf, tf } from '../../engine';
+import type { BuiltFunction, NamedTensors, Signature, TensorFunction, TensorSpec } from '../../engine';
+import { weightCodesBytes } from '../../quantization';
+import type { HostTensor } from '../../types';
+import { inputsOf, scoped, scopedFeeds, sharedBy } from './scopes';
+
+/** Stand-ins for the sizes of a pass: rows, tokens of each, logits wanted; and cached tokens by kind of layers. */
+const [ROWS, TOKENS, PLACES] = [100_003, 200_003, 300_007];
+const PAST = [400_009, 500_009, 600_011, 700_001];
+const DYNAMIC_SIZES = [ROWS, TOKENS, PLACES, ...PAST.flatMap((past) => [past, past + TOKENS])];
+/** Kinds of layers that a model may have. */
+export const MOST_KINDS = PAST.length;
+/** A function holds layers of so many bytes: less than a file of ONNX may have, and few copies while it is built. */
+const GROUP_BYTES = 400 * 2 ** 20;
+/** Copies of a group while its function is built: codes, their file, and what ONNX Runtime makes of it. */
+const BUILD_COPIES = 4;
+
+/** Layers that one function computes; the last one has the head. */
+interface Group {
+  readonly first: number;
+  readonly count: number;
+  readonly fn: BuiltFunction;
+}
+
+/** One pass: tokens on top of a cache. */
+export interface CodedPass {
+  /** Token ids and their positions, int32 [B * T]. */
+  readonly ids: Int32Array;
+  readonly positions: Int32Array;
+  /** [B, T] */
+  readonly shape: readonly [number, number];
+  /** By kind of layers: the bias, float32 [B, 1, T, P + T], and the inputs by position. */
+  readonly shared: readonly Readonly<Record<string, HostTensor>>[];
+  /** Tokens whose logits are wanted, by their places in [B * T]. */
+  readonly places: Int32Array;
+  /** Keys and values so far, float32 [B, KV, P, D]; default: none. */
+  past?(layer: number): LayerCache;
+}
+
+/** What a pass gives. */
+export interface CodedResult {
+  /** float32 [places, V] */
+  readonly logits: Float32Array;
+  /** Keys and values of the pass's tokens by layer, float32 [B, KV, T, D]. */
+  readonly caches: LayerCache[];
+}
+
+export class CodedModel {
+  private constructor(
+    private readonly runtime: Runtime,
+    private readonly groups: readonly Group[],
+    /** Bytes of codes, scales and head that it holds. */
+    readonly bytes: number,
+  ) {}
+
+  /** @returns undefined where the codes do not fit into the memory that is left */
+  static async build(runtime: Runtime): Promise<CodedModel | undefined> {
+    const groups: Group[] = [];
+    const { layers } = runtime.architecture;
+    const needed = codedBytes(runtime);
+    if (needed + BUILD_COPIES * Math.min(needed, GROUP_BYTES) > availableMemory()) return undefined;
+    let bytes = 0;
+    for (let first = 0; first < layers;) {
+      const constants: Record<string, HostTensor> = {};
+      let [size, count] = [0, 0];
+      do {
+        const codes = runtime.weights.codedLayer(first + count);
+        if (codes === undefined) throw new Error('internal: a layer without weights in memory');
+        Object.assign(constants, scopedFeeds(first + count, codes));
+        size += bytesOf(codes);
+        count++;
+      } while (first + count < layers && size < GROUP_BYTES);
+      const head = first + count === layers ? headConstants(runtime) : {};
+      bytes += size + bytesOf(head);
+      groups.push({
+        first,
+        count,
+        fn: await buildGroup(runtime, { first, count }, { ...constants, ...head }),
+      });
+      first += count;
+    }
+    return new CodedModel(runtime, groups, bytes);
+  }
+
+  async pass(request: CodedPass): Promise<CodedResult> {
+    const { architecture, weights } = this.runtime;
+    const { ids, positions, shape, places } = request;
+    const shared = request.shared.map((feeds, kind) => scopedFeeds(sharedBy(kind), feeds));
+    const caches: LayerCache[] = [];
+    let x = await embed(this.runtime, { ids, positions, shape });
+    let logits: Float32Array | undefined;
+    for (const { first, count, fn } of this.groups) {
+      const feeds: Record<string, HostTensor> = Object.assign({ x }, ...shared);
+      for (let layer = first; layer < first + count; layer++) {
+        const { key, value } = request.past?.(layer) ?? emptyCache(this.runtime, shape[0]);
+        const own = { ...weights.smallFeeds(layer), 'past.key': key, 'past.value': value };
+        Object.assign(feeds, scopedFeeds(layer, own));
+      }
+      const isLast = first + count === architecture.layers;
+      if (isLast)
+        Object.assign(feeds, headFeeds(this.runtime), { places: { data: places, shape: [places.length] } });
+      const outputs = await fn.run(feeds);
+      for (let layer = first; layer < first + count; layer++)
+        caches.push({ key: outputs[scoped(layer, 'key')], value: outputs[scoped(layer, 'value')] });
+      if (isLast) logits = outputs.logits.data as Float32Array;
+      else x = outputs.y;
+    }
+    if (logits === undefined) throw new Error('internal: a model without layers');
+    return { logits, caches };
+  }
+
+  /** A pass over whole prompts, which pads them on the right; logits of each one's next token. */
+  async prompts(rows: readonly (readonly number[])[]): Promise<CodedResult> {
+    const T = Math.max(...rows.map((row) => row.length));
+    const shape = [rows.length, T] as const;
+    const ids = new Int32Array(rows.length * T);
+    const attentionMask = new Int32Array(rows.length * T);
+    rows.forEach((row, b) => {
+      ids.set(row, b * T);
+      attentionMask.fill(1, b * T, b * T + row.length);
+    });
+    const batch = { shape, attentionMask };
+    const positions = positionIds(batch);
+    const contexts = contextLengths(batch, positions);
+    const shared = this.runtime.architecture.layerKinds.map((kind) => ({
+      bias: attentionBias(batch, kind.slidingWindow),
+      ...kind.positionFeeds(positions, shape, contexts),
+    }));
+    const places = Int32Array.from(rows, (row, b) => b * T + row.length - 1);
+    return this.pass({ ids, positions, shape, shared, places });
+  }
+
+  async dispose(): Promise<void> {
+    await Promise.all(this.groups.map(({ fn }) => fn.dispose()));
+  }
+}
+
+/** Bytes of a model's codes with their scales, and of its head. */
+export function codedBytes({ architecture }: Runtime): number {
+  const { modules, layers, vocabSize, width } = architecture;
+  const perLayer = modules.reduce((sum, { inSize, outSize }) => sum + weightCodesBytes(inSize * outSize), 0);
+  return layers * perLayer + weightCodesBytes(vocabSize * width);
+}
+
+function buildGroup(
+  runtime: Runtime,
+  { first, count }: { first: number; count: number },
+  constants: Record<string, HostTensor>,
+): Promise<BuiltFunction> {
+  const { architecture, weights, engine } = runtime;
+  const { width, keyValueHeads, headSize, layers } = architecture;
+  const float = (...shape: number[]): TensorSpec => ({ shape, dtype: 'float32' });
+  const isLast = first + count === layers;
+  const signature: Record<string, TensorSpec> = {
+    x: float(ROWS, TOKENS, width),
+  };
+  architecture.layerKinds.forEach((kind, index) => {
+    const bias = float(ROWS, 1, TOKENS, PAST[index] + TOKENS);
+    for (const [name, spec] of Object.entries({ bias, ...positionSignature(kind) }))
+      signature[scoped(sharedBy(index), name)] = spec;
+  });
+  for (let layer = first; layer < first + count; layer++) {
+    const past = float(ROWS, keyValueHeads, PAST[architecture.kindOf(layer)], headSize);
+    Object.assign(signature, signatureOf(scopedFeeds(layer, weights.smallFeeds(layer))), {
+      [scoped(layer, 'past.key')]: past,
+      [scoped(layer, 'past.value')]: past,
+    });
+  }
+  if (isLast)
+    Object.assign(signature, signatureOf(headFeeds(runtime)), {
+      places: { shape: [PLACES], dtype: 'int32' },
+    });
+  const fn: TensorFunction = (inputs) => {
+    const outputs: NamedTensors = {};
+    const shared = architecture.layerKinds.map((_, kind) => inputsOf(sharedBy(kind), inputs));
+    let { x } = inputs;
+    for (let layer = first; layer < first + count; layer++) {
+      const { y, key, value } = architecture.block({
+        ...inputsOf(layer, inputs),
+        ...shared[architecture.kindOf(layer)],
+        x,
+      });
+      outputs[scoped(layer, 'key')] = key;
+      outputs[scoped(layer, 'value')] = value;
+      x = y;
+    }
+    if (!isLast) return { ...outputs, y: x };
+    const tokens = tf.reshape(x, [x.size / width, width]);
+    const wanted = tf.gather(tokens, inputs.places as tf.Tensor1D); // [places, C]
+    const { y } = architecture.finalNorm({ ...inputs, x: wanted });
+    return { ...outputs, logits: headOf(architecture, inputs, y) };
+  };
+  return engine.build({ fn, signature, constants, dynamicSizes: DYNAMIC_SIZES });
+}
+
+/** Inputs by position, with stand-ins for rows and tokens: the axes that follow them are found by two samples. */
+function positionSignature(kind: LayerKind): Signature {
+  const feeds = (rows: number, tokens: number): Record<string, HostTensor> => {
+    const none = new Int32Array(rows * tokens);
+    return kind.positionFeeds(none, [rows, tokens], none);
+  };
+  const [rows, tokens] = [3, 5];
+  const small = feeds(1, 1);
+  return Object.fromEntries(
+    Object.entries(signatureOf(feeds(rows, tokens))).map(([name, { shape, dtype }]) => {
+      const dynamic = shape.map((size, axis) =>
+        size === small[name].shape[axis] ? size : size === rows ? ROWS : TOKENS,
+      );
+      return [name, { shape: dynamic, dtype }];
+    }),
+  );
+}
+
+/** The head's codes, unless an adapter trains a head of its own, which is fed. */
+function headConstants(runtime: Runtime): Record<string, HostTensor> {
+  return hasOwnHead(runtime) ? {} : runtime.weights.codedHead();
+}
+
+function headFeeds(runtime: Runtime): Record<string, HostTensor> {
+  const { weights } = runtime;
+  return {
+    ...weights.finalNormFeeds(),
+    ...weights.headFeeds(),
+    ...(hasOwnHead(runtime) ? { head: weights.tableFeed('head') } : {}),
+  };
+}
+
+/** Whether an adapter has the head, or the table that it is tied to, among what it trains. */
+function hasOwnHead({ weights }: Runtime): boolean {
+  return weights.adapter !== undefined && weights.trainedTable('head') !== undefined;
+}
+
+function emptyCache({ architecture }: Runtime, rows: number): LayerCache {
+  const shape = [rows, architecture.keyValueHeads, 0, architecture.headSize];
+  const none = { data: new Float32Array(0), shape };
+  return { key: none, value: none };
+}
+
+function bytesOf(feeds: Readonly<Record<string, HostTensor>>): number {
+  return Object.values(feeds).reduce((sum, { data }) => sum + data.byteLength, 0);
+}

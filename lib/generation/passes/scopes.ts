@@ -1,0 +1,44 @@
+/** Names of inputs and outputs in a function of several layers: each layer's own, and what all take alike. */
+import type { NamedTensors } from '../../engine';
+import type { Architecture } from '../../models';
+import type { HostTensor } from '../../types';
+
+/** What all layers of a kind get alike. */
+type SharedScope = `shared${number}`;
+type Scope = number | SharedScope;
+
+export function sharedBy(kind: number): SharedScope {
+  return `shared${kind}`;
+}
+
+/** Name of a layer's input or output inside the function of all layers. */
+export function scoped(scope: Scope, name: string): string {
+  return `${scope}:${name}`;
+}
+
+export function scopedFeeds(
+  scope: Scope,
+  feeds: Readonly<Record<string, HostTensor>>,
+): Record<string, HostTensor> {
+  return Object.fromEntries(Object.entries(feeds).map(([name, feed]) => [scoped(scope, name), feed]));
+}
+
+/** A scope's inputs, by their names inside it. */
+export function inputsOf(scope: Scope, inputs: NamedTensors): NamedTensors {
+  const prefix = scoped(scope, '');
+  return Object.fromEntries(
+    Object.entries(inputs)
+      .filter(([name]) => name.startsWith(prefix))
+      .map(([name, tensor]) => [name.slice(prefix.length), tensor]),
+  );
+}
+
+/** Inputs by position of the tokens after a cache, for each kind of layers. */
+export function positionFeeds(
+  { layerKinds }: Architecture,
+  positions: Int32Array,
+  shape: readonly [number, number],
+): Record<string, HostTensor>[] {
+  const contexts = positions.map((position) => position + 1);
+  return layerKinds.map((kind) => kind.positionFeeds(positions, shape, contexts));
+}

@@ -1,0 +1,111 @@
+/**
+ * Weights as codes that products read themselves (`linearCodes` of the engine): integers of 8 bits under a scale per
+ * block of a row. A quantized weight keeps its blocks, and each of its levels becomes the nearest integer: at most
+ * 1/254 of the block's largest magnitude off, where NF4 itself is up to 1/7 off.
+ */
+import { TunebookError } from '../types';
+import { blockScales } from './quantized-tensor';
+import type { QuantizedTensor } from './quantized-tensor';
+
+/** A weight [out, in] in codes of 8 bits: value = (code - 128) * scale. */
+export interface WeightCodes {
+  /** [out, in] */
+  readonly shape: readonly number[];
+  /** Values per scale, along a row. */
+  readonly blockSize: number;
+  /** uint8 [out, blocks, blockSize]; a row's last block is filled up with 128. */
+  readonly codes: Uint8Array;
+  /** float32 [out, blocks] */
+  readonly scales: Float32Array;
+}
+
+/** Code of the value 0. */
+const ZERO = 128;
+const LARGEST = 127;
+/** Values per scale where a weight has no blocks of its own. */
+const BLOCK_SIZE = 32;
+/** Of a row that shares one scale: long blocks cost least. */
+const ROW_BLOCK_SIZE = 128;
+
+/** Bytes of a weight's codes and scales. @param size number of values */
+export function weightCodesBytes(size: number): number {
+  return size + 4 * Math.ceil(size / BLOCK_SIZE);
+}
+
+/**
+ * Codes of values.
+ *
+ * @param values [out, in], row-major.
+ * @throws {TunebookError} If a value is not finite.
+ */
+export function codesOfValues(values: Float32Array, shape: readonly [number, number]): WeightCodes {
+  const [rows, width] = shape;
+  const result = emptyCodes(shape, BLOCK_SIZE);
+  const { codes, scales } = result;
+  const blocks = scales.length / rows;
+  for (let row = 0; row < rows; row++)
+    for (let block = 0; block < blocks; block++) {
+      const from = row * width + block * BLOCK_SIZE;
+      const to = Math.min(from + BLOCK_SIZE, (row + 1) * width);
+      let most = 0;
+      for (let i = from; i < to; i++) most = Math.max(most, Math.abs(values[i]));
+      if (!Number.isFinite(most))
+        throw new TunebookError(
+          `quantize: expected finite weights, got ${most} in row ${row}. The weights are damaged.`,
+        );
+      const at = row * blocks + block;
+      scales[at] = most / LARGEST;
+      const factor = most > 0 ? LARGEST / most : 0;
+      const start = at * BLOCK_SIZE;
+      for (let i = from; i < to; i++) codes[start + i - from] = Math.round(values[i] * factor) + ZERO;
+    }
+  return result;
+}
+
+/**
+ * Codes of a quantized weight in its own blocks; undefined where they run over the ends of rows.
+ */
+export function codesOfQuantized(tensor: QuantizedTensor): WeightCodes | undefined {
+  const [rows, width] = tensor.shape;
+  return tensor.quantType === 'int8' ? codesOfInt8(tensor, rows, width) : codesOfFourBit(tensor, width);
+}
+
+function codesOfFourBit(tensor: QuantizedTensor, width: number): WeightCodes | undefined {
+  const { packed, codeBook, blockSize } = tensor;
+  if (width % blockSize !== 0) return undefined;
+  const levels = Uint8Array.from(codeBook, (level) => Math.round(level * LARGEST) + ZERO);
+  const codes = new Uint8Array(2 * packed.length);
+  for (let at = 0; at < packed.length; at++) {
+    const byte = packed[at];
+    codes[2 * at] = levels[byte >> 4];
+    codes[2 * at + 1] = levels[byte & 15];
+  }
+  const scales = blockScales(tensor).map((scale) => scale / LARGEST);
+  return { shape: tensor.shape, blockSize, codes, scales };
+}
+
+function codesOfInt8(tensor: QuantizedTensor, rows: number, width: number): WeightCodes | undefined {
+  if (tensor.blockSize !== width) return undefined;
+  const result = emptyCodes([rows, width], ROW_BLOCK_SIZE);
+  const { codes, scales } = result;
+  const blocks = scales.length / rows;
+  const ofRows = blockScales(tensor);
+  for (let row = 0; row < rows; row++) {
+    scales.fill(ofRows[row] / LARGEST, row * blocks, (row + 1) * blocks);
+    const start = row * blocks * ROW_BLOCK_SIZE;
+    // Two's complement plus 128 is the byte with its first bit turned.
+    for (let i = 0; i < width; i++) codes[start + i] = tensor.packed[row * width + i] ^ 0x80;
+  }
+  return result;
+}
+
+function emptyCodes(shape: readonly [number, number], blockSize: number): WeightCodes {
+  const [rows, width] = shape;
+  const blocks = Math.ceil(width / blockSize);
+  return {
+    shape,
+    blockSize,
+    codes: new Uint8Array(rows * blocks * blockSize).fill(ZERO),
+    scales: new Float32Array(rows * blocks),
+  };
+}

@@ -1,0 +1,91 @@
+/** What lies beside an export's weights: a card of its own, and what an adapter says of its base. */
+import assert from 'node:assert/strict';
+import fs from 'node:fs/promises';
+import path from 'node:path';
+import { test } from 'node:test';
+import { exportOnnx } from '../../lib/export';
+import { openModelSource } from '../../lib/export/source/open-source';
+import { isFile } from '../../lib/files';
+import { LoraConfig } from '../../lib/models';
+import {
+  AutoModelForCausalLM,
+  baseQuantization,
+  getPeftModel,
+  savePretrained,
+  saveAdapter,
+} from '../../lib/pretrained';
+import { instructionTemplate } from '../../lib/prompts';
+import { quantizationConfigOf } from '../../lib/quantization';
+import type { BitsAndBytesConfig } from '../../lib/quantization';
+import { AutoTokenizer } from '../../lib/tokenizer';
+import { isError } from '../support/refusals';
+import { temporaryFolder } from '../support/temporary-folder';
+
+process.env.TUNEBOOK_PROVIDER = 'cpu';
+
+test('an ONNX folder has a card: the model’s licence and prompt, and a section for each file', async (t) => {
+  const folder = await temporaryFolder(t);
+  const [saved, out] = [path.join(folder, 'saved'), path.join(folder, 'race-coach')];
+  const tokenizer = await AutoTokenizer.fromPretrained('gpt2');
+  const model = await AutoModelForCausalLM.fromConfig(
+    { model_type: 'gpt2', n_embd: 32, n_layer: 1, n_head: 2, n_positions: 64 },
+    { seed: 3 },
+  );
+  const template = instructionTemplate({ system: 'You are a coach.' });
+  await savePretrained(model, saved, {
+    prompt: { tokenizer, template },
+    card: { license: 'mit', language: 'en' },
+  });
+  await model.dispose();
+  const check = { prompts: ['The race'], maxNewTokens: 2 };
+  for (const dtype of ['fp32', 'q8'] as const) await exportOnnx(saved, out, { dtypes: [dtype], check });
+  const card = await fs.readFile(path.join(out, 'README.md'), 'utf8');
+  assert.match(card, /^---\nlicense: mit\nlanguage:\n- en\nlibrary_name: transformers\.js\n/);
+  assert.match(card, /\n# race-coach\n/);
+  assert.match(card, /### Instruction:\nYou are a coach\.\n\n### Input:\n\{input\}/);
+  assert.match(
+    card,
+    /## Export model\.onnx\n\ntransformers\.js, fp32\. ONNX Runtime, model\.onnx: 1 of 1 answers/,
+  );
+  assert.equal(card.split('## Export model_quantized.onnx').length, 2);
+  await fs.writeFile(path.join(out, 'README.md'), 'Mine.\n');
+  await exportOnnx(saved, out, { dtypes: ['fp32'], check: false });
+  assert.equal(await fs.readFile(path.join(out, 'README.md'), 'utf8'), 'Mine.\n');
+});
+
+test('an adapter says how its base was quantized, and is merged into those weights unasked', async (t) => {
+  const folder = await temporaryFolder(t);
+  const base = 'test/golden/mistral/model';
+  const name = 'layers.0.self_attn.q_proj.weight';
+  const file = path.join(folder, 'tunebook_base.json');
+  const tune = async (quantizationConfig: BitsAndBytesConfig | undefined): Promise<void> => {
+    const model = await AutoModelForCausalLM.fromPretrained(base, { quantizationConfig });
+    getPeftModel(model, new LoraConfig({ r: 2, targetModules: ['v_proj'] }));
+    await saveAdapter(model, folder, base);
+    await model.dispose();
+  };
+  const merged = async (quantizationConfig?: BitsAndBytesConfig): Promise<Float32Array> => {
+    const source = await openModelSource(folder, { tokenizer: 'mistral', quantizationConfig }, 'test');
+    const values = (await source.weights.read(name)).slice();
+    await source.close();
+    return values;
+  };
+  await tune(undefined);
+  assert.equal(await isFile(file), false);
+  const plain = await merged();
+  const nf4 = quantizationConfigOf('nf4');
+  const quantized = await merged(nf4);
+  assert.notDeepEqual(quantized, plain);
+  await tune(nf4);
+  assert.deepEqual(await merged(), quantized);
+  assert.deepEqual((await baseQuantization(folder))?.toJson(), nf4?.toJson());
+  const asked = quantizationConfigOf('int8');
+  assert.equal(await baseQuantization(folder, asked), asked);
+  // PEFT's own file stays as PEFT writes it.
+  const config = JSON.parse(await fs.readFile(path.join(folder, 'adapter_config.json'), 'utf8')) as object;
+  assert.ok(!Object.keys(config).some((key) => /quant/.test(key)));
+  await fs.writeFile(file, '{"version":2}');
+  await assert.rejects(merged(), isError('tunebook_base.json', 'expected version 1'));
+  await tune(undefined);
+  assert.equal(await isFile(file), false, 'an older file goes');
+});

@@ -1,0 +1,117 @@
+/** Generation by codes of 8 bits: near the exact path, and never from weights that have changed since. */
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { TestContext } from 'node:test';
+import { CachedDecoder, UncachedDecoder } from '../../lib/generation/decoder';
+import type { Decoder } from '../../lib/generation/decoder';
+import { canBeCoded } from '../../lib/generation/passes/coded-models';
+import { ContinuousBatch, generate } from '../../lib/generation';
+import { LoraConfig } from '../../lib/models';
+import { AutoModelForCausalLM, getPeftModel } from '../../lib/pretrained';
+import type { CausalLM } from '../../lib/pretrained';
+
+const PROMPTS = [[1, 2, 3], [4], [5, 6, 7, 8, 9, 10, 11]];
+const SIZES = { vocab_size: 50, initializer_range: 0.1 };
+const CONFIGS = {
+  gpt2: { model_type: 'gpt2', n_positions: 200, n_embd: 64, n_layer: 2, n_head: 2, ...SIZES },
+  mistral: {
+    ...{ model_type: 'mistral', max_position_embeddings: 200, hidden_size: 64, intermediate_size: 96 },
+    ...{ num_hidden_layers: 3, num_attention_heads: 4, num_key_value_heads: 2, sliding_window: 6, ...SIZES },
+  },
+};
+
+async function modelOf(t: TestContext, config: keyof typeof CONFIGS): Promise<CausalLM> {
+  const model = await AutoModelForCausalLM.fromConfig(CONFIGS[config], {
+    engine: { provider: 'cpu', threads: 1 },
+  });
+  t.after(() => model.dispose());
+  return model;
+}
+
+/** Largest difference of two rows of logits, as a share of the largest logit. */
+function distance(actual: Float32Array, expected: Float32Array): number {
+  const largest = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  return expected.reduce((most, value, i) => Math.max(most, Math.abs(value - actual[i])), 0) / largest;
+}
+
+/** Logits of the first prompt's next token. */
+async function logitsOf({ runtime }: CausalLM, isCoded: boolean): Promise<Float32Array> {
+  const decoder: Decoder = isCoded
+    ? new CachedDecoder(runtime, { prompts: PROMPTS, longest: 60, isCoded })
+    : new UncachedDecoder(runtime, PROMPTS);
+  const logits = (await decoder.start()).slice();
+  decoder.end?.();
+  return logits;
+}
+
+describe('generation by codes of 8 bits', () => {
+  for (const config of ['gpt2', 'mistral'] as const)
+    test(`${config}: prompts, steps, growth and dropped rows come near the exact logits`, async (t) => {
+      const model = await modelOf(t, config);
+      const coded = new CachedDecoder(model.runtime, { prompts: PROMPTS, longest: 120, isCoded: true });
+      const exact = new UncachedDecoder(model.runtime, PROMPTS);
+      let worst = distance(await coded.start(), await exact.start());
+      let tokens = [20, 21, 22];
+      for (let step = 0; step < 70; step++) {
+        if (step === 30) {
+          for (const decoder of [coded, exact]) decoder.keep([2, 0]);
+          tokens = [30, 31];
+        }
+        worst = Math.max(worst, distance(await coded.step(tokens), await exact.step(tokens)));
+        tokens = tokens.map((token) => (token * 7 + step) % 50);
+      }
+      coded.end();
+      // Two roundings to 8 bits a product. Another mask or position is off by more than a tenth.
+      assert.ok(worst < 0.05, `${worst}`);
+      assert.ok(worst > 1e-5, 'codes were not used');
+    });
+
+  test('training, merging and another adapter are seen', async (t) => {
+    const model = await modelOf(t, 'mistral');
+    const same = async (what: string): Promise<Float32Array> => {
+      const [coded, exact] = [await logitsOf(model, true), await logitsOf(model, false)];
+      assert.ok(distance(coded, exact) < 0.05, `${what}: ${distance(coded, exact)}`);
+      return exact;
+    };
+    const first = await same('new');
+    const { flat } = model.runtime.weights.parameters;
+    flat.forEach((value, i) => (flat[i] = i % 3 === 0 ? -value : value));
+    const trained = await same('trained in place');
+    assert.ok(distance(trained, first) > 0.2);
+    const peft = getPeftModel(model, new LoraConfig({ r: 4, targetModules: ['q_proj', 'down_proj'] }));
+    const { adapter } = peft.runtime.weights;
+    assert.ok(adapter !== undefined);
+    adapter.parameters.flat.forEach((_, i, all) => (all[i] = ((i * 37) % 19) / 60 - 0.15));
+    const adapted = await same('with an adapter');
+    assert.ok(distance(adapted, trained) > 0.2);
+    await same('again');
+    peft.disableAdapters();
+    assert.ok(distance(await same('adapter off'), trained) < 1e-6);
+    peft.enableAdapters();
+    await peft.mergeAndUnload();
+    assert.ok(distance(await same('merged'), adapted) < 1e-4);
+  });
+
+  test('a model that is not quantized generates by codes only where told; a batch does the same', async (t) => {
+    const model = await modelOf(t, 'mistral');
+    const options = { inputIds: [PROMPTS[2]], maxNewTokens: 12, eosTokenId: null };
+    const exact = await generate(model, options);
+    assert.deepEqual((await generate(model, { ...options, dtype: 'float32' })).newTokens, exact.newTokens);
+    const batch = new ContinuousBatch(model);
+    const coded = await batch.generate({ ...options, dtype: 'q8' });
+    assert.deepEqual(coded.newTokens, (await generate(model, { ...options, dtype: 'q8' })).newTokens);
+    await batch.close();
+    await assert.rejects(generate(model, { ...options, dtype: 'q4' as never }), /dtype/);
+  });
+
+  test('DoRA and other engines compute with the weights themselves', async (t) => {
+    const model = await modelOf(t, 'gpt2');
+    assert.equal(canBeCoded(model.runtime), true);
+    const peft = getPeftModel(model, new LoraConfig({ r: 2, useDora: true, targetModules: ['c_attn'] }));
+    assert.equal(canBeCoded(peft.runtime), false);
+    assert.ok(distance(await logitsOf(peft, true), await logitsOf(peft, false)) < 1e-4);
+    const eager = await AutoModelForCausalLM.fromConfig(CONFIGS.gpt2, { engine: { kind: 'eager' } });
+    t.after(() => eager.dispose());
+    assert.equal(canBeCoded(eager.runtime), false);
+  });
+});
