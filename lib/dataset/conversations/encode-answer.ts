@@ -3,7 +3,7 @@
  * pair of answers compared by. As TRL encodes them: the prompt with the generation prompt, then what the template makes
  * of both together.
  */
-import { TunebookError } from '../../types';
+import { requireObject, TunebookError } from '../../types';
 import { answerStart, renderMessages } from './render';
 import type { Conversation, ConversationMessage } from '../../prompts';
 import type { ChatTools } from './types';
@@ -28,6 +28,9 @@ export function encodeAnswer(
   },
   chat: ChatTools,
 ): EncodedAnswer {
+  const where = 'encodeAnswer';
+  requireObject(parts, { where, what: '{ prompt, answer }', fields: ['prompt', 'answer'] });
+  requireObject(chat, { where, what: 'a tokenizer and its template', fields: ['tokenizer'] });
   const { prompt, answer, tools, variables } = parts;
   const ids = (text: string): number[] => chat.tokenizer.encode(text, { addSpecialTokens: false });
   const asked = renderMessages({ messages: prompt, tools, variables }, { ...chat, asks: true });

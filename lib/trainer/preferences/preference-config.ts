@@ -1,7 +1,7 @@
 /**
  * DPOConfig and ORPOConfig: the arguments of preference training, by TRL's names, validated once.
  */
-import { TunebookError } from '../../types';
+import { kindOf, TunebookError } from '../../types';
 import { lazySchema } from '../../schema';
 import { checkArguments } from '../arguments/arguments';
 import { valueFaults } from '../arguments/argument-faults';
@@ -135,7 +135,7 @@ function checked<Own extends { readonly disableDropout: boolean }>(
 ): Readonly<CheckedArguments & Own> {
   if (typeof options !== 'object' || options === null || Array.isArray(options))
     throw new TunebookError(
-      `${where}: expected options { outputDir, ... }, got none. Pass { outputDir: 'outputs/run' }.`,
+      `${where}: expected options { outputDir, ... }, got ${kindOf(options)}. Pass { outputDir: 'outputs/run' }.`,
     );
   const names = Object.keys(schema.shape);
   const given = Object.entries(options);
