@@ -81,6 +81,8 @@ export {
   saveSplits,
   showMask,
   splitRecords,
+  streamExamples,
+  streamRecords,
   trainTestSplit,
   registerReader,
 } from './dataset';

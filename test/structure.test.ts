@@ -48,7 +48,7 @@ const ROOMS: Record<string, { imports: readonly string[]; floors?: readonly stri
   },
   dataset: {
     imports: ['files', 'random', 'display', 'hub', 'tokenizer', 'prompts'],
-    floors: ['files', 'conversations'],
+    floors: ['files', 'conversations', 'texts', 'stream'],
   },
   distributed: { imports: [] },
   trainer: {

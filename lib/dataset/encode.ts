@@ -11,9 +11,10 @@ import { promptIds } from '../tokenizer';
 import { RECORD_KINDS, requireTemplate } from '../prompts';
 import type { PromptTemplate } from '../prompts';
 import { encodeConversations } from './conversations/encode-conversations';
+import { kindOfRecords } from './conversations/kinds-of-records';
 import type { ConversationReport, Encoded } from './conversations/types';
-import { encodeFields, shorten } from './encode-fields';
-import { encodeTexts } from './encode-texts';
+import { encodeFields, shorten } from './texts/encode-fields';
+import { encodeTexts } from './texts/encode-texts';
 import { encodingReport, tellReport } from './encoding-report';
 import type { DataRecord } from './files/row';
 import { defaultTemplate, readingOf } from './reading';
@@ -81,6 +82,27 @@ export function encodeRecords(
   const report = encodingReport(encoded, { total: records.length, format: reading.kind });
   tellReport(report, { isFoundOut: settings.format === 'auto' });
   return { examples: encoded.examples, report, template: reading.template };
+}
+
+/** Encodes one record; nothing is told on the console. */
+export type RecordEncoder = (record: DataRecord) => Encoded;
+
+/**
+ * Encodes records one at a time, all in the way that the first one asks for.
+ * @throws TunebookError where an option is wrong; the encoder throws where a record is of another kind than the first
+ */
+export function recordEncoder(options: EncodeOptions): (first: DataRecord) => RecordEncoder {
+  requireTools('streamExamples', options);
+  const settings = settingsOf(options);
+  const { tokenizer, template } = options;
+  return (first) => {
+    const reading = readingOf([first], { tokenizer, template, format: settings.format });
+    return (record) => {
+      if (reading.kind !== 'fields')
+        kindOfRecords([record], { where: 'streamExamples', format: reading.kind });
+      return encodeAll([record], { settings, tokenizer, reading });
+    };
+  };
 }
 
 function encodeAll(

@@ -23,6 +23,15 @@ export { loadRecords } from './files/records';
 export { loadSplits, saveSplits } from './split-files';
 export { renderMask, showMask } from './show-mask';
 export type { ShowMaskOptions } from './show-mask';
+export { isExampleStream, streamExamples } from './stream-examples';
+export { streamRecords } from './stream/stream-records';
+export type {
+  ExampleStream,
+  RecordStream,
+  StreamCounts,
+  StreamOptions,
+  StreamPosition,
+} from './stream/types';
 export { splitRecords, trainTestSplit } from './splits';
 export { chatTemplate, formatPrompt, instructionTemplate } from '../prompts';
 export type { DataRecord, JsonValue, RecordFormat } from './files/row';

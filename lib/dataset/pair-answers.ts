@@ -6,7 +6,7 @@ import type { PretrainedTokenizer } from '../tokenizer';
 import { kindOf } from '../types';
 import type { JsonValue, Tokenizer } from '../types';
 import { encodeAnswer } from './conversations/encode-answer';
-import { responseIds } from './encode-fields';
+import { responseIds } from './texts/encode-fields';
 import type { DataRecord } from './files/row';
 
 /** A preference pair as token ids, as `DPOTrainer` and `ORPOTrainer` take it. */

@@ -10,7 +10,7 @@ import { lazySchema, prettifyError } from '../schema';
 import { firstOf, requireList, requireObject, TunebookError } from '../types';
 import type { Tokenizer } from '../types';
 import { requireEos } from './encode';
-import { shorten } from './encode-fields';
+import { shorten } from './texts/encode-fields';
 import { summarize } from './encoding-report';
 import { placeOf } from './files/places';
 import type { DataRecord } from './files/row';

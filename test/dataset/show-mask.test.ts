@@ -27,17 +27,17 @@ describe('showMask', () => {
   it('takes examples, packed ones too, and shows the first few', async () => {
     const tokenizer = await AutoTokenizer.fromPretrained('mistral');
     const records = [1, 2, 3].map((n) => ({
-      MESSAGES: [MESSAGES[0], { role: 'assistant', content: `Good ${n}.` }],
+      messages: [MESSAGES[0], { role: 'assistant', content: `Good ${n}.` }],
     }));
     const { examples } = encodeRecords(records, { tokenizer, format: 'messages' });
     const { text } = renderMask(examples, { tokenizer, maxRows: 2 });
     assert.match(text, /^\{\+what is learned, in 2 of 3\+\}/);
     assert.deepEqual(
-      [...text.matchAll(/\{\+ (Good .*?)\+\}/g)].map(([, learned]) => learned),
+      [...text.matchAll(/\{\+ ?(Good .*?)\+\}/g)].map(([, learned]) => learned),
       ['Good 1.</s>', 'Good 2.</s>'],
     );
     const packed = renderMask(packExamples(examples, { maxLength: 256 }), { tokenizer });
-    assert.equal([...packed.text.matchAll(/\{\+ Good \d\.<\/s>\+\}/g)].length, 3);
+    assert.equal([...packed.text.matchAll(/\{\+ ?Good \d\.<\/s>\+\}/g)].length, 3);
     assert.throws(() => renderMask([], { tokenizer }), /expected at least one example, got none/);
   });
 });

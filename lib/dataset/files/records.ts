@@ -126,7 +126,8 @@ async function loadFile(path: string, options: CheckedOptions): Promise<LoadedRe
   return { records, report };
 }
 
-function formatOf(path: string): string {
+/** The format of a file by its name. @throws TunebookError where the name says none */
+export function formatOf(path: string): string {
   const extension = extname(path.replace(/\.gz$/i, '')).toLowerCase();
   const format = formatOfExtension(extension);
   if (format !== undefined) return format;
@@ -136,7 +137,8 @@ function formatOf(path: string): string {
   );
 }
 
-function checkRow(
+/** A row with its fields mapped, or why it cannot be used. */
+export function checkRow(
   { line, record }: { line: number; record: DataRecord },
   options: {
     fieldMapping: Readonly<Record<string, string>> | undefined;

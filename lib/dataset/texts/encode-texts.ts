@@ -1,7 +1,7 @@
 /** Plain texts as examples: every token is learned, as in a model's first training. */
-import type { Tokenizer } from '../types';
-import type { DataRecord } from './files/row';
-import type { Encoded } from './conversations/types';
+import type { Tokenizer } from '../../types';
+import type { DataRecord } from '../files/row';
+import type { Encoded } from '../conversations/types';
 
 /** @param options.truncation 'right': a longer text loses its end; 'drop': it is left out */
 export function encodeTexts(

@@ -4,13 +4,13 @@
  * response begins with a space or a line break, encoding the joined text would merge it with the prompt's last
  * character, and the model would be trained on a border that it never meets).
  */
-import { promptIds } from '../tokenizer';
-import type { FormattedTurn, PromptTemplate } from '../prompts';
-import { IGNORED, TunebookError } from '../types';
-import type { Tokenizer } from '../types';
-import type { Encoded } from './conversations/types';
-import { placeOf } from './files/places';
-import type { DataRecord } from './files/row';
+import { promptIds } from '../../tokenizer';
+import type { FormattedTurn, PromptTemplate } from '../../prompts';
+import { IGNORED, TunebookError } from '../../types';
+import type { Tokenizer } from '../../types';
+import type { Encoded } from '../conversations/types';
+import { placeOf } from '../files/places';
+import type { DataRecord } from '../files/row';
 
 const EMPTY = 'the response is empty';
 
