@@ -23,7 +23,7 @@ export { loadRecords } from './files/records';
 export { loadSplits, saveSplits } from './split-files';
 export { renderMask, showMask } from './show-mask';
 export type { ShowMaskOptions } from './show-mask';
-export { isExampleStream, streamExamples } from './stream-examples';
+export { streamExamples } from './stream-examples';
 export { streamRecords } from './stream/stream-records';
 export type {
   ExampleStream,

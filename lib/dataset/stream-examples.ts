@@ -1,6 +1,5 @@
 /** From a stream of records to examples: encoded one record at a time, as they are asked for. */
 import { requireObject, TunebookError } from '../types';
-import type { EncodedExample } from '../types';
 import { recordEncoder } from './encode';
 import type { RecordEncoder } from './encode';
 import { placeOf } from './files/places';
@@ -81,9 +80,4 @@ export function streamExamples(stream: RecordStream, options: EncodeOptions): Ex
       }
     },
   };
-}
-
-/** Whether a data set is a stream of examples. */
-export function isExampleStream(data: readonly EncodedExample[] | ExampleStream): data is ExampleStream {
-  return !Array.isArray(data) && 'examples' in data;
 }
