@@ -179,6 +179,11 @@ describe('exportGguf', () => {
     const { width, headSize } = model.architecture;
     const { values } = await valuesOf(fromFolder, 'blk.0.attn_q.weight');
     assert.deepEqual(values, rotaryRows(wanted, { rowLength: width, headSize }));
+    // The adapter's folder says how its base was quantized; one that does not is merged into plain weights.
+    const unasked = await valuesOf(plain, 'blk.0.attn_q.weight');
+    assert.deepEqual(unasked.values, values);
+    await fs.rm(path.join(adapter, 'tunebook_base.json'));
+    await exportGguf('mistral-mini', plain, { type: 'f32', adapter, ...UNCHECKED, name: 'same' });
     const other = await valuesOf(plain, 'blk.0.attn_q.weight');
     assert.notDeepEqual(other.values, values);
     await model.dispose();
