@@ -23,7 +23,7 @@ const CONFIG = { vocab_size: 40, n_positions: 16, n_embd: 16, n_layer: 2, n_head
 test('a family from outside runs, generates, takes LoRA, trains, is saved and loaded again', async (t) => {
   await assert.rejects(
     AutoModelForCausalLM.fromConfig({ ...CONFIG, model_type: 'tiny-coach' }),
-    /expected model_type gpt2 or llama or mistral or .*, got "tiny-coach"/,
+    /expected model_type gpt2 or .* or mistral or .*, got "tiny-coach"/,
   );
   registerFamily('tiny-coach', family);
   assert.throws(() => registerFamily('tiny-coach', family), /which is known/);
