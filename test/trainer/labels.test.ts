@@ -72,7 +72,7 @@ describe('labels', () => {
     ]);
     assert.throws(
       () => encodeRecords([...records, { input: 'q3' }], { tokenizer }),
-      /^TunebookError: encodeRecords, record 3: prompt template: expected the field "response"/,
+      /^TunebookError: encodeRecords, record 3: expected a record like the others \(fields: input \+ response.*got input\./,
     );
   });
 });
