@@ -29,7 +29,7 @@ const ROOMS: Record<string, { imports: readonly string[]; floors?: readonly stri
   },
   generation: {
     imports: ['random', 'engine', 'quantization', 'tokenizer', 'models'],
-    floors: ['passes'],
+    floors: ['passes', 'decoders'],
   },
   pretrained: {
     imports: [
@@ -83,7 +83,7 @@ const ROOMS: Record<string, { imports: readonly string[]; floors?: readonly stri
   eval: { imports: ['files', 'random', 'display', 'generation', 'dataset'] },
   hyrox: {
     imports: ['files', 'random', 'display', 'dataset', 'retrieval', 'eval'],
-    floors: ['statistics', 'tables', 'labels', 'metrics', 'evidence', 'feedback', 'page'],
+    floors: ['statistics', 'tables', 'mapping', 'labels', 'metrics', 'evidence', 'feedback', 'page'],
   },
   export: {
     imports: [

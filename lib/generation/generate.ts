@@ -2,9 +2,9 @@
  * Generation: prompts in, tokens out, one step of the model per token. The main path is `streamGenerate`.
  */
 import type { HasRuntime, Runtime } from '../models';
-import { cachedDecoder } from './cached-decoder';
-import { UncachedDecoder } from './decoder';
-import type { Decoder } from './decoder';
+import { cachedDecoder } from './decoders/cached-decoder';
+import { UncachedDecoder } from './decoders/decoder';
+import type { Decoder } from './decoders/decoder';
 import { generationPlan } from './options';
 import type { GenerateOptions, GenerationPlan, TokenEvent } from './options';
 import { Row } from './row';

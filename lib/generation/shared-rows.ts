@@ -3,8 +3,8 @@
  * in powers of two, since every number is a function to compile.
  */
 import type { Runtime } from '../models';
-import { cachedDecoder } from './cached-decoder';
-import type { Decoder } from './decoder';
+import { cachedDecoder } from './decoders/cached-decoder';
+import type { Decoder } from './decoders/decoder';
 
 /** A place: who has it, and the token that its next step appends. */
 interface Place<Job> {

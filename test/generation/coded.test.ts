@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
-import { CachedDecoder, UncachedDecoder } from '../../lib/generation/decoder';
-import type { Decoder } from '../../lib/generation/decoder';
+import { CachedDecoder, UncachedDecoder } from '../../lib/generation/decoders/decoder';
+import type { Decoder } from '../../lib/generation/decoders/decoder';
 import { canBeCoded } from '../../lib/generation/passes/coded-models';
 import { ContinuousBatch, generate } from '../../lib/generation';
 import { LoraConfig } from '../../lib/models';

@@ -5,8 +5,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { MASKED } from '../../lib/engine';
-import { CachedDecoder, UncachedDecoder } from '../../lib/generation/decoder';
-import { KeyValueCache, slotsFor } from '../../lib/generation/key-value-cache';
+import { CachedDecoder, UncachedDecoder } from '../../lib/generation/decoders/decoder';
+import { KeyValueCache, slotsFor } from '../../lib/generation/decoders/key-value-cache';
 import { attentionBias } from '../../lib/models';
 import { AutoModelForCausalLM } from '../../lib/pretrained';
 

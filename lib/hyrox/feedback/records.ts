@@ -13,7 +13,7 @@ import { writeAnswer, writeContext } from '../labels/answers';
 import type { SegmentFact } from '../labels/answers';
 import type { FeedbackRecord } from '../labels/as-published';
 import { INPUT } from '../labels/fit';
-import { PLAIN_TEMPLATES } from '../labels/templates';
+import { PLAIN_TEMPLATES } from '../mapping/templates';
 import { fillPlan } from './fill';
 import { adviceOf, requirePassages } from './passages';
 import { isBehind, mostNamed, planFeedback, readPlan, requireEvidence } from './plan';

@@ -5,7 +5,7 @@
  */
 import { requireOptions } from '../../options';
 import { TunebookError, requireList, requireObject, requireString } from '../../types';
-import type { AnswerTemplates } from './templates';
+import type { AnswerTemplates } from '../mapping/templates';
 
 export type Verdict = 'slower' | 'close' | 'outperformed';
 

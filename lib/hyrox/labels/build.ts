@@ -12,14 +12,14 @@ import { figuresOf, labelCorrected, labelRaces } from './corrected';
 import type { CorrectedFigures, LabelledRaces } from './corrected';
 import type { FitOptions } from './fit';
 import { loadNewRaces, loadTable } from './load-table';
-import { readMapping } from './mapping';
-import type { DatasetMapping } from './mapping';
+import { readMapping } from '../mapping/mapping';
+import type { DatasetMapping } from '../mapping/mapping';
 import type { Handling, ProblemKind, ProblemOptions } from '../tables/problems';
 import { readRaces } from '../tables/read';
 import type { ReadReport } from '../tables/read';
 import { loadState, saveState } from './race-state';
 import type { RaceState } from './race-state';
-import { PLAIN_TEMPLATES, RICH_TEMPLATES } from './templates';
+import { PLAIN_TEMPLATES, RICH_TEMPLATES } from '../mapping/templates';
 
 export interface BuildOptions {
   /** Table to read: CSV, or with other separators. */

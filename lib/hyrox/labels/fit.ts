@@ -14,12 +14,12 @@ import type { LabelTable } from '../tables/label-table';
 import type { RaceTable } from '../tables/columns';
 import { expectTotals, fitExpectation } from './expect';
 import type { Expectation, ExpectOptions } from './expect';
-import type { DatasetMapping } from './mapping';
+import type { DatasetMapping } from '../mapping/mapping';
 import type { PeerScores } from './peers';
 import { FORMAT, VERSION } from './race-state';
 import type { RaceState } from './race-state';
-import { PLAIN_TEMPLATES, RICH_TEMPLATES } from './templates';
-import type { AnswerTemplates } from './templates';
+import { PLAIN_TEMPLATES, RICH_TEMPLATES } from '../mapping/templates';
+import type { AnswerTemplates } from '../mapping/templates';
 
 /** Settings of `fit` and `labelCorrected`. */
 export interface FitOptions {

@@ -13,8 +13,8 @@ import { ProblemLog } from '../tables/problems';
 import type { ProblemOptions, RaceProblem } from '../tables/problems';
 import { readRaces } from '../tables/read';
 import type { ReadReport } from '../tables/read';
-import { readMappedTable } from './mapped-table';
-import type { DatasetMapping } from './mapping';
+import { readMappedTable } from '../mapping/mapped-table';
+import type { DatasetMapping } from '../mapping/mapping';
 import { requireState } from './race-state';
 import type { RaceState } from './race-state';
 

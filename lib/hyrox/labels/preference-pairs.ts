@@ -11,8 +11,8 @@ import { requireList, TunebookError } from '../../types';
 import { readContext, slowSegments, verdictOf, writeAnswer } from './answers';
 import type { AnswerFacts } from './answers';
 import type { FeedbackRecord } from './as-published';
-import { PLAIN_TEMPLATES } from './templates';
-import type { AnswerTemplates } from './templates';
+import { PLAIN_TEMPLATES } from '../mapping/templates';
+import type { AnswerTemplates } from '../mapping/templates';
 
 /** A prompt with a better and a worse answer, as `encodePairs` and TRL take it. */
 export interface PreferenceRecord {

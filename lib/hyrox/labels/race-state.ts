@@ -7,9 +7,9 @@ import { lazySchema } from '../../schema';
 import { readJsonObject, writeFileAtomic } from '../../files';
 import { TunebookError, requireObject, requireText } from '../../types';
 import type { ExpectationModel } from './expect';
-import { mappingSchema, templatesSchema } from './mapping';
-import type { DatasetMapping } from './mapping';
-import type { AnswerTemplates } from './templates';
+import { mappingSchema, templatesSchema } from '../mapping/mapping';
+import type { DatasetMapping } from '../mapping/mapping';
+import type { AnswerTemplates } from '../mapping/templates';
 
 /** Fitted to a table of races by `fit`; saved by `saveState`, loaded by `loadState`. */
 export interface RaceState {

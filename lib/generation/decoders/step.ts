@@ -3,14 +3,14 @@
  * the head are one compiled function; where layers are quantized or on disk, they run one after the other, so
  * that only one of them needs be restored at a time.
  */
-import { memoized, signatureOf, tf } from '../engine';
-import type { NamedTensors, TensorFunction } from '../engine';
-import { embed, headLogits, headOf, stepMode, walk } from '../models';
-import type { Architecture, LayerCache, Runtime, SharedFeeds } from '../models';
-import type { HostTensor } from '../types';
+import { memoized, signatureOf, tf } from '../../engine';
+import type { NamedTensors, TensorFunction } from '../../engine';
+import { embed, headLogits, headOf, stepMode, walk } from '../../models';
+import type { Architecture, LayerCache, Runtime, SharedFeeds } from '../../models';
+import type { HostTensor } from '../../types';
 import type { KeyValueCache } from './key-value-cache';
-import type { CodedModel } from './passes/coded-model';
-import { inputsOf, positionFeeds, scoped, scopedFeeds, sharedBy } from './passes/scopes';
+import type { CodedModel } from '../passes/coded-model';
+import { inputsOf, positionFeeds, scoped, scopedFeeds, sharedBy } from '../passes/scopes';
 
 export interface StepResult {
   /** float32 [B, V] */

@@ -2,13 +2,13 @@
  * Logits of the next token, for a batch of rows that grow by one token a step: with a key-value cache, or
  * without, where every step runs the whole rows again.
  */
-import { headLogits, hiddenStates, Workspace } from '../models';
-import type { LayerCache, Runtime } from '../models';
-import type { HostTensor } from '../types';
+import { headLogits, hiddenStates, Workspace } from '../../models';
+import type { LayerCache, Runtime } from '../../models';
+import type { HostTensor } from '../../types';
 import { KeyValueCache, slotsFor, windowsOf } from './key-value-cache';
-import type { CodedResult } from './passes/coded-model';
-import { canBeCoded, codedModelOf } from './passes/coded-models';
-import type { CodedModelLease } from './passes/coded-models';
+import type { CodedResult } from '../passes/coded-model';
+import { canBeCoded, codedModelOf } from '../passes/coded-models';
+import type { CodedModelLease } from '../passes/coded-models';
 import { stepRunner } from './step';
 import type { StepRunner } from './step';
 

@@ -2,15 +2,15 @@
  * Decoding where the engine's device keeps keys and values: for each token some numbers go up and the logits come home.
  * `CachedDecoder` does the same on the host.
  */
-import { MASKED, memoized, run, tf } from '../engine';
-import type { DeviceMemory, TensorFunction } from '../engine';
-import { embed, headLogits, hiddenStates, stepMode, walk, Workspace } from '../models';
-import type { Architecture, LayerCache, Runtime } from '../models';
-import type { HostTensor } from '../types';
+import { MASKED, memoized, run, tf } from '../../engine';
+import type { DeviceMemory, TensorFunction } from '../../engine';
+import { embed, headLogits, hiddenStates, stepMode, walk, Workspace } from '../../models';
+import type { Architecture, LayerCache, Runtime } from '../../models';
+import type { HostTensor } from '../../types';
 import { capacityFor, paddedRows } from './decoder';
 import type { Decoder } from './decoder';
 import { windowSlots } from './key-value-cache';
-import { positionFeeds } from './passes/scopes';
+import { positionFeeds } from '../passes/scopes';
 
 export class DeviceDecoder implements Decoder {
   /** Where the caches are, as long as the decoder lives. */

@@ -3,9 +3,9 @@
  * in place. Row b keeps position p in slot p; a layer with a window has as many slots as the window sees, and position
  * p in slot p modulo their number. What is empty or out of sight is masked by the bias.
  */
-import { MASKED } from '../engine';
-import type { Architecture, LayerCache } from '../models';
-import type { HostTensor } from '../types';
+import { MASKED } from '../../engine';
+import type { Architecture, LayerCache } from '../../models';
+import type { HostTensor } from '../../types';
 
 /** Sizes of a cache; capacity is its number of slots per row, in layers without a window. */
 export interface CacheShape {

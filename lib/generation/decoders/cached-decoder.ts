@@ -2,7 +2,7 @@
  * Decoding with a cache, on the host or on a device. Where rotary tables depend on the length of the context (longrope,
  * dynamic), a row that crosses the border has its cache computed anew: keys made with other tables cannot be used.
  */
-import type { Architecture, Runtime } from '../models';
+import type { Architecture, Runtime } from '../../models';
 import { CachedDecoder } from './decoder';
 import type { CachedDecoderOptions, Decoder } from './decoder';
 import { DeviceDecoder } from './device-decoder';
