@@ -43,7 +43,13 @@ export class SharedRows<Job> {
       const { isCoded } = this;
       const longest = this.runtime.architecture.maxPositions;
       const decoder = cachedDecoder(this.runtime, { prompts: [prompt], longest, isCoded });
-      const logits = await decoder.start();
+      let logits: Float32Array;
+      try {
+        logits = await decoder.start();
+      } catch (error) {
+        decoder.end?.();
+        throw error;
+      }
       this.decoder = decoder;
       this.places = [{ job, token: null }];
       return logits;

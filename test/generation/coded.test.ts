@@ -4,7 +4,7 @@ import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { CachedDecoder, UncachedDecoder } from '../../lib/generation/decoders/decoder';
 import type { Decoder } from '../../lib/generation/decoders/decoder';
-import { canBeCoded } from '../../lib/generation/passes/coded-models';
+import { takesCodes } from '../../lib/generation/passes/coded-models';
 import { ContinuousBatch, generate } from '../../lib/generation';
 import { LoraConfig } from '../../lib/models';
 import { AutoModelForCausalLM, getPeftModel } from '../../lib/pretrained';
@@ -106,12 +106,12 @@ describe('generation by codes of 8 bits', () => {
 
   test('DoRA and other engines compute with the weights themselves', async (t) => {
     const model = await modelOf(t, 'gpt2');
-    assert.equal(canBeCoded(model.runtime), true);
+    assert.equal(takesCodes(model.runtime), true);
     const peft = getPeftModel(model, new LoraConfig({ r: 2, useDora: true, targetModules: ['c_attn'] }));
-    assert.equal(canBeCoded(peft.runtime), false);
+    assert.equal(takesCodes(peft.runtime), false);
     assert.ok(distance(await logitsOf(peft, true), await logitsOf(peft, false)) < 1e-4);
     const eager = await AutoModelForCausalLM.fromConfig(CONFIGS.gpt2, { engine: { kind: 'eager' } });
     t.after(() => eager.dispose());
-    assert.equal(canBeCoded(eager.runtime), false);
+    assert.equal(takesCodes(eager.runtime), false);
   });
 });

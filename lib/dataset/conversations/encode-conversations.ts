@@ -7,6 +7,7 @@ import { placeOf } from '../files/places';
 import type { DataRecord } from '../files/row';
 import { encodeTurns } from './encode-turns';
 import type { EncodedTurn, EncodedTurns } from './encode-turns';
+import { nothingEncoded } from './types';
 import type { ConversationReport, Encoded } from './types';
 
 /** Records that an error names. */
@@ -32,7 +33,7 @@ export function encodeConversations(
   records: readonly DataRecord[],
   settings: ConversationSettings,
 ): Encoded & { readonly conversations: ConversationReport } {
-  const encoded: Encoded = { examples: [], truncated: [], dropped: [], sourceIndex: [], responseLengths: [] };
+  const encoded = nothingEncoded();
   const counts: Counts = {
     ...{ trainedTurns: 0, untrainedTurns: 0, splitRecords: 0 },
     ...{ droppedTurns: 0, emptyMasks: 0, openTurns: 0 },

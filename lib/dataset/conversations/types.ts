@@ -35,3 +35,8 @@ export interface Encoded {
   /** Tokens of each example that are learned. */
   readonly responseLengths: number[];
 }
+
+/** Before the first record. */
+export function nothingEncoded(): Encoded {
+  return { examples: [], truncated: [], dropped: [], sourceIndex: [], responseLengths: [] };
+}

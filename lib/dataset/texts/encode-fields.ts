@@ -8,6 +8,7 @@ import { promptIds } from '../../tokenizer';
 import type { FormattedTurn, PromptTemplate } from '../../prompts';
 import { IGNORED, TunebookError } from '../../types';
 import type { Tokenizer } from '../../types';
+import { nothingEncoded } from '../conversations/types';
 import type { Encoded } from '../conversations/types';
 import { placeOf } from '../files/places';
 import type { DataRecord } from '../files/row';
@@ -31,7 +32,7 @@ export type PromptCut = 'left' | 'middle' | 'drop';
 /** @throws TunebookError where a record lacks a field of the template */
 export function encodeFields(records: readonly DataRecord[], settings: FieldSettings): Encoded {
   const { tokenizer, template, maxLength, labels, truncation, end } = settings;
-  const encoded: Encoded = { examples: [], truncated: [], dropped: [], sourceIndex: [], responseLengths: [] };
+  const encoded = nothingEncoded();
   const { examples, truncated, dropped, sourceIndex, responseLengths } = encoded;
   for (const [index, record] of records.entries()) {
     const texts = textsOf(record, { index, template });

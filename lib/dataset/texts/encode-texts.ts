@@ -1,6 +1,7 @@
 /** Plain texts as examples: every token is learned, as in a model's first training. */
 import type { Tokenizer } from '../../types';
 import type { DataRecord } from '../files/row';
+import { nothingEncoded } from '../conversations/types';
 import type { Encoded } from '../conversations/types';
 
 /** @param options.truncation 'right': a longer text loses its end; 'drop': it is left out */
@@ -14,7 +15,7 @@ export function encodeTexts(
   },
 ): Encoded {
   const { tokenizer, maxLength, truncation, end } = options;
-  const encoded: Encoded = { examples: [], truncated: [], dropped: [], sourceIndex: [], responseLengths: [] };
+  const encoded = nothingEncoded();
   for (const [index, { text }] of records.entries()) {
     const own = typeof text === 'string' && text.trim() !== '' ? tokenizer.encode(text) : [];
     if (own.length === 0) {

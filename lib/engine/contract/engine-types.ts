@@ -120,13 +120,7 @@ export interface BuildRequest {
 }
 
 /** A function of its own: nothing is cached. */
-export interface BuiltFunction {
-  /**
-   * Runs the function. Outputs are new arrays, but for those of `options.into`.
-   *
-   * @throws {TunebookError} If an input is missing or has another shape or dtype.
-   */
-  run(feeds: Feeds, options?: CallOptions): Promise<Record<string, HostTensor>>;
+export interface BuiltFunction extends CompiledFunction {
   /** Frees it; a second call is a no-op. */
   dispose(): Promise<void>;
 }

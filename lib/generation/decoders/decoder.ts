@@ -7,7 +7,7 @@ import type { LayerCache, Runtime } from '../../models';
 import type { HostTensor } from '../../types';
 import { KeyValueCache, slotsFor, windowsOf } from './key-value-cache';
 import type { CodedResult } from '../passes/coded-model';
-import { canBeCoded, codedModelOf } from '../passes/coded-models';
+import { takesCodes, codedModelOf } from '../passes/coded-models';
 import type { CodedModelLease } from '../passes/coded-models';
 import { stepRunner } from './step';
 import type { StepRunner } from './step';
@@ -100,7 +100,7 @@ export class CachedDecoder implements Decoder {
   ) {
     this.prompts = prompts;
     this.longest = longest;
-    this.wantsCodes = isCoded && canBeCoded(runtime);
+    this.wantsCodes = isCoded && takesCodes(runtime);
   }
 
   async start(): Promise<Float32Array> {

@@ -4,13 +4,13 @@
  * that only one of them needs be restored at a time.
  */
 import { memoized, signatureOf, tf } from '../../engine';
-import type { NamedTensors, TensorFunction } from '../../engine';
+import type { TensorFunction } from '../../engine';
 import { embed, headLogits, headOf, stepMode, walk } from '../../models';
 import type { Architecture, LayerCache, Runtime, SharedFeeds } from '../../models';
 import type { HostTensor } from '../../types';
 import type { KeyValueCache } from './key-value-cache';
 import type { CodedModel } from '../passes/coded-model';
-import { inputsOf, positionFeeds, scoped, scopedFeeds, sharedBy } from '../passes/scopes';
+import { layersOf, positionFeeds, scoped, scopedFeeds, sharedBy } from '../passes/scopes';
 
 export interface StepResult {
   /** float32 [B, V] */
@@ -124,19 +124,7 @@ function pastFeeds({ key, value }: LayerCache): Record<string, HostTensor> {
 
 /** All layers, the last normalization and the head. */
 const wholeFunction = memoized((architecture: Architecture): TensorFunction => (inputs) => {
-  const outputs: NamedTensors = {};
-  const shared = architecture.layerKinds.map((_, kind) => inputsOf(sharedBy(kind), inputs));
-  let x = inputs.x;
-  for (let layer = 0; layer < architecture.layers; layer++) {
-    const { y, key, value } = architecture.block({
-      ...inputsOf(layer, inputs),
-      ...shared[architecture.kindOf(layer)],
-      x,
-    });
-    outputs[scoped(layer, 'key')] = key;
-    outputs[scoped(layer, 'value')] = value;
-    x = y;
-  }
+  const { x, outputs } = layersOf(architecture, inputs, { first: 0, count: architecture.layers });
   // Rows as a matrix, so that the logits need no reshaping, which would copy them.
   const last = tf.reshape(x, [-1, architecture.width]);
   const { y } = architecture.finalNorm({ ...inputs, x: last });

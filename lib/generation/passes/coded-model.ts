@@ -5,10 +5,10 @@
 import { attentionBias, availableMemory, contextLengths, embed, headOf, positionIds } from '../../models';
 import type { LayerCache, LayerKind, Runtime } from '../../models';
 import { signatureOf, tf } from '../../engine';
-import type { BuiltFunction, NamedTensors, Signature, TensorFunction, TensorSpec } from '../../engine';
+import type { BuiltFunction, Signature, TensorFunction, TensorSpec } from '../../engine';
 import { weightCodesBytes } from '../../quantization';
 import type { HostTensor } from '../../types';
-import { inputsOf, scoped, scopedFeeds, sharedBy } from './scopes';
+import { layersOf, scoped, scopedFeeds, sharedBy } from './scopes';
 
 /** Stand-ins for the sizes of a pass: rows, tokens of each, logits wanted; and cached tokens by kind of layers. */
 const [ROWS, TOKENS, PLACES] = [100_003, 200_003, 300_007];
@@ -55,8 +55,6 @@ export class CodedModel {
   private constructor(
     private readonly runtime: Runtime,
     private readonly groups: readonly Group[],
-    /** Bytes of codes, scales and head that it holds. */
-    readonly bytes: number,
   ) {}
 
   /** @returns undefined where the codes do not fit into the memory that is left */
@@ -65,19 +63,17 @@ export class CodedModel {
     const { layers } = runtime.architecture;
     const needed = codedBytes(runtime);
     if (needed + BUILD_COPIES * Math.min(needed, GROUP_BYTES) > availableMemory()) return undefined;
-    let bytes = 0;
     for (let first = 0; first < layers;) {
       const constants: Record<string, HostTensor> = {};
       let [size, count] = [0, 0];
       do {
-        const codes = runtime.weights.codedLayer(first + count);
+        const codes = runtime.weights.q8Layer(first + count);
         if (codes === undefined) throw new Error('internal: a layer without weights in memory');
         Object.assign(constants, scopedFeeds(first + count, codes));
         size += bytesOf(codes);
         count++;
       } while (first + count < layers && size < GROUP_BYTES);
       const head = first + count === layers ? headConstants(runtime) : {};
-      bytes += size + bytesOf(head);
       groups.push({
         first,
         count,
@@ -85,7 +81,7 @@ export class CodedModel {
       });
       first += count;
     }
-    return new CodedModel(runtime, groups, bytes);
+    return new CodedModel(runtime, groups);
   }
 
   async pass(request: CodedPass): Promise<CodedResult> {
@@ -93,12 +89,13 @@ export class CodedModel {
     const { ids, positions, shape, places } = request;
     const shared = request.shared.map((feeds, kind) => scopedFeeds(sharedBy(kind), feeds));
     const caches: LayerCache[] = [];
+    const past = request.past ?? noPast(this.runtime, shape[0]);
     let x = await embed(this.runtime, { ids, positions, shape });
     let logits: Float32Array | undefined;
     for (const { first, count, fn } of this.groups) {
       const feeds: Record<string, HostTensor> = Object.assign({ x }, ...shared);
       for (let layer = first; layer < first + count; layer++) {
-        const { key, value } = request.past?.(layer) ?? emptyCache(this.runtime, shape[0]);
+        const { key, value } = past(layer);
         const own = { ...weights.smallFeeds(layer), 'past.key': key, 'past.value': value };
         Object.assign(feeds, scopedFeeds(layer, own));
       }
@@ -142,7 +139,7 @@ export class CodedModel {
 }
 
 /** Bytes of a model's codes with their scales, and of its head. */
-export function codedBytes({ architecture }: Runtime): number {
+function codedBytes({ architecture }: Runtime): number {
   const { modules, layers, vocabSize, width } = architecture;
   const perLayer = modules.reduce((sum, { inSize, outSize }) => sum + weightCodesBytes(inSize * outSize), 0);
   return layers * perLayer + weightCodesBytes(vocabSize * width);
@@ -177,19 +174,7 @@ function buildGroup(
       places: { shape: [PLACES], dtype: 'int32' },
     });
   const fn: TensorFunction = (inputs) => {
-    const outputs: NamedTensors = {};
-    const shared = architecture.layerKinds.map((_, kind) => inputsOf(sharedBy(kind), inputs));
-    let { x } = inputs;
-    for (let layer = first; layer < first + count; layer++) {
-      const { y, key, value } = architecture.block({
-        ...inputsOf(layer, inputs),
-        ...shared[architecture.kindOf(layer)],
-        x,
-      });
-      outputs[scoped(layer, 'key')] = key;
-      outputs[scoped(layer, 'value')] = value;
-      x = y;
-    }
+    const { x, outputs } = layersOf(architecture, inputs, { first, count });
     if (!isLast) return { ...outputs, y: x };
     const tokens = tf.reshape(x, [x.size / width, width]);
     const wanted = tf.gather(tokens, inputs.places as tf.Tensor1D); // [places, C]
@@ -219,7 +204,7 @@ function positionSignature(kind: LayerKind): Signature {
 
 /** The head's codes, unless an adapter trains a head of its own, which is fed. */
 function headConstants(runtime: Runtime): Record<string, HostTensor> {
-  return hasOwnHead(runtime) ? {} : runtime.weights.codedHead();
+  return hasOwnHead(runtime) ? {} : runtime.weights.q8Head();
 }
 
 function headFeeds(runtime: Runtime): Record<string, HostTensor> {
@@ -236,10 +221,11 @@ function hasOwnHead({ weights }: Runtime): boolean {
   return weights.adapter !== undefined && weights.trainedTable('head') !== undefined;
 }
 
-function emptyCache({ architecture }: Runtime, rows: number): LayerCache {
+/** A cache without tokens, the same for each layer. */
+function noPast({ architecture }: Runtime, rows: number): (layer: number) => LayerCache {
   const shape = [rows, architecture.keyValueHeads, 0, architecture.headSize];
   const none = { data: new Float32Array(0), shape };
-  return { key: none, value: none };
+  return () => ({ key: none, value: none });
 }
 
 function bytesOf(feeds: Readonly<Record<string, HostTensor>>): number {

@@ -25,7 +25,7 @@ export interface CodedModelLease {
  * Whether tokens can be computed by codes: on the CPU, with every layer in memory, and without DoRA, which needs the
  * weights' values.
  */
-export function canBeCoded({ engine, weights, architecture }: Runtime): boolean {
+export function takesCodes({ engine, weights, architecture }: Runtime): boolean {
   if (architecture.layerKinds.length > MOST_KINDS) return false;
   if (engine.name !== 'compiled:cpu' || weights.adapter?.config.useDora === true) return false;
   const { frozen } = weights;

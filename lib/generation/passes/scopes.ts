@@ -1,5 +1,5 @@
 /** Names of inputs and outputs in a function of several layers: each layer's own, and what all take alike. */
-import type { NamedTensors } from '../../engine';
+import type { NamedTensors, Tensor } from '../../engine';
 import type { Architecture } from '../../models';
 import type { HostTensor } from '../../types';
 
@@ -24,7 +24,7 @@ export function scopedFeeds(
 }
 
 /** A scope's inputs, by their names inside it. */
-export function inputsOf(scope: Scope, inputs: NamedTensors): NamedTensors {
+function inputsOf(scope: Scope, inputs: NamedTensors): NamedTensors {
   const prefix = scoped(scope, '');
   return Object.fromEntries(
     Object.entries(inputs)
@@ -41,4 +41,26 @@ export function positionFeeds(
 ): Record<string, HostTensor>[] {
   const contexts = positions.map((position) => position + 1);
   return layerKinds.map((kind) => kind.positionFeeds(positions, shape, contexts));
+}
+
+/** Layers one after the other, for a function of several: keys and values as outputs, and what goes on to the next. */
+export function layersOf(
+  architecture: Architecture,
+  inputs: NamedTensors,
+  { first, count }: { first: number; count: number },
+): { x: Tensor; outputs: NamedTensors } {
+  const outputs: NamedTensors = {};
+  const shared = architecture.layerKinds.map((_, kind) => inputsOf(sharedBy(kind), inputs));
+  let { x } = inputs;
+  for (let layer = first; layer < first + count; layer++) {
+    const { y, key, value } = architecture.block({
+      ...inputsOf(layer, inputs),
+      ...shared[architecture.kindOf(layer)],
+      x,
+    });
+    outputs[scoped(layer, 'key')] = key;
+    outputs[scoped(layer, 'value')] = value;
+    x = y;
+  }
+  return { x, outputs };
 }

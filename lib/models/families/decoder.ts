@@ -3,22 +3,13 @@
  * normalized queries and keys, scales. Layers differ in what they are fed alone (window, rotary tables), so that one
  * compiled block serves all of them. Names are Hugging Face's.
  */
-import {
-  activation,
-  attention,
-  layerNorm,
-  mergeHeads,
-  rmsNorm,
-  rotary,
-  rotaryTables,
-  splitHeads,
-  tf,
-} from '../../engine';
-import type { NamedTensors, RotaryTables, Rotation, Tensor } from '../../engine';
-import type { Architecture, DropoutSite, LayerKind } from './architecture';
-import type { DecoderDescription, LayerDescription } from './decoder-description';
+import { activation, attention, layerNorm, mergeHeads, rmsNorm, rotary, splitHeads, tf } from '../../engine';
+import type { NamedTensors, Tensor } from '../../engine';
+import type { Architecture, DropoutSite } from './architecture';
+import type { DecoderDescription } from './decoder-description';
 import { linearModules, parameterSpecs } from './decoder-parameters';
 import { dropped, moduleLinear } from './linear';
+import { partlyTurned, rotaryKind } from './partial-rotary';
 
 /** The model of a description. */
 export function decoder(d: DecoderDescription): Architecture {
@@ -36,7 +27,10 @@ export function decoder(d: DecoderDescription): Architecture {
     keyValueHeads: d.keyValueHeads,
     headSize: d.headSize,
     maxPositions: d.maxPositions,
-    layerKinds: d.kinds.map((kind) => layerKind(d, kind)),
+    layerKinds: d.kinds.map(({ window, rope }) => ({
+      slidingWindow: window,
+      ...rotaryKind(rope, d.rotarySize),
+    })),
     kindOf: (layer) => d.kindOf[layer],
     tokenEmbedding: 'embed_tokens.weight',
     embeddingScale: d.embeddingScale,
@@ -99,10 +93,11 @@ function attend(
 ): { output: Tensor; key: Tensor; value: Tensor } {
   const { heads, keyValueHeads, headSize } = d;
   const tables = { cos: inputs['rotary.cos'], sin: inputs['rotary.sin'] }; // [B, 1, T, R / 2]
+  const turn = (y: Tensor): Tensor => rotary(d.interleavedRotary ? apart(y) : y, tables);
   const head = (part: Tensor, count: number, name: string): Tensor => {
     const norm = (y: Tensor): Tensor => normalized(d, inputs, { name: `self_attn.${name}`, x: y });
     const split = splitHeads(d.queryKeyNorm === 'whole' ? norm(part) : part, count);
-    return turned(d, d.queryKeyNorm === 'head' ? norm(split) : split, tables);
+    return partlyTurned(d.queryKeyNorm === 'head' ? norm(split) : split, d.rotarySize, turn);
   };
   const sizes = [heads, keyValueHeads, keyValueHeads].map((count) => count * headSize);
   const fused = d.fusedQkv ? tf.split(linear('self_attn.qkv_proj', x), sizes, -1) : undefined;
@@ -132,15 +127,6 @@ function feedForward(d: DecoderDescription, x: Tensor, linear: Linear): Tensor {
   return linear('mlp.down_proj', tf.mul(gate, fused?.[1] ?? linear('mlp.up_proj', x)));
 }
 
-/** Queries or keys [B, H, T, D] with what turns of them turned. */
-function turned(d: DecoderDescription, x: Tensor, tables: RotaryTables): Tensor {
-  const { rotarySize, headSize } = d;
-  const turn = (part: Tensor): Tensor => rotary(d.interleavedRotary ? apart(part) : part, tables);
-  if (rotarySize === headSize) return turn(x);
-  const [turning, rest] = tf.split(x, [rotarySize, headSize - rotarySize], -1);
-  return tf.concat([turn(turning), rest], -1);
-}
-
 /** Pairs that lie side by side go half of the whole apart; scores do not change where queries and keys both do. */
 function apart(x: Tensor): Tensor {
   const [B, H, T, R] = x.shape;
@@ -162,26 +148,6 @@ function normalized(
 
 function scaled(x: Tensor, factor: number): Tensor {
   return factor === 1 ? x : tf.mul(x, factor);
-}
-
-function layerKind(d: DecoderDescription, { window, rope }: LayerDescription): LayerKind {
-  // Without positions nothing turns.
-  const still = { frequencies: new Float32Array(d.rotarySize / 2), scale: 1 };
-  return {
-    slidingWindow: window,
-    tablesOf: rope === undefined ? () => 0 : (length) => rope.tablesOf(length),
-    positionFeeds: (positions, shape, contexts) => {
-      const rotations = new Map<number, Rotation>();
-      const rotationOf = (token: number): Rotation => {
-        const length = contexts[token];
-        const found = rotations.get(length) ?? rope?.rotation(length) ?? still;
-        rotations.set(length, found);
-        return found;
-      };
-      const { cos, sin } = rotaryTables(positions, shape, rotationOf);
-      return { 'rotary.cos': cos, 'rotary.sin': sin };
-    },
-  };
 }
 
 function dropoutSites(d: DecoderDescription): DropoutSite[] {

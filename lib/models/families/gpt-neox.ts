@@ -4,16 +4,7 @@
  * fields are Hugging Face's.
  */
 import type { z } from 'zod';
-import {
-  activation,
-  attention,
-  layerNorm,
-  mergeHeads,
-  rotary,
-  rotaryTables,
-  splitHeads,
-  tf,
-} from '../../engine';
+import { activation, attention, layerNorm, mergeHeads, rotary, splitHeads, tf } from '../../engine';
 import type { NamedTensors, Tensor } from '../../engine';
 import { lazySchema, prettifyError } from '../../schema';
 import { TunebookError } from '../../types';
@@ -21,6 +12,7 @@ import type { Architecture, LinearModule, ParameterSpec } from './architecture';
 import { activationNamed } from './activation-name';
 import { requireKnownKeys } from './config-keys';
 import { dropped, moduleLinear } from './linear';
+import { partlyTurned, rotaryKind } from './partial-rotary';
 import { ropeOf, ropeSchema } from './rope';
 import type { Rope } from './rope';
 
@@ -69,7 +61,8 @@ export function gptNeox(config: GptNeoxConfig): Architecture {
   const rope = ropeOfConfig(c, headSize);
   const modules = linearModules(c);
   const head = c.tie_word_embeddings ? 'embed_in.weight' : 'lm_head.weight';
-  const block = blockOf(c, { modules, rotarySize: 2 * rope.rotation(1).frequencies.length });
+  const rotarySize = 2 * rope.rotation(1).frequencies.length;
+  const block = blockOf(c, { modules, rotarySize });
   return {
     modelType: 'gpt_neox',
     prefix: 'gpt_neox.',
@@ -80,15 +73,7 @@ export function gptNeox(config: GptNeoxConfig): Architecture {
     keyValueHeads: heads,
     headSize,
     maxPositions: rope.maxPositions,
-    layerKinds: [
-      {
-        tablesOf: (length) => rope.tablesOf(length),
-        positionFeeds: (positions, shape, contexts) => {
-          const { cos, sin } = rotaryTables(positions, shape, (token) => rope.rotation(contexts[token]));
-          return { 'rotary.cos': cos, 'rotary.sin': sin };
-        },
-      },
-    ],
+    layerKinds: [rotaryKind(rope, rotarySize)],
     kindOf: () => 0,
     tokenEmbedding: 'embed_in.weight',
     head,
@@ -132,7 +117,6 @@ function blockOf(
 ): (inputs: NamedTensors) => NamedTensors {
   const act = activationNamed(c.hidden_act, WHERE);
   const heads = c.num_attention_heads;
-  const headSize = c.hidden_size / heads;
   const outSizes = new Map(modules.map(({ name, outSize }) => [name, outSize]));
   return (inputs) => {
     const linear = (module: string, input: Tensor): Tensor =>
@@ -141,12 +125,8 @@ function blockOf(
       const wide = activation(act, linear('mlp.dense_h_to_4h', normalized(c, inputs, NORMS[1], input)));
       return dropped(inputs, 'mlp_out', linear('mlp.dense_4h_to_h', wide));
     };
-    const turned = (x: Tensor): Tensor => {
-      const tables = { cos: inputs['rotary.cos'], sin: inputs['rotary.sin'] }; // [B, 1, T, R / 2]
-      if (rotarySize === headSize) return rotary(x, tables);
-      const [turning, rest] = tf.split(x, [rotarySize, headSize - rotarySize], -1);
-      return tf.concat([rotary(turning, tables), rest], -1);
-    };
+    const tables = { cos: inputs['rotary.cos'], sin: inputs['rotary.sin'] }; // [B, 1, T, R / 2]
+    const turned = (y: Tensor): Tensor => partlyTurned(y, rotarySize, (part) => rotary(part, tables));
     const { x, bias } = inputs; // [B, T, C], [B, 1, T, S + T]
     const joined = splitHeads(linear('attention.query_key_value', normalized(c, inputs, NORMS[0], x)), heads); // [B, H, T, 3 * D]
     const [query, key, value] = tf.split(joined, 3, -1); // 3 x [B, H, T, D]

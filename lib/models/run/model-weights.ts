@@ -14,7 +14,7 @@ import type { LoraAdapter, LoraBase } from '../lora/lora';
 import { isTied } from '../families/architecture';
 import { HEAD } from '../lora/lora-targets';
 import { codesOfQuantized, codesOfValues } from '../../quantization';
-import { canBeCoded, codedWeight, codesWeight } from '../weights/coded-weight';
+import { canBeCoded, codedWeight, q8Weight } from '../weights/coded-weight';
 import {
   isQuantized,
   overwrite,
@@ -42,6 +42,12 @@ export interface ModelParts {
   readonly generationConfig?: Readonly<Record<string, unknown>>;
 }
 
+/** A layer's inputs that are not frozen: all of them, and those that are no weight of a linear module. */
+interface LayerFeeds {
+  readonly own: Record<string, HostTensor>;
+  readonly small: Record<string, HostTensor>;
+}
+
 /** The two tables over the vocabulary. Where the head is tied they are one, unless an adapter sets them apart. */
 export type TableRole = 'embedding' | 'head';
 
@@ -56,7 +62,7 @@ export class ModelWeights implements LoraBase {
     onChange: () => (this.feedsByLayer = []),
   });
   private readonly restored = new RestoreBuffers();
-  private feedsByLayer: Record<string, HostTensor>[] = [];
+  private feedsByLayer: LayerFeeds[] = [];
   private base: Pick<ModelParts, 'architecture' | 'parameters'>;
   /** Whether the vocabulary is no longer the one that the model came with. */
   isResized = false;
@@ -232,7 +238,7 @@ export class ModelWeights implements LoraBase {
    * restored weights share buffers.
    */
   async layerFeeds(layer: number, form: WeightForm = 'packed'): Promise<Record<string, HostTensor>> {
-    const own = (this.feedsByLayer[layer] ??= this.ownFeeds(layer));
+    const { own } = this.feedsOf(layer);
     if (this.frozen === undefined) return own;
     const onDevice = this.frozen.onDevice?.(layer);
     if (onDevice !== undefined) return { ...own, ...onDevice };
@@ -242,15 +248,13 @@ export class ModelWeights implements LoraBase {
     return feeds;
   }
 
-  /** A layer's inputs but for the weights of its linear modules: what `codedLayer` is completed by. */
+  /** A layer's inputs but for the weights of its linear modules: what `q8Layer` is completed by. */
   smallFeeds(layer: number): Record<string, HostTensor> {
-    const own = (this.feedsByLayer[layer] ??= this.ownFeeds(layer));
-    const large = new Set(this.architecture.modules.map(({ name }) => `${name}.weight`));
-    return Object.fromEntries(Object.entries(own).filter(([name]) => !large.has(name)));
+    return this.feedsOf(layer).small;
   }
 
   /** The weights of a layer's linear modules in codes of 8 bits; undefined where the layer is not in memory. */
-  codedLayer(layer: number): Record<string, HostTensor> | undefined {
+  q8Layer(layer: number): Record<string, HostTensor> | undefined {
     const frozen = this.frozen === undefined ? new Map() : this.frozen.resident(layer);
     if (frozen === undefined) return undefined;
     const feeds: Record<string, HostTensor> = {};
@@ -260,15 +264,24 @@ export class ModelWeights implements LoraBase {
       const codes =
         (tensor !== undefined && isQuantized(tensor) ? codesOfQuantized(tensor) : undefined) ??
         codesOfValues(this.linearWeight(layer, module), shape);
-      Object.assign(feeds, weightFeeds(module.name, codesWeight(codes)));
+      Object.assign(feeds, weightFeeds(module.name, q8Weight(codes)));
     }
     return feeds;
   }
 
   /** The head's weight in codes of 8 bits. */
-  codedHead(): Record<string, HostTensor> {
+  q8Head(): Record<string, HostTensor> {
     const { data, shape } = this.tableFeed('head');
-    return weightFeeds(HEAD, codesWeight(codesOfValues(data as Float32Array, [shape[0], shape[1]])));
+    return weightFeeds(HEAD, q8Weight(codesOfValues(data as Float32Array, [shape[0], shape[1]])));
+  }
+
+  private feedsOf(layer: number): LayerFeeds {
+    const known = this.feedsByLayer[layer];
+    if (known !== undefined) return known;
+    const own = this.ownFeeds(layer);
+    const large = new Set(this.architecture.modules.map(({ name }) => `${name}.weight`));
+    const small = Object.fromEntries(Object.entries(own).filter(([name]) => !large.has(name)));
+    return (this.feedsByLayer[layer] = { own, small });
   }
 
   private ownFeeds(layer: number): Record<string, HostTensor> {

@@ -55,7 +55,7 @@ export function codedWeight(
 }
 
 /** Codes of 8 bits as products in integers take them. */
-export function codesWeight({ shape, blockSize, codes, scales }: WeightCodes): LinearWeight<HostTensor> {
+export function q8Weight({ shape, blockSize, codes, scales }: WeightCodes): LinearWeight<HostTensor> {
   const blocks = scales.length / shape[0];
   return {
     kind: 'q8',

@@ -1,5 +1,5 @@
 /** Log-probabilities of a batch's answers, from those of its labelled tokens. */
-import type { TokenLogProbabilities } from '../../models';
+import type { MetricSums, TokenLogProbabilities } from '../../models';
 
 /** Of each row of a batch of pairs: the first half chosen, the second rejected. */
 export interface AnswerLogps {
@@ -57,4 +57,9 @@ export function rewardMetrics(pair: {
     'logps/chosen': pair.logps[0],
     'logps/rejected': pair.logps[1],
   };
+}
+
+/** The measures of one pair, as sums that batches add up. */
+export function ofOnePair(measures: Readonly<Record<string, number>>): MetricSums {
+  return Object.fromEntries(Object.entries(measures).map(([name, sum]) => [name, { sum, count: 1 }]));
 }

@@ -10,7 +10,8 @@
  *              wrong                                                    Chowdhury et al. 2024
  */
 import type { MetricSum, SequenceLoss } from '../../models';
-import { answerLogps, rewardMetrics, sigmoid, softplus } from './answers';
+import { addMetrics } from '../state/metric-totals';
+import { answerLogps, ofOnePair, rewardMetrics, sigmoid, softplus } from './answers';
 import type { DPOLossType } from './preference-config';
 
 export interface DPOLossOptions {
@@ -55,20 +56,12 @@ export function dpoLoss(name: string, options: DPOLossOptions): SequenceLoss {
         [slopes[pair], slopes[other]] = [own.chosen / examples.length, own.rejected / examples.length];
         if (reference === undefined) continue;
         const rewards = [options.beta * ratios[0], options.beta * ratios[1]] as const;
-        addPair(metrics, rewardMetrics({ rewards, logps: [logps[pair], logps[other]] }));
+        addMetrics(metrics, ofOnePair(rewardMetrics({ rewards, logps: [logps[pair], logps[other]] })));
       }
       const gradients = tokens.values.map((_, token) => (isAnswer(token) ? slopes[rowOf(token)] : 0));
       return { loss, gradients, metrics };
     },
   };
-}
-
-/** Adds a pair's measures. */
-export function addPair(totals: Record<string, MetricSum>, measures: Readonly<Record<string, number>>): void {
-  for (const [name, value] of Object.entries(measures)) {
-    const { sum, count } = totals[name] ?? { sum: 0, count: 0 };
-    totals[name] = { sum: sum + value, count: count + 1 };
-  }
 }
 
 const margin = ({ ratios: [chosen, rejected] }: LogRatios): number => chosen - rejected;

@@ -4,8 +4,8 @@
  * answer are p / (1 - p) and log p is its tokens' mean log-probability.
  */
 import type { MetricSum, SequenceLoss } from '../../models';
-import { answerLogps, rewardMetrics, sigmoid, softplus } from './answers';
-import { addPair } from './dpo-loss';
+import { addMetrics } from '../state/metric-totals';
+import { answerLogps, ofOnePair, rewardMetrics, sigmoid, softplus } from './answers';
 
 /** Below 0 by what float32 can tell from it: a certain answer has no finite odds. */
 const LARGEST = -1e-7;
@@ -30,11 +30,12 @@ export function orpoLoss(name: string, { beta }: { readonly beta: number }): Seq
           // The log odds log(p / (1 - p)) grow by 1 / (1 - p) with log p.
           slopes[pair] = slope / -Math.expm1(chosen) / counts[pair];
           slopes[other] = -slope / -Math.expm1(rejected) / counts[other];
-          addPair(metrics, {
+          const measures = {
             ...rewardMetrics({ rewards: [beta * chosen, beta * rejected], logps: [chosen, rejected] }),
             log_odds_ratio: -softplus(-odds),
             log_odds_chosen: odds,
-          });
+          };
+          addMetrics(metrics, ofOnePair(measures));
         }
         const gradients = tokens.values.map((_, token) => (isAnswer(token) ? slopes[rowOf(token)] : 0));
         let [nll, count] = [0, 0];
