@@ -9,6 +9,7 @@ import { ContinuousBatch, generate } from '../../lib/generation';
 import { LoraConfig } from '../../lib/models';
 import { AutoModelForCausalLM, getPeftModel } from '../../lib/pretrained';
 import type { CausalLM } from '../../lib/pretrained';
+import { BitsAndBytesConfig } from '../../lib/quantization';
 
 const PROMPTS = [[1, 2, 3], [4], [5, 6, 7, 8, 9, 10, 11]];
 const SIZES = { vocab_size: 50, initializer_range: 0.1 };
@@ -90,6 +91,31 @@ describe('generation by codes of 8 bits', () => {
     peft.enableAdapters();
     await peft.mergeAndUnload();
     assert.ok(distance(await same('merged'), adapted) < 1e-4);
+  });
+
+  test('an adapter of other modules, and other tables of a quantized model, are seen', async (t) => {
+    const dense = await modelOf(t, 'mistral');
+    const adapters = [
+      new LoraConfig({ r: 4, targetModules: ['q_proj'] }),
+      new LoraConfig({ r: 2, targetModules: ['v_proj', 'up_proj'] }),
+    ];
+    for (const config of adapters) {
+      const peft = getPeftModel(dense, config, { adapterName: config.r === 4 ? 'first' : 'second' });
+      peft.runtime.weights.adapter?.parameters.flat.forEach(
+        (_, i, all) => (all[i] = ((i * 37) % 19) / 60 - 0.15),
+      );
+      assert.ok(distance(await logitsOf(peft, true), await logitsOf(peft, false)) < 0.05);
+    }
+    const quantizationConfig = new BitsAndBytesConfig({ loadIn4bit: true, bnb4bitQuantType: 'nf4' });
+    const options = { quantizationConfig, engine: { provider: 'cpu' as const, threads: 1 } };
+    const model = await AutoModelForCausalLM.fromPretrained('mistral-mini', options);
+    t.after(() => model.dispose());
+    assert.ok(distance(await logitsOf(model, true), await logitsOf(model, false)) < 0.05);
+    const { vocabSize } = model.architecture;
+    await model.resizeTokenEmbeddings(vocabSize + 5);
+    const [coded, exact] = [await logitsOf(model, true), await logitsOf(model, false)];
+    assert.equal(coded.length, PROMPTS.length * (vocabSize + 5));
+    assert.ok(distance(coded, exact) < 0.05);
   });
 
   test('a model that is not quantized generates by codes only where told; a batch does the same', async (t) => {
