@@ -138,7 +138,14 @@ export type {
 } from './trainer';
 
 export { generate, restrictToTexts, streamGenerate, textGenerator, textStreamer } from './generation';
-export type { GenerateOptions, GenerationResult, TextGeneratorOptions, TokenEvent } from './generation';
+export type {
+  Chat,
+  GenerateOptions,
+  GenerationResult,
+  TextGenerator,
+  TextGeneratorOptions,
+  TokenEvent,
+} from './generation';
 
 export { serve } from './serve';
 export type { RequestLog, RunningServer, ServeOptions } from './serve';

@@ -12,4 +12,5 @@ export { BatchFullError, ContinuousBatch } from './continuous-batch';
 export type { BatchCall, BatchCounts, ContinuousBatchOptions } from './continuous-batch';
 export { beforeStop } from './stop-strings';
 export { answerEndTokens, textGenerator, textStreamer } from './text-generator';
-export type { TextGeneratorOptions } from './text-generator';
+export type { TextGenerator, TextGeneratorOptions } from './text-generator';
+export type { Chat } from './chat-ids';

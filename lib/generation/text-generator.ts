@@ -3,9 +3,12 @@
  */
 import type { HasRuntime } from '../models';
 import { promptIds } from '../tokenizer';
+import type { ChatMessage } from '../tokenizer';
 import { requireOptions } from '../options';
-import { TunebookError } from '../types';
+import { requireList, TunebookError } from '../types';
 import type { Tokenizer } from '../types';
+import { chatIds, turnEnd } from './chat-ids';
+import type { Chat } from './chat-ids';
 import { generate } from './generate';
 import { modelDefaults } from './model-defaults';
 import { modelEndTokens } from './options';
@@ -21,11 +24,20 @@ export interface TextGeneratorOptions extends Omit<
   tokenizer: Tokenizer;
   /** Prompts that run together; default 32. */
   batchSize?: number;
+  /** The Jinja template of conversations. Default: the tokenizer's own. */
+  chatTemplate?: string;
+}
+
+/** Asks a model: texts and conversations get texts, one each; a conversation by itself gets the assistant's message. */
+export interface TextGenerator {
+  (prompts: readonly (string | Chat)[]): Promise<string[]>;
+  (chat: Chat): Promise<ChatMessage>;
 }
 
 /**
- * Makes a function from prompts to answers, one each, in order. Answers are without special tokens and end
- * before a stop string. The end-of-sequence tokens of tokenizer, config.json and generation_config.json end them, and
+ * Makes a function from prompts to answers, one each, in order. A prompt is a text, which is continued as it is, or a
+ * conversation `{ messages }`, which the chat template asks; one conversation by itself is answered by a message that
+ * can be pushed to its messages. Answers are without special tokens and end before a stop string. The end-of-sequence tokens of tokenizer, config.json and generation_config.json end them, and
  * the token that ends a turn in the tokenizer's chat template, unless `eosTokenId` says otherwise; sampling and lengths
  * that are not given are those of generation_config.json. The rows of `prefixAllowedTokensFn` are those of the prompts.
  * @throws TunebookError as `generate`, when the function is called
@@ -39,17 +51,29 @@ export interface TextGeneratorOptions extends Omit<
  * const [first] = await answer(['The race was']);
  * console.log(first);
  * await model.dispose();
+ *
+ * const mistral = await AutoModelForCausalLM.fromPretrained('mistral-mini');
+ * const chat = textGenerator({
+ *   model: mistral,
+ *   tokenizer: await AutoTokenizer.fromPretrained('mistral-mini'),
+ *   maxNewTokens: 10,
+ * });
+ * const messages = [
+ *   { role: 'system', content: 'You are a coach.' },
+ *   { role: 'user', content: 'How was it?' },
+ * ];
+ * messages.push(await chat({ messages })); // { role: 'assistant', content: '...' }
+ * await mistral.dispose();
  * ```
  */
-export function textGenerator(
-  options: TextGeneratorOptions,
-): (prompts: readonly string[]) => Promise<string[]> {
+export function textGenerator(options: TextGeneratorOptions): TextGenerator {
   requireOptions<TextGeneratorOptions>(options, {
     where: 'textGenerator',
     names: {
       model: true,
       tokenizer: true,
       batchSize: true,
+      chatTemplate: true,
       doSample: true,
       temperature: true,
       topK: true,
@@ -70,7 +94,7 @@ export function textGenerator(
       signal: true,
     },
   });
-  const { model, tokenizer, batchSize = 32, ...rest } = options;
+  const { model, tokenizer, batchSize = 32, chatTemplate, ...rest } = options;
   const allowed = rest.prefixAllowedTokensFn;
   if (!Number.isInteger(batchSize) || batchSize < 1) {
     throw new TunebookError(
@@ -79,17 +103,22 @@ export function textGenerator(
   }
   const own = rest.useModelDefaults === false ? undefined : model.runtime.generationConfig;
   const stopStrings = [rest.stopStrings ?? modelDefaults(own).stopStrings ?? []].flat();
-  const eosTokenId = rest.eosTokenId === undefined ? answerEndTokens(model, tokenizer) : rest.eosTokenId;
-  return async (prompts) => {
+  const ends = answerEndTokens(model, tokenizer);
+  const turn = chatTemplate === undefined ? undefined : turnEnd(tokenizer, chatTemplate);
+  // null: nothing ends an answer.
+  const eosTokenId =
+    rest.eosTokenId === undefined ? [...new Set([...ends, turn ?? []].flat())] : rest.eosTokenId;
+  const idsOf = (prompt: string | Chat): number[] =>
+    typeof prompt === 'string' ? promptIds(tokenizer, prompt) : chatIds(prompt, { tokenizer, chatTemplate });
+  const answersTo = async (prompts: readonly (string | Chat)[]): Promise<string[]> => {
     const answers: string[] = [];
     for (let start = 0; start < prompts.length; start += batchSize) {
-      const inputIds = prompts.slice(start, start + batchSize).map((prompt) => promptIds(tokenizer, prompt));
       const { newTokens } = await generate(model, {
         ...rest,
         ...(allowed === undefined
           ? {}
           : { prefixAllowedTokensFn: (row: number, ids: readonly number[]) => allowed(start + row, ids) }),
-        inputIds,
+        inputIds: prompts.slice(start, start + batchSize).map(idsOf),
         tokenizer,
         eosTokenId,
         padTokenId: rest.padTokenId ?? tokenizer.padTokenId ?? tokenizer.eosTokenId,
@@ -100,6 +129,23 @@ export function textGenerator(
     }
     return answers;
   };
+  async function ask(chat: Chat): Promise<ChatMessage>;
+  async function ask(prompts: readonly (string | Chat)[]): Promise<string[]>;
+  async function ask(asked: Chat | readonly (string | Chat)[]): Promise<ChatMessage | string[]> {
+    if (isChat(asked)) {
+      const [content] = await answersTo([asked]);
+      // Templates write what begins a turn (a space, a line break) themselves.
+      return { role: 'assistant', content: content.trim() };
+    }
+    const where = 'textGenerator';
+    requireList(asked, { where, what: 'a list of prompts, or { messages }' });
+    return answersTo(asked);
+  }
+  return ask;
+}
+
+function isChat(asked: Chat | readonly (string | Chat)[]): asked is Chat {
+  return typeof asked === 'object' && asked !== null && 'messages' in asked;
 }
 
 /** Tokens that end an answer, each once: the tokenizer's, those of its chat template's turns, and the model's. */
