@@ -2,7 +2,7 @@
 export { AutoModelForCausalLM } from './auto';
 export type { FromPretrainedOptions } from './auto';
 export { CausalLM } from './causal-lm';
-export { savePretrained } from './saving';
+export { configText, savePretrained } from './saving';
 export type { SavePretrainedOptions } from './saving';
 export { openPretrained } from './open-pretrained';
 export type { OpenPretrained, OpenPretrainedOptions } from './open-pretrained';

@@ -32,6 +32,25 @@ export function configOf({ architecture, frozen }: ModelWeights): Record<string,
   return quantization === undefined ? config : { ...config, quantization_config: quantization };
 }
 
+/** Fields that transformers takes as floating point alone: it refuses a model where one is written as 30. */
+const FLOAT_FIELDS = [
+  ...[
+    'initializer_range',
+    'rms_norm_eps',
+    'layer_norm_eps',
+    'layer_norm_epsilon',
+    'norm_epsilon',
+    'logit_scale',
+  ],
+  ...['final_logit_softcapping', 'attn_logit_softcapping', 'attention_factor'],
+];
+const WHOLE_FLOAT = new RegExp(`^(\\s*"(?:${FLOAT_FIELDS.join('|')})": -?\\d+)(?=,?$)`, 'gm');
+
+/** The text of a config.json: numbers that transformers takes as floating point alone have a point. */
+export function configText(config: Record<string, unknown>): string {
+  return `${JSON.stringify(config, null, 2).replace(WHOLE_FLOAT, '$1.0')}\n`;
+}
+
 /**
  * Writes config.json, model.safetensors (sharded where large) and, where they are known, generation_config.json, the
  * tokenizer, chat_template.jinja, tunebook_prompt.json and a model card: the folder is asked as the model was trained, here
@@ -53,7 +72,7 @@ export async function savePretrained(
   const { files } = await writeCheckpoint(folder, sources, written);
   const torchDtype = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' }[options.dtype ?? 'F32'];
   const config = { ...configOf(model.runtime.weights), dtype: torchDtype };
-  await writeFileAtomic(path.join(folder, 'config.json'), `${JSON.stringify(config, null, 2)}\n`);
+  await writeFileAtomic(path.join(folder, 'config.json'), configText(config));
   const companions = await saveCompanions(model, folder);
   return [
     ...['config.json', ...files, ...companions],

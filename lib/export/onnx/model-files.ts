@@ -2,6 +2,7 @@
 import { promises as fs } from 'node:fs';
 import path from 'node:path';
 import { isFile, isJsonObject, readJsonObjectIfPresent, writeFileAtomic } from '../../files';
+import { configText } from '../../pretrained';
 import { writeExportCard } from '../source/card';
 import type { ModelSource } from '../source/open-source';
 import type { WrittenOnnx } from './write-onnx';
@@ -21,12 +22,11 @@ export async function writeModelFiles(
   const { weights, tokenizer, generationConfig, folders } = source;
   const ids = specialTokens(source);
   const config = { ...weights.architecture.toJson(), ...ids, use_cache: true };
+  const text = configText({ ...config, ...(await externalData(folder, written)) });
+  const generation = JSON.stringify({ ...generationConfig, ...ids }, null, 2);
   const files = [
-    await writeJson(path.join(folder, 'config.json'), {
-      ...config,
-      ...(await externalData(folder, written)),
-    }),
-    await writeJson(path.join(folder, 'generation_config.json'), { ...generationConfig, ...ids }),
+    await writeText(path.join(folder, 'config.json'), text),
+    await writeText(path.join(folder, 'generation_config.json'), `${generation}\n`),
     ...(await tokenizer.savePretrained(folder)),
     ...(await writeExportCard(source, folder, 'onnx')),
   ];
@@ -74,7 +74,7 @@ async function externalData(
   return { 'transformers.js_config': { use_external_data_format: counts } };
 }
 
-async function writeJson(file: string, content: unknown): Promise<string> {
-  await writeFileAtomic(file, `${JSON.stringify(content, null, 2)}\n`);
+async function writeText(file: string, text: string): Promise<string> {
+  await writeFileAtomic(file, text);
   return file;
 }

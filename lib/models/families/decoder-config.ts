@@ -173,7 +173,7 @@ export function describedDecoder(
     fusedQkv: false,
     mlp: 'gated',
     bias: { qkv: c.attention_bias ?? false, out: c.attention_bias ?? false, mlp: c.mlp_bias ?? false },
-    activation: activationNamed(c.hidden_activation ?? c.hidden_act ?? 'silu', where),
+    activation: activationNamed(c.hidden_activation ?? c.hidden_act ?? 'null', where),
     rotarySize,
     interleavedRotary: false,
     embeddingScale: 1,

@@ -69,7 +69,8 @@ const gemma2Family: DecoderFamily = {
     num_hidden_layers: 26,
     num_attention_heads: 8,
     num_key_value_heads: 4,
-    hidden_act: 'gelu_pytorch_tanh',
+    // Not read by transformers, which goes by the other name.
+    hidden_act: null,
     hidden_activation: 'gelu_pytorch_tanh',
     query_pre_attn_scalar: 256,
     sliding_window: 4096,

@@ -3,7 +3,7 @@ function of their names, so that no weights are stored (`fill`; fill.ts has the 
 Run: python make.py [case...] (torch, transformers, peft). Float32, eager attention, one thread; compared within 1e-4
 (logits and loss, relative to their size) and 1e-3 (gradients, of their norm).
 
-Writes golden.json. A case: config.json's content; the batch's loss; `logits`: those of the last position of each row, and
+Writes golden.json. A case: config.json's content; the batch's loss; parameters' shapes; `logits`: those of the last position of each row, and
 sketches of all; `greedy`: tokens that follow the first row's start, each step computed anew; sketches of the gradients of
 all parameters, and of a PEFT adapter on all linear layers, with its loss.
 A sketch of an array: its norm, and its products with two arrays of signs.
@@ -155,6 +155,7 @@ def make(config: dict) -> dict:
     loss = model(**given).loss
     loss.backward()
     gradients = {name: sketch(name, parameter.grad) for name, parameter in model.named_parameters()}
+    shapes = {name: list(parameter.shape) for name, parameter in model.named_parameters()}
     model = load(config).train()
     adapted = get_peft_model(model, LoraConfig(r=2, lora_alpha=4, target_modules="all-linear", task_type="CAUSAL_LM"))
     with torch.no_grad():
@@ -167,6 +168,7 @@ def make(config: dict) -> dict:
         config=config,
         padding=padding,
         loss=float(f"{loss.item():.7e}"),
+        shapes=shapes,
         logits=[[float(f"{x:.6e}") for x in row] for row in logits[:, -1].tolist()],
         sketch=sketch("logits", logits),
         greedy=greedy[0, PROMPT:].tolist(),
