@@ -22,7 +22,7 @@ const NULL_SPEAKERS = [
   'lib/serve/answers/{answer-bodies,api-error}.ts', // OpenAI's answers
   'lib/quantization/config.ts', // quantization_config of config.json
   'lib/types.ts', // what JSON holds
-  'lib/tokenizer/{assistant-mask,gpt2-files,pretrained-tokenizer}.ts', // tokenizer.json, chat templates
+  'lib/tokenizer/{assistant-mask,gpt2-files,library-files,pretrained-tokenizer}.ts', // tokenizer.json, chat templates
   'lib/tokenizer/{python,jinja}/**', // Python's None
   'lib/trainer/{checkpoints/identity,reports/report-page}.ts', // trainer_state.json
 ];

@@ -1,6 +1,7 @@
 /**
  * Where @xenova/transformers tokenizes otherwise than Hugging Face's own library, mended on the instance that was made:
- * bytes that stand for U+FEFF or for nothing in UTF-8, and added tokens that count as whole words only.
+ * bytes that stand for U+FEFF or for nothing in UTF-8, added tokens that count as whole words only, and those that take
+ * Unicode's white space beside them.
  * Where it stands: once, after a tokenizer is built.
  */
 import { isJsonObject } from '../files';
@@ -10,10 +11,16 @@ import type { JsonObject } from '../files';
 interface Internals {
   readonly _tokenizer?: {
     readonly decoder?: DecoderPart | null;
-    readonly added_tokens_map?: ReadonlyMap<string, { readonly single_word?: boolean }>;
+    readonly added_tokens_map?: ReadonlyMap<string, AddedToken>;
     readonly splitter_unnormalized?: Splitter;
     readonly splitter_normalized?: Splitter;
   };
+}
+
+interface AddedToken {
+  readonly single_word?: boolean;
+  lstrip?: boolean;
+  rstrip?: boolean;
 }
 
 interface DecoderPart {
@@ -33,13 +40,16 @@ export function mendLibraryTokenizer(library: object): void {
   mendByteFallback(inner.decoder ?? undefined);
   const tokens = inner.added_tokens_map;
   if (tokens === undefined) return;
-  const kindOf = (text: string): 'token' | 'word' | 'text' => {
-    const token = tokens.get(text);
-    return token === undefined ? 'text' : token.single_word === true ? 'word' : 'token';
-  };
-  if (![...tokens.keys()].some((text) => kindOf(text) === 'word')) return;
+  const own = new Map([...tokens].map(([text, token]) => [text, { ...token }]));
+  if (
+    ![...own.values()].some(
+      (token) => token.single_word === true || token.lstrip === true || token.rstrip === true,
+    )
+  )
+    return;
+  for (const token of tokens.values()) token.lstrip = token.rstrip = false; // JavaScript's trim is not Unicode's
   for (const splitter of [inner.splitter_unnormalized, inner.splitter_normalized])
-    if (splitter !== undefined) mendSplitter(splitter, kindOf);
+    if (splitter !== undefined) mendSplitter(splitter, own);
 }
 
 /** As the Rust decoder: a run of bytes is a text in UTF-8, U+FEFF included, or one U+FFFD for each of its bytes. */
@@ -62,22 +72,34 @@ const WORD = String.raw`[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]`;
 const ENDS_IN_WORD = new RegExp(`${WORD}$`, 'u');
 const BEGINS_WITH_WORD = new RegExp(`^${WORD}`, 'u');
 
-/** A token that counts as a whole word only is left in the text where a word's character touches it. */
-function mendSplitter(splitter: Splitter, kindOf: (text: string) => 'token' | 'word' | 'text'): void {
+const BLANK_END = /\p{White_Space}+$/u;
+const BLANK_START = /^\p{White_Space}+/u;
+
+/**
+ * A token that counts as a whole word only is left in the text where a word's character touches it; one that strips
+ * takes the white space on that side out of the text.
+ */
+function mendSplitter(splitter: Splitter, tokens: ReadonlyMap<string, Readonly<AddedToken>>): void {
   const split = splitter.split.bind(splitter);
   splitter.split = (text) => {
     const found = split(text);
-    const parts: string[] = [];
-    let wasText = false;
+    const parts: { text: string; token: Readonly<AddedToken> | undefined }[] = [];
     found.forEach((part, i) => {
-      const kind = kindOf(part);
+      const known = tokens.get(part);
       const touches = ENDS_IN_WORD.test(found[i - 1] ?? '') || BEGINS_WITH_WORD.test(found[i + 1] ?? '');
-      const isText = kind === 'text' || (kind === 'word' && touches);
-      if (isText && wasText) parts[parts.length - 1] += part;
-      else parts.push(part);
-      wasText = isText;
+      const token = known?.single_word === true && touches ? undefined : known;
+      const last = parts.at(-1);
+      if (token === undefined && last !== undefined && last.token === undefined) last.text += part;
+      else parts.push({ text: part, token });
     });
-    return parts;
+    parts.forEach(({ token }, i) => {
+      const [before, after] = [parts[i - 1], parts[i + 1]] as (typeof parts)[number][];
+      if (token?.lstrip === true && i > 0 && before.token === undefined)
+        before.text = before.text.replace(BLANK_END, '');
+      if (token?.rstrip === true && i < parts.length - 1 && after.token === undefined)
+        after.text = after.text.replace(BLANK_START, '');
+    });
+    return parts.map((part) => part.text);
   };
 }
 

@@ -8,6 +8,7 @@ import { requireOptions } from '../options';
 import { kindOf, messageOf, requireText, TunebookError } from '../types';
 import { assistantMask } from './assistant-mask';
 import { renderChatTemplate, renderMarkedChat } from './chat-template';
+import { forLibrary } from './library-files';
 import { cleansUpSpaces, mendLibraryTokenizer } from './library-mends';
 import { addedTokens, CHAT_TEMPLATE, SAVED_PROMPT, vocabularyOf } from './tokenizer-files';
 import type { TokenizerFiles } from './tokenizer-files';
@@ -24,12 +25,6 @@ import type {
 
 /** Lengths above this are "no limit" in the files (they write 1e30). */
 const LARGEST_LENGTH = 1e9;
-
-/**
- * GPT-2's pattern for splitting text into words, from its published encoder. The library's own has JavaScript's `\s`;
- * in a Split it takes Unicode's, as the Rust tokenizers do (they differ on U+FEFF and U+0085).
- */
-const GPT2_PATTERN = String.raw`'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`;
 
 const TOKEN_NAMES = ['bos', 'eos', 'unk', 'sep', 'pad', 'cls', 'mask'];
 
@@ -372,21 +367,4 @@ function chatTemplateOf(value: unknown): string | undefined {
   const entry: unknown =
     value.find((item: unknown) => isJsonObject(item) && item.name === 'default') ?? value[0];
   return isJsonObject(entry) ? textOf(entry.template) : undefined;
-}
-
-/** tokenizer.json as the library needs it: every part present, and GPT-2's pattern with Unicode's white space. */
-function forLibrary(tokenizerJson: JsonObject): JsonObject {
-  const { pre_tokenizer: cutter = null } = tokenizerJson;
-  const parts = { normalizer: null, post_processor: null, decoder: null, added_tokens: [], ...tokenizerJson };
-  const isGpt2 =
-    isJsonObject(cutter) &&
-    cutter.type === 'ByteLevel' &&
-    cutter.use_regex !== false &&
-    cutter.add_prefix_space !== true;
-  if (!isGpt2) return { ...parts, pre_tokenizer: cutter };
-  const words = { type: 'Split', pattern: { Regex: GPT2_PATTERN }, behavior: 'Isolated', invert: false };
-  return {
-    ...parts,
-    pre_tokenizer: { type: 'Sequence', pretokenizers: [words, { ...cutter, use_regex: false }] },
-  };
 }
