@@ -1,7 +1,8 @@
 /**
  * tokenizer.json as @xenova/transformers needs it: every part present, and the parts in which JavaScript's own white space
  * and word characters stand for Unicode's written out as patterns, which it reads as the Rust tokenizers do (they differ
- * on U+FEFF, U+0085, letters beyond ASCII and digits such as ²). Where it stands: before a tokenizer is built.
+ * on U+FEFF, U+0085, letters beyond ASCII and digits such as ²). What it would compute otherwise is refused by name.
+ * Where it stands: before a tokenizer is built.
  */
 import { isJsonObject } from '../files';
 import type { JsonObject } from '../files';
@@ -12,11 +13,26 @@ const GPT2_PATTERN = String.raw`'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s
 /** \w of Rust's regular expressions, within a class. */
 const WORD = String.raw`\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}`;
 
+/** Punctuation of the Rust tokenizers: Unicode's and ASCII's. */
+const PUNCTUATION = String.raw`[\p{P}!-/:-@\[-\x60{-~]`;
+
+/** tokenizer_config.json as the library needs it: the unknown token of a list of words is the model's own. */
+export function configForLibrary(tokenizerJson: JsonObject, config: JsonObject): JsonObject {
+  const { model } = tokenizerJson;
+  return isJsonObject(model) && model.type === 'WordLevel'
+    ? { ...config, unk_token: model.unk_token }
+    : config;
+}
+
+/**
+ * @throws {Error} If the file has a setting that the library passes over, though it changes the ids.
+ */
 export function forLibrary(tokenizerJson: JsonObject): JsonObject {
   const parts = {
     ...{ normalizer: null, pre_tokenizer: null, post_processor: null, decoder: null, added_tokens: [] },
     ...tokenizerJson,
   };
+  refuseSettings(tokenizerJson.model);
   return {
     ...parts,
     normalizer: mended(parts.normalizer, normalizer),
@@ -41,28 +57,46 @@ const matches = (pattern: string): JsonObject => ({
   ...{ type: 'Split', pattern: { Regex: pattern }, behavior: 'Removed', invert: true },
 });
 
+/** A pre-tokenizer that cuts at each match. */
+const split = (pattern: string, behavior = 'Isolated'): JsonObject => ({
+  ...{ type: 'Split', pattern: { Regex: pattern }, behavior, invert: false },
+});
+
 function preTokenizer(part: JsonObject): JsonObject {
   switch (part.type) {
     case 'ByteLevel': {
       if (part.use_regex === false || part.add_prefix_space === true) return part;
-      const words = { type: 'Split', pattern: { Regex: GPT2_PATTERN }, behavior: 'Isolated', invert: false };
-      return { type: 'Sequence', pretokenizers: [words, { ...part, use_regex: false }] };
+      return { type: 'Sequence', pretokenizers: [split(GPT2_PATTERN), { ...part, use_regex: false }] };
     }
-    case 'Digits': {
-      const pattern = { Regex: part.individual_digits === true ? String.raw`\p{N}` : String.raw`\p{N}+` };
-      return { type: 'Split', pattern, behavior: 'Isolated', invert: false };
+    case 'Digits':
+      return split(part.individual_digits === true ? String.raw`\p{N}` : String.raw`\p{N}+`);
+    case 'Punctuation':
+      return split(PUNCTUATION, typeof part.behavior === 'string' ? part.behavior : 'Isolated');
+    case 'BertPreTokenizer': {
+      const words = split(String.raw`\p{White_Space}`, 'Removed');
+      return { type: 'Sequence', pretokenizers: [words, split(PUNCTUATION)] };
     }
+    case 'CharDelimiterSplit':
+      return { ...split('', 'Removed'), pattern: { String: part.delimiter } };
+    case 'FixedLength':
+      return split(String.raw`[\s\S]{1,${String(part.length)}}`);
     case 'Whitespace':
       return matches(String.raw`[${WORD}]+|[^${WORD}\p{White_Space}]+`);
     case 'WhitespaceSplit':
       return matches(String.raw`\P{White_Space}+`);
-    case 'Metaspace':
-      return addsNoSpace(part) ? { ...part, prepend_scheme: 'never' } : part;
+    case 'Metaspace': {
+      const spaces = addsNoSpace(part) ? { ...part, prepend_scheme: 'never' } : part;
+      if (part.split === false) return spaces;
+      const words = { ...split('', 'MergedWithNext'), pattern: { String: part.replacement ?? '\u2581' } };
+      return { type: 'Sequence', pretokenizers: [spaces, words] };
+    }
   }
   return part;
 }
 
 function normalizer(part: JsonObject): JsonObject {
+  if (part.type === 'Precompiled')
+    throw new Error("the normalizer Precompiled, SentencePiece's own table of letters, is not supported");
   if (part.type !== 'Strip') return part;
   const without = (pattern: string): JsonObject => ({
     type: 'Replace',
@@ -85,4 +119,18 @@ function decoder(part: JsonObject): JsonObject {
 /** Older files say it by `add_prefix_space`. */
 function addsNoSpace({ prepend_scheme: scheme, add_prefix_space: adds }: JsonObject): boolean {
   return scheme === 'never' || (scheme === undefined && adds === false);
+}
+
+function refuseSettings(model: unknown): void {
+  if (!isJsonObject(model)) return;
+  const { continuing_subword_prefix: prefix, dropout } = model;
+  const isBpe = model.type === 'BPE' || Array.isArray(model.merges);
+  if (isBpe && typeof prefix === 'string' && prefix !== '')
+    throw new Error(`continuing_subword_prefix ${JSON.stringify(prefix)} of a BPE model is not supported`);
+  if (isBpe && typeof dropout === 'number' && dropout > 0)
+    throw new Error(
+      `dropout ${dropout} of a BPE model is not supported: set it to null, ids are then the same each time`,
+    );
+  if (model.type === 'Unigram' && model.byte_fallback === true)
+    throw new Error('byte_fallback of a Unigram model is not supported');
 }

@@ -1,16 +1,19 @@
 /**
  * Where @xenova/transformers tokenizes otherwise than Hugging Face's own library, mended on the instance that was made:
- * bytes that stand for U+FEFF or for nothing in UTF-8, added tokens that count as whole words only, and those that take
- * Unicode's white space beside them.
+ * bytes that stand for U+FEFF or for nothing in UTF-8, added tokens that count as whole words only, those that take
+ * Unicode's white space beside them, what a Split makes of its matches, and unknown tokens in a row.
  * Where it stands: once, after a tokenizer is built.
  */
 import { isJsonObject } from '../files';
 import type { JsonObject } from '../files';
+import { splitPieces } from './split-behaviors';
 
 /** The parts of the library's tokenizer that are mended; each is looked for, as another version may lack it. */
 interface Internals {
   readonly _tokenizer?: {
     readonly decoder?: DecoderPart | null;
+    readonly pre_tokenizer?: CutterPart | null;
+    readonly model?: Model;
     readonly added_tokens_map?: ReadonlyMap<string, AddedToken>;
     readonly splitter_unnormalized?: Splitter;
     readonly splitter_normalized?: Splitter;
@@ -26,7 +29,24 @@ interface AddedToken {
 interface DecoderPart {
   readonly config?: { readonly type?: string };
   readonly decoders?: readonly DecoderPart[];
+  readonly replacement?: string;
+  decode_chain?: (tokens: readonly string[]) => string[];
   text_decoder?: { decode(bytes: Uint8Array): string };
+}
+
+interface CutterPart {
+  readonly config?: { readonly type?: string; readonly behavior?: unknown; readonly invert?: unknown };
+  readonly tokenizers?: readonly (CutterPart | undefined)[];
+  readonly pattern?: RegExp;
+  pre_tokenize_text?: (text: string) => string[];
+}
+
+interface Model {
+  readonly config?: { readonly type?: string };
+  readonly tokens_to_ids?: ReadonlyMap<string, number>;
+  readonly unk_token?: unknown;
+  readonly byte_fallback?: boolean;
+  _call?: (words: readonly string[]) => string[];
 }
 
 interface Splitter {
@@ -37,7 +57,9 @@ interface Splitter {
 export function mendLibraryTokenizer(library: object): void {
   const inner = (library as Internals)._tokenizer;
   if (inner === undefined) return;
-  mendByteFallback(inner.decoder ?? undefined);
+  mendDecoder(inner.decoder ?? undefined);
+  mendSplit(inner.pre_tokenizer ?? undefined);
+  mendWords(inner.model);
   const tokens = inner.added_tokens_map;
   if (tokens === undefined) return;
   const own = new Map([...tokens].map(([text, token]) => [text, { ...token }]));
@@ -52,10 +74,18 @@ export function mendLibraryTokenizer(library: object): void {
     if (splitter !== undefined) mendSplitter(splitter, own);
 }
 
+function mendDecoder(decoder: DecoderPart | undefined): void {
+  decoder?.decoders?.forEach(mendDecoder);
+  if (decoder?.config?.type === 'ByteFallback') mendByteFallback(decoder);
+  const { replacement } = decoder ?? {};
+  if (decoder?.config?.type === 'Metaspace' && replacement !== undefined)
+    // the first token loses each of its blanks
+    decoder.decode_chain = (tokens) =>
+      tokens.map((token, i) => token.replaceAll(replacement, i === 0 ? '' : ' '));
+}
+
 /** As the Rust decoder: a run of bytes is a text in UTF-8, U+FEFF included, or one U+FFFD for each of its bytes. */
-function mendByteFallback(decoder: DecoderPart | undefined): void {
-  decoder?.decoders?.forEach(mendByteFallback);
-  if (decoder?.config?.type !== 'ByteFallback') return;
+function mendByteFallback(decoder: DecoderPart): void {
   const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
   decoder.text_decoder = {
     decode(bytes) {
@@ -66,6 +96,32 @@ function mendByteFallback(decoder: DecoderPart | undefined): void {
       }
     },
   };
+}
+
+function mendSplit(part: CutterPart | undefined): void {
+  for (const inner of part?.tokenizers ?? []) mendSplit(inner);
+  const { config, pattern } = part ?? {};
+  if (part === undefined || config?.type !== 'Split') return;
+  if (!(pattern instanceof RegExp)) throw new Error('a Split without a pattern');
+  const { behavior, invert } = config;
+  const how = { pattern, behavior: String(behavior), invert: invert === true };
+  splitPieces('', how);
+  part.pre_tokenize_text = (text) => splitPieces(text, how);
+}
+
+/**
+ * Unknown tokens in a row become one within a word; the library takes those of neighbouring words together. Where there is
+ * no unknown token, a letter that is none is gone before the others are merged.
+ */
+function mendWords(model: Model | undefined): void {
+  const encode = model?._call?.bind(model);
+  if (model === undefined || encode === undefined) return;
+  const { tokens_to_ids: ids, unk_token: unknown, byte_fallback: hasBytes = false } = model;
+  const drops = model.config?.type === 'BPE' && !hasBytes && typeof unknown !== 'string';
+  const known = (word: string): string =>
+    Array.from(word, (letter) => (ids?.has(letter) ? letter : '')).join('');
+  model._call = (words) =>
+    words.flatMap((word) => encode([drops && ids?.has(word) === false ? known(word) : word]));
 }
 
 const WORD = String.raw`[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]`;

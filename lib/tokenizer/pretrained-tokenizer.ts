@@ -8,7 +8,7 @@ import { requireOptions } from '../options';
 import { kindOf, messageOf, requireText, TunebookError } from '../types';
 import { assistantMask } from './assistant-mask';
 import { renderChatTemplate, renderMarkedChat } from './chat-template';
-import { forLibrary } from './library-files';
+import { configForLibrary, forLibrary } from './library-files';
 import { cleansUpSpaces, mendLibraryTokenizer } from './library-mends';
 import { addedTokens, CHAT_TEMPLATE, SAVED_PROMPT, vocabularyOf } from './tokenizer-files';
 import type { TokenizerFiles } from './tokenizer-files';
@@ -55,13 +55,14 @@ export async function createPretrainedTokenizer(source: Source): Promise<Pretrai
   const { PreTrainedTokenizer } = await transformersLibrary();
   let library: LibraryTokenizer;
   try {
-    library = new PreTrainedTokenizer(forLibrary(source.files.tokenizerJson), source.files.config);
+    const { tokenizerJson, config } = source.files;
+    library = new PreTrainedTokenizer(forLibrary(tokenizerJson), configForLibrary(tokenizerJson, config));
+    mendLibraryTokenizer(library);
   } catch (error) {
     throw new TunebookError(
       `AutoTokenizer: ${source.name} is not a tokenizer that @xenova/transformers can load (${messageOf(error)}).`,
     );
   }
-  mendLibraryTokenizer(library);
   return new LoadedTokenizer(library, source);
 }
 
