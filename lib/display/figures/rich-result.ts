@@ -2,7 +2,7 @@
  * What a cell returns, in the richest form that it has. Known by shape alone, so that no library is loaded for it:
  * objects that say themselves how they look, images, Plotly figures, data frames, tensors.
  */
-import { inspect } from 'node:util';
+import { inspect, types } from 'node:util';
 import type { Figure } from './figure';
 import { plotForms } from './plot';
 import type { MimeBundle, ShownOutput } from '../output/display';
@@ -15,20 +15,45 @@ const JUPYTER_DISPLAY = Symbol.for('Jupyter.display');
 const isObject = (value: unknown): value is Record<PropertyKey, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-const plainOf = (value: unknown): string => inspect(value, { depth: 3, maxArrayLength: 100 });
+/** A value as text, whatever it does when it is looked at. */
+function plainOf(value: unknown): string {
+  for (const customInspect of [true, false]) {
+    try {
+      return inspect(value, { depth: 3, maxArrayLength: 100, customInspect });
+    } catch {
+      // its own inspect, or a getter that node reads
+    }
+  }
+  return `[${typeof value} that cannot be shown]`;
+}
+
+function wordOf(error: unknown): string {
+  try {
+    return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  } catch {
+    return 'an error that cannot be shown';
+  }
+}
 
 /**
- * The outputs that show a value; the last one is the cell's result.
- * @throws what a method of the value's own throws (`Symbol.for('Jupyter.display')`, `toHTML`)
+ * The outputs that show a value; the last one is the cell's result. A value that fails when it is asked how it looks
+ * (`toHTML`, `Symbol.for('Jupyter.display')`, a getter) is shown as text, with a word on the failure.
+ * @throws KeyboardInterrupt where the cell is interrupted meanwhile
  */
 export async function richResult(value: unknown): Promise<ShownOutput[]> {
-  const own = await ownForm(value);
-  if (own) return [{ data: own }];
-  const known = knownForm(value);
-  if (known) return [{ data: known }];
-  if (isPlotlyFigure(value)) return plotForms(value);
-  return [{ data: { 'text/plain': plainOf(value) } }];
+  if (types.isProxy(value)) return [textOutput(`${plainOf(value)}\n(a Proxy: shown as text)`)]; // it may answer anything
+  try {
+    const form = (await ownForm(value)) ?? imageForm(value) ?? frameForm(value) ?? tensorForm(value);
+    if (form) return [{ data: form }];
+    if (isPlotlyFigure(value)) return await plotForms(value);
+  } catch (error) {
+    if (error instanceof Error && error.name === 'KeyboardInterrupt') throw error;
+    return [textOutput(`${plainOf(value)}\n(shown as text: ${wordOf(error)})`)];
+  }
+  return [textOutput(plainOf(value))];
 }
+
+const textOutput = (text: string): ShownOutput => ({ data: { 'text/plain': text } });
 
 /** The form that the value makes itself. */
 async function ownForm(value: unknown): Promise<MimeBundle | undefined> {
@@ -38,7 +63,7 @@ async function ownForm(value: unknown): Promise<MimeBundle | undefined> {
   if (typeof bundleMethod === 'function') {
     const bundle: unknown = await bundleMethod.call(value);
     if (isObject(bundle) && Object.keys(bundle).length > 0)
-      return 'text/plain' in bundle ? bundle : { ...bundle, 'text/plain': plainOf(value) };
+      return { 'text/plain': plainOf(value), ...plainJson(bundle) };
   }
   if (typeof value === 'function') return undefined; // a class: its methods are not its own
   for (const name of ['toNotebookHtml', 'toHTML']) {
@@ -49,13 +74,15 @@ async function ownForm(value: unknown): Promise<MimeBundle | undefined> {
   return undefined;
 }
 
-/** The form of what is known by its shape; none for what only looked like it. */
-function knownForm(value: unknown): MimeBundle | undefined {
-  try {
-    return imageForm(value) ?? frameForm(value) ?? tensorForm(value);
-  } catch {
-    return undefined;
+/** What can be sent of a bundle. @throws TypeError for a circle, a bigint, what is no text and keys that are no mime types */
+function plainJson(bundle: Record<PropertyKey, unknown>): MimeBundle {
+  const sent = JSON.parse(JSON.stringify(bundle)) as MimeBundle;
+  for (const [mime, form] of Object.entries(sent)) {
+    if (!mime.includes('/')) throw new TypeError(`expected mime types such as text/html, got ${mime}`);
+    if (typeof form !== 'string' && !/json$/.test(mime))
+      throw new TypeError(`expected text for ${mime}, got ${typeof form}`);
   }
+  return sent;
 }
 
 const SIGNATURES: readonly (readonly [mime: string, start: readonly number[]])[] = [

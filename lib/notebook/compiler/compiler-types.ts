@@ -16,10 +16,11 @@ export interface CompiledCell {
   readonly findings: readonly Finding[];
   /**
    * Runs the cell, up to its first await before it returns. Later cells see its names once it has ended.
-   * @returns the value of its last expression, undefined where it ends with none
+   * @returns the value of its last expression (a promise's own), undefined where it ends with none. In a box: a promise
+   *   would ask the value whether it has a `then`, and a proxy may answer anything
    * @throws what the cell throws
    */
-  run(): Promise<unknown>;
+  run(): Promise<{ readonly value: unknown } | undefined>;
   /** Ends a cell that failed or was abandoned: what it had defined until then stays, with its types. */
   keepDefined(): void;
 }

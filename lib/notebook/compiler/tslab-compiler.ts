@@ -3,6 +3,7 @@
  * interrupt can end, names that outlive a failed cell, variables that all cells share.
  */
 import path from 'node:path';
+import { types } from 'node:util';
 import type * as TypeScript from '@tslab/typescript-for-tslab';
 import type { Converter, Diagnostic } from 'tslab/dist/converter';
 import type * as NewTypeScript from 'typescript';
@@ -65,6 +66,17 @@ const EMPTY_CELL: CompiledCell = {
   keepDefined: () => undefined,
 };
 
+/** Whether a value is to be awaited; a proxy is not asked. */
+function isPromiseLike(value: unknown): boolean {
+  if (types.isPromise(value)) return true;
+  if (typeof value !== 'object' || value === null || types.isProxy(value)) return false;
+  try {
+    return typeof (value as { then?: unknown }).then === 'function';
+  } catch {
+    return false;
+  }
+}
+
 /** Compiles cells by tslab's converter. */
 export class TslabCompiler implements CellCompiler {
   private readonly tslab: TslabModule;
@@ -125,7 +137,8 @@ export class TslabCompiler implements CellCompiler {
         if (ended) return undefined; // abandoned meanwhile
         ended = true;
         this.declarations = after;
-        return this.takeLast(converted.lastExpressionVar);
+        const value = this.takeLast(converted.lastExpressionVar);
+        return { value: isPromiseLike(value) ? await value : value };
       },
       keepDefined: () => {
         if (ended) return;

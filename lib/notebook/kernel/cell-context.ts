@@ -4,6 +4,8 @@
  * hook stack has become corrupted").
  */
 
+import { EventEmitter } from 'node:events';
+
 /** A timer that a cell has set. */
 export interface CellTimer<T> {
   readonly timer: NodeJS.Timeout;
@@ -76,5 +78,38 @@ export class CellContext<T> {
       Object.defineProperties(patched, Object.getOwnPropertyDescriptors(original));
       Object.assign(globalThis, { [name]: patched });
     }
+  }
+
+  /**
+   * Makes event emitters (streams, workers, sockets, child processes) remember the cell that made them, for what they
+   * throw once it has ended: an error that nobody listens for, or what a listener throws.
+   * @param running the cell that is running
+   */
+  patchEmitters(running: () => T | undefined): void {
+    const makers = new WeakMap<EventEmitter, T>();
+    const makerOf = (): T | undefined => this.ownCurrent ?? running();
+    const isOutside = (): boolean => this.ownCurrent === undefined;
+    const note = (error: unknown, cell: T): void => void (this.thrown = { error, cell });
+    const emitters = EventEmitter as unknown as { init(this: EventEmitter, ...rest: unknown[]): void };
+    const { init } = emitters;
+    const emit = Reflect.get(EventEmitter.prototype, 'emit') as (...args: unknown[]) => boolean;
+    Object.assign(emitters, {
+      init(this: EventEmitter, ...rest: unknown[]): void {
+        const cell = makerOf();
+        if (cell !== undefined) makers.set(this, cell);
+        Reflect.apply(init, this, rest);
+      },
+    });
+    Object.assign(EventEmitter.prototype, {
+      emit(this: EventEmitter, ...args: unknown[]): boolean {
+        try {
+          return Reflect.apply(emit, this, args);
+        } catch (error) {
+          const cell = isOutside() ? makers.get(this) : undefined;
+          if (cell !== undefined) note(error, cell);
+          throw error;
+        }
+      },
+    });
   }
 }

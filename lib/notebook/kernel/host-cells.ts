@@ -69,6 +69,7 @@ export class CellRunner {
     tell: (request, text) => this.tell(request, text),
     fail: (request, error) => this.failCell(request, error),
     describe: (error) => this.describe(error),
+    nameOf: (request) => this.nameOf(request),
   });
   private readonly context = new CellContext<Cell>();
   private readonly channel: CellChannel;
@@ -82,6 +83,7 @@ export class CellRunner {
     this.installHelpers();
     Error.prepareStackTrace = (error, sites) => writeStack(error, sites, this.compiler.locate);
     this.context.patchTimers(({ cell, ...timer }) => this.left.addTimer(timer, cell.request));
+    this.context.patchEmitters(() => this.running);
   }
 
   private giveUpTask: () => void = () => undefined;
@@ -151,8 +153,8 @@ export class CellRunner {
     if (cell.compiled.findings.length > 0) return false;
     this.channel.beginRunning();
     try {
-      const value = await cell.compiled.run();
-      if (value !== undefined) await this.result(cell, value);
+      const last = await cell.compiled.run();
+      if (last?.value !== undefined) await this.result(cell, last.value);
       return true;
     } catch (error) {
       cell.thrown ??= { value: error };
@@ -225,18 +227,31 @@ export class CellRunner {
     this.giveUpTask();
   }
 
-  /** An exception in a callback: it fails the running cell if that caused it, and a headless run in any case. */
+  /**
+   * An exception in a callback: it fails the running cell if that caused it, and a headless run in any case. The cell
+   * that caused it set the timer, is at the callback's root, or made the emitter.
+   */
   takeUncaught(error: unknown): void {
-    const cell = this.context.throwerOf(error) ?? this.context.current ?? this.running;
-    if (this.isHeadless || (cell && cell === this.running)) this.failCell(cell?.request ?? this.last, error);
-    else this.tell(cell?.request ?? this.last, `${this.describe(error)}\n`);
+    const thrower = this.context.throwerOf(error)?.request ?? this.requestInStackOf(error);
+    const request = thrower ?? (this.context.current ?? this.running)?.request ?? this.last;
+    if (this.isHeadless || this.running?.request === request) this.failCell(request, error);
+    else this.tell(request, `${this.nameOf(request)} left an error behind:\n${this.describe(error)}\n`);
+  }
+
+  private requestInStackOf(error: unknown): number | undefined {
+    return this.sources.get(outermostCell(error) ?? NaN)?.request;
+  }
+
+  private nameOf(request: number): string {
+    const [key] = [...this.sources].find(([, source]) => source.request === request) ?? [];
+    return key === undefined ? 'A cell' : `In[${key}]`;
   }
 
   /** A promise was rejected and has no handler yet. */
   takeRejection(reason: unknown, promise: Promise<unknown>): void {
     if ((reason as { name?: unknown } | null)?.name === 'KeyboardInterrupt') return;
-    const thrower = this.sources.get(outermostCell(reason) ?? NaN)?.request;
-    this.left.reject(promise, reason, this.context.current?.request ?? thrower ?? this.currentRequest);
+    const request = this.context.current?.request ?? this.requestInStackOf(reason) ?? this.currentRequest;
+    this.left.reject(promise, reason, request);
   }
 
   /** Fails the running cell, or one that had ended. */

@@ -24,6 +24,7 @@ const SWEEP_AT = 1000;
 const NAMED_RESOURCES: readonly [resource: string, name: string][] = [
   ['ProcessWrap', 'A child process'],
   ['TCPServerWrap', 'A server'],
+  ['TCPSocketWrap', 'A connection'],
 ];
 /** Files that are read and written with callbacks: waited for, as they end. */
 const AWAITED_RESOURCE = 'FSReqCallback';
@@ -54,6 +55,8 @@ export interface LeftWorkSink {
   fail(request: number, error: unknown): void;
   /** A thrown value as text. */
   describe(error: unknown): string;
+  /** What a person calls the cell. */
+  nameOf(request: number): string;
 }
 
 /** Whether a promise has not settled, or a timer keeps its process alive: not one that was cleared, fired or unref'd. */
@@ -217,9 +220,8 @@ export class LeftWork {
 
   private tell(rejection: Rejection): void {
     rejection.isTold = true;
-    this.sink.tell(
-      rejection.request,
-      `Unhandled promise rejection: ${this.sink.describe(rejection.reason)}\n`,
-    );
+    const { request, reason } = rejection;
+    const cell = this.sink.nameOf(request);
+    this.sink.tell(request, `Unhandled promise rejection of ${cell}: ${this.sink.describe(reason)}\n`);
   }
 }

@@ -25,7 +25,7 @@ describe('the compiler of cells', () => {
   const run = async (source: string): Promise<unknown> => {
     const cell = compiler.compile(source, ++key);
     assert.deepEqual(cell.findings, []);
-    return cell.run();
+    return (await cell.run())?.value;
   };
   const helpers = [AWAIT_HELPER, LEFT_HELPER];
   for (const helper of helpers) Object.assign(globalThis, { [helper]: (value: unknown) => value });

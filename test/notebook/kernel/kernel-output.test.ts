@@ -108,7 +108,7 @@ describe('output', { timeout: 60_000 }, () => {
       ['\nsetTimeout(() => { throw new RangeError("late"); }, 1);', /In\[\d+\], line 2:[^]*RangeError: late/],
       [
         'void (async () => { await null; throw new TypeError("unheard"); })();',
-        /rejection: In\[\d+\], line 1:[^]*TypeError: unheard/,
+        /rejection of In\[\d+\]: In\[\d+\], line 1:[^]*TypeError: unheard/,
       ],
     ];
     for (const [code, expected] of rows) {

@@ -70,8 +70,6 @@ describe('results', { timeout: 180_000 }, () => {
     assert.equal(later['text/html'], '<b>x</b>');
     assert.ok(later['text/plain'].length > 0);
     assert.equal((await result('({ toHTML: () => "<i>y</i>" })'))['text/html'], '<i>y</i>');
-    const { reply } = await session.run('({ toHTML() { throw new Error("not drawn"); } })');
-    assert.equal(reply.evalue, 'not drawn');
   });
 
   it('images are shown as such', async () => {
@@ -99,4 +97,116 @@ describe('results', { timeout: 180_000 }, () => {
   ];
   for (const [what, code, text] of plain)
     it(`${what} stays text`, async () => assert.deepEqual(await result(code), { 'text/plain': text }));
+
+  const failing: [what: string, code: string, text: string | RegExp][] = [
+    [
+      'toHTML that throws',
+      '({ a: 1, toHTML() { throw new Error("not drawn"); } })',
+      '{ a: 1, toHTML: [Function: toHTML] }\n(shown as text: Error: not drawn)',
+    ],
+    [
+      'toHTML that rejects',
+      '({ async toHTML() { throw new RangeError("late"); } })',
+      '{ toHTML: [AsyncFunction: toHTML] }\n(shown as text: RangeError: late)',
+    ],
+    [
+      'toHTML that throws no error',
+      '({ toHTML() { throw null; } })',
+      '{ toHTML: [Function: toHTML] }\n(shown as text: null)',
+    ],
+    [
+      'an error that cannot be read',
+      '({ toHTML() { throw { toString() { throw 1; } }; } })',
+      '{ toHTML: [Function: toHTML] }\n(shown as text: an error that cannot be shown)',
+    ],
+    [
+      'a getter of toHTML',
+      '({ get toHTML(): string { throw new Error("got"); } })',
+      '{ toHTML: [Getter] }\n(shown as text: Error: got)',
+    ],
+    [
+      'a getter that looks like a figure',
+      '({ get data(): number[] { throw new Error("data"); } })',
+      '{ data: [Getter] }\n(shown as text: Error: data)',
+    ],
+    [
+      'a getter that looks like a frame',
+      '({ get columns(): string[] { throw new Error("columns"); } })',
+      '{ columns: [Getter] }\n(shown as text: Error: columns)',
+    ],
+    ['a getter of then', '({ get then(): number { throw new Error("then"); } })', '{ then: [Getter] }'],
+    [
+      'a display with a circle',
+      'const o: any = { [Symbol.for("Jupyter.display")]: () => ({ "application/json": o }) }; o.o = o; o',
+      /^<ref \*1> \{[^]*\(shown as text: TypeError: Converting circular structure to JSON/,
+    ],
+    [
+      'a display with a bigint',
+      '({ [Symbol.for("Jupyter.display")]: () => ({ "application/json": 1n }) })',
+      /\(shown as text: TypeError: Do not know how to serialize a BigInt\)$/,
+    ],
+    [
+      'a display that is no text',
+      '({ [Symbol.for("Jupyter.display")]: () => ({ "text/html": 5 }) })',
+      /\(shown as text: TypeError: expected text for text\/html, got number\)$/,
+    ],
+    [
+      'a display without mime types',
+      '({ [Symbol.for("Jupyter.display")]: () => ({ html: "x" }) })',
+      /\(shown as text: TypeError: expected mime types such as text\/html, got html\)$/,
+    ],
+    [
+      'an inspect of its own that throws',
+      '({ a: 1, [Symbol.for("nodejs.util.inspect.custom")]() { throw new Error("x"); } })',
+      /^\{\s+a: 1,/,
+    ],
+    [
+      'a tag that throws',
+      '({ get [Symbol.toStringTag](): string { throw new Error("x"); } })',
+      /^\{|^\[object/,
+    ],
+    ['a Proxy', 'new Proxy({ a: 1 }, {})', '{ a: 1 }\n(a Proxy: shown as text)'],
+    [
+      'a Proxy that throws',
+      'new Proxy({ a: 1 }, { get() { throw new Error("trap"); }, has() { throw 1; }, ownKeys() { throw 2; } })',
+      '{ a: 1 }\n(a Proxy: shown as text)',
+    ],
+    [
+      'a Proxy that answers everything',
+      'const all: any = new Proxy(function all() {}, { get: () => all, apply: () => all }); all',
+      '[Function: all]\n(a Proxy: shown as text)',
+    ],
+    [
+      'a revoked Proxy',
+      'const { proxy, revoke } = Proxy.revocable({}, {}); revoke(); proxy',
+      '<Revoked Proxy>\n(a Proxy: shown as text)',
+    ],
+    ['a revoked Proxy within', '({ proxy })', '{ proxy: <Revoked Proxy> }'],
+    ['a promise of a Proxy', 'Promise.resolve([new Proxy({ a: 1 }, {})])', '[ { a: 1 } ]'],
+    [
+      'a figure that is none',
+      '({ data: [{ type: "scatter", x: [1n], y: [2] }], layout: {} })',
+      /^\{[^]*\(shown as text: TypeError: Do not know how to serialize a BigInt\)$/,
+    ],
+    [
+      'an image that is none',
+      '"data:image/svg+xml,%zz"',
+      "'data:image/svg+xml,%zz'\n(shown as text: URIError: URI malformed)",
+    ],
+  ];
+  for (const [what, code, text] of failing)
+    it(`${what} does not fail the cell`, async () => {
+      const { 'text/plain': shown, ...rest } = await result(code);
+      assert.deepEqual(rest, {});
+      if (typeof text === 'string') assert.equal(shown, text);
+      else assert.match(shown, text);
+    });
+
+  it('an interrupt ends a result that is being made', async () => {
+    const code = '({ async toHTML() { await new Promise((r) => setTimeout(r, 60_000)); return "x"; } })';
+    const { status, reply } = await session.run(code, [1500]);
+    assert.equal(status, 'error');
+    assert.equal(reply.ename, 'KeyboardInterrupt');
+    assert.deepEqual(await result('1 + 1'), { 'text/plain': '2' });
+  });
 });
