@@ -39,4 +39,4 @@ export { MemoryVectorStore } from './stores/memory-vector-store';
 export { LanceVectorStore } from './stores/lance-vector-store';
 export type { LanceStoreOptions } from './stores/lance-vector-store';
 export { COACHING_ABSTENTION, hybridRetriever } from './hybrid-retriever';
-export type { HybridRetrieverOptions } from './hybrid-retriever';
+export type { Abstention, HybridRetriever, HybridRetrieverOptions } from './hybrid-retriever';

@@ -121,6 +121,20 @@ describe('the coaching passages', () => {
     }
   });
 
+  it('have four to nine questions that they answer, each once and none of the labelled ones', () => {
+    const plain = (text: string): string => words(text).join(' ');
+    const asked = passages.flatMap(({ id, questions }) => {
+      assert.ok(questions.length >= 4 && questions.length <= 9, `${id}: ${questions.length} questions`);
+      return questions.map(plain);
+    });
+    assert.equal(new Set(asked).size, asked.length);
+    const labelled = new Set(queries.map(({ query }) => plain(query)));
+    assert.deepEqual(
+      asked.filter((question) => labelled.has(question)),
+      [],
+    );
+  });
+
   it('are read as documents with their titles, short enough for the built-in encoder', async () => {
     const documents = await loadDocuments(COACHING_FOLDER);
     assert.deepEqual(

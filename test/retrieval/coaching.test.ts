@@ -16,71 +16,98 @@ import {
   MemoryVectorStore,
 } from '../../lib/retrieval';
 import type { Embeddings, Retriever } from '../../lib/retrieval';
+import { assertClose } from '../support/assert-close';
+import { areaUnderCurve, fitAbstention } from './abstention-fit';
+import type { ReachRow } from './abstention-fit';
 
-/** Each text once: six evaluations ask the same queries. */
+type Split = 'dev' | 'test';
+
+/** The halves. */
+const SPLITS: readonly Split[] = ['dev', 'test'];
+
+/** Each text once: several retrievers have the same passages, and are asked the same queries. */
 function remembered(embeddings: Embeddings): Embeddings {
-  const known = new Map<string, Promise<number[]>>();
-  return {
-    embedDocuments: (texts) => embeddings.embedDocuments(texts),
-    embedQuery: (text) => {
-      const vector = known.get(text) ?? embeddings.embedQuery(text);
-      known.set(text, vector);
-      return vector;
-    },
+  const known = new Map<string, number[]>();
+  const embedDocuments = async (texts: string[]): Promise<number[][]> => {
+    const fresh = [...new Set(texts)].filter((text) => !known.has(text));
+    const vectors = await embeddings.embedDocuments(fresh);
+    fresh.forEach((text, i) => known.set(text, vectors[i]));
+    return texts.map((text) => known.get(text) ?? []);
   };
+  return { embedDocuments, embedQuery: async (text) => (await embedDocuments([text]))[0] };
 }
 
 describe('the coaching knowledge', () => {
-  const figures: Record<string, Record<'dev' | 'test', RetrievalEvaluation>> = {};
+  const figures: Record<string, Partial<Record<Split, RetrievalEvaluation>>> = {};
+  const reach: Record<Split, ReachRow[]> = { dev: [], test: [] };
 
   before(async () => {
-    const said = console.warn;
-    console.warn = () => undefined; // a few passages are longer than the encoder sees
     const documents = await loadDocuments(COACHING_FOLDER);
     const embeddings = remembered(await AutoEmbeddings.fromPretrained('use-lite'));
     const aliases = readAliases();
     const queries = readQueries();
+    const hybrid = await hybridRetriever({ documents, embeddings, aliases });
+    const { words, meaning } = hybrid;
     const retrievers: Record<string, Retriever> = {
-      words: BM25Retriever.fromDocuments(documents),
-      meanings: (await MemoryVectorStore.fromDocuments(documents, embeddings)).asRetriever(),
-      hybrid: await hybridRetriever({ documents, embeddings, aliases }),
-      abstaining: await hybridRetriever({
-        documents,
-        embeddings,
-        aliases,
-        abstainBelow: COACHING_ABSTENTION,
-      }),
+      'words of the text': BM25Retriever.fromDocuments(documents),
+      'meaning of the text': (await MemoryVectorStore.fromDocuments(documents, embeddings)).asRetriever(),
+      words,
+      ...{ meaning, hybrid },
+      abstaining: await hybridRetriever({ documents, embeddings, aliases, abstention: COACHING_ABSTENTION }),
     };
-    console.warn = said;
     for (const [name, retriever] of Object.entries(retrievers)) {
-      const half = (split: 'dev' | 'test'): Promise<RetrievalEvaluation> =>
-        evaluateRetrieval(retriever, { queries: queries.filter((query) => query.split === split) });
-      figures[name] = { dev: await half('dev'), test: await half('test') };
+      figures[name] = {};
+      for (const split of SPLITS)
+        figures[name][split] = await evaluateRetrieval(retriever, {
+          queries: queries.filter((query) => query.split === split),
+        });
+    }
+    for (const { query, labels, split } of queries) {
+      const [best] = await words.invokeWithScores(query, { k: 1 });
+      reach[split].push({
+        ...{ words: best?.[1] ?? 0, coverage: words.coverage(query) },
+        isAnswerable: Object.keys(labels).length > 0,
+      });
     }
   });
 
-  it('is found better by both together than by either, on each half', (t) => {
-    for (const split of ['dev', 'test'] as const) {
-      const ndcg = (name: string): number => figures[name][split].metrics['ndcg@10'].value;
-      for (const name of ['words', 'meanings', 'hybrid']) {
-        const { value, low, high } = figures[name][split].metrics['ndcg@10'];
+  const figure = (name: string, split: Split): RetrievalEvaluation => {
+    const found = figures[name][split];
+    assert.ok(found);
+    return found;
+  };
+
+  for (const split of SPLITS) {
+    it(`is found better by both together than by either: ${split}`, (t) => {
+      const ndcg = (name: string): number => figure(name, split).metrics['ndcg@10'].value;
+      for (const name of Object.keys(figures)) {
+        const { value, low, high } = figure(name, split).metrics['ndcg@10'];
         t.diagnostic(
           `nDCG@10, ${split}, ${name}: ${value.toFixed(3)} (${low.toFixed(3)} to ${high.toFixed(3)})`,
         );
       }
-      assert.ok(ndcg('hybrid') > ndcg('words') + 0.03 && ndcg('hybrid') > ndcg('meanings') + 0.15, split);
-      assert.ok(ndcg('hybrid') > 0.58, `${split}: ${ndcg('hybrid')}`);
-    }
-  });
+      assert.ok(ndcg('hybrid') > ndcg('words') + 0.01, split);
+      assert.ok(ndcg('hybrid') > ndcg('meaning') + 0.1, split);
+      assert.ok(ndcg('hybrid') >= 0.75, `${split}: ${ndcg('hybrid')}`);
+    });
 
-  it('abstains from half of what nothing answers, and seldom else', (t) => {
-    for (const split of ['dev', 'test'] as const) {
-      const { answerable, unanswerable } = figures.abstaining[split];
+    it(`abstains from most of what nothing answers, and seldom else: ${split}`, (t) => {
+      const { answerable, unanswerable } = figure('abstaining', split);
+      const score = ({ words, coverage }: ReachRow): number =>
+        COACHING_ABSTENTION.words * words + COACHING_ABSTENTION.coverage * coverage;
+      const area = areaUnderCurve(reach[split].map((row) => [score(row), row.isAnswerable]));
       t.diagnostic(
-        `${split}: abstains from ${unanswerable.abstained} of ${unanswerable.queries} that nothing answers, ${answerable.abstained} of ${answerable.queries} others`,
+        `${split}: abstains from ${unanswerable.abstained} of ${unanswerable.queries} that nothing answers, ${answerable.abstained} of ${answerable.queries} others; area under the curve ${area.toFixed(3)}`,
       );
-      assert.ok(unanswerable.abstained >= 0.5 * unanswerable.queries, split);
-      assert.ok(answerable.abstained <= 0.18 * answerable.queries, split);
-    }
+      assert.ok(area > 0.9, `${split}: ${area}`);
+      assert.ok(unanswerable.abstained >= 0.6 * unanswerable.queries, split);
+      assert.ok(answerable.abstained <= 0.1 * answerable.queries, split);
+    });
+  }
+
+  it('abstains by what a regression on the development half gives, which keeps 19 of 20 there', () => {
+    const { words, coverage, bias } = fitAbstention(reach.dev, 0.05);
+    const { words: w, coverage: c, bias: b } = COACHING_ABSTENTION;
+    assertClose([w, c, b], [words, coverage, bias], { absolute: 1e-3, relative: 1e-3 }, 'abstention');
   });
 });

@@ -3,7 +3,13 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
-import { aliasExpansion, BM25Retriever, EnsembleRetriever, searchWords } from '../../lib/retrieval';
+import {
+  aliasExpansion,
+  BM25Retriever,
+  EnsembleRetriever,
+  hybridRetriever,
+  searchWords,
+} from '../../lib/retrieval';
 import type { Document, ScoredDocument, ScoredRetriever } from '../../lib/retrieval';
 import { topPlaces } from '../../lib/retrieval/search/retriever';
 import { assertClose } from '../support/assert-close';
@@ -72,6 +78,21 @@ describe('BM25Retriever', () => {
     assert.deepEqual(await BM25Retriever.fromDocuments([]).invoke('row'), []);
   });
 
+  it('tells how much of a query one document covers, rare words counting more', () => {
+    const retriever = BM25Retriever.fromDocuments(CORPUS);
+    const rarity = (count: number): number => Math.log(1 + (3 - count + 0.5) / (count + 0.5));
+    assert.equal(retriever.coverage('straight arms on the sled'), 1);
+    assert.equal(retriever.coverage('passport renewal'), 0);
+    assert.equal(retriever.coverage('what is it'), 0);
+    // "with" is a stop word; a word of no document is the rarest.
+    assertClose(
+      [retriever.coverage('row with a passport'), retriever.coverage('row the sled, row')],
+      [rarity(1) / (rarity(1) + rarity(0)), 1 / 2],
+      { absolute: 1e-12, relative: 0 },
+      'coverage',
+    );
+  });
+
   it('obeys filters by metadata, by list and by function, and the threshold', async () => {
     const retriever = BM25Retriever.fromDocuments(CORPUS);
     const query = 'row pull lunge';
@@ -108,6 +129,14 @@ describe('aliases', () => {
     assert.deepEqual(expand('The ski machines'), ['ski erg']);
     assert.deepEqual(expand('machine for the ski'), ['rowing', 'ski']);
     assert.deepEqual(expand('nothing'), []);
+  });
+
+  it('take a word as it is before its stem', () => {
+    const expand = aliasExpansion({ lungs: ['breath'], lunges: ['sandbag'] });
+    assert.deepEqual(searchWords('lungs lunges lunge'), ['lung', 'lung', 'lung']);
+    assert.deepEqual(expand('lunges'), ['sandbag']);
+    assert.deepEqual(expand('lungs'), ['breath']);
+    assert.deepEqual(expand('lunging'), ['breath', 'sandbag']);
   });
 
   it('take the longest phrase, with its common words, and go on behind it', () => {
@@ -194,8 +223,97 @@ describe('EnsembleRetriever', () => {
   });
 });
 
+describe('hybridRetriever', () => {
+  /** As many numbers as there are words to know, 1 where a text has the word. */
+  const known = ['lunch', 'eat', 'rope'];
+  const embeddings = {
+    embedDocuments: async (texts: string[]): Promise<number[][]> =>
+      texts.map((text) => [0.1, ...known.map((word) => Number(text.includes(word)))]),
+    embedQuery: async (text: string): Promise<number[]> => [
+      0.1,
+      ...known.map((word) => Number(text.includes(word))),
+    ],
+  };
+  const documents: Document[] = [
+    {
+      id: 'pull',
+      pageContent: 'Lean back on the rope.',
+      metadata: { segment: 'sled', questions: ['how to drag'] },
+    },
+    { id: 'meal', pageContent: 'Eat rice.', metadata: { questions: ['what to have for lunch', 7] } },
+    { id: 'bare', pageContent: 'Sleep well.', metadata: { questions: 'no list' } },
+  ];
+
+  it('finds documents by the questions that they answer, by words and by meaning', async () => {
+    const hybrid = await hybridRetriever({ documents, embeddings, k: 1 });
+    assert.deepEqual(ids(await hybrid.invoke('lunch')), ['meal']);
+    assert.deepEqual(ids(await hybrid.words.invoke('dragging')), ['pull']);
+    // 'lunch' has [0.1, 1, 0, 0], as the question has; the text itself has [0.1, 0, 0, 0].
+    const [[best, cosine]] = await hybrid.meaning.invokeWithScores('lunch', { k: 1 });
+    assert.equal(best, documents[1]);
+    assertClose([cosine], [1], { absolute: 1e-6, relative: 0 }, 'the nearest of text and questions');
+    const filtered = await hybrid.invokeWithScores('lunch', { k: 3, filter: { segment: 'sled' } });
+    assert.deepEqual(
+      filtered.map(([document]) => document),
+      [documents[0]],
+    );
+  });
+
+  it('adds 0.6 of the place by words and 0.4 of that by meaning', async () => {
+    const hybrid = await hybridRetriever({ documents, embeddings });
+    // By words there is one; to these embeddings Europe has a rope, and the other texts are alike.
+    const scores = await hybrid.invokeWithScores('sleep in europe', { k: 3 });
+    const of = (id: string): number => scores.find(([document]) => document.id === id)?.[1] ?? NaN;
+    const [rope, rest] = [1, 0.01 / (Math.hypot(0.1, 1) * 0.1)];
+    const meaning = (cosine: number): number => (cosine - rest) / (rope - rest);
+    assert.equal((await hybrid.words.invokeWithScores('sleep in europe')).length, 1);
+    assertClose(
+      [of('bare'), of('pull'), of('meal')],
+      [0.6 + 0.4 * meaning(rest), 0.4 * meaning(rope), 0.4 * meaning(rest)],
+      { absolute: 1e-5, relative: 0 },
+      'scores',
+    );
+  });
+
+  it('abstains where the odds are below 0, and says nothing of a query without words', async () => {
+    const ask = async (bias: number, query: string): Promise<unknown> => {
+      const abstention = { words: 0, coverage: 1, bias };
+      return ids(await (await hybridRetriever({ documents, embeddings, k: 1, abstention })).invoke(query));
+    };
+    assert.deepEqual(await ask(-1, 'lunch'), ['meal']);
+    assert.deepEqual(await ask(-1.001, 'lunch'), []);
+    assert.deepEqual(await ask(-0.3, 'passport lunch'), ['meal']);
+    assert.deepEqual(await ask(-0.6, 'passport lunch'), []);
+    assert.deepEqual(await ask(-0.001, 'what is it'), []);
+    const words = { words: 1, coverage: 0, bias: 0 };
+    const hybrid = await hybridRetriever({ documents, embeddings, k: 1, abstention: words });
+    const [[, best]] = await hybrid.words.invokeWithScores('lunch', { k: 1 });
+    for (const [bias, found] of [
+      [-best, 1],
+      [-best - 1e-6, 0],
+    ])
+      assert.equal(
+        (
+          await (
+            await hybridRetriever({ documents, embeddings, abstention: { ...words, bias } })
+          ).invoke('lunch')
+        ).length > 0,
+        found === 1,
+      );
+  });
+});
+
 const silent = { invoke: async () => [] };
 testRefusals([
+  [
+    'an abstention without numbers',
+    () =>
+      untyped(hybridRetriever)({
+        ...{ documents: [], embeddings: { embedDocuments: async () => [], embedQuery: async () => [] } },
+        abstention: { words: 1, coverage: '1', bias: 0 },
+      }),
+    /expected abstention to have numbers for words, coverage and bias/,
+  ],
   ['an ensemble of nothing', () => new EnsembleRetriever({ retrievers: [] }), /got an empty list/],
   [
     'a weight too few',

@@ -55,6 +55,8 @@ export class BM25Retriever implements ScoredRetriever {
   private readonly places: Int32Array;
   /** Score that each posting adds to its document. */
   private readonly gains: Float64Array;
+  /** Inverse document frequency of each word. */
+  private readonly rarities: Float64Array;
 
   private constructor(
     readonly documents: readonly Document[],
@@ -84,8 +86,9 @@ export class BM25Retriever implements ScoredRetriever {
     postings.forEach((list, i) => (this.offsets[i + 1] = this.offsets[i] + list.length));
     this.places = new Int32Array(this.offsets[postings.length]);
     this.gains = new Float64Array(this.places.length);
+    this.rarities = Float64Array.from(postings, (list) => rarityOf(list.length, documents.length));
     postings.forEach((list, i) => {
-      const rarity = Math.log(1 + (documents.length - list.length + 0.5) / (list.length + 0.5));
+      const rarity = this.rarities[i];
       list.forEach(([place, count], j) => {
         const at = this.offsets[i] + j;
         const long = 1 - b + (b * lengths[place]) / meanLength;
@@ -107,6 +110,25 @@ export class BM25Retriever implements ScoredRetriever {
       },
     });
     return new BM25Retriever(documents, options);
+  }
+
+  /**
+   * The largest share of a query's own words, each by its rarity, that one document has: 1 if it has all, 0 if no
+   * document has any. Words that no document has count as the rarest.
+   */
+  coverage(query: string): number {
+    requireString(query, { where: 'BM25Retriever.coverage', what: 'a query' });
+    const { documents, places, offsets } = this;
+    const covered = new Float64Array(documents.length);
+    let whole = 0;
+    for (const word of new Set(searchWords(query))) {
+      const index = this.vocabulary.get(word);
+      const rarity = index === undefined ? rarityOf(0, documents.length) : this.rarities[index];
+      whole += rarity;
+      if (index === undefined) continue;
+      for (let at = offsets[index]; at < offsets[index + 1]; at++) covered[places[at]] += rarity;
+    }
+    return whole === 0 ? 0 : covered.reduce((most, value) => Math.max(most, value), 0) / whole;
   }
 
   async invoke(query: string): Promise<Document[]> {
@@ -141,4 +163,9 @@ export class BM25Retriever implements ScoredRetriever {
       scores[place] > 0 && scores[place] >= scoreThreshold && isWanted(documents[place]);
     return topPlaces(scores, { k, counts }).map((place) => [documents[place], scores[place]]);
   }
+}
+
+/** Lucene's inverse document frequency of a word that `count` of `total` documents have. */
+function rarityOf(count: number, total: number): number {
+  return Math.log(1 + (total - count + 0.5) / (count + 0.5));
 }

@@ -14,17 +14,18 @@ let stem: ((word: string) => string) | undefined;
 
 /** The search words of a text in order. */
 export function searchWords(text: string): string[] {
-  return wordsOf(text)
+  return plainWords(text)
     .filter((word) => !STOP_WORDS.has(word))
     .map(stemOf);
 }
 
 /** The stems of all words in order, stop words included: for phrases such as "in and out". */
 export function phraseWords(text: string): string[] {
-  return wordsOf(text).map(stemOf);
+  return plainWords(text).map(stemOf);
 }
 
-function wordsOf(text: string): string[] {
+/** All words in order, in lower case. */
+export function plainWords(text: string): string[] {
   return (
     text
       .normalize('NFKC')
