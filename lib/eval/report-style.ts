@@ -41,11 +41,14 @@ mark mark.number { background: none; }
   .measures { width: 100%; }
   .samples, .samples tbody, .samples caption { display: block; }
   .samples thead { display: none; }
-  .samples tr { display: block; border: 1px solid var(--line); border-radius: .5rem; padding: .5rem .75rem; margin: 0 0 .75rem; }
-  .samples td { display: block; border: 0; padding: .2rem 0; }
+  .samples tr { display: grid; grid-template-columns: auto 1fr; border: 1px solid var(--line); border-radius: .5rem; padding: .5rem .75rem; margin: 0 0 .75rem; }
+  .samples td { display: block; border: 0; padding: .2rem 0; grid-column: 1 / -1; }
+  .samples td:first-child { order: -2; grid-column: 1; } .samples td.mark { order: -1; grid-column: 2; text-align: right; }
+  .samples td div { max-height: 4rem; }
   .samples td:first-child { font-weight: 600; }
   .samples td:first-child::before { content: 'Sample '; }
   .samples td[data-label]::before { content: attr(data-label); display: block; font-size: .8rem; opacity: .75; font-weight: 400; }
+  .samples td.mark::before { display: none; }
 }
 @media print { .samples td div { max-height: none; } section > input, section > label { display: none; } }
 `;

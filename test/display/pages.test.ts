@@ -6,6 +6,7 @@ import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import type { Browser, Page } from 'playwright-core';
+import { renderSamples } from '../../lib/display/output/samples';
 import { evaluateGeneration, writeReport } from '../../lib/eval';
 import { notebookTitle, notebookToHtml } from '../../lib/notebook/page';
 import { reportPage } from '../../lib/trainer/reports/report-page';
@@ -16,6 +17,12 @@ import { makeNotebook } from '../support/make-notebook';
 
 const CONTEXT =
   'run_1: 5:12, sled_push: 3:40, wall_balls: 6:05, a_name_without_any_blank_that_goes_on_and_on_and_on_x: 1';
+/** The height of a phone, and of a laptop's window less the browser's bars. */
+const SCREEN_PX = 844;
+/** JupyterLab's own rules for tables in outputs. */
+const JUPYTER_STYLE =
+  'body { font: 14px/1.3 sans-serif } table { table-layout: fixed; font-size: 12px; border: none } ' +
+  'td, th, tr { vertical-align: middle; padding: .5em; line-height: normal; white-space: normal; max-width: none }';
 const SKIP = chromiumProgram === null ? 'chromium is not installed' : false;
 
 describe('pages in a browser', { skip: SKIP, timeout: 120_000 }, () => {
@@ -35,11 +42,13 @@ describe('pages in a browser', { skip: SKIP, timeout: 120_000 }, () => {
       generate: (prompts) =>
         Promise.resolve(
           prompts.map((_, i) =>
-            i % 3 === 0
-              ? records[0].response
-              : i % 3 === 1
-                ? 'You were slower than expected by 99 seconds. Improve: Row.'
-                : 'You were faster.',
+            i === 8
+              ? `${'You were faster. '.repeat(40)}conclusion`
+              : i % 3 === 0
+                ? records[0].response
+                : i % 3 === 1
+                  ? 'You were slower than expected by 99 seconds. Improve: Row.'
+                  : 'You were faster.',
           ),
         ),
     });
@@ -68,6 +77,22 @@ describe('pages in a browser', { skip: SKIP, timeout: 120_000 }, () => {
         metadata: {},
       },
     ];
+    const { html } = renderSamples(
+      records.map(({ input, context, response }, i) => ({
+        question: `${context}${input}`,
+        truth: `${response} `.repeat(1 + (i % 4) * 3),
+        answer: `${response} `.repeat(1 + (i % 4) * 3).replaceAll('12', String(i)) + 'conclusion',
+      })),
+      { maxRows: 12 },
+    );
+    for (const [name, style] of [
+      ['view', 'body { font: 14px sans-serif }'],
+      ['view in Jupyter', JUPYTER_STYLE],
+    ]) {
+      files[name] = path.join(folder, `${name}.html`);
+      const meta = '<meta charset="utf-8"><meta name="viewport" content="width=device-width">';
+      fs.writeFileSync(files[name], `<!doctype html>${meta}<style>${style}</style><body>${html}`);
+    }
     files.notebook = path.join(folder, 'notebook.html');
     fs.writeFileSync(files.notebook, notebookToHtml(notebook, notebookTitle(notebook, 'file')));
     browser = await launchBrowser();
@@ -79,7 +104,7 @@ describe('pages in a browser', { skip: SKIP, timeout: 120_000 }, () => {
 
   async function open(name: string, width: number, dark: boolean): Promise<{ page: Page; errors: string[] }> {
     const page = await browser.newPage({
-      viewport: { width, height: 844 },
+      viewport: { width, height: SCREEN_PX },
       colorScheme: dark ? 'dark' : 'light',
     });
     const errors: string[] = [];
@@ -115,13 +140,28 @@ describe('pages in a browser', { skip: SKIP, timeout: 120_000 }, () => {
     assert.deepEqual(await second.locator('mark.number').allTextContents(), ['99']);
     assert.deepEqual(await second.locator('del').allTextContents(), ['12', ', Ski']);
     assert.equal(await page.title(), 'Race feedback, before training');
-    // A screen shows more than two and a half samples.
-    const heights = (await page.evaluate(
-      "[...document.querySelectorAll('.samples tbody tr')].map((row) => row.getBoundingClientRect().height)",
-    )) as number[];
-    assert.ok(Math.max(...heights) < 240, heights.join());
     await page.close();
   });
+
+  for (const width of [390, 1200]) {
+    it(`a screen of ${width} px shows more than two and a half samples, on the page and in a notebook`, async () => {
+      for (const name of ['samples', 'view', 'view in Jupyter']) {
+        const { page } = await open(name, width, false);
+        const rows = page.locator(name === 'samples' ? '.samples tbody tr' : 'tbody tr');
+        const boxes = await Promise.all((await rows.all()).map((row) => row.boundingBox()));
+        // From one to the next, the space between them included.
+        const heights = boxes.slice(1).map((box, i) => (box?.y ?? 0) - (boxes[i]?.y ?? 0));
+        const text = (await rows.allTextContents()).join();
+        await page.close();
+        assert.ok(text.includes('conclusion'), 'nothing of it is cut off');
+        assert.ok(
+          Math.min(...heights) > 20 && Math.max(...heights) < SCREEN_PX / 2.5,
+          `${name}: ${heights.join()}`,
+        );
+        assert.equal(boxes.length, 12);
+      }
+    });
+  }
 
   it('durations and sizes have units, titles are those that a person chose, code is coloured', async () => {
     const run = await open('run', 1280, false);
