@@ -10,7 +10,8 @@ import type { EncodeOptions } from './types';
 const NAMED = 3;
 
 /**
- * Encodes the records of a stream as they are asked for, pass after pass, in the memory of a few.
+ * Encodes the records of a stream as they are asked for, pass after pass, in the memory of a few: a `trainDataset` of any
+ * size, with `maxSteps`.
  *
  * @param options as for `encodeRecords`
  * @throws TunebookError where an option is wrong

@@ -4,7 +4,7 @@
 import { allocateGradients } from '../models';
 import type { Gradients, LossFunction, SequenceLoss } from '../models';
 import type { CausalLM } from '../pretrained';
-import type { EncodedExample } from '../types';
+import type { ExampleStream } from '../dataset';
 import type { CheckedArguments } from './arguments/schema';
 import { runIdentity } from './checkpoints/identity';
 import { makeOutputFolder } from './checkpoints/resume';
@@ -13,6 +13,8 @@ import { requireOffloadFolder } from './preflight/preflight-checks';
 import type { EvaluationData } from './state/evaluate';
 import { runOptimizer } from './step/run-optimizer';
 import type { StepClock } from './step/step-clock';
+import { firstExamples, StreamRows } from './step/stream-steps';
+import type { TrainingRows } from './step/training-rows';
 
 /** The tools of a run, made by each call of `train`. */
 export interface RunTools {
@@ -32,17 +34,20 @@ export async function startTools(
     model: CausalLM;
     values: CheckedArguments;
     plan: CheckedArguments;
-    trainDataset: readonly EncodedExample[];
+    rows: TrainingRows;
+    stream: ExampleStream | undefined;
     evalDataset: EvaluationData | undefined;
     loss?: LossFunction | SequenceLoss;
   },
   { checksFolders }: { checksFolders: boolean },
 ): Promise<StartTools> {
-  const { model, values, trainDataset, evalDataset, loss } = run;
+  const { model, values, plan, rows, stream, evalDataset, loss } = run;
   await makeOutputFolder(values.outputDir);
   const gradients = allocateGradients(model.trainableParameters());
   const optimizer = runOptimizer(values, model, gradients);
   if (checksFolders) await requireOffloadFolder(run);
-  const identity = await runIdentity({ model, trainDataset, evalDataset, loss, values: run.plan });
+  if (stream !== undefined && rows instanceof StreamRows) rows.hold(await firstExamples(stream, plan), 0);
+  const data = { trainDataset: rows.rows, stream, evalDataset };
+  const identity = await runIdentity({ model, loss, values: plan, ...data });
   return { gradients, optimizer, identity };
 }

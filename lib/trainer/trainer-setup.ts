@@ -2,7 +2,7 @@
  * What a trainer is made from, and the check that nothing is missing.
  */
 import type { ProcessGroup } from '../distributed';
-import type { DataCollator } from '../dataset';
+import type { DataCollator, ExampleStream } from '../dataset';
 import type { LossFunction, SequenceLoss } from '../models';
 import type { CausalLM } from '../pretrained';
 import { requirePrompt } from '../prompts';
@@ -16,6 +16,7 @@ import { needsBest } from './state/best-model';
 import { evaluationSets } from './state/evaluate';
 import type { EvaluationData } from './state/evaluate';
 import type { TrainerCallback } from './state/state';
+import { isExampleStream } from './step/stream-steps';
 import { labelFault } from './step/training-labels';
 
 /** Advice where there are no examples. */
@@ -28,7 +29,8 @@ export interface TrainerSetup {
   model: CausalLM;
   /** TrainingArguments, or those of a method. */
   args: Pick<TrainingArguments, 'values'>;
-  trainDataset: readonly EncodedExample[];
+  /** Examples, or for more than memory holds a stream of them, with `maxSteps`. */
+  trainDataset: readonly EncodedExample[] | ExampleStream;
   /** One set, or several by name, with metrics eval_<name>_loss and so on. */
   evalDataset?: EvaluationData;
   /** Default: pads with token 0 to bucket lengths up to the model's context, without labels. */
@@ -75,9 +77,10 @@ export function requireParts(options: TrainerSetup): void {
     ...{ where, what: 'training arguments in args', fields: ['values'] },
     remedy: "Pass { args: new TrainingArguments({ outputDir: 'outputs/run' }) }.",
   });
-  requireList(options.trainDataset, {
-    ...{ where, what: 'a list of examples in trainDataset', remedy: EXAMPLES },
-  });
+  if (!isExampleStream(options.trainDataset))
+    requireList(options.trainDataset, {
+      ...{ where, what: 'a list of examples in trainDataset', remedy: EXAMPLES },
+    });
   for (const { prefix, examples } of evaluationSets(options.evalDataset))
     requireList(examples, { where, what: `a list of examples in evalDataset (${prefix})`, remedy: EXAMPLES });
   for (const name of ['dataCollator', 'generate'] as const)
@@ -107,17 +110,31 @@ function labelledSets({
   const sets = evaluationSets(evalDataset).map(({ prefix, examples }) => ({
     ...{ name: `evalDataset (${prefix})`, examples },
   }));
-  return [{ name: 'trainDataset', examples: trainDataset }, ...sets];
+  return isExampleStream(trainDataset) ? sets : [{ name: 'trainDataset', examples: trainDataset }, ...sets];
+}
+
+/** What a stream, which has neither an end nor a length, cannot do. */
+function streamFaults(values: CheckedArguments): string[] {
+  const faults: string[] = [];
+  if (values.maxSteps <= 0)
+    faults.push('expected maxSteps for a stream of examples, which has no end, got none.');
+  for (const name of ['packing', 'groupByLength'] as const)
+    if (values[name])
+      faults.push(
+        `expected ${name}: false for a stream of examples, got true. It needs all examples: encodeRecords makes a list.`,
+      );
+  return faults;
 }
 
 /** What keeps a trainer from being made, one sentence each. */
 function missing(
   values: CheckedArguments,
-  trainDataset: readonly EncodedExample[],
+  trainDataset: TrainerSetup['trainDataset'],
   evalDataset: EvaluationData | undefined,
 ): string[] {
   const problems: string[] = [];
-  if (trainDataset.length === 0) problems.push(`expected examples in trainDataset, got none. ${NONE}`);
+  if (isExampleStream(trainDataset)) problems.push(...streamFaults(values));
+  else if (trainDataset.length === 0) problems.push(`expected examples in trainDataset, got none. ${NONE}`);
   const sets = evaluationSets(evalDataset);
   if (values.evalStrategy !== 'no' && sets.length === 0)
     problems.push(`expected an evalDataset for evalStrategy '${values.evalStrategy}', got none.`);

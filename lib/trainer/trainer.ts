@@ -4,7 +4,7 @@
  */
 import path from 'node:path';
 import { createDataCollator } from '../dataset';
-import type { DataCollator } from '../dataset';
+import type { DataCollator, ExampleStream } from '../dataset';
 import { launchedProcessGroup } from '../distributed';
 import { writeFileAtomic } from '../files';
 import { usePrompt } from '../pretrained';
@@ -24,6 +24,8 @@ import { requireSameRun, requireSameWeights, shareCheckpoint, shareWeights } fro
 import { watchInterrupts } from './interrupts';
 import { optimizerStateBytes } from './optimizers/optimizers';
 import { epochSteps, plannedState, stepsPerEpoch, whatIsDue } from './step/run-steps';
+import type { Pass } from './step/run-steps';
+import { isExampleStream, overStream, StreamRows } from './step/stream-steps';
 import { preflight } from './preflight/preflight';
 import { preflightRows } from './state/preflight-report';
 import type { PreflightReport } from './state/preflight-report';
@@ -36,9 +38,9 @@ import { runOutput, stopReason, STOPS } from './train-result';
 import type { TrainResult } from './train-result';
 import { startTools } from './run-tools';
 import type { RunTools, StartTools } from './run-tools';
-import { addMetrics, metricMeans } from './state/metric-totals';
-import { stateToJson } from './state/state';
-import type { CallbackContext, LogEntry, Progress, TrainerControl, TrainerState } from './state/state';
+import { countStep, metricMeans } from './state/metric-totals';
+import { noRequests, stateToJson } from './state/state';
+import type { CallbackContext, LogEntry, Progress, TrainerState } from './state/state';
 import { StepClock } from './step/step-clock';
 import { requireParts } from './trainer-setup';
 import type { TrainerSetup } from './trainer-setup';
@@ -66,9 +68,8 @@ export class Trainer {
   readonly args: TrainerSetup['args'];
   state: TrainerState;
   readonly values: CheckedArguments;
-  /** Rows of the batches: the examples, or several packed into each. */
-  readonly trainDataset: readonly EncodedExample[];
-  private readonly rows: TrainingRows;
+  readonly rows: TrainingRows;
+  readonly stream: ExampleStream | undefined;
   private readonly ranks: Ranks;
   /** The arguments as one process would have them: a step accumulates the batches of all ranks. */
   readonly plan: CheckedArguments;
@@ -77,13 +78,7 @@ export class Trainer {
   private readonly generate: TrainerSetup['generate'];
   readonly loss: TrainerSetup['loss'];
   private readonly callbacks: CallbackList;
-  private readonly control: TrainerControl = {
-    shouldTrainingStop: false,
-    shouldEpochStop: false,
-    shouldSave: false,
-    shouldEvaluate: false,
-    shouldLog: false,
-  };
+  private readonly control = noRequests();
   /** A stop that all ranks know of. */
   private agreedStop = false;
   private checkpoint: string | undefined;
@@ -109,13 +104,13 @@ export class Trainer {
     this.plan = { ...values, gradientAccumulationSteps: worldSize * values.gradientAccumulationSteps };
     const maxLength = model.architecture.maxPositions;
     this.rows = trainingRows(args.values, trainDataset, maxLength);
-    this.trainDataset = this.rows.rows;
+    this.stream = isExampleStream(trainDataset) ? trainDataset : undefined;
     this.evalDataset = evalDataset;
     this.collate = options.dataCollator ?? createDataCollator({ padTokenId: 0, maxLength });
     this.generate = options.generate;
     this.loss = options.loss;
-    requireWork(this.ranks, { model, values, examples: this.trainDataset.length });
-    this.state = plannedState(this.plan, this.trainDataset.length);
+    requireWork(this.ranks, { model, values, examples: this.examples() });
+    this.state = plannedState(this.plan, this.examples());
     const callbacks = isFirst ? [...(options.callbacks ?? [consoleProgress()]), ...reports(values)] : [];
     const context = (): CallbackContext => ({ args: values, state: this.state, control: this.control });
     this.callbacks = new CallbackList(callbacks, context, worldSize > 1);
@@ -147,7 +142,7 @@ export class Trainer {
 
   private async run(options: TrainCall): Promise<TrainResult> {
     const { values, model, control, ranks } = this;
-    this.state = plannedState(this.plan, this.trainDataset.length);
+    this.state = plannedState(this.plan, this.examples());
     control.shouldTrainingStop = this.agreedStop = false;
     this.checkpoint = undefined;
     this.savedStep = -1;
@@ -181,7 +176,8 @@ export class Trainer {
       const cutShort = stopped === 'interrupted' || stopped === 'time limit';
       // Not part of the run's record: a run resumed from here equals one that never stopped.
       const evaluation = cutShort && values.evalOnStop ? await this.evaluate() : {};
-      if (stopped !== 'finished' || values.saveStrategy !== 'no') await this.saveOnce(run);
+      const isSaved = this.savedStep === state.globalStep;
+      if (!isSaved && (stopped !== 'finished' || values.saveStrategy !== 'no')) await this.save(run);
       const best = state.bestModelCheckpoint;
       if (!cutShort && values.loadBestModelAtEnd && best !== undefined) {
         await ranks.onFirst('best model', () => loadWeights(model, best));
@@ -210,7 +206,7 @@ export class Trainer {
    */
   async preflight(): Promise<PreflightReport> {
     const tools = await startTools(this, { checksFolders: true });
-    this.state = plannedState(this.plan, this.trainDataset.length);
+    this.state = plannedState(this.plan, this.examples());
     return this.check(tools);
   }
 
@@ -231,7 +227,16 @@ export class Trainer {
   private async epochs(run: RunTools): Promise<void> {
     const { values, state, control } = this;
     if (patienceIsOver(values, state)) control.shouldTrainingStop = this.agreedStop = true;
+    if (this.stream !== undefined && this.rows instanceof StreamRows)
+      return overStream({
+        ...{ stream: this.stream, rows: this.rows, plan: this.plan, state },
+        isStopping: () => this.isStopping(),
+        onPass: (name) => this.callbacks.call(name, {}),
+        step: (group) => this.step(group, run),
+        after: (pass) => this.afterStep(pass, run),
+      });
     const perEpoch = stepsPerEpoch(this.plan, this.trainDataset.length);
+    const skip = (): void => void (state.stepInEpoch = perEpoch);
     while (state.globalStep < state.maxSteps && !this.isStopping()) {
       if (state.stepInEpoch >= perEpoch) [state.epochsDone, state.stepInEpoch] = [state.epochsDone + 1, 0];
       if (state.epochsDone >= state.numTrainEpochs) break; // passes ended early
@@ -242,11 +247,20 @@ export class Trainer {
         await this.step(steps[state.stepInEpoch], run);
         state.stepInEpoch++;
         state.epoch = state.epochsDone + state.stepInEpoch / perEpoch;
-        await this.afterStep(perEpoch, run);
+        await this.afterStep({ ends: state.stepInEpoch >= perEpoch, skip }, run);
         if (state.globalStep >= state.maxSteps || this.isStopping()) break;
       }
       await this.callbacks.call('onEpochEnd', {});
     }
+  }
+
+  /** Rows of the batches: the examples, or several packed into each; of a stream those at hand. */
+  get trainDataset(): readonly EncodedExample[] {
+    return this.rows.rows;
+  }
+
+  private examples(): number {
+    return this.stream === undefined ? this.trainDataset.length : Infinity;
   }
 
   private isStopping(): boolean {
@@ -305,31 +319,24 @@ export class Trainer {
       if (!(error instanceof NotFinite)) throw error;
       throw this.notFinite(error, group);
     });
-    state.globalStep++;
-    state.numInputTokensSeen += result.tokens;
-    state.lossSinceLog += result.loss;
-    state.stepsSinceLog++;
-    addMetrics(state.metricsSinceLog, result.metrics);
-    state.totalLoss += result.loss;
-    state.samplesSeen += group.flat().length;
-    state.microBatchSize = result.microBatchSize;
+    countStep(state, result, group.flat().length);
     this.lastGroup = group;
     this.lastRate = result.learningRate;
     this.lastNorm = result.gradientNorm;
     run.clock.tick(result.tokens);
   }
 
-  private async afterStep(perEpoch: number, run: RunTools): Promise<void> {
+  private async afterStep(pass: Pass, run: RunTools): Promise<void> {
     const { values, state, control } = this;
     const progress = run.clock.progress();
-    const epochEnds = state.stepInEpoch >= perEpoch || state.globalStep >= state.maxSteps;
+    const epochEnds = pass.ends || state.globalStep >= state.maxSteps;
     Object.assign(control, whatIsDue(values, state, epochEnds));
     if (run.clock.timeIsUp()) control.shouldTrainingStop = true;
     await this.callbacks.call('onStepEnd', { progress });
     const purpose = `step ${state.globalStep}`;
     await agree(this.ranks, control, { callbacks: this.callbacks, purpose });
     this.agreedStop = control.shouldTrainingStop;
-    if (control.shouldEpochStop) state.stepInEpoch = perEpoch;
+    if (control.shouldEpochStop) pass.skip();
 
     if (control.shouldLog && state.stepsSinceLog > 0) {
       const loss = state.lossSinceLog / state.stepsSinceLog;
@@ -389,10 +396,5 @@ export class Trainer {
     return this.checkpoint === undefined
       ? 'There is no checkpoint yet.'
       : `The last checkpoint is ${this.checkpoint}.`;
-  }
-
-  /** Saves unless the last step is saved already. */
-  private async saveOnce(run: RunTools): Promise<void> {
-    if (this.savedStep !== this.state.globalStep) await this.save(run);
   }
 }

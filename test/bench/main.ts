@@ -1,12 +1,13 @@
 /**
- * `npm run bench -- gpt2|gpu|mistral|mistral-layer|dataset|notebook|preflight|resume|serve|export [--json]`: speeds as ratios inside one run, and peak
+ * `npm run bench -- gpt2|gpu|mistral|mistral-layer|dataset|stream|notebook|preflight|resume|serve|export [--json]`: speeds as ratios inside one run, and peak
  * memory. Never part of the tests, whose machine may be busy. `mistral` takes `--layers N --folder F --rows R --tokens T
  * --steps S`, `gpu` takes `--provider P --layers N`, `serve` takes
  * `--layers N --rows REQUESTS --tokens T`, `export` takes `--folder RUN --rows R --system TEXT --only RUNTIME
- * --transformers2 FOLDER`.
+ * --transformers2 FOLDER`, `stream` the megabytes of its file.
  */
 import { parseArgs } from 'node:util';
-import { benchDataset } from './dataset';
+import { benchDataset } from './data/dataset';
+import { benchStream } from './data/stream';
 import { benchExport } from './export';
 import { benchGpt2 } from './gpt2';
 import { benchGpu } from './gpu';
@@ -173,6 +174,15 @@ async function main(): Promise<void> {
               'apart at most'),
       ]),
     );
+  } else if (which === 'stream') {
+    const result = benchStream(numbers.length > 0 ? Number(numbers[0]) : undefined);
+    const [whole, peak] = [result.fileBytes, result.peakBytes].map((bytes) => (bytes / 1e9).toFixed(2));
+    print(json, result, [
+      ['JSONL trained on, once', `${whole} GB, ${result.records} records, ${result.steps} steps`],
+      ['time', `${result.seconds.toFixed(0)} s, ${result.megabytesPerSecond.toFixed(0)} MB/s`],
+      ['peak memory', `${peak} GB`],
+      ['in under 1 GB', String(result.reached)],
+    ]);
   } else if (which === 'dataset' || which === 'mistral-layer') {
     const result: object = which === 'dataset' ? await benchDataset() : await benchMistral();
     print(
@@ -182,7 +192,7 @@ async function main(): Promise<void> {
     );
   } else {
     console.error(
-      `bench: expected gpt2, gpu, mistral, mistral-layer, dataset, notebook, preflight, resume, serve or export, got ${which}.`,
+      `bench: expected gpt2, gpu, mistral, mistral-layer, dataset, stream, notebook, preflight, resume, serve or export, got ${which}.`,
     );
     process.exit(2);
   }

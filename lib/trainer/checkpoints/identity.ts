@@ -3,11 +3,13 @@
  */
 import { createHash } from 'node:crypto';
 import type { LossFunction, SequenceLoss } from '../../models';
+import type { ExampleStream } from '../../dataset';
 import type { CausalLM } from '../../pretrained';
 import type { EncodedExample } from '../../types';
 import type { CheckedArguments } from '../arguments/schema';
 import type { EvaluationData } from '../state/evaluate';
 import { evaluationSets } from '../state/evaluate';
+import { streamIdentity } from '../step/stream-steps';
 
 /** Arguments that may change on resume: where and when things are written, not what is learned. */
 const FREE: readonly (keyof CheckedArguments)[] = [
@@ -38,6 +40,8 @@ export async function runIdentity(run: {
   trainDataset: readonly EncodedExample[];
   evalDataset: EvaluationData | undefined;
   loss?: LossFunction | SequenceLoss;
+  /** What `trainDataset` is the begin of. */
+  stream?: ExampleStream;
 }): Promise<Record<string, unknown>> {
   const { values, model, trainDataset } = run;
   const learned = Object.entries(values).filter(([name]) => !FREE.includes(name as keyof CheckedArguments));
@@ -54,6 +58,7 @@ export async function runIdentity(run: {
     adapter: adapter === undefined ? null : { ...adapter },
     examples: trainDataset.length,
     data: dataHash(trainDataset),
+    ...(run.stream === undefined ? {} : { stream: streamIdentity(run.stream) }),
     evaluation_data: evaluation.length === 0 ? null : Object.fromEntries(evaluation),
   };
 }

@@ -3,6 +3,7 @@ import type { EncodedPair } from '../../dataset';
 import { IGNORED, requireList, requireObject, TunebookError } from '../../types';
 import type { EncodedExample } from '../../types';
 import type { EvaluationData } from '../state/evaluate';
+import { isExampleStream } from '../step/stream-steps';
 
 /** One evaluation set of pairs, or several by name. */
 export type PairData = readonly EncodedPair[] | Readonly<Record<string, readonly EncodedPair[]>>;
@@ -23,6 +24,11 @@ export class PairExamples {
 
   /** @throws TunebookError where the data are no encoded pairs */
   of(pairs: readonly EncodedPair[], name: string): EncodedExample[] {
+    if (isExampleStream(pairs))
+      throw new TunebookError(
+        `${this.where}: expected a list of pairs in ${name}, got a stream of examples. Pairs are trained from memory: ` +
+          'encodePairs((await loadRecords(path)).records, { tokenizer }).pairs.',
+      );
     requireList(pairs, { where: this.where, what: `a list of pairs in ${name}`, remedy: PAIRS });
     return pairs.map((pair, index) => {
       const known = this.known.get(pair);

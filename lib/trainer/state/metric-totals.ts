@@ -11,6 +11,7 @@ import type {
   TokenLossResult,
 } from '../../models';
 import type { Ranks } from '../parallel/ranks';
+import type { TrainerState } from './state';
 
 /** A run's loss, where it is one of sequences. */
 export function sequenceLoss(loss: LossFunction | SequenceLoss | undefined): SequenceLoss | undefined {
@@ -39,6 +40,22 @@ export function addMetrics(totals: Record<string, MetricSum>, metrics: MetricSum
     const before = totals[name] ?? { sum: 0, count: 0 };
     totals[name] = { sum: before.sum + sum, count: before.count + count };
   }
+}
+
+/** Counts a step that was done. */
+export function countStep(
+  state: TrainerState,
+  step: { loss: number; metrics: MetricSums; tokens: number; microBatchSize: number },
+  samples: number,
+): void {
+  state.globalStep++;
+  state.numInputTokensSeen += step.tokens;
+  state.lossSinceLog += step.loss;
+  state.stepsSinceLog++;
+  addMetrics(state.metricsSinceLog, step.metrics);
+  state.totalLoss += step.loss;
+  state.samplesSeen += samples;
+  state.microBatchSize = step.microBatchSize;
 }
 
 /** The measures of all ranks: rank 0 has the first batch of each step, and with it all their names. */

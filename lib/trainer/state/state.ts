@@ -1,6 +1,7 @@
 /**
  * The state of a run, in the fields of Hugging Face's trainer_state.json, and the callbacks that watch it.
  */
+import type { StreamPosition } from '../../dataset';
 import { lazySchema } from '../../schema';
 import type { CheckedArguments } from '../arguments/schema';
 import type { MetricSum } from '../../models';
@@ -37,6 +38,8 @@ export interface TrainerState {
   /** Duration in ms, and examples seen, over all calls of `train` that the run was resumed in. */
   runtimeMs: number;
   samplesSeen: number;
+  /** Where a stream of examples goes on; undefined for a list. */
+  dataPosition: StreamPosition | undefined;
 }
 
 /** Requests of callbacks; the trainer acts on them after the step. */
@@ -47,6 +50,14 @@ export interface TrainerControl {
   shouldSave: boolean;
   shouldEvaluate: boolean;
   shouldLog: boolean;
+}
+
+/** No request of a callback. */
+export function noRequests(): TrainerControl {
+  return {
+    ...{ shouldTrainingStop: false, shouldEpochStop: false },
+    ...{ shouldSave: false, shouldEvaluate: false, shouldLog: false },
+  };
 }
 
 /** Arguments of every callback: the run's arguments, state and control. */
@@ -114,6 +125,7 @@ export function initialState(run: {
     totalLoss: 0,
     runtimeMs: 0,
     samplesSeen: 0,
+    dataPosition: undefined,
   };
 }
 
@@ -151,6 +163,10 @@ const stateSchema = lazySchema((z) =>
             .default({}),
           runtime_ms: z.number().min(0).default(0),
           samples_seen: z.int().min(0).default(0),
+          // Of a stream only.
+          data_position: z
+            .object({ epoch: z.int().min(0), record: z.int().min(0), example: z.int().min(0) })
+            .optional(),
         }),
       }),
     }),
@@ -185,6 +201,7 @@ export function stateToJson(state: TrainerState): Record<string, unknown> {
           step_in_epoch: state.stepInEpoch,
           runtime_ms: state.runtimeMs,
           samples_seen: state.samplesSeen,
+          ...(state.dataPosition === undefined ? {} : { data_position: state.dataPosition }),
         },
       },
     },
@@ -213,5 +230,6 @@ export function progressFromJson(json: unknown): Omit<TrainerState, 'maxSteps' |
     totalLoss: own.total_loss,
     runtimeMs: own.runtime_ms,
     samplesSeen: own.samples_seen,
+    dataPosition: own.data_position,
   };
 }

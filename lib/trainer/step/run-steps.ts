@@ -29,13 +29,24 @@ export function totalSteps(values: CheckedArguments, examples: number): number {
     : Math.ceil(values.numTrainEpochs * stepsPerEpoch(values, examples));
 }
 
-/** The state of a run before its first step. */
+/** A pass over the data, after one of its steps. */
+export interface Pass {
+  /** Whether it was the last one. */
+  readonly ends: boolean;
+  /** Leaves the rest of it out. */
+  skip(): void;
+}
+
+/** The state of a run before its first step. @param examples Infinity for a stream, whose passes nobody can count */
 export function plannedState(values: CheckedArguments, examples: number): TrainerState {
+  const { perDeviceTrainBatchSize: microBatchSize } = values;
+  if (examples === Infinity)
+    return initialState({ maxSteps: values.maxSteps, numTrainEpochs: 1, microBatchSize });
   const maxSteps = totalSteps(values, examples);
   return initialState({
     maxSteps,
     numTrainEpochs: Math.ceil(maxSteps / stepsPerEpoch(values, examples)),
-    microBatchSize: values.perDeviceTrainBatchSize,
+    microBatchSize,
   });
 }
 

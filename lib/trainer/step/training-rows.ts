@@ -2,9 +2,11 @@
  * The rows that a run trains on: single examples, or several packed into each.
  */
 import { packExamples, packingBins } from '../../dataset';
+import type { ExampleStream } from '../../dataset';
 import { TunebookError } from '../../types';
 import type { EncodedExample } from '../../types';
 import type { CheckedArguments } from '../arguments/schema';
+import { isExampleStream, StreamRows } from './stream-steps';
 
 export interface TrainingRows {
   readonly rows: readonly EncodedExample[];
@@ -18,9 +20,10 @@ export interface TrainingRows {
  */
 export function trainingRows(
   values: CheckedArguments,
-  examples: readonly EncodedExample[],
+  examples: readonly EncodedExample[] | ExampleStream,
   context: number,
 ): TrainingRows {
+  if (isExampleStream(examples)) return new StreamRows();
   if (!values.packing) return { rows: examples, examplesOf: (row) => [row] };
   const maxLength = values.maxLength ?? context;
   if (maxLength > context) {

@@ -6,8 +6,8 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { generateSample, loadCalibration } from '../../data/hyrox/generate';
-import { buildDataset } from '../../lib/hyrox';
+import { generateSample, loadCalibration } from '../../../data/hyrox/generate';
+import { buildDataset } from '../../../lib/hyrox';
 
 /** Figures of one run. */
 export interface DatasetBench {
