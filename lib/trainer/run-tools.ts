@@ -13,7 +13,8 @@ import { requireOffloadFolder } from './preflight/preflight-checks';
 import type { EvaluationData } from './state/evaluate';
 import { runOptimizer } from './step/run-optimizer';
 import type { StepClock } from './step/step-clock';
-import { firstExamples, StreamRows } from './step/stream-steps';
+import { firstExamples } from './step/stream-steps';
+import { StreamRows } from './step/training-rows';
 import type { TrainingRows } from './step/training-rows';
 
 /** The tools of a run, made by each call of `train`. */

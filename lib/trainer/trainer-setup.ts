@@ -16,7 +16,7 @@ import { needsBest } from './state/best-model';
 import { evaluationSets } from './state/evaluate';
 import type { EvaluationData } from './state/evaluate';
 import type { TrainerCallback } from './state/state';
-import { isExampleStream } from './step/stream-steps';
+import { isExampleStream } from './step/training-rows';
 import { labelFault } from './step/training-labels';
 
 /** Advice where there are no examples. */

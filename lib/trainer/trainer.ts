@@ -25,7 +25,7 @@ import { watchInterrupts } from './interrupts';
 import { optimizerStateBytes } from './optimizers/optimizers';
 import { epochSteps, plannedState, stepsPerEpoch, whatIsDue } from './step/run-steps';
 import type { Pass } from './step/run-steps';
-import { isExampleStream, overStream, StreamRows } from './step/stream-steps';
+import { overStream } from './step/stream-steps';
 import { preflight } from './preflight/preflight';
 import { preflightRows } from './state/preflight-report';
 import type { PreflightReport } from './state/preflight-report';
@@ -44,7 +44,7 @@ import type { CallbackContext, LogEntry, Progress, TrainerState } from './state/
 import { StepClock } from './step/step-clock';
 import { requireParts } from './trainer-setup';
 import type { TrainerSetup } from './trainer-setup';
-import { trainingRows } from './step/training-rows';
+import { isExampleStream, StreamRows, trainingRows } from './step/training-rows';
 import type { TrainingRows } from './step/training-rows';
 import { infiniteWeight, NotFinite, notFinite, trainingStep } from './step/training-step';
 

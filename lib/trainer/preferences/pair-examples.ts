@@ -3,7 +3,7 @@ import type { EncodedPair } from '../../dataset';
 import { IGNORED, requireList, requireObject, TunebookError } from '../../types';
 import type { EncodedExample } from '../../types';
 import type { EvaluationData } from '../state/evaluate';
-import { isExampleStream } from '../step/stream-steps';
+import { isExampleStream } from '../step/training-rows';
 
 /** One evaluation set of pairs, or several by name. */
 export type PairData = readonly EncodedPair[] | Readonly<Record<string, readonly EncodedPair[]>>;

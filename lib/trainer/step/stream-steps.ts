@@ -5,31 +5,10 @@ import type { EncodedExample } from '../../types';
 import type { CheckedArguments } from '../arguments/schema';
 import type { TrainerState } from '../state/state';
 import type { Pass } from './run-steps';
-import type { TrainingRows } from './training-rows';
+import type { StreamRows } from './training-rows';
 
 /** Examples that the preflight and the fingerprint of the data look at, beside those of one step. */
 const SAMPLE = 128;
-
-/** The rows of a stream: those of the step in progress, or the first ones before it. */
-export class StreamRows implements TrainingRows {
-  rows: readonly EncodedExample[] = [];
-  private before = 0;
-
-  /** @param before examples of the run before these */
-  hold(rows: readonly EncodedExample[], before: number): void {
-    this.rows = rows;
-    this.before = before;
-  }
-
-  examplesOf(row: number): readonly number[] {
-    return [this.before + row];
-  }
-}
-
-/** Whether a data set is a stream of examples. */
-export function isExampleStream(data: unknown): data is ExampleStream {
-  return typeof data === 'object' && data !== null && !Array.isArray(data) && 'examples' in data;
-}
 
 /** A run over a stream. */
 interface StreamRun {

@@ -6,12 +6,32 @@ import type { ExampleStream } from '../../dataset';
 import { TunebookError } from '../../types';
 import type { EncodedExample } from '../../types';
 import type { CheckedArguments } from '../arguments/schema';
-import { isExampleStream, StreamRows } from './stream-steps';
 
 export interface TrainingRows {
   readonly rows: readonly EncodedExample[];
   /** Numbers of the examples in a row. */
   examplesOf(row: number): readonly number[];
+}
+
+/** The rows of a stream: those of the step in progress, or the first ones before it. */
+export class StreamRows implements TrainingRows {
+  rows: readonly EncodedExample[] = [];
+  private before = 0;
+
+  /** @param before examples of the run before these */
+  hold(rows: readonly EncodedExample[], before: number): void {
+    this.rows = rows;
+    this.before = before;
+  }
+
+  examplesOf(row: number): readonly number[] {
+    return [this.before + row];
+  }
+}
+
+/** Whether a data set is a stream of examples. */
+export function isExampleStream(data: unknown): data is ExampleStream {
+  return typeof data === 'object' && data !== null && !Array.isArray(data) && 'examples' in data;
 }
 
 /**
