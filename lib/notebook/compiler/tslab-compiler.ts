@@ -87,6 +87,8 @@ export class TslabCompiler implements CellCompiler {
   private readonly live = new LiveVariables();
   private readonly runtime: CellRuntime;
   private readonly places = new Map<number, SourceLookup>();
+  /** Whether the last cell had errors, which what has been written since may mend. */
+  private hasFailed = false;
   /** What the cells so far have declared, as a .d.ts. */
   private declarations = '';
 
@@ -106,8 +108,10 @@ export class TslabCompiler implements CellCompiler {
     const { ts } = this.tslab;
     const before = this.declarations;
     const text = blankFileWords(this.parser, source);
+    if (this.hasFailed) this.tslab.lookAgain();
     const { output, sideOutputs = [], diagnostics, ...converted } = this.node.convert(before, text);
     this.runtime.addFiles(sideOutputs);
+    this.hasFailed = diagnostics.length > 0;
     if (diagnostics.length > 0) return { ...EMPTY_CELL, findings: diagnostics.map(findingOf) };
     const after =
       (converted.declOutput ?? '') +

@@ -10,6 +10,7 @@ import type { Converter, IsCompleteResult } from 'tslab/dist/converter';
 import { shareTimer } from './compiler-timers';
 import { searchFolders } from './completions';
 import { lightProgram } from './light-program';
+import { SearchedFolders } from './searched-folders';
 import { OWN_TYPES, withCellGlobals } from '../typescript/own-types';
 import { mendShorthand } from './shorthand-properties';
 import { chainLookups, readSourceMap } from '../typescript/source-map';
@@ -39,6 +40,8 @@ export interface TslabModule {
   program(): TypeScript.Program | undefined;
   /** Adds a file whose declarations are read with the next cell. */
   addRootFile(file: string): void;
+  /** Has the next cell's program look again for imports that were not found. */
+  lookAgain(): void;
   /** Takes the patches back. */
   dispose(): void;
 }
@@ -103,6 +106,7 @@ export function loadTslab(hasDocs: boolean): TslabModule {
   const ts = load(typescriptPath) as typeof TypeScript;
   const { paths, undo } = resolveOwnPackage();
   const lookups = new Map<string, SourceLookup>();
+  const searched = new SearchedFolders();
   let watched: TypeScript.WatchOfFilesAndCompilerOptions<TypeScript.BuilderProgram> | undefined;
   let rootFiles: string[] = [];
   const mended = mendShorthand(ts);
@@ -129,6 +133,7 @@ export function loadTslab(hasDocs: boolean): TslabModule {
         return withCellGlobals(place[0], hasDocs ? text : withoutDocs(place[0], text));
       };
       shareTimer(system);
+      searched.serve(system);
       if (rootFiles.length === 0) rootFiles = files;
       return (ts.createWatchCompilerHost as unknown as (...all: unknown[]) => unknown)(
         files,
@@ -179,6 +184,7 @@ export function loadTslab(hasDocs: boolean): TslabModule {
       return lookup;
     },
     program: () => watched?.getProgram().getProgram(),
+    lookAgain: () => searched.lookAgain(),
     addRootFile: (file) => watched?.updateRootFileNames([...rootFiles, file]),
     dispose: undo,
   };

@@ -5,7 +5,8 @@ import path from 'node:path';
 import { after, describe, it } from 'node:test';
 import type { System } from '@tslab/typescript-for-tslab';
 import { shareTimer } from '../../../lib/notebook/compiler/compiler-timers';
-import { Session, sleep } from '../kernel/kernel-session';
+import { SearchedFolders } from '../../../lib/notebook/compiler/searched-folders';
+import { Session } from '../kernel/kernel-session';
 import { Workplace } from '../../support/make-notebook';
 
 describe("the compiler's timers", { timeout: 60_000 }, () => {
@@ -48,6 +49,23 @@ describe("the compiler's timers", { timeout: 60_000 }, () => {
     assert.deepEqual(ran.slice(3), ['after']);
   });
 
+  it('no folder is watched: what was looked for in vain is looked for again when asked', () => {
+    const watched: string[] = [];
+    const system = { watchDirectory: (folder: string) => watched.push(folder) } as unknown as System;
+    const folders = new SearchedFolders();
+    folders.serve(system);
+    const seen: string[] = [];
+    const watch = (folder: string): { close(): void } =>
+      (system as Required<System>).watchDirectory(folder, (name) => seen.push(name), true);
+    const first = watch('/work/node_modules');
+    watch('/work');
+    folders.lookAgain();
+    first.close();
+    folders.lookAgain();
+    assert.deepEqual(seen, ['/work/node_modules', '/work', '/work']);
+    assert.deepEqual(watched, []);
+  });
+
   it('a module or package that is written after its import has failed is found, and no cell fails of it', async (t) => {
     const session = await Session.start(place.folder);
     t.after(() => session.kernel.shutdown());
@@ -55,17 +73,10 @@ describe("the compiler's timers", { timeout: 60_000 }, () => {
       const { status, reply, text } = await session.run(code);
       return status === 'ok' ? text : String(reply.evalue);
     };
-    /** Writes a file, waits for the watcher (it says after a second what is new in new folders), and runs the cell. */
-    const write = async (file: string, content: string, code: string): Promise<string> => {
+    const write = (file: string, content: string, code: string): Promise<string> => {
       fs.mkdirSync(path.dirname(place.file(file)), { recursive: true });
       fs.writeFileSync(place.file(file), content);
-      await sleep(1500);
-      for (let i = 0; i < 50; i++) {
-        const said = await run(code);
-        if (!said.includes('Cannot find module')) return said;
-        await sleep(200); // a busy machine's watcher is late
-      }
-      return 'never found';
+      return run(code);
     };
     const local = 'import { late } from "./late"; console.log(late);';
     const foreign = 'import { word } from "late-package"; console.log(word);';
