@@ -1,22 +1,45 @@
 #!/usr/bin/env node
 /** The `tunebook` command: its subcommands, and its exit status on errors. */
+import { createRequire } from 'node:module';
 import { Command } from 'commander';
 import { TunebookError } from '../types';
 import { requireLocalPaths, WrongCallError } from './terminal/call';
-import { addCheckCommand } from './notebooks/check';
-import { addDatasetCommands } from './data/dataset';
-import { addDoctorCommand } from './notebooks/doctor';
-import { addExportCommand } from './models/export';
-import { addFeedbackCommand } from './data/feedback';
-import { addGenerateCommand } from './models/generate';
-import { addInitCommand } from './notebooks/init';
-import { addKernelCommands } from './notebooks/kernel';
-import { addPublishCommand } from './notebooks/publish';
-import { addPushCommand } from './models/push';
-import { addRepairCommand } from './notebooks/repair';
-import { addRunCommand } from './notebooks/run';
-import { addServeCommand } from './models/serve';
-import { addSweepCommand } from './notebooks/sweep';
+import type * as Dataset from './data/dataset';
+import type * as Feedback from './data/feedback';
+import type * as Export from './models/export';
+import type * as Generate from './models/generate';
+import type * as Push from './models/push';
+import type * as Serve from './models/serve';
+import type * as Check from './notebooks/check';
+import type * as Doctor from './notebooks/doctor';
+import type * as Init from './notebooks/init';
+import type * as Kernel from './notebooks/kernel';
+import type * as Publish from './notebooks/publish';
+import type * as Repair from './notebooks/repair';
+import type * as Run from './notebooks/run';
+import type * as Sweep from './notebooks/sweep';
+
+type Add = (program: Command) => void;
+
+const load = createRequire(__filename);
+
+/** The subcommands, in the order of the help; each with its own code, since most need little of the library. */
+const COMMANDS: Readonly<Record<string, () => Add>> = {
+  init: (): Add => (load('./notebooks/init') as typeof Init).addInitCommand,
+  run: (): Add => (load('./notebooks/run') as typeof Run).addRunCommand,
+  sweep: (): Add => (load('./notebooks/sweep') as typeof Sweep).addSweepCommand,
+  publish: (): Add => (load('./notebooks/publish') as typeof Publish).addPublishCommand,
+  check: (): Add => (load('./notebooks/check') as typeof Check).addCheckCommand,
+  repair: (): Add => (load('./notebooks/repair') as typeof Repair).addRepairCommand,
+  kernel: (): Add => (load('./notebooks/kernel') as typeof Kernel).addKernelCommands,
+  doctor: (): Add => (load('./notebooks/doctor') as typeof Doctor).addDoctorCommand,
+  dataset: (): Add => (load('./data/dataset') as typeof Dataset).addDatasetCommands,
+  feedback: (): Add => (load('./data/feedback') as typeof Feedback).addFeedbackCommand,
+  generate: (): Add => (load('./models/generate') as typeof Generate).addGenerateCommand,
+  push: (): Add => (load('./models/push') as typeof Push).addPushCommand,
+  export: (): Add => (load('./models/export') as typeof Export).addExportCommand,
+  serve: (): Add => (load('./models/serve') as typeof Serve).addServeCommand,
+};
 
 const program = new Command('tunebook')
   .description('Fine-tune language models in TypeScript notebooks.')
@@ -26,23 +49,10 @@ const program = new Command('tunebook')
     throw error;
   });
 
-for (const add of [
-  addInitCommand,
-  addRunCommand,
-  addSweepCommand,
-  addPublishCommand,
-  addCheckCommand,
-  addRepairCommand,
-  addKernelCommands,
-  addDoctorCommand,
-  addDatasetCommands,
-  addFeedbackCommand,
-  addGenerateCommand,
-  addPushCommand,
-  addExportCommand,
-  addServeCommand,
-])
-  add(program);
+// One that is named is loaded alone; anything else (help, a misspelt name) may be about all of them.
+const [, , named = ''] = process.argv;
+const wanted = Object.hasOwn(COMMANDS, named) ? [COMMANDS[named]] : Object.values(COMMANDS);
+for (const command of wanted) command()(program);
 
 // A closed pipe (`| head`) or terminal ends no run.
 for (const stream of [process.stdout, process.stderr])

@@ -137,7 +137,7 @@ describe('how the file is written', () => {
 
   it('stops where two parts are missing', () => {
     const columns = FILE_COLUMNS.filter((name) => name !== 'run_4' && name !== '1000m Row');
-    assert.throws(() => load(csv(five, columns)), /column "run_4" is missing|column "1000m Row" is missing/);
+    assert.throws(() => load(csv(five, columns)), /columns "run_4", "1000m Row" are missing/);
   });
 
   const hopeless: [string, Uint8Array | string, RegExp][] = [

@@ -76,7 +76,20 @@ export class ProblemLog {
    * @throws TunebookError where that is 'stop'
    */
   report(kind: ProblemKind, row: number, column: string, reason: string): Handling {
-    const handling = this.handlingOf(kind);
+    return this.record({ kind, row, column, reason, handling: this.handlingOf(kind) });
+  }
+
+  /**
+   * Records a value that is not in the file and follows from others: it is filled in, and no row is lost.
+   *
+   * @throws TunebookError where the handling of its kind is 'stop'
+   */
+  computed(kind: ProblemKind, row: number, column: string, reason: string): void {
+    const handling = this.handlingOf(kind) === 'stop' ? 'stop' : 'impute';
+    this.record({ kind, row, column, reason, handling });
+  }
+
+  private record({ kind, row, column, reason, handling }: RaceProblem): Handling {
     this.counts[kind] = (this.counts[kind] ?? 0) + 1;
     if (this.listed.length < MAX_LISTED) this.listed.push({ kind, row, column, reason, handling });
     if (handling === 'stop') {

@@ -4,7 +4,7 @@
  */
 import { requireOptions } from '../../options';
 import { TunebookError, requireList, requireObject, requireText } from '../../types';
-import { FILE_COLUMNS, SUMS, TIME_COLUMNS } from './columns';
+import { FILE_COLUMNS, RACE_ORDER, SUMS, TIME_COLUMNS } from './columns';
 import type { RaceTable } from './columns';
 import { openTable, readBytes } from './csv-text';
 import type { OpenedTable, TableEncoding } from './csv-text';
@@ -119,17 +119,22 @@ function findColumns(
         'Name your columns in a mapping file.',
     );
   }
-  for (const column of missing) {
-    const derivable = column in SUMS || (TIME_COLUMNS.includes(column) && missing.length === 1);
-    if (derivable) {
-      log.report('missing-column', 1, column, 'the column is missing; it is computed from the others');
-    } else if (log.report('missing-column', 1, column, 'the column is missing') !== 'keep') {
-      throw new TunebookError(
-        `${file}: column "${column}" is missing and cannot be computed from the others. ` +
-          'Add it, name it in a mapping file, or choose to keep rows without it.',
-      );
-    }
-  }
+  // Sums follow from their parts, and one part from the total.
+  const parts = missing.filter((column) => RACE_ORDER.includes(column));
+  const isComputed = (column: string): boolean =>
+    column in SUMS || (parts.length === 1 && column === parts[0] && places.has('total_time'));
+  const lost = missing.filter((column) => !isComputed(column));
+  for (const column of missing.filter(isComputed))
+    log.computed('missing-column', 1, column, 'the column is missing; it is computed from the others');
+  const isKept = lost.map(
+    (column) => log.report('missing-column', 1, column, 'the column is missing') === 'keep',
+  );
+  if (isKept.includes(false))
+    throw new TunebookError(
+      `${file}: ${lost.length === 1 ? 'column' : 'columns'} ${lost.map((column) => `"${column}"`).join(', ')} ` +
+        `${lost.length === 1 ? 'is' : 'are'} missing and cannot be computed from the others. ` +
+        `Add ${lost.length === 1 ? 'it' : 'them'}, name them in a mapping file, or choose to keep rows without.`,
+    );
   return places;
 }
 
@@ -171,6 +176,10 @@ class TableBuilder {
     const parsed = parseTime(cell);
     if (parsed === undefined) {
       const empty = cell.trim() === '';
+      if (empty && column in SUMS) {
+        this.log.computed('missing-value', line, column, 'no time; it is computed from its parts');
+        return NaN;
+      }
       const handling = empty
         ? this.log.report('missing-value', line, column, 'no time')
         : this.log.report('bad-time', line, column, `expected h:mm:ss or m:ss, got "${cell.slice(0, 40)}"`);

@@ -322,6 +322,26 @@ describe('what feedback refuses, all races or none', () => {
     ]);
   });
 
+  it('computes the sums of a file that has none, or a row without; another column it names', async () => {
+    const sums = ['total_time', 'work_strength_time', 'roxzone_time', 'work_run_time'];
+    const without = (...gone: string[]): string => {
+      const kept = header.split(',').flatMap((name, i) => (gone.includes(name) ? [] : [i]));
+      const lines = [header, rows[1000]].map((line) => kept.map((i) => line.split(',')[i]).join());
+      fs.writeFileSync(at('sums.csv'), `${lines.join('\n')}\n`);
+      return 'sums.csv';
+    };
+    const given = async (file: string): Promise<RaceFeedback[]> =>
+      raceFeedback(at(file), { state: at('all.state.json') });
+    const whole = await given(one);
+    assert.deepEqual(await given(without(...sums)), whole);
+    const emptied = sums.reduce((row, name) => changed(row, name, ''), rows[1000]);
+    assert.deepEqual(await given(races('emptied.csv', emptied)), whole);
+    assert.deepEqual(await given(without('work_run_time', 'run_4')), whole);
+    await assert.rejects(given(without('run_4', '1000m Row')), /"run_4", "1000m Row" are missing/);
+    await assert.rejects(given(without('total_time', 'run_4')), /"run_4" is missing/);
+    await assert.rejects(given(without('age_group')), /"age_group" is missing/);
+  });
+
   it('lets a model plan; one that has not learned to is named, and the rule plans', () => {
     const run = tunebook(
       'feedback',
