@@ -11,12 +11,13 @@ import { AutoModelForCausalLM, loadAdapter } from '../../lib/pretrained';
 import { readNotebook, validateNotebook } from '../../lib/notebook/format/nbformat';
 import { runNotebook } from '../../lib/notebook/run/runner';
 import { ROOT } from '../support/paths';
+import { LONG } from '../support/long';
 const notebook = path.join(ROOT, 'notebooks', '01-gpt2-finetuning.ipynb');
 const temporary = fs.mkdtempSync(path.join(os.tmpdir(), 'tunebook-nb01-'));
 after(() => fs.rmSync(temporary, { recursive: true, force: true }));
 
 for (const method of ['full', 'lora'] as const) {
-  test(`notebook 01 runs, ${method}`, { timeout: 240_000 }, async () => {
+  test(`notebook 01 runs, ${method}`, { ...(method === 'lora' ? LONG : {}), timeout: 240_000 }, async () => {
     const folder = path.join(temporary, method);
     const output = path.join(folder, 'run.ipynb');
     const result = await runNotebook({

@@ -11,6 +11,7 @@ import { AutoModelForCausalLM, loadAdapter } from '../../lib/pretrained';
 import { joinText, readNotebook, validateNotebook } from '../../lib/notebook/format/nbformat';
 import { runNotebook } from '../../lib/notebook/run/runner';
 import { ROOT } from '../support/paths';
+import { LONG } from '../support/long';
 const notebook = path.join(ROOT, 'notebooks', '02-mistral-lora.ipynb');
 const temporary = fs.mkdtempSync(path.join(os.tmpdir(), 'tunebook-nb02-'));
 after(() => fs.rmSync(temporary, { recursive: true, force: true }));
@@ -25,11 +26,11 @@ interface Metrics {
   richer: Record<'short answers' | 'plan + fill', { words: number; claims: number; sentences: number }>;
 }
 
-for (const [what, parameters] of [
-  ['instruction prompts', {}],
-  ['chat prompts, layers on disk', { promptForm: 'chat', maxMemory: '8.6MB', ggufType: null }],
+for (const [what, parameters, long] of [
+  ['instruction prompts', {}, {}],
+  ['chat prompts, layers on disk', { promptForm: 'chat', maxMemory: '8.6MB', ggufType: null }, LONG],
 ] as const) {
-  test(`notebook 02 runs: ${what}`, { timeout: 240_000 }, async () => {
+  test(`notebook 02 runs: ${what}`, { ...long, timeout: 240_000 }, async () => {
     const folder = path.join(temporary, what.split(' ')[0]);
     const output = path.join(folder, 'run.ipynb');
     const short = { maxSteps: 6, evalRecords: 4, maxRecords: 120, batchSize: 2 };

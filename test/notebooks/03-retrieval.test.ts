@@ -10,6 +10,7 @@ import { after, test } from 'node:test';
 import { joinText, readNotebook, validateNotebook } from '../../lib/notebook/format/nbformat';
 import { runNotebook } from '../../lib/notebook/run/runner';
 import { ROOT } from '../support/paths';
+import { LONG } from '../support/long';
 
 const notebook = path.join(ROOT, 'notebooks', '03-retrieval.ipynb');
 const temporary = fs.mkdtempSync(path.join(os.tmpdir(), 'tunebook-nb03-'));
@@ -26,7 +27,7 @@ interface Metrics {
   arms: Record<string, Record<string, number>>;
 }
 
-for (const { what, parameters, size, segment } of [
+for (const { what, parameters, size, segment, ...long } of [
   {
     what: 'another athlete, and a model that has not learned to write',
     parameters: { athlete: 12, models: 'gpt2-mini', planSteps: 1, writeSteps: 1, evalRecords: 3 },
@@ -42,9 +43,10 @@ for (const { what, parameters, size, segment } of [
     },
     size: 596,
     segment: 'swim',
+    ...LONG,
   },
 ])
-  test(`notebook 03 runs: ${what}`, { timeout: 240_000 }, async () => {
+  test(`notebook 03 runs: ${what}`, { ...long, timeout: 240_000 }, async () => {
     const folder = path.join(temporary, segment);
     const output = path.join(folder, 'run.ipynb');
     const result = await runNotebook({ notebook, output, parameters: { athletes: 40, ...parameters } });

@@ -26,10 +26,16 @@ interface PackageJson {
 const PACKAGE = JSON.parse(fs.readFileSync(path.join(ROOT, 'package.json'), 'utf8')) as PackageJson;
 const ROOMS = Object.keys(PACKAGE.exports).filter((name) => name.startsWith('./') && !name.includes('json'));
 
-/** The program as CommonJS, on two steps: imports become `require`, and what awaits stands in a function. */
-function asCommonJs(whole: string): string {
+/** README's program on two steps. */
+function shortSample(): string {
+  const whole = readmeSample('In your own program');
   const sample = whole.replace('maxSteps: 20', 'maxSteps: 2');
   assert.notEqual(sample, whole, "README's program no longer says this");
+  return sample;
+}
+
+/** A program as CommonJS: imports become `require`, and what awaits stands in a function. */
+function asCommonJs(sample: string): string {
   const imports = /^import [\s\S]*?;\n/.exec(sample)?.[0] ?? '';
   const body = `${imports}export async function main(): Promise<void> {\n${sample.slice(imports.length)}}\n`;
   const { outputText } = ts.transpileModule(body, {
@@ -67,7 +73,7 @@ function typeErrors(folder: string, module: 'nodenext' | 'bundler' | 'node10'): 
 }
 
 describe('the package', { timeout: 900_000 }, () => {
-  const sample = readmeSample('In your own program');
+  const sample = shortSample();
   const rooms = ROOMS.map((room, i) => `import * as room${i} from 'tunebook${room.slice(1)}';`).join('\n');
   const used = ROOMS.map((_, i) => `Object.keys(room${i}).length`).join(', ');
   let folder: string;

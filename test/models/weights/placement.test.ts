@@ -16,8 +16,9 @@ import { BitsAndBytesConfig } from '../../../lib/quantization';
 import { TunebookError } from '../../../lib/types';
 import { findWebGpu } from '../../support/vulkan-driver';
 import { assertPassed, runTests } from '../../support/webgpu-process';
+import { LONG } from '../../support/long';
 
-const webGpu = findWebGpu();
+const webGpu = LONG.skip === false ? findWebGpu() : { reason: LONG.skip };
 // Started at once, so that the software driver compiles its shaders while the other tests run.
 const suite =
   'env' in webGpu ? runTests([path.join(__dirname, 'placement-suite.js')], webGpu.env) : undefined;

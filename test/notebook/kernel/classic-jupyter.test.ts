@@ -17,6 +17,7 @@ import {
 import { sleep } from './kernel-session';
 import { Workplace } from '../../support/make-notebook';
 import { makeProject, NOTEBOOK_CELLS, SHORT_STEPS } from './short-notebook';
+import { LONG } from '../../support/long';
 
 const { training: trainingCell, samples: samplesCell, verdicts, data, last } = NOTEBOOK_CELLS;
 
@@ -80,45 +81,49 @@ describe('notebook 01 in a browser', { skip: browserMissing, timeout: 240_000 },
     await jupyter.page.evaluate('IPython.notebook.delete_cell(7)');
   });
 
-  it('shows the loss while it falls; an interrupt keeps it, the next run goes on to the end', async () => {
-    await cell(trainingCell).locator('.CodeMirror').click();
-    await jupyter.page.keyboard.press('Control+Enter');
-    const live = cell(trainingCell).locator('.output_svg svg');
-    const bar = cell(trainingCell).locator('progress');
-    const seen = new Set<string>();
-    for (let i = 0; i < 600 && seen.size < 2; i++) {
-      if ((await live.count()) > 0) seen.add(await live.first().innerHTML());
-      await sleep(100);
-    }
-    assert.equal(seen.size, 2, 'expected the figure to change');
-    const reached = async (): Promise<number> => SHORT_STEPS * Number(await bar.getAttribute('value'));
-    for (let i = 0; i < 600 && (await reached()) < 11; i++) await sleep(100); // some steps are logged
-    assert.ok((await reached()) >= 11);
-    const shot = place.file('training.png');
-    await jupyter.page.screenshot({ path: shot });
-    assert.ok(fs.statSync(shot).size > 10_000);
+  it(
+    'shows the loss while it falls; an interrupt keeps it, the next run goes on to the end',
+    LONG,
+    async () => {
+      await cell(trainingCell).locator('.CodeMirror').click();
+      await jupyter.page.keyboard.press('Control+Enter');
+      const live = cell(trainingCell).locator('.output_svg svg');
+      const bar = cell(trainingCell).locator('progress');
+      const seen = new Set<string>();
+      for (let i = 0; i < 600 && seen.size < 2; i++) {
+        if ((await live.count()) > 0) seen.add(await live.first().innerHTML());
+        await sleep(100);
+      }
+      assert.equal(seen.size, 2, 'expected the figure to change');
+      const reached = async (): Promise<number> => SHORT_STEPS * Number(await bar.getAttribute('value'));
+      for (let i = 0; i < 600 && (await reached()) < 11; i++) await sleep(100); // some steps are logged
+      assert.ok((await reached()) >= 11);
+      const shot = place.file('training.png');
+      await jupyter.page.screenshot({ path: shot });
+      assert.ok(fs.statSync(shot).size > 10_000);
 
-    await jupyter.page.locator('button[data-jupyter-action="jupyter-notebook:interrupt-kernel"]').click();
-    const first = await ran(trainingCell);
-    const stopped = /interrupt\w* after (\d+) steps/.exec(await output(trainingCell));
-    assert.ok(stopped, await output(trainingCell));
-    assert.ok(Number(stopped[1]) < SHORT_STEPS);
+      await jupyter.page.locator('button[data-jupyter-action="jupyter-notebook:interrupt-kernel"]').click();
+      const first = await ran(trainingCell);
+      const stopped = /interrupt\w* after (\d+) steps/.exec(await output(trainingCell));
+      assert.ok(stopped, await output(trainingCell));
+      assert.ok(Number(stopped[1]) < SHORT_STEPS);
 
-    await cell(trainingCell).locator('.CodeMirror').click();
-    await jupyter.menu('Cell', '#run_all_cells_below');
-    await ran(last);
-    assert.notEqual(await ran(trainingCell), first);
-    assert.match(await output(trainingCell), new RegExp(`after ${SHORT_STEPS} steps`));
-    const figure = cell(trainingCell).locator('.js-plotly-plot');
-    await figure.locator('.scatterlayer .trace').first().waitFor();
-    await live.waitFor({ state: 'hidden' });
-    const steps = await figure.evaluate((node: unknown) => (node as { data: { x: number[] }[] }).data[0].x);
-    assert.deepEqual([steps[0], steps.at(-1)], [1, SHORT_STEPS]);
-    const before = steps.filter((step) => step <= Number(stopped[1]));
-    assert.ok(before.length > 1, 'expected the steps before the interrupt in the figure');
-    assert.equal(await cell(samplesCell).locator('td', { hasText: /[✓✗]/ }).count(), 2);
-    assert.equal(await jupyter.page.locator('.output_error').count(), 0);
-  });
+      await cell(trainingCell).locator('.CodeMirror').click();
+      await jupyter.menu('Cell', '#run_all_cells_below');
+      await ran(last);
+      assert.notEqual(await ran(trainingCell), first);
+      assert.match(await output(trainingCell), new RegExp(`after ${SHORT_STEPS} steps`));
+      const figure = cell(trainingCell).locator('.js-plotly-plot');
+      await figure.locator('.scatterlayer .trace').first().waitFor();
+      await live.waitFor({ state: 'hidden' });
+      const steps = await figure.evaluate((node: unknown) => (node as { data: { x: number[] }[] }).data[0].x);
+      assert.deepEqual([steps[0], steps.at(-1)], [1, SHORT_STEPS]);
+      const before = steps.filter((step) => step <= Number(stopped[1]));
+      assert.ok(before.length > 1, 'expected the steps before the interrupt in the figure');
+      assert.equal(await cell(samplesCell).locator('td', { hasText: /[✓✗]/ }).count(), 2);
+      assert.equal(await jupyter.page.locator('.output_error').count(), 0);
+    },
+  );
 });
 
 /** What a test looks at of each cell's outputs, text in one piece. */

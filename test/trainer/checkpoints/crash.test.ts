@@ -10,6 +10,7 @@ import { after, test } from 'node:test';
 import { checkpointFault, listCheckpoints } from '../../../lib/trainer';
 import { startChild } from '../child-process';
 import { childTrainer, crashOptions } from '../child-run';
+import { LONG } from '../../support/long';
 
 const temporary = fs.mkdtempSync(path.join(os.tmpdir(), 'tunebook-crash-'));
 after(() => fs.rmSync(temporary, { recursive: true, force: true }));
@@ -54,46 +55,50 @@ async function remains(outputDir: string): Promise<Record<string, unknown>> {
 }
 
 for (const kind of ['full', 'LoRA'] as const) {
-  test(`killed in every phase and resumed, it is the run never stopped: ${kind}`, async () => {
-    const straight = path.join(temporary, `straight-${kind}`);
-    const trainer = await childTrainer({ kind, options: crashOptions(straight), resume: false }, []);
-    await trainer.train();
-    await trainer.model.dispose();
+  test(
+    `killed in every phase and resumed, it is the run never stopped: ${kind}`,
+    kind === 'LoRA' ? LONG : {},
+    async () => {
+      const straight = path.join(temporary, `straight-${kind}`);
+      const trainer = await childTrainer({ kind, options: crashOptions(straight), resume: false }, []);
+      await trainer.train();
+      await trainer.model.dispose();
 
-    const outputDir = path.join(temporary, `killed-${kind}`);
-    const options = crashOptions(outputDir);
-    const phases: string[] = [];
-    const [inStep, inSave] = [[...IN_STEP], [...IN_SAVE]];
-    for (let leg = 0; inStep.length + inSave.length > 0; leg++) {
-      const resume = leg > 0;
-      const target = leg % 2 === 0 ? inStep.shift() : undefined;
-      const operation = target === undefined ? inSave.shift() : undefined;
-      if (target === undefined && operation === undefined) continue;
-      let seen = 0;
-      const end = await startChild(
-        { kind, options, resume, killAtFileOperation: operation },
-        (what, kill) => {
-          if (target === undefined || what !== target[0] || ++seen !== target[1]) return;
-          if (target[2] === 0) kill('SIGKILL');
-          else setTimeout(kill, target[2], 'SIGKILL');
-        },
-      );
-      assert.equal(end.signal, 'SIGKILL', `leg ${leg} was to be killed:\n${end.output}`);
-      phases.push(operation === undefined ? 'step' : end.lastMark);
-      // Nothing that looks like a checkpoint is less than one.
-      for (const { folder } of await listCheckpoints(outputDir)) {
-        const fault = await checkpointFault(folder);
-        // A deletion under way has taken the manifest first.
-        assert.ok(fault === undefined || !fs.existsSync(path.join(folder, 'checksums.json')), fault);
+      const outputDir = path.join(temporary, `killed-${kind}`);
+      const options = crashOptions(outputDir);
+      const phases: string[] = [];
+      const [inStep, inSave] = [[...IN_STEP], [...IN_SAVE]];
+      for (let leg = 0; inStep.length + inSave.length > 0; leg++) {
+        const resume = leg > 0;
+        const target = leg % 2 === 0 ? inStep.shift() : undefined;
+        const operation = target === undefined ? inSave.shift() : undefined;
+        if (target === undefined && operation === undefined) continue;
+        let seen = 0;
+        const end = await startChild(
+          { kind, options, resume, killAtFileOperation: operation },
+          (what, kill) => {
+            if (target === undefined || what !== target[0] || ++seen !== target[1]) return;
+            if (target[2] === 0) kill('SIGKILL');
+            else setTimeout(kill, target[2], 'SIGKILL');
+          },
+        );
+        assert.equal(end.signal, 'SIGKILL', `leg ${leg} was to be killed:\n${end.output}`);
+        phases.push(operation === undefined ? 'step' : end.lastMark);
+        // Nothing that looks like a checkpoint is less than one.
+        for (const { folder } of await listCheckpoints(outputDir)) {
+          const fault = await checkpointFault(folder);
+          // A deletion under way has taken the manifest first.
+          assert.ok(fault === undefined || !fs.existsSync(path.join(folder, 'checksums.json')), fault);
+        }
       }
-    }
-    assert.equal(phases.filter((phase) => phase !== 'step').length, IN_SAVE.length);
-    const end = await startChild({ kind, options, resume: true });
-    assert.equal(end.code, 0, end.output);
-    assert.deepEqual(await remains(outputDir), await remains(straight));
-    assert.deepEqual(
-      fs.readdirSync(outputDir).filter((name) => !/^checkpoint-\d+$/.test(name)),
-      ['trainer_state.json'],
-    );
-  });
+      assert.equal(phases.filter((phase) => phase !== 'step').length, IN_SAVE.length);
+      const end = await startChild({ kind, options, resume: true });
+      assert.equal(end.code, 0, end.output);
+      assert.deepEqual(await remains(outputDir), await remains(straight));
+      assert.deepEqual(
+        fs.readdirSync(outputDir).filter((name) => !/^checkpoint-\d+$/.test(name)),
+        ['trainer_state.json'],
+      );
+    },
+  );
 }
