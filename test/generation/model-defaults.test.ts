@@ -176,6 +176,7 @@ const SETTINGS: Readonly<Record<string, readonly [neutral: unknown, other: unkno
   eta_cutoff: [0, 3e-4],
   exponential_decay_length_penalty: [null, [5, 1.1]],
   forced_bos_token_id: [null, 0],
+  forced_decoder_ids: [null, [[1, 2]]],
   forced_eos_token_id: [null, 2],
   force_words_ids: [[], [[4]]],
   guidance_scale: [1, 1.5],
@@ -187,7 +188,9 @@ const SETTINGS: Readonly<Record<string, readonly [neutral: unknown, other: unkno
   penalty_alpha: [0, 0.6],
   sequence_bias: [[], [[[4], 2]]],
   suppress_tokens: [[], [1, 2]],
+  top_h: [null, 0.3],
   typical_p: [1, 0.9],
+  watermarking_config: [null, { greenlist_ratio: 0.3 }],
 };
 for (const [name, [neutral, other]] of Object.entries(SETTINGS))
   test(`${name} passes as ${JSON.stringify(neutral)}, and is refused as ${JSON.stringify(other)}`, () => {

@@ -39,7 +39,7 @@ export interface LoraOptions {
    * ('.*layers\\.[01]\\..*_proj'), or 'all-linear'. By default what PEFT adapts in the family.
    */
   readonly targetModules?: string | readonly string[];
-  /** Numbers of the layers that are adapted, from 0; all by default. */
+  /** Numbers of the layers that are adapted, from 0; all by default. Beside a list of `targetModules` only. */
   readonly layersToTransform?: number | readonly number[];
   /** Which biases of the base are trained and saved as well; 'none' by default. */
   readonly bias?: 'none' | 'all' | 'lora_only';
@@ -102,6 +102,11 @@ export class LoraConfig {
     if (this.loraBias && this.useDora)
       throw new TunebookError(
         'LoraConfig: expected loraBias or useDora, got both. PEFT has no such adapter.',
+      );
+    if (typeof values.targetModules === 'string' && layers !== undefined)
+      throw new TunebookError(
+        'LoraConfig: expected layersToTransform beside a list of targetModules, got ' +
+          `${JSON.stringify(values.targetModules)}. PEFT has no such adapter: name the modules, or put the layers into the pattern.`,
       );
     this.targetModules = values.targetModules;
     this.layersToTransform = typeof layers === 'number' ? [layers] : layers;

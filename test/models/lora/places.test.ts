@@ -336,6 +336,7 @@ describe('configurations that cannot be', () => {
       { trainableTokenIndices: [1], modulesToSave: ['wte'] },
       ['wte'],
     ],
+    ['the end of a name alone', { targetModules: ['c_attn', 'proj'] }, ['got proj, which matches nothing']],
     ['everything excluded', { excludeModules: ['c_attn'] }, ['not excluded']],
   ] as const) {
     it(what, async (t) => {
