@@ -14,7 +14,7 @@ import { namedModel } from '../source/open-source';
 import type { SourceOptions } from '../source/open-source';
 import { cardEntries } from './card-entries';
 import { exportGguf } from './export-gguf';
-import { ggufFamily, ggufName, rotaryRows } from './families';
+import { ggufFamily, ggufName, orderedRows } from './families';
 import { f32, FILE_TYPES, requireType, text, u32 } from './format';
 import type { GgufEntries } from './format';
 import { tensorOf } from './write';
@@ -155,7 +155,8 @@ function adapterTensors(
       const factor = (module.scale * module.r) / alpha;
       const scaled = adapter.get(`${own}.lora_B`).data.map((value) => value * factor);
       const size = { rowLength: module.r, headSize: architecture.headSize };
-      const B = family.rotaryModules.includes(module.name) ? rotaryRows(scaled, size) : scaled;
+      const order = family.rowOrders[module.name];
+      const B = order === undefined ? scaled : orderedRows(scaled, order, size);
       return [
         tensorOf({ name: `${name}.lora_a`, shape: [module.r, module.inSize], type: stored }, A),
         tensorOf({ name: `${name}.lora_b`, shape: [module.outSize, module.r], type: stored }, B),

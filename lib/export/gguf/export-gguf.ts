@@ -9,17 +9,19 @@ import { requireCheck } from '../proof/prove';
 import type { CheckOptions } from '../proof/prove';
 import { openModelSource } from '../source/open-source';
 import type { ModelSource, SourceOptions } from '../source/open-source';
-import { linearPlace, pieces } from '../source/weight-source';
+import { pieces } from '../source/weight-source';
 import type { WeightSource } from '../source/weight-source';
 import { cardEntries } from './card-entries';
 import {
   architectureEntries,
   contextLength,
+  firstTable,
   ggufFamily,
   ggufName,
+  orderedRows,
   ropeFactors,
-  rotaryRows,
 } from './families';
+import type { GgufFamily, RowOrder } from './families';
 import { FILE_TYPES, GGUF_TYPES, requireType, text, u32 } from './format';
 import type { GgufEntries, GgufType } from './format';
 import { fallbackWords, tensorType } from './tensor-types';
@@ -140,35 +142,60 @@ export function modelTensors(source: WeightSource, type: GgufType): GgufTensor[]
   const tensors = architecture.parameters.map(({ name: own }): GgufTensor => {
     const name = ggufName(family, architecture, own);
     const shape = source.shapeOf(own);
-    const place = linearPlace(architecture, own);
-    const isRotary = place !== undefined && family.rotaryModules.includes(place.module.name);
+    const order = rowOrder(family, architecture, own);
+    const rowLength = shape.length === 1 ? 1 : shape[1];
+    const change = (values: Float32Array): Float32Array => {
+      if (order !== undefined) return orderedRows(values, order, { rowLength, headSize });
+      return isGain(own) && family.addsOneToGains === true ? values.map((gain) => gain + 1) : values;
+    };
+    // Heads stay whole; of what is interleaved over all heads, everything comes together.
+    const rows = { pairs: headSize, thirds: shape[0], none: 1 }[order ?? 'none'];
     return {
       ...{ name, shape, type: tensorType({ name, shape, type, layers, isTied: isTied(architecture) }) },
-      pieces: () =>
-        isRotary
-          ? permuted(pieces(source, own, headSize), { rowLength: shape[1], headSize })
-          : pieces(source, own),
+      pieces: () => changed(pieces(source, own, rows), change),
     };
   });
-  const factors = ropeFactors(architecture);
-  if (factors === undefined) return tensors;
-  const rope = { name: 'rope_freqs.weight', shape: [factors.length], type: 'F32' } as const;
-  return [...tensors, tensorOf(rope, factors)];
+  const factors = [...ropeFactors(architecture)].map(([name, values]) =>
+    tensorOf({ name, shape: [values.length], type: 'F32' }, values),
+  );
+  return [...tensors, ...factors];
 }
 
-async function* permuted(
+const isGain = (name: string): boolean => /norm\.weight$/.test(name);
+
+/** Of a weight or a bias. */
+function rowOrder(
+  family: GgufFamily,
+  { layers, layerPrefix }: Architecture,
+  name: string,
+): RowOrder | undefined {
+  const owner = name.slice(0, name.lastIndexOf('.'));
+  for (let layer = 0; layer < layers; layer++) {
+    const prefix = layerPrefix(layer);
+    if (owner.startsWith(prefix)) return family.rowOrders[owner.slice(prefix.length)];
+  }
+  return undefined;
+}
+
+async function* changed(
   parts: AsyncIterable<Float32Array>,
-  size: { readonly rowLength: number; readonly headSize: number },
+  change: (values: Float32Array) => Float32Array,
 ): AsyncGenerator<Float32Array, void, undefined> {
-  for await (const values of parts) yield rotaryRows(values, size);
+  for await (const values of parts) yield change(values);
 }
 
 function windowWords(architecture: Architecture): string[] {
   const { maxPositions } = architecture;
   const context = contextLength(architecture);
-  if (context >= maxPositions) return [];
+  if (context < maxPositions)
+    return [
+      `The context is ${context} tokens, the model's sliding window, in place of ${maxPositions}: llama.cpp has no ` +
+        'window and would look back further than the model did.',
+    ];
+  const border = firstTable(architecture);
+  if (border >= maxPositions) return [];
   return [
-    `The context is ${context} tokens, the model's sliding window, in place of ${maxPositions}: llama.cpp has no ` +
-      'window and would look back further than the model did.',
+    `llama.cpp turns positions by the size of its context (-c): up to ${border} tokens as the model does; in a larger one ` +
+      'short texts too are turned as long ones.',
   ];
 }

@@ -1,13 +1,20 @@
 /**
  * Families as llama.cpp knows them: the architecture's name, its metadata, and what each tensor is called. A family that
- * is missing here is refused; one of its own is one entry of `FAMILIES`.
+ * is missing here is refused; one of its own is one entry of `FAMILIES`, a decoder a row of `DECODER_ROWS`.
  */
 import { rotaryFrequencies } from '../../engine';
+import { isJsonObject } from '../../files';
+import { isTied } from '../../models';
 import type { Architecture, Rope } from '../../models';
 import { TunebookError } from '../../types';
 import { requireForm } from '../source/decoder-form';
-import { f32, text, u32 } from './format';
+import { DECODER_ROWS, decoderEntries, layerNames, tableBorder, whyOtherwise } from './decoder-families';
+import type { DecoderRow } from './decoder-families';
+import { f32, text, truth, u32 } from './format';
 import type { GgufEntries } from './format';
+
+/** How llama.cpp has the rows of a module: rotary pairs side by side, or all queries, then all keys, then all values. */
+export type RowOrder = 'pairs' | 'thirds';
 
 /** A family in GGUF. */
 export interface GgufFamily {
@@ -17,8 +24,12 @@ export interface GgufFamily {
   readonly layerNames: Readonly<Record<string, string>>;
   /** Our names outside of layers -> GGUF's, without '.weight'. */
   readonly names: Readonly<Record<string, string>>;
-  /** Modules whose rows llama.cpp has in another order: rotary pairs side by side instead of half a head apart. */
-  readonly rotaryModules: readonly string[];
+  /** Modules whose rows llama.cpp has in another order. */
+  readonly rowOrders: Readonly<Record<string, RowOrder | undefined>>;
+  /** Gains of norms are stored with the one that the model adds. */
+  readonly addsOneToGains?: boolean;
+  /** llama.cpp computes its sliding windows. */
+  readonly keepsWindows?: boolean;
   /** What the architecture adds to the metadata, without the architecture's prefix. */
   entries(model: Architecture): GgufEntries;
 }
@@ -34,7 +45,7 @@ const gpt2: GgufFamily = {
     ln_2: 'ffn_norm',
   },
   names: { wte: 'token_embd', wpe: 'position_embd', ln_f: 'output_norm', lm_head: 'output' },
-  rotaryModules: [],
+  rowOrders: {},
   entries: (model) => {
     const c = model.toJson();
     const isPlain = c.scale_attn_weights === true && c.scale_attn_by_inverse_layer_idx === false;
@@ -53,52 +64,85 @@ const gpt2: GgufFamily = {
   },
 };
 
-const llama: GgufFamily = {
-  architecture: 'llama',
+const gptNeox: GgufFamily = {
+  architecture: 'gptneox',
   layerNames: {
-    'self_attn.q_proj': 'attn_q',
-    'self_attn.k_proj': 'attn_k',
-    'self_attn.v_proj': 'attn_v',
-    'self_attn.o_proj': 'attn_output',
-    'mlp.gate_proj': 'ffn_gate',
-    'mlp.up_proj': 'ffn_up',
-    'mlp.down_proj': 'ffn_down',
+    'attention.query_key_value': 'attn_qkv',
+    'attention.dense': 'attn_output',
+    'mlp.dense_h_to_4h': 'ffn_up',
+    'mlp.dense_4h_to_h': 'ffn_down',
     input_layernorm: 'attn_norm',
     post_attention_layernorm: 'ffn_norm',
   },
-  names: { embed_tokens: 'token_embd', norm: 'output_norm', lm_head: 'output' },
-  rotaryModules: ['self_attn.q_proj', 'self_attn.k_proj'],
+  names: { embed_in: 'token_embd', final_layer_norm: 'output_norm', lm_head: 'output' },
+  rowOrders: { 'attention.query_key_value': 'thirds' },
   entries: (model) => {
     const c = model.toJson();
+    const rope = [c.rope_scaling, c.rope_parameters].find(isJsonObject) ?? {};
+    const kind = String(rope.rope_type ?? rope.type ?? 'default');
+    if (kind !== 'default') throw otherwise(model, `rotary positions of the kind ${kind}`);
+    if (isTied(model) || c.attention_bias === false) throw otherwise(model, 'a tied head, or without biases');
+    if (!String(c.hidden_act).startsWith('gelu'))
+      throw otherwise(model, `hidden_act ${String(c.hidden_act)}`);
+    const share = Number(rope.partial_rotary_factor ?? c.rotary_pct ?? 0.25);
     return [
-      ['vocab_size', u32(model.vocabSize)],
-      ['feed_forward_length', u32(outSizeOf(model, 'mlp.up_proj'))],
+      ['feed_forward_length', u32(outSizeOf(model, 'mlp.dense_h_to_4h'))],
       ['attention.head_count', u32(model.heads)],
-      ['attention.head_count_kv', u32(model.keyValueHeads)],
-      ['attention.key_length', u32(model.headSize)],
-      ['attention.value_length', u32(model.headSize)],
-      ['attention.layer_norm_rms_epsilon', f32(Number(c.rms_norm_eps))],
-      ...ropeEntries(model),
+      ['attention.layer_norm_epsilon', f32(Number(c.layer_norm_eps))],
+      ['use_parallel_residual', truth(c.use_parallel_residual === true)],
+      ['rope.dimension_count', u32(Math.floor(model.headSize * share))],
+      ['rope.freq_base', f32(Number(rope.rope_theta ?? c.rotary_emb_base ?? 10000))],
     ];
   },
 };
 
-/** By config.json's model_type. */
-const FAMILIES: Readonly<Record<string, GgufFamily>> = { gpt2, mistral: llama, llama };
+/** Of the table of decoders. */
+function described(row: DecoderRow): GgufFamily {
+  const pairs =
+    row.turnsPairs === true ? ({ 'self_attn.q_proj': 'pairs', 'self_attn.k_proj': 'pairs' } as const) : {};
+  return {
+    architecture: row.architecture,
+    layerNames: layerNames(row),
+    names: { embed_tokens: 'token_embd', norm: 'output_norm', lm_head: 'output' },
+    rowOrders: pairs,
+    addsOneToGains: row.features.includes('gainPlusOne'),
+    keepsWindows: row.windowPeriod !== undefined,
+    entries: (model) =>
+      model.description === undefined
+        ? []
+        : [...decoderEntries(model, model.description, row), ...ropeEntries(model)],
+  };
+}
 
-/** @throws {TunebookError} For a family that this file does not describe. */
-export function ggufFamily(architecture: Architecture): GgufFamily {
-  const { modelType } = architecture;
-  const found = Object.hasOwn(FAMILIES, modelType) ? FAMILIES[modelType] : undefined;
-  if (found !== undefined) {
-    const instead = 'Save it and convert it with the tool of llama.cpp.';
-    requireForm(architecture, { where: 'exportGguf', supported: [], instead });
-    return found;
-  }
-  throw new TunebookError(
-    `exportGguf: expected a model of type ${Object.keys(FAMILIES).join(', ')}, got ${modelType}. ` +
-      'Save it and convert it with the tool of llama.cpp.',
+/** By config.json's model_type. */
+const FAMILIES: Readonly<Record<string, GgufFamily>> = {
+  gpt2,
+  gpt_neox: gptNeox,
+  ...Object.fromEntries(Object.entries(DECODER_ROWS).map(([type, row]) => [type, described(row)])),
+};
+
+const INSTEAD = 'Save it and convert it with the tool of llama.cpp.';
+
+function otherwise({ modelType }: Architecture, what: string): TunebookError {
+  return new TunebookError(
+    `exportGguf: expected a ${modelType} as llama.cpp computes it, got one with ${what}. ${INSTEAD}`,
   );
+}
+
+/** @throws {TunebookError} For a family that this file does not describe, and a model that llama.cpp computes otherwise. */
+export function ggufFamily(architecture: Architecture): GgufFamily {
+  const { modelType, description } = architecture;
+  const found = Object.hasOwn(FAMILIES, modelType) ? FAMILIES[modelType] : undefined;
+  if (found === undefined)
+    throw new TunebookError(
+      `exportGguf: expected a model of type ${Object.keys(FAMILIES).join(', ')}, got ${modelType}. ${INSTEAD}`,
+    );
+  const row = Object.hasOwn(DECODER_ROWS, modelType) ? DECODER_ROWS[modelType] : undefined;
+  if (row === undefined || description === undefined) return found;
+  requireForm(architecture, { where: 'exportGguf', supported: row.features, instead: INSTEAD });
+  const why = whyOtherwise(row, description, { isTied: isTied(architecture) });
+  if (why !== undefined) throw otherwise(architecture, why);
+  return found;
 }
 
 /** A parameter's name in GGUF: 'h.0.attn.c_attn.weight' -> 'blk.0.attn_qkv.weight'. */
@@ -132,32 +176,51 @@ export function architectureEntries(model: Architecture, context: number): GgufE
 }
 
 /**
- * The longest context: what the model can look back on. llama.cpp's llama has no sliding window, so that a longer one
- * would give other answers than the model's.
+ * The longest context: what the model can look back on. Where llama.cpp has no sliding window, a longer one would give
+ * other answers than the model's.
  */
-export function contextLength({ maxPositions, layerKinds }: Architecture): number {
+export function contextLength(model: Architecture): number {
+  const { maxPositions, layerKinds } = model;
+  if (ggufFamily(model).keepsWindows === true) return maxPositions;
   return Math.min(maxPositions, ...layerKinds.map(({ slidingWindow }) => slidingWindow ?? maxPositions));
 }
 
-/** The one kind of rotary positions that all layers have. */
-function ropeOf({ description, modelType }: Architecture): Rope | undefined {
-  const ropes = new Set(description?.kinds.map(({ rope }) => rope));
-  const [rope] = ropes;
-  if (description === undefined || (ropes.size === 1 && rope !== undefined && ROPES.includes(rope.kind)))
-    return rope;
+/** The longest context with the rotary table of short ones, in tokens. */
+export function firstTable(model: Architecture): number {
+  const rope = ropeOf(model);
+  return rope === undefined ? model.maxPositions : tableBorder(rope, model.maxPositions);
+}
+
+/** Kinds of rotary positions that llama.cpp turns as the model does, by architecture. */
+const ROPES: Readonly<Record<string, readonly string[]>> = {
+  llama: ['default', 'linear', 'llama3'],
+  phi3: ['default', 'longrope'],
+  'command-r': ['default'],
+};
+const PLAIN_ROPES = ['default', 'linear'];
+
+/** The rotary positions of layers that see all. */
+function ropeOf(model: Architecture): Rope | undefined {
+  const { description, modelType } = model;
+  if (description === undefined) return undefined;
+  const { kinds } = description;
+  const known = ROPES[ggufFamily(model).architecture] ?? PLAIN_ROPES;
+  const told = kinds.filter(({ rope }) => rope !== undefined);
+  const wrong = told.find(
+    ({ rope }, i) => !(i > 0 && kinds.length > 1 ? PLAIN_ROPES : known).includes(rope?.kind ?? ''),
+  );
+  if (wrong === undefined) return (told.find(({ window }) => window === undefined) ?? told[0]).rope;
   throw new TunebookError(
-    `exportGguf: expected a ${modelType} whose layers all have rotary positions of the kinds ${ROPES.join(', ')}, got ` +
-      `${[...ropes].map((one) => one?.kind ?? 'none').join(' and ')}. Save it and convert it with the tool of llama.cpp.`,
+    `exportGguf: expected a ${modelType} whose layers have rotary positions of the kinds ${known.join(', ')}, got ` +
+      `${kinds.map(({ rope }) => rope?.kind ?? 'none').join(' and ')}. ${INSTEAD}`,
   );
 }
 
-const ROPES = ['default', 'linear', 'llama3'];
-
 function ropeEntries(model: Architecture): GgufEntries {
   const rope = ropeOf(model);
-  if (rope === undefined) return [];
+  if (rope === undefined || model.description === undefined) return [];
   return [
-    ['rope.dimension_count', u32(model.headSize)],
+    ['rope.dimension_count', u32(model.description.rotarySize)],
     ['rope.freq_base', f32(rope.theta)],
     ...(rope.kind === 'linear' && rope.factor !== undefined
       ? [['rope.scaling.type', text('linear')] as const, ['rope.scaling.factor', f32(rope.factor)] as const]
@@ -165,13 +228,49 @@ function ropeEntries(model: Architecture): GgufEntries {
   ];
 }
 
-/** What each rotary frequency is divided by, [D / 2], where the model stretches them unevenly (llama3); else undefined. */
-export function ropeFactors(model: Architecture): Float32Array | undefined {
+/**
+ * What each rotary frequency is divided by, [R / 2], by the name of GGUF's tensor, where the model stretches them
+ * unevenly: llama3, and longrope's two tables.
+ */
+export function ropeFactors(model: Architecture): ReadonlyMap<string, Float32Array> {
   const rope = ropeOf(model);
-  if (rope?.kind !== 'llama3') return undefined;
-  const { frequencies } = rope.rotation(1);
-  const plain = rotaryFrequencies({ theta: rope.theta, headSize: model.headSize });
-  return plain.map((frequency, i) => frequency / frequencies[i]);
+  if (rope === undefined || model.description === undefined) return new Map();
+  const plain = rotaryFrequencies({ theta: rope.theta, headSize: model.description.rotarySize });
+  const factors = (length: number): Float32Array => {
+    const { frequencies } = rope.rotation(length);
+    return plain.map((frequency, i) => frequency / frequencies[i]);
+  };
+  if (rope.kind === 'llama3') return new Map([['rope_freqs.weight', factors(1)]]);
+  if (rope.kind !== 'longrope') return new Map();
+  return new Map([
+    ['rope_factors_short.weight', factors(1)],
+    ['rope_factors_long.weight', factors(model.maxPositions)],
+  ]);
+}
+
+/** Rows of a module in llama.cpp's order. */
+export function orderedRows(
+  values: Float32Array,
+  order: RowOrder,
+  size: { readonly rowLength: number; readonly headSize: number },
+): Float32Array {
+  return order === 'pairs' ? rotaryRows(values, size) : thirds(values, size);
+}
+
+/** Queries, keys and values of each head in turn: all queries, then all keys, then all values. */
+function thirds(
+  values: Float32Array,
+  { rowLength, headSize }: { readonly rowLength: number; readonly headSize: number },
+): Float32Array {
+  const out: Float32Array = new Float32Array(values.length);
+  const block = rowLength * headSize;
+  const heads = values.length / (3 * block);
+  for (let head = 0; head < heads; head++)
+    for (let part = 0; part < 3; part++) {
+      const from = (3 * head + part) * block;
+      out.set(values.subarray(from, from + block), (part * heads + head) * block);
+    }
+  return out;
 }
 
 /** Rows of whole heads: the two of each rotary pair, half a head apart, become neighbours. */

@@ -17,17 +17,28 @@ import type { GgufEntries } from './format';
 /** Numbers of llama.cpp's kinds of tokens. */
 const KINDS = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 };
 
-/** Patterns that split a text before byte-level BPE -> llama.cpp's name. GPT-2's is what ByteLevel does by itself. */
-const SPLIT_NAMES: ReadonlyMap<string, string> = new Map([
-  [
-    String.raw`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`,
-    'llama-bpe',
-  ],
-  [
-    String.raw`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`,
-    'qwen2',
-  ],
-]);
+/** The contractions, and what words, numbers and marks follow, of the splitting patterns of Llama 3 and Qwen. */
+const WORDS = String.raw`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+`;
+const REST = String.raw` ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`;
+/** Of GPT-4o and Mistral Nemo: a word's upper case before its lower case. */
+const [UPPER, LOWER] = [String.raw`[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]`, String.raw`[\p{Ll}\p{Lm}\p{Lo}\p{M}]`];
+const CASED = (ending: string): string =>
+  [`${UPPER}*${LOWER}+`, `${UPPER}+${LOWER}*`]
+    .map((word) => `[^\\r\\n\\p{L}\\p{N}]?${word}${ending}`)
+    .join('|');
+const CASED_REST = String.raw` ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+`;
+
+/**
+ * Patterns that split a text before byte-level BPE -> llama.cpp's names, where merges are passed over for texts that are
+ * tokens and where they are not. GPT-2's pattern is what ByteLevel does by itself.
+ */
+const SPLIT_NAMES: ReadonlyMap<string, { readonly ignoresMerges?: string; readonly merges?: string }> =
+  new Map([
+    [`${WORDS}|\\p{N}{1,3}|${REST}`, { ignoresMerges: 'llama-bpe', merges: 'glm4' }],
+    [`${WORDS}|\\p{N}|${REST}`, { merges: 'qwen2' }],
+    [`${CASED("(?i:'s|'t|'re|'ve|'m|'ll|'d)?")}|\\p{N}{1,3}|${CASED_REST}`, { merges: 'gpt-4o' }],
+    [`${CASED('')}|\\p{N}|${CASED_REST}`, { ignoresMerges: 'tekken' }],
+  ]);
 
 /** SentencePiece merges the pair of the largest score first; what no merge makes comes last. */
 const NO_MERGE_SCORE = -1e6;
@@ -51,7 +62,9 @@ export async function tokenizerEntries(
     );
   if (model.type !== 'BPE' && model.type !== undefined) throw wrong(String(model.type));
   const isSentencePiece = model.byte_fallback === true;
-  const pre = isSentencePiece ? 'default' : preTokenizerName(json.pre_tokenizer);
+  const pre = isSentencePiece
+    ? 'default'
+    : preTokenizerName(json.pre_tokenizer, model.ignore_merges === true);
   if (pre === undefined) throw wrong('one that splits texts by rules of its own');
   const table = tokenTable(tokenizer, json, { vocabSize, isSentencePiece });
   return [
@@ -81,7 +94,7 @@ async function tokenizerJson(tokenizer: PretrainedTokenizer): Promise<JsonObject
 }
 
 /** llama.cpp's name of a byte-level pre-tokenizer; undefined where it has none. */
-function preTokenizerName(given: unknown): string | undefined {
+function preTokenizerName(given: unknown, ignoresMerges: boolean): string | undefined {
   if (!isJsonObject(given)) return undefined;
   const steps: unknown[] = given.type === 'Sequence' ? listOf(given.pretokenizers) : [given];
   const [first, last] = [steps[0], steps.at(-1)];
@@ -91,7 +104,8 @@ function preTokenizerName(given: unknown): string | undefined {
   if (first.type === 'Digits')
     return first.individual_digits === true && last.use_regex !== false ? 'smollm' : undefined;
   const pattern = first.type === 'Split' && isJsonObject(first.pattern) ? first.pattern.Regex : undefined;
-  return typeof pattern === 'string' && last.use_regex === false ? SPLIT_NAMES.get(pattern) : undefined;
+  if (typeof pattern !== 'string' || last.use_regex !== false) return undefined;
+  return SPLIT_NAMES.get(pattern)?.[ignoresMerges ? 'ignoresMerges' : 'merges'];
 }
 
 interface TokenTable {

@@ -7,7 +7,7 @@ import { prove } from '../proof/prove';
 import type { CheckOptions, Proof } from '../proof/prove';
 import { writeExportReport } from '../proof/report';
 import type { ModelSource } from '../source/open-source';
-import { contextLength } from './families';
+import { contextLength, firstTable } from './families';
 import type { GgufEntries } from './format';
 import { readBack } from './read-back';
 import { stageGguf } from './write';
@@ -72,7 +72,8 @@ export interface LlamaCppProof {
 export function proveInLlamaCpp(request: LlamaCppProof): Promise<Proof> {
   const { source, architecture, check, bound, file, lora } = request;
   const { vocabSize } = architecture;
-  const context = contextLength(architecture);
+  // The size of its memory says which rotary table llama.cpp takes: the first, as for the prompts here.
+  const context = Math.min(contextLength(architecture), firstTable(architecture));
   return prove({
     ...{ source, check, bound, contextLength: context },
     missing:
