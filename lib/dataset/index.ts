@@ -4,6 +4,8 @@
  */
 export { batchOrder } from './batch-order';
 export { bucketLengths, createDataCollator } from './collator';
+export { checkRecords } from './check-records';
+export type { CheckRecordsOptions, RecordCheck } from './check-records';
 export { encodeAnswer } from './conversations/encode-answer';
 export type { EncodedAnswer } from './conversations/encode-answer';
 export type { ChatTools, ConversationReport } from './conversations/types';

@@ -13,6 +13,7 @@ import type * as Hyrox from '../../hyrox';
 import { TunebookError } from '../../types';
 import type { BuildResult, Handling, MappingDraft, ProblemKind } from '../../hyrox';
 import { wholeNumber } from '../terminal/call';
+import { addCheckCommand } from './check';
 
 /** Options of `dataset build`. */
 export interface DatasetBuildOptions {
@@ -236,11 +237,11 @@ A mapping (JSON) names the columns of a table that is no HYROX result:
              names (of segments), kinds (run, station, roxzone), people ({ "M": "men" }): words for feedback
 tunebook dataset map FILE drafts one. Example: data/triathlon/mapping.json`;
 
-/** Adds `dataset build` and `dataset map` to the program. */
+/** Adds `dataset build`, `dataset map` and `dataset check` to the program. */
 export function addDatasetCommands(program: Command): void {
   const dataset = program
     .command('dataset')
-    .description('make records for training')
+    .description('make records for training, and check them')
     .addHelpText('after', MAPPING_HELP);
   dataset
     .command('map')
@@ -277,4 +278,5 @@ export function addDatasetCommands(program: Command): void {
     .option('--report <file>', 'also write the report as JSON')
     .option('--list <count>', 'problems to list one by one', wholeNumber, 10)
     .action(datasetBuildCommand);
+  addCheckCommand(dataset);
 }

@@ -236,7 +236,7 @@ export function addRunCommand(program: Command): void {
     .option('--until <cell>', 'number of the last cell to run', count)
     .option('--list-params', 'show the parameters with types and defaults, and run nothing')
     .option('--prepare-only', 'write the notebook with its parameters, and run nothing')
-    .option('--params-file <file>', 'parameters from a .json or .yaml file; -p wins')
+    .option('-f, --params-file <file>', 'parameters from a .json or .yaml file; -p wins')
     .option('--resume', 'continue from the cell where the earlier run failed')
     .option('--html', 'also write the executed notebook as a page that opens offline')
     .option('--junit <file>', "write JUnit's report, a test case for each cell")

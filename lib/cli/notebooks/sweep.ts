@@ -62,7 +62,7 @@ export function addSweepCommand(program: Command): void {
     .option('-g, --grid <name=value,value...>', 'a parameter and its values (repeatable)', collect, [])
     .option('--grid-file <file>', 'the grid from a .json or .yaml file, a list for each name; -g wins')
     .option('-p, --param <name=value>', 'a parameter of all runs (repeatable)', collect, [])
-    .option('--params-file <file>', 'parameters of all runs from a .json or .yaml file; -p wins')
+    .option('-f, --params-file <file>', 'parameters of all runs from a .json or .yaml file; -p wins')
     .option('-o, --output <folder>', 'folder of the sweep (default: outputs/NAME-sweep)')
     .option('--metric <name>', "the metric to draw, from the runs' metrics.json")
     .option('-j, --jobs <count>', 'runs at a time', count)
