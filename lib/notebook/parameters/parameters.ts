@@ -2,6 +2,7 @@
  * A notebook's parameters: the typed constants of the cell tagged `parameters`, parsed by the TypeScript compiler.
  * Given values are validated before anything runs and injected as data, never as code.
  */
+import { didYouMean } from '../../options';
 import { TunebookError } from '../../types';
 import { cellSource, cellTags, makeCell } from '../format/nbformat';
 import type { Notebook } from '../format/nbformat';
@@ -66,7 +67,9 @@ export function checkParameters(
   for (const [name, value] of Object.entries(given)) {
     const parameter = parameters.find((candidate) => candidate.name === name);
     if (!parameter) {
-      problems.push(`there is no parameter "${name}"`);
+      const known = parameters.map((candidate) => candidate.name);
+      const near = didYouMean(name, known).replace(/^ (.*)$/, ' ($1)');
+      problems.push(`there is no parameter "${name}"${near}`);
       continue;
     }
     if (!('type' in parameter)) {

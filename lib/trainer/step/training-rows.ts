@@ -31,7 +31,10 @@ export class StreamRows implements TrainingRows {
 
 /** Whether a data set is a stream of examples. */
 export function isExampleStream(data: unknown): data is ExampleStream {
-  return typeof data === 'object' && data !== null && !Array.isArray(data) && 'examples' in data;
+  // What encodeRecords gives has `examples` too, a list.
+  return (
+    typeof data === 'object' && data !== null && 'examples' in data && typeof data.examples === 'function'
+  );
 }
 
 /**
