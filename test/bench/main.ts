@@ -1,13 +1,15 @@
 /**
- * `npm run bench -- gpt2|gpu|mistral|mistral-layer|dataset|stream|notebook|preflight|resume|serve|export [--json]`: speeds as ratios inside one run, and peak
+ * `npm run bench -- gpt2|gpu|families|mistral|mistral-layer|dataset|stream|notebook|preflight|resume|serve|export [--json]`: speeds as ratios inside one run, and peak
  * memory. Never part of the tests, whose machine may be busy. `mistral` takes `--layers N --folder F --rows R --tokens T
  * --steps S`, `gpu` takes `--provider P --layers N`, `serve` takes
  * `--layers N --rows REQUESTS --tokens T`, `export` takes `--folder RUN --rows R --system TEXT --only RUNTIME
- * --transformers2 FOLDER`, `stream` the megabytes of its file.
+ * --transformers2 FOLDER`, `stream` the megabytes of its file,
+ * `families` the begin of a model's name.
  */
 import { parseArgs } from 'node:util';
 import { benchDataset } from './data/dataset';
 import { benchStream } from './data/stream';
+import { benchFamilies } from './families';
 import { benchExport } from './export';
 import { benchGpt2 } from './gpt2';
 import { benchGpu } from './gpu';
@@ -174,6 +176,16 @@ async function main(): Promise<void> {
               'apart at most'),
       ]),
     );
+  } else if (which === 'families') {
+    const results = benchFamilies(numbers[0]);
+    const rows = results.flatMap((r): Row[] => [
+      [`${r.model} in NF4`, `${(r.parameters / 1e6).toFixed(0)} million parameters`],
+      ['  LoRA step, 2 x 192 tokens', `${r.stepSeconds.toFixed(1)} s, ${percent(r.shareOfPeak)} of the peak`],
+      ['  a token', `${r.tokenMs.toFixed(0)} ms`],
+      ['  peak memory', `${(r.peakBytes / 1e9).toFixed(2)} GB`],
+      ['  an epoch of 1,000 records', `${r.epochMinutes.toFixed(0)} minutes`],
+    ]);
+    print(json, results, rows);
   } else if (which === 'stream') {
     const result = benchStream(numbers.length > 0 ? Number(numbers[0]) : undefined);
     const [whole, peak] = [result.fileBytes, result.peakBytes].map((bytes) => (bytes / 1e9).toFixed(2));
@@ -192,7 +204,7 @@ async function main(): Promise<void> {
     );
   } else {
     console.error(
-      `bench: expected gpt2, gpu, mistral, mistral-layer, dataset, stream, notebook, preflight, resume, serve or export, got ${which}.`,
+      `bench: expected gpt2, gpu, families, mistral, mistral-layer, dataset, stream, notebook, preflight, resume, serve or export, got ${which}.`,
     );
     process.exit(2);
   }

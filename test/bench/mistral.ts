@@ -105,7 +105,7 @@ export async function benchMistral(options: MistralBenchOptions = {}): Promise<M
 }
 
 /** Mistral-7B's layers, weights random, linear ones in NF4 with double quantization: on the engine's device where it has one. */
-export async function randomMistral(
+export function randomMistral(
   engine: Engine,
   { layers, vocabSize }: { layers: number; vocabSize: number },
 ): Promise<CausalLM> {
@@ -116,6 +116,15 @@ export async function randomMistral(
     rms_norm_eps: 1e-5,
     sliding_window: 4096,
   });
+  return randomModel(engine, architecture);
+}
+
+/** A model of any decoder's shape, in the same form. */
+export async function randomModel(
+  engine: Engine,
+  architecture: ReturnType<typeof architectureOf>,
+): Promise<CausalLM> {
+  const { layers } = architecture;
   const inMemory = new Map<number, FrozenLayer>();
   const placed = new Map<number, DeviceLayer>();
   for (let layer = 0; layer < layers; layer++) {
@@ -169,7 +178,7 @@ function randomBytes(length: number): Uint8Array {
   return randomFillSync(new Uint8Array(length));
 }
 
-function randomBatch(batchSize: number, sequenceLength: number): Batch {
+export function randomBatch(batchSize: number, sequenceLength: number): Batch {
   const ids = Int32Array.from({ length: batchSize * sequenceLength }, (_, i) => (i * 37) % 64);
   return {
     shape: [batchSize, sequenceLength],
@@ -204,7 +213,7 @@ function packedBytes(model: CausalLM): number {
   }, 0);
 }
 
-async function best(repeats: number, run: (repeat: number) => Promise<unknown>): Promise<number> {
+export async function best(repeats: number, run: (repeat: number) => Promise<unknown>): Promise<number> {
   await run(0); // compiles
   let fastest = Infinity;
   for (let repeat = 1; repeat <= repeats; repeat++) {

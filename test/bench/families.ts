@@ -1,0 +1,108 @@
+/**
+ * Real shapes of models that people tune, with random weights in NF4: a LoRA step and a token, each model in a process of its
+ * own so that the peak memory is its own.
+ */
+import { spawnSync } from 'node:child_process';
+import { createEngine } from '../../lib/engine';
+import {
+  allocateGradients,
+  architectureOf,
+  forwardBackward,
+  LoraConfig,
+  peakMemoryBytes,
+} from '../../lib/models';
+import { getPeftModel } from '../../lib/pretrained';
+import { best, productGflops, randomBatch, randomModel } from './mistral';
+
+const LLAMA = { model_type: 'llama', rms_norm_eps: 1e-5, tie_word_embeddings: true };
+
+/** As their config.json has them. */
+export const SHAPES: Readonly<Record<string, Record<string, unknown>>> = {
+  'SmolLM2-135M': {
+    ...{ ...LLAMA, vocab_size: 49152, hidden_size: 576, intermediate_size: 1536, num_hidden_layers: 30 },
+    ...{ num_attention_heads: 9, num_key_value_heads: 3, max_position_embeddings: 8192, rope_theta: 100000 },
+  },
+  'Gemma-3-270M': {
+    ...{ model_type: 'gemma3_text', vocab_size: 262144, hidden_size: 640, intermediate_size: 2048 },
+    ...{ num_hidden_layers: 18, num_attention_heads: 4, num_key_value_heads: 1, head_dim: 256 },
+    ...{ query_pre_attn_scalar: 256, sliding_window: 512, sliding_window_pattern: 6, rope_theta: 1000000 },
+    ...{ rope_local_base_freq: 10000, rms_norm_eps: 1e-6, max_position_embeddings: 32768 },
+  },
+  'Qwen3-0.6B': {
+    ...{ model_type: 'qwen3', vocab_size: 151936, hidden_size: 1024, intermediate_size: 3072 },
+    ...{ num_hidden_layers: 28, num_attention_heads: 16, num_key_value_heads: 8, head_dim: 128 },
+    ...{ rope_theta: 1000000, rms_norm_eps: 1e-6, max_position_embeddings: 40960, tie_word_embeddings: true },
+  },
+  'Llama-3.2-1B': {
+    ...{ ...LLAMA, vocab_size: 128256, hidden_size: 2048, intermediate_size: 8192, num_hidden_layers: 16 },
+    ...{ num_attention_heads: 32, num_key_value_heads: 8, head_dim: 64, max_position_embeddings: 131072 },
+    rope_theta: 500000,
+    rope_scaling: {
+      ...{ rope_type: 'llama3', factor: 32, low_freq_factor: 1, high_freq_factor: 4 },
+      original_max_position_embeddings: 8192,
+    },
+  },
+};
+
+/** Figures of one model; times are the best of three. */
+export interface FamilyBench {
+  readonly model: string;
+  readonly parameters: number;
+  /** LoRA of rank 8 on q and v, 2 rows of 192 tokens: forward, recomputation and gradients. */
+  readonly stepSeconds: number;
+  /** Products of the frozen layers and of the head in that time, over the float32 product's speed beside it. */
+  readonly shareOfPeak: number;
+  /** 16 tokens after a prompt of 16. */
+  readonly tokenMs: number;
+  readonly peakBytes: number;
+  /** An epoch of 1,000 records of 192 tokens by that step. */
+  readonly epochMinutes: number;
+}
+
+const [ROWS, TOKENS, NEW_TOKENS] = [2, 192, 16];
+
+/** Measures the shapes whose names begin so; all without a name. */
+export function benchFamilies(name = ''): FamilyBench[] {
+  const names = Object.keys(SHAPES).filter((one) => one.toLowerCase().startsWith(name.toLowerCase()));
+  if (names.length === 0)
+    throw new Error(`bench families: expected ${Object.keys(SHAPES).join(', ')}, got ${name}`);
+  return names.map((one) => {
+    const child = spawnSync(process.execPath, [__filename, one], { encoding: 'utf8' });
+    if (child.status !== 0) throw new Error(`bench families: ${one} failed\n${child.stderr}`);
+    return JSON.parse(child.stdout) as FamilyBench;
+  });
+}
+
+async function measured(name: string): Promise<void> {
+  const engine = await createEngine();
+  const architecture = architectureOf(SHAPES[name]);
+  const model = await randomModel(engine, architecture);
+  getPeftModel(model, new LoraConfig({ r: 8, loraAlpha: 16, targetModules: ['q_proj', 'v_proj'] }));
+  const gradients = allocateGradients(model.trainableParameters());
+  const batch = randomBatch(ROWS, TOKENS);
+  const count = ROWS * TOKENS;
+  const stepMs = await best(3, () =>
+    forwardBackward(model, gradients, {
+      ...{ batch, lossScale: 1 / count, accumulate: false, gradientCheckpointing: true },
+    }),
+  );
+  const inputIds = [Array.from({ length: 16 }, (_, i) => i)];
+  const answer = (maxNewTokens: number) => (): Promise<unknown> =>
+    model.generate({ inputIds, maxNewTokens, eosTokenId: null });
+  const tokenMs = ((await best(3, answer(NEW_TOKENS))) - (await best(3, answer(1)))) / (NEW_TOKENS - 1);
+  const peakBytes = peakMemoryBytes(); // before the product, whose matrices are larger than some models
+  const peak = await productGflops(engine, count, 3);
+  const { layers, modules, vocabSize, width } = architecture;
+  const linear = layers * modules.reduce((sum, { inSize, outSize }) => sum + inSize * outSize, 0);
+  // Layers: forward, recomputation, gradient of the input. The head: forward and gradient.
+  const flops = 2 * count * (3 * linear + 2 * vocabSize * width);
+  const result: FamilyBench = {
+    ...{ model: name, parameters: model.numParameters(), stepSeconds: stepMs / 1000, tokenMs, peakBytes },
+    shareOfPeak: flops / (stepMs * 1e6) / peak,
+    epochMinutes: (stepMs * (1000 / ROWS)) / 60_000,
+  };
+  await model.dispose();
+  console.log(JSON.stringify(result));
+}
+
+if (require.main === module && process.argv[2] !== undefined) void measured(process.argv[2]);
