@@ -42,7 +42,9 @@ export async function evaluateGeneration<Names extends string = never>(
   requireCall(options);
   const { records, template = instructionTemplate(), metrics: own = {}, judge } = options;
   if (records.length === 0)
-    throw new TunebookError('evaluateGeneration: expected at least one record, got none.');
+    throw new TunebookError(
+      'evaluateGeneration: expected at least one record, got none. Give more records, or a larger share to the test split.',
+    );
   const prompts = records.map((record) => template.formatPrompt(record));
   const truths = records.map((record) => template.formatResponse(record));
   const { answers, timeMs } = await answerAll(prompts, options);

@@ -55,7 +55,9 @@ export function restrictToTexts(options: RestrictToTextsOptions): PrefixAllowedT
     );
   const empty = texts.findIndex((list) => !Array.isArray(list) || list.length === 0);
   if (empty >= 0)
-    throw new TunebookError(`${where}: expected at least one text for prompt ${empty}, got none.`);
+    throw new TunebookError(
+      `${where}: expected at least one text for prompt ${empty}, got none. Give what it may answer, or leave the prompt out.`,
+    );
   if (eosTokenId === undefined)
     throw new TunebookError(
       `${where}: expected a tokenizer with an end-of-sequence token, got one without. Pass eosTokenId.`,

@@ -79,7 +79,10 @@ describe('evaluateGeneration', () => {
       evaluateGeneration({ records, generate: short }),
       /expected 3 answers from generate.*got 2/,
     );
-    await assert.rejects(evaluateGeneration({ records: [], generate }), /at least one record/);
+    await assert.rejects(
+      evaluateGeneration({ records: [], generate }),
+      /at least one record, got none\. Give more records/,
+    );
     await assert.rejects(evaluateGeneration({ records, generate, batchSize: 0 }), /positive batchSize/);
     const broken = (): Promise<string[]> => Promise.reject(new Error('out of tokens'));
     await assert.rejects(evaluateGeneration({ records, generate: broken }), /out of tokens/);

@@ -135,7 +135,7 @@ test('answers are one of the texts, also where one begins another, row by row ov
   assert.throws(() => refuse({ ...given, texts: [['a']] }), isError('each of 4 prompts, got 1 lists'));
   assert.throws(
     () => refuse({ ...given, texts: [[], [], [], []] }),
-    isError('one text for prompt 0, got none'),
+    isError('one text for prompt 0, got none', 'leave the prompt out'),
   );
   assert.throws(
     () => refuse({ ...given, tokenizer: { encode: () => [1], eosTokenId: undefined } }),

@@ -59,7 +59,9 @@ export function measureNeighbors(state: RaceState, options: MeasureOptions = {})
   const { athletes = 200, nNeighbors = 10, hiddenBy = [25], seed = 42 } = options;
   const reference = referenceOf(state);
   if (reference.size < 2)
-    throw new TunebookError(`measureNeighbors: expected at least two races, got ${reference.size}.`);
+    throw new TunebookError(
+      `measureNeighbors: expected at least two races, got ${reference.size}. Fit the state on more rows (dataset build).`,
+    );
   const random = seededRandom(seed);
   const means = { neighbors: new Mean(), chance: new Mean(), mean: new Mean(), finish: new Mean() };
   const hidden = hiddenBy.map((k) => ({ k, error: new Mean() }));

@@ -16,7 +16,8 @@ export function stepsPerEpoch(values: CheckedArguments, examples: number): numbe
   const batches = dataloaderDropLast ? Math.floor(examples / size) : Math.ceil(examples / size);
   if (batches === 0) {
     throw new TunebookError(
-      `Trainer: expected at least one whole batch of ${size}, got ${examples} examples.`,
+      `Trainer: expected at least one whole batch of ${size}, got ${examples} examples. ` +
+        'Lower perDeviceTrainBatchSize, set dataloaderDropLast: false, or give more examples.',
     );
   }
   return Math.ceil(batches / gradientAccumulationSteps);

@@ -145,6 +145,25 @@ describe('adapters in other places, as peft computes them', () => {
   }
 });
 
+describe('a new adapter', () => {
+  const fresh: readonly (readonly ['gpt2' | 'mistral', LoraOptions])[] = [
+    ['gpt2', { trainableTokenIndices: [64, 5], modulesToSave: ['ln_f'] }],
+    ['gpt2', { targetModules: ['wte', 'lm_head', 'c_fc'], bias: 'all' }],
+    ['gpt2', { modulesToSave: ['wte', 'lm_head'] }],
+    ['mistral', { trainableTokenIndices: { embed_tokens: [71, 9], lm_head: [7, 71, 90] }, loraBias: true }],
+    ['mistral', { targetModules: ['lm_head', 'q_proj'], useDora: true, useRslora: true }],
+  ];
+  for (const [base, options] of fresh)
+    it(`changes nothing: ${base} ${JSON.stringify(options)}`, async (t) => {
+      const model = await loadBase(base, { engine: { kind: 'eager' } });
+      t.after(() => model.dispose());
+      const inputIds = [[71, 9, 64, 5, 7, 90]];
+      const before = await logitsOf(model, { inputIds });
+      getPeftModel(model, new LoraConfig(options));
+      assertClose(await logitsOf(model, { inputIds }), before, { absolute: 1e-5, relative: 0 }, 'logits');
+    });
+});
+
 describe('adapters and the vocabulary', () => {
   it('new rows are the mean of the others; the model is saved and loaded with them', async (t) => {
     for (const [base, dtype] of [

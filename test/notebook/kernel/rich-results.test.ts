@@ -176,6 +176,7 @@ describe('results', { timeout: 180_000 }, () => {
       'const all: any = new Proxy(function all() {}, { get: () => all, apply: () => all }); all',
       '[Function: all]\n(a Proxy: shown as text)',
     ],
+    ['a Proxy of functions', 'new Proxy({}, { get: () => () => 1 })', '{}\n(a Proxy: shown as text)'],
     [
       'a revoked Proxy',
       'const { proxy, revoke } = Proxy.revocable({}, {}); revoke(); proxy',

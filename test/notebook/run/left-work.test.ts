@@ -206,13 +206,18 @@ describe('what cells leave behind', { timeout: 240_000, concurrency: 2 }, () => 
     );
   });
 
-  it('timers that hold no process are not waited for; intervals, servers and children are named', async () => {
+  it('timers that hold no process are not waited for; intervals, servers, connections and children are named', async () => {
     const start = Date.now();
     const { result, text } = await run([
       'setTimeout(() => console.log("late"), 100_000).unref(); clearTimeout(setTimeout(() => {}, 100_000)); 1',
       'setInterval(() => {}, 50); setInterval(() => {}, 50); setInterval(() => {}, 50).unref(); 1',
       'const quick = setInterval(() => clearInterval(quick), 10); const soon = setTimeout(() => {}, 5); 1',
-      'import http from "http"; import cp from "child_process"; http.createServer().listen(0); cp.spawn("sleep", ["100"]); 1',
+      [
+        'import http from "http"; import net from "net"; import cp from "child_process"; cp.spawn("sleep", ["100"]);',
+        'const server = http.createServer().listen(0);',
+        'await new Promise((done) => server.once("listening", done));',
+        'await new Promise<void>((done) => void net.connect({ port: (server.address() as net.AddressInfo).port }, () => done())); 1',
+      ].join('\n'),
     ]);
     assert.equal(result.status, 'ok');
     assert.ok(Date.now() - start < 90_000);
@@ -224,7 +229,7 @@ describe('what cells leave behind', { timeout: 240_000, concurrency: 2 }, () => 
         '',
         `${still('An interval (setInterval)')}: clear it.\n`,
         '',
-        `${still('A child process')}.\n${still('A server')}.\n`,
+        `${still('A child process')}.\n${still('A server')}.\n${still('A connection')}.\n`,
       ],
     );
   });
