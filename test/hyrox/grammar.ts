@@ -1,5 +1,7 @@
 /** The feedback's texts as a grammar: every sentence that they can make, with names and numbers in agreement. */
-import type { FeedbackTexts, SegmentKind } from '../../lib/hyrox';
+import assert from 'node:assert/strict';
+import { adviceOf, ENGLISH } from '../../lib/hyrox';
+import type { Feedback, FeedbackTexts, RaceEvidence, SegmentKind } from '../../lib/hyrox';
 
 interface Named {
   readonly name: string;
@@ -12,7 +14,7 @@ const SPAN = String.raw`(?:${TIME}|1 second|(?:[2-9]|[1-5]\d) seconds)`;
 const share = (whose: string): string => String.raw`(?:[1-9]\d? % of ${whose}|all of ${whose})`;
 
 /** Whether a sentence is one of the grammar's. */
-export function grammarOf(texts: FeedbackTexts, names: readonly Named[]): (sentence: string) => boolean {
+function grammarOf(texts: FeedbackTexts, names: readonly Named[]): (sentence: string) => boolean {
   const wordings = [
     ...[texts.headlines, texts.verdict, texts.win, texts.focus].flatMap((by) => Object.values(by).flat()),
     ...[texts.standing, texts.well, texts.best, texts.winAlone, texts.shares, texts.sharesAlone].flat(),
@@ -49,4 +51,38 @@ function patternOf(
     .replace(/<([^|<>]*)\|([^<>]*)>/g, (_, one: string, many: string) => (plural ? many : one))
     .replace(/[.?()]/g, (sign) => `\\${sign}`)
     .replace(/\{(\w+)\}/g, (_, place: string) => places[place]);
+}
+
+const PLURAL = ['burpee broad jumps', 'sandbag lunges', 'wall balls'];
+
+/** Sentences of a text, each with the citations that end it. */
+const sentencesOf = (text: string): string[] => text.split(/(?<=\]\.|[!?] \[\d+\]) |\n\n/);
+
+/**
+ * Reads answers through the grammar of the texts, sentence by sentence, and through rules that no sentence may break.
+ * @returns the number of sentences
+ */
+export function readThrough(
+  answers: readonly { readonly row: number; readonly evidence: RaceEvidence; readonly feedback: Feedback }[],
+): number {
+  const names = answers[0].evidence.segments.map(({ name, kind }) => ({
+    ...{ name, kind },
+    plural: PLURAL.includes(name),
+  }));
+  const knows = grammarOf(ENGLISH, names);
+  let read = 0;
+  for (const { row, evidence, feedback } of answers) {
+    const quoted = [...feedback.passages.map(adviceOf), ...evidence.notes];
+    assert.ok(knows(feedback.headline), feedback.headline);
+    for (const sentence of [feedback.headline, ...sentencesOf(feedback.text)]) {
+      const bare = sentence.replace(/\s*\[\d+\]/g, '');
+      assert.ok(knows(sentence) || quoted.includes(bare), `row ${row}: ${sentence}`);
+      assert.match(sentence, /^[A-Z\d]/);
+      assert.doesNotMatch(sentence, /[{}<>|]|undefined|NaN| {2}| [,.;:]|[,;:]{2}/, sentence);
+      assert.doesNotMatch(bare, /\b(\w+) \1\b/i, sentence);
+      assert.doesNotMatch(bare, /\ba [aeiou](?!ne\b|nit\b|sed\b)|\ban [^aeiouh\d]/i, sentence);
+      read++;
+    }
+  }
+  return read;
 }
