@@ -42,18 +42,17 @@ export async function meaningRetriever(
   };
 }
 
-/** The questions that a document answers, by its front matter. */
+/** The questions that a document answers, by its front matter: a list, or one. */
 function questionsOf({ metadata: { questions } }: Document): string[] {
-  return Array.isArray(questions)
-    ? questions.filter((question): question is string => typeof question === 'string')
-    : [];
+  const listed: readonly unknown[] = Array.isArray(questions) ? questions : [questions];
+  return listed.filter((question): question is string => typeof question === 'string');
 }
 
 /** A text with its questions, and with the texts of its front matter, which are repeated for more weight. */
 function searchedText(document: Document): string {
   const { pageContent, metadata } = document;
   const fields = Object.entries(metadata).flatMap(([name, value]) =>
-    name === 'source' || typeof value !== 'string' ? [] : [value],
+    ['source', 'questions'].includes(name) || typeof value !== 'string' ? [] : [value],
   );
   return [...fields, ...fields, pageContent, ...questionsOf(document)].join('\n');
 }

@@ -53,6 +53,29 @@ const middleAge = (group: string): number => {
 describe('raceEvidence', () => {
   const evidence = raceEvidence(state, table, { row: MIDDLE });
 
+  it('chooses two segments, and a third where it costs at least half of their mean; fewer who outperformed', () => {
+    const kinds = new Set<string>();
+    for (let row = 4; row < table.size; row += 16) {
+      const { finish, segments, chosen } = raceEvidence(state, table, { row });
+      const behind = segments
+        .filter(({ peers }) => peers.gap >= 0.001 * finish.own)
+        .sort((a, b) => b.peers.gap - a.peers.gap);
+      if (behind.length < 3) continue;
+      const [first, second, third] = behind.map(({ peers }) => peers.gap);
+      const isThird = finish.verdict !== 'outperformed' && third >= (first + second) / 4;
+      assert.deepEqual(
+        chosen,
+        behind.slice(0, isThird ? 3 : 2).map(({ column }) => column),
+        `row ${row}`,
+      );
+      const share = third / (first + second);
+      kinds.add(
+        `${finish.verdict === 'outperformed'} ${share < 0.25 ? 'small' : share < 0.5 ? 'medium' : ''}`,
+      );
+    }
+    for (const kind of ['false small', 'false medium', 'true medium']) assert.ok(kinds.has(kind), kind);
+  });
+
   it('has the medians, gaps and shares that a recount has', () => {
     const { gender, age } = table.groups;
     const near = Array.from({ length: table.size }, (_, i) => i).filter(

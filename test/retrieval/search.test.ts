@@ -241,7 +241,7 @@ describe('hybridRetriever', () => {
       metadata: { segment: 'sled', questions: ['how to drag'] },
     },
     { id: 'meal', pageContent: 'Eat rice.', metadata: { questions: ['what to have for lunch', 7] } },
-    { id: 'bare', pageContent: 'Sleep well.', metadata: { questions: 'no list' } },
+    { id: 'bare', pageContent: 'Sleep well.', metadata: { questions: 'nap' } },
   ];
 
   it('finds documents by the questions that they answer, by words and by meaning', async () => {
@@ -257,6 +257,21 @@ describe('hybridRetriever', () => {
       filtered.map(([document]) => document),
       [documents[0]],
     );
+  });
+
+  it('counts words from aliases half, and those of titles and front matter twice', async () => {
+    const { words } = await hybridRetriever({ documents, embeddings, aliases: { tow: ['rope'] } });
+    const score = async (query: string): Promise<number> =>
+      (await words.invokeWithScores(query))[0]?.[1] ?? 0;
+    assert.equal(await score('tow'), 0.5 * (await score('rope')));
+    // "sled" stands in the front matter of a text of six words, twice; "rope" once.
+    const part = (count: number): number => {
+      const lengths = [6, 3, 3];
+      const long = 1 - 0.75 + (0.75 * lengths[0] * 3) / (lengths[0] + lengths[1] + lengths[2]);
+      return (Math.log(1 + 2.5 / 1.5) * count * 2.2) / (count + 1.2 * long);
+    };
+    assertClose([await score('sled')], [part(2)], { absolute: 1e-9, relative: 0 }, 'front matter');
+    assertClose([await score('rope')], [part(1)], { absolute: 1e-9, relative: 0 }, 'text');
   });
 
   it('adds 0.6 of the place by words and 0.4 of that by meaning', async () => {
