@@ -141,6 +141,7 @@ describe('plans', async () => {
   it('are refused where the evidence lacks what they ask for', () => {
     const other = evidence.finish.verdict === 'slower' ? 'close' : 'slower';
     const strong = evidence.segments.find(({ peers, faster }) => peers.gap < 0 && (faster?.gap ?? 0) < 0);
+    const weak = evidence.segments.find(({ column }) => column === evidence.chosen[0]);
     const cases: readonly [string, RegExp][] = [
       [`{verdict ${other}}`, new RegExp(`expected evidence for "{verdict ${other}}", got a verdict of`)],
       ['{win sled}', /"\{win sled\}", got ski, sled push, sled pull/],
@@ -152,14 +153,40 @@ describe('plans', async () => {
       ['tone: direct', /expected a placeholder in each line.*got none/],
       ['{best}\nEat spoons and run.', /expected a placeholder in each line.*got Eat spoons and run\./],
       [`{win ${strong?.name}}`, /behind neither peers nor the next level/],
+      [`{focus ${weak?.name}, ${strong?.name}}`, /behind neither peers nor the next level/],
+      [`{well ${weak?.name}}`, new RegExp(`got ${weak?.name}, which is no strength`)],
+      ['{notes}', /"\{notes\}", got no notes/],
     ];
-    assert.ok(strong);
+    assert.ok(strong && weak);
     for (const [plan, message] of cases) assert.throws(() => fill(plan), message, plan);
     assert.throws(
       () => fillPlan('{best}', evidence, [{}] as never),
       /expected a passage \{ pageContent, metadata \}/,
     );
     assert.throws(() => composeFeedback({} as RaceEvidence, []), /expected the evidence of a race/);
+  });
+
+  it('are refused where few races are there to compare with', () => {
+    const alone: RaceEvidence = {
+      ...evidence,
+      reach: {},
+      groups: { ...evidence.groups, similar: { ...evidence.groups.similar, widened: true } },
+      segments: evidence.segments.map(({ faster: _, ...segment }) => segment),
+    };
+    const cases: readonly [string, RegExp][] = [
+      ['{standing}', /"\{standing\}", got too few races of this sex and age/],
+      ['{reach}', /"\{reach\}", got no segment that is behind them/],
+      ['{next}', /"\{next\}", got no segment that is behind them/],
+      [
+        '{best}\nThe next level takes {faster ski} {cite ski}.',
+        /"\{faster ski\}", got no next level to compare with/,
+      ],
+      ['{best}\nThat is {next ski} more {cite ski}.', /"\{next ski\}", got no next level to compare with/],
+    ];
+    for (const [plan, message] of cases) {
+      assert.throws(() => fillPlan(plan, alone, documents), message, plan);
+      assert.doesNotThrow(() => fill(plan), plan);
+    }
   });
 
   it('may be short, in words, and are refused where these say what cannot be', () => {
