@@ -5,6 +5,7 @@ import type { HasRuntime, Runtime } from '../models';
 import { cachedDecoder } from './decoders/cached-decoder';
 import { UncachedDecoder } from './decoders/decoder';
 import type { Decoder } from './decoders/decoder';
+import { warnOfFloat32 } from './passes/coded-models';
 import { generationPlan } from './options';
 import type { GenerateOptions, GenerationPlan, TokenEvent } from './options';
 import { Row } from './row';
@@ -96,9 +97,13 @@ async function* decoded(
 }
 
 function decoderOf(runtime: Runtime, plan: GenerationPlan): Decoder {
-  if (!plan.useCache) return new UncachedDecoder(runtime, plan.prompts);
+  const isCoded = plan.dtype === 'q8';
+  if (!plan.useCache) {
+    if (isCoded) warnOfFloat32(runtime, 'useCache is false');
+    return new UncachedDecoder(runtime, plan.prompts);
+  }
   const longest = Math.max(...plan.prompts.map((prompt, row) => prompt.length + plan.limits[row]));
-  return cachedDecoder(runtime, { prompts: plan.prompts, longest, isCoded: plan.dtype === 'q8' });
+  return cachedDecoder(runtime, { prompts: plan.prompts, longest, isCoded });
 }
 
 /** Below so many rows a step costs what reading the weights costs, and dropping one saves nothing. */

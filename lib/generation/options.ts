@@ -72,7 +72,7 @@ export interface GenerateOptions {
    * Type of the weights that tokens are computed by. 'q8': codes of 8 bits, multiplied as integers, made at the first
    * call and kept: on the CPU several times faster, and rounded, so that now and then another token follows.
    * 'float32', the default: exactly the model's own weights. Where 'q8' cannot be (a GPU, DoRA, layers on disk, too
-   * little memory, no cache) tokens are computed as with 'float32'.
+   * little memory, no cache) tokens are computed as with 'float32', and a line says so.
    */
   dtype?: GenerationDtype;
   /** false: generation_config.json is passed over, its end-of-sequence tokens excepted; default true. */

@@ -4,7 +4,7 @@ import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { CachedDecoder, UncachedDecoder } from '../../lib/generation/decoders/decoder';
 import type { Decoder } from '../../lib/generation/decoders/decoder';
-import { takesCodes } from '../../lib/generation/passes/coded-models';
+import { codesRefusal } from '../../lib/generation/passes/coded-models';
 import { ContinuousBatch, generate } from '../../lib/generation';
 import { LoraConfig } from '../../lib/models';
 import { AutoModelForCausalLM, getPeftModel } from '../../lib/pretrained';
@@ -137,14 +137,21 @@ describe('generation by codes of 8 bits', () => {
     await assert.rejects(generate(model, { ...options, dtype: 'q4' as never }), /dtype/);
   });
 
-  test('DoRA and other engines compute with the weights themselves', async (t) => {
+  test('DoRA and other engines compute with the weights themselves, and say so once', async (t) => {
     const model = await modelOf(t, 'gpt2');
-    assert.equal(takesCodes(model.runtime), true);
+    const told: string[] = [];
+    t.mock.method(console, 'warn', (line: string) => told.push(line));
+    assert.equal(codesRefusal(model.runtime), undefined);
     const peft = getPeftModel(model, new LoraConfig({ r: 2, useDora: true, targetModules: ['c_attn'] }));
-    assert.equal(takesCodes(peft.runtime), false);
-    assert.ok(distance(await logitsOf(peft, true), await logitsOf(peft, false)) < 1e-4);
+    for (let i = 0; i < 2; i++)
+      assert.ok(distance(await logitsOf(peft, true), await logitsOf(peft, false)) < 1e-4);
     const eager = await AutoModelForCausalLM.fromConfig(CONFIGS.gpt2, { engine: { kind: 'eager' } });
     t.after(() => eager.dispose());
-    assert.equal(takesCodes(eager.runtime), false);
+    await logitsOf(eager, true);
+    const line = "generate: dtype 'q8' computes in float32 here: ";
+    assert.deepEqual(told, [
+      `${line}DoRA needs the weights' own values.`,
+      `${line}codes are multiplied on the CPU only, not by eager:cpu.`,
+    ]);
   });
 });

@@ -5,6 +5,7 @@
 import type { Architecture, Runtime } from '../../models';
 import { CachedDecoder } from './decoder';
 import type { CachedDecoderOptions, Decoder } from './decoder';
+import { codesRefusal, warnOfFloat32 } from '../passes/coded-models';
 import { DeviceDecoder } from './device-decoder';
 
 type Prompts = readonly (readonly number[])[];
@@ -14,6 +15,7 @@ export function cachedDecoder(
   { prompts, longest, isCoded }: CachedDecoderOptions,
 ): Decoder {
   const { device } = runtime.engine;
+  if (isCoded && device !== undefined) warnOfFloat32(runtime, codesRefusal(runtime) ?? 'it is on a device');
   const make = (rows: Prompts): Decoder =>
     device === undefined
       ? new CachedDecoder(runtime, { prompts: rows, longest, isCoded })

@@ -7,7 +7,7 @@ import type { LayerCache, Runtime } from '../../models';
 import type { HostTensor } from '../../types';
 import { KeyValueCache, slotsFor, windowsOf } from './key-value-cache';
 import type { CodedResult } from '../passes/coded-model';
-import { takesCodes, codedModelOf } from '../passes/coded-models';
+import { codedModelOf, codesRefusal, warnOfFloat32 } from '../passes/coded-models';
 import type { CodedModelLease } from '../passes/coded-models';
 import { stepRunner } from './step';
 import type { StepRunner } from './step';
@@ -100,7 +100,9 @@ export class CachedDecoder implements Decoder {
   ) {
     this.prompts = prompts;
     this.longest = longest;
-    this.wantsCodes = isCoded && takesCodes(runtime);
+    const refusal = isCoded ? codesRefusal(runtime) : undefined;
+    if (refusal !== undefined) warnOfFloat32(runtime, refusal);
+    this.wantsCodes = isCoded && refusal === undefined;
   }
 
   async start(): Promise<Float32Array> {
@@ -162,6 +164,7 @@ export class CachedDecoder implements Decoder {
     if (this.wantsCodes) {
       this.coded ??= await codedModelOf(this.runtime);
       this.wantsCodes = this.coded !== undefined;
+      if (!this.wantsCodes) warnOfFloat32(this.runtime, 'the codes do not fit into the memory that is left');
     }
     if (this.coded !== undefined) return this.coded.model.prompts(prompts);
     const { shape, ids, attentionMask } = paddedRows(this.runtime, prompts);

@@ -21,18 +21,26 @@ export interface CodedModelLease {
   end(): void;
 }
 
-/**
- * Whether tokens can be computed by codes: on the CPU, with every layer in memory, and without DoRA, which needs the
- * weights' values.
- */
-export function takesCodes({ engine, weights, architecture }: Runtime): boolean {
-  if (architecture.layerKinds.length > MOST_KINDS) return false;
-  if (engine.name !== 'compiled:cpu' || weights.adapter?.config.useDora === true) return false;
+/** Why tokens cannot be computed by codes; undefined where they can. */
+export function codesRefusal({ engine, weights, architecture }: Runtime): string | undefined {
+  if (engine.name !== 'compiled:cpu') return `codes are multiplied on the CPU only, not by ${engine.name}`;
+  if (weights.adapter?.config.useDora === true) return "DoRA needs the weights' own values";
+  if (architecture.layerKinds.length > MOST_KINDS)
+    return `the model has ${architecture.layerKinds.length} kinds of layers, ${MOST_KINDS} are known`;
   const { frozen } = weights;
-  if (frozen === undefined) return true;
-  return Array.from({ length: architecture.layers }, (_, layer) => layer).every(
-    (layer) => frozen.resident(layer) !== undefined,
-  );
+  const layers = Array.from({ length: architecture.layers }, (_, layer) => layer);
+  const isWhole = frozen === undefined || layers.every((layer) => frozen.resident(layer) !== undefined);
+  return isWhole ? undefined : 'layers lie on disk';
+}
+
+const warned = new WeakMap<Runtime, Set<string>>();
+
+/** Says, once a model and reason, that dtype 'q8' computes in float32. */
+export function warnOfFloat32(runtime: Runtime, reason: string): void {
+  const reasons = warned.get(runtime) ?? new Set();
+  warned.set(runtime, reasons);
+  if (!reasons.has(reason)) console.warn(`generate: dtype 'q8' computes in float32 here: ${reason}.`);
+  reasons.add(reason);
 }
 
 /** @returns undefined where the codes do not fit into the memory that is left */
@@ -41,26 +49,26 @@ export async function codedModelOf(runtime: Runtime): Promise<CodedModelLease | 
   const all = kept.get(runtime) ?? [];
   kept.set(runtime, all);
   const entry = all.find((one) => one.key === key) ?? { key, made: CodedModel.build(runtime), users: 0 };
-  forget(all, entry);
+  remove(all, entry);
   all.push(entry);
   entry.users++;
   const end = (): void => {
     entry.users--;
     if (!all.includes(entry)) disposeUnused(entry);
   };
-  for (const old of all.slice(0, -MOST_KEPT)) forget(all, old, disposeUnused);
+  for (const old of all.slice(0, -MOST_KEPT)) remove(all, old, disposeUnused);
   try {
     const model = await entry.made;
     if (model !== undefined) return { model, end };
   } catch (error) {
-    forget(all, entry);
+    remove(all, entry);
     throw error;
   }
-  forget(all, entry);
+  remove(all, entry);
   return undefined;
 }
 
-function forget(all: Kept[], entry: Kept, then?: (entry: Kept) => void): void {
+function remove(all: Kept[], entry: Kept, then?: (entry: Kept) => void): void {
   const at = all.indexOf(entry);
   if (at >= 0) all.splice(at, 1);
   then?.(entry);
