@@ -8,8 +8,8 @@ export type { EncodedExample } from './types';
 export { createEngine, tf } from './engine';
 export type { Engine, EngineOptions, Tensor } from './engine';
 
-export { AutoTokenizer, checkTokenizerFits } from './tokenizer';
-export type { ChatMessage, PretrainedTokenizer } from './tokenizer';
+export { addTokens, AutoTokenizer, checkTokenizerFits } from './tokenizer';
+export type { AddTokensOptions, ChatMessage, PretrainedTokenizer } from './tokenizer';
 
 export {
   architectureOf,

@@ -4,6 +4,8 @@
  */
 export { AutoTokenizer } from './auto-tokenizer';
 export { checkTokenizerFits } from './fits';
+export { addTokens } from './add-tokens';
+export type { AddTokensOptions } from './add-tokens';
 export { promptIds } from './prompt-ids';
 export type {
   BatchEncodeOptions,

@@ -66,7 +66,8 @@ export async function createPretrainedTokenizer(source: Source): Promise<Pretrai
   return new LoadedTokenizer(library, source);
 }
 
-class LoadedTokenizer implements PretrainedTokenizer {
+/** Internal to the room. */
+export class LoadedTokenizer implements PretrainedTokenizer {
   readonly name: string;
   readonly vocabSize: number;
   readonly addedTokenIds: readonly number[];
@@ -115,6 +116,24 @@ class LoadedTokenizer implements PretrainedTokenizer {
     this.eosTokenId = this.specialId('eos', this.eosToken);
     this.unkTokenId = this.specialId('unk', this.unkToken);
     this.padTokenId = this.specialId('pad', this.padToken);
+  }
+
+  withTokens(tokens: readonly string[], special: boolean): Promise<PretrainedTokenizer> {
+    const { tokenizerJson } = this.files;
+    const known = addedTokens(tokenizerJson).map(({ content }) => content);
+    const fresh = [...new Set(tokens)].filter((token) => !known.includes(token));
+    let next = this.vocabSize;
+    const added = fresh.map((content) => ({
+      ...{ id: this.vocabulary.get(content) ?? next++, content },
+      ...{ single_word: false, lstrip: false, rstrip: false, normalized: !special, special },
+    }));
+    const before: unknown = tokenizerJson.added_tokens;
+    const json = { ...tokenizerJson, added_tokens: [...(Array.isArray(before) ? before : []), ...added] };
+    const { name, padToken, paddingSide } = this;
+    return createPretrainedTokenizer({
+      ...{ name, padToken, paddingSide },
+      files: { ...this.files, tokenizerJson: json },
+    });
   }
 
   /** Found out at the first use: the first special token that the chat template writes after an answer. */

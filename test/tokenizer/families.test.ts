@@ -7,13 +7,31 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
-import { AutoTokenizer } from '../../lib/tokenizer';
+import { addTokens, AutoTokenizer } from '../../lib/tokenizer';
+import type { PretrainedTokenizer } from '../../lib/tokenizer';
 import { ROOT } from '../support/paths';
 import { temporaryFolder } from '../support/temporary-folder';
 
 interface Golden {
   strings: string[];
-  kinds: Record<string, { tokenizer?: unknown; folder?: string; rows: [ids: number[], text?: string][] }>;
+  added: { tokens: string[]; special: string[] };
+  kinds: Record<
+    string,
+    { tokenizer?: unknown; folder?: string; rows: [ids: number[], text?: string][]; added?: Added }
+  >;
+}
+
+interface Added {
+  size: number;
+  rows: [given: string, ids: number[], text: string][];
+}
+
+/** Writes a golden tokenizer and opens it. */
+async function opened(data: unknown, folder: string): Promise<PretrainedTokenizer> {
+  fs.writeFileSync(path.join(folder, 'tokenizer.json'), JSON.stringify(data));
+  const config = JSON.stringify({ tokenizer_class: 'PreTrainedTokenizerFast', eos_token: '</s>' });
+  fs.writeFileSync(path.join(folder, 'tokenizer_config.json'), config);
+  return AutoTokenizer.fromPretrained(folder);
 }
 
 const OWN = path.join(ROOT, 'test', 'golden', 'tokenizer', 'golden-families.json');
@@ -25,13 +43,10 @@ for (const file of [OWN, process.env.TUNEBOOK_TOKENIZERS]) {
     for (const [name, { tokenizer: data, folder: given, rows }] of Object.entries(kinds))
       it(name, async (t) => {
         const folder = given ?? (await temporaryFolder(t));
-        if (given === undefined) {
-          fs.writeFileSync(path.join(folder, 'tokenizer.json'), JSON.stringify(data));
-          const config = JSON.stringify({ tokenizer_class: 'PreTrainedTokenizerFast', eos_token: '</s>' });
-          fs.writeFileSync(path.join(folder, 'tokenizer_config.json'), config);
-        }
         const start = process.cpuUsage();
-        const tokenizer = await AutoTokenizer.fromPretrained(folder);
+        const tokenizer = await (given === undefined
+          ? opened(data, folder)
+          : AutoTokenizer.fromPretrained(folder));
         const { user, system } = process.cpuUsage(start);
         if (given !== undefined) t.diagnostic(`${folder}: loaded in ${(user + system) / 1e6} s of CPU time`);
         const wrong: unknown[] = [];
@@ -45,3 +60,31 @@ for (const file of [OWN, process.env.TUNEBOOK_TOKENIZERS]) {
       });
   });
 }
+
+describe('added tokens are those of tokenizers', () => {
+  const { kinds, added: given } = JSON.parse(fs.readFileSync(OWN, 'utf8')) as Golden;
+  for (const [name, { tokenizer: data, added }] of Object.entries(kinds))
+    if (added !== undefined)
+      it(name, async (t) => {
+        const plain = await opened(data, await temporaryFolder(t));
+        const size = plain.vocabSize;
+        const more = await addTokens(await addTokens(plain, given.tokens), given.special, { special: true });
+        assert.equal(plain.vocabSize, size);
+        const saved = await temporaryFolder(t);
+        await more.savePretrained(saved);
+        for (const tokenizer of [more, await AutoTokenizer.fromPretrained(saved)]) {
+          assert.equal(tokenizer.vocabSize, added.size);
+          for (const [text, ids, again] of added.rows) {
+            assert.deepEqual(tokenizer.encode(text, { addSpecialTokens: false }), ids, text);
+            assert.equal(tokenizer.decode(ids, { skipSpecialTokens: true }), again);
+          }
+        }
+      });
+
+  it('what is no token is refused', async (t) => {
+    const tokenizer = await opened(kinds.qwen3.tokenizer, await temporaryFolder(t));
+    await assert.rejects(addTokens(tokenizer, ['']), /addTokens: expected .*tokens of one character or more/);
+    await assert.rejects(addTokens(tokenizer, 'a' as never), /a list of tokens/);
+    await assert.rejects(addTokens({} as never, ['a']), /a tokenizer of AutoTokenizer/);
+  });
+});

@@ -74,6 +74,18 @@ def rows(tokenizer):
     return [[ids] if again == text else [ids, again] for text, ids, again in decoded]
 
 
+ADDED, SPECIAL = ["<faster>", "Wall Balls"], ["<|verdict|>", "</s>"]
+
+
+def added_rows(tokenizer):
+    """With further tokens: the size, ids of 60 strings, and their texts without special tokens."""
+    tokenizer.add_tokens(ADDED)
+    tokenizer.add_special_tokens(SPECIAL)
+    texts = ["<faster> the<faster>", "a Wall Balls b", "<|verdict|>faster</s>", *strings()[4:59]]
+    made = [(text, tokenizer.encode(text, add_special_tokens=False).ids) for text in texts]
+    return dict(size=tokenizer.get_vocab_size(), rows=[[text, ids, tokenizer.decode(ids, skip_special_tokens=True)] for text, ids in made])
+
+
 if __name__ == "__main__":
     if len(sys.argv) > 1:
         out, folders = Path(sys.argv[1]), sys.argv[2:]
@@ -83,5 +95,8 @@ if __name__ == "__main__":
         for name, kind in KINDS.items():
             data = train(kind)
             kinds[name] = dict(tokenizer=data, rows=rows(Tokenizer.from_str(json.dumps(data))))
+            if name in ("llama3", "qwen3"):
+                kinds[name]["added"] = added_rows(Tokenizer.from_str(json.dumps(data)))
+    added = dict(tokens=ADDED, special=SPECIAL)
     lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(kind, ensure_ascii=True, separators=(',', ':'))}" for name, kind in kinds.items())
-    out.write_text(f'{{"strings": {json.dumps(strings())},\n"kinds": {{\n{lines}\n}}}}\n')
+    out.write_text(f'{{"strings": {json.dumps(strings())},\n"added": {json.dumps(added)},\n"kinds": {{\n{lines}\n}}}}\n')
