@@ -6,6 +6,7 @@ import path from 'node:path';
 import { after, test } from 'node:test';
 import { joinText, readNotebook } from '../../lib/notebook/format/nbformat';
 import { runNotebook } from '../../lib/notebook/run/runner';
+import { LONG } from '../support/long';
 import { ROOT } from '../support/paths';
 
 const temporary = fs.mkdtempSync(path.join(os.tmpdir(), 'tunebook-left-out-'));
@@ -22,7 +23,7 @@ fs.writeFileSync(
 for (const name of ['01-gpt2-finetuning', '02-mistral-lora'])
   test(
     `notebook ${name.slice(0, 2)} shows which rows are left out, and why`,
-    { timeout: 120_000 },
+    { ...(name.startsWith('02') ? LONG : {}), timeout: 120_000 },
     async () => {
       const notebook = path.join(ROOT, 'notebooks', `${name}.ipynb`);
       const output = path.join(temporary, name, 'run.ipynb');
