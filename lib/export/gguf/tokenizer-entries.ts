@@ -20,24 +20,15 @@ const KINDS = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, by
 /** The contractions, and what words, numbers and marks follow, of the splitting patterns of Llama 3 and Qwen. */
 const WORDS = String.raw`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+`;
 const REST = String.raw` ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`;
-/** Of GPT-4o and Mistral Nemo: a word's upper case before its lower case. */
-const [UPPER, LOWER] = [String.raw`[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]`, String.raw`[\p{Ll}\p{Lm}\p{Lo}\p{M}]`];
-const CASED = (ending: string): string =>
-  [`${UPPER}*${LOWER}+`, `${UPPER}+${LOWER}*`]
-    .map((word) => `[^\\r\\n\\p{L}\\p{N}]?${word}${ending}`)
-    .join('|');
-const CASED_REST = String.raw` ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+`;
-
 /**
  * Patterns that split a text before byte-level BPE -> llama.cpp's names, where merges are passed over for texts that are
- * tokens and where they are not. GPT-2's pattern is what ByteLevel does by itself.
+ * tokens and where they are not. GPT-2's pattern is what ByteLevel does by itself. Those of GPT-4o and Mistral Nemo are
+ * not here: llama.cpp's own split words with combining marks otherwise.
  */
 const SPLIT_NAMES: ReadonlyMap<string, { readonly ignoresMerges?: string; readonly merges?: string }> =
   new Map([
     [`${WORDS}|\\p{N}{1,3}|${REST}`, { ignoresMerges: 'llama-bpe', merges: 'glm4' }],
     [`${WORDS}|\\p{N}|${REST}`, { merges: 'qwen2' }],
-    [`${CASED("(?i:'s|'t|'re|'ve|'m|'ll|'d)?")}|\\p{N}{1,3}|${CASED_REST}`, { merges: 'gpt-4o' }],
-    [`${CASED('')}|\\p{N}|${CASED_REST}`, { ignoresMerges: 'tekken' }],
   ]);
 
 /** SentencePiece merges the pair of the largest score first; what no merge makes comes last. */
