@@ -3,7 +3,7 @@
  * token, and leaves a place at its last. Adapters are one batch each, which take turns.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { HasRuntime, Runtime } from '../models';
+import type { BetweenLayers, HasRuntime, Runtime } from '../models';
 import { requireOptions } from '../options';
 import { TunebookError } from '../types';
 import { resultOf } from './generate';
@@ -12,6 +12,12 @@ import { generationPlan } from './options';
 import type { GenerateOptions, GenerationPlan } from './options';
 import { Row } from './row';
 import { SharedRows } from './shared-rows';
+
+/**
+ * While a long prompt is read, those that have read theirs take a step for as much of it as this many tokens through all
+ * layers: their tokens keep coming, and a short prompt is read in one go.
+ */
+const TOKENS_BETWEEN_STEPS = 64;
 
 /** How many calls run and wait. */
 export interface ContinuousBatchOptions {
@@ -199,15 +205,35 @@ export class ContinuousBatch {
         for (const { rows } of this.groups.values())
           for (const job of rows.jobs) if (job.call.isSettled) rows.release(job);
         await this.admitWaiting();
-        for (const [key, group] of this.groups) {
-          await this.step(key, group);
-          // The engine computes on this thread: sockets and timers have their turn between steps.
-          await nextTurn();
-        }
+        await this.stepAll();
       }
     } finally {
       if (before === undefined || adapters.names.includes(before)) this.useAdapter(before);
     }
+  }
+
+  /** The next token of every row whose prompt has been read. */
+  private async stepAll(): Promise<void> {
+    for (const [key, group] of this.groups) {
+      await this.step(key, group);
+      // The engine computes on this thread: sockets and timers have their turn between steps.
+      await nextTurn();
+    }
+  }
+
+  /** What others do while a long prompt is read: a step for as much of the prompt as is worth one. */
+  private whileReading({ call, row }: Job): BetweenLayers {
+    const { layers } = this.runtime.architecture;
+    let read = 0;
+    return async (count) => {
+      read += (row.prompt.length * count) / layers;
+      if (read < TOKENS_BETWEEN_STEPS) return;
+      read = 0;
+      await nextTurn();
+      await this.stepAll();
+      if (call.isSettled) throw new Error('internal: nobody waits for this prompt');
+      this.useAdapter(call.adapter);
+    };
   }
 
   private async admitWaiting(): Promise<void> {
@@ -224,7 +250,10 @@ export class ContinuousBatch {
           rows: new SharedRows<Job>(this.runtime, { maxRows: this.maxRows, isCoded }),
         };
         this.groups.set(key, group);
-        const logits = await group.rows.admit(job, job.row.prompt);
+        const logits = await group.rows.admit(job, {
+          prompt: job.row.prompt,
+          between: this.whileReading(job),
+        });
         this.choose(group.rows, job, logits);
       } catch (error) {
         job.call.settle({ error });
@@ -240,10 +269,11 @@ export class ContinuousBatch {
       this.groups.delete(key);
       return;
     }
+    if (rows.ready === 0) return;
     try {
       this.useAdapter(adapter);
       this.steps++;
-      this.stepRows += rows.live;
+      this.stepRows += rows.ready;
       for (const [job, logits] of await rows.step()) this.choose(rows, job, logits);
     } catch (error) {
       for (const { call } of rows.jobs) call.settle({ error });

@@ -2,11 +2,11 @@
  * Rows of several calls in one decoder: they take a place and leave it, and the number of rows that are computed follows
  * in powers of two, since every number is a function to compile.
  */
-import type { Runtime } from '../models';
+import type { BetweenLayers, Runtime } from '../models';
 import { cachedDecoder } from './decoders/cached-decoder';
 import type { Decoder } from './decoders/decoder';
 
-/** A place: who has it, and the token that its next step appends. */
+/** A place: who has it, and the token that its next step appends; null while the prompt is read. */
 interface Place<Job> {
   readonly job: Job;
   token: number | null;
@@ -33,32 +33,48 @@ export class SharedRows<Job> {
     return this.places.filter((place) => place !== undefined).length;
   }
 
+  /** Places whose prompts have been read. */
+  get ready(): number {
+    return this.places.filter((place) => place !== undefined && place.token !== null).length;
+  }
+
   get jobs(): Job[] {
     return this.places.flatMap((place) => (place === undefined ? [] : [place.job]));
   }
 
-  /** Gives a job a place. @returns logits after its prompt, float32 [V] */
-  async admit(job: Job, prompt: readonly number[]): Promise<Float32Array> {
+  /**
+   * Gives a job a place.
+   * @param options.between awaited while the prompt is read: rows may step, be released and moved meanwhile
+   * @returns logits after its prompt, float32 [V]
+   */
+  async admit(
+    job: Job,
+    { prompt, between }: { prompt: readonly number[]; between: BetweenLayers },
+  ): Promise<Float32Array> {
+    const place: Place<Job> = { job, token: null };
     if (this.decoder === undefined) {
+      this.places = [place];
       const { isCoded } = this;
       const longest = this.runtime.architecture.maxPositions;
       const decoder = cachedDecoder(this.runtime, { prompts: [prompt], longest, isCoded });
       let logits: Float32Array;
       try {
-        logits = await decoder.start();
+        logits = await decoder.start(between);
       } catch (error) {
         decoder.end?.();
         throw error;
       }
       this.decoder = decoder;
-      this.places = [{ job, token: null }];
       return logits;
     }
     if (!this.places.includes(undefined)) await this.resize(Math.min(2 * this.places.length, this.maxRows));
-    const row = this.places.indexOf(undefined);
-    const logits = await this.decoder.admit(row, prompt);
-    this.places[row] = { job, token: null };
-    return logits;
+    const { decoder } = this;
+    this.places[this.places.indexOf(undefined)] = place; // wherever it moves
+    const row = (): number => {
+      if (this.decoder !== decoder) throw new Error('the rows beside it failed while its prompt was read');
+      return this.places.indexOf(place);
+    };
+    return decoder.admit({ prompt, row, between });
   }
 
   /** Says which token a job's next step appends. */
@@ -81,7 +97,9 @@ export class SharedRows<Job> {
     const logits = await this.decoder.step(this.places.map((place) => place?.token ?? null));
     const { vocabSize } = this.runtime.architecture;
     return this.places.flatMap((place, row): [Job, Float32Array][] =>
-      place === undefined ? [] : [[place.job, logits.subarray(row * vocabSize, (row + 1) * vocabSize)]],
+      place === undefined || place.token === null
+        ? []
+        : [[place.job, logits.subarray(row * vocabSize, (row + 1) * vocabSize)]],
     );
   }
 

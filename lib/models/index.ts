@@ -20,7 +20,7 @@ export type { HasRuntime } from './run/runtime';
 export { adaptedRows } from './run/adapted-embedding';
 export { headOf } from './run/adapted-head';
 export { headLogits, hiddenStates, stepMode, walk } from './run/stack';
-export type { LayerCache, SharedFeeds } from './run/stack';
+export type { BetweenLayers, LayerCache, SharedFeeds } from './run/stack';
 export { CheckpointWeights } from './weights/checkpoint-weights';
 export { isQuantized, restore, transposed } from './weights/frozen-layers';
 export type { FrozenLayer, FrozenLayers, FrozenTensor } from './weights/frozen-layers';

@@ -95,6 +95,77 @@ test('a call joins at the next token of one that runs, and both go on', async (t
   assert.deepEqual(order.slice(from, from + 5), ['short 0', 'long 10', 'short 1', 'long 11', 'short 2']);
 });
 
+test('while a long prompt is read, the others go on by steps, and all have what they have alone', async (t) => {
+  const config = { ...GPT2, n_positions: 600, n_layer: 4, initializer_range: 0.3 };
+  const own = await AutoModelForCausalLM.fromConfig(config, { seed: 5 });
+  t.after(() => own.dispose());
+  getPeftModel(own, new LoraConfig({ r: 2, targetModules: ['c_attn'] }), { adapterName: 'one' });
+  const random = createRandom('long prompt');
+  for (const parameter of own.trainableParameters())
+    for (let i = 0; i < parameter.data.length; i++) parameter.data[i] = 0.3 * random.nextNormal();
+  const short = { inputIds: [[1, 2]], maxNewTokens: 30, eosTokenId: null };
+  const long = {
+    inputIds: [Array.from({ length: 512 }, (_, i) => (7 * i) % V)],
+    maxNewTokens: 9,
+    eosTokenId: null,
+  };
+  own.disableAdapters();
+  const alone = [await generate(own, short), await generate(own, long)];
+  for (const adapter of [undefined, 'one']) {
+    if (adapter !== undefined) {
+      own.setAdapter(adapter);
+      const adapted = await generate(own, long);
+      assert.notDeepEqual(adapted.newTokens, alone[1].newTokens);
+      alone[1] = adapted;
+    }
+    const batch = new ContinuousBatch(own, { maxRows: 2 });
+    const order: string[] = [];
+    let second: Promise<GenerationResult> | undefined;
+    const first = batch.generate({
+      ...short,
+      onToken: ({ index }) => {
+        order.push('short');
+        if (index !== 4) return;
+        order.length = 0;
+        second = batch.generate({ ...long, adapter, onToken: () => void order.push('long') });
+      },
+    });
+    assert.deepEqual([await first, await second], alone);
+    // 512 tokens through one layer of four are worth 128: a step after each.
+    assert.equal(order.indexOf('long'), 4);
+    await batch.close();
+  }
+});
+
+test('a client that leaves while its prompt is read gives its place back before the prompt ends', async (t) => {
+  const config = { ...GPT2, n_positions: 600, n_layer: 4, initializer_range: 0.3 };
+  const own = await AutoModelForCausalLM.fromConfig(config, { seed: 5 });
+  t.after(() => own.dispose());
+  const batch = new ContinuousBatch(own, { maxRows: 2 });
+  t.after(() => batch.close());
+  const short = { inputIds: [[1, 2]], maxNewTokens: 30, eosTokenId: null };
+  const alone = await generate(own, short);
+  const client = new AbortController();
+  const steps: number[] = [];
+  let left: Promise<unknown> | undefined;
+  const first = batch.generate({
+    ...short,
+    onToken: ({ index }) => {
+      if (index === 4)
+        left = batch.generate({ inputIds: [Array.from({ length: 512 }, () => 3)], signal: client.signal });
+      left?.catch(() => undefined); // it is looked at below
+      if (index === 5) client.abort(new Error('left'));
+      steps.push(batch.counts.running);
+    },
+  });
+  const [, next] = await Promise.all([first, first.then(() => batch.generate(short))]);
+  await assert.rejects(left ?? Promise.resolve(), /left/);
+  assert.deepEqual(await first, alone);
+  assert.deepEqual(next, alone);
+  // A place from the fifth token on, none any more from the seventh.
+  assert.deepEqual(steps.slice(3, 8), [1, 1, 2, 1, 1]);
+});
+
 test('adapters take turns: each call has the numbers of its own', async (t) => {
   const own = await AutoModelForCausalLM.fromConfig({ ...GPT2, initializer_range: 0.3 }, { seed: 4 });
   t.after(() => own.dispose());

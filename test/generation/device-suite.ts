@@ -5,8 +5,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Provider } from '../../lib/engine';
-import { generate, streamGenerate } from '../../lib/generation';
-import type { GenerateOptions } from '../../lib/generation';
+import { ContinuousBatch, generate, streamGenerate } from '../../lib/generation';
+import type { GenerateOptions, GenerationResult } from '../../lib/generation';
 import { AutoModelForCausalLM } from '../../lib/pretrained';
 import type { CausalLM } from '../../lib/pretrained';
 import { holdWebGpu } from '../support/hold-webgpu';
@@ -42,6 +42,33 @@ describe('generation on the GPU', () => {
       for (const model of [gpu, cpu]) await model.dispose();
     });
   }
+
+  it('lets calls join a running batch, which get what they get alone on the CPU', async () => {
+    const config = CONFIGS['mistral with a window of 6 and grouped queries'];
+    const [gpu, cpu] = [await load(config, 'webgpu'), await load(config, 'cpu')];
+    const lengths = [3, 30, 1, 70];
+    const calls = lengths.map((length, i) => ({
+      inputIds: [Array.from({ length }, (_, at) => (3 * at + 7 * i) % 50)],
+      ...{ maxNewTokens: 12, eosTokenId: null },
+    }));
+    const wanted: GenerationResult[] = [];
+    for (const call of calls) wanted.push(await generate(cpu, call));
+    const batch = new ContinuousBatch(gpu, { maxRows: 3 });
+    const joined: Promise<GenerationResult>[] = [];
+    // Each of the others comes as the first is at another token; the last waits for a place, then needs more slots.
+    const first = batch.generate({
+      ...calls[0],
+      onToken: ({ index }) => {
+        const call = calls.at(index / 2);
+        if (index > 0 && index % 2 === 0 && call !== undefined && joined.length < 3)
+          joined.push(batch.generate(call));
+      },
+    });
+    assert.deepEqual([await first, ...(await Promise.all(joined))], wanted);
+    assert.ok(batch.counts.stepRows > 1.5 * batch.counts.steps);
+    await batch.close();
+    for (const model of [gpu, cpu]) await model.dispose();
+  });
 
   it('gives its memory back, also where a loop is left early', async () => {
     const model = await load(CONFIGS.gpt2, 'webgpu');

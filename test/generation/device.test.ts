@@ -7,5 +7,5 @@ import { assertPassed, runTests } from '../support/webgpu-process';
 const webGpu = findWebGpu();
 it('keys and values stay on the GPU', { skip: 'reason' in webGpu && webGpu.reason }, async () => {
   const program = [path.join(__dirname, 'device-suite.js')];
-  assertPassed(await runTests(program, 'env' in webGpu ? webGpu.env : {}), 3);
+  assertPassed(await runTests(program, 'env' in webGpu ? webGpu.env : {}), 4);
 });

@@ -4,7 +4,7 @@
  */
 import type { Architecture, Runtime } from '../../models';
 import { CachedDecoder } from './decoder';
-import type { CachedDecoderOptions, Decoder } from './decoder';
+import type { Admission, CachedDecoderOptions, Decoder } from './decoder';
 import { codesRefusal, warnOfFloat32 } from '../passes/coded-models';
 import { DeviceDecoder } from './device-decoder';
 
@@ -64,9 +64,10 @@ class RestartingDecoder implements Decoder {
     return this.inner.keep(rows);
   }
 
-  admit(row: number, prompt: readonly number[]): Promise<Float32Array> {
-    this.rows[row] = prompt;
-    return this.inner.admit(row, prompt);
+  /** The prompt is read in one go: a step between its layers might restart the decoder that reads it. */
+  admit({ row, prompt }: Admission): Promise<Float32Array> {
+    this.rows[row()] = prompt;
+    return this.inner.admit({ row, prompt });
   }
 
   end(): void {

@@ -3,7 +3,7 @@
  * without, where every step runs the whole rows again.
  */
 import { headLogits, hiddenStates, Workspace } from '../../models';
-import type { LayerCache, Runtime } from '../../models';
+import type { BetweenLayers, LayerCache, Runtime } from '../../models';
 import type { HostTensor } from '../../types';
 import { KeyValueCache, slotsFor, windowsOf } from './key-value-cache';
 import type { CodedResult } from '../passes/coded-model';
@@ -13,8 +13,11 @@ import { stepRunner } from './step';
 import type { StepRunner } from './step';
 
 export interface Decoder {
-  /** @returns logits of each row's next token, float32 [B, V]; the caller may write on them. */
-  start(): Promise<Float32Array>;
+  /**
+   * @param between so that a long prompt does not hold up others
+   * @returns logits of each row's next token, float32 [B, V]; the caller may write on them.
+   */
+  start(between?: BetweenLayers): Promise<Float32Array>;
   /**
    * Appends a token to each row, null where a row is finished, and gives the logits that follow, float32 [B, V];
    * those of finished rows mean nothing. The buffer is used again by the next step.
@@ -26,9 +29,18 @@ export interface Decoder {
    * Begins anew in a row that is empty or has ended, beside those that go on.
    * @returns logits of its next token, float32 [V]; the caller may write on them
    */
-  admit(row: number, prompt: readonly number[]): Promise<Float32Array>;
+  admit(request: Admission): Promise<Float32Array>;
   /** Gives its memory back; nothing may be asked of it afterwards. */
   end?(): void;
+}
+
+/** A prompt that takes a row. */
+export interface Admission {
+  readonly prompt: readonly number[];
+  /** Asked once the prompt has been read: rows may have moved meanwhile. */
+  readonly row: () => number;
+  /** As `start` has it; the decoder's own steps may be among what is done, and `keep`. */
+  readonly between?: BetweenLayers;
 }
 
 /** Computes every row anew each step: the reference that the cache is tested against. */
@@ -62,8 +74,8 @@ export class UncachedDecoder implements Decoder {
     this.rows = rows.map((row) => (row === null ? [0] : this.rows[row]));
   }
 
-  async admit(row: number, prompt: readonly number[]): Promise<Float32Array> {
-    this.rows[row] = [...prompt];
+  async admit({ row, prompt }: Admission): Promise<Float32Array> {
+    this.rows[row()] = [...prompt];
     return new UncachedDecoder(this.runtime, [prompt]).start();
   }
 }
@@ -105,8 +117,8 @@ export class CachedDecoder implements Decoder {
     this.wantsCodes = isCoded && refusal === undefined;
   }
 
-  async start(): Promise<Float32Array> {
-    const { logits, caches } = await this.prefill(this.prompts);
+  async start(between?: BetweenLayers): Promise<Float32Array> {
+    const { logits, caches } = await this.prefill(this.prompts, between);
     const lengths = this.prompts.map((prompt) => prompt.length);
     const capacity = this.capacityFor(Math.max(...lengths));
     this.cache = KeyValueCache.from(caches, lengths, {
@@ -147,8 +159,9 @@ export class CachedDecoder implements Decoder {
     this.replaceCache(cache.resized(rows, Math.min(cache.shape.capacity, this.capacityFor(longest))));
   }
 
-  async admit(row: number, prompt: readonly number[]): Promise<Float32Array> {
-    const { logits, caches } = await this.prefill([prompt]);
+  async admit({ prompt, row: place, between }: Admission): Promise<Float32Array> {
+    const { logits, caches } = await this.prefill([prompt], between);
+    const row = place();
     let cache = this.started();
     if (prompt.length > cache.shape.capacity) {
       const others = cache.lengths.map((_, other) => (other === row ? null : other));
@@ -160,20 +173,23 @@ export class CachedDecoder implements Decoder {
   }
 
   /** Logits of prompts' next tokens, float32 [B, V], and each layer's keys and values. */
-  private async prefill(prompts: readonly (readonly number[])[]): Promise<CodedResult> {
+  private async prefill(
+    prompts: readonly (readonly number[])[],
+    between?: BetweenLayers,
+  ): Promise<CodedResult> {
     if (this.wantsCodes) {
       this.coded ??= await codedModelOf(this.runtime);
       this.wantsCodes = this.coded !== undefined;
       if (!this.wantsCodes) warnOfFloat32(this.runtime, 'the codes do not fit into the memory that is left');
     }
-    if (this.coded !== undefined) return this.coded.model.prompts(prompts);
+    if (this.coded !== undefined) return this.coded.model.prompts(prompts, between);
     const { shape, ids, attentionMask } = paddedRows(this.runtime, prompts);
     const caches: LayerCache[] = [];
     const hidden = await hiddenStates(this.runtime, {
       batch: { shape, attentionMask },
       ids,
       workspace: new Workspace(undefined),
-      caches,
+      ...{ caches, between },
     });
     return { logits: await lastLogits(this.runtime, prompts, hidden), caches };
   }

@@ -8,7 +8,7 @@ import { embed, headLogits, hiddenStates, stepMode, walk, Workspace } from '../.
 import type { Architecture, LayerCache, Runtime } from '../../models';
 import type { HostTensor } from '../../types';
 import { capacityFor, paddedRows } from './decoder';
-import type { Decoder } from './decoder';
+import type { Admission, Decoder } from './decoder';
 import { windowSlots } from './key-value-cache';
 import { positionFeeds } from '../passes/scopes';
 
@@ -91,7 +91,9 @@ export class DeviceDecoder implements Decoder {
     this.lengths = lengths;
   }
 
-  async admit(row: number, prompt: readonly number[]): Promise<Float32Array> {
+  /** The prompt is read in one go: what is between layers would need the device's memory meanwhile. */
+  async admit({ row: place, prompt }: Admission): Promise<Float32Array> {
+    const row = place();
     if (prompt.length > this.capacity)
       await this.resize([...this.lengths.keys()], capacityFor(prompt.length, this.options.longest));
     const { shape, ids, attentionMask } = paddedRows(this.runtime, [prompt]);

@@ -3,7 +3,7 @@
  * functions, which take any number of rows, tokens and cached tokens. Prompts and steps run through the same functions.
  */
 import { attentionBias, availableMemory, contextLengths, embed, headOf, positionIds } from '../../models';
-import type { LayerCache, LayerKind, Runtime } from '../../models';
+import type { BetweenLayers, LayerCache, LayerKind, Runtime } from '../../models';
 import { signatureOf, tf } from '../../engine';
 import type { BuiltFunction, Signature, TensorFunction, TensorSpec } from '../../engine';
 import { weightCodesBytes } from '../../quantization';
@@ -39,6 +39,7 @@ export interface CodedPass {
   readonly shared: readonly Readonly<Record<string, HostTensor>>[];
   /** Tokens whose logits are wanted, by their places in [B * T]. */
   readonly places: Int32Array;
+  readonly between?: BetweenLayers;
   /** Keys and values so far, float32 [B, KV, P, D]; default: none. */
   past?(layer: number): LayerCache;
 }
@@ -86,7 +87,7 @@ export class CodedModel {
 
   async pass(request: CodedPass): Promise<CodedResult> {
     const { architecture, weights } = this.runtime;
-    const { ids, positions, shape, places } = request;
+    const { ids, positions, shape, places, between } = request;
     const shared = request.shared.map((feeds, kind) => scopedFeeds(sharedBy(kind), feeds));
     const caches: LayerCache[] = [];
     const past = request.past ?? noPast(this.runtime, shape[0]);
@@ -107,13 +108,14 @@ export class CodedModel {
         caches.push({ key: outputs[scoped(layer, 'key')], value: outputs[scoped(layer, 'value')] });
       if (isLast) logits = outputs.logits.data as Float32Array;
       else x = outputs.y;
+      await between?.(count);
     }
     if (logits === undefined) throw new Error('internal: a model without layers');
     return { logits, caches };
   }
 
   /** A pass over whole prompts, which pads them on the right; logits of each one's next token. */
-  async prompts(rows: readonly (readonly number[])[]): Promise<CodedResult> {
+  async prompts(rows: readonly (readonly number[])[], between?: BetweenLayers): Promise<CodedResult> {
     const T = Math.max(...rows.map((row) => row.length));
     const shape = [rows.length, T] as const;
     const ids = new Int32Array(rows.length * T);
@@ -130,7 +132,7 @@ export class CodedModel {
       ...kind.positionFeeds(positions, shape, contexts),
     }));
     const places = Int32Array.from(rows, (row, b) => b * T + row.length - 1);
-    return this.pass({ ids, positions, shape, shared, places });
+    return this.pass({ ids, positions, shape, shared, places, between });
   }
 
   async dispose(): Promise<void> {

@@ -120,6 +120,11 @@ export function stepMode(runtime: Runtime, shared: SharedFeeds, cache: StepCache
   };
 }
 
+/**
+ * Awaited when so many more layers have run: others may use the model meanwhile, who leave its adapter as it was.
+ */
+export type BetweenLayers = (layers: number) => Promise<void>;
+
 /** What `hiddenStates` takes. */
 export interface HiddenRequest {
   readonly batch: MaskedBatch;
@@ -128,6 +133,7 @@ export interface HiddenRequest {
   readonly workspace: Workspace;
   /** Receives each layer's keys and values, left in the workspace as well. */
   readonly caches?: LayerCache[];
+  readonly between?: BetweenLayers;
 }
 
 /**
@@ -136,7 +142,7 @@ export interface HiddenRequest {
  */
 export async function hiddenStates(runtime: Runtime, request: HiddenRequest): Promise<HostTensor> {
   runtime.assertAlive();
-  const { batch, ids, workspace, caches } = request;
+  const { batch, ids, workspace, caches, between } = request;
   const { positions, shared } = sharedFeeds(runtime, batch, workspace);
   await workspace.upload();
   const x = await embed(runtime, { ids, positions, shape: batch.shape, workspace });
@@ -144,7 +150,14 @@ export async function hiddenStates(runtime: Runtime, request: HiddenRequest): Pr
     caches === undefined
       ? hiddenMode(runtime, shared, workspace)
       : cacheMode(runtime, shared, { workspace, caches });
-  return walk(runtime, x, mode);
+  if (between === undefined) return walk(runtime, x, mode);
+  return walk(runtime, x, {
+    layer: async (layer, input) => {
+      const y = await mode.layer(layer, input);
+      await between(1);
+      return y;
+    },
+  });
 }
 
 /** The last normalization and the head: float32 [..., C] -> [..., V], on the host. */
