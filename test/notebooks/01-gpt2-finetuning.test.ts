@@ -1,6 +1,6 @@
 /**
  * Notebook 01 run without a person on a short setting, full and LoRA: what it writes is there, valid, and
- * says what happened.
+ * says what happened; its page answers in a browser.
  */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
@@ -12,6 +12,8 @@ import { readNotebook, validateNotebook } from '../../lib/notebook/format/nbform
 import { runNotebook } from '../../lib/notebook/run/runner';
 import { ROOT } from '../support/paths';
 import { LONG } from '../support/long';
+import { assertPageAnswers } from './page-answers';
+
 const notebook = path.join(ROOT, 'notebooks', '01-gpt2-finetuning.ipynb');
 const temporary = fs.mkdtempSync(path.join(os.tmpdir(), 'tunebook-nb01-'));
 after(() => fs.rmSync(temporary, { recursive: true, force: true }));
@@ -25,7 +27,7 @@ for (const method of ['full', 'lora'] as const) {
       output,
       parameters: {
         ...{ method, maxSteps: 6, evalRecords: 4, maxRecords: 40, batchSize: 2 },
-        ...(method === 'lora' ? { ggufType: null } : {}),
+        ...(method === 'lora' ? { ggufType: null, webType: null } : { webType: 'fp32' }),
       },
     });
     assert.equal(result.status, 'ok', result.message);
@@ -57,11 +59,13 @@ for (const method of ['full', 'lora'] as const) {
     ]) {
       assert.ok(fs.statSync(path.join(folder, file)).size > 100, file);
     }
-    assert.equal(fs.existsSync(path.join(folder, 'model.gguf')), method === 'full');
+    for (const file of ['model.gguf', 'site/index.html'])
+      assert.equal(fs.existsSync(path.join(folder, file)), method === 'full', file);
     const saved = path.join(folder, 'model');
     if (method === 'full') {
       const model = await AutoModelForCausalLM.fromPretrained(saved);
       assert.equal(model.numParameters(), metrics.trainable);
+      await assertPageAnswers(folder, saved, model);
       await model.dispose();
     } else {
       const base = await AutoModelForCausalLM.fromPretrained('gpt2-mini');

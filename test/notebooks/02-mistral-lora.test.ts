@@ -1,6 +1,6 @@
 /**
  * Notebook 02 run without a person on a short setting, in both prompt forms, with layers on disk in one of them:
- * what it writes is there, and the adapter that it saved is the one that it measured.
+ * what it writes is there, and the adapter that it saved is the one that it measured; its page answers in a browser.
  */
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
@@ -10,8 +10,11 @@ import { after, test } from 'node:test';
 import { AutoModelForCausalLM, loadAdapter } from '../../lib/pretrained';
 import { joinText, readNotebook, validateNotebook } from '../../lib/notebook/format/nbformat';
 import { runNotebook } from '../../lib/notebook/run/runner';
+import { BitsAndBytesConfig } from '../../lib/quantization';
 import { ROOT } from '../support/paths';
 import { LONG } from '../support/long';
+import { assertPageAnswers } from './page-answers';
+
 const notebook = path.join(ROOT, 'notebooks', '02-mistral-lora.ipynb');
 const temporary = fs.mkdtempSync(path.join(os.tmpdir(), 'tunebook-nb02-'));
 after(() => fs.rmSync(temporary, { recursive: true, force: true }));
@@ -27,8 +30,12 @@ interface Metrics {
 }
 
 for (const [what, parameters, long] of [
-  ['instruction prompts', {}, {}],
-  ['chat prompts, layers on disk', { promptForm: 'chat', maxMemory: '8.6MB', ggufType: null }, LONG],
+  ['instruction prompts', { webType: 'fp32' }, {}],
+  [
+    'chat prompts, layers on disk',
+    { promptForm: 'chat', maxMemory: '8.6MB', ggufType: null, webType: null },
+    LONG,
+  ],
 ] as const) {
   test(`notebook 02 runs: ${what}`, { ...long, timeout: 240_000 }, async () => {
     const folder = path.join(temporary, what.split(' ')[0]);
@@ -57,10 +64,15 @@ for (const [what, parameters, long] of [
     for (const file of [...written, 'trainer_state.json', 'prompts.json', 'splits/test.jsonl'])
       assert.ok(fs.statSync(path.join(folder, file)).size > 100, file);
 
-    assert.equal(fs.existsSync(path.join(folder, 'model.gguf')), !('ggufType' in parameters));
-    const base = await AutoModelForCausalLM.fromPretrained(metrics.model);
-    const model = await loadAdapter(base, path.join(folder, 'adapter'));
+    const isExported = parameters.webType !== null;
+    for (const file of ['model.gguf', 'site/index.html'])
+      assert.equal(fs.existsSync(path.join(folder, file)), isExported, file);
+    const quantizationConfig = new BitsAndBytesConfig({ loadIn4bit: true, bnb4bitQuantType: 'nf4' });
+    const base = await AutoModelForCausalLM.fromPretrained(metrics.model, { quantizationConfig });
+    const saved = path.join(folder, 'adapter');
+    const model = await loadAdapter(base, saved);
     assert.equal(model.numParameters({ onlyTrainable: true }), metrics.trainable);
+    if (isExported) await assertPageAnswers(folder, saved, model);
     await base.dispose();
   });
 }
