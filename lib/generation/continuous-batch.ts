@@ -8,8 +8,8 @@ import { requireOptions } from '../options';
 import { TunebookError } from '../types';
 import { resultOf } from './generate';
 import type { GenerationResult } from './generate';
-import { generationPlan } from './options';
-import type { GenerateOptions, GenerationPlan } from './options';
+import { generationSettings } from './options';
+import type { GenerateOptions, GenerationSettings } from './options';
 import { Row } from './row';
 import { SharedRows } from './shared-rows';
 
@@ -51,7 +51,7 @@ export interface BatchCounts {
 
 /** A call, whose rows run each by itself. */
 interface Call {
-  readonly plan: GenerationPlan;
+  readonly settings: GenerationSettings;
   readonly adapter: string | undefined;
   readonly rows: readonly Row[];
   isSettled: boolean;
@@ -129,8 +129,8 @@ export class ContinuousBatch {
     if (this.isClosed)
       throw new TunebookError('ContinuousBatch: expected an open batch, got one after close().');
     const { adapter, ...request } = options;
-    const plan = generationPlan(this.runtime, request);
-    if (!plan.useCache)
+    const settings = generationSettings(this.runtime, request);
+    if (!settings.useCache)
       throw new TunebookError(
         'ContinuousBatch: expected useCache to be true, got false: rows share a cache.',
       );
@@ -141,13 +141,13 @@ export class ContinuousBatch {
       );
     const places = Math.max(0, this.maxRows - this.running);
     const room = places + this.maxWaiting - this.waiting.length;
-    if (plan.prompts.length > room)
+    if (settings.prompts.length > room)
       throw new BatchFullError(
         `ContinuousBatch: expected at most ${room} more rows (${this.running} run, ${this.waiting.length} wait), ` +
-          `got ${plan.prompts.length}. Try again later.`,
+          `got ${settings.prompts.length}. Try again later.`,
       );
-    plan.signal?.throwIfAborted();
-    return new Promise((resolve, reject) => this.enqueue(plan, adapter, resolve, reject));
+    settings.signal?.throwIfAborted();
+    return new Promise((resolve, reject) => this.enqueue(settings, adapter, resolve, reject));
   }
 
   /**
@@ -167,28 +167,28 @@ export class ContinuousBatch {
   }
 
   private enqueue(
-    plan: GenerationPlan,
+    settings: GenerationSettings,
     adapter: string | undefined,
     resolve: (result: GenerationResult) => void,
     reject: (error: unknown) => void,
   ): void {
-    const aborted = (): void => call.settle({ error: plan.signal?.reason });
+    const aborted = (): void => call.settle({ error: settings.signal?.reason });
     const call: Call = {
-      plan,
+      settings,
       adapter,
-      rows: plan.prompts.map((prompt, index) => new Row(index, prompt, plan)),
+      rows: settings.prompts.map((prompt, index) => new Row(index, prompt, settings)),
       isSettled: false,
       settle: (outcome) => {
         if (call.isSettled) return;
         call.isSettled = true;
         this.calls.delete(call);
         this.waiting = this.waiting.filter((job) => job.call !== call);
-        plan.signal?.removeEventListener('abort', aborted);
+        settings.signal?.removeEventListener('abort', aborted);
         if ('error' in outcome) reject(outcome.error);
         else resolve(outcome.result);
       },
     };
-    plan.signal?.addEventListener('abort', aborted, { once: true });
+    settings.signal?.addEventListener('abort', aborted, { once: true });
     this.calls.add(call);
     this.waiting.push(...call.rows.map((row) => ({ call, row })));
     this.loop ??= this.run().finally(() => (this.loop = undefined));
@@ -240,11 +240,11 @@ export class ContinuousBatch {
     while (this.running < this.maxRows) {
       const job = this.waiting.shift();
       if (job === undefined) return;
-      const { adapter, plan } = job.call;
-      const key = `${plan.dtype} ${adapter ?? ''}`;
+      const { adapter, settings } = job.call;
+      const key = `${settings.dtype} ${adapter ?? ''}`;
       try {
         this.useAdapter(adapter);
-        const isCoded = plan.dtype === 'q8';
+        const isCoded = settings.dtype === 'q8';
         const group = this.groups.get(key) ?? {
           adapter,
           rows: new SharedRows<Job>(this.runtime, { maxRows: this.maxRows, isCoded }),
@@ -290,10 +290,10 @@ export class ContinuousBatch {
       const event = row.next(logits);
       if (event === undefined) throw new Error('internal: a row that has ended has a place');
       rows.append(job, event.token);
-      call.plan.onToken?.(event);
+      call.settings.onToken?.(event);
       if (row.finishReason === undefined) return;
       if (call.rows.every(({ finishReason }) => finishReason !== undefined))
-        call.settle({ result: resultOf(call.rows, call.plan) });
+        call.settle({ result: resultOf(call.rows, call.settings) });
     } catch (error) {
       call.settle({ error });
     }

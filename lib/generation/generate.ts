@@ -6,8 +6,8 @@ import { cachedDecoder } from './decoders/cached-decoder';
 import { UncachedDecoder } from './decoders/decoder';
 import type { Decoder } from './decoders/decoder';
 import { warnOfFloat32 } from './passes/coded-models';
-import { generationPlan } from './options';
-import type { GenerateOptions, GenerationPlan, TokenEvent } from './options';
+import { generationSettings } from './options';
+import type { GenerateOptions, GenerationSettings, TokenEvent } from './options';
 import { Row } from './row';
 import type { FinishReason } from './row';
 
@@ -54,34 +54,34 @@ export async function* streamGenerate(
   { runtime }: HasRuntime,
   options: GenerateOptions,
 ): AsyncGenerator<TokenEvent, GenerationResult, undefined> {
-  const plan = generationPlan(runtime, options);
-  const rows = plan.prompts.map((prompt, index) => new Row(index, prompt, plan));
-  const decoder = decoderOf(runtime, plan);
+  const settings = generationSettings(runtime, options);
+  const rows = settings.prompts.map((prompt, index) => new Row(index, prompt, settings));
+  const decoder = decoderOf(runtime, settings);
   const { vocabSize } = runtime.architecture;
 
-  plan.signal?.throwIfAborted();
+  settings.signal?.throwIfAborted();
   try {
-    yield* decoded(rows, decoder, { plan, vocabSize });
+    yield* decoded(rows, decoder, { settings, vocabSize });
   } finally {
     decoder.end?.();
   }
-  return resultOf(rows, plan);
+  return resultOf(rows, settings);
 }
 
 async function* decoded(
   rows: readonly Row[],
   decoder: Decoder,
-  { plan, vocabSize }: { plan: GenerationPlan; vocabSize: number },
+  { settings, vocabSize }: { settings: GenerationSettings; vocabSize: number },
 ): AsyncGenerator<TokenEvent, void, undefined> {
   let lines = rows; // the row behind each line of the logits
   let logits = await decoder.start();
   for (;;) {
-    const tokens: (number | null)[] = [];
+    const tokens: (number | undefined)[] = [];
     for (const [line, row] of lines.entries()) {
       const event = row.next(logits.subarray(line * vocabSize, (line + 1) * vocabSize));
-      tokens.push(event?.token ?? null);
+      tokens.push(event?.token);
       if (event === undefined) continue;
-      plan.onToken?.(event);
+      settings.onToken?.(event);
       yield event;
     }
     const kept = linesWorthKeeping(lines);
@@ -90,20 +90,22 @@ async function* decoded(
       await decoder.keep(kept);
       lines = kept.map((line) => lines[line]);
     }
-    plan.signal?.throwIfAborted();
-    const appended = kept.map((line, at) => (lines[at].finishReason === undefined ? tokens[line] : null));
+    settings.signal?.throwIfAborted();
+    const appended = kept.map((line, at) =>
+      lines[at].finishReason === undefined ? tokens[line] : undefined,
+    );
     logits = await decoder.step(appended);
   }
 }
 
-function decoderOf(runtime: Runtime, plan: GenerationPlan): Decoder {
-  const isCoded = plan.dtype === 'q8';
-  if (!plan.useCache) {
+function decoderOf(runtime: Runtime, settings: GenerationSettings): Decoder {
+  const isCoded = settings.dtype === 'q8';
+  if (!settings.useCache) {
     if (isCoded) warnOfFloat32(runtime, 'useCache is false');
-    return new UncachedDecoder(runtime, plan.prompts);
+    return new UncachedDecoder(runtime, settings.prompts);
   }
-  const longest = Math.max(...plan.prompts.map((prompt, row) => prompt.length + plan.limits[row]));
-  return cachedDecoder(runtime, { prompts: plan.prompts, longest, isCoded });
+  const longest = Math.max(...settings.prompts.map((prompt, row) => prompt.length + settings.limits[row]));
+  return cachedDecoder(runtime, { prompts: settings.prompts, longest, isCoded });
 }
 
 /** Below so many rows a step costs what reading the weights costs, and dropping one saves nothing. */
@@ -124,13 +126,14 @@ function linesWorthKeeping(lines: readonly Row[]): number[] {
 }
 
 /** What rows that have ended are together. */
-export function resultOf(rows: readonly Row[], plan: GenerationPlan): GenerationResult {
+export function resultOf(rows: readonly Row[], settings: GenerationSettings): GenerationResult {
   const longestPrompt = Math.max(...rows.map((row) => row.prompt.length));
   const longestAnswer = Math.max(...rows.map((row) => row.newTokens.length));
   const padding = (length: number): number[] => {
     if (length === 0) return [];
-    if (plan.padTokenId === undefined) throw new Error('internal: rows of several lengths without padding');
-    return Array.from({ length }, () => plan.padTokenId ?? 0);
+    if (settings.padTokenId === undefined)
+      throw new Error('internal: rows of several lengths without padding');
+    return Array.from({ length }, () => settings.padTokenId ?? 0);
   };
   return {
     sequences: rows.map((row) => [

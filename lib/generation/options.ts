@@ -120,14 +120,14 @@ const optionsSchema = lazySchema((z) =>
 );
 
 /** The options with every default filled in. */
-export interface GenerationPlan {
+export interface GenerationSettings {
   /** Real tokens of each row. */
   readonly prompts: readonly (readonly number[])[];
   /** Most new tokens of each row. */
   readonly limits: readonly number[];
   /** Fewest new tokens of each row. */
   readonly minimums: readonly number[];
-  readonly sampling?: SamplingPlan;
+  readonly sampling?: SamplingSettings;
   readonly repetitionPenalty: number;
   readonly endTokens: readonly number[];
   /** Absent where no row can need it. */
@@ -144,7 +144,7 @@ export interface GenerationPlan {
 }
 
 /** How to draw a token. */
-export interface SamplingPlan {
+export interface SamplingSettings {
   readonly temperature: number;
   /** 0: all tokens. */
   readonly topK: number;
@@ -155,7 +155,7 @@ export interface SamplingPlan {
 /** Without a length from anywhere; transformers' own. */
 const MAX_NEW_TOKENS = 20;
 
-/** What a plan needs to know of a model. */
+/** What settings need to know of a model. */
 export interface GenerationModel {
   readonly architecture: Architecture;
   /** Content of generation_config.json, where the model came with one. */
@@ -163,7 +163,7 @@ export interface GenerationModel {
 }
 
 /** @throws TunebookError that lists what cannot be used: unknown options, ids outside the vocabulary, long prompts. */
-export function generationPlan(model: GenerationModel, options: GenerateOptions): GenerationPlan {
+export function generationSettings(model: GenerationModel, options: GenerateOptions): GenerationSettings {
   const parsed = optionsSchema().safeParse(options);
   if (!parsed.success) throw new TunebookError(`generate: ${prettifyError(parsed.error)}`);
   const { architecture } = model;

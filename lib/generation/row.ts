@@ -12,7 +12,7 @@ import {
   mostLikely,
   penalizeRepetition,
 } from './logits';
-import type { GenerationPlan, TokenEvent } from './options';
+import type { GenerationSettings, TokenEvent } from './options';
 import { stopStringMatcher } from './stop-strings';
 
 /** Why a row ended: an end-of-sequence token, a stop string, or its last token allowed. */
@@ -28,31 +28,31 @@ export class Row {
   constructor(
     readonly index: number,
     readonly prompt: readonly number[],
-    private readonly plan: GenerationPlan,
+    private readonly settings: GenerationSettings,
   ) {
-    this.seen = new Set(plan.repetitionPenalty === 1 ? [] : prompt);
-    this.stopped = stopStringMatcher(plan.tokenizer, plan.stopStrings);
+    this.seen = new Set(settings.repetitionPenalty === 1 ? [] : prompt);
+    this.stopped = stopStringMatcher(settings.tokenizer, settings.stopStrings);
   }
 
   /** Takes the next token; undefined where the row has ended. Writes on the logits. */
   next(logits: Float32Array): TokenEvent | undefined {
     if (this.finishReason !== undefined) return undefined;
     const index = this.newTokens.length;
-    const { topLogprobs } = this.plan;
+    const { topLogprobs } = this.settings;
     const model = topLogprobs === undefined ? undefined : logits.slice();
     const token = this.choose(logits, index);
     this.newTokens.push(token);
-    if (this.plan.repetitionPenalty !== 1) this.seen.add(token);
-    if (this.plan.endTokens.includes(token)) this.finishReason = 'eos';
+    if (this.settings.repetitionPenalty !== 1) this.seen.add(token);
+    if (this.settings.endTokens.includes(token)) this.finishReason = 'eos';
     else if (this.stopped(this.newTokens)) this.finishReason = 'stop';
-    else if (this.newTokens.length >= this.plan.limits[this.index]) this.finishReason = 'length';
+    else if (this.newTokens.length >= this.settings.limits[this.index]) this.finishReason = 'length';
     const event = { row: this.index, index, token };
     if (model === undefined || topLogprobs === undefined) return event;
     return { ...event, logprobs: logProbabilities(model, token, topLogprobs) };
   }
 
   private choose(logits: Float32Array, index: number): number {
-    const { repetitionPenalty, minimums, endTokens, sampling } = this.plan;
+    const { repetitionPenalty, minimums, endTokens, sampling } = this.settings;
     penalizeRepetition(logits, this.seen, repetitionPenalty);
     if (index < minimums[this.index]) forbid(logits, endTokens);
     this.restrict(logits, index);
@@ -62,7 +62,7 @@ export class Row {
 
   /** @throws TunebookError where nothing is allowed */
   private restrict(logits: Float32Array, index: number): void {
-    const { prefixAllowedTokensFn } = this.plan;
+    const { prefixAllowedTokensFn } = this.settings;
     if (prefixAllowedTokensFn === undefined) return;
     const allowed: unknown = prefixAllowedTokensFn(this.index, [...this.prompt, ...this.newTokens]);
     const at = `for row ${this.index} after ${index} new tokens`;

@@ -6,10 +6,10 @@ import type { BetweenLayers, Runtime } from '../models';
 import { cachedDecoder } from './decoders/cached-decoder';
 import type { Decoder } from './decoders/decoder';
 
-/** A place: who has it, and the token that its next step appends; null while the prompt is read. */
+/** A place: who has it, and the token that its next step appends; undefined while the prompt is read. */
 interface Place<Job> {
   readonly job: Job;
-  token: number | null;
+  token: number | undefined;
 }
 
 export class SharedRows<Job> {
@@ -35,7 +35,7 @@ export class SharedRows<Job> {
 
   /** Places whose prompts have been read. */
   get ready(): number {
-    return this.places.filter((place) => place !== undefined && place.token !== null).length;
+    return this.places.filter((place) => place !== undefined && place.token !== undefined).length;
   }
 
   get jobs(): Job[] {
@@ -51,7 +51,7 @@ export class SharedRows<Job> {
     job: Job,
     { prompt, between }: { prompt: readonly number[]; between: BetweenLayers },
   ): Promise<Float32Array> {
-    const place: Place<Job> = { job, token: null };
+    const place: Place<Job> = { job, token: undefined };
     if (this.decoder === undefined) {
       this.places = [place];
       const { isCoded } = this;
@@ -94,10 +94,10 @@ export class SharedRows<Job> {
     // Not at half: a place that is free for a moment is cheaper than moving the others.
     const needed = 2 ** Math.ceil(Math.log2(this.live));
     if (needed <= this.places.length / 4) await this.resize(needed);
-    const logits = await this.decoder.step(this.places.map((place) => place?.token ?? null));
+    const logits = await this.decoder.step(this.places.map((place) => place?.token));
     const { vocabSize } = this.runtime.architecture;
     return this.places.flatMap((place, row): [Job, Float32Array][] =>
-      place === undefined || place.token === null
+      place === undefined || place.token === undefined
         ? []
         : [[place.job, logits.subarray(row * vocabSize, (row + 1) * vocabSize)]],
     );
@@ -113,8 +113,8 @@ export class SharedRows<Job> {
   /** Goes on with so many places, those that are taken first. */
   private async resize(count: number): Promise<void> {
     const taken = [...this.places.keys()].filter((row) => this.places[row] !== undefined);
-    const rows = Array.from({ length: count }, (_, at) => taken[at] ?? null);
+    const rows = Array.from({ length: count }, (_, at) => taken[at]);
     await this.decoder?.keep(rows);
-    this.places = rows.map((row) => (row === null ? undefined : this.places[row]));
+    this.places = rows.map((row) => (row === undefined ? undefined : this.places[row]));
   }
 }

@@ -157,8 +157,8 @@ export class DPOTrainer {
     const { trainDataset, evalDataset } = this.trainer;
     const sets = [...evaluationSets(evalDataset).map(({ examples }) => examples), trainDataset];
     const isResumed = state.globalStep > 0;
-    // A fresh start forgets those of the last one: the model may have been trained in between.
-    this.references.forget();
+    // A fresh start drops those of the last one: the model may have been trained in between.
+    this.references.clear();
     if (isResumed)
       for (const folder of this.folders) await this.references.load(path.join(folder, REFERENCE_FILE), sets);
     const missing = this.references.missing(sets.flat());

@@ -27,16 +27,16 @@ test('logits equal those without cache, over growth and dropped rows', async (t)
     assert.ok(expected.some((value) => Math.abs(value) > 0.1));
   };
   compare(await cached.start(), await uncached.start(), 'start', [true, true, true, true]);
-  let tokens: (number | null)[] = [20, 21, 22, 23];
+  let tokens: (number | undefined)[] = [20, 21, 22, 23];
   for (let step = 0; step < 110; step++) {
-    if (step === 20) tokens[1] = null; // a row that ended but stays
+    if (step === 20) tokens[1] = undefined; // a row that ended but stays
     if (step === 40) {
       for (const decoder of [cached, uncached]) decoder.keep([0, 2]);
       tokens = [30, 31];
     }
-    const live = tokens.map((token) => token !== null);
+    const live = tokens.map((token) => token !== undefined);
     compare(await cached.step(tokens), await uncached.step(tokens), `step ${step}`, live);
-    tokens = tokens.map((token) => (token === null ? null : (token * 7 + step) % 50));
+    tokens = tokens.map((token) => (token === undefined ? undefined : (token * 7 + step) % 50));
   }
 });
 

@@ -28,7 +28,7 @@ export function cachedDecoder(
 }
 
 class RestartingDecoder implements Decoder {
-  private rows: (readonly number[] | null)[];
+  private rows: (readonly number[] | undefined)[];
   private inner: Decoder;
 
   constructor(
@@ -44,11 +44,11 @@ class RestartingDecoder implements Decoder {
     return this.inner.start();
   }
 
-  step(tokens: readonly (number | null)[]): Promise<Float32Array> {
+  step(tokens: readonly (number | undefined)[]): Promise<Float32Array> {
     let crosses = false;
     this.rows = this.rows.map((row, at) => {
       const token = tokens[at];
-      if (row === null || token === null) return null;
+      if (row === undefined || token === undefined) return undefined;
       crosses ||= this.tablesOf(row.length) !== this.tablesOf(row.length + 1);
       return [...row, token];
     });
@@ -59,8 +59,8 @@ class RestartingDecoder implements Decoder {
     return this.inner.start();
   }
 
-  keep(rows: readonly (number | null)[]): void | Promise<void> {
-    this.rows = rows.map((row) => (row === null ? null : this.rows[row]));
+  keep(rows: readonly (number | undefined)[]): void | Promise<void> {
+    this.rows = rows.map((row) => (row === undefined ? undefined : this.rows[row]));
     return this.inner.keep(rows);
   }
 

@@ -19,12 +19,12 @@ export interface Decoder {
    */
   start(between?: BetweenLayers): Promise<Float32Array>;
   /**
-   * Appends a token to each row, null where a row is finished, and gives the logits that follow, float32 [B, V];
+   * Appends a token to each row, undefined where a row is finished, and gives the logits that follow, float32 [B, V];
    * those of finished rows mean nothing. The buffer is used again by the next step.
    */
-  step(tokens: readonly (number | null)[]): Promise<Float32Array>;
-  /** Goes on with these rows, in this order; null is an empty row, for `admit`. */
-  keep(rows: readonly (number | null)[]): void | Promise<void>;
+  step(tokens: readonly (number | undefined)[]): Promise<Float32Array>;
+  /** Goes on with these rows, in this order; undefined is an empty row, for `admit`. */
+  keep(rows: readonly (number | undefined)[]): void | Promise<void>;
   /**
    * Begins anew in a row that is empty or has ended, beside those that go on.
    * @returns logits of its next token, float32 [V]; the caller may write on them
@@ -63,15 +63,15 @@ export class UncachedDecoder implements Decoder {
     });
   }
 
-  step(tokens: readonly (number | null)[]): Promise<Float32Array> {
+  step(tokens: readonly (number | undefined)[]): Promise<Float32Array> {
     tokens.forEach((token, row) => {
-      if (token !== null) this.rows[row].push(token);
+      if (token !== undefined) this.rows[row].push(token);
     });
     return this.start();
   }
 
-  keep(rows: readonly (number | null)[]): void {
-    this.rows = rows.map((row) => (row === null ? [0] : this.rows[row]));
+  keep(rows: readonly (number | undefined)[]): void {
+    this.rows = rows.map((row) => (row === undefined ? [0] : this.rows[row]));
   }
 
   async admit({ row, prompt }: Admission): Promise<Float32Array> {
@@ -133,29 +133,29 @@ export class CachedDecoder implements Decoder {
     this.coded = undefined;
   }
 
-  async step(tokens: readonly (number | null)[]): Promise<Float32Array> {
+  async step(tokens: readonly (number | undefined)[]): Promise<Float32Array> {
     let cache = this.started();
     // Rows that have ended may be as long as they like.
-    const longest = Math.max(...cache.lengths.filter((_, row) => tokens[row] !== null), 0);
+    const longest = Math.max(...cache.lengths.filter((_, row) => tokens[row] !== undefined), 0);
     if (longest >= cache.shape.capacity) {
-      const rows = tokens.map((token, row) => (token === null ? null : row));
+      const rows = tokens.map((token, row) => (token === undefined ? undefined : row));
       cache = cache.resized(rows, this.capacityFor(longest + 1));
       this.replaceCache(cache);
     }
     this.runStep ??= await stepRunner(this.runtime, cache, this.coded?.model);
     const ids = Int32Array.from(tokens, (token) => token ?? 0);
-    const positions = Int32Array.from(tokens, (token, row) => (token === null ? 0 : cache.lengths[row]));
+    const positions = Int32Array.from(tokens, (token, row) => (token === undefined ? 0 : cache.lengths[row]));
     const { logits, layers } = await this.runStep(ids, positions);
     cache.append(
       layers,
-      tokens.map((token) => token !== null),
+      tokens.map((token) => token !== undefined),
     );
     return logits;
   }
 
-  keep(rows: readonly (number | null)[]): void {
+  keep(rows: readonly (number | undefined)[]): void {
     const cache = this.started();
-    const longest = Math.max(...rows.map((row) => (row === null ? 0 : cache.lengths[row])));
+    const longest = Math.max(...rows.map((row) => (row === undefined ? 0 : cache.lengths[row])));
     this.replaceCache(cache.resized(rows, Math.min(cache.shape.capacity, this.capacityFor(longest))));
   }
 
@@ -164,7 +164,7 @@ export class CachedDecoder implements Decoder {
     const row = place();
     let cache = this.started();
     if (prompt.length > cache.shape.capacity) {
-      const others = cache.lengths.map((_, other) => (other === row ? null : other));
+      const others = cache.lengths.map((_, other) => (other === row ? undefined : other));
       cache = cache.resized(others, this.capacityFor(prompt.length));
       this.replaceCache(cache);
     }

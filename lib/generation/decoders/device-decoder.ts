@@ -44,15 +44,15 @@ export class DeviceDecoder implements Decoder {
     });
   }
 
-  async step(tokens: readonly (number | null)[]): Promise<Float32Array> {
+  async step(tokens: readonly (number | undefined)[]): Promise<Float32Array> {
     // Rows that have ended may be as long as they like.
-    const longest = Math.max(...this.lengths.filter((_, row) => tokens[row] !== null), 0);
+    const longest = Math.max(...this.lengths.filter((_, row) => tokens[row] !== undefined), 0);
     if (longest >= this.capacity)
       await this.resize([...tokens.keys()], capacityFor(longest + 1, this.options.longest));
     const { architecture } = this.runtime;
     const shape: [number, number] = [tokens.length, 1];
     const ids = Int32Array.from(tokens, (token) => token ?? 0);
-    const positions = Int32Array.from(tokens, (token, row) => (token === null ? 0 : this.lengths[row]));
+    const positions = Int32Array.from(tokens, (token, row) => (token === undefined ? 0 : this.lengths[row]));
     const logits = await this.inWorkspace(async (workspace) => {
       const placed = positionFeeds(architecture, positions, shape).map((feeds, kind) =>
         workspace.pin({ ...feeds, ...this.slotFeeds(kind) }),
@@ -75,13 +75,13 @@ export class DeviceDecoder implements Decoder {
       return this.logits(await walk(this.runtime, x, mode));
     });
     tokens.forEach((token, row) => {
-      if (token !== null) this.lengths[row]++;
+      if (token !== undefined) this.lengths[row]++;
     });
     return logits;
   }
 
-  async keep(rows: readonly (number | null)[]): Promise<void> {
-    const lengths = rows.map((row) => (row === null ? 0 : this.lengths[row]));
+  async keep(rows: readonly (number | undefined)[]): Promise<void> {
+    const lengths = rows.map((row) => (row === undefined ? 0 : this.lengths[row]));
     const capacity = Math.min(this.capacity, capacityFor(Math.max(...lengths), this.options.longest));
     // An empty row holds another's keys, of which its length hides all.
     await this.resize(

@@ -88,9 +88,9 @@ export class KeyValueCache {
     return this.biases[this.seen.kindOf(layer)];
   }
 
-  /** A cache of the given rows, in that order, with another capacity; null is an empty row. */
-  resized(rows: readonly (number | null)[], capacity: number): KeyValueCache {
-    const lengths = rows.map((row) => (row === null ? 0 : this.filled[row]));
+  /** A cache of the given rows, in that order, with another capacity; undefined is an empty row. */
+  resized(rows: readonly (number | undefined)[], capacity: number): KeyValueCache {
+    const lengths = rows.map((row) => (row === undefined ? 0 : this.filled[row]));
     const shape = { ...this.shape, rows: rows.length, capacity };
     const cache = new KeyValueCache(shape, this.layers.length, lengths, this.seen);
     cache.copyFrom(this.layers, rows);
@@ -101,7 +101,7 @@ export class KeyValueCache {
   admit(row: number, layers: readonly LayerCache[], length: number): void {
     this.filled[row] = length;
     this.showFilled(row);
-    const rows = this.filled.map((_, at) => (at === row ? 0 : null));
+    const rows = this.filled.map((_, at) => (at === row ? 0 : undefined));
     this.copyFrom(layers, rows);
   }
 
@@ -149,15 +149,15 @@ export class KeyValueCache {
     });
   }
 
-  /** @param rows of the source, one for each of this cache; null leaves a row as it is */
-  private copyFrom(layers: readonly LayerCache[], rows: readonly (number | null)[]): void {
+  /** @param rows of the source, one for each of this cache; undefined leaves a row as it is */
+  private copyFrom(layers: readonly LayerCache[], rows: readonly (number | undefined)[]): void {
     const { heads, headSize } = this.shape;
     layers.forEach((source, layer) => {
       for (const name of ['key', 'value'] as const) {
         const [from, to] = [source[name], this.layers[layer][name]];
         const [theirs, ours] = [from.shape[2], to.shape[2]];
         rows.forEach((sourceRow, row) => {
-          if (sourceRow === null) return;
+          if (sourceRow === undefined) return;
           const length = this.filled[row];
           const first = Math.max(0, length - Math.min(theirs, ours));
           for (let head = 0; head < heads; head++) {

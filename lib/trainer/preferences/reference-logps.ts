@@ -25,7 +25,7 @@ export class ReferenceLogps {
     return examples.filter((example) => !this.known.has(example));
   }
 
-  forget(): void {
+  clear(): void {
     this.known.clear();
   }
 
