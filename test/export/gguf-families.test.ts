@@ -3,6 +3,7 @@
  * the windows, an adapter's too; without it the files are read back here. What llama.cpp computes otherwise is refused.
  */
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import { exportGguf, exportGgufAdapter } from '../../lib/export';
@@ -84,6 +85,25 @@ describe('in llama.cpp', { timeout: 300_000 }, () => {
       const adapted = await exportGgufAdapter(at('adapter'), at('adapter.gguf'), { tokenizer, check });
       assert.ok((adapted.agreement?.meanKl ?? NaN) < MEAN_KL, JSON.stringify(adapted.agreement));
     });
+});
+
+it('says that llama.cpp does not normalize texts, of a tokenizer that does', async (t) => {
+  const folder = await temporaryFolder(t);
+  const model = await familyModel({ ...cases.qwen3.config, vocab_size: 320 });
+  t.after(() => model.dispose());
+  for (const [name, normalizer] of Object.entries({ none: null, nfc: { type: 'NFC' } })) {
+    const at = path.join(folder, name);
+    fs.cpSync(TOKENIZER, at, { recursive: true });
+    const file = path.join(at, 'tokenizer.json');
+    const json = JSON.parse(fs.readFileSync(file, 'utf8')) as object;
+    fs.writeFileSync(file, JSON.stringify({ ...json, normalizer }));
+    const tokenizer = await AutoTokenizer.fromPretrained(at);
+    const { words } = await exportGguf(model, path.join(at, 'x.gguf'), { tokenizer, check: false });
+    assert.equal(
+      words.filter((one) => /does not normalize texts \(NFC\)/.test(one)).length,
+      name === 'nfc' ? 1 : 0,
+    );
+  }
 });
 
 describe('refused before anything is written', () => {

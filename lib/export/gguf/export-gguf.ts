@@ -25,7 +25,7 @@ import type { GgufFamily, RowOrder } from './families';
 import { FILE_TYPES, GGUF_TYPES, requireType, text, u32 } from './format';
 import type { GgufEntries, GgufType } from './format';
 import { fallbackWords, tensorType } from './tensor-types';
-import { tokenizerEntries } from './tokenizer-entries';
+import { tokenizerEntries, tokenizerWords } from './tokenizer-entries';
 import { tensorOf } from './write';
 import type { GgufTensor } from './write';
 import { proveInLlamaCpp, writeProven } from './write-proven';
@@ -126,7 +126,11 @@ export async function writeModel(
   return writeProven(file, {
     ...{ entries, tensors, target: 'gguf', type, model: name },
     onTensor: (done, tensor) => onProgress?.(done, tensors.length, tensor),
-    notes: [...fallbackWords(tensors, type), ...windowWords(architecture)],
+    notes: [
+      ...fallbackWords(tensors, type),
+      ...windowWords(architecture),
+      ...(await tokenizerWords(source.tokenizer)),
+    ],
     prove:
       check === false
         ? undefined

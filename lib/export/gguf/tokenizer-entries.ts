@@ -73,6 +73,17 @@ export async function tokenizerEntries(
   ];
 }
 
+/** What llama.cpp does with texts that the tokenizer does not. */
+export async function tokenizerWords(tokenizer: PretrainedTokenizer): Promise<string[]> {
+  const { normalizer } = await tokenizerJson(tokenizer);
+  const [, form] = /"type":"(NFK?[CD])"/.exec(JSON.stringify(normalizer ?? null)) ?? [];
+  if (form === undefined) return [];
+  return [
+    `llama.cpp does not normalize texts (${form}): a letter and a mark of its own (e + U+0301) are other tokens there. ` +
+      'Compose texts before you ask.',
+  ];
+}
+
 /** tokenizer.json as the tokenizer saves it. */
 async function tokenizerJson(tokenizer: PretrainedTokenizer): Promise<JsonObject> {
   const folder = await fs.mkdtemp(path.join(os.tmpdir(), 'tunebook-tokenizer-'));
