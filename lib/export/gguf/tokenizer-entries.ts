@@ -76,7 +76,7 @@ export async function tokenizerEntries(
 /** What llama.cpp does with texts that the tokenizer does not. */
 export async function tokenizerWords(tokenizer: PretrainedTokenizer): Promise<string[]> {
   const { normalizer } = await tokenizerJson(tokenizer);
-  const [, form] = /"type":"(NFK?[CD])"/.exec(JSON.stringify(normalizer ?? null)) ?? [];
+  const [, form] = /"type":"(NFK?[CD])"/.exec(JSON.stringify(normalizer ?? {})) ?? [];
   if (form === undefined) return [];
   return [
     `llama.cpp does not normalize texts (${form}): a letter and a mark of its own (e + U+0301) are other tokens there. ` +
