@@ -16,6 +16,7 @@ import type { TrainCall } from './checkpoints/resume';
 import { dpoLoss } from './preferences/dpo-loss';
 import { PairExamples } from './preferences/pair-examples';
 import type { PairData } from './preferences/pair-examples';
+import { weightedLosses } from './preferences/preference-config';
 import type { DPOConfig } from './preferences/preference-config';
 import { requireDPOSetup } from './preferences/preference-setup';
 import type { DPOTrainerSetup } from './preferences/preference-setup';
@@ -68,7 +69,8 @@ export class DPOTrainer {
           'Start it without mpirun; Trainer and ORPOTrainer share their batches among ranks.',
       );
     const { model, args, evalDataset, refModel, callbacks = [consoleProgress()] } = setup;
-    const { lossType, beta, labelSmoothing } = args.values;
+    const { beta, labelSmoothing } = args.values;
+    const losses = weightedLosses(args.values);
     this.collate = createDataCollator({ padTokenId: 0, maxLength: model.architecture.maxPositions });
     this.isSilent = callbacks.length === 0;
     const reference = refModel === undefined ? 'start' : refModel === 'base' ? 'base' : 'model';
@@ -77,7 +79,7 @@ export class DPOTrainer {
       trainDataset: this.examples.of(setup.trainDataset, 'trainDataset'),
       evalDataset: evalDataset === undefined ? undefined : this.examples.ofSets(evalDataset),
       dataCollator: this.references.attach(this.collate),
-      loss: dpoLoss(`dpo, reference: ${reference}`, { lossType, beta, labelSmoothing }),
+      loss: dpoLoss(`dpo, reference: ${reference}`, { losses, beta, labelSmoothing }),
       callbacks: [{ onTrainBegin: (context) => this.prepare(context) }, ...callbacks],
     });
   }
@@ -103,12 +105,15 @@ export class DPOTrainer {
     const { resumeFromCheckpoint: from } = options;
     const beside = typeof from === 'string' ? [path.dirname(path.resolve(from))] : [];
     this.folders = [...beside, this.args.values.outputDir];
-    const { lossType, beta, labelSmoothing } = this.args.values;
+    const { beta, labelSmoothing } = this.args.values;
+    const losses = weightedLosses(this.args.values)
+      .map(({ lossType, weight }) => (weight === 1 ? lossType : `${weight} ${lossType}`))
+      .join(' + ');
     const smoothing = labelSmoothing > 0 ? `, label smoothing ${labelSmoothing}` : '';
     noteMethod(this.model, {
       tag: 'dpo',
       text:
-        `Direct preference optimization (DPO, loss ${lossType}, beta ${beta}${smoothing}) on ` +
+        `Direct preference optimization (DPO, loss ${losses}, beta ${beta}${smoothing}) on ` +
         `${this.setup.trainDataset.length} pairs`,
     });
     return this.trainer.train(options);

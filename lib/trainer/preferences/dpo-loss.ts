@@ -8,14 +8,24 @@
  *              n are the answers' tokens, as TRL has it
  *     robust   ((1 - e) L(beta d) - e L(-beta d)) / (1 - 2 e), L the sigmoid loss and e the share of labels that are
  *              wrong                                                    Chowdhury et al. 2024
+ *     sft      cross-entropy of the chosen answers, per token of the batch; beside another it keeps what the model
+ *              writes (Pang et al. 2024)
  */
 import type { MetricSum, SequenceLoss } from '../../models';
+import { IGNORED } from '../../types';
+import type { EncodedExample } from '../../types';
 import { addMetrics } from '../state/metric-totals';
 import { answerLogps, ofOnePair, rewardMetrics, sigmoid, softplus } from './answers';
 import type { DPOLossType } from './preference-config';
 
-export interface DPOLossOptions {
+export interface WeightedLoss {
   readonly lossType: DPOLossType;
+  readonly weight: number;
+}
+
+export interface DPOLossOptions {
+  /** Their sum is the loss. */
+  readonly losses: readonly WeightedLoss[];
   readonly beta: number;
   /** 'robust' only: share of pairs whose sides are swapped. */
   readonly labelSmoothing: number;
@@ -32,14 +42,20 @@ interface PairLoss {
 interface LogRatios {
   readonly ratios: readonly [chosen: number, rejected: number];
   readonly counts: readonly [chosen: number, rejected: number];
+  /** Log-probability of the chosen answer by the model itself. */
+  readonly chosenLogp: number;
+  /** Tokens of the chosen answers of a batch, per pair of it. */
+  readonly meanTokens: number;
 }
 
 /** @param name of the loss, which a resumed run must have in common */
 export function dpoLoss(name: string, options: DPOLossOptions): SequenceLoss {
-  const pairLoss = PAIR_LOSSES[options.lossType];
+  const pairLoss = weightedSum(options);
+  const learned = ({ labels }: EncodedExample): number => labels.filter((label) => label !== IGNORED).length;
   return {
     name,
     over: (examples) => (tokens) => {
+      const meanTokens = examples.reduce((sum, example) => sum + learned(example), 0) / examples.length;
       const { pairs, logps, counts, rowOf, isAnswer } = answerLogps(tokens);
       const reference = tokens.batch.pairs?.referenceLogps;
       const slopes = new Float64Array(2 * pairs);
@@ -51,7 +67,10 @@ export function dpoLoss(name: string, options: DPOLossOptions): SequenceLoss {
         const ratioOf = (row: number): number =>
           Math.fround(logps[row]) - (reference?.[row] ?? Math.fround(logps[row]));
         const ratios = [ratioOf(pair), ratioOf(other)] as const;
-        const own = pairLoss({ ratios, counts: [counts[pair], counts[other]] }, options);
+        const own = pairLoss({
+          ...{ ratios, counts: [counts[pair], counts[other]] },
+          ...{ chosenLogp: logps[pair], meanTokens },
+        });
         loss += own.loss / examples.length;
         [slopes[pair], slopes[other]] = [own.chosen / examples.length, own.rejected / examples.length];
         if (reference === undefined) continue;
@@ -62,6 +81,21 @@ export function dpoLoss(name: string, options: DPOLossOptions): SequenceLoss {
       return { loss, gradients, metrics };
     },
   };
+}
+
+function weightedSum(options: DPOLossOptions): (pair: LogRatios) => PairLoss {
+  return (pair) =>
+    options.losses.reduce(
+      (sum, { lossType, weight }) => {
+        const own = PAIR_LOSSES[lossType](pair, options);
+        return {
+          loss: sum.loss + weight * own.loss,
+          chosen: sum.chosen + weight * own.chosen,
+          rejected: sum.rejected + weight * own.rejected,
+        };
+      },
+      { loss: 0, chosen: 0, rejected: 0 },
+    );
 }
 
 const margin = ({ ratios: [chosen, rejected] }: LogRatios): number => chosen - rejected;
@@ -88,4 +122,9 @@ const PAIR_LOSSES: Readonly<Record<DPOLossType, (pair: LogRatios, options: DPOLo
     const slope = -beta * ((1 - share) * sigmoid(-z) + share * sigmoid(z));
     return ofMargin(loss / (1 - 2 * share), slope / (1 - 2 * share));
   },
+  sft: ({ chosenLogp, meanTokens }) => ({
+    loss: -chosenLogp / meanTokens,
+    chosen: -1 / meanTokens,
+    rejected: 0,
+  }),
 };

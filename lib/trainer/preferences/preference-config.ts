@@ -7,7 +7,7 @@ import { checkArguments } from '../arguments/arguments';
 import { valueFaults } from '../arguments/argument-faults';
 import type { ArgumentOptions, CheckedArguments } from '../arguments/schema';
 
-const LOSS_TYPES = ['sigmoid', 'hinge', 'ipo', 'robust'] as const;
+const LOSS_TYPES = ['sigmoid', 'hinge', 'ipo', 'robust', 'sft'] as const;
 
 /** The losses of `DPOTrainer`, by TRL's names. */
 export type DPOLossType = (typeof LOSS_TYPES)[number];
@@ -38,7 +38,8 @@ const orpoSchema = lazySchema((z) =>
 const dpoSchema = lazySchema((z) =>
   z.object({
     ...orpoSchema().shape,
-    lossType: z.enum(LOSS_TYPES).default('sigmoid'),
+    lossType: z.union([z.enum(LOSS_TYPES), z.array(z.enum(LOSS_TYPES)).min(1)]).default('sigmoid'),
+    lossWeights: z.array(z.number()).optional(),
     labelSmoothing: z.number().min(0).lt(0.5).default(0),
   }),
 );
@@ -57,8 +58,13 @@ export interface DPOArguments {
   beta?: number;
   /** Train without dropout. Default true. */
   disableDropout?: boolean;
-  /** Default 'sigmoid'; 'robust' is the one with label smoothing. */
-  lossType?: DPOLossType;
+  /**
+   * Default 'sigmoid'; 'robust' is the one with label smoothing. Of a list the weighted sum: ['sigmoid', 'sft'] also
+   * learns the chosen answers themselves, which keeps them from becoming rarer along with the rejected ones.
+   */
+  lossType?: DPOLossType | readonly DPOLossType[];
+  /** Of a list of losses, one each. Default 1 each. */
+  lossWeights?: readonly number[];
   /** Share of pairs whose sides are swapped, below 0.5; 'robust' only. Default 0. */
   labelSmoothing?: number;
 }
@@ -68,8 +74,9 @@ export type DPOOptions = Omit<ArgumentOptions, Refused> & DPOArguments;
 /** Options of `ORPOConfig`; the default of learningRate is TRL's, 1e-6. */
 export type ORPOOptions = Omit<ArgumentOptions, Refused> & ORPOArguments;
 
+type CheckedDPO = Required<Omit<DPOArguments, 'lossWeights'>> & Pick<DPOArguments, 'lossWeights'>;
 /** Validated options of DPO. */
-export type DPOValues = CheckedArguments & Required<DPOArguments>;
+export type DPOValues = CheckedArguments & CheckedDPO;
 /** Validated options of ORPO. */
 export type ORPOValues = CheckedArguments & Required<ORPOArguments>;
 
@@ -88,14 +95,33 @@ export class DPOConfig {
   readonly values: Readonly<DPOValues>;
 
   constructor(options: DPOOptions) {
-    this.values = checked('DPOConfig', options, dpoSchema(), ({ lossType, labelSmoothing }) =>
-      labelSmoothing > 0 && lossType !== 'robust'
-        ? [
-            `labelSmoothing: expected lossType 'robust' with it, got '${lossType}', whose loss (as TRL has it) takes none.`,
-          ]
-        : [],
-    );
+    this.values = checked('DPOConfig', options, dpoSchema(), dpoFaults);
   }
+}
+
+/** What contradicts itself. */
+function dpoFaults({ lossType, lossWeights, labelSmoothing }: CheckedDPO): string[] {
+  const types = [lossType].flat();
+  const named = types.map((type) => `'${type}'`).join(', ');
+  const faults: string[] = [];
+  if (labelSmoothing > 0 && !types.includes('robust'))
+    faults.push(
+      `labelSmoothing: expected lossType 'robust' with it, got ${named}, whose loss (as TRL has it) takes none.`,
+    );
+  if (new Set(types).size < types.length) faults.push(`lossType: expected each loss once, got ${named}.`);
+  if (lossWeights !== undefined && lossWeights.length !== types.length)
+    faults.push(
+      `lossWeights: expected one for each of ${named}, got ${lossWeights.length}. Leave it out for 1 each.`,
+    );
+  return faults;
+}
+
+/** The losses of a run, each with its weight. */
+export function weightedLosses({
+  lossType,
+  lossWeights,
+}: DPOValues): { lossType: DPOLossType; weight: number }[] {
+  return [lossType].flat().map((type, i) => ({ lossType: type, weight: lossWeights?.[i] ?? 1 }));
 }
 
 /**

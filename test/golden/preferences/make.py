@@ -119,6 +119,7 @@ for loss_type in ("sigmoid", "hinge", "ipo", "robust"):
     cases[f"dpo {loss_type}, adapter"], it = run(adapted(), "dpo", **options)
 for got, example in zip(it.train_dataset, train):
     assert {"promptIds": got["prompt_ids"], "chosenIds": got["chosen_ids"], "rejectedIds": got["rejected_ids"]} == ids(example)
+cases["dpo sigmoid and sft, adapter"], _ = run(adapted(), "dpo", loss_type=["sigmoid", "sft"], loss_weights=[1.0, 0.4])
 cases["dpo sigmoid, adapter, reference without it"], _ = run(adapted(), "dpo", ref_model=base())
 cases["dpo sigmoid, whole model"], _ = run(base(), "dpo")
 cases["orpo, adapter"], it = run(adapted(), "orpo")

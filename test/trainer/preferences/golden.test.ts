@@ -34,7 +34,7 @@ interface Case {
   method: 'dpo' | 'orpo';
   adapter: boolean;
   learningRate: number;
-  options: { loss_type?: DPOLossType; label_smoothing?: number };
+  options: { loss_type?: DPOLossType | DPOLossType[]; loss_weights?: number[]; label_smoothing?: number };
   log: Record<string, number>[];
   evaluation: Record<string, number>;
   gradients: Record<string, Record<string, number[] | Fingerprint>>;
@@ -97,6 +97,7 @@ describe('preference training equals TRL', () => {
           args: new DPOConfig({
             ...options,
             lossType: wanted.options.loss_type,
+            lossWeights: wanted.options.loss_weights,
             labelSmoothing: wanted.options.label_smoothing,
           }),
         });

@@ -196,6 +196,14 @@ test('what makes no sense is refused in words', async () => {
     () => new DPOConfig({ outputDir: 'o', labelSmoothing: 0.1 }),
     /expected lossType 'robust' with it/,
   );
+  assert.throws(
+    () => new DPOConfig({ outputDir: 'o', lossType: ['sigmoid', 'sft'], lossWeights: [1] }),
+    /lossWeights: expected one for each of 'sigmoid', 'sft', got 1/,
+  );
+  assert.throws(
+    () => new DPOConfig({ outputDir: 'o', lossType: ['sft', 'sft'] }),
+    /lossType: expected each loss once/,
+  );
   const args = new DPOConfig({ outputDir: 'o' });
   assert.throws(
     () => new DPOTrainer({ model, args, trainDataset: [] }),
