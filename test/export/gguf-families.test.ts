@@ -45,7 +45,7 @@ const WRITTEN: Record<string, Record<string, unknown>> = {
   granite: {},
 };
 /** Tried by default; TUNEBOOK_ALL_FORMS=1 tries all, which takes half a minute. */
-const FIRST = ['llama 3.2', 'qwen2', 'qwen3', 'gemma3', 'phi3 longrope', 'pythia'];
+const FIRST = ['llama 3.2', 'qwen3', 'gemma3'];
 const REFUSED: Record<string, string> = {
   'llama dynamic': 'got dynamic',
   'llama yarn': 'got yarn',

@@ -23,6 +23,7 @@ import {
 import type { LabelTable } from '../../lib/hyrox';
 import { SAMPLE_FOLDER } from '../../data/hyrox/generate';
 import { REAL_DATA, missingRealData } from './shared-data';
+import { LONG } from '../support/long';
 
 const { table: raw, log } = readRaces(path.join(SAMPLE_FOLDER, 'hyrox-sample.csv'));
 const table = raceLabels(checkRaces(raw, log));
@@ -145,7 +146,7 @@ describe('expectTotals', () => {
       assert.ok(Math.abs(predicted[i] - (i < 30 ? 5 : 105)) < 2, String(predicted[i]));
   });
 
-  it('works with boosted trees too', () => {
+  it('works with boosted trees too', LONG, () => {
     const few = labelCorrected(table, { answers: 'plain', k: 2, expect: { model: 'boosted', folds: 2 } });
     assert.ok(few.figures.expectation.r2 > 0.8, String(few.figures.expectation.r2));
   });

@@ -138,41 +138,48 @@ function outputsOf(file: string): unknown[][] {
   );
 }
 
-describe('nbconvert', { skip: nbconvertProgram === null && 'it is not installed', timeout: 60_000 }, () => {
-  const place = new Workplace();
-  after(() => place.remove());
+describe(
+  'nbconvert',
+  {
+    skip: LONG.skip === false ? nbconvertProgram === null && 'it is not installed' : LONG.skip,
+    timeout: 60_000,
+  },
+  () => {
+    const place = new Workplace();
+    after(() => place.remove());
 
-  /** Runs `jupyter nbconvert --execute` on cells. */
-  const execute = (name: string, sources: readonly string[], flags: readonly string[] = []): string => {
-    const prefix = place.file('prefix');
-    installKernelInto(prefix);
-    const file = place.write(`${name}.ipynb`, sources);
-    const args = ['--to', 'notebook', '--execute', ...flags, '--output', `${name}-out.ipynb`, file];
-    execFileSync(nbconvertProgram ?? '', args, {
-      env: { ...jupyterEnvironment(prefix) },
-      cwd: place.folder,
-      stdio: 'pipe',
+    /** Runs `jupyter nbconvert --execute` on cells. */
+    const execute = (name: string, sources: readonly string[], flags: readonly string[] = []): string => {
+      const prefix = place.file('prefix');
+      installKernelInto(prefix);
+      const file = place.write(`${name}.ipynb`, sources);
+      const args = ['--to', 'notebook', '--execute', ...flags, '--output', `${name}-out.ipynb`, file];
+      execFileSync(nbconvertProgram ?? '', args, {
+        env: { ...jupyterEnvironment(prefix) },
+        cwd: place.folder,
+        stdio: 'pipe',
+      });
+      return place.file(`${name}-out.ipynb`);
+    };
+
+    it('runs cells, keeps order and display updates, and loses no output', () => {
+      const file = execute('good', [
+        'for (let i = 0; i < 5000; i++) console.log("line", i);\n6 * 7',
+        'import { displayHandle } from "tunebook";\nconst handle = displayHandle();\n' +
+          'for (const text of ["first", "last"]) { handle.update({ "text/plain": text }); await new Promise((r) => setTimeout(r, 20)); }',
+      ]);
+      const [first, second] = outputsOf(file);
+      const lines = Array.from({ length: 5000 }, (_, i) => `line ${i}\n`).join('');
+      assert.deepEqual(first, [{ text: lines }, { data: { 'text/plain': '42' } }]);
+      assert.deepEqual(second, [{ data: { 'text/plain': 'last' } }]);
     });
-    return place.file(`${name}-out.ipynb`);
-  };
 
-  it('runs cells, keeps order and display updates, and loses no output', () => {
-    const file = execute('good', [
-      'for (let i = 0; i < 5000; i++) console.log("line", i);\n6 * 7',
-      'import { displayHandle } from "tunebook";\nconst handle = displayHandle();\n' +
-        'for (const text of ["first", "last"]) { handle.update({ "text/plain": text }); await new Promise((r) => setTimeout(r, 20)); }',
-    ]);
-    const [first, second] = outputsOf(file);
-    const lines = Array.from({ length: 5000 }, (_, i) => `line ${i}\n`).join('');
-    assert.deepEqual(first, [{ text: lines }, { data: { 'text/plain': '42' } }]);
-    assert.deepEqual(second, [{ data: { 'text/plain': 'last' } }]);
-  });
-
-  it('hears of an error with name and value, and goes on where it is told to', () => {
-    const sources = ['throw new RangeError("too far");', 'console.log("after")'];
-    assert.throws(() => execute('bad', sources), /RangeError: too far/);
-    const [bad, good] = outputsOf(execute('allowed', sources, ['--allow-errors']));
-    assert.deepEqual(bad, [{ ename: 'RangeError', evalue: 'too far' }]);
-    assert.deepEqual(good, [{ text: 'after\n' }]);
-  });
-});
+    it('hears of an error with name and value, and goes on where it is told to', () => {
+      const sources = ['throw new RangeError("too far");', 'console.log("after")'];
+      assert.throws(() => execute('bad', sources), /RangeError: too far/);
+      const [bad, good] = outputsOf(execute('allowed', sources, ['--allow-errors']));
+      assert.deepEqual(bad, [{ ename: 'RangeError', evalue: 'too far' }]);
+      assert.deepEqual(good, [{ text: 'after\n' }]);
+    });
+  },
+);

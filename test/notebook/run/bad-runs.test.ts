@@ -11,6 +11,7 @@ import type { CellsRun } from './run-cells';
 import { isRunning, sleep } from '../kernel/kernel-session';
 import { makeNotebook, Workplace } from '../../support/make-notebook';
 import { CLI } from '../../support/paths';
+import { LONG } from '../../support/long';
 
 describe('bad runs', { timeout: 120_000, concurrency: 2 }, () => {
   const place = new Workplace();
@@ -123,21 +124,25 @@ await new Promise((r) => setTimeout(r, 2000)); console.log('checkpoint saved');`
     assert.ok(saves < 60, `${saves} saves`);
   });
 
-  it('10 GB of output by the default limit: little of it is kept, and little memory is taken', async () => {
-    const before = process.memoryUsage().rss;
-    let most = 0;
-    const watch = setInterval(() => (most = Math.max(most, process.memoryUsage().rss)), 50);
-    const { result, output } = await run([
-      'const lines = ("x".repeat(1023) + "\\n").repeat(1024); let written = 0;',
-      'for (; written < 10 * 2 ** 30; written += lines.length) process.stdout.write(lines);',
-    ]);
-    clearInterval(watch);
-    assert.equal(result.status, 'too-much-output');
-    assert.match(String(result.message), /code cell 2 .*the cell put out more than 64 MiB/);
-    const { size } = fs.statSync(output);
-    assert.ok(size > 64e6 && size < 130e6, `${size} bytes`);
-    assert.ok(most - before < 1.5e9, `${most - before} bytes`);
-  });
+  it(
+    '10 GB of output by the default limit: little of it is kept, and little memory is taken',
+    LONG,
+    async () => {
+      const before = process.memoryUsage().rss;
+      let most = 0;
+      const watch = setInterval(() => (most = Math.max(most, process.memoryUsage().rss)), 50);
+      const { result, output } = await run([
+        'const lines = ("x".repeat(1023) + "\\n").repeat(1024); let written = 0;',
+        'for (; written < 10 * 2 ** 30; written += lines.length) process.stdout.write(lines);',
+      ]);
+      clearInterval(watch);
+      assert.equal(result.status, 'too-much-output');
+      assert.match(String(result.message), /code cell 2 .*the cell put out more than 64 MiB/);
+      const { size } = fs.statSync(output);
+      assert.ok(size > 64e6 && size < 130e6, `${size} bytes`);
+      assert.ok(most - before < 1.5e9, `${most - before} bytes`);
+    },
+  );
 
   it('a kernel that cannot be started: the notebook is saved all the same', async () => {
     const { result, output } = await run(['1'], {
