@@ -3,7 +3,7 @@
  * record, before a model is loaded. Where it stands: beside `encodeRecords`; `tunebook dataset check` prints it.
  */
 import { isConversation, kindOfRecord, toConversation } from '../prompts';
-import type { RecordKind } from '../prompts';
+import type { ConversationMessage, RecordKind } from '../prompts';
 import { requireOptions } from '../options';
 import { requireList, TunebookError } from '../types';
 import type { Tokenizer } from '../types';
@@ -71,15 +71,11 @@ export function checkRecords(records: readonly DataRecord[], options: CheckRecor
   for (const [index, record] of records.entries()) {
     const place = placeOf(record, index);
     try {
-      checkOne(record, format);
+      const answers = checkOne(record, format);
       const length = tokensOf?.(record);
       if (length !== undefined) lengths.push(length);
-      const messages = isTurns(record, format)
-        ? toConversation(record, kindOfRecord(record) ?? format).messages
-        : [];
-      const answers = messages.filter(({ role }) => role === 'assistant');
       turns.assistant += answers.length;
-      turns.learned += answers.filter(({ train }) => train !== false).length;
+      turns.learned += answers.filter(isLearned).length;
     } catch (error) {
       if (!(error instanceof TunebookError || error instanceof UselessPair)) throw error;
       faults.push({ index, place, reason: bare(error.message, place) });
@@ -107,25 +103,26 @@ function mostly(records: readonly DataRecord[]): RecordKind {
   return kindOfRecords(records, { where: 'checkRecords', format: 'auto' });
 }
 
-const isTurns = (record: DataRecord, format: RecordKind): boolean =>
-  format !== 'preference' && (isConversation(record) || format === 'alpaca');
+const isLearned = ({ train }: ConversationMessage): boolean => train !== false;
 
-/** What can be said without a tokenizer. @throws TunebookError */
-function checkOne(record: DataRecord, format: RecordKind): void {
+/** What can be said without a tokenizer. @returns the assistant's turns @throws TunebookError */
+function checkOne(record: DataRecord, format: RecordKind): ConversationMessage[] {
   kindOfRecords([record], { where: '', format });
   if (format === 'preference') {
     if (JSON.stringify(record.chosen) === JSON.stringify(record.rejected))
       throw new TunebookError('chosen and rejected are equal: nothing could be learned');
-    return;
+    return [];
   }
-  if (isTurns(record, format)) {
+  if (isConversation(record) || format === 'alpaca') {
     const { messages } = toConversation(record, kindOfRecord(record) ?? format);
-    if (messages.some(({ role, train }) => role === 'assistant' && train !== false)) return;
+    const answers = messages.filter(({ role }) => role === 'assistant');
+    if (answers.some(isLearned)) return answers;
     throw new TunebookError('expected a turn of the assistant to learn, got none');
   }
   const answer = { text: 'text', 'prompt-completion': 'completion', fields: 'response' }[format as string];
   const value = answer === undefined ? undefined : record[answer];
   if (typeof value === 'string' && value.trim() === '') throw new TunebookError(`${answer}: it is empty`);
+  return [];
 }
 
 /** Tokens of a record; it throws what the encoding would refuse, or leave out. */

@@ -43,16 +43,7 @@ export function chatIds(
 
 /** The special token that a template writes after an answer; undefined where it writes none. */
 export function turnEnd(tokenizer: Tokenizer, chatTemplate: string): number | undefined {
-  const chat = pretrained(tokenizer);
-  const answer = 'answer';
-  const turns = [
-    { role: 'user', content: 'question' },
-    { role: 'assistant', content: answer },
-  ];
-  const text = chat.applyChatTemplate(turns, { tokenize: false, chatTemplate });
-  const rest = text.slice(text.lastIndexOf(answer) + answer.length);
-  const isSpecial = (id: number): boolean => chat.decode([id], { skipSpecialTokens: true }) === '';
-  return chat.encode(rest, { addSpecialTokens: false }).find(isSpecial);
+  return pretrained(tokenizer).turnEndOf(chatTemplate);
 }
 
 function pretrained(tokenizer: Tokenizer): PretrainedTokenizer {

@@ -103,11 +103,12 @@ export function textGenerator(options: TextGeneratorOptions): TextGenerator {
   }
   const own = rest.useModelDefaults === false ? undefined : model.runtime.generationConfig;
   const stopStrings = [rest.stopStrings ?? modelDefaults(own).stopStrings ?? []].flat();
-  const ends = answerEndTokens(model, tokenizer);
   const turn = chatTemplate === undefined ? undefined : turnEnd(tokenizer, chatTemplate);
   // null: nothing ends an answer.
   const eosTokenId =
-    rest.eosTokenId === undefined ? [...new Set([...ends, turn ?? []].flat())] : rest.eosTokenId;
+    rest.eosTokenId === undefined
+      ? [...new Set([...answerEndTokens(model, tokenizer), turn ?? []].flat())]
+      : rest.eosTokenId;
   const idsOf = (prompt: string | Chat): number[] =>
     typeof prompt === 'string' ? promptIds(tokenizer, prompt) : chatIds(prompt, { tokenizer, chatTemplate });
   const answersTo = async (prompts: readonly (string | Chat)[]): Promise<string[]> => {

@@ -11,7 +11,7 @@ import type { JsonObject } from '../files';
 const GPT2_PATTERN = String.raw`'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`;
 
 /** \w of Rust's regular expressions, within a class. */
-const WORD = String.raw`\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}`;
+export const WORD = String.raw`\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}`;
 
 /** Punctuation of the Rust tokenizers: Unicode's and ASCII's. */
 const PUNCTUATION = String.raw`[\p{P}!-/:-@\[-\x60{-~]`;

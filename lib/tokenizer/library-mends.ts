@@ -6,6 +6,7 @@
  */
 import { isJsonObject } from '../files';
 import type { JsonObject } from '../files';
+import { WORD } from './library-files';
 import { splitPieces } from './split-behaviors';
 
 /** The parts of the library's tokenizer that are mended; each is looked for, as another version may lack it. */
@@ -124,9 +125,8 @@ function mendWords(model: Model | undefined): void {
     words.flatMap((word) => encode([drops && ids?.has(word) === false ? known(word) : word]));
 }
 
-const WORD = String.raw`[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]`;
-const ENDS_IN_WORD = new RegExp(`${WORD}$`, 'u');
-const BEGINS_WITH_WORD = new RegExp(`^${WORD}`, 'u');
+const ENDS_IN_WORD = new RegExp(`[${WORD}]$`, 'u');
+const BEGINS_WITH_WORD = new RegExp(`^[${WORD}]`, 'u');
 
 const BLANK_END = /\p{White_Space}+$/u;
 const BLANK_START = /^\p{White_Space}+/u;

@@ -334,17 +334,20 @@ export class LoadedTokenizer implements PretrainedTokenizer {
 
   private findTurnEnd(): number | undefined {
     if (this.chatTemplate === undefined) return undefined;
+    try {
+      return this.turnEndOf(this.chatTemplate);
+    } catch {
+      return undefined; // a template that asks for more than a question and an answer ends turns as it likes
+    }
+  }
+
+  turnEndOf(chatTemplate: string): number | undefined {
     const answer = 'answer';
     const turns = [
       { role: 'user', content: 'question' },
       { role: 'assistant', content: answer },
     ];
-    let text: string;
-    try {
-      text = this.applyChatTemplate(turns, { tokenize: false });
-    } catch {
-      return undefined; // a template that asks for more than a question and an answer ends turns as it likes
-    }
+    const text = this.applyChatTemplate(turns, { tokenize: false, chatTemplate });
     const rest = text.slice(text.lastIndexOf(answer) + answer.length);
     const added = addedTokens(this.files.tokenizerJson);
     const special = new Set(added.filter((token) => token.special).map(({ id }) => id));

@@ -80,6 +80,11 @@ export interface PretrainedTokenizer extends Tokenizer {
   /** Content of the tunebook_prompt.json beside it: the prompt that a model was tuned with. */
   readonly savedPrompt?: Readonly<Record<string, unknown>>;
   /**
+   * The special token that a template of conversations writes after an answer; undefined where it writes none.
+   * @throws {TunebookError} Where the template does not render a question with its answer.
+   */
+  turnEndOf(chatTemplate: string): number | undefined;
+  /**
    * Token ids of several texts, padded to rows of one length.
    *
    * @throws {TunebookError} If a text is too long and not to be cut, or there is no pad token.

@@ -44,7 +44,7 @@ const WRITTEN: Record<string, Record<string, unknown>> = {
   pythia: {},
   granite: {},
 };
-/** Tried by default; TUNEBOOK_ALL_FORMS=1 tries all, which takes half a minute. */
+/** Tried by default; TUNEBOOK_LONG_TESTS=1 tries all, which takes half a minute. */
 const FIRST = ['llama 3.2', 'qwen3', 'gemma3'];
 const REFUSED: Record<string, string> = {
   'llama dynamic': 'got dynamic',

@@ -15,9 +15,9 @@ import { LoraConfig } from '../../lib/models';
 import { AutoModelForCausalLM, getPeftModel, saveAdapter } from '../../lib/pretrained';
 import { createRandom } from '../../lib/random';
 import { AutoTokenizer, promptIds } from '../../lib/tokenizer';
-import { LONG as LONG_TEST } from '../support/long';
+import { LONG } from '../support/long';
 
-const LONG = { timeout: 300_000 };
+const TIMEOUT = { timeout: 300_000 };
 let folder = '';
 let isHere = false;
 before(async () => {
@@ -69,7 +69,7 @@ function strings(count: number): string[] {
   ).filter((text) => text !== '');
 }
 
-describe('llama.cpp', LONG, () => {
+describe('llama.cpp', TIMEOUT, () => {
   for (const model of ['gpt2-mini', 'mistral-mini']) {
     it(`${model} in f16 answers as here, and reads 2,000 strings as the same tokens`, async (t) => {
       if (!isHere) return t.skip('node-llama-cpp is not installed: see .ci/run');
@@ -93,7 +93,7 @@ describe('llama.cpp', LONG, () => {
 
     it(
       `${model}: an adapter alone answers as here, and without it otherwise`,
-      model === 'gpt2-mini' ? {} : LONG_TEST,
+      model === 'gpt2-mini' ? {} : LONG,
       async (t) => {
         if (!isHere) return t.skip('node-llama-cpp is not installed: see .ci/run');
         const adapter = path.join(folder, `${model}-adapter`);

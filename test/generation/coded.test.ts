@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
+import { cachedDecoder } from '../../lib/generation/decoders/cached-decoder';
 import { CachedDecoder, UncachedDecoder } from '../../lib/generation/decoders/decoder';
 import type { Decoder } from '../../lib/generation/decoders/decoder';
 import { codesRefusal } from '../../lib/generation/passes/coded-models';
@@ -38,7 +39,7 @@ function distance(actual: Float32Array, expected: Float32Array): number {
 /** Logits of the first prompt's next token. */
 async function logitsOf({ runtime }: CausalLM, isCoded: boolean): Promise<Float32Array> {
   const decoder: Decoder = isCoded
-    ? new CachedDecoder(runtime, { prompts: PROMPTS, longest: 60, isCoded })
+    ? cachedDecoder(runtime, { prompts: PROMPTS, longest: 60, isCoded })
     : new UncachedDecoder(runtime, PROMPTS);
   const logits = (await decoder.start()).slice();
   decoder.end?.();

@@ -7,9 +7,17 @@ import type { CheckRecordsOptions, LoadReport, RecordCheck } from '../../dataset
 import type * as Tokenizers from '../../tokenizer';
 import { count, wholeNumber } from '../terminal/call';
 
+// Written out, as the help loads no library.
 const FORMATS = [
-  ...['auto', 'messages', 'sharegpt', 'alpaca', 'prompt-completion', 'text', 'preference', 'fields'],
-] as const satisfies readonly string[];
+  'auto',
+  'messages',
+  'sharegpt',
+  'alpaca',
+  'prompt-completion',
+  'text',
+  'preference',
+  'fields',
+] as const satisfies readonly CheckRecordsOptions['format'][];
 
 interface CheckOptions {
   readonly tokenizer?: string;

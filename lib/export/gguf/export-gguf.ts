@@ -18,6 +18,7 @@ import {
   firstTable,
   ggufFamily,
   ggufName,
+  layerPlace,
   orderedRows,
   ropeFactors,
 } from './families';
@@ -25,7 +26,7 @@ import type { GgufFamily, RowOrder } from './families';
 import { FILE_TYPES, GGUF_TYPES, requireType, text, u32 } from './format';
 import type { GgufEntries, GgufType } from './format';
 import { fallbackWords, tensorType } from './tensor-types';
-import { tokenizerEntries, tokenizerWords } from './tokenizer-entries';
+import { tokenizerEntries } from './tokenizer-entries';
 import { tensorOf } from './write';
 import type { GgufTensor } from './write';
 import { proveInLlamaCpp, writeProven } from './write-proven';
@@ -114,6 +115,7 @@ export async function writeModel(
 ): Promise<ExportOutcome> {
   const { architecture } = source.weights;
   const tensors = modelTensors(source.weights, type);
+  const tokenizer = await tokenizerEntries(source.tokenizer, architecture.vocabSize);
   const entries: GgufEntries = [
     ['general.architecture', text(ggufFamily(architecture).architecture)],
     ['general.type', text('model')],
@@ -121,16 +123,12 @@ export async function writeModel(
     ['general.file_type', u32(FILE_TYPES[type])],
     ['general.quantization_version', u32(2)],
     ...architectureEntries(architecture, contextLength(architecture)),
-    ...(await tokenizerEntries(source.tokenizer, architecture.vocabSize)),
+    ...tokenizer.entries,
   ];
   return writeProven(file, {
     ...{ entries, tensors, target: 'gguf', type, model: name },
     onTensor: (done, tensor) => onProgress?.(done, tensors.length, tensor),
-    notes: [
-      ...fallbackWords(tensors, type),
-      ...windowWords(architecture),
-      ...(await tokenizerWords(source.tokenizer)),
-    ],
+    notes: [...fallbackWords(tensors, type), ...windowWords(architecture), ...tokenizer.notes],
     prove:
       check === false
         ? undefined
@@ -168,17 +166,9 @@ export function modelTensors(source: WeightSource, type: GgufType): GgufTensor[]
 const isGain = (name: string): boolean => /norm\.weight$/.test(name);
 
 /** Of a weight or a bias. */
-function rowOrder(
-  family: GgufFamily,
-  { layers, layerPrefix }: Architecture,
-  name: string,
-): RowOrder | undefined {
-  const owner = name.slice(0, name.lastIndexOf('.'));
-  for (let layer = 0; layer < layers; layer++) {
-    const prefix = layerPrefix(layer);
-    if (owner.startsWith(prefix)) return family.rowOrders[owner.slice(prefix.length)];
-  }
-  return undefined;
+function rowOrder(family: GgufFamily, architecture: Architecture, name: string): RowOrder | undefined {
+  const place = layerPlace(architecture, name.slice(0, name.lastIndexOf('.')));
+  return place === undefined ? undefined : family.rowOrders[place.module];
 }
 
 async function* changed(

@@ -151,16 +151,25 @@ export function ggufName(family: GgufFamily, model: Architecture, name: string):
   const [owner, kind] = [name.slice(0, at), name.slice(at + 1)];
   const outside = family.names[owner];
   if (outside !== undefined) return `${outside}.${kind}`;
-  for (let layer = 0; layer < model.layers; layer++) {
-    const prefix = model.layerPrefix(layer);
-    if (!owner.startsWith(prefix)) continue;
-    const inside = family.layerNames[owner.slice(prefix.length)];
-    if (inside !== undefined) return `blk.${layer}.${inside}.${kind}`;
-  }
+  const place = layerPlace(model, owner);
+  const inside = place === undefined ? undefined : family.layerNames[place.module];
+  if (place !== undefined && inside !== undefined) return `blk.${place.layer}.${inside}.${kind}`;
   throw new TunebookError(
     `exportGguf: expected parameters that llama.cpp's ${family.architecture} has, got ${name}. ` +
       'Export to ONNX, or convert the saved model with the tool of llama.cpp.',
   );
+}
+
+/** Where a module or norm is by its name; undefined outside of layers. */
+export function layerPlace(
+  { layers, layerPrefix }: Architecture,
+  name: string,
+): { readonly layer: number; readonly module: string } | undefined {
+  for (let layer = 0; layer < layers; layer++) {
+    const prefix = layerPrefix(layer);
+    if (name.startsWith(prefix)) return { layer, module: name.slice(prefix.length) };
+  }
+  return undefined;
 }
 
 /** Metadata of the architecture. `context` is what llama.cpp may use of the positions. */

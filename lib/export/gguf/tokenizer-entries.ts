@@ -42,7 +42,7 @@ const NO_MERGE_SCORE = -1e6;
 export async function tokenizerEntries(
   tokenizer: PretrainedTokenizer,
   vocabSize: number,
-): Promise<GgufEntries> {
+): Promise<{ readonly entries: GgufEntries; readonly notes: readonly string[] }> {
   checkTokenizerFits(tokenizer, { vocabSize });
   const json = await tokenizerJson(tokenizer);
   const model = isJsonObject(json.model) ? json.model : {};
@@ -58,7 +58,7 @@ export async function tokenizerEntries(
     : preTokenizerName(json.pre_tokenizer, model.ignore_merges === true);
   if (pre === undefined) throw wrong('one that splits texts by rules of its own');
   const table = tokenTable(tokenizer, json, { vocabSize, isSentencePiece });
-  return [
+  const entries: GgufEntries = [
     ['tokenizer.ggml.model', text(isSentencePiece ? 'llama' : 'gpt2')],
     ['tokenizer.ggml.pre', text(pre)],
     ['tokenizer.ggml.tokens', { type: 'strings', value: table.tokens }],
@@ -71,11 +71,11 @@ export async function tokenizerEntries(
     ...(isSentencePiece ? [['tokenizer.ggml.add_space_prefix', truth(prependsSpace(json))] as const] : []),
     ...chatTemplateEntries(tokenizer),
   ];
+  return { entries, notes: normalizerWords(json) };
 }
 
 /** What llama.cpp does with texts that the tokenizer does not. */
-export async function tokenizerWords(tokenizer: PretrainedTokenizer): Promise<string[]> {
-  const { normalizer } = await tokenizerJson(tokenizer);
+function normalizerWords({ normalizer }: JsonObject): string[] {
   const [, form] = /"type":"(NFK?[CD])"/.exec(JSON.stringify(normalizer ?? {})) ?? [];
   if (form === undefined) return [];
   return [

@@ -15,10 +15,11 @@ export function cachedDecoder(
   { prompts, longest, isCoded }: CachedDecoderOptions,
 ): Decoder {
   const { device } = runtime.engine;
-  if (isCoded && device !== undefined) warnOfFloat32(runtime, codesRefusal(runtime) ?? 'it is on a device');
+  const refusal = isCoded === true ? codesRefusal(runtime) : undefined;
+  if (refusal !== undefined) warnOfFloat32(runtime, refusal);
   const make = (rows: Prompts): Decoder =>
     device === undefined
-      ? new CachedDecoder(runtime, { prompts: rows, longest, isCoded })
+      ? new CachedDecoder(runtime, { prompts: rows, longest, isCoded: isCoded && refusal === undefined })
       : new DeviceDecoder(runtime, device, { prompts: rows, longest });
   const { layerKinds } = runtime.architecture;
   const isOneTable = layerKinds.every(

@@ -7,7 +7,7 @@ import type { BetweenLayers, LayerCache, Runtime } from '../../models';
 import type { HostTensor } from '../../types';
 import { KeyValueCache, slotsFor, windowsOf } from './key-value-cache';
 import type { CodedResult } from '../passes/coded-model';
-import { codedModelOf, codesRefusal, warnOfFloat32 } from '../passes/coded-models';
+import { codedModelOf, warnOfFloat32 } from '../passes/coded-models';
 import type { CodedModelLease } from '../passes/coded-models';
 import { stepRunner } from './step';
 import type { StepRunner } from './step';
@@ -112,9 +112,7 @@ export class CachedDecoder implements Decoder {
   ) {
     this.prompts = prompts;
     this.longest = longest;
-    const refusal = isCoded ? codesRefusal(runtime) : undefined;
-    if (refusal !== undefined) warnOfFloat32(runtime, refusal);
-    this.wantsCodes = isCoded && refusal === undefined;
+    this.wantsCodes = isCoded;
   }
 
   async start(between?: BetweenLayers): Promise<Float32Array> {

@@ -7,6 +7,7 @@ import { allocateGradients, countLabels, forwardBackward, storedName } from '../
 import type { CausalLM } from '../../../lib/pretrained';
 import { assertClose } from '../../support/assert-close';
 import type { Tolerance } from '../../support/assert-close';
+import { LONG } from '../../support/long';
 import { familyModel, putAdapter } from './family-model';
 import { goldenBatch, readGolden } from './golden-run';
 
@@ -58,8 +59,8 @@ export async function writeFamily(
   await model.dispose();
 }
 
-/** Whether all cases are tried in all forms, which takes two minutes, or a choice in which each is tried once. */
-export const IS_ALL = process.env.TUNEBOOK_ALL_FORMS !== undefined;
+/** Whether all cases are tried in all forms, which takes two minutes (TUNEBOOK_LONG_TESTS=1), or a choice in which each is tried once. */
+export const IS_ALL = LONG.skip === false;
 
 /** Cases that are tried on a GPU. */
 export const ON_GPU: readonly Representative[] = IS_ALL ? REPRESENTATIVES : ['gemma2', 'phi3 longrope'];

@@ -1,7 +1,7 @@
 /**
  * Weights in 4, 8 and 16 bits, on disk and on a GPU, for a case of every feature that decoders have: logits, tokens and
  * an adapter's gradients are those of the float32 model that holds the restored values, which is transformers' model
- * (decoders.test.ts). TUNEBOOK_ALL_FORMS=1 tries every case in every form, and tokens too.
+ * (decoders.test.ts). TUNEBOOK_LONG_TESTS=1 tries every case in every form, and tokens too.
  */
 import assert from 'node:assert/strict';
 import path from 'node:path';
