@@ -4,13 +4,13 @@ import dialect from './eslint-rules.mjs';
 /** Files that speak a language with null: JSON and the formats made of it, DOM, and other libraries' interfaces. */
 const NULL_SPEAKERS = [
   'lib/dataset/files/{parquet-values,record-types,row}.ts', // rows of data files
-  'lib/dataset/split-files.ts', // its manifest
+  'lib/dataset/splits/split-files.ts', // its manifest
   'lib/display/figures/{figure,render-figure}.ts', // Plotly, DOM
   'lib/engine/{compiled/session,contract/functions,eager/wasm,eager/wasm-kernels}.ts', // ONNX Runtime, TensorFlow.js
   'lib/eval/{evaluate,report-content,types}.ts', // metrics, which are written as JSON
   'lib/hyrox/metrics/{segments,types,verdicts}.ts',
   'lib/export/{proof/llama-cpp,proof/report,web/page-script}.ts', // a report in JSON, llama.cpp
-  'lib/generation/**', // generation_config.json; the token of a row that has ended
+  'lib/generation/{options,model-defaults,text-generator}.ts', // generation_config.json
   'lib/models/weights/load-weights.ts', // a digest of JSON
   'lib/notebook/client/{kernel-client,kernel-exit,kernel-image,process-owner}.ts', // exit codes of Node, a lock file
   'lib/notebook/compiler/{tslab-compiler,tslab-module}.ts', // tslab
@@ -22,7 +22,7 @@ const NULL_SPEAKERS = [
   'lib/serve/answers/{answer-bodies,api-error}.ts', // OpenAI's answers
   'lib/quantization/config.ts', // quantization_config of config.json
   'lib/types.ts', // what JSON holds
-  'lib/tokenizer/{assistant-mask,gpt2-files,library-files,pretrained-tokenizer}.ts', // tokenizer.json, chat templates
+  'lib/tokenizer/{assistant-mask,gpt2-files,pretrained-tokenizer,transformers-js/library-files}.ts', // tokenizer.json, chat templates
   'lib/tokenizer/{python,jinja}/**', // Python's None
   'lib/trainer/{checkpoints/identity,reports/report-page}.ts', // trainer_state.json
 ];

@@ -21,11 +21,11 @@ const ROOMS: Record<string, { imports: readonly string[]; floors?: readonly stri
   quantization: { imports: [] },
   checkpoint: { imports: ['files'] },
   hub: { imports: ['files', 'checkpoint'] },
-  tokenizer: { imports: ['files', 'hub'], floors: ['python', 'jinja'] },
+  tokenizer: { imports: ['files', 'hub'], floors: ['transformers-js', 'python', 'jinja'] },
   prompts: { imports: ['files', 'tokenizer'], floors: ['conversations'] },
   models: {
     imports: ['files', 'random', 'engine', 'quantization', 'checkpoint', 'hub'],
-    floors: ['families', 'weights', 'lora', 'run', 'train'],
+    floors: ['families/parts', 'families', 'weights', 'lora', 'run', 'train'],
   },
   generation: {
     imports: ['random', 'engine', 'quantization', 'tokenizer', 'models'],
@@ -48,7 +48,7 @@ const ROOMS: Record<string, { imports: readonly string[]; floors?: readonly stri
   },
   dataset: {
     imports: ['files', 'random', 'display', 'hub', 'tokenizer', 'prompts'],
-    floors: ['files', 'conversations', 'texts', 'stream'],
+    floors: ['files', 'splits', 'conversations', 'texts', 'stream'],
   },
   distributed: { imports: [] },
   trainer: {
@@ -99,7 +99,7 @@ const ROOMS: Record<string, { imports: readonly string[]; floors?: readonly stri
       'pretrained',
       'dataset',
     ],
-    floors: ['source', 'proof', 'gguf', 'onnx', 'web'],
+    floors: ['source', 'proof', 'gguf/types', 'gguf', 'onnx', 'web'],
   },
   serve: {
     imports: ['tokenizer', 'prompts', 'models', 'generation', 'retrieval', 'hyrox'],

@@ -22,7 +22,7 @@ export type { Reader, ReaderOptions } from './files/readers';
 export type { DataFile } from './files/data-file';
 export type { Row } from './files/row';
 export { loadRecords } from './files/records';
-export { loadSplits, saveSplits } from './split-files';
+export { loadSplits, saveSplits } from './splits/split-files';
 export { renderMask, showMask } from './show-mask';
 export type { ShowMaskOptions } from './show-mask';
 export { streamExamples } from './stream-examples';
@@ -34,7 +34,7 @@ export type {
   StreamOptions,
   StreamPosition,
 } from './stream/types';
-export { splitRecords, trainTestSplit } from './splits';
+export { splitRecords, trainTestSplit } from './splits/splits';
 export { chatTemplate, formatPrompt, instructionTemplate } from '../prompts';
 export type { DataRecord, JsonValue, RecordFormat } from './files/row';
 export type {

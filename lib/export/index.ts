@@ -3,7 +3,7 @@ export { exportGguf } from './gguf/export-gguf';
 export type { ExportGgufOptions } from './gguf/export-gguf';
 export { exportGgufAdapter } from './gguf/export-adapter';
 export type { ExportGgufAdapterOptions } from './gguf/export-adapter';
-export type { GgufType } from './gguf/format';
+export type { GgufType } from './gguf/types/format';
 export { writeModelfile } from './ollama';
 export { exportOnnx } from './onnx/export-onnx';
 export type { ExportOnnxOptions, OnnxModelFile, OnnxOutcome } from './onnx/export-onnx';

@@ -8,12 +8,12 @@ import { requireOptions } from '../options';
 import { kindOf, messageOf, requireText, TunebookError } from '../types';
 import { assistantMask } from './assistant-mask';
 import { renderChatTemplate, renderMarkedChat } from './chat-template';
-import { configForLibrary, forLibrary } from './library-files';
-import { cleansUpSpaces, mendLibraryTokenizer } from './library-mends';
+import { configForLibrary, forLibrary } from './transformers-js/library-files';
+import { cleansUpSpaces, mendLibraryTokenizer } from './transformers-js/library-mends';
 import { addedTokens, CHAT_TEMPLATE, SAVED_PROMPT, vocabularyOf } from './tokenizer-files';
 import type { TokenizerFiles } from './tokenizer-files';
-import { transformersLibrary } from './transformers-js';
-import type { LibraryTokenizer } from './transformers-js';
+import { transformersLibrary } from './transformers-js/load';
+import type { LibraryTokenizer } from './transformers-js/load';
 import type {
   BatchEncodeOptions,
   BatchEncoding,

@@ -8,12 +8,12 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
-import { encode } from '../../lib/export/gguf/blocks';
-import { decode } from '../../lib/export/gguf/decode';
-import { storedBytes } from '../../lib/export/gguf/format';
-import type { TensorType } from '../../lib/export/gguf/format';
-import { tensorType } from '../../lib/export/gguf/tensor-types';
-import type { GgufType } from '../../lib/export/gguf/format';
+import { encode } from '../../lib/export/gguf/types/blocks';
+import { decode } from '../../lib/export/gguf/types/decode';
+import { storedBytes } from '../../lib/export/gguf/types/format';
+import type { TensorType } from '../../lib/export/gguf/types/format';
+import { tensorType } from '../../lib/export/gguf/types/tensor-types';
+import type { GgufType } from '../../lib/export/gguf/types/format';
 import { ROOT } from '../support/paths';
 
 interface Golden {

@@ -8,7 +8,7 @@ import { promises as fs } from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import { exportGguf, exportGgufAdapter } from '../../lib/export';
-import { decode } from '../../lib/export/gguf/decode';
+import { decode } from '../../lib/export/gguf/types/decode';
 import { rotaryRows } from '../../lib/export/gguf/families';
 import { openGguf } from '../../lib/export/gguf/read';
 import type { GgufFile, GgufTensorInfo } from '../../lib/export/gguf/read';

@@ -1,7 +1,7 @@
 /** What people should know of a file: name, licence, language and base, from the front matter of the model's card. */
 import { frontMatter, textsOf } from '../source/card';
-import { text, u32 } from './format';
-import type { GgufEntries } from './format';
+import { text, u32 } from './types/format';
+import type { GgufEntries } from './types/format';
 
 /** @param folders the model's, the nearest first; the first with a card counts */
 export async function cardEntries(name: string, folders: readonly string[]): Promise<GgufEntries> {

@@ -4,8 +4,8 @@
  */
 import type { Architecture, DecoderDescription, Rope } from '../../models';
 import type { DecoderFeature } from '../source/decoder-form';
-import { f32, text, u32 } from './format';
-import type { GgufEntries } from './format';
+import { f32, text, u32 } from './types/format';
+import type { GgufEntries } from './types/format';
 
 /** A row of the table. */
 export interface DecoderRow {

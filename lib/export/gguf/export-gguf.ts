@@ -23,9 +23,9 @@ import {
   ropeFactors,
 } from './families';
 import type { GgufFamily, RowOrder } from './families';
-import { FILE_TYPES, GGUF_TYPES, requireType, text, u32 } from './format';
-import type { GgufEntries, GgufType } from './format';
-import { fallbackWords, tensorType } from './tensor-types';
+import { FILE_TYPES, GGUF_TYPES, requireType, text, u32 } from './types/format';
+import type { GgufEntries, GgufType } from './types/format';
+import { fallbackWords, tensorType } from './types/tensor-types';
 import { tokenizerEntries } from './tokenizer-entries';
 import { tensorOf } from './write';
 import type { GgufTensor } from './write';

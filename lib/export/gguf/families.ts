@@ -10,8 +10,8 @@ import { TunebookError } from '../../types';
 import { requireForm } from '../source/decoder-form';
 import { DECODER_ROWS, decoderEntries, layerNames, tableBorder, whyOtherwise } from './decoder-families';
 import type { DecoderRow } from './decoder-families';
-import { f32, text, truth, u32 } from './format';
-import type { GgufEntries } from './format';
+import { f32, text, truth, u32 } from './types/format';
+import type { GgufEntries } from './types/format';
 
 /** How llama.cpp has the rows of a module: rotary pairs side by side, or all queries, then all keys, then all values. */
 export type RowOrder = 'pairs' | 'thirds';

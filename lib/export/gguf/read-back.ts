@@ -3,9 +3,9 @@
  * within what the type can hold.
  */
 import { TunebookError } from '../../types';
-import { decode } from './decode';
-import { storedBytes, TENSOR_TYPES } from './format';
-import type { TensorType } from './format';
+import { decode } from './types/decode';
+import { storedBytes, TENSOR_TYPES } from './types/format';
+import type { TensorType } from './types/format';
 import { openGguf } from './read';
 import type { GgufFile, GgufTensorInfo } from './read';
 import type { GgufTensor } from './write';

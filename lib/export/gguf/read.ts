@@ -3,8 +3,8 @@ import { promises as fs } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { sizeOf } from '../../tensor';
 import { TunebookError } from '../../types';
-import { ALIGNMENT, MAGIC, padding, storedBytes, TENSOR_TYPES, VALUE_TYPES, VERSION } from './format';
-import type { TensorType } from './format';
+import { ALIGNMENT, MAGIC, padding, storedBytes, TENSOR_TYPES, VALUE_TYPES, VERSION } from './types/format';
+import type { TensorType } from './types/format';
 
 /** A tensor as the file lists it. */
 export interface GgufTensorInfo {

@@ -11,8 +11,8 @@ import { firstToken } from '../../prompts';
 import { checkTokenizerFits } from '../../tokenizer';
 import type { PretrainedTokenizer } from '../../tokenizer';
 import { TunebookError } from '../../types';
-import { text, truth } from './format';
-import type { GgufEntries } from './format';
+import { text, truth } from './types/format';
+import type { GgufEntries } from './types/format';
 
 /** Numbers of llama.cpp's kinds of tokens. */
 const KINDS = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 };

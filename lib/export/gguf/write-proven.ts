@@ -8,7 +8,7 @@ import type { CheckOptions, Proof } from '../proof/prove';
 import { writeExportReport } from '../proof/report';
 import type { ModelSource } from '../source/open-source';
 import { contextLength, firstTable } from './families';
-import type { GgufEntries } from './format';
+import type { GgufEntries } from './types/format';
 import { readBack } from './read-back';
 import { stageGguf } from './write';
 import type { GgufTensor } from './write';

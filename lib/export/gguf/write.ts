@@ -4,9 +4,9 @@ import { makeFolder, requireFreeSpace, stageFile } from '../../files';
 import type { StagedFile } from '../../files';
 import { sizeOf } from '../../tensor';
 import { TunebookError } from '../../types';
-import { encode } from './blocks';
-import { ALIGNMENT, MAGIC, padding, storedBytes, TENSOR_TYPES, VALUE_TYPES, VERSION } from './format';
-import type { GgufEntries, GgufValue, TensorType } from './format';
+import { encode } from './types/blocks';
+import { ALIGNMENT, MAGIC, padding, storedBytes, TENSOR_TYPES, VALUE_TYPES, VERSION } from './types/format';
+import type { GgufEntries, GgufValue, TensorType } from './types/format';
 
 /** A tensor to write. */
 export interface GgufTensor {

@@ -5,13 +5,13 @@
 import type { z } from 'zod';
 import { lazySchema, prettifyError } from '../../schema';
 import { TunebookError } from '../../types';
-import { activationNamed } from './activation-name';
+import { activationNamed } from './parts/activation-name';
 import type { Architecture } from './architecture';
-import { requireKnownKeys } from './config-keys';
+import { requireKnownKeys } from './parts/config-keys';
 import { decoder } from './decoder';
 import type { DecoderDescription, LayerDescription } from './decoder-description';
-import { ropeOf, ropeSchema } from './rope';
-import type { Rope, RopeFields } from './rope';
+import { ropeOf, ropeSchema } from './parts/rope';
+import type { Rope, RopeFields } from './parts/rope';
 
 const configSchema = lazySchema((z) => {
   const size = z.int().positive();

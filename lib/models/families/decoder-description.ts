@@ -3,7 +3,7 @@
  * `decoder.ts` makes a model of it, exports look here for what their formats have.
  */
 import type { ActivationName } from '../../engine';
-import type { Rope } from './rope';
+import type { Rope } from './parts/rope';
 
 /** A kind of layer: how far it looks back, and how it turns queries and keys. */
 export interface LayerDescription {

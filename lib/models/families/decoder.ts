@@ -8,7 +8,7 @@ import type { NamedTensors, Tensor } from '../../engine';
 import type { Architecture, DropoutSite } from './architecture';
 import type { DecoderDescription } from './decoder-description';
 import { linearModules, parameterSpecs } from './decoder-parameters';
-import { dropped, moduleLinear } from './linear';
+import { dropped, moduleLinear } from './parts/linear';
 import { partlyTurned, rotaryKind } from './partial-rotary';
 
 /** The model of a description. */

@@ -9,12 +9,12 @@ import type { NamedTensors, Tensor } from '../../engine';
 import { lazySchema, prettifyError } from '../../schema';
 import { TunebookError } from '../../types';
 import type { Architecture, LinearModule, ParameterSpec } from './architecture';
-import { activationNamed } from './activation-name';
-import { requireKnownKeys } from './config-keys';
-import { dropped, moduleLinear } from './linear';
+import { activationNamed } from './parts/activation-name';
+import { requireKnownKeys } from './parts/config-keys';
+import { dropped, moduleLinear } from './parts/linear';
 import { partlyTurned, rotaryKind } from './partial-rotary';
-import { ropeOf, ropeSchema } from './rope';
-import type { Rope } from './rope';
+import { ropeOf, ropeSchema } from './parts/rope';
+import type { Rope } from './parts/rope';
 
 const configSchema = lazySchema((z) => {
   const size = z.int().positive();

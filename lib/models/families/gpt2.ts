@@ -7,8 +7,8 @@ import { lazySchema, prettifyError } from '../../schema';
 import { activation, ACTIVATIONS, attention, layerNorm, mergeHeads, splitHeads, tf } from '../../engine';
 import type { NamedTensors } from '../../engine';
 import { TunebookError } from '../../types';
-import { requireKnownKeys } from './config-keys';
-import { dropped, moduleLinear } from './linear';
+import { requireKnownKeys } from './parts/config-keys';
+import { dropped, moduleLinear } from './parts/linear';
 import type { Architecture, LinearModule, ParameterSpec } from './architecture';
 
 const configSchema = lazySchema((z) =>

@@ -2,7 +2,7 @@
 import { rotaryTables, tf } from '../../engine';
 import type { Rotation, Tensor } from '../../engine';
 import type { LayerKind } from './architecture';
-import type { Rope } from './rope';
+import type { Rope } from './parts/rope';
 
 /** @param size numbers of a head that turn; @param rope absent: nothing turns */
 export function rotaryKind(

@@ -5,8 +5,8 @@
 import type { HostTensor } from '../../types';
 import { asTensor } from '../../tensor';
 import { storedName } from '../families/architecture';
-import { loraFeeds } from '../families/linear';
-import type { Lora } from '../families/linear';
+import { loraFeeds } from '../families/parts/linear';
+import type { Lora } from '../families/parts/linear';
 import type { Architecture, LinearModule } from '../families/architecture';
 import { countOf, loraLayout } from './lora-layout';
 import type { LoraLayout, TrainedTokens } from './lora-layout';

@@ -6,7 +6,7 @@ import type { NamedTensors, Tensor } from '../../engine';
 import type { HostTensor } from '../../types';
 import { asTensor } from '../../tensor';
 import type { Architecture } from '../families/architecture';
-import { moduleLinear } from '../families/linear';
+import { moduleLinear } from '../families/parts/linear';
 import type { LoraAdapter } from '../lora/lora';
 import { HEAD } from '../lora/lora-targets';
 

@@ -7,7 +7,7 @@ import { blockScales } from '../../quantization';
 import { tensorSize } from '../../tensor';
 import type { QuantizedTensor, WeightCodes } from '../../quantization';
 import type { HostTensor } from '../../types';
-import type { LinearWeight } from '../families/linear';
+import type { LinearWeight } from '../families/parts/linear';
 import { isQuantized } from './frozen-layers';
 import type { FrozenTensor } from './frozen-layers';
 

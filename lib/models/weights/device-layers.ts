@@ -6,7 +6,7 @@ import type { DeviceMemory } from '../../engine';
 import { tensorSize } from '../../tensor';
 import type { BitsAndBytesConfig, QuantizedTensor } from '../../quantization';
 import type { HostTensor } from '../../types';
-import { weightFeeds } from '../families/linear';
+import { weightFeeds } from '../families/parts/linear';
 import { canBeCoded, codedScales, codedWeight } from './coded-weight';
 import { isQuantized, overwrite, restore } from './frozen-layers';
 import type { FrozenLayer, FrozenLayers, FrozenTensor, StoredWeight } from './frozen-layers';

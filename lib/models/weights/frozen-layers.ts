@@ -7,7 +7,7 @@ import type { HostTensor } from '../../types';
 import { blockScales, dequantize } from '../../quantization';
 import { tensorSize } from '../../tensor';
 import type { BitsAndBytesConfig, QuantizedTensor } from '../../quantization';
-import type { LinearWeight } from '../families/linear';
+import type { LinearWeight } from '../families/parts/linear';
 import { bfloat16ToFloat32, float16ToFloat32, float32ToBfloat16, float32ToFloat16 } from '../../checkpoint';
 
 /** A weight as it was stored. */

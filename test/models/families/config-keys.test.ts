@@ -1,7 +1,7 @@
 /** Fields of config.json that a family does not read: which pass, which are refused, and how that is said. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { requireKnownKeys } from '../../../lib/models/families/config-keys';
+import { requireKnownKeys } from '../../../lib/models/families/parts/config-keys';
 
 const KNOWN = ['hidden_size'];
 const check = (config: Record<string, unknown>): void => requireKnownKeys(config, KNOWN, 'config.json');

@@ -4,7 +4,7 @@ import { it } from 'node:test';
 import { createEngine, linear, restoreCoded, signatureOf } from '../../../lib/engine';
 import type { DeviceMemory, TensorFunction } from '../../../lib/engine';
 
-import { weightFeeds } from '../../../lib/models/families/linear';
+import { weightFeeds } from '../../../lib/models/families/parts/linear';
 import { canBeCoded, codedWeight } from '../../../lib/models/weights/coded-weight';
 import { dequantize, quantize } from '../../../lib/quantization';
 import { assertClose } from '../../support/assert-close';

@@ -1,5 +1,5 @@
 /** GGUF version 3: numbers of types and layout. Source: docs/gguf.md and gguf-py/gguf/constants.py of llama.cpp. */
-import { TunebookError } from '../../types';
+import { TunebookError } from '../../../types';
 
 export const MAGIC = 0x46554747; // 'GGUF', little-endian
 export const VERSION = 3;

@@ -1,6 +1,6 @@
 /** Activations by the names of config.json. */
-import type { ActivationName } from '../../engine';
-import { TunebookError } from '../../types';
+import type { ActivationName } from '../../../engine';
+import { TunebookError } from '../../../types';
 
 const NAMES: Readonly<Record<string, ActivationName>> = {
   silu: 'silu',

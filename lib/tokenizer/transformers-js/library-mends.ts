@@ -4,8 +4,8 @@
  * Unicode's white space beside them, what a Split makes of its matches, and unknown tokens in a row.
  * Where it stands: once, after a tokenizer is built.
  */
-import { isJsonObject } from '../files';
-import type { JsonObject } from '../files';
+import { isJsonObject } from '../../files';
+import type { JsonObject } from '../../files';
 import { WORD } from './library-files';
 import { splitPieces } from './split-behaviors';
 

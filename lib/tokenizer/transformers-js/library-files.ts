@@ -4,8 +4,8 @@
  * on U+FEFF, U+0085, letters beyond ASCII and digits such as ²). What it would compute otherwise is refused by name.
  * Where it stands: before a tokenizer is built.
  */
-import { isJsonObject } from '../files';
-import type { JsonObject } from '../files';
+import { isJsonObject } from '../../files';
+import type { JsonObject } from '../../files';
 
 /** GPT-2's pattern for splitting text into words, from its published encoder. */
 const GPT2_PATTERN = String.raw`'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`;

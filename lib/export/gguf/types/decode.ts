@@ -1,5 +1,5 @@
 /** The bytes of a tensor type to values, as llama.cpp reads them: what an export is checked by. */
-import { bfloat16ToFloat32, float16ToFloat32 } from '../../checkpoint';
+import { bfloat16ToFloat32, float16ToFloat32 } from '../../../checkpoint';
 import { TENSOR_TYPES } from './format';
 import type { TensorType } from './format';
 import { halfAt } from './half';

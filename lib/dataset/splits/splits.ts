@@ -1,10 +1,10 @@
 /**
  * Seeded splits: which records train, which are looked at while training, which are kept for the end.
  */
-import { requireOptions } from '../options';
-import { requireList, requireObject, TunebookError } from '../types';
-import { createRandom } from '../random';
-import type { SplitOptions, Splits } from './files/record-types';
+import { requireOptions } from '../../options';
+import { requireList, requireObject, TunebookError } from '../../types';
+import { createRandom } from '../../random';
+import type { SplitOptions, Splits } from '../files/record-types';
 
 /** Sums of shares are compared within this. */
 const TOLERANCE = 1e-9;

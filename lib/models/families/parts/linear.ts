@@ -3,9 +3,9 @@
  * function has flat inputs, and its signature says which form each weight has: `weightFeeds` and `loraFeeds` name the
  * inputs, `moduleLinear` reads them back.
  */
-import { dropout, linear, linear4bit, linearCodes, restoreCoded, tf } from '../../engine';
-import type { NamedTensors, Tensor } from '../../engine';
-import type { HostTensor } from '../../types';
+import { dropout, linear, linear4bit, linearCodes, restoreCoded, tf } from '../../../engine';
+import type { NamedTensors, Tensor } from '../../../engine';
+import type { HostTensor } from '../../../types';
 
 /**
  * A weight as a block takes it. All but 'dense' are frozen and have rows [out, in] whatever the family.

@@ -5,14 +5,14 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { lazySchema, prettifyError } from '../schema';
-import { requireOptions } from '../options';
-import { messageOf, TunebookError, requireList, requireObject, requireText } from '../types';
-import { parseJson, requireLocalPath, writeFileAtomic } from '../files';
-import { loadRecords } from './files/records';
+import { lazySchema, prettifyError } from '../../schema';
+import { requireOptions } from '../../options';
+import { messageOf, TunebookError, requireList, requireObject, requireText } from '../../types';
+import { parseJson, requireLocalPath, writeFileAtomic } from '../../files';
+import { loadRecords } from '../files/records';
 import { SPLIT_DEFAULTS } from './splits';
-import type { DataRecord } from './files/row';
-import type { SplitFile, SplitManifest, SplitOptions, Splits } from './files/record-types';
+import type { DataRecord } from '../files/row';
+import type { SplitFile, SplitManifest, SplitOptions, Splits } from '../files/record-types';
 
 const MANIFEST = 'splits.json';
 

@@ -2,8 +2,8 @@
  * Fields of config.json that a family does not read: those that change no number pass, any other is refused, so that
  * no model computes something else in silence.
  */
-import { TunebookError } from '../../types';
-import { unreadFields } from '../../files';
+import { TunebookError } from '../../../types';
+import { unreadFields } from '../../../files';
 
 /** Names, labels, sizes of other things, and how a program runs the model. */
 const HARMLESS: ReadonlySet<string> = new Set(

@@ -1,5 +1,5 @@
 /** Single float16 numbers among bytes, little-endian: the scales of blocks. */
-import { float16ToFloat32, float32ToFloat16 } from '../../checkpoint';
+import { float16ToFloat32, float32ToFloat16 } from '../../../checkpoint';
 
 const bits = new Uint16Array(1);
 const number: Float32Array = new Float32Array(1);

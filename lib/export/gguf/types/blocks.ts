@@ -2,7 +2,7 @@
  * Values to the bytes of a tensor type. q8_0 and q4_0 round as gguf-py/gguf/quants.py of llama.cpp does, in float32
  * step by step; the K types are in `k-blocks.ts`.
  */
-import { float32ToBfloat16, float32ToFloat16 } from '../../checkpoint';
+import { float32ToBfloat16, float32ToFloat16 } from '../../../checkpoint';
 import { storedBytes } from './format';
 import type { TensorType } from './format';
 import { putHalf } from './half';

@@ -2,8 +2,8 @@
  * The only file that touches @xenova/transformers. It is imported on first use (0.2 s, it brings ONNX Runtime) and
  * narrowed to the members that are called here.
  */
-import type { JsonObject } from '../files';
-import { messageOf, TunebookError } from '../types';
+import type { JsonObject } from '../../files';
+import { messageOf, TunebookError } from '../../types';
 
 /** The members of the library's tokenizer that are called here. */
 export interface LibraryTokenizer {

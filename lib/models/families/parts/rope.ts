@@ -4,10 +4,10 @@
  * modeling_rope_utils.py, whose papers are named at each kind.
  */
 import type { z } from 'zod';
-import { rotaryFrequencies } from '../../engine';
-import type { Rotation } from '../../engine';
-import { lazySchema, prettifyError } from '../../schema';
-import { TunebookError } from '../../types';
+import { rotaryFrequencies } from '../../../engine';
+import type { Rotation } from '../../../engine';
+import { lazySchema, prettifyError } from '../../../schema';
+import { TunebookError } from '../../../types';
 
 /** What config.json says of one kind of rotary positions. */
 export const ropeSchema = lazySchema((z) =>
