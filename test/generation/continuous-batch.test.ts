@@ -219,6 +219,8 @@ test('an aborted call gives its place to the next one; a full queue says so at o
   await assert.rejects(first, { name: 'AbortError' });
   assert.equal((await second).newTokens[0].length, 3);
   assert.equal(seen, 5);
+  // A prompt's logits give the first token: no step was taken for what nobody waits for.
+  assert.equal(batch.counts.steps, 4 + 2);
   assert.deepEqual(batch.counts.running, 0);
   // One that waits is gone at once.
   const waitingAbort = new AbortController();
