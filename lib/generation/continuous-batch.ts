@@ -49,6 +49,9 @@ export interface BatchCounts {
   readonly stepRows: number;
 }
 
+/** Batches that are open, by the model that they step: its adapter in use is theirs to choose. */
+const openBatches = new WeakMap<Runtime, ContinuousBatch>();
+
 /** A call, whose rows run each by itself. */
 interface Call {
   readonly settings: GenerationSettings;
@@ -101,7 +104,7 @@ export class ContinuousBatch {
   private steps = 0;
   private stepRows = 0;
 
-  /** @throws TunebookError for options that cannot be used */
+  /** @throws TunebookError for options that cannot be used, and a model that another open batch uses */
   constructor({ runtime }: HasRuntime, options: ContinuousBatchOptions = {}) {
     const where = 'ContinuousBatch';
     requireOptions<ContinuousBatchOptions>(options, { where, names: { maxRows: true, maxWaiting: true } });
@@ -110,9 +113,15 @@ export class ContinuousBatch {
       throw new TunebookError(`${where}: expected maxRows to be an integer of at least 1, got ${maxRows}.`);
     if (!Number.isInteger(maxWaiting) || maxWaiting < 0)
       throw new TunebookError(`${where}: expected maxWaiting to be an integer from 0, got ${maxWaiting}.`);
+    if (openBatches.has(runtime))
+      throw new TunebookError(
+        `${where}: expected a model that no open batch or server uses, got one in use: their calls would take each ` +
+          "other's adapters. Ask the one that is open, or close it first.",
+      );
     this.runtime = runtime;
     this.maxRows = maxRows;
     this.maxWaiting = maxWaiting;
+    openBatches.set(runtime, this);
   }
 
   get counts(): BatchCounts {
@@ -160,6 +169,7 @@ export class ContinuousBatch {
     this.isClosed = true;
     for (const call of this.calls) call.settle({ error: reason });
     await this.loop;
+    if (openBatches.get(this.runtime) === this) openBatches.delete(this.runtime);
   }
 
   private get running(): number {

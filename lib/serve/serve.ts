@@ -38,7 +38,8 @@ const GRACE_MS = 30_000;
  * Serves a model, and the adapters on it by their names, as OpenAI's API: /v1/models, /v1/chat/completions,
  * /v1/completions, /v1/embeddings; /health, /metrics, and a page at /. Requests share the steps of the model
  * (`ContinuousBatch`), so nothing else may use it meanwhile.
- * @throws TunebookError for options that cannot be used, an address without token that others reach, a port in use
+ * @throws TunebookError for options that cannot be used, an address without token that others reach, a port in use, and
+ *   a model that another server or open batch uses
  * @example
  * ```ts
  * import { AutoModelForCausalLM, AutoTokenizer, serve } from 'tunebook';
@@ -66,7 +67,12 @@ export async function serve(model: HasRuntime, options: ServeOptions): Promise<R
     createServer,
     overrideGlobalObjects: false,
   }) as Server;
-  await listen(server, checked);
+  try {
+    await listen(server, checked);
+  } catch (error) {
+    await parts.batch.close();
+    throw error;
+  }
   const { port } = server.address() as AddressInfo;
   let closing: Promise<void> | undefined;
   return {
@@ -82,6 +88,9 @@ async function partsOf(model: HasRuntime, options: CheckedOptions): Promise<Serv
   const { embeddings, state, models } = options;
   for (const { tokenizer } of models)
     checkTokenizerFits(tokenizer, { vocabSize: model.runtime.architecture.vocabSize });
+  const feedback = state === undefined ? undefined : await FeedbackForm.load(state);
+  const page = await pageFiles();
+  // Last: what is refused leaves no batch open on the model.
   const batch = new ContinuousBatch(model, { maxRows: options.maxBatch, maxWaiting: options.maxQueue });
   return {
     ...{ model, batch, guard: options },
@@ -90,9 +99,8 @@ async function partsOf(model: HasRuntime, options: CheckedOptions): Promise<Serv
       embeddings === undefined
         ? undefined
         : new EmbeddingQueue(embeddings, options.embeddingsName, options.maxQueue),
-    feedback: state === undefined ? undefined : await FeedbackForm.load(state),
+    ...{ feedback, page },
     metrics: serverMetrics(() => batch.counts),
-    page: await pageFiles(),
     timeoutMs: options.timeoutMs,
     maxBodyBytes: options.maxBodyBytes,
     logPrompts: options.logPrompts,

@@ -1,9 +1,9 @@
 /**
- * `npm run bench -- gpt2|gpu|families|mistral|mistral-layer|dataset|stream|notebook|preflight|resume|serve|export [--json]`: speeds as ratios inside one run, and peak
+ * `npm run bench -- gpt2|gpu|families|mistral|mistral-layer|dataset|stream|notebook|preflight|resume|serve|export|export-memory [--json]`: speeds as ratios inside one run, and peak
  * memory. Never part of the tests, whose machine may be busy. `mistral` takes `--layers N --folder F --rows R --tokens T
  * --steps S`, `gpu` takes `--provider P --layers N`, `serve` takes
  * `--layers N --rows REQUESTS --tokens T`, `export` takes `--folder RUN --rows R --system TEXT --only RUNTIME
- * --transformers2 FOLDER`, `stream` the megabytes of its file,
+ * --transformers2 FOLDER`, `export-memory` takes `--layers N`, `stream` the megabytes of its file,
  * `families` the begin of a model's name.
  */
 import { parseArgs } from 'node:util';
@@ -11,6 +11,7 @@ import { benchDataset } from './data/dataset';
 import { benchStream } from './data/stream';
 import { benchFamilies } from './families';
 import { benchExport } from './export';
+import { benchExportMemory } from './export-memory';
 import { benchGpt2 } from './gpt2';
 import { benchGpu } from './gpu';
 import type { Provider } from '../../lib/engine';
@@ -176,6 +177,21 @@ async function main(): Promise<void> {
               'apart at most'),
       ]),
     );
+  } else if (which === 'export-memory') {
+    const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(2)} GB`;
+    const results = await benchExportMemory(
+      values.layers === undefined ? undefined : Number(values.layers),
+      ({ name, layers, seconds, peakBytes }) =>
+        console.error(`${name}, ${layers} layers: ${seconds.toFixed(0)} s, peak ${gigabytes(peakBytes)}`),
+    );
+    print(
+      json,
+      results,
+      results.map((one): Row => [
+        `${one.name}, ${one.layers} layers: ${gigabytes(one.checkpointBytes)} in 16 bits`,
+        `${gigabytes(one.writtenBytes)} written, peak ${gigabytes(one.peakBytes)}`,
+      ]),
+    );
   } else if (which === 'families') {
     const results = benchFamilies(numbers[0]);
     const rows = results.flatMap((r): Row[] => [
@@ -204,7 +220,7 @@ async function main(): Promise<void> {
     );
   } else {
     console.error(
-      `bench: expected gpt2, gpu, families, mistral, mistral-layer, dataset, stream, notebook, preflight, resume, serve or export, got ${which}.`,
+      `bench: expected gpt2, gpu, families, mistral, mistral-layer, dataset, stream, notebook, preflight, resume, serve, export or export-memory, got ${which}.`,
     );
     process.exit(2);
   }

@@ -14,20 +14,22 @@ const DRAWN = 1 << 20;
 
 /**
  * @param folder made if missing; needs 14.5 GB for all 32 layers
+ * @param options.narrower what the real widths are divided by, a power of two up to 8
  * @returns bytes written
  */
 export async function writeMistralCheckpoint(
   folder: string,
-  options: { layers?: number } = {},
+  options: { layers?: number; narrower?: number } = {},
 ): Promise<number> {
+  const { layers = 32, narrower = 1 } = options;
   const architecture = architectureOf({
     model_type: 'mistral',
     vocab_size: 32000,
-    hidden_size: 4096,
-    intermediate_size: 14336,
-    num_hidden_layers: options.layers ?? 32,
-    num_attention_heads: 32,
-    num_key_value_heads: 8,
+    hidden_size: 4096 / narrower,
+    intermediate_size: 14336 / narrower,
+    num_hidden_layers: layers,
+    num_attention_heads: 32 / narrower,
+    num_key_value_heads: 8 / narrower,
     max_position_embeddings: 32768,
     rms_norm_eps: 1e-5,
     rope_theta: 10000,

@@ -1,12 +1,16 @@
 /** What cannot be exported is refused in words, before anything is written. */
 import assert from 'node:assert/strict';
 import { promises as fs } from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
-import { describe, it } from 'node:test';
-import { exportGguf } from '../../lib/export';
+import { after, before, describe, it } from 'node:test';
+import { exportGguf, exportOnnx, exportWeb, writeModelfile } from '../../lib/export';
 import { openGguf } from '../../lib/export/gguf/read';
 import { AutoModelForCausalLM } from '../../lib/pretrained';
+import type { CausalLM } from '../../lib/pretrained';
 import { AutoTokenizer } from '../../lib/tokenizer';
+import type { PretrainedTokenizer } from '../../lib/tokenizer';
+import { ROOT } from '../support/paths';
 import { isError } from '../support/refusals';
 import { temporaryFolder } from '../support/temporary-folder';
 
@@ -21,6 +25,90 @@ async function tokenizerWith(folder: string, change: (json: Json) => void): Prom
   await fs.writeFile(file, JSON.stringify(json));
   return folder;
 }
+
+/** GPT-2's shape over single bytes. */
+const SMALL = { model_type: 'gpt2', vocab_size: 305, n_embd: 32, n_layer: 1, n_head: 2, n_positions: 160 };
+
+describe('every export', () => {
+  let model: CausalLM;
+  const tokenizers: PretrainedTokenizer[] = [];
+  before(async () => {
+    model = await AutoModelForCausalLM.fromConfig(SMALL);
+    const folder = await fs.mkdtemp(path.join(os.tmpdir(), 'tunebook-'));
+    await fs.cp(path.join(ROOT, 'test', 'golden', 'tokenizer', 'byte-level'), folder, { recursive: true });
+    const file = path.join(folder, 'tokenizer_config.json');
+    const config = JSON.parse(await fs.readFile(file, 'utf8')) as Json;
+    for (const template of ['{{ messages[0].content }}', ...BROKEN.map(([text]) => text)]) {
+      await fs.writeFile(file, JSON.stringify({ ...config, chat_template: template }));
+      tokenizers.push(await AutoTokenizer.fromPretrained(folder));
+    }
+    await fs.rm(folder, { recursive: true });
+  });
+  after(() => model.dispose());
+
+  const BROKEN = [
+    ["{{ raise_exception('no') }}", 'refuses these messages: no'],
+    ['{% for m in messages %}{{ m.content', 'cannot be rendered'],
+  ];
+  const exports: Readonly<
+    Record<string, (place: string, tokenizer: PretrainedTokenizer) => Promise<unknown>>
+  > = {
+    gguf: (place, tokenizer) => exportGguf(model, place, { tokenizer, type: 'q8_0', check: false }),
+    onnx: (place, tokenizer) => exportOnnx(model, place, { tokenizer, dtypes: ['q8'], check: false }),
+    web: (place, tokenizer) => exportWeb(model, place, { tokenizer, dtypes: ['q8'], check: false }),
+    ollama: (place, tokenizer) => writeModelfile(model, place, { tokenizer, type: 'q8_0', check: false }),
+  };
+  const filesIn = async (folder: string): Promise<string[]> => {
+    const found = await fs.readdir(folder, { recursive: true, withFileTypes: true });
+    return found.filter((entry) => entry.isFile()).map(({ name }) => name);
+  };
+
+  for (const [name, run] of Object.entries(exports)) {
+    it(`${name} refuses a template that does not render, before anything is written`, async (t) => {
+      const folder = await temporaryFolder(t);
+      for (const [i, [, word]] of BROKEN.entries())
+        await assert.rejects(run(path.join(folder, 'out'), tokenizers[i + 1]), isError('template', word));
+      assert.deepEqual(await fs.readdir(folder), []);
+    });
+
+    it(`${name} refuses a disk without room, before anything is written`, async (t) => {
+      const folder = await temporaryFolder(t);
+      // Room for a model, and for nothing that goes with a page.
+      const bytes = name === 'web' ? 4096 * 1000 : 4096;
+      t.mock.method(fs, 'statfs', () => Promise.resolve({ blocks: 9, bavail: bytes / 4096, bsize: 4096 }));
+      await assert.rejects(
+        run(path.join(folder, 'out'), tokenizers[0]),
+        isError(`got ${bytes} free`, 'Nothing was written'),
+      );
+      assert.deepEqual(await filesIn(folder), []);
+    });
+
+    it(`${name} on a disk that fills up leaves what was there, and no half file`, async (t) => {
+      const folder = await temporaryFolder(t);
+      const names: Record<string, string> = { gguf: 'out', ollama: 'out/model.gguf' };
+      const onnx = name === 'web' ? 'out/model/onnx' : 'out/onnx';
+      const whole = path.join(folder, names[name] ?? `${onnx}/model_quantized.onnx`);
+      await fs.mkdir(path.dirname(whole), { recursive: true });
+      await fs.writeFile(whole, 'before');
+      const handle = await fs.open(whole);
+      const prototype = Object.getPrototypeOf(handle) as typeof handle;
+      await handle.close();
+      const write = prototype.write as (...all: unknown[]) => Promise<unknown>;
+      let left = 20_000;
+      t.mock.method(prototype, 'write', function (this: unknown, ...all: [Uint8Array, number, number]) {
+        left -= all[2];
+        if (left >= 0) return write.apply(this, all);
+        return Promise.reject(Object.assign(new Error('no space left'), { code: 'ENOSPC' }));
+      });
+      await assert.rejects(
+        run(path.join(folder, 'out'), tokenizers[0]),
+        isError('the disk is full (stopped after', 'no partial file was left'),
+      );
+      assert.equal(await fs.readFile(whole, 'utf8'), 'before');
+      assert.deepEqual(await filesIn(folder), [path.basename(whole)]);
+    });
+  }
+});
 
 describe('exportGguf refuses', () => {
   const kinds: readonly [string, (json: Json) => void, string][] = [
@@ -43,6 +131,29 @@ describe('exportGguf refuses', () => {
       assert.deepEqual(await fs.readdir(folder), ['tokenizer']);
     });
   }
+
+  it('a tokenizer of another kind', async (t) => {
+    const folder = await temporaryFolder(t);
+    const tokenizer = await tokenizerWith(path.join(folder, 'tokenizer'), (json) => {
+      const { vocab } = json.model as { vocab: Record<string, number> };
+      json.model = { type: 'WordPiece', vocab, unk_token: '!', continuing_subword_prefix: '##' };
+    });
+    const call = exportGguf('gpt2-mini', path.join(folder, 'x.gguf'), { tokenizer });
+    await assert.rejects(call, isError('byte-level BPE', 'got WordPiece', 'export to ONNX'));
+    assert.deepEqual(await fs.readdir(folder), ['tokenizer']);
+  });
+
+  it('a damaged folder', async (t) => {
+    const folder = await temporaryFolder(t);
+    const model = path.join(folder, 'model');
+    const whole = await AutoModelForCausalLM.fromConfig(SMALL);
+    await whole.savePretrained(model);
+    await whole.dispose();
+    await fs.truncate(path.join(model, 'model.safetensors'), 10_000);
+    const call = exportGguf(model, path.join(folder, 'x.gguf'), { tokenizer: 'gpt2' });
+    await assert.rejects(call, isError('model.safetensors', 'got 10000: the file is truncated'));
+    assert.deepEqual(await fs.readdir(folder), ['model']);
+  });
 
   it('a tokenizer with more tokens than the model has rows', async (t) => {
     const file = path.join(await temporaryFolder(t), 'x.gguf');

@@ -271,6 +271,20 @@ test('closing ends what runs and what waits', async () => {
   assert.throws(() => batch.generate(call), { message: /expected an open batch/ });
 });
 
+test('a model has one batch at a time: two would take each other’s adapters', async () => {
+  const batch = new ContinuousBatch(model);
+  const second = (): ContinuousBatch => new ContinuousBatch(model);
+  const inUse = { message: /expected a model that no open batch or server uses, got one in use/ };
+  assert.throws(second, inUse);
+  const call = { inputIds: [[1]], maxNewTokens: 150, eosTokenId: null };
+  const ended = assert.rejects(batch.generate(call), { message: /it was closed/ });
+  await sleep(5);
+  const closing = batch.close();
+  assert.throws(second, inUse, 'its last step is still computed');
+  await Promise.all([closing, ended]);
+  await second().close();
+});
+
 test('log-probabilities are those of the model, whatever draws', async () => {
   const call = { inputIds: [[1, 2, 3]], maxNewTokens: 1, topLogprobs: 3, repetitionPenalty: 2 };
   const { logits } = await model.forward({ inputIds: call.inputIds });

@@ -330,5 +330,10 @@ test('options that cannot be meant are refused before anything listens', async (
   const running = await serve(model, { tokenizer, port: 0 });
   t.after(() => running.close());
   const port = Number(new URL(running.url).port);
-  await refused({ port }, new RegExp(`port ${port} of 127\\.0\\.0\\.1 is in use`));
+  await refused({}, /expected a model that no open batch or server uses, got one in use/);
+  const other = await smallModel();
+  t.after(() => other.dispose());
+  const inUse = new RegExp(`port ${port} of 127\\.0\\.0\\.1 is in use`);
+  // Twice: what was refused has left the model as it was.
+  for (let i = 0; i < 2; i++) await assert.rejects(serve(other, { tokenizer, port }), inUse);
 });

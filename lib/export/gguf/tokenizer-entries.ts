@@ -11,6 +11,7 @@ import { firstToken } from '../../prompts';
 import { checkTokenizerFits } from '../../tokenizer';
 import type { PretrainedTokenizer } from '../../tokenizer';
 import { TunebookError } from '../../types';
+import { renderingTemplate } from '../source/chat-template';
 import { text, truth } from './types/format';
 import type { GgufEntries } from './types/format';
 
@@ -187,13 +188,8 @@ function prependsSpace({ normalizer, pre_tokenizer: preTokenizer }: JsonObject):
 
 /** @throws {TunebookError} Where the template does not render a question. */
 function chatTemplateEntries(tokenizer: PretrainedTokenizer): GgufEntries {
-  const { chatTemplate } = tokenizer;
-  if (chatTemplate === undefined) return [];
-  tokenizer.applyChatTemplate([{ role: 'user', content: 'a' }], {
-    tokenize: false,
-    addGenerationPrompt: true,
-  });
-  return [['tokenizer.chat_template', text(chatTemplate)]];
+  const template = renderingTemplate(tokenizer);
+  return template === undefined ? [] : [['tokenizer.chat_template', text(template)]];
 }
 
 function listOf(value: unknown): unknown[] {

@@ -7,6 +7,7 @@ import type { HasRuntime } from '../../models';
 import type { ExportOutcome, ExportProgress } from '../proof/outcome';
 import { requireCheck } from '../proof/prove';
 import type { CheckOptions } from '../proof/prove';
+import { renderingTemplate } from '../source/chat-template';
 import { openModelSource } from '../source/open-source';
 import type { SourceOptions } from '../source/open-source';
 import { requireKnownFamily } from './decoder-graph';
@@ -78,6 +79,15 @@ export async function exportOnnx(
   folder: string,
   options: ExportOnnxOptions = {},
 ): Promise<OnnxOutcome> {
+  return exportOnnxBeside(model, folder, { options });
+}
+
+/** @param besideBytes what else is written to that disk afterwards: room for it is asked for before the first byte */
+export async function exportOnnxBeside(
+  model: HasRuntime | string | undefined,
+  folder: string,
+  { options, besideBytes = 0 }: { readonly options: ExportOnnxOptions; readonly besideBytes?: number },
+): Promise<OnnxOutcome> {
   const where = 'exportOnnx';
   requireText(folder, { where: `${where}, folder`, what: 'the path of a folder' });
   requireOptions<ExportOnnxOptions>(options, { where, names: { ...ONNX_OPTION_NAMES, target: true } });
@@ -93,8 +103,9 @@ export async function exportOnnx(
       variants.map(({ dtype }) => dtype),
       where,
     );
+    renderingTemplate(source.tokenizer);
     const written = await writeOnnxFiles(source.weights, folder, {
-      ...{ variants, maxFileBytes, onProgress },
+      ...{ variants, maxFileBytes, onProgress, besideBytes },
     });
     const files = await writeModelFiles(source, folder, written);
     if (check === false) return outcome(written, files, new Map());
@@ -116,7 +127,7 @@ function outcome(
   }));
   return {
     models,
-    files: [...written.map(({ path }) => path), ...files],
+    files: [...new Set([...written.map(({ path }) => path), ...files])],
     words: models.flatMap(({ proof }) => proof?.words ?? []),
     agreement: models.at(-1)?.proof?.agreement, // of the coarsest type
     isProven: models.every(({ proof }) => proof?.isProven !== false),

@@ -18,6 +18,8 @@ export interface WriteOnnxOptions {
   readonly variants: readonly OnnxVariant[];
   /** Most bytes of weights in one file; default 2e9. */
   readonly maxFileBytes?: number;
+  /** What else will be written to that disk. */
+  readonly besideBytes?: number;
   /** Told of bytes written, of all, and of the file they are in. */
   readonly onProgress?: ExportProgress;
 }
@@ -39,7 +41,7 @@ export interface WrittenOnnx {
 export async function writeOnnxFiles(
   weights: WeightSource,
   folder: string,
-  { variants, maxFileBytes, onProgress }: WriteOnnxOptions,
+  { variants, maxFileBytes, besideBytes = 0, onProgress }: WriteOnnxOptions,
 ): Promise<WrittenOnnx[]> {
   const place = path.join(folder, 'onnx');
   const plans = variants.map((variant) => {
@@ -58,7 +60,7 @@ export async function writeOnnxFiles(
   const sizeOf = (files: readonly { sizeBytes: number }[]): number =>
     files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   const totalBytes = sizeOf(plans.flatMap(({ files }) => files));
-  await requireFreeSpace(place, totalBytes);
+  await requireFreeSpace(place, totalBytes + besideBytes);
   let doneBytes = 0;
   const staged: StagedFile[] = [];
   try {

@@ -8,11 +8,11 @@ import { requireText, TunebookError } from '../../types';
 import type { HasRuntime } from '../../models';
 import { loadPrompt } from '../../prompts';
 import type { ModelPrompt } from '../../prompts';
-import { exportOnnx, ONNX_OPTION_NAMES } from '../onnx/export-onnx';
+import { exportOnnxBeside, ONNX_OPTION_NAMES } from '../onnx/export-onnx';
 import type { ExportOnnxOptions, OnnxOutcome } from '../onnx/export-onnx';
 import type { OnnxDtypeName } from '../onnx/onnx-types';
 import type { PagePrompt, PageSettings } from './page-script';
-import { runtimeFiles } from './runtime-files';
+import { runtimeBytes, runtimeFiles } from './runtime-files';
 import { writePage } from './write-page';
 
 /** How a page is made. */
@@ -55,7 +55,8 @@ export async function exportWeb(
   }
   const runtime = await runtimeFiles(); // before hours of writing
   const place = path.join(folder, MODEL);
-  const outcome = await exportOnnx(model, place, { ...rest, dtypes });
+  const besideBytes = await runtimeBytes(runtime);
+  const outcome = await exportOnnxBeside(model, place, { options: { ...rest, dtypes }, besideBytes });
   const sizes = new Map(outcome.models.map(({ dtype, sizeBytes }) => [dtype, sizeBytes]));
   const settings: PageSettings = {
     ...{ title, model: MODEL, maxNewTokens },

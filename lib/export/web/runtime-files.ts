@@ -3,6 +3,7 @@
  * nothing from elsewhere.
  */
 import { createRequire } from 'node:module';
+import { promises as fs } from 'node:fs';
 import path from 'node:path';
 import { isFile, readJsonObject, readJsonObjectIfPresent } from '../../files';
 import { TunebookError } from '../../types';
@@ -39,6 +40,12 @@ export async function runtimeFiles(): Promise<RuntimeFile[]> {
     { name: TRANSFORMERS, from: script },
     ...WASM.map((name) => ({ name, from: path.join(folder, name) })),
   ];
+}
+
+/** Their size. */
+export async function runtimeBytes(files: readonly RuntimeFile[]): Promise<number> {
+  const sizes = await Promise.all(files.map(async ({ from }) => (await fs.stat(from)).size));
+  return sizes.reduce((sum, size) => sum + size, 0);
 }
 
 /** The JavaScript in transformers.js and the WebAssembly must be of one version. */

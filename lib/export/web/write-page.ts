@@ -5,6 +5,7 @@ import { makeFolder, requireFreeSpace, writeFileAtomic } from '../../files';
 import { PAGE_CSS, PAGE_HTML, PAGE_ICON } from './page-files';
 import { pageScript } from './page-script';
 import type { PageSettings } from './page-script';
+import { runtimeBytes } from './runtime-files';
 import type { RuntimeFile } from './runtime-files';
 
 /**
@@ -18,11 +19,7 @@ export async function writePage(
   runtime: readonly RuntimeFile[],
 ): Promise<string[]> {
   await makeFolder(folder);
-  const sizes = await Promise.all(runtime.map(async ({ from }) => (await fs.stat(from)).size));
-  await requireFreeSpace(
-    folder,
-    sizes.reduce((sum, size) => sum + size, 0),
-  );
+  await requireFreeSpace(folder, await runtimeBytes(runtime));
   const texts: Record<string, string> = {
     'page.css': PAGE_CSS,
     'page.js': pageScript(),

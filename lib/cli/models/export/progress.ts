@@ -20,6 +20,8 @@ export function exportProgress(
     lastMs = now();
     const leftMs = ((lastMs - startMs) / done) * (total - done);
     const share = `${Math.floor((100 * done) / total)} % written`;
-    say(isWritten || done === 0 ? `${share}: ${what}` : `${share}, ${clockTime(leftMs)} left: ${what}`);
+    // The first bytes say nothing of the time that the others take.
+    const isEarly = done < total / 100;
+    say(isWritten || isEarly ? `${share}: ${what}` : `${share}, ${clockTime(leftMs)} left: ${what}`);
   };
 }
