@@ -60,13 +60,14 @@ export { openCheckpoint, openSafetensors, writeCheckpoint, writeSafetensors } fr
 export { pushToHub, resolveModelFolder } from './hub';
 export type { PushOptions, PushResult } from './hub';
 export {
+  AffineConfig,
   BitsAndBytesConfig,
   dequantize,
   quantizationError,
   quantize,
   quantizedSizeBytes,
 } from './quantization';
-export type { BitsAndBytesOptions, QuantizedTensor, QuantizeOptions } from './quantization';
+export type { AffineOptions, BitsAndBytesOptions, QuantizedTensor, QuantizeOptions } from './quantization';
 
 export {
   batchOrder,

@@ -12,7 +12,7 @@ import type { HubOptions } from '../hub';
 import { allocateParameters, architectureOf, loadWeights } from '../models';
 import { fillNormal } from '../random';
 import type { PlacementOptions } from '../models';
-import type { BitsAndBytesConfig } from '../quantization';
+import type { QuantizationConfig } from '../quantization';
 import { requireOptions } from '../options';
 import { CausalLM } from './causal-lm';
 import { noteOrigin } from './companions/companions';
@@ -23,7 +23,7 @@ export interface FromPretrainedOptions extends HubOptions, PlacementOptions {
   /** Where the model computes; default: compiled, on the CPU. */
   engine?: EngineOptions;
   /** Quantizes linear weights as they are read; such weights are frozen and trained through adapters. */
-  quantizationConfig?: BitsAndBytesConfig;
+  quantizationConfig?: QuantizationConfig;
   /**
    * 'float32' (default) for full fine-tuning; 'auto' keeps the blocks' linear weights frozen in their stored type, half
    * the size where that is 16 bits, for adapters and generation.

@@ -9,14 +9,15 @@ import { readJsonObject, readJsonObjectIfPresent } from '../files';
 import { resolveModelFolder } from '../hub';
 import { architectureOf, CheckpointWeights, isTied } from '../models';
 import type { Architecture } from '../models';
-import { BitsAndBytesConfig } from '../quantization';
+import { quantizationConfigFromJson } from '../quantization';
+import type { QuantizationConfig } from '../quantization';
 import { sizeOf } from '../tensor';
 import { TunebookError } from '../types';
 
 /** How weights are read. */
 export interface OpenPretrainedOptions {
   /** Quantizes linear weights as they are read, for those that an adapter was trained on. */
-  quantizationConfig?: BitsAndBytesConfig;
+  quantizationConfig?: QuantizationConfig;
 }
 
 /** A checkpoint whose weights are read when they are asked for; `close` it when done. */
@@ -63,18 +64,14 @@ export async function openPretrained(
 export function quantizationOf(
   folder: string,
   config: Readonly<Record<string, unknown>>,
-  wanted: BitsAndBytesConfig | undefined,
-): BitsAndBytesConfig | undefined {
-  if (config.quantization_config === undefined || config.quantization_config === null) return wanted;
-  const stored = BitsAndBytesConfig.fromJson(config.quantization_config);
-  const kind = (c: BitsAndBytesConfig): string =>
-    c.loadIn8bit
-      ? 'int8'
-      : `${c.bnb4bitQuantType}${c.bnb4bitUseDoubleQuant ? ' with double quantization' : ''}`;
-  if (wanted !== undefined && kind(wanted) !== kind(stored)) {
+  wanted: QuantizationConfig | undefined,
+): QuantizationConfig | undefined {
+  const stored = quantizationConfigFromJson(config);
+  if (stored === undefined) return wanted;
+  if (wanted !== undefined && wanted.description !== stored.description) {
     throw new TunebookError(
-      `${folder}: its weights are quantized already (${kind(stored)}) and cannot be quantized otherwise ` +
-        `(${kind(wanted)}). Leave quantizationConfig out, or load the 16-bit model.`,
+      `${folder}: its weights are quantized already (${stored.description}) and cannot be quantized otherwise ` +
+        `(${wanted.description}). Leave quantizationConfig out, or load the 16-bit model.`,
     );
   }
   return stored;
@@ -108,12 +105,16 @@ export async function untiedWhereHeadDiffers(
 }
 
 async function isSame(checkpoint: Checkpoint, a: string, b: string): Promise<boolean> {
-  const size = sizeOf(checkpoint.info(a).shape);
-  if (size !== sizeOf(checkpoint.info(b).shape)) return false;
+  const [one, other] = [checkpoint.info(a), checkpoint.info(b)];
+  const size = sizeOf(one.shape);
+  if (size !== sizeOf(other.shape)) return false;
+  // Codes of MLX are no numbers that can be read as such.
+  if (one.dtype === 'U32' || other.dtype === 'U32')
+    return Buffer.compare(await checkpoint.readBytes(a), await checkpoint.readBytes(b)) === 0;
   for (let start = 0; start < size; start += PIECE) {
     const range = { start, count: Math.min(PIECE, size - start) };
-    const [one, other] = [await checkpoint.read(a, range), await checkpoint.read(b, range)];
-    if (one.some((value, i) => value !== other[i])) return false;
+    const [left, right] = [await checkpoint.read(a, range), await checkpoint.read(b, range)];
+    if (left.some((value, i) => value !== right[i])) return false;
   }
   return true;
 }

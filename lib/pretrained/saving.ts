@@ -7,6 +7,7 @@ import { writeCheckpoint } from '../checkpoint';
 import { writeFileAtomic } from '../files';
 import type { HasRuntime, ModelWeights } from '../models';
 import type { PromptOptions } from '../prompts';
+import { AffineConfig } from '../quantization';
 import { saveCard } from './companions/card-file';
 import { saveCompanions, usePrompt } from './companions/companions';
 import type { CardFacts } from './companions/model-card';
@@ -26,10 +27,15 @@ export interface SavePretrainedOptions {
 
 /** config.json's content. */
 export function configOf({ architecture, frozen }: ModelWeights): Record<string, unknown> {
-  const quantization = frozen?.quantization?.toJson();
+  const quantization = frozen?.quantization;
   const config = architecture.toJson();
   delete config.quantization_config;
-  return quantization === undefined ? config : { ...config, quantization_config: quantization };
+  delete config.quantization;
+  if (quantization === undefined) return config;
+  const json = quantization.toJson();
+  // mlx_lm reads it by a name of its own.
+  const ofMlx = quantization instanceof AffineConfig ? { quantization: json } : {};
+  return { ...config, ...ofMlx, quantization_config: json };
 }
 
 /** Fields that transformers takes as floating point alone: it refuses a model where one is written as 30. */

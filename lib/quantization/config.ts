@@ -4,13 +4,17 @@
  */
 import { lazySchema, prettifyError, zod } from '../schema';
 import { TunebookError } from '../types';
+import { AffineConfig } from './affine-config';
 import type { QuantizeOptions } from './quantized-tensor';
+
+/** How a model is quantized when it is loaded: either kind. */
+export type QuantizationConfig = BitsAndBytesConfig | AffineConfig;
 
 /** Element types that other libraries compute in; here every product is float32, and the name only goes to the file. */
 export type ComputeDtype = 'float32' | 'float16' | 'bfloat16';
 
 /** Ways to quantize weights as they load. */
-export const QUANTIZATIONS = ['nf4', 'fp4', 'int8'] as const;
+export const QUANTIZATIONS = ['nf4', 'fp4', 'int8', 'int4'] as const;
 
 const DTYPES = ['float32', 'float16', 'bfloat16'] as const;
 
@@ -154,6 +158,12 @@ export class BitsAndBytesConfig {
     return this.loadIn4bit || this.loadIn8bit;
   }
 
+  /** For people: "nf4 with double quantization". */
+  get description(): string {
+    if (this.loadIn8bit) return 'int8';
+    return `${this.bnb4bitQuantType}${this.bnb4bitUseDoubleQuant ? ' with double quantization' : ''}`;
+  }
+
   /** Whether a module stays unquantized: it is a skipped module, or inside one. */
   skips(moduleName: string): boolean {
     const skipped = this.llmInt8SkipModules ?? ['lm_head'];
@@ -175,11 +185,28 @@ export class BitsAndBytesConfig {
   }
 }
 
-/** The configuration that a command means by a type: 4 bits with double quantization, or 8 bits. */
+/**
+ * The quantization that a config.json says, of bitsandbytes or of MLX; undefined where it says none.
+ *
+ * @throws {TunebookError} If the method is another, or a value is not supported.
+ */
+export function quantizationConfigFromJson(
+  config: Readonly<Record<string, unknown>>,
+): QuantizationConfig | undefined {
+  const json = config.quantization_config ?? config.quantization;
+  if (json === undefined || json === null) return undefined;
+  return AffineConfig.isJson(json) ? AffineConfig.fromJson(json) : BitsAndBytesConfig.fromJson(json);
+}
+
+/**
+ * The configuration that a command means by a type: 4 bits with double quantization, 8 bits with a scale per row, or 4
+ * bits in affine blocks of 32.
+ */
 export function quantizationConfigOf(
   type: (typeof QUANTIZATIONS)[number] | undefined,
-): BitsAndBytesConfig | undefined {
+): QuantizationConfig | undefined {
   if (type === undefined) return undefined;
+  if (type === 'int4') return new AffineConfig({ bits: 4, blockSize: 32 });
   if (type === 'int8') return new BitsAndBytesConfig({ loadIn8bit: true });
   return new BitsAndBytesConfig({ loadIn4bit: true, bnb4bitQuantType: type, bnb4bitUseDoubleQuant: true });
 }

@@ -1,12 +1,20 @@
 /** Weights in 4 and 8 bits: the door of this room. */
-export { BitsAndBytesConfig, quantizationConfigOf, QUANTIZATIONS } from './config';
-export type { BitsAndBytesOptions, ComputeDtype } from './config';
+export { AffineConfig } from './affine-config';
+export type { AffineOptions } from './affine-config';
+export {
+  BitsAndBytesConfig,
+  quantizationConfigFromJson,
+  quantizationConfigOf,
+  QUANTIZATIONS,
+} from './config';
+export type { BitsAndBytesOptions, ComputeDtype, QuantizationConfig } from './config';
 export { dynamicCodeBook, fourBitCodeBook } from './code-books';
 export type { FourBitType } from './code-books';
 export { quantizationError } from './error';
 export type { QuantizationError } from './error';
 export { blockScales, dequantize, quantize, quantizedSizeBytes, startQuantization } from './quantized-tensor';
 export type {
+  AffineType,
   DequantizeRange,
   NestedScales,
   OriginalDtype,
@@ -17,5 +25,7 @@ export type {
 } from './quantized-tensor';
 export { companionsOf, findQuantizedWeights, readQuantizedTensor, toStoredTensors } from './serialization';
 export type { QuantizedTensorReader, StoredTensor } from './serialization';
+export { affineBiases } from './affine';
+export { affineBitsOf } from './quantized-tensor';
 export { codesOfQuantized, codesOfValues, weightCodesBytes } from './weight-codes';
 export type { WeightCodes } from './weight-codes';

@@ -13,11 +13,22 @@ import {
   quantizeFourBit,
   quantizeInt8,
 } from './blockwise';
+import { dequantizeAffine, quantizeAffine } from './affine';
+import type { AffineBits } from './affine';
 import { dynamicCodeBook, fourBitCodeBook } from './code-books';
 import type { FourBitType } from './code-books';
 
-/** What a code encodes: a normal quantile (nf4), a 4-bit float (fp4), or an integer from -127 to 127. */
-export type QuantType = FourBitType | 'int8';
+/** Codes with a scale and a code of 0 per block of a row: 4 or 8 bits. */
+export type AffineType = 'affine4' | 'affine8';
+
+/**
+ * What a code encodes: a normal quantile (nf4), a 4-bit float (fp4), an integer from -127 to 127 (int8), or a number of
+ * steps from a block's end (affine).
+ */
+export type QuantType = FourBitType | 'int8' | AffineType;
+
+/** All of them. */
+const QUANT_TYPES: readonly QuantType[] = ['nf4', 'fp4', 'int8', 'affine4', 'affine8'];
 
 /** A weight's element type before quantization, which other libraries dequantize it to. */
 export type OriginalDtype = 'float32' | 'float16' | 'bfloat16';
@@ -44,12 +55,19 @@ export interface QuantizedTensor {
   readonly shape: readonly number[];
   /** Values per scale, in row-major order across rows. */
   readonly blockSize: number;
-  /** 4-bit: ceil(size / 2) bytes, the first value in the high nibble. int8: size bytes, two's complement. */
+  /**
+   * nf4, fp4: ceil(size / 2) bytes, the first value in the high nibble; affine4: in the low one. int8: size bytes, two's
+   * complement; affine8: size bytes without sign.
+   */
   readonly packed: Uint8Array;
-  /** The 16 values of a 4-bit type; empty for int8. */
+  /** The 16 values of nf4 and fp4; empty for others. */
   readonly codeBook: Float32Array;
   /** One scale per block, as float32 or itself quantized. */
   readonly scales: Float32Array | NestedScales;
+  /** Affine types: each block's code of 0, value = (code - zero) * scale. */
+  readonly zeros?: Uint8Array;
+  /** Affine types of other tools, where 0 is between two codes: value = code * scale + bias. */
+  readonly biases?: Float32Array;
   /** Element type before quantization. */
   readonly originalDtype: OriginalDtype;
 }
@@ -60,7 +78,10 @@ export interface QuantizeOptions {
   readonly quantType: QuantType;
   /** Dimensions of the weight; their product is the number of values. */
   readonly shape: readonly number[];
-  /** Values per scale: a power of two from 64 to 4096, for int8 also a row's length; 64 by default. */
+  /**
+   * Values per scale: a power of two from 64 to 4096, for int8 also a row's length; for affine types 32, 64 or 128, and
+   * whole in a row; 64 by default.
+   */
   readonly blockSize?: number;
   /** Quantize the scales as well, for 4-bit types only; false by default. */
   readonly doubleQuant?: boolean;
@@ -69,6 +90,8 @@ export interface QuantizeOptions {
 }
 
 const BLOCK_SIZES = [64, 128, 256, 512, 1024, 2048, 4096];
+/** Values per scale of affine types: what MLX and ONNX Runtime have in common. */
+export const AFFINE_BLOCK_SIZES: readonly number[] = [32, 64, 128];
 /** Scales per nested scale, as in bitsandbytes. */
 const NESTED_BLOCK_SIZE = 256;
 
@@ -100,18 +123,32 @@ export function startQuantization(options: QuantizeOptions): Quantizer {
   requireKind(options);
   const { quantType, shape, blockSize = 64, doubleQuant = false, originalDtype = 'float32' } = options;
   const where = `quantize ${quantType} [${shape.join(', ')}]`;
-  const rowOfInt8 = quantType === 'int8' && blockSize === shape[shape.length - 1];
-  if (!BLOCK_SIZES.includes(blockSize) && !rowOfInt8) {
+  const affineBits = affineBitsOf(quantType);
+  const width = shape[shape.length - 1];
+  const rowOfInt8 = quantType === 'int8' && blockSize === width;
+  const blockSizes = affineBits === undefined ? BLOCK_SIZES : AFFINE_BLOCK_SIZES;
+  if (!blockSizes.includes(blockSize) && !rowOfInt8) {
+    throw new TunebookError(`${where}: expected a block size of ${blockSizes.join(', ')}, got ${blockSize}.`);
+  }
+  if (affineBits !== undefined && width % blockSize !== 0) {
+    const fitting = AFFINE_BLOCK_SIZES.filter((one) => width % one === 0);
     throw new TunebookError(
-      `${where}: expected a block size of ${BLOCK_SIZES.join(', ')}, got ${blockSize}.`,
+      `${where}: expected rows of whole blocks of ${blockSize}, got rows of ${width}. ` +
+        (fitting.length > 0
+          ? `Use a block size of ${fitting.join(' or ')}.`
+          : 'Quantize this model as nf4 or int8.'),
     );
   }
-  if (doubleQuant && quantType === 'int8') {
-    throw new TunebookError(`${where}: double quantization is for nf4 and fp4; leave it out for int8.`);
+  if (doubleQuant && quantType !== 'nf4' && quantType !== 'fp4') {
+    throw new TunebookError(
+      `${where}: double quantization is for nf4 and fp4; leave it out for ${quantType}.`,
+    );
   }
   const size = sizeOf(shape);
-  const packed = new Uint8Array(quantType === 'int8' ? size : Math.ceil(size / 2));
+  const isByte = quantType === 'int8' || quantType === 'affine8';
+  const packed = new Uint8Array(isByte ? size : Math.ceil(size / 2));
   const absmax = new Float32Array(Math.ceil(size / blockSize));
+  const zeros = affineBits === undefined ? undefined : new Uint8Array(absmax.length);
   let done = 0;
   return {
     add: (values) => {
@@ -123,11 +160,18 @@ export function startQuantization(options: QuantizeOptions): Quantizer {
         );
       }
       const part = absmax.subarray(done / blockSize);
-      if (quantType === 'int8') {
+      if (affineBits !== undefined && zeros !== undefined) {
+        const out = {
+          packed: packed.subarray(affineBits === 8 ? done : done / 2),
+          scales: part,
+          zeros: zeros.subarray(done / blockSize),
+        };
+        quantizeAffine(values, { bits: affineBits, blockSize }, out);
+      } else if (quantType === 'nf4' || quantType === 'fp4') {
+        quantizeFourBit(values, quantType, blockSize, { packed: packed.subarray(done / 2), absmax: part });
+      } else {
         const codes = new Int8Array(packed.buffer, done, values.length);
         quantizeInt8(values, blockSize, { codes, absmax: part });
-      } else {
-        quantizeFourBit(values, quantType, blockSize, { packed: packed.subarray(done / 2), absmax: part });
       }
       done = to;
     },
@@ -144,8 +188,10 @@ export function startQuantization(options: QuantizeOptions): Quantizer {
         shape,
         blockSize,
         packed,
-        codeBook: quantType === 'int8' ? new Float32Array(0) : fourBitCodeBook(quantType),
+        codeBook:
+          quantType === 'nf4' || quantType === 'fp4' ? fourBitCodeBook(quantType) : new Float32Array(0),
         scales: doubleQuant ? nestScales(absmax) : absmax,
+        ...(zeros && { zeros }),
         originalDtype,
       };
     },
@@ -182,9 +228,9 @@ export function quantize(values: Float32Array, options: QuantizeOptions): Quanti
 
 function requireKind(options: Partial<QuantizeOptions> | undefined): void {
   const { quantType, shape } = options ?? {};
-  if (quantType !== 'nf4' && quantType !== 'fp4' && quantType !== 'int8') {
+  if (quantType === undefined || !QUANT_TYPES.includes(quantType)) {
     throw new TunebookError(
-      `quantize: expected the type nf4, fp4 or int8, got ${kindOf(quantType)}. Give { quantType, shape }.`,
+      `quantize: expected the type ${QUANT_TYPES.join(', ')}, got ${kindOf(quantType)}. Give { quantType, shape }.`,
     );
   }
   if (!Array.isArray(shape) || !shape.every((length) => Number.isSafeInteger(length) && length >= 0)) {
@@ -231,7 +277,10 @@ export function dequantize(
         `got start ${start} and space for ${out.length}.`,
     );
   }
-  if (tensor.quantType === 'int8') {
+  const bits = affineBitsOf(tensor.quantType);
+  if (bits !== undefined) {
+    dequantizeAffine({ ...tensor, scales }, { bits, blockSize, first: start }, out);
+  } else if (tensor.quantType === 'int8') {
     const codes = new Int8Array(packed.buffer, packed.byteOffset, packed.length);
     dequantizeInt8(codes, scales, { blockSize, first: start }, out);
   } else {
@@ -247,14 +296,21 @@ export function blockScales({ scales }: QuantizedTensor): Float32Array {
   return dequantizeDynamic(codes, absmax, { codeBook, blockSize, offset });
 }
 
-/** Size of a quantized weight in bytes: codes and scales, without code books. */
+/** Bits of an affine type's codes; undefined for other types. */
+export function affineBitsOf(quantType: QuantType): AffineBits | undefined {
+  if (quantType === 'affine4') return 4;
+  return quantType === 'affine8' ? 8 : undefined;
+}
+
+/** Size of a quantized weight in bytes: codes, scales and codes of 0, without code books. */
 export function quantizedSizeBytes(
   size: number,
   options: { quantType: QuantType; blockSize?: number; doubleQuant?: boolean },
 ): number {
   const { quantType, blockSize = 64, doubleQuant = false } = options;
   const blocks = Math.ceil(size / blockSize);
-  const codeBytes = quantType === 'int8' ? size : Math.ceil(size / 2);
+  const codeBytes = quantType === 'int8' || quantType === 'affine8' ? size : Math.ceil(size / 2);
+  if (affineBitsOf(quantType) !== undefined) return codeBytes + 5 * blocks;
   return codeBytes + (doubleQuant ? blocks + Math.ceil(blocks / NESTED_BLOCK_SIZE) * 4 + 4 : blocks * 4);
 }
 

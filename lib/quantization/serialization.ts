@@ -1,20 +1,23 @@
 /**
- * Quantized weights in checkpoints, by Hugging Face's names and layout for bitsandbytes: for 4 bits `weight` (codes), `weight.absmax`, `weight.quant_map`, with double quantization
- * `weight.nested_absmax` and `weight.nested_quant_map`, and `weight.quant_state.bitsandbytes__nf4` (JSON in
- * bytes); for 8 bits `weight`, `SCB` (one scale per row) and `weight_format`.
+ * Quantized weights in checkpoints. By Hugging Face's names and layout for bitsandbytes: for 4 bits `weight` (codes),
+ * `weight.absmax`, `weight.quant_map`, with double quantization `weight.nested_absmax` and `weight.nested_quant_map`,
+ * and `weight.quant_state.bitsandbytes__nf4` (JSON in bytes); for 8 bits `weight`, `SCB` (one scale per row) and
+ * `weight_format`. Affine types as MLX stores them: `weight` (words of 32 bits, the first code in the lowest), `scales`
+ * and `biases`.
  */
 import type { z } from 'zod';
 import { lazySchema, prettifyError } from '../schema';
 import { TunebookError } from '../types';
 import { tensorSize } from '../tensor';
-import { blockScales } from './quantized-tensor';
+import { affineBiases, affineZeros } from './affine';
+import { affineBitsOf, AFFINE_BLOCK_SIZES, blockScales } from './quantized-tensor';
 import type { NestedScales, QuantizedTensor } from './quantized-tensor';
 
 /** A tensor as it is stored in a safetensors file. */
 export interface StoredTensor {
   readonly name: string;
   readonly shape: readonly number[];
-  readonly dtype: 'U8' | 'I8' | 'F32';
+  readonly dtype: 'U8' | 'I8' | 'U32' | 'F32';
   readonly values: Uint8Array | Float32Array;
 }
 
@@ -62,6 +65,18 @@ export function toStoredTensors(name: string, tensor: QuantizedTensor): StoredTe
       { name: sibling(name, 'weight_format'), shape: [], dtype: 'U8', values: new Uint8Array(1) },
     ];
   }
+  const affineBits = affineBitsOf(quantType);
+  if (affineBits !== undefined) {
+    const ofBlocks = blockScales(tensor);
+    const [rows, width] = shape;
+    const blocks = [rows, width / blockSize];
+    const biases = affineBiases({ ...tensor, scales: ofBlocks });
+    return [
+      { name, shape: [rows, (width * affineBits) / 32], dtype: 'U32', values: packed },
+      { name: sibling(name, 'scales'), shape: blocks, dtype: 'F32', values: ofBlocks },
+      { name: sibling(name, 'biases'), shape: blocks, dtype: 'F32', values: biases },
+    ];
+  }
   const nested = scales instanceof Float32Array ? undefined : scales;
   const state = {
     quant_type: quantType,
@@ -97,7 +112,10 @@ export function findQuantizedWeights(names: readonly string[]): string[] {
     .filter((name) => name.includes(STATE_PREFIX))
     .map((name) => name.slice(0, name.indexOf(STATE_PREFIX)));
   const eightBit = names.filter((name) => name.endsWith('.SCB')).map((name) => sibling(name, 'weight'));
-  return [...fourBit, ...eightBit].filter((name) => all.has(name));
+  const affine = names
+    .filter((name) => name.endsWith('.scales') && all.has(sibling(name, 'biases')))
+    .map((name) => sibling(name, 'weight'));
+  return [...fourBit, ...eightBit, ...affine].filter((name) => all.has(name));
 }
 
 /** Names that may accompany a quantized weight, whether or not a checkpoint has them. */
@@ -107,8 +125,7 @@ export function companionsOf(name: string): string[] {
   return [
     ...suffixes.map((s) => `${name}.${s}`),
     ...states,
-    sibling(name, 'SCB'),
-    sibling(name, 'weight_format'),
+    ...['SCB', 'weight_format', 'scales', 'biases'].map((last) => sibling(name, last)),
   ];
 }
 
@@ -116,18 +133,73 @@ export function companionsOf(name: string): string[] {
  * Reads a quantized weight without dequantizing it.
  *
  * @param name One of `findQuantizedWeights`.
+ * @param shape [out, in] that the model expects: what affine codes alone do not say.
  * @throws {TunebookError} If parts are missing, of another type, or inconsistent.
  */
 export async function readQuantizedTensor(
   reader: QuantizedTensorReader,
   name: string,
+  shape: readonly [number, number],
 ): Promise<QuantizedTensor> {
   const stateName = ['nf4', 'fp4'].map((type) => `${name}${STATE_PREFIX}${type}`).find((n) => reader.has(n));
   if (stateName !== undefined) return readFourBit(reader, name, stateName);
   if (reader.has(sibling(name, 'SCB'))) return readEightBit(reader, name);
+  if (reader.has(sibling(name, 'scales'))) return readAffine(reader, name, shape);
   throw new TunebookError(
-    `${name}: expected ${name}${STATE_PREFIX}nf4 or ${sibling(name, 'SCB')} beside it, got neither.`,
+    `${name}: expected ${name}${STATE_PREFIX}nf4, ${sibling(name, 'SCB')} or ${sibling(name, 'scales')} beside it, ` +
+      'got none of them.',
   );
+}
+
+async function readAffine(
+  reader: QuantizedTensorReader,
+  name: string,
+  [rows, width]: readonly [number, number],
+): Promise<QuantizedTensor> {
+  const [words, scaleInfo] = [reader.info(name), reader.info(sibling(name, 'scales'))];
+  const bits = (32 * tensorSize(words)) / (rows * width);
+  const blockSize = (rows * width) / tensorSize(scaleInfo);
+  const isMatrix = [words, scaleInfo].every((info) => info.shape.length === 2 && info.shape[0] === rows);
+  if (!isMatrix || (bits !== 4 && bits !== 8) || !AFFINE_BLOCK_SIZES.includes(blockSize)) {
+    throw new TunebookError(
+      `${name}: expected affine codes of 4 or 8 bits for [${rows}, ${width}] in groups of ` +
+        `${AFFINE_BLOCK_SIZES.join(', ')}, got ${words.dtype} [${words.shape.join(', ')}] with scales of ` +
+        `[${scaleInfo.shape.join(', ')}]. Use the 16-bit model instead.`,
+    );
+  }
+  const packed = await readVector(reader, { name, dtype: 'U32', length: tensorSize(words) });
+  const blocks = tensorSize(scaleInfo);
+  const [scales, biases] = [
+    await readScales(reader, sibling(name, 'scales'), blocks),
+    await readScales(reader, sibling(name, 'biases'), blocks),
+  ];
+  const zeros = affineZeros(scales, biases, bits);
+  return {
+    quantType: bits === 4 ? 'affine4' : 'affine8',
+    shape: [rows, width],
+    blockSize,
+    packed,
+    codeBook: new Float32Array(0),
+    scales,
+    ...(zeros === undefined ? { biases } : { zeros }),
+    originalDtype: ORIGINAL_DTYPES[scaleInfo.dtype] ?? 'float32',
+  };
+}
+
+const ORIGINAL_DTYPES: Record<string, QuantizedTensor['originalDtype']> = {
+  F16: 'float16',
+  BF16: 'bfloat16',
+};
+
+/** Scales of MLX have the type that the weights had. */
+async function readScales(
+  reader: QuantizedTensorReader,
+  name: string,
+  length: number,
+): Promise<Float32Array> {
+  const dtype = reader.has(name) ? reader.info(name).dtype : 'F32';
+  requirePart(reader, { name, dtype: dtype in ORIGINAL_DTYPES ? dtype : 'F32', length });
+  return reader.read(name);
 }
 
 async function readFourBit(
@@ -217,7 +289,7 @@ async function readFloats(
 
 async function readVector(
   reader: QuantizedTensorReader,
-  part: { name: string; dtype: 'U8' | 'I8'; length: number },
+  part: { name: string; dtype: 'U8' | 'I8' | 'U32'; length: number },
 ): Promise<Uint8Array> {
   requirePart(reader, part);
   return reader.readBytes(part.name);

@@ -1,22 +1,26 @@
 /**
  * Weights as codes that products read themselves (`linearCodes` of the engine): integers of 8 bits under a scale per
  * block of a row. A quantized weight keeps its blocks, and each of its levels becomes the nearest integer: at most
- * 1/254 of the block's largest magnitude off, where NF4 itself is up to 1/7 off.
+ * 1/254 of the block's largest magnitude off, where NF4 itself is up to 1/7 off. Affine codes are read as they are.
  */
 import { TunebookError } from '../types';
-import { blockScales } from './quantized-tensor';
+import { roundedZeros } from './affine';
+import { affineBitsOf, blockScales } from './quantized-tensor';
 import type { QuantizedTensor } from './quantized-tensor';
 
-/** A weight [out, in] in codes of 8 bits: value = (code - 128) * scale. */
+/** A weight [out, in] in codes: value = (code - zero) * scale. */
 export interface WeightCodes {
+  readonly bits: 4 | 8;
   /** [out, in] */
   readonly shape: readonly number[];
   /** Values per scale, along a row. */
   readonly blockSize: number;
-  /** uint8 [out, blocks, blockSize]; a row's last block is filled up with 128. */
+  /** uint8 [out, blocks, blockSize * bits / 8]; a row's last block is filled up with 128. */
   readonly codes: Uint8Array;
   /** float32 [out, blocks] */
   readonly scales: Float32Array;
+  /** The code of 0 by block, uint8 [out, ceil(blocks * bits / 8)], of 4 bits the first in the low half; default: 128. */
+  readonly zeros?: Uint8Array;
 }
 
 /** Code of the value 0. */
@@ -63,11 +67,33 @@ export function codesOfValues(values: Float32Array, shape: readonly [number, num
 }
 
 /**
- * Codes of a quantized weight in its own blocks; undefined where they run over the ends of rows.
+ * Codes of a quantized weight in its own blocks; undefined where they run over the ends of rows, or where 0 lies too far
+ * from an affine code.
  */
 export function codesOfQuantized(tensor: QuantizedTensor): WeightCodes | undefined {
   const [rows, width] = tensor.shape;
+  const bits = affineBitsOf(tensor.quantType);
+  if (bits !== undefined) return codesOfAffine(tensor, bits);
   return tensor.quantType === 'int8' ? codesOfInt8(tensor, rows, width) : codesOfFourBit(tensor, width);
+}
+
+function codesOfAffine(tensor: QuantizedTensor, bits: 4 | 8): WeightCodes | undefined {
+  const { shape, blockSize, packed: codes } = tensor;
+  const scales = blockScales(tensor);
+  const zeros = roundedZeros({ ...tensor, scales }, bits);
+  if (zeros === undefined) return undefined;
+  return { bits, shape, blockSize, codes, scales, zeros: bits === 8 ? zeros : packedPairs(zeros, shape[0]) };
+}
+
+/** Codes of 4 bits, two in a byte; each row begins a byte. */
+function packedPairs(values: Uint8Array, rows: number): Uint8Array {
+  const length = values.length / rows;
+  const bytes = Math.ceil(length / 2);
+  const packed = new Uint8Array(rows * bytes);
+  for (let row = 0; row < rows; row++)
+    for (let i = 0; i < length; i++)
+      packed[row * bytes + (i >> 1)] |= values[row * length + i] << ((i & 1) * 4);
+  return packed;
 }
 
 function codesOfFourBit(tensor: QuantizedTensor, width: number): WeightCodes | undefined {
@@ -81,7 +107,7 @@ function codesOfFourBit(tensor: QuantizedTensor, width: number): WeightCodes | u
     codes[2 * at + 1] = levels[byte & 15];
   }
   const scales = blockScales(tensor).map((scale) => scale / LARGEST);
-  return { shape: tensor.shape, blockSize, codes, scales };
+  return { bits: 8, shape: tensor.shape, blockSize, codes, scales };
 }
 
 function codesOfInt8(tensor: QuantizedTensor, rows: number, width: number): WeightCodes | undefined {
@@ -103,6 +129,7 @@ function emptyCodes(shape: readonly [number, number], blockSize: number): Weight
   const [rows, width] = shape;
   const blocks = Math.ceil(width / blockSize);
   return {
+    bits: 8,
     shape,
     blockSize,
     codes: new Uint8Array(rows * blocks * blockSize).fill(ZERO),

@@ -5,7 +5,7 @@ import { pathToFileURL } from 'node:url';
 import { exportGguf, exportOnnx, exportWeb } from '../../lib/export';
 import type { GgufType, OnnxDtypeName, OnnxTarget } from '../../lib/export';
 import { openLlamaCpp } from '../../lib/export/proof/llama-cpp';
-import type { BitsAndBytesConfig } from '../../lib/quantization';
+import type { QuantizationConfig } from '../../lib/quantization';
 import type { PretrainedTokenizer } from '../../lib/tokenizer';
 import { openInBrowser } from '../export/page-in-browser';
 
@@ -13,7 +13,7 @@ import { openInBrowser } from '../export/page-in-browser';
 export interface Asked {
   /** Folder of the tuned model or adapter. */
   readonly place: string;
-  readonly quantizationConfig: BitsAndBytesConfig | undefined;
+  readonly quantizationConfig: QuantizationConfig | undefined;
   readonly tokenizer: PretrainedTokenizer;
   readonly vocabSize: number;
   readonly maxNewTokens: number;

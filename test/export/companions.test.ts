@@ -16,7 +16,7 @@ import {
 } from '../../lib/pretrained';
 import { instructionTemplate } from '../../lib/prompts';
 import { quantizationConfigOf } from '../../lib/quantization';
-import type { BitsAndBytesConfig } from '../../lib/quantization';
+import type { QuantizationConfig } from '../../lib/quantization';
 import { AutoTokenizer } from '../../lib/tokenizer';
 import { isError } from '../support/refusals';
 import { temporaryFolder } from '../support/temporary-folder';
@@ -58,13 +58,13 @@ test('an adapter says how its base was quantized, and is merged into those weigh
   const base = 'test/golden/mistral/model';
   const name = 'layers.0.self_attn.q_proj.weight';
   const file = path.join(folder, 'tunebook_base.json');
-  const tune = async (quantizationConfig: BitsAndBytesConfig | undefined): Promise<void> => {
+  const tune = async (quantizationConfig: QuantizationConfig | undefined): Promise<void> => {
     const model = await AutoModelForCausalLM.fromPretrained(base, { quantizationConfig });
     getPeftModel(model, new LoraConfig({ r: 2, targetModules: ['v_proj'] }));
     await saveAdapter(model, folder, base);
     await model.dispose();
   };
-  const merged = async (quantizationConfig?: BitsAndBytesConfig): Promise<Float32Array> => {
+  const merged = async (quantizationConfig?: QuantizationConfig): Promise<Float32Array> => {
     const source = await openModelSource(folder, { tokenizer: 'mistral', quantizationConfig }, 'test');
     const values = (await source.weights.read(name)).slice();
     await source.close();

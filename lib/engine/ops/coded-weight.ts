@@ -13,11 +13,19 @@ export interface CodedWeight {
   readonly table: Tensor;
   /** Scale of each block, float32 [blocks]; whole blocks in row-major order. */
   readonly scales: Tensor;
+  /** The code of 0 of each block, float32 [blocks]. */
+  readonly zeros?: Tensor;
+  /** What is added to each block's values, float32 [blocks]. */
+  readonly biases?: Tensor;
 }
 
 /** Dequantizes. @returns float32 [outSize, in]. */
-export function restoreCoded({ codes, table, scales }: CodedWeight, outSize: number): Tensor {
+export function restoreCoded(weight: CodedWeight, outSize: number): Tensor {
+  const { codes, table, scales, zeros, biases } = weight;
   const size = codes.size * (table.shape[1] ?? 1);
-  const values = tf.reshape(tf.gather(table, codes as tf.Tensor1D), [scales.size, size / scales.size]);
-  return tf.reshape(tf.mul(values, tf.reshape(scales, [-1, 1])), [outSize, size / outSize]);
+  const byBlock = (tensor: Tensor): Tensor => tf.reshape(tensor, [-1, 1]);
+  const steps = tf.reshape(tf.gather(table, codes as tf.Tensor1D), [scales.size, size / scales.size]);
+  const scaled = tf.mul(zeros === undefined ? steps : tf.sub(steps, byBlock(zeros)), byBlock(scales));
+  const values = biases === undefined ? scaled : tf.add(scaled, byBlock(biases));
+  return tf.reshape(values, [outSize, size / outSize]);
 }

@@ -10,7 +10,7 @@ import {
   readAdapterConfig,
 } from '../../pretrained';
 import type { OpenPretrained } from '../../pretrained';
-import type { BitsAndBytesConfig } from '../../quantization';
+import type { QuantizationConfig } from '../../quantization';
 import { readLayers } from './read-layers';
 
 /** An adapter on its base; `close` it when done. */
@@ -43,7 +43,7 @@ export async function openAdapter(folder: string, base?: string): Promise<OpenAd
 export async function adaptedRuntime(
   opened: OpenPretrained,
   adapter: string,
-  quantizationConfig?: BitsAndBytesConfig,
+  quantizationConfig?: QuantizationConfig,
 ): Promise<{ readonly runtime: Runtime; close(): Promise<void> }> {
   const { lora } = await readAdapterConfig(adapter);
   if (lora.useDora) {

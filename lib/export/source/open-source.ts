@@ -14,7 +14,7 @@ import {
   tokenizerPlace,
 } from '../../pretrained';
 import type { CausalLM, OpenPretrained } from '../../pretrained';
-import type { BitsAndBytesConfig } from '../../quantization';
+import type { QuantizationConfig } from '../../quantization';
 import { AutoTokenizer } from '../../tokenizer';
 import type { PretrainedTokenizer } from '../../tokenizer';
 import { kindOf, TunebookError } from '../../types';
@@ -29,7 +29,7 @@ export interface SourceOptions {
   /** Default: the adapter's own, else the model's. */
   readonly tokenizer?: PretrainedTokenizer | string;
   /** How the base was quantized while its adapter was trained; default: as the adapter's folder says (tunebook_base.json). */
-  readonly quantizationConfig?: BitsAndBytesConfig;
+  readonly quantizationConfig?: QuantizationConfig;
 }
 
 /** What is exported. */

@@ -68,7 +68,7 @@ export class CodedModel {
       const constants: Record<string, HostTensor> = {};
       let [size, count] = [0, 0];
       do {
-        const codes = runtime.weights.q8Layer(first + count);
+        const codes = runtime.weights.layerCodes(first + count);
         if (codes === undefined) throw new Error('internal: a layer without weights in memory');
         Object.assign(constants, scopedFeeds(first + count, codes));
         size += bytesOf(codes);
@@ -206,7 +206,7 @@ function positionSignature(kind: LayerKind): Signature {
 
 /** The head's codes, unless an adapter trains a head of its own, which is fed. */
 function headConstants(runtime: Runtime): Record<string, HostTensor> {
-  return hasOwnHead(runtime) ? {} : runtime.weights.q8Head();
+  return hasOwnHead(runtime) ? {} : runtime.weights.headCodes();
 }
 
 function headFeeds(runtime: Runtime): Record<string, HostTensor> {

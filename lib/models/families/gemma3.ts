@@ -14,7 +14,8 @@ const PREFIX = /^(model\.language_model|language_model\.model)\./;
 
 /** @throws TunebookError where there is no text_config, or one that cannot be used */
 export function gemma3(config: Record<string, unknown>): Architecture {
-  const { text_config: text, quantization_config: quantization } = config;
+  const { text_config: text } = config;
+  const quantization = config.quantization_config ?? config.quantization;
   if (!isJsonObject(text)) {
     throw new TunebookError(
       `gemma3 config.json: expected text_config, got ${JSON.stringify(text)}. Download the model again.`,

@@ -59,7 +59,7 @@ export function trainedHeadInputs({ head, headTokens, parameters }: LoraAdapter)
 
 /**
  * Logits of normalized hidden states, within the model's soft cap.
- * @param inputs `head` [V, C], or its codes as `q8Head` gives them, and what `adaptedHeadFeeds` gives
+ * @param inputs `head` [V, C], or its codes as `headCodes` gives them, and what `adaptedHeadFeeds` gives
  * @param y float32 [..., C]
  * @returns float32 [..., V]
  */

@@ -14,7 +14,7 @@ import type { LoraAdapter, LoraBase } from '../lora/lora';
 import { isTied } from '../families/architecture';
 import { HEAD } from '../lora/lora-targets';
 import { codesOfQuantized, codesOfValues } from '../../quantization';
-import { canBeCoded, codedWeight, q8Weight } from '../weights/coded-weight';
+import { canBeCoded, codedWeight, integerWeight } from '../weights/coded-weight';
 import {
   isQuantized,
   overwrite,
@@ -248,13 +248,13 @@ export class ModelWeights implements LoraBase {
     return feeds;
   }
 
-  /** A layer's inputs but for the weights of its linear modules: what `q8Layer` is completed by. */
+  /** A layer's inputs but for the weights of its linear modules: what `layerCodes` is completed by. */
   smallFeeds(layer: number): Record<string, HostTensor> {
     return this.feedsOf(layer).small;
   }
 
-  /** The weights of a layer's linear modules in codes of 8 bits; undefined where the layer is not in memory. */
-  q8Layer(layer: number): Record<string, HostTensor> | undefined {
+  /** The weights of a layer's linear modules in codes of 8 bits, or their own of 4; undefined where the layer is not in memory. */
+  layerCodes(layer: number): Record<string, HostTensor> | undefined {
     const frozen = this.frozen === undefined ? new Map() : this.frozen.resident(layer);
     if (frozen === undefined) return undefined;
     const feeds: Record<string, HostTensor> = {};
@@ -264,15 +264,15 @@ export class ModelWeights implements LoraBase {
       const codes =
         (tensor !== undefined && isQuantized(tensor) ? codesOfQuantized(tensor) : undefined) ??
         codesOfValues(this.linearWeight(layer, module), shape);
-      Object.assign(feeds, weightFeeds(module.name, q8Weight(codes)));
+      Object.assign(feeds, weightFeeds(module.name, integerWeight(codes)));
     }
     return feeds;
   }
 
   /** The head's weight in codes of 8 bits. */
-  q8Head(): Record<string, HostTensor> {
+  headCodes(): Record<string, HostTensor> {
     const { data, shape } = this.tableFeed('head');
-    return weightFeeds(HEAD, q8Weight(codesOfValues(data as Float32Array, [shape[0], shape[1]])));
+    return weightFeeds(HEAD, integerWeight(codesOfValues(data as Float32Array, [shape[0], shape[1]])));
   }
 
   private feedsOf(layer: number): LayerFeeds {

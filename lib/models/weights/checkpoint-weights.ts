@@ -9,7 +9,7 @@ import {
   readQuantizedTensor,
   startQuantization,
 } from '../../quantization';
-import type { BitsAndBytesConfig, OriginalDtype, QuantizedTensor } from '../../quantization';
+import type { QuantizationConfig, OriginalDtype, QuantizedTensor } from '../../quantization';
 import { firstOf, TunebookError } from '../../types';
 import { sizeOf } from '../../tensor';
 import { isTied, storedName } from '../families/architecture';
@@ -24,7 +24,7 @@ import type { ParameterSet } from './parameters';
 
 export interface CheckpointWeightsOptions {
   /** How linear weights are quantized; undefined: not at all. */
-  readonly quantization: BitsAndBytesConfig | undefined;
+  readonly quantization: QuantizationConfig | undefined;
   /** Keep linear weights frozen, in the type that they are stored in, where they are not quantized. */
   readonly keepStored: boolean;
 }
@@ -44,7 +44,7 @@ interface LinearPlace {
 
 export class CheckpointWeights {
   /** How frozen weights are quantized. */
-  readonly quantization: BitsAndBytesConfig | undefined;
+  readonly quantization: QuantizationConfig | undefined;
   private readonly stored = new Map<string, string>();
   private readonly packed: ReadonlySet<string>;
   private places: ReadonlyMap<string, LinearPlace> | undefined;
@@ -89,10 +89,21 @@ export class CheckpointWeights {
     const parameters = allocateParameters(
       this.architecture.parameters.filter(({ name }) => !frozen.has(name)),
     );
-    for (const { name, data } of parameters.byName.values()) {
-      await this.checkpoint.readInto(this.storedTensor(name), data);
+    for (const { name, shape, data } of parameters.byName.values()) {
+      const stored = this.storedTensor(name);
+      if (this.packed.has(stored)) await this.readTable(stored, shape, data);
+      else await this.checkpoint.readInto(stored, data);
     }
     return parameters;
+  }
+
+  /** A table that other tools quantize as well, dequantized. */
+  private async readTable(
+    stored: string,
+    shape: readonly number[],
+    out: Float32Array,
+  ): Promise<Float32Array> {
+    return restore(await readQuantizedTensor(this.checkpoint, stored, [shape[0], shape[1]]), out);
   }
 
   /** Token embedding and head, where a model of frozen weights stores them in 16 bits. */
@@ -109,19 +120,28 @@ export class CheckpointWeights {
 
   /** Whether `values` reads a part of a parameter without the rest. */
   isReadInParts(name: string): boolean {
-    return this.changedPlace(name) === undefined;
+    return this.changedPlace(name) === undefined && !this.packed.has(this.storedTensor(name));
   }
 
   /** Values of a parameter in float32, rows [out, in] of linear weights; quantized ones as they are restored. */
   async values(name: string, range?: ElementRange): Promise<Float32Array> {
     const place = this.changedPlace(name);
-    if (place === undefined) return this.checkpoint.read(this.storedTensor(name), range);
+    if (place === undefined) {
+      const stored = this.storedTensor(name);
+      const shape = this.packed.has(stored) ? this.shapeOf(name) : undefined;
+      if (shape === undefined) return this.checkpoint.read(stored, range);
+      return partOf(await this.readTable(stored, shape, new Float32Array(sizeOf(shape))), range);
+    }
     const { layer, module, isFrozen } = place;
     const { inSize, outSize } = module;
     const values = isFrozen
       ? restore(await this.weight(layer, module), new Float32Array(inSize * outSize))
       : transposed(await this.checkpoint.read(this.storedTensor(name)), inSize, outSize);
-    return range === undefined ? values : values.subarray(range.start, range.start + range.count);
+    return partOf(values, range);
+  }
+
+  private shapeOf(name: string): readonly number[] | undefined {
+    return this.architecture.parameters.find((one) => one.name === name)?.shape;
   }
 
   /** The place of a linear weight whose values are not those of the file in their order: transposed, or quantized. */
@@ -182,7 +202,8 @@ export class CheckpointWeights {
       if (how === undefined || coded === undefined || !isWhole(size, coded)) return total + 4 * size;
       const scales = size / coded.blockSize;
       // Factors in float32, and what they are made from where that is something else, to be read back.
-      if (coded.quantType === 'int8') return total + size + 8 * scales;
+      if (coded.quantType === 'int8' || coded.quantType === 'affine8') return total + size + 8 * scales;
+      if (coded.quantType === 'affine4') return total + size / 2 + 8 * scales;
       return total + size / 2 + (how.doubleQuant === true ? 5 : 4) * scales;
     }, 0);
   }
@@ -191,7 +212,7 @@ export class CheckpointWeights {
     const name = this.storedWeight(layer, module);
     const shape = [module.outSize, module.inSize];
     if (this.packed.has(name)) {
-      const tensor = await readQuantizedTensor(this.checkpoint, name);
+      const tensor = await readQuantizedTensor(this.checkpoint, name, [module.outSize, module.inSize]);
       if (tensor.shape.join() === shape.join()) return tensor;
       throw new TunebookError(
         `${this.checkpoint.folder}: expected ${name} of [${shape.join(', ')}], got [${tensor.shape.join(', ')}]. ` +
@@ -270,7 +291,12 @@ export class CheckpointWeights {
         Array.from({ length: architecture.layers }, (_, layer) => this.ownWeight(layer, module)),
       ),
     );
-    const wrong = [...this.packed].filter((stored) => !linear.has(this.ownName(stored)));
+    const { tokenEmbedding, head } = this.architecture;
+    const wrong = [...this.packed].filter((stored) => {
+      const name = this.ownName(stored);
+      const isTable = (name === tokenEmbedding || name === head) && checkpoint.info(stored).dtype === 'U32';
+      return !linear.has(name) && !isTable;
+    });
     if (wrong.length > 0) {
       throw new TunebookError(
         `${checkpoint.folder}: only linear layers inside of blocks can be quantized here, got ${wrong.join(', ')}.`,
@@ -283,6 +309,10 @@ export class CheckpointWeights {
     const name = this.architecture.canonicalName?.(stored) ?? stored;
     return name.startsWith(prefix) ? name.slice(prefix.length) : name;
   }
+}
+
+function partOf(values: Float32Array, range: ElementRange | undefined): Float32Array {
+  return range === undefined ? values : values.subarray(range.start, range.start + range.count);
 }
 
 /** Numbers of float32 that a layer has in memory while it computes. */

@@ -4,10 +4,11 @@
  */
 import type { DeviceMemory } from '../../engine';
 import { tensorSize } from '../../tensor';
-import type { BitsAndBytesConfig, QuantizedTensor } from '../../quantization';
+import type { QuantizationConfig, QuantizedTensor } from '../../quantization';
 import type { HostTensor } from '../../types';
 import { weightFeeds } from '../families/parts/linear';
-import { canBeCoded, codedScales, codedWeight } from './coded-weight';
+import { canBeCoded, codedArrays, codedWeight } from './coded-weight';
+import type { CodedArrays } from './coded-weight';
 import { isQuantized, overwrite, restore } from './frozen-layers';
 import type { FrozenLayer, FrozenLayers, FrozenTensor, StoredWeight } from './frozen-layers';
 
@@ -28,10 +29,15 @@ export async function placeOnDevice(device: DeviceMemory, layer: FrozenLayer): P
   for (const [name, tensor] of layer) {
     count += tensorSize(tensor);
     if (canBeCoded(tensor)) {
-      const codes = await device.store(tensor.packed);
-      const scales = await device.store(codedScales(tensor));
-      Object.assign(feeds, weightFeeds(name, codedWeight(device, tensor, { codes, scales })));
-      read.set(name, await reader(device, tensor, { codes, scales }));
+      const arrays = codedArrays(tensor);
+      const placed: CodedArrays = {
+        codes: await device.store(arrays.codes),
+        scales: await device.store(arrays.scales),
+        zeros: arrays.zeros && (await device.store(arrays.zeros)),
+        biases: arrays.biases && (await device.store(arrays.biases)),
+      };
+      Object.assign(feeds, weightFeeds(name, codedWeight(device, tensor, placed)));
+      read.set(name, await reader(device, tensor, placed));
       continue;
     }
     const values = await device.store(restore(tensor, new Float32Array(tensorSize(tensor))));
@@ -57,7 +63,7 @@ export async function placeOnDevice(device: DeviceMemory, layer: FrozenLayer): P
 async function reader(
   device: DeviceMemory,
   { packed: _, scales, ...rest }: QuantizedTensor,
-  placed: { readonly codes: Uint8Array; readonly scales: Float32Array },
+  placed: CodedArrays,
 ): Promise<() => Promise<FrozenTensor>> {
   const { codes } = placed;
   if (scales instanceof Float32Array) {
@@ -83,7 +89,7 @@ export async function copyOnDevice(device: DeviceMemory, table: StoredWeight): P
 /** Some layers on the device, the others wherever `others` has them. */
 export class DeviceLayers implements FrozenLayers {
   readonly count: number;
-  readonly quantization: BitsAndBytesConfig | undefined;
+  readonly quantization: QuantizationConfig | undefined;
   readonly tables: FrozenLayers['tables'];
   readonly offloadFolder: string | undefined;
 

@@ -6,7 +6,7 @@ import type { RowTable } from '../../engine';
 import type { HostTensor } from '../../types';
 import { blockScales, dequantize } from '../../quantization';
 import { tensorSize } from '../../tensor';
-import type { BitsAndBytesConfig, QuantizedTensor } from '../../quantization';
+import type { QuantizationConfig, QuantizedTensor } from '../../quantization';
 import type { LinearWeight } from '../families/parts/linear';
 import { bfloat16ToFloat32, float16ToFloat32, float32ToBfloat16, float32ToFloat16 } from '../../checkpoint';
 
@@ -33,7 +33,7 @@ export interface FrozenLayers {
   /** Copies of tables in float32 that a GPU keeps; one that is deleted travels from then on. */
   readonly deviceTables?: Map<string, HostTensor>;
   /** How they are quantized; undefined where they are not. */
-  readonly quantization: BitsAndBytesConfig | undefined;
+  readonly quantization: QuantizationConfig | undefined;
   /** Where layers lie on disk; undefined where all are in memory. */
   readonly offloadFolder?: string;
   /** One layer's weights; those of an offloaded layer live until a later one is asked for. */
@@ -54,10 +54,10 @@ export function isQuantized(tensor: FrozenTensor): tensor is QuantizedTensor {
 /** Bytes that a frozen weight occupies, without code books. */
 export function frozenBytes(tensor: FrozenTensor): number {
   if (!isQuantized(tensor)) return tensor.bytes.length;
-  const { packed, scales } = tensor;
+  const { packed, scales, zeros, biases } = tensor;
   const scaleBytes =
     scales instanceof Float32Array ? scales.byteLength : scales.codes.length + scales.absmax.byteLength + 4;
-  return packed.length + scaleBytes;
+  return packed.length + scaleBytes + (zeros?.byteLength ?? 0) + (biases?.byteLength ?? 0);
 }
 
 /** Values of a frozen weight, rows [out, in]. */
@@ -78,7 +78,7 @@ export class ResidentLayers implements FrozenLayers {
 
   constructor(
     private readonly layers: ReadonlyMap<number, FrozenLayer>,
-    readonly quantization: BitsAndBytesConfig | undefined,
+    readonly quantization: QuantizationConfig | undefined,
     readonly tables: Map<string, StoredWeight> = new Map(),
   ) {
     const inLayers = [...layers.values()].flatMap((layer) => [...layer.values()]);
@@ -112,11 +112,13 @@ export class RestoreBuffers {
 
 /** The weight as it stays in 4 bits, where a product can read its codes: see `linear4bit` of the engine. */
 export function packedWeight(tensor: FrozenTensor): LinearWeight<HostTensor> | undefined {
-  if (!isQuantized(tensor) || tensor.quantType === 'int8') return undefined;
+  if (!isQuantized(tensor)) return undefined;
+  const { quantType } = tensor;
+  if (quantType !== 'nf4' && quantType !== 'fp4') return undefined;
   if (tensor.shape[1] % tensor.blockSize !== 0) return undefined;
   const scales = blockScales(tensor);
   return {
-    kind: tensor.quantType,
+    kind: quantType,
     codes: { data: tensor.packed, shape: [tensor.packed.length] },
     absmax: { data: scales, shape: [scales.length] },
   };

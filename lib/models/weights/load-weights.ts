@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { promises as fs } from 'node:fs';
 import path from 'node:path';
 import type { DeviceMemory } from '../../engine';
-import type { BitsAndBytesConfig } from '../../quantization';
+import type { QuantizationConfig } from '../../quantization';
 import type { HostTensor } from '../../types';
 import type { Architecture } from '../families/architecture';
 import type { Checkpoint } from '../../checkpoint';
@@ -38,7 +38,7 @@ export interface PlacementOptions {
 export interface LoadWeightsRequest extends PlacementOptions {
   readonly architecture: Architecture;
   readonly checkpoint: Checkpoint;
-  readonly quantization: BitsAndBytesConfig | undefined;
+  readonly quantization: QuantizationConfig | undefined;
   /** Keep linear weights frozen in the type that they are stored in. */
   readonly keepStored: boolean;
   /** Where layers go that the plan places on the GPU. */
@@ -140,7 +140,7 @@ async function openFolder(
 /** Tells models apart without reading them: configuration, quantization, and the files' sizes and dates. */
 async function fingerprint(
   { architecture, checkpoint }: LoadWeightsRequest,
-  quantization: BitsAndBytesConfig | undefined,
+  quantization: QuantizationConfig | undefined,
 ): Promise<string> {
   const hash = createHash('sha256');
   hash.update(JSON.stringify([architecture.toJson(), quantization?.toJson() ?? null]));

@@ -8,7 +8,7 @@ import type { FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import type { z } from 'zod';
 import { lazySchema } from '../../schema';
-import type { BitsAndBytesConfig, QuantizedTensor } from '../../quantization';
+import type { QuantizationConfig, QuantizedTensor } from '../../quantization';
 import { tensorSize } from '../../tensor';
 import { TunebookError } from '../../types';
 import { requireFreeSpace, requireLocalPath, writeFileAtomic } from '../../files';
@@ -140,7 +140,7 @@ export class OffloadedLayers implements FrozenLayers {
   private turn = 0;
   private current: { layer: number; tensors: FrozenLayer } | undefined;
   private ahead: { layer: number; tensors: Promise<FrozenLayer> } | undefined;
-  readonly quantization: BitsAndBytesConfig | undefined;
+  readonly quantization: QuantizationConfig | undefined;
   readonly tables: Map<string, StoredWeight>;
 
   /** @param inMemory other layers, by number */
@@ -150,7 +150,7 @@ export class OffloadedLayers implements FrozenLayers {
     options: {
       /** Layers that are on disk. */
       onDisk: readonly number[];
-      quantization: BitsAndBytesConfig | undefined;
+      quantization: QuantizationConfig | undefined;
       tables: Map<string, StoredWeight>;
     },
   ) {
@@ -231,11 +231,13 @@ function arraysOf(tensor: FrozenTensor): Map<string, Uint8Array> {
   const bytesOf = (a: Float32Array | Uint8Array): Uint8Array =>
     new Uint8Array(a.buffer, a.byteOffset, a.byteLength);
   if (!isQuantized(tensor)) return new Map([['values', tensor.bytes]]);
-  const { packed, codeBook, scales } = tensor;
+  const { packed, codeBook, scales, zeros, biases } = tensor;
   const arrays = new Map([
     ['packed', packed],
     ['codeBook', bytesOf(codeBook)],
   ]);
+  if (zeros !== undefined) arrays.set('zeros', zeros);
+  if (biases !== undefined) arrays.set('biases', bytesOf(biases));
   if (scales instanceof Float32Array) return arrays.set('scales', bytesOf(scales));
   return arrays
     .set('scaleCodes', scales.codes)
@@ -268,6 +270,8 @@ function tensorIn(stored: StoredTensor, file: Uint8Array): FrozenTensor {
     packed: bytes('packed'),
     codeBook: floats('codeBook'),
     originalDtype: stored.originalDtype as QuantizedTensor['originalDtype'],
+    ...('zeros' in arrays && { zeros: bytes('zeros') }),
+    ...('biases' in arrays && { biases: floats('biases') }),
     scales:
       nested === undefined
         ? floats('scales')

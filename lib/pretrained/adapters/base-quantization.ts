@@ -5,7 +5,8 @@
 import { promises as fs } from 'node:fs';
 import path from 'node:path';
 import { isJsonObject, readJsonObjectIfPresent, writeFileAtomic } from '../../files';
-import { BitsAndBytesConfig } from '../../quantization';
+import { quantizationConfigFromJson } from '../../quantization';
+import type { QuantizationConfig } from '../../quantization';
 import { TunebookError } from '../../types';
 
 const FILE = 'tunebook_base.json';
@@ -16,7 +17,7 @@ const FILE = 'tunebook_base.json';
  */
 export async function saveBaseQuantization(
   folder: string,
-  quantization: BitsAndBytesConfig | undefined,
+  quantization: QuantizationConfig | undefined,
 ): Promise<string[]> {
   const file = path.join(folder, FILE);
   if (quantization?.isQuantizing !== true) {
@@ -36,8 +37,8 @@ export async function saveBaseQuantization(
  */
 export async function baseQuantization(
   adapter: string | undefined,
-  given?: BitsAndBytesConfig,
-): Promise<BitsAndBytesConfig | undefined> {
+  given?: QuantizationConfig,
+): Promise<QuantizationConfig | undefined> {
   if (adapter === undefined || given !== undefined) return given;
   const file = path.join(adapter, FILE);
   const read = await readJsonObjectIfPresent(file);
@@ -48,5 +49,5 @@ export async function baseQuantization(
       `${file}: expected version 1 with a quantization_config, got ${JSON.stringify(read).slice(0, 80)}. ` +
         'Save the adapter again, or remove the file and say how the base was quantized.',
     );
-  return BitsAndBytesConfig.fromJson(config);
+  return quantizationConfigFromJson({ quantization_config: config });
 }

@@ -9,7 +9,8 @@ import { describe, it } from 'node:test';
 import { AutoModelForCausalLM } from '../../../lib/pretrained';
 import type { CausalLM, FromPretrainedOptions } from '../../../lib/pretrained';
 import type { DevicePlan } from '../../../lib/models';
-import { BitsAndBytesConfig, dequantize, quantize } from '../../../lib/quantization';
+import { AffineConfig, BitsAndBytesConfig, dequantize, quantize } from '../../../lib/quantization';
+import type { QuantizationConfig } from '../../../lib/quantization';
 import { temporaryFolder } from '../../support/temporary-folder';
 import { findWebGpu } from '../../support/vulkan-driver';
 import { assertPassed, runTests } from '../../support/webgpu-process';
@@ -25,14 +26,19 @@ const NF4 = new BitsAndBytesConfig({
   bnb4bitQuantType: 'nf4',
   bnb4bitUseDoubleQuant: true,
 });
+/** Rows that are no whole blocks stay as they are: those of the second half of the MLP. */
+const INT4 = new AffineConfig({
+  ...{ bits: 4, blockSize: 32 },
+  skipModules: ['lm_head', 'down_proj', 'c_proj', 'dense_4h_to_h'],
+});
 const INT8 = new BitsAndBytesConfig({ loadIn8bit: true });
 const CPU = { provider: 'cpu', threads: 1 } as const;
 
 /** Puts the values that a quantized model has into one of float32. */
-function restoreIn(model: CausalLM, quantization: BitsAndBytesConfig): void {
+function restoreIn(model: CausalLM, quantization: QuantizationConfig): void {
   const { architecture, weights } = model;
   for (let layer = 0; layer < architecture.layers; layer++)
-    for (const module of architecture.modules)
+    for (const module of architecture.modules.filter(({ name }) => !quantization.skips(name)))
       weights.changeLinearWeight(layer, module, (values) => {
         const options = quantization.quantizeOptions([module.outSize, module.inSize]);
         values.set(dequantize(quantize(values, options)));
@@ -55,11 +61,18 @@ const FORMS: readonly Form[] = [
     options: { quantizationConfig: NF4 },
   },
   { title: '8 bit', cases: ['cohere', 'qwen2 with a window'], options: { quantizationConfig: INT8 } },
+  { title: 'int4', cases: ['qwen3', 'phi4-mini'], options: { quantizationConfig: INT4 } },
   { title: '16 bit', cases: ['granite', 'glm4'], dtype: 'BF16', options: { dtype: 'auto' } },
   {
     title: 'NF4 on disk',
     cases: ['gemma3', 'smollm3', 'phi4-mini', 'olmo3'],
     options: { quantizationConfig: NF4, deviceMap: 'auto' },
+    isOffloaded: true,
+  },
+  {
+    title: 'int4 on disk',
+    cases: ['cohere'],
+    options: { quantizationConfig: INT4, deviceMap: 'auto' },
     isOffloaded: true,
   },
 ];

@@ -6,24 +6,34 @@ import type { DeviceMemory, TensorFunction } from '../../../lib/engine';
 
 import { weightFeeds } from '../../../lib/models/families/parts/linear';
 import { canBeCoded, codedWeight } from '../../../lib/models/weights/coded-weight';
-import { dequantize, quantize } from '../../../lib/quantization';
+import { blockScales, dequantize, quantize } from '../../../lib/quantization';
+import type { QuantizedTensor } from '../../../lib/quantization';
 import { assertClose } from '../../support/assert-close';
 import { normal } from '../../engine/kernels/kernel-case';
 
 const [T, K, N] = [3, 64, 10];
 
-for (const [quantType, blockSize, doubleQuant] of [
-  ['nf4', 64, true],
+/** The same with offsets between two codes, as other tools have them. */
+function movedZeros({ zeros: _, ...rest }: QuantizedTensor): QuantizedTensor {
+  return { ...rest, biases: blockScales(rest).map((scale, i) => scale * (i - 7.3)) };
+}
+
+for (const [quantType, blockSize, doubleQuant, isMoved] of [
+  ['nf4', 64, true, false],
   // Blocks that go over the ends of rows.
-  ['fp4', 128, false],
-  ['int8', K, false],
+  ['fp4', 128, false, false],
+  ['int8', K, false, false],
+  ['affine4', 32, false, false],
+  ['affine4', 32, false, true],
+  ['affine8', 64, false, false],
 ] as const) {
   for (const kind of ['compiled', 'eager'] as const) {
-    it(`are those of dequantize, and so is the gradient: ${quantType}, ${kind}`, async (t) => {
+    it(`are those of dequantize, and so is the gradient: ${quantType}${isMoved ? ' with biases' : ''}, ${kind}`, async (t) => {
       const engine = await createEngine({ kind, threads: 1 });
       t.after(() => engine.dispose());
       const values = normal([N, K], 1).data as Float32Array;
-      const weight = quantize(values, { quantType, blockSize, doubleQuant, shape: [N, K] });
+      const quantized = quantize(values, { quantType, blockSize, doubleQuant, shape: [N, K] });
+      const weight = isMoved ? movedZeros(quantized) : quantized;
       assert.ok(canBeCoded(weight));
       const device = { pin: () => undefined } as unknown as DeviceMemory;
       const feeds = { x: normal([T, K], 2), ...weightFeeds('m', codedWeight(device, weight)) };
@@ -32,6 +42,8 @@ for (const [quantType, blockSize, doubleQuant] of [
           codes: m['m.weight.coded.codes'],
           table: m['m.weight.coded.table'],
           scales: m['m.weight.coded.scales'],
+          zeros: m['m.weight.coded.zeros'],
+          biases: m['m.weight.coded.biases'],
         };
         const restored = restoreCoded(coded, N);
         return { restored, y: linear(x, restored, undefined, { transposeWeight: true }) };

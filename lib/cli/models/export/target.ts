@@ -2,7 +2,7 @@
 import { createRequire } from 'node:module';
 import type * as Export from '../../../export';
 import type { CheckOptions, ExportOutcome, ExportProgress } from '../../../export';
-import type { BitsAndBytesConfig } from '../../../quantization';
+import type { QuantizationConfig } from '../../../quantization';
 
 /** The room that writes exports; it loads when one is written. */
 export const exportRoom = (): typeof Export => createRequire(__filename)('../../../export') as typeof Export;
@@ -20,7 +20,7 @@ export interface ExportCall {
     /** Folder of a saved LoRA adapter. */
     readonly adapter: string | undefined;
     /** How the base was quantized while its adapter was trained, where its folder does not say it. */
-    readonly quantizationConfig: BitsAndBytesConfig | undefined;
+    readonly quantizationConfig: QuantizationConfig | undefined;
     readonly check: CheckOptions | false;
     readonly onProgress: ExportProgress;
   };

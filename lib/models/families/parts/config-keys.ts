@@ -13,7 +13,7 @@ const HARMLESS: ReadonlySet<string> = new Set(
   id2label initializer_range is_decoder is_encoder_decoder keys_to_ignore_at_inference label2id language
   license mask_token_id max_length max_sequence_length model_max_length model_type n_ctx name_or_path neuron
   num_beams num_labels original_max_position_embeddings output_attentions output_hidden_states pad_token_id
-  prefix pretraining_tp problem_type quantization_config reorder_and_upcast_attn repetition_penalty
+  prefix pretraining_tp problem_type quantization quantization_config reorder_and_upcast_attn repetition_penalty
   return_dict rope_theta sep_token_id summary_activation summary_first_dropout summary_proj_to_labels
   summary_type summary_use_proj task_specific_params temperature tokenizer_class top_k top_p torch_dtype
   torchscript transformers_version unk_token_id use_bfloat16 use_cache use_flash_attention vocab_size

@@ -11,15 +11,22 @@ import type { HostTensor } from '../../../types';
  * A weight as a block takes it. All but 'dense' are frozen and have rows [out, in] whatever the family.
  * - dense: float32 as the family stores it, the only form that is trained
  * - nf4, fp4: 4-bit codes that the product itself reads; no gradient passes through them
- * - q8: codes of 8 bits for products in integers; no gradient passes through them, and they are rounded: generation
+ * - q4, q8: codes for products in integers; no gradient passes through them, and they are rounded: generation
  * - coded: codes that the function restores (GPUs), with gradients as without
  * - restored: float32, restored on the host or resident on a GPU
  */
 export type LinearWeight<T> =
   | { readonly kind: 'dense'; readonly weight: T }
   | { readonly kind: 'nf4' | 'fp4'; readonly codes: T; readonly absmax: T }
-  | { readonly kind: 'q8'; readonly codes: T; readonly scales: T }
-  | { readonly kind: 'coded'; readonly codes: T; readonly scales: T; readonly table: T }
+  | { readonly kind: 'q4' | 'q8'; readonly codes: T; readonly scales: T; readonly zeros?: T }
+  | {
+      readonly kind: 'coded';
+      readonly codes: T;
+      readonly scales: T;
+      readonly table: T;
+      readonly zeros?: T;
+      readonly biases?: T;
+    }
   | { readonly kind: 'restored'; readonly weight: T };
 
 /** A LoRA adapter on a module: A [r, in], B [out, r], and the factor on their product, [1]. */
@@ -59,11 +66,15 @@ function weightOf(inputs: NamedTensors, module: string): LinearWeight<Tensor> {
   for (const kind of ['nf4', 'fp4'] as const)
     if (part(`${kind}.codes`) !== undefined)
       return { kind, codes: part(`${kind}.codes`), absmax: part(`${kind}.absmax`) };
-  if (part('q8.codes') !== undefined)
-    return { kind: 'q8', codes: part('q8.codes'), scales: part('q8.scales') };
+  for (const kind of ['q4', 'q8'] as const)
+    if (part(`${kind}.codes`) !== undefined) {
+      const [codes, scales, zeros] = ['codes', 'scales', 'zeros'].map((name) => part(`${kind}.${name}`));
+      return { kind, codes, scales, zeros };
+    }
   if (part('coded.codes') !== undefined) {
     const [codes, scales, table] = [part('coded.codes'), part('coded.scales'), part('coded.table')];
-    return { kind: 'coded', codes, scales, table };
+    const [zeros, biases] = [part('coded.zeros'), part('coded.biases')];
+    return { kind: 'coded', codes, scales, table, zeros, biases };
   }
   if (part('restored.weight') !== undefined) return { kind: 'restored', weight: part('restored.weight') };
   return { kind: 'dense', weight: inputs[`${module}.weight`] };
@@ -119,7 +130,8 @@ function weightProduct(
     const { kind: quantType, codes, absmax } = weight;
     return linear4bit(x, { codes, absmax, quantType, outSize: shape.outSize }, bias);
   }
-  if (weight.kind === 'q8') return linearCodes(x, { ...weight, bits: 8 }, bias);
+  if (weight.kind === 'q4' || weight.kind === 'q8')
+    return linearCodes(x, { ...weight, bits: weight.kind === 'q4' ? 4 : 8 }, bias);
   const { matrix, transposed } = matrixOf(weight, shape);
   return linear(x, matrix, bias, { transposeWeight: transposed });
 }
@@ -138,6 +150,7 @@ function matrixOf(
       return { matrix: restoreCoded(weight, outSize), transposed: true };
     case 'nf4':
     case 'fp4':
+    case 'q4':
     case 'q8':
       throw new Error('internal: a weight that stays in codes has no matrix');
   }
