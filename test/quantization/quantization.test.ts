@@ -274,7 +274,11 @@ test('the linear weights of Mistral-7B take the bytes that are known of them', (
 });
 
 const BAD_OPTIONS: [title: string, options: Partial<Parameters<typeof quantize>[1]>, message: RegExp][] = [
-  ['an unknown type', { quantType: 'nf5' as 'nf4' }, /expected the type nf4, fp4, int8, affine4, affine8, got "nf5"/],
+  [
+    'an unknown type',
+    { quantType: 'nf5' as 'nf4' },
+    /expected the type nf4, fp4, int8, affine4, affine8, got "nf5"/,
+  ],
   ['a block size that is no power of two', { blockSize: 100 }, /expected a block size of 64, 128.*got 100/],
   ['a block size that is too small', { blockSize: 32 }, /got 32/],
   ['int8 with double quantization', { quantType: 'int8', doubleQuant: true }, /is for nf4 and fp4/],

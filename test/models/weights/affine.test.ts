@@ -88,7 +88,12 @@ describe('a model that mlx_lm quantized', () => {
       const { adapter } = one.runtime.weights;
       adapter?.parameters.flat.forEach((_, i, all) => (all[i] = ((i * 37) % 19) / 60 - 0.15));
       const gradients = allocateGradients(one.trainableParameters());
-      const request = { batch, lossScale: 1 / countLabels(batch), accumulate: false, gradientCheckpointing: false };
+      const request = {
+        batch,
+        lossScale: 1 / countLabels(batch),
+        accumulate: false,
+        gradientCheckpointing: false,
+      };
       await forwardBackward(one, gradients, request);
       return gradients.flat;
     };
