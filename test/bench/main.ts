@@ -1,14 +1,15 @@
 /**
- * `npm run bench -- gpt2|gpu|families|mistral|mistral-layer|dataset|stream|notebook|preflight|resume|serve|export|export-memory [--json]`: speeds as ratios inside one run, and peak
+ * `npm run bench -- gpt2|gpu|families|decode|mistral|mistral-layer|dataset|stream|notebook|preflight|resume|serve|export|export-memory [--json]`: speeds as ratios inside one run, and peak
  * memory. Never part of the tests, whose machine may be busy. `mistral` takes `--layers N --folder F --rows R --tokens T
  * --steps S`, `gpu` takes `--provider P --layers N`, `serve` takes
  * `--layers N --rows REQUESTS --tokens T`, `export` takes `--folder RUN --rows R --system TEXT --only RUNTIME
  * --transformers2 FOLDER`, `export-memory` takes `--layers N`, `stream` the megabytes of its file,
- * `families` the begin of a model's name.
+ * `families` the begin of a model's name, `decode` those of a shape and a form.
  */
 import { parseArgs } from 'node:util';
 import { benchDataset } from './data/dataset';
 import { benchStream } from './data/stream';
+import { benchDecode } from './decode';
 import { benchFamilies } from './families';
 import { benchExport } from './export';
 import { benchExportMemory } from './export-memory';
@@ -192,6 +193,24 @@ async function main(): Promise<void> {
         `${gigabytes(one.writtenBytes)} written, peak ${gigabytes(one.peakBytes)}`,
       ]),
     );
+  } else if (which === 'decode') {
+    const results = benchDecode(numbers[0], numbers[1]);
+    print(
+      json,
+      results,
+      results.flatMap((one): Row[] => [
+        [
+          `${one.shape}, ${one.form}`,
+          `${(1000 / one.tokenMs).toFixed(1)} tokens/s, ${one.tokenMs.toFixed(0)} ms`,
+        ],
+        ['  layers made', one.layers.join(' of ')],
+        ['  share of a copy of its bytes', `${percent(one.shareOfCopy)} of ${one.copyGBs.toFixed(1)} GB/s`],
+        ['  eight rows', `${one.batch8Ratio.toFixed(2)} times one`],
+        ['  first token of 64', `${one.promptMs.toFixed(0)} ms`],
+        ['  load', one.loadMs === undefined ? 'not measured' : `${(one.loadMs / 1000).toFixed(1)} s`],
+        ['  peak memory', `${(one.peakBytes / 1e9).toFixed(2)} GB`],
+      ]),
+    );
   } else if (which === 'families') {
     const results = benchFamilies(numbers[0]);
     const rows = results.flatMap((r): Row[] => [
@@ -220,7 +239,7 @@ async function main(): Promise<void> {
     );
   } else {
     console.error(
-      `bench: expected gpt2, gpu, families, mistral, mistral-layer, dataset, stream, notebook, preflight, resume, serve, export or export-memory, got ${which}.`,
+      `bench: expected gpt2, gpu, families, decode, mistral, mistral-layer, dataset, stream, notebook, preflight, resume, serve, export or export-memory, got ${which}.`,
     );
     process.exit(2);
   }

@@ -19,7 +19,7 @@ import { DeviceLayers, placeOnDevice } from '../../lib/models/weights/device-lay
 import type { DeviceLayer } from '../../lib/models/weights/device-layers';
 import { ResidentLayers } from '../../lib/models/weights/frozen-layers';
 import { allocateParameters } from '../../lib/models/weights/parameters';
-import { BitsAndBytesConfig, dynamicCodeBook, fourBitCodeBook } from '../../lib/quantization';
+import { AffineConfig, BitsAndBytesConfig, dynamicCodeBook, fourBitCodeBook } from '../../lib/quantization';
 import type { QuantizedTensor } from '../../lib/quantization';
 import type { Batch, HostTensor } from '../../lib/types';
 
@@ -119,17 +119,21 @@ export function randomMistral(
   return randomModel(engine, architecture);
 }
 
-/** A model of any decoder's shape, in the same form. */
+/** Types of random weights. */
+export type RandomForm = 'nf4' | 'int4';
+
+/** A model of any decoder's shape, in the same form by default. */
 export async function randomModel(
   engine: Engine,
   architecture: ReturnType<typeof architectureOf>,
+  form: RandomForm = 'nf4',
 ): Promise<CausalLM> {
   const { layers } = architecture;
   const inMemory = new Map<number, FrozenLayer>();
   const placed = new Map<number, DeviceLayer>();
   for (let layer = 0; layer < layers; layer++) {
     const weights: FrozenLayer = new Map(
-      architecture.modules.map(({ name, inSize, outSize }) => [name, randomWeight(outSize, inSize)]),
+      architecture.modules.map(({ name, inSize, outSize }) => [name, randomWeight(outSize, inSize, form)]),
     );
     if (engine.device === undefined) inMemory.set(layer, weights);
     else placed.set(layer, await placeOnDevice(engine.device, weights));
@@ -144,19 +148,29 @@ export async function randomModel(
     if (name.includes('norm')) data.fill(1);
     else for (let i = 0; i < data.length; i++) data[i] = ((i * 7919) % 997) / 25_000 - 0.02;
   }
-  const quantization = new BitsAndBytesConfig({
-    loadIn4bit: true,
-    bnb4bitQuantType: 'nf4',
-    bnb4bitUseDoubleQuant: true,
-  });
+  const quantization =
+    form === 'int4'
+      ? new AffineConfig()
+      : new BitsAndBytesConfig({
+          loadIn4bit: true,
+          bnb4bitQuantType: 'nf4',
+          bnb4bitUseDoubleQuant: true,
+        });
   const onHost = new ResidentLayers(inMemory, quantization);
   const frozen = placed.size === 0 ? onHost : new DeviceLayers(placed, onHost, new Map());
   return new CausalLM({ architecture, parameters, frozen }, engine);
 }
 
-function randomWeight(outSize: number, inSize: number): QuantizedTensor {
+function randomWeight(outSize: number, inSize: number, form: RandomForm): QuantizedTensor {
   const size = outSize * inSize;
   const blocks = size / 64;
+  if (form === 'int4')
+    return {
+      ...{ quantType: 'affine4', shape: [outSize, inSize], blockSize: 64, packed: randomBytes(size / 2) },
+      ...{ codeBook: new Float32Array(0), originalDtype: 'bfloat16' },
+      scales: new Float32Array(blocks).fill(0.005),
+      zeros: new Uint8Array(blocks).fill(8),
+    };
   return {
     quantType: 'nf4',
     shape: [outSize, inSize],
