@@ -5,11 +5,10 @@
 export { TunebookError } from './types';
 export type { EncodedExample } from './types';
 
-export { createEngine, tf } from './engine';
-export type { Engine, EngineOptions, Tensor } from './engine';
+export { tf } from './engine';
 
 export { addTokens, AutoTokenizer, checkTokenizerFits } from './tokenizer';
-export type { AddTokensOptions, ChatMessage, PretrainedTokenizer } from './tokenizer';
+export type { ChatMessage, PretrainedTokenizer } from './tokenizer';
 
 export {
   architectureOf,
@@ -21,15 +20,7 @@ export {
   registerFamily,
   trainableSummary,
 } from './models';
-export type {
-  Architecture,
-  DevicePlan,
-  Family,
-  LoraOptions,
-  LossFunction,
-  MaxMemory,
-  SequenceLoss,
-} from './models';
+export type { DevicePlan, Family, LoraOptions, LossFunction } from './models';
 export {
   AutoModelForCausalLM,
   CausalLM,
@@ -37,28 +28,15 @@ export {
   generateInFreshProcess,
   getPeftModel,
   loadAdapter,
-  mergeAndUnload,
-  modelCard,
   PeftModel,
   saveAdapter,
   savePretrained,
-  usePrompt,
 } from './pretrained';
-export type {
-  CardFacts,
-  FromPretrainedOptions,
-  GenerateAnswersOptions,
-  GeneratedAnswers,
-  ModelCardOptions,
-  PeftModelOptions,
-  SaveAdapterOptions,
-  SavePretrainedOptions,
-} from './pretrained';
+export type { FromPretrainedOptions } from './pretrained';
 export { chatTemplate, formatPrompt, instructionTemplate, loadPrompt } from './prompts';
-export type { FormattedTurn, ModelPrompt, PromptOptions, PromptTemplate } from './prompts';
-export { openCheckpoint, openSafetensors, writeCheckpoint, writeSafetensors } from './checkpoint';
+export type { ModelPrompt, PromptTemplate } from './prompts';
+export { openCheckpoint } from './checkpoint';
 export { pushToHub, resolveModelFolder } from './hub';
-export type { PushOptions, PushResult } from './hub';
 export {
   AffineConfig,
   BitsAndBytesConfig,
@@ -67,116 +45,45 @@ export {
   quantize,
   quantizedSizeBytes,
 } from './quantization';
-export type { AffineOptions, BitsAndBytesOptions, QuantizedTensor, QuantizeOptions } from './quantization';
+export type { QuantizeOptions } from './quantization';
 
 export {
-  batchOrder,
-  createDataCollator,
   createRandom,
   encodePairs,
-  encodePrompt,
   encodeRecords,
   loadRecords,
   loadSplits,
-  packExamples,
+  registerReader,
   saveSplits,
   showMask,
   splitRecords,
   streamExamples,
   streamRecords,
-  trainTestSplit,
-  registerReader,
 } from './dataset';
-export type {
-  DataCollator,
-  DataRecord,
-  EncodedPair,
-  EncodeOptions,
-  EncodePairsOptions,
-  EncodingReport,
-  LoadedRecords,
-  LoadReport,
-  PairReport,
-  Splits,
-  Reader,
-} from './dataset';
+export type { DataRecord, EncodedPair, EncodeOptions, LoadedRecords, Reader, Splits } from './dataset';
 export * as hyrox from './hyrox';
 
 export {
-  createFlatOptimizer,
   DPOConfig,
   DPOTrainer,
-  learningRateAt,
-  listCheckpoints,
-  OPTIMIZERS,
   ORPOConfig,
   ORPOTrainer,
   registerOptimizer,
-  SCHEDULES,
   Trainer,
   TrainingArguments,
 } from './trainer';
-export type {
-  CallbackContext,
-  DPOLossType,
-  DPOOptions,
-  DPOTrainerSetup,
-  LogEntry,
-  Optimizer,
-  OptimizerFactory,
-  OptimizerName,
-  ORPOOptions,
-  ORPOTrainerSetup,
-  PairData,
-  PreflightReport,
-  Progress,
-  ScheduleName,
-  TrainerCallback,
-  TrainerSetup,
-  TrainerState,
-  TrainCall,
-  TrainResult,
-} from './trainer';
+export type { LogEntry, OptimizerFactory, TrainerCallback, TrainerSetup, TrainResult } from './trainer';
 
 export { generate, restrictToTexts, streamGenerate, textGenerator, textStreamer } from './generation';
-export type {
-  Chat,
-  GenerateOptions,
-  GenerationResult,
-  TextGenerator,
-  TextGeneratorOptions,
-  TokenEvent,
-} from './generation';
+export type { GenerateOptions, TextGenerator, TokenEvent } from './generation';
 
 export { serve } from './serve';
-export type { RequestLog, RunningServer, ServeOptions } from './serve';
+export type { RunningServer, ServeOptions } from './serve';
 
 export { exportGguf, exportGgufAdapter, exportOnnx, exportWeb, writeModelfile } from './export';
-export type {
-  Agreement,
-  CheckOptions,
-  ExportGgufAdapterOptions,
-  ExportGgufOptions,
-  ExportOutcome,
-} from './export';
 
-export {
-  checkClaims,
-  evaluateGeneration,
-  exactMatch,
-  perplexity,
-  rougeL,
-  supportedNumbers,
-  writeReport,
-} from './eval';
-export type {
-  EvaluateGenerationOptions,
-  GenerationEvaluation,
-  GenerationSample,
-  Metric,
-  MetricFunction,
-  MetricInputs,
-} from './eval';
+export { checkClaims, evaluateGeneration, exactMatch, rougeL, supportedNumbers, writeReport } from './eval';
+export type { GenerationEvaluation, MetricFunction } from './eval';
 
 export {
   barFigure,
@@ -185,7 +92,6 @@ export {
   heatmapFigure,
   histogramFigure,
   intervalFigure,
-  isInNotebook,
   lineFigure,
   livePlot,
   lossFigure,

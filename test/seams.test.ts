@@ -1,5 +1,5 @@
 /**
- * What can be added from outside, one of each, by the public door alone: an optimizer, a dataset format, a metric, a
+ * What can be added from outside, one of each, by public doors alone: an optimizer, a dataset format, a metric, a
  * loss. (A model family: test/models/families/register-family.test.ts.)
  */
 import assert from 'node:assert/strict';
@@ -7,7 +7,6 @@ import fs from 'node:fs';
 import { describe, it } from 'node:test';
 import {
   AutoModelForCausalLM,
-  createFlatOptimizer,
   encodeRecords,
   evaluateGeneration,
   getPeftModel,
@@ -19,6 +18,7 @@ import {
   Trainer,
   TrainingArguments,
 } from '../lib';
+import { createFlatOptimizer } from '../lib/trainer';
 import type { CausalLM, EncodedExample, LossFunction, OptimizerFactory } from '../lib';
 import { temporaryFolder } from './support/temporary-folder';
 

@@ -3,6 +3,9 @@ import assert from 'node:assert/strict';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import * as tunebook from '../lib';
+import { writeCheckpoint, writeSafetensors } from '../lib/checkpoint';
+import { batchOrder, createDataCollator, encodePrompt, packExamples, trainTestSplit } from '../lib/dataset';
+import { createEngine } from '../lib/engine';
 import { corruptAnswer, evaluateRetrieval, writeReport } from '../lib/eval';
 import { didYouMean } from '../lib/options';
 import * as retrieval from '../lib/retrieval';
@@ -52,7 +55,7 @@ const rows: readonly Row[] = [
   row('BitsAndBytesConfig', (o: never) => new tunebook.BitsAndBytesConfig(o), 'loadIn4bit', {
     load_in_4bit: true,
   }),
-  row('createEngine', tunebook.createEngine, 'provider', { providr: 'cpu' }),
+  row('createEngine', createEngine, 'provider', { providr: 'cpu' }),
   row('AutoModelForCausalLM.fromPretrained', tunebook.AutoModelForCausalLM.fromPretrained, 'deviceMap', '.', {
     device_map: 'auto',
   }),
@@ -72,18 +75,18 @@ const rows: readonly Row[] = [
   row('textGenerator', tunebook.textGenerator, 'temperature', { model, tokenizer, temprature: 1 }),
   row('textStreamer', tunebook.textStreamer, 'row', tokenizer, () => undefined, { rows: 1 }),
   row('encodeRecords', tunebook.encodeRecords, 'maxLength', RECORDS, { tokenizer, max_length: 8 }),
-  row('encodePrompt', tunebook.encodePrompt, 'truncation', RECORDS[0], { tokenizer, truncations: 'left' }),
+  row('encodePrompt', encodePrompt, 'truncation', RECORDS[0], { tokenizer, truncations: 'left' }),
   row('loadRecords', tunebook.loadRecords, 'fieldMapping', 'a.jsonl', { fieldMappings: {} }),
   row('instructionTemplate', tunebook.instructionTemplate, 'system', { sytem: 'x' }),
   row('chatTemplate', tunebook.chatTemplate, 'system', { tokenizer, systm: 'x' }),
-  row('createDataCollator', tunebook.createDataCollator, 'paddingSide', {
+  row('createDataCollator', createDataCollator, 'paddingSide', {
     ...{ padTokenId: 0, maxLength: 8, padding_side: 'left' },
   }),
-  row('packExamples', tunebook.packExamples, 'maxLength', [EXAMPLE], { maxLen: 8 }),
+  row('packExamples', packExamples, 'maxLength', [EXAMPLE], { maxLen: 8 }),
   row('splitRecords', tunebook.splitRecords, 'ratios', RECORDS, { ratio: {} }),
-  row('trainTestSplit', tunebook.trainTestSplit, 'testSize', RECORDS, { test_size: 0.2 }),
+  row('trainTestSplit', trainTestSplit, 'testSize', RECORDS, { test_size: 0.2 }),
   row('saveSplits', tunebook.saveSplits, 'source', FOLDER, splits, { sources: 'x' }),
-  row('batchOrder', tunebook.batchOrder, 'dropLast', { lengths: [], batchSize: 1, seed: 0, drop_last: true }),
+  row('batchOrder', batchOrder, 'dropLast', { lengths: [], batchSize: 1, seed: 0, drop_last: true }),
   row('evaluateGeneration', tunebook.evaluateGeneration, 'metrics', { records: RECORDS, metric: {} }),
   row('writeReport', writeReport, 'maxRows', { metrics: {}, samples: [] }, { folder: FOLDER, maxRow: 3 }),
   row('runNotebook', tunebook.runNotebook, 'parameters', { notebook: 'a', output: 'b', parameter: {} }),
@@ -93,8 +96,8 @@ const rows: readonly Row[] = [
   row('showTable', tunebook.showTable, 'digits', [], { digit: 2 }),
   row('quantize', tunebook.quantize, 'doubleQuant', values, { quantType: 'nf4', shape: [2], doublequant: 1 }),
   row('dequantize', tunebook.dequantize, 'scales', { packed: new Uint8Array(1) }, { scale: values }),
-  row('writeCheckpoint', tunebook.writeCheckpoint, 'dtype', FOLDER, [], { dtyp: 'F16' }),
-  row('writeSafetensors', tunebook.writeSafetensors, 'metadata', `${FOLDER}.safetensors`, [], {
+  row('writeCheckpoint', writeCheckpoint, 'dtype', FOLDER, [], { dtyp: 'F16' }),
+  row('writeSafetensors', writeSafetensors, 'metadata', `${FOLDER}.safetensors`, [], {
     metdata: {},
   }),
   row('readRaces', hyrox.readRaces, 'delimiter', 'a.csv', { delimeter: ';' }),

@@ -33,7 +33,7 @@ export interface WriteCheckpointOptions extends WriteSafetensorsOptions {
  * import { mkdtemp } from 'node:fs/promises';
  * import { tmpdir } from 'node:os';
  * import path from 'node:path';
- * import { writeCheckpoint } from 'tunebook';
+ * import { writeCheckpoint } from 'tunebook/checkpoint';
  *
  * const folder = await mkdtemp(path.join(tmpdir(), 'tunebook-'));
  * const tensor = (name: string) => ({ name, shape: [2, 3], values: new Float32Array(6) });

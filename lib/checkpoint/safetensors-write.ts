@@ -48,7 +48,7 @@ const CHUNK_BYTES = 4 << 20;
  * import { mkdtemp } from 'node:fs/promises';
  * import { tmpdir } from 'node:os';
  * import path from 'node:path';
- * import { writeSafetensors } from 'tunebook';
+ * import { writeSafetensors } from 'tunebook/checkpoint';
  *
  * const folder = await mkdtemp(path.join(tmpdir(), 'tunebook-'));
  * const tensor = { name: 'weight', shape: [2, 3], values: Float32Array.of(1, 2, 3, 4, 5, 6) };

@@ -67,7 +67,8 @@ export async function readSafetensorsHeader(filePath: string): Promise<Safetenso
  * @example
  * ```ts
  * import path from 'node:path';
- * import { openSafetensors, resolveModelFolder } from 'tunebook';
+ * import { resolveModelFolder } from 'tunebook';
+ * import { openSafetensors } from 'tunebook/checkpoint';
  *
  * const folder = await resolveModelFolder('gpt2-mini');
  * const file = await openSafetensors(path.join(folder, 'model.safetensors'));

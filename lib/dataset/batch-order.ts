@@ -20,7 +20,7 @@ const GROUP_BATCHES = 50;
  * @throws TunebookError where an option is wrong.
  * @example
  * ```ts
- * import { batchOrder } from 'tunebook';
+ * import { batchOrder } from 'tunebook/dataset';
  *
  * console.log(batchOrder({ lengths: [3, 9, 4, 8], batchSize: 2, seed: 42, epoch: 0 }).length); // 2
  * ```

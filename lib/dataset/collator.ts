@@ -34,7 +34,7 @@ export function bucketLengths(maxLength: number): number[] {
  * @throws TunebookError where an option is wrong; the collator throws where an example is too long or uneven.
  * @example
  * ```ts
- * import { createDataCollator } from 'tunebook';
+ * import { createDataCollator } from 'tunebook/dataset';
  *
  * const collate = createDataCollator({ padTokenId: 0, maxLength: 64 });
  * const batch = collate([{ inputIds: [5, 6, 7], labels: [-100, 6, 7] }]);

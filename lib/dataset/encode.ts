@@ -144,7 +144,8 @@ function cutOf<C extends string>(
  * @throws TunebookError where the prompt is too long and `truncation` is 'drop'.
  * @example
  * ```ts
- * import { AutoTokenizer, encodePrompt } from 'tunebook';
+ * import { AutoTokenizer } from 'tunebook';
+ * import { encodePrompt } from 'tunebook/dataset';
  *
  * const tokenizer = await AutoTokenizer.fromPretrained('gpt2');
  * const ids = encodePrompt({ input: 'How was it?', context: 'time: 61' }, { tokenizer });

@@ -13,7 +13,7 @@ import type { EncodedExample } from '../types';
  * @throws TunebookError where an example is too long, or is packed already.
  * @example
  * ```ts
- * import { packExamples } from 'tunebook';
+ * import { packExamples } from 'tunebook/dataset';
  *
  * const [row] = packExamples(
  *   [

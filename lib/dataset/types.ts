@@ -71,6 +71,7 @@ export interface EncodingReport {
 /** Makes a padded batch of a few examples. */
 export type DataCollator = (examples: readonly EncodedExample[]) => Batch;
 
+/** How a collator pads. */
 export interface CollatorOptions {
   padTokenId: number;
   /** Longest batch allowed, tokens; a longer example is an error. */
@@ -81,6 +82,7 @@ export interface CollatorOptions {
   paddingSide?: 'left' | 'right';
 }
 
+/** What decides the order of an epoch's batches. */
 export interface BatchOrderOptions {
   /** Tokens of each example. */
   lengths: readonly number[];

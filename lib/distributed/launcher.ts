@@ -15,7 +15,10 @@ export interface Launch {
   readonly localRank: number;
 }
 
-/** @returns undefined where no launcher started this process */
+/**
+ * Rank, world size and the launcher, from the variables that mpirun, mpiexec and srun set.
+ * @returns undefined where no launcher started this process
+ */
 export function readLaunch(env: NodeJS.ProcessEnv = process.env): Launch | undefined {
   const number = (...names: string[]): number | undefined => {
     const text = names.map((name) => env[name]).find((value) => value !== undefined && value !== '');

@@ -50,7 +50,7 @@ const optionsSchema = lazySchema((z) =>
  * @throws {TunebookError} If an option is unknown or a backend is not installed.
  * @example
  * ```ts
- * import { createEngine, tf } from 'tunebook';
+ * import { createEngine, tf } from 'tunebook/engine';
  *
  * const engine = await createEngine({ provider: 'cpu' });
  * const square = await engine.compile(({ x }) => ({ y: tf.square(x) }), { x: { shape: [2], dtype: 'float32' } });

@@ -3,7 +3,10 @@
  */
 import { requireList, TunebookError } from '../types';
 
-/** @throws TunebookError where there is not one answer for each truth. */
+/**
+ * Refuses lists that are not pairs of a truth and an answer.
+ * @throws TunebookError where there is not one answer for each truth.
+ */
 export function requirePairs(where: string, truths: readonly unknown[], answers: readonly unknown[]): void {
   requireList(truths, { where, what: 'a list of truths' });
   requireList(answers, { where, what: 'a list of answers' });

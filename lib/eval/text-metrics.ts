@@ -62,7 +62,7 @@ function rougeLOf(truth: string, answer: string): number {
  * @throws TunebookError where the loss is no number.
  * @example
  * ```ts
- * import { perplexity } from 'tunebook';
+ * import { perplexity } from 'tunebook/eval';
  *
  * console.log(perplexity(Math.log(20)).toFixed(1)); // 20.0
  * ```

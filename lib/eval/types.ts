@@ -35,6 +35,7 @@ export interface Metric {
   readonly unit?: 'share' | 'number';
 }
 
+/** What `evaluateGeneration` measures of all answers together. */
 export interface GenerationMetrics {
   count: number;
   exactMatch: number;
@@ -80,6 +81,7 @@ export interface ReportFigure {
   readonly share?: number;
 }
 
+/** Where a report is written, and how much of it. */
 export interface ReportOptions {
   folder: string;
   /** File name without extension. Default 'samples'. */

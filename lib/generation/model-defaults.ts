@@ -73,6 +73,7 @@ const HOW =
   'Pass useModelDefaults: false to generate without generation_config.json (its end-of-sequence tokens still count).';
 
 /**
+ * The settings of generation_config.json, as options of `generate`.
  * @param config content of generation_config.json; undefined where the model has none
  * @throws TunebookError for a value of the wrong kind, and for a setting that changes the text and is not supported
  */

@@ -113,7 +113,10 @@ export function mergeAndUnload<Model extends HasRuntime>(model: Model): Model {
   return model;
 }
 
-/** @throws TunebookError where the merged weights would be no model of this family */
+/**
+ * Refuses adapters that cannot be merged into their base.
+ * @throws TunebookError where the merged weights would be no model of this family
+ */
 export function requireMergeable({ architecture }: ModelWeights, adapter: LoraAdapter): void {
   const { head, embedding, config, copiedNames } = adapter;
   const refuse = (what: string): never => {

@@ -10,7 +10,10 @@ import { jinjaOf } from './model-prompt';
 import { requireTemplate } from './templates';
 import type { PromptOptions, PromptTravel } from './types';
 
-/** @throws {TunebookError} Where a prompt is not a tokenizer and a template. */
+/**
+ * Refuses what is not a prompt.
+ * @throws {TunebookError} Where a prompt is not a tokenizer and a template.
+ */
 export function requirePrompt(prompt: unknown, where: string): void {
   const remedy = 'Pass { prompt: { tokenizer, template } }, those of the training.';
   requireObject(prompt, { where, what: 'a prompt { tokenizer, template }', remedy });

@@ -268,7 +268,10 @@ export function formatPrompt(
   return { prompt, response, text: template.formatTurn?.(record).text ?? prompt + response };
 }
 
-/** @throws {TunebookError} Where a template is none. */
+/**
+ * Refuses what is not a template.
+ * @throws {TunebookError} Where a template is none.
+ */
 export function requireTemplate(template: unknown, where: string): void {
   requireObject(template, {
     ...{ where, what: 'a template', remedy: 'Pass { template: instructionTemplate() } or none.' },

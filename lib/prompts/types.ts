@@ -73,6 +73,7 @@ export interface PromptOptions {
   template: PromptTemplate;
 }
 
+/** What `instructionTemplate` takes. */
 export interface InstructionTemplateOptions {
   /** Text for `{system}` where a record has no `system` field. */
   system?: string;
@@ -86,6 +87,7 @@ export interface InstructionTemplateOptions {
   stopStrings?: readonly string[];
 }
 
+/** What `chatTemplate` takes. */
 export interface ChatPromptOptions {
   tokenizer: PretrainedTokenizer;
   /** A Jinja template instead of the tokenizer's own, such as one that marks answers by `{% generation %}`. */

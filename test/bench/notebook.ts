@@ -71,12 +71,12 @@ export async function benchNotebook(cells: number = 20): Promise<NotebookBench> 
     const run = (code: string): Promise<void> => runCell(client, code);
     const firstMs = await timed(() => run('const first: number = 1;'));
     const importMs = await timed(() => run(IMPORT_CELL));
-    const afterImportMs = await timed(() => run("tb.escapeHtml('first').length;"));
+    const afterImportMs = await timed(() => run("tb.projectPath('first').length;"));
     const cellTimes: number[] = [];
     const completionTimes: number[] = [];
     for (let i = 0; i < cells; i++) {
       cellTimes.push(
-        await timed(() => run(`const note${i}: string = tb.escapeHtml('${i}'); note${i}.length;`)),
+        await timed(() => run(`const note${i}: string = tb.projectPath('${i}'); note${i}.length;`)),
       );
       const code = `tb.Train // ${i}`;
       const request = { code, cursor_pos: 'tb.Train'.length };

@@ -79,7 +79,7 @@ async function runPrograms(programs: readonly string[]): Promise<Map<string, str
   const child = spawn(process.execPath, ['-e', RUN_ALL, '--', ...programs], {
     env: { ...process.env, HF_HUB_OFFLINE: '1', TUNEBOOK_PROVIDER: 'cpu' },
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-    timeout: 180_000,
+    timeout: 600_000,
   });
   const ended = new Map<string, string>();
   child.on('message', ([file, fault]: [string, string]) => ended.set(file, fault));

@@ -56,6 +56,7 @@ export interface Splits<R = DataRecord> {
   test: R[];
 }
 
+/** How records are split. */
 export interface SplitOptions {
   /** Shares that sum to 1. Default 0.8 / 0.1 / 0.1. */
   ratios?: { train: number; validation: number; test: number };
@@ -63,6 +64,7 @@ export interface SplitOptions {
   seed?: number;
 }
 
+/** A split as it lies on disk. */
 export interface SplitFile {
   file: string;
   records: number;

@@ -56,7 +56,7 @@ export function splitRecords<R>(records: readonly R[], options: SplitOptions = {
  * @throws TunebookError where testSize is not between 0 and 1.
  * @example
  * ```ts
- * import { trainTestSplit } from 'tunebook';
+ * import { trainTestSplit } from 'tunebook/dataset';
  *
  * const { train, test } = trainTestSplit([1, 2, 3, 4, 5], { testSize: 0.4 });
  * console.log(train.length, test.length); // 3 2

@@ -12,6 +12,7 @@ export interface RecordPromptsOptions {
 }
 
 /**
+ * The prompts that a saved model is asked with, made from the first records of a file.
  * @param file records, in any of the formats that `loadRecords` reads
  * @throws {TunebookError} Where nothing says how the model is asked, or a record lacks a field.
  */

@@ -7,6 +7,7 @@ import { requireOptions } from '../../options';
 import { TunebookError, requireList, requireObject, requireString } from '../../types';
 import type { AnswerTemplates } from '../mapping/templates';
 
+/** How a finish compares with the one expected. */
 export type Verdict = 'slower' | 'close' | 'outperformed';
 
 /** The facts of a corrected context. */
@@ -26,6 +27,7 @@ export interface ContextFacts {
   segments: readonly SegmentFact[];
 }
 
+/** A segment as a context states it. */
 export interface SegmentFact {
   name: string;
   /** With one decimal. */
@@ -121,6 +123,7 @@ export function slowSegments(facts: Pick<AnswerFacts, 'segments'>, mark: number)
   return facts.segments.filter(({ z }) => z > mark);
 }
 
+/** How a verdict and segments become a text. */
 export interface AnswerOptions {
   templates: AnswerTemplates;
   /** A segment is listed above this score. */

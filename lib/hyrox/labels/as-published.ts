@@ -34,6 +34,7 @@ export interface PublishedIntermediate {
 /** The four mistakes, in the order of the file header. */
 export type Mistake = 'sign' | 'shift' | 'ages' | 'leak';
 
+/** What the published labels are made from. */
 export interface PublishedOptions {
   /** Default: computed here, with the published seeds. */
   given?: PublishedIntermediate;
@@ -41,6 +42,7 @@ export interface PublishedOptions {
   mend?: readonly Mistake[];
 }
 
+/** Records with the published labels, and the values they came from. */
 export interface PublishedResult {
   records: FeedbackRecord[];
   /** Row of the table of each record. */

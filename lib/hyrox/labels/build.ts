@@ -21,6 +21,7 @@ import { loadState, saveState } from './race-state';
 import type { RaceState } from './race-state';
 import { PLAIN_TEMPLATES, RICH_TEMPLATES } from '../mapping/templates';
 
+/** From which table records are built, and how. */
 export interface BuildOptions {
   /** Table to read: CSV, or with other separators. */
   input: string;
@@ -64,6 +65,7 @@ const buildOptionsSchema = lazySchema((z) =>
   }),
 );
 
+/** What `buildDataset` has written. */
 export interface BuildResult {
   output: string;
   records: number;

@@ -34,6 +34,7 @@ export interface LabelledRaces {
   peers: PeerScores;
 }
 
+/** Corrected labels, and the state that labels new races in the same way. */
 export interface CorrectedResult extends LabelledRaces {
   clustering: Clustering;
   /** Undefined where k was given. */
@@ -43,6 +44,7 @@ export interface CorrectedResult extends LabelledRaces {
   state: RaceState;
 }
 
+/** What corrected labels look like as a whole. */
 export interface CorrectedFigures {
   expectation: FitQuality;
   /** Residuals between these two are usual; beyond them a verdict is other than close. */

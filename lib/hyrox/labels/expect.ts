@@ -20,12 +20,14 @@ import { fitQuality } from '../statistics/regression';
 import type { FitQuality } from '../statistics/regression';
 import { seededRandom } from '../../random';
 
+/** What each athlete could be expected to finish in. */
 export interface Expectation {
   /** Expected total of each row, out of fold. */
   predicted: Float64Array;
   quality: FitQuality;
 }
 
+/** How expected totals are fitted. */
 export interface ExpectOptions {
   /**
    * 'linear' predicts a segment's score from the ability in the others and takes seconds for 170,000 rows; 'boosted'

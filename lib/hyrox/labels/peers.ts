@@ -8,6 +8,7 @@ import { requireOptions } from '../../options';
 import { TunebookError, requireObject } from '../../types';
 import { requireLabels } from '../tables/label-table';
 
+/** Where each row stands among its peers, segment by segment. */
 export interface PeerScores {
   /** Standard score of each segment and row: (time - peer mean) / peer spread; positive is slower. */
   z: Record<string, Float64Array>;
@@ -44,6 +45,7 @@ export interface PeerModel {
 const MIN_PEERS = 20;
 const LEVELS = ['allGroups', 'firstGroup', 'everyone'] as const;
 
+/** Who counts as a peer. */
 export interface PeerOptions {
   /** Groups with fewer peers join larger ones. Default 20. */
   minPeers?: number;

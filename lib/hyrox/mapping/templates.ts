@@ -26,6 +26,7 @@ export interface AnswerTemplates {
   advice: Record<string, string[]>;
 }
 
+/** One wording for each verdict, without figures or advice. */
 export const PLAIN_TEMPLATES: AnswerTemplates = {
   slower: ['You performed slower than expected.'],
   close: ['You performed close to expected levels.'],
@@ -37,6 +38,7 @@ export const PLAIN_TEMPLATES: AnswerTemplates = {
   advice: {},
 };
 
+/** Several wordings for each verdict, with figures and advice. */
 export const RICH_TEMPLATES: AnswerTemplates = {
   slower: [
     'You were slower than expected, by {residual} {unit}.',

@@ -6,6 +6,7 @@ export interface VerdictRule {
   pattern: RegExp;
 }
 
+/** How well the verdicts in answers agree with those in truths. */
 export interface VerdictScores {
   /** [0, 1] over the truths that have a verdict; null where none has. */
   accuracy: number | null;
@@ -15,6 +16,7 @@ export interface VerdictScores {
   confusion: Record<string, Record<string, number>>;
 }
 
+/** Where an answer lists its segments. */
 export interface SegmentOptions {
   /** The list begins after this. Default /improve:/i. */
   marker?: RegExp;
@@ -22,6 +24,7 @@ export interface SegmentOptions {
   segments?: readonly string[];
 }
 
+/** How well the segments in answers agree with those in truths. */
 export interface F1Scores {
   /** Over all names of all answers together, [0, 1]; null where no truth and no answer names any. */
   micro: number | null;

@@ -9,6 +9,7 @@ import { requireOptions } from '../../options';
 import { TunebookError, requireList } from '../../types';
 import { quantile, sortedFinite } from './statistics';
 
+/** What gradient boosting takes. */
 export interface BoostingOptions {
   /** Default 80. */
   trees?: number;
@@ -20,6 +21,7 @@ export interface BoostingOptions {
   minLeafRows?: number;
 }
 
+/** Fitted gradient-boosted trees. */
 export interface BoostedModel {
   /** The trees as plain data, which JSON can hold; `predictBoosted` reads it. */
   readonly forest: BoostedForest;

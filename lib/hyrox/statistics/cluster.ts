@@ -11,6 +11,7 @@ import { kindOf, TunebookError, requireList, requireObject } from '../../types';
 import { legacyRandom } from './numpy-random';
 import { seededRandom } from '../../random';
 
+/** Groups of rows, by k-means. */
 export interface Clustering {
   k: number;
   /** Group of each row, 0 .. k-1. */
@@ -22,6 +23,7 @@ export interface Clustering {
   iterations: number;
 }
 
+/** What k-means takes. */
 export interface ClusterOptions {
   k: number;
   seed: number;
@@ -224,6 +226,7 @@ export interface GroupCount {
   silhouette: number;
 }
 
+/** How many groups fit, and what was tried. */
 export interface GroupChoice {
   candidates: GroupCount[];
   /** Largest distance of the inertia curve from the line between its ends. */

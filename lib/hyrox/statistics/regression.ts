@@ -16,6 +16,7 @@ export interface FitQuality {
   r2: number;
 }
 
+/** A fitted linear regression. */
 export interface LinearModel {
   /** One per feature. */
   coefficients: number[];

@@ -25,6 +25,7 @@ export type ProblemKind =
  */
 export type Handling = 'skip' | 'stop' | 'impute' | 'keep';
 
+/** A cell or a row that is not as it should be, and what was done about it. */
 export interface RaceProblem {
   kind: ProblemKind;
   /** 1-based row of the file, the header being 1; a quoted cell with line breaks does not count twice. */

@@ -13,6 +13,7 @@ import type { ProblemKind, ProblemOptions, RaceProblem } from './problems';
 import { parseTime } from './time';
 import type { TimeFormat } from './time';
 
+/** How a table of races is read. */
 export interface ReadOptions extends ProblemOptions {
   /** Column separator. Default: the most frequent of , ; tab | in the header. */
   delimiter?: string;
@@ -35,6 +36,7 @@ export interface ReadReport {
   problems: readonly RaceProblem[];
 }
 
+/** A table of races, and what was found while reading it. */
 export interface ReadRaces {
   table: RaceTable;
   report: ReadReport;

@@ -6,6 +6,7 @@ import { kindOf, TunebookError } from '../../types';
 /** Format of a time. */
 export type TimeFormat = 'h:mm:ss' | 'm:ss' | 'seconds';
 
+/** A duration, and how it was written. */
 export interface ParsedTime {
   seconds: number;
   format: TimeFormat;

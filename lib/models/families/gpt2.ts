@@ -37,6 +37,7 @@ const configSchema = lazySchema((z) =>
 export type Gpt2Config = z.input<ReturnType<typeof configSchema>>;
 
 /**
+ * GPT-2's architecture, from its config.json.
  * @throws TunebookError that lists every field that cannot be used.
  * @example
  * gpt2({}).parameters.reduce((total, p) => total + p.shape.reduce((a, b) => a * b), 0) // 124439808

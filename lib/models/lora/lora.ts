@@ -26,6 +26,7 @@ export interface LoraBase {
   linearWeight(layer: number, module: LinearModule): Float32Array;
 }
 
+/** A LoRA adapter on a model: its matrices, its scale, and where they apply. */
 export class LoraAdapter {
   /** What is trained: the adapter's own matrices and its copies of parameters of the base. */
   readonly parameters: ParameterSet;

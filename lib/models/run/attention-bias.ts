@@ -13,7 +13,10 @@ export interface MaskedBatch {
   readonly segmentIds?: ArrayLike<number>;
 }
 
-/** @returns float32 [B, 1, T, T]: 0 where row i may attend to column j, MASKED elsewhere. */
+/**
+ * The causal mask of a batch as a bias on attention scores, within documents and windows.
+ * @returns float32 [B, 1, T, T]: 0 where row i may attend to column j, MASKED elsewhere.
+ */
 export function attentionBias(batch: MaskedBatch, slidingWindow = Infinity): HostTensor {
   const [B, T] = batch.shape;
   const { attentionMask: mask, segmentIds: segments } = batch;

@@ -4,6 +4,7 @@
 import { TunebookError } from '../../types';
 import type { Architecture } from '../families/architecture';
 
+/** What `forward` takes. */
 export interface ForwardInputs {
   /** Token ids, B rows of T. */
   inputIds: readonly (readonly number[])[];
@@ -13,6 +14,7 @@ export interface ForwardInputs {
   labels?: readonly (readonly number[])[];
 }
 
+/** What `forward` gives. */
 export interface ForwardOutput {
   /** Mean negative log-likelihood over the labelled tokens, in nats. */
   loss?: number;
@@ -28,7 +30,10 @@ export interface CheckedInputs {
   readonly labels?: Int32Array;
 }
 
-/** @throws TunebookError for ragged rows, ids outside the vocabulary or a context that is too long. */
+/**
+ * The inputs of `forward` as flat arrays.
+ * @throws TunebookError for ragged rows, ids outside the vocabulary or a context that is too long.
+ */
 export function checkedInputs(architecture: Architecture, inputs: ForwardInputs): CheckedInputs {
   const [B, T] = [inputs.inputIds.length, inputs.inputIds[0]?.length ?? 0];
   if (B === 0 || T === 0)

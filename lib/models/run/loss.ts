@@ -5,6 +5,7 @@
 import { IGNORED } from '../../types';
 
 /**
+ * Mean cross-entropy of logits on the host.
  * @param logits float32 [B, T, V], row-major
  * @param labels [B, T]
  * @returns mean negative log-likelihood in nats; NaN where nothing is labelled, as in PyTorch

@@ -51,6 +51,7 @@ interface LayerFeeds {
 /** The two tables over the vocabulary. Where the head is tied they are one, unless an adapter sets them apart. */
 export type TableRole = 'embedding' | 'head';
 
+/** A model's weights: trained parameters, frozen layers and adapters. */
 export class ModelWeights implements LoraBase {
   readonly frozen: FrozenLayers | undefined;
   /** The adapters on the model, at most one of them in use. */

@@ -18,6 +18,7 @@ export interface HasRuntime {
   readonly runtime: Runtime;
 }
 
+/** A model's weights on an engine, with the arrays that its passes share. */
 export class Runtime {
   readonly weights: ModelWeights;
   /** Arrays that passes use one after the other. */

@@ -9,6 +9,7 @@ import { sizeOf } from '../../tensor';
 /** Arrays on the host that the last pass used, by length: the next one writes on them, since new memory is dear. */
 export type HostPool = Map<number, Float32Array[]>;
 
+/** The arrays of one pass, which return to their pool at its end. */
 export class Workspace {
   private readonly borrowed = new Set<Float32Array>();
   private readonly inputs: HostTensor['data'][] = [];

@@ -8,6 +8,7 @@ export interface Gradients {
   readonly shapes: ReadonlyMap<string, readonly number[]>;
 }
 
+/** Gradients for parameters, all zero, in one flat array. */
 export function allocateGradients(parameters: readonly Parameter[]): Gradients {
   const flat: Float32Array = new Float32Array(parameters.reduce((total, p) => total + p.data.length, 0));
   const byName = new Map<string, Float32Array>();

@@ -19,6 +19,7 @@ import { headPass } from './head';
 import type { LossFunction } from './loss-function';
 import type { TokenLoss } from './sequence-loss';
 
+/** The batch of a backward pass, and how its gradients are scaled. */
 export interface BackwardRequest {
   readonly batch: Batch;
   /** Factor on the summed loss: 1 / labelled tokens of all batches whose gradients are accumulated. */
@@ -39,7 +40,10 @@ export interface BackwardRequest {
   readonly noise?: EmbeddingNoise;
 }
 
-/** @returns the scaled loss of the batch, without gradients or dropout. */
+/**
+ * The loss of a batch, by the forward pass alone.
+ * @returns the scaled loss of the batch, without gradients or dropout.
+ */
 export async function batchLoss(
   model: HasRuntime,
   batch: Batch,
@@ -53,7 +57,10 @@ export async function batchLoss(
   });
 }
 
-/** @returns the scaled loss; gradients are in `gradients`, complete for all trainable parameters. */
+/**
+ * A forward and a backward pass over a batch.
+ * @returns the scaled loss; gradients are in `gradients`, complete for all trainable parameters.
+ */
 export async function forwardBackward(
   { runtime }: HasRuntime,
   gradients: Gradients,

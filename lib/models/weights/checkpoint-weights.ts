@@ -42,6 +42,7 @@ interface LinearPlace {
   readonly module: LinearModule;
 }
 
+/** A checkpoint read as a model's weights: by the model's names, quantized where asked. */
 export class CheckpointWeights {
   /** How frozen weights are quantized. */
   readonly quantization: QuantizationConfig | undefined;

@@ -37,6 +37,7 @@ export interface MaxMemory {
   readonly cpu?: MemorySize;
 }
 
+/** What is to be placed, and the memory there is. */
 export interface DevicePlanRequest {
   /** Parts that always stay in memory: embedding, last normalization, head, and what the layers keep in float32. */
   readonly fixed: readonly { readonly module: string; readonly bytes: number }[];
@@ -70,7 +71,10 @@ const UNITS: Record<string, number> = {
   GIB: 2 ** 30,
 };
 
-/** @throws TunebookError for text that is no size */
+/**
+ * Bytes of a size such as '3GB' or '3GiB'.
+ * @throws TunebookError for text that is no size
+ */
 export function sizeInBytes(size: MemorySize): number {
   if (typeof size === 'number' && Number.isFinite(size) && size > 0) return size;
   const [, number, unit] = /^\s*([\d.]+)\s*([KMG]i?B)?\s*$/i.exec(String(size)) ?? [];

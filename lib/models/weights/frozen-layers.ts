@@ -47,6 +47,7 @@ export interface FrozenLayers {
   dispose(): Promise<void>;
 }
 
+/** Whether a frozen weight has bitsandbytes codes. */
 export function isQuantized(tensor: FrozenTensor): tensor is QuantizedTensor {
   return 'quantType' in tensor;
 }

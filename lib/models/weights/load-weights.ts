@@ -21,6 +21,7 @@ import { OffloadedLayers, OffloadFolder } from './offload-folder';
 import { sizeOf } from '../../tensor';
 import type { ParameterSet } from './parameters';
 
+/** Where weights may be kept. */
 export interface PlacementOptions {
   /** 'auto': fill the GPU, then memory, then disk, and print the plan. By default everything is in memory. */
   deviceMap?: 'auto';
@@ -50,7 +51,10 @@ export interface LoadedWeights {
   readonly frozen: FrozenLayers | undefined;
 }
 
-/** @throws TunebookError where tensors do not fit the model, or the model does not fit the machine */
+/**
+ * Reads a checkpoint into a model's parameters and frozen layers.
+ * @throws TunebookError where tensors do not fit the model, or the model does not fit the machine
+ */
 export async function loadWeights(request: LoadWeightsRequest): Promise<LoadedWeights> {
   const { architecture, checkpoint, deviceMap } = request;
   const isPlaced = deviceMap === 'auto';

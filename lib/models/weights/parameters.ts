@@ -5,6 +5,7 @@
 import { sizeOf } from '../../tensor';
 import type { ParameterSpec } from '../families/architecture';
 
+/** A trained tensor of a model. */
 export interface Parameter {
   /** Hugging Face's name without the family's prefix. */
   readonly name: string;
@@ -23,6 +24,7 @@ export interface ParameterSet {
   readonly byName: ReadonlyMap<string, Parameter>;
 }
 
+/** Parameters of the given shapes, all zero, in one flat array; those with weight decay come first. */
 export function allocateParameters(specs: readonly ParameterSpec[]): ParameterSet {
   const ordered = [...specs.filter((s) => s.decay), ...specs.filter((s) => !s.decay)];
   const flat: Float32Array = new Float32Array(ordered.reduce((total, spec) => total + sizeOf(spec.shape), 0));

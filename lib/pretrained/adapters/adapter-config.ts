@@ -82,7 +82,10 @@ export async function isAdapterFolder(folder: string): Promise<boolean> {
   );
 }
 
-/** @throws TunebookError that names the file, and the key or variant that is not supported */
+/**
+ * Reads and checks a folder's adapter_config.json.
+ * @throws TunebookError that names the file, and the key or variant that is not supported
+ */
 export async function readAdapterConfig(folder: string): Promise<AdapterConfig> {
   const file = path.join(folder, ADAPTER_CONFIG);
   const written = await readJson(file, {

@@ -65,7 +65,7 @@ const METRIC_TYPES: Readonly<Record<string, string>> = {
  * @throws TunebookError where an option is unknown
  * @example
  * ```ts
- * import { modelCard } from 'tunebook';
+ * import { modelCard } from 'tunebook/pretrained';
  *
  * const card = modelCard({ title: 'race-coach', kind: 'adapter', base: 'gpt2-mini', metrics: { exactMatch: 0.9 } });
  * console.log(card.split('\n').slice(0, 4).join('\n'));

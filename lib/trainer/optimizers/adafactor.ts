@@ -8,6 +8,7 @@ import type { Parameter } from '../../models';
 import { TunebookError } from '../../types';
 import type { Optimizer, OptimizerSetup } from './optimizer-types';
 
+/** What Adafactor takes. */
 export interface AdafactorOptions {
   /** Added to squared gradients, and the lower bound of a parameter's scale. Default [1e-30, 1e-3]. */
   readonly epsilon?: readonly [number, number];

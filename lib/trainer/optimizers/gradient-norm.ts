@@ -11,7 +11,10 @@ const CHUNK = 1 << 20;
 
 const sumOfSquares: TensorFunction = ({ x }) => ({ sum: tf.sum(tf.square(x)) });
 
-/** @returns the Euclidean norm; partial sums are added in double precision */
+/**
+ * The norm of all gradients together.
+ * @returns the Euclidean norm; partial sums are added in double precision
+ */
 export async function gradientNorm(engine: Engine, gradients: Gradients): Promise<number> {
   requireObject(engine, { where: 'gradientNorm', what: 'an engine' });
   requireObject(gradients, { where: 'gradientNorm', what: 'gradients', fields: ['flat'] });

@@ -4,6 +4,7 @@
 import type { Engine, NamedTensors } from '../../engine';
 import type { Gradients, Parameter } from '../../models';
 
+/** What an optimizer is made for. */
 export interface OptimizerSetup {
   readonly engine: Engine;
   /** In the order of `gradients.flat`; parameters adjacent in memory are updated together. */

@@ -47,7 +47,8 @@ export function optimizerNames(): string[] {
  * @throws TunebookError where the name is taken
  * @example
  * ```ts
- * import { createFlatOptimizer, registerOptimizer, tf } from 'tunebook';
+ * import { registerOptimizer, tf } from 'tunebook';
+ * import { createFlatOptimizer } from 'tunebook/trainer';
  *
  * registerOptimizer('signsgd', (options) =>
  *   createFlatOptimizer(

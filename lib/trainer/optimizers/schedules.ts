@@ -48,6 +48,7 @@ export const SCHEDULE_SETTINGS: Readonly<Partial<Record<ScheduleName, readonly (
     inverse_sqrt: ['timescale'],
   };
 
+/** A schedule and what it needs to know. */
 export interface ScheduleOptions extends ScheduleSettings {
   readonly name: ScheduleName;
   readonly learningRate: number;

@@ -30,6 +30,7 @@ export function howToGoOn(run: { stopped: string; globalStep: number; checkpoint
   );
 }
 
+/** A callback that shows preflight, steps and losses on the console. */
 export function consoleProgress(stream: NodeJS.WriteStream = process.stdout): TrainerCallback {
   const live = stream.isTTY === true;
   let loss: number | undefined;

@@ -111,6 +111,7 @@ export async function evaluateLoss(request: EvaluationRequest): Promise<Record<s
   };
 }
 
+/** What `trainer.predict` gives. */
 export interface Prediction {
   /** Per example: the most likely token at each position, given the tokens before it. */
   readonly predictions: readonly Int32Array[];

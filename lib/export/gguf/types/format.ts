@@ -54,6 +54,7 @@ export type TensorType = keyof typeof TENSOR_TYPES;
 
 /** The types of a whole file; what each tensor gets is in `tensor-types.ts`. */
 export const GGUF_TYPES = ['f16', 'f32', 'bf16', 'q8_0', 'q4_0', 'q4_k_m'] as const;
+/** A type that a GGUF file is written in. */
 export type GgufType = (typeof GGUF_TYPES)[number];
 
 /** `general.file_type`. */
