@@ -18,7 +18,7 @@ function tensor(name: string, ...values: number[]): TensorSource {
 /** Three tensors of 8, 12 and 4 bytes in shards of at most 20. */
 const THREE = [tensor('a', 1, 2), tensor('b', 3, 4, 5), tensor('c', 6)];
 
-test('one file: names, shapes and values', async (t) => {
+test('one file: keeps names, shapes and values', async (t) => {
   const checkpoint = await openCheckpoint(GOLDEN_MODEL);
   t.after(() => checkpoint.close());
   assert.deepEqual(checkpoint.files, ['model.safetensors']);
@@ -32,7 +32,7 @@ test('one file: names, shapes and values', async (t) => {
   await assert.rejects(checkpoint.read('wte.weight'), /expected a tensor "wte.weight".*instance transformer/);
 });
 
-test('shards: written in order, cut between tensors, read as one', async (t) => {
+test('shards: are written in order, split between tensors, and read as one', async (t) => {
   const folder = path.join(await temporaryFolder(t), 'new', 'model');
   const { files, sizeBytes } = await writeCheckpoint(folder, THREE, { maxShardSizeBytes: 20 });
   const shards = ['model-00001-of-00002.safetensors', 'model-00002-of-00002.safetensors'];
@@ -60,7 +60,7 @@ test('shards: written in order, cut between tensors, read as one', async (t) => 
   assert.equal(await checkpoint.verify(), true);
 });
 
-test('a checkpoint in other pieces replaces the old one and leaves nothing of it', async (t) => {
+test('a checkpoint with a different number of shards replaces the old one without leftovers', async (t) => {
   const folder = await temporaryFolder(t);
   await fs.writeFile(path.join(folder, 'model-card.txt'), 'stays');
   const read = async (): Promise<number[]> => {
@@ -80,7 +80,7 @@ test('a checkpoint in other pieces replaces the old one and leaves nothing of it
   assert.ok(!(await fs.readdir(folder)).includes('model.safetensors'));
 });
 
-test('an adapter has its own names', async (t) => {
+test('an adapter is saved under adapter file names', async (t) => {
   const folder = await temporaryFolder(t);
   await writeCheckpoint(folder, THREE, { baseName: 'adapter_model' });
   assert.deepEqual(await fs.readdir(folder), ['adapter_model.safetensors']);
@@ -93,7 +93,7 @@ test('an adapter has its own names', async (t) => {
   );
 });
 
-test('a pickle alone is named, not read, and the error says how to convert it', async (t) => {
+test('refuses a pickle-only folder, and says how to convert it', async (t) => {
   for (const name of ['pytorch_model.bin', 'pytorch_model.bin.index.json', 'model.pt']) {
     const folder = await temporaryFolder(t);
     await fs.writeFile(path.join(folder, name), 'x');
@@ -104,7 +104,7 @@ test('a pickle alone is named, not read, and the error says how to convert it', 
   }
 });
 
-test('an empty or missing folder is an error that says what was expected', async (t) => {
+test('an empty or missing folder throws an error that says what was expected', async (t) => {
   const folder = await temporaryFolder(t);
   await assert.rejects(openCheckpoint(folder), /expected model.safetensors or .*got an empty folder/);
   await assert.rejects(openCheckpoint(path.join(folder, 'none')), {
@@ -138,7 +138,7 @@ for (const [title, text, message] of BAD_INDEX) {
   });
 }
 
-test('a shard that does not hold what the index says is refused', async (t) => {
+test('refuses a shard that lacks what the index lists', async (t) => {
   const folder = await temporaryFolder(t);
   const { files } = await writeCheckpoint(folder, THREE, { maxShardSizeBytes: 12 });
   const second = path.join(folder, files[1]);
@@ -158,7 +158,7 @@ test('a shard that does not hold what the index says is refused', async (t) => {
   await assert.rejects(openCheckpoint(folder), /1 are missing: model-00002/);
 });
 
-test('a shard whose bytes changed since the index is found by verify', async (t) => {
+test('verify finds a shard that changed since the index was written', async (t) => {
   const folder = await temporaryFolder(t);
   const { files } = await writeCheckpoint(folder, THREE, { maxShardSizeBytes: 12 });
   const shard = path.join(folder, files[1]);
@@ -173,7 +173,7 @@ test('a shard whose bytes changed since the index is found by verify', async (t)
   });
 });
 
-test('values are asked for one tensor at a time, and only once', async (t) => {
+test('reads values one tensor at a time, each once', async (t) => {
   const order: string[] = [];
   const lazy = THREE.map((source) => ({
     ...source,
@@ -186,7 +186,7 @@ test('values are asked for one tensor at a time, and only once', async (t) => {
   assert.deepEqual(order, ['a', 'b', 'c']);
 });
 
-test('every unknown, missing and wrongly shaped tensor is in one error', () => {
+test('lists every unknown, missing and wrongly shaped tensor in one error', () => {
   const expected = new Map([
     ['a', [2, 3]],
     ['b', [4]],
@@ -221,7 +221,7 @@ test('every unknown, missing and wrongly shaped tensor is in one error', () => {
   );
 });
 
-test('a full disk: a clear error, the old checkpoint stays, no partial file', async (t) => {
+test('full disk: a clear error, the old checkpoint stays, no partial file', async (t) => {
   const folder = await temporaryFolder(t);
   await writeCheckpoint(folder, THREE);
   const before = await fs.readFile(path.join(folder, 'model.safetensors'));
@@ -242,7 +242,7 @@ test('a full disk: a clear error, the old checkpoint stays, no partial file', as
   assert.deepEqual(await fs.readFile(path.join(folder, 'model.safetensors')), before);
 });
 
-test('a disk that fills up in the second shard leaves neither shard nor index', async (t) => {
+test('a disk that fills up during the second shard leaves neither shards nor an index', async (t) => {
   if (process.platform === 'win32') return t.skip('ulimit is not on Windows');
   const folder = await temporaryFolder(t);
   // The real thing, in a process that may write files of at most 64 KiB: the second tensor is larger.
@@ -257,14 +257,14 @@ test('a disk that fills up in the second shard leaves neither shard nor index', 
   assert.deepEqual(await fs.readdir(folder), []);
 });
 
-test('a disk with too little room is refused before the first byte', async (t) => {
+test('refuses a disk with too little space before the first byte', async (t) => {
   const folder = await temporaryFolder(t);
   t.mock.method(fs, 'statfs', async () => ({ blocks: 10, bavail: 1, bsize: 16 }));
   await assert.rejects(writeCheckpoint(folder, THREE), /expected space for 24 bytes, got 16 free/);
   assert.deepEqual(await fs.readdir(folder), []);
 });
 
-test('a folder that cannot be written to is a clear error', async (t) => {
+test('an unwritable folder throws a clear error', async (t) => {
   if (process.platform === 'win32') return t.skip('modes of folders are not on Windows');
   const folder = await temporaryFolder(t);
   await fs.chmod(folder, 0o555);

@@ -76,7 +76,7 @@ test('rounds to 16 bits as PyTorch does, and back', async (t) => {
   }
 });
 
-test('16-bit values of every pattern survive the way through float32', () => {
+test('every 16-bit pattern survives the round trip through float32', () => {
   const bits = Uint16Array.from({ length: 65536 }, (_, i) => i);
   const scale = new Float32Array(65536);
   const out = new Uint16Array(65536);
@@ -133,7 +133,7 @@ test('writes what it reads, in each dtype, and the header is padded to 8 bytes',
   ]);
 });
 
-test('a copy of the golden model is the same file, byte for byte of data', async (t) => {
+test('a copy of the golden model has the same data, byte for byte', async (t) => {
   const original = path.join(GOLDEN, 'gpt2/model/model.safetensors');
   const file = await openSafetensors(original);
   t.after(() => file.close());
@@ -287,12 +287,12 @@ for (const [title, bytes, message] of NO_SAFETENSORS) {
   });
 }
 
-test('refuses a header of braces without end within seconds', async (t) => {
+test('refuses a header of endless braces within seconds', async (t) => {
   const file = await fileWith(t, '{"a":'.repeat(400_000), 0);
   await assert.rejects(openSafetensors(file), { name: 'TunebookError', message: /header of JSON/ });
 });
 
-test('refuses a dtype of brackets without end with an error that names it', async (t) => {
+test('refuses a dtype of endless brackets, naming it', async (t) => {
   const deep = '['.repeat(200_000) + ']'.repeat(200_000);
   const file = await fileWith(t, `{"a":{"dtype":${deep}}}`, 0);
   await assert.rejects(openSafetensors(file), {
@@ -301,7 +301,7 @@ test('refuses a dtype of brackets without end with an error that names it', asyn
   });
 });
 
-test('every truncation of a good file is refused', async (t) => {
+test('refuses a good file truncated anywhere', async (t) => {
   const folder = await temporaryFolder(t);
   const whole = path.join(folder, 'whole.safetensors');
   await writeSafetensors(whole, [{ name: 'a', shape: [2, 3], values: new Float32Array(6) }]);
@@ -313,7 +313,7 @@ test('every truncation of a good file is refused', async (t) => {
   }
 });
 
-test('a file that shrinks while it is open is an error, not zeros', async (t) => {
+test('a file that shrinks while open throws instead of giving zeros', async (t) => {
   const filePath = path.join(await temporaryFolder(t), 'a.safetensors');
   await writeSafetensors(filePath, [{ name: 'a', shape: [1000], values: new Float32Array(1000) }]);
   const file = await openSafetensors(filePath);
@@ -322,7 +322,7 @@ test('a file that shrinks while it is open is an error, not zeros', async (t) =>
   await assert.rejects(file.read('a'), /the file changed while it was open/);
 });
 
-test('a missing file and a folder are errors that name the path', async (t) => {
+test('a missing file and a folder throw errors that name the path', async (t) => {
   const folder = await temporaryFolder(t);
   await assert.rejects(openSafetensors(folder), {
     name: 'TunebookError',

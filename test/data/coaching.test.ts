@@ -58,7 +58,7 @@ function grams(text: string, n: number): Set<string> {
 }
 
 describe('the coaching passages', () => {
-  it('are about 120, each with a known segment, topic and level and a title of its own', () => {
+  it('number about 120, each with a known segment, topic, level and a unique title', () => {
     assert.ok(passages.length >= 115 && passages.length <= 135, `${passages.length} passages`);
     for (const { id, frontMatter } of passages) {
       assert.match(id, /^[a-z]+(-[a-z]+)*$/);
@@ -86,7 +86,7 @@ describe('the coaching passages', () => {
     assert.deepEqual([...used].sort(), [...TOPICS].sort());
   });
 
-  it('have for every segment and level something to do better, and something to train', () => {
+  it('give, for every segment and level, something to do better and something to train', () => {
     for (const segment of SEGMENTS)
       for (const level of LEVELS.slice(1)) {
         const fitting = passages.filter(
@@ -99,7 +99,7 @@ describe('the coaching passages', () => {
       }
   });
 
-  it('begin with an advice of 6 to 30 words that stands alone, and have 40 to 90 words', () => {
+  it('begin with a self-contained piece of advice of 6 to 30 words, and have 40 to 90 words', () => {
     for (const passage of passages) {
       const { id, advice } = passage;
       assert.match(advice, /^[A-Z][^.!?]*\.$/, `one sentence: ${id}`);
@@ -112,7 +112,7 @@ describe('the coaching passages', () => {
     }
   });
 
-  it('have a dose in words, and no digit that could pass for a time of the athlete', () => {
+  it("give doses in words, without digits that could pass for an athlete's time", () => {
     const dose =
       /\b(half|once|twice|two|three|four|five|six|seven|eight|nine|ten|twelve|fifteen|twenty|third|fifth|tenth)\b/;
     for (const passage of passages) {
@@ -121,7 +121,7 @@ describe('the coaching passages', () => {
     }
   });
 
-  it('have four to nine questions that they answer, each once and none of the labelled ones', () => {
+  it('have four to nine questions that they answer, all distinct from each other and from the labelled ones', () => {
     const plain = (text: string): string => words(text).join(' ');
     const asked = passages.flatMap(({ id, questions }) => {
       assert.ok(questions.length >= 4 && questions.length <= 9, `${id}: ${questions.length} questions`);
@@ -196,7 +196,7 @@ describe('the coaching queries', () => {
     );
   });
 
-  it('are halved, and alike on both sides', () => {
+  it('are split into two similar halves', () => {
     for (const { split } of queries) assert.ok(split === 'dev' || split === 'test');
     assert.ok(Math.abs(dev(answered) - answered.length / 2) <= 1);
     assert.equal(dev(unanswered), 15);

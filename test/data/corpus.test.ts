@@ -28,14 +28,14 @@ function scoresIn(line: string): string[] {
 }
 
 describe('raceCorpus', () => {
-  it('gives the same documents under the same seed and others under another', () => {
+  it('gives the same documents for the same seed, others for another', () => {
     const take = (seed: number): string[] => [...raceCorpus({ seed, documents: 50 })];
     assert.deepEqual(take(1), take(1));
     assert.notDeepEqual(take(1), take(2));
     assert.equal(take(1).length, 50);
   });
 
-  it('hardly repeats itself', () => {
+  it('rarely repeats itself', () => {
     assert.ok(new Set(documents).size > 0.97 * documents.length, `${new Set(documents).size} distinct`);
   });
 
@@ -79,7 +79,7 @@ describe('raceCorpus', () => {
     }
   });
 
-  it('subtracts, converts and compares rightly', () => {
+  it('subtracts, converts and compares correctly', () => {
     everyMatch(/^(\d+) - (\d+) = (-?\d+)$/gm, 300, ([a, b, c]) => Number(a) - Number(b) === Number(c));
     everyMatch(
       /total_time: (\d+), predicted: (\d+), residual: (-?\d+)/g,

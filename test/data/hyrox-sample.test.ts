@@ -19,7 +19,7 @@ describe('data/hyrox', () => {
     assert.equal(fs.readFileSync(csv, 'utf8'), generateSample(calibration));
   });
 
-  it('has another sample under another seed', () => {
+  it('gives a different sample for another seed', () => {
     assert.notEqual(generateSample(calibration, { seed: 1 }), generateSample(calibration, { seed: 2 }));
   });
 

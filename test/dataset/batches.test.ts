@@ -13,7 +13,7 @@ function example(length: number, prompt = 0, first = 10): EncodedExample {
 }
 
 describe('buckets', () => {
-  it('grow by halves up to the longest', () => {
+  it('grow in half steps up to the longest', () => {
     assert.deepEqual(bucketLengths(512), [32, 64, 96, 128, 192, 256, 384, 512]);
     assert.deepEqual(bucketLengths(1024), [32, 64, 96, 128, 192, 256, 384, 512, 768, 1024]);
     assert.deepEqual(bucketLengths(100), [32, 64, 96, 100]);
@@ -52,7 +52,7 @@ describe('collator', () => {
     assert.deepEqual([...(batch.segmentIds ?? [])], [0, 0, 1, -1, 0, 0, -1, -1]);
   });
 
-  it('says what is wrong', () => {
+  it('names what is wrong', () => {
     const collate = createDataCollator({ padTokenId: 0, maxLength: 4 });
     assert.throws(() => collate([example(5)]), /at most 4 tokens, got 5/);
     assert.throws(() => collate([]), /at least one example/);
@@ -129,7 +129,7 @@ describe('the order of batches', () => {
     }
   });
 
-  it('keeps the own order for evaluation', () => {
+  it('keeps the original order for evaluation', () => {
     assert.deepEqual(batchOrder({ lengths: [1, 2, 3], batchSize: 2, seed: 0, epoch: 0, shuffle: false }), [
       [0, 1],
       [2],
@@ -158,7 +158,7 @@ describe('the order of batches', () => {
     assert.ok(falls > 40 && falls < 85, `${falls} falls in ${maxima.length}: lengths do not follow the time`);
   });
 
-  it('is quick for many examples, and refuses nonsense', () => {
+  it('is fast for many examples, and refuses wrong options', () => {
     const many = new Array<number>(200_000).fill(100);
     const start = performance.now();
     assert.equal(

@@ -89,7 +89,7 @@ describe('chatTemplate in training', () => {
     );
   });
 
-  it('an answer whose letters the end of the turn holds, where the prompt opens a thought', async () => {
+  it('an answer that occurs in the end of the turn, where the prompt opens a thought', async () => {
     const tokenizer = await tokenizerOf('chatml');
     const opens =
       "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}" +

@@ -15,7 +15,7 @@ import {
   user as u,
 } from '../support/golden-conversations';
 
-describe('conversations that are wrong', () => {
+describe('faulty conversations', () => {
   let tokenizer: PretrainedTokenizer;
   before(async () => (tokenizer = await tokenizerOf('llama3')));
   const call = { function: { name: 'f', arguments: {} } };
@@ -108,7 +108,7 @@ describe('conversations that are wrong', () => {
     assert.throws(() => encode([recordOf('one')], { tokenizer, template }), /record 0: .*no system here/);
   });
 
-  it('a mask of nothing, and turns that do not learn to stop, are told', (t) => {
+  it('an empty mask, and turns that do not learn to stop, are reported', (t) => {
     const warned = t.mock.method(console, 'warn', () => undefined);
     const of = (inner: string): ReturnType<typeof encodeRecords> => {
       const chatTemplateSource = `{% for m in messages %}${inner}{% endfor %}`;

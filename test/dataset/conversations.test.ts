@@ -174,7 +174,7 @@ describe('formats of records', () => {
       );
     });
 
-  it('prompt and completion as messages: all that follows the prompt is learned, as in TRL', () => {
+  it('prompt and completion as messages: everything after the prompt is learned, as in TRL', () => {
     const { rows } = golden.kinds['qwen2.5'];
     const messages = golden.chats.three;
     const record = { prompt: messages.slice(0, -1), completion: messages.slice(-1) };
@@ -264,7 +264,7 @@ describe('formats of records', () => {
 });
 
 describe('conversations that are too long', () => {
-  it('lose whole turns at their end, or go; as TRL cuts them, on request', async () => {
+  it('lose whole turns at their end, or are dropped; on request they are truncated as TRL does', async () => {
     const tokenizer = await tokenizerOf('llama3');
     const messages = [u('a'), a('b'), u('c'), a(LONG), u('e'), a('f')];
     const whole = encode([{ messages }], { tokenizer }).examples[0];
@@ -294,7 +294,7 @@ describe('conversations that are too long', () => {
     );
   });
 
-  it('packed, each keeps to itself: its own segment, and no label across the border', async () => {
+  it('packed conversations stay apart: own segments, and no label across the border', async () => {
     const tokenizer = await tokenizerOf('llama3');
     const { examples } = encode([recordOf('one'), recordOf('three')], { tokenizer });
     const [packed] = packExamples(examples, { maxLength: 256 });

@@ -67,7 +67,7 @@ function plain(records: readonly DataRecord[] | Expected['records']): string[] {
   return records.map((record) => JSON.stringify(record));
 }
 
-describe('kept exactly, or named with line and reason', () => {
+describe('are kept exactly, or reported with line and reason', () => {
   const cases: readonly [
     string,
     string | Uint8Array,
@@ -222,7 +222,7 @@ describe('kept exactly, or named with line and reason', () => {
   });
 });
 
-describe('what a person is told', () => {
+describe('what is reported', () => {
   it('how many records were left out, with line and reason', async (t) => {
     const content = '{"a":1}\nx\n{"a":NaN}\n[]\n7\n';
     const { told } = await load(t, { name: 'bad.jsonl', content });

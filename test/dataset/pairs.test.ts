@@ -179,7 +179,7 @@ describe('encodePairs', () => {
     assert.throws(() => encodePairs([], {} as EncodePairsOptions), /expected a tokenizer/);
   });
 
-  it('cuts the prompt of both sides alike, or the answers as TRL, or drops the pair; and says so', async (t) => {
+  it('truncates the prompt of both sides alike, or the answers as TRL does, or drops the pair; and says so', async (t) => {
     const record = { prompt: ' a b c d e f', chosen: ' g h i', rejected: ' j' };
     const cut = (truncation: EncodePairsOptions['truncation'], maxLength = 8): string[] | string => {
       const { pairs, report } = encodePairs([record], { tokenizer: gpt2, truncation, maxLength });

@@ -69,7 +69,7 @@ describe('templates', () => {
     assert.equal(plain.formatPrompt({ input: '{response} $& {x}', response: 'secret' }), '{response} $& {x}');
   });
 
-  it('a field that is nowhere is an error that names it', () => {
+  it('a missing field throws an error that names it', () => {
     assert.throws(
       () => formatPrompt({ question: 'x', response: 'y' }),
       /expected the field "input".*question, response/,
@@ -154,7 +154,7 @@ describe('training and inference agree', () => {
     }
   });
 
-  it('encoding the joined text would not: it merges across the border, which is why it is not done', () => {
+  it('encoding the joined text would not agree: it merges across the border', () => {
     const { prompt, text } = formatPrompt({ ...RECORD, response: '\n\nbreaks first' });
     const joint = gpt2.encode(text);
     const promptIds = gpt2.encode(prompt);
@@ -226,7 +226,7 @@ describe('truncation', () => {
     assert.deepEqual(encode(8, 'left').examples[0]?.inputIds, [1, ...idsOf('efgh'), ...idsOf('XY'), 2]);
   });
 
-  it('or drops the example, and says so', () => {
+  it('or drops the example, and reports it', () => {
     const { examples, report } = encode(8, 'drop');
     assert.equal(examples.length, 0);
     assert.deepEqual(report.dropped, [{ index: 0, tokens: 12, reason: '12 tokens, 8 allowed' }]);
@@ -254,7 +254,7 @@ describe('truncation', () => {
     );
   });
 
-  it('in the inference form likewise', () => {
+  it('does the same for inference prompts', () => {
     const options = { tokenizer: letters, template: plain, maxLength: 5 };
     assert.deepEqual(encodePrompt(record, options), [1, ...idsOf('abgh')]);
     assert.throws(() => encodePrompt(record, { ...options, truncation: 'drop' }), /at most 5 tokens, got 9/);

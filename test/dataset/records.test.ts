@@ -72,7 +72,7 @@ describe('JSONL', () => {
     }
   });
 
-  it('strict stops at the first', async () => {
+  it('strict mode stops at the first', async () => {
     const file = write('strict.jsonl', '{"a":1}\n\n{"a":\n{oops\n');
     await assert.rejects(loadRecords(file, { strict: true }), {
       name: 'TunebookError',
@@ -80,7 +80,7 @@ describe('JSONL', () => {
     });
   });
 
-  it('keeps 100 problems of many, and counts all', async () => {
+  it('keeps the first 100 problems, and counts all', async () => {
     const file = write('many.jsonl', 'x\n'.repeat(150) + '{"a":1}\n');
     const { report } = await loadRecords(file);
     assert.equal(report.skipped, 150);
@@ -113,7 +113,7 @@ describe('JSONL', () => {
     );
   });
 
-  it('maps fields, which may be missing unless asked for; in no record at all is a slip', async () => {
+  it('maps fields, which may be missing in some records; one that is in no record is refused', async () => {
     const file = write('map.jsonl', '{"q":"1","a":"one","x":0}\n{"q":"2"}\n');
     const { records, report } = await loadRecords(file, {
       fieldMapping: { input: 'q', response: 'a' },
@@ -195,7 +195,7 @@ describe('CSV', () => {
     await assert.rejects(loadRecords(file, { strict: true }), new RegExp(`^TunebookError: ${file}:3: `));
   });
 
-  it('a quote never closed costs its own row, not the rest of the file', async () => {
+  it('an unclosed quote costs its own row, not the rest of the file', async () => {
     const file = write('open.csv', 'a,b\n1,2\n3,"4\n5,6\n7,"x ""y"""\n8,9"\n10,11\n12,"13\n14,15\n');
     const { records, report } = await loadRecords(file);
     assert.deepEqual(
@@ -230,7 +230,7 @@ describe('CSV', () => {
     });
   }
 
-  it('many rows, stopped by a limit', async () => {
+  it('a limit stops reading many rows', async () => {
     const file = write('many.csv', `a,b\n${'1234567890,abcdefghij\n'.repeat(60_000)}`);
     assert.equal((await loadRecords(file, { limit: 10 })).records.length, 10);
     assert.equal((await loadRecords(file)).records.length, 60_000);
@@ -293,7 +293,7 @@ describe('Parquet', () => {
   });
 });
 
-describe('a file that is not what its name says', () => {
+describe('a file whose content does not match its name', () => {
   const parquet = fs.readFileSync(path.join(golden, 'records-none.parquet'));
   const cases: [string, string | Uint8Array, RegExp, LoadOptions?][] = [
     ['empty.jsonl', '', /expected jsonl records, got an empty file/],

@@ -31,7 +31,7 @@ describe('createRandom', () => {
     }
   });
 
-  it('is even, normal where asked, and keeps seeds apart', () => {
+  it('is uniform, normal on request, and differs between seeds', () => {
     const random = createRandom('evenness', 3);
     // Six degrees of freedom: 22.5 is the 0.1% point of chi-squared.
     const draws = numbers(70_000).map(() => random.nextInt(7));
@@ -90,7 +90,7 @@ describe('splitRecords', () => {
     });
   }
 
-  it('refuses shares that are none', () => {
+  it('refuses invalid ratios', () => {
     assert.throws(() => splitRecords([], { ratios: { train: 0.8, validation: 0.1, test: 0.2 } }), /sum to 1/);
     assert.throws(
       () => splitRecords([], { ratios: { train: 1.2, validation: -0.1, test: -0.1 } }),
@@ -109,7 +109,7 @@ describe('splitRecords', () => {
 describe('splits on disk', () => {
   const records = numbers(20).map((i) => ({ input: `pregunta ${i} ¿?`, response: `${i}`, nested: { i } }));
 
-  it('load again as they were saved, and the same splits give the same bytes', async () => {
+  it('load as they were saved, and the same splits give the same bytes', async () => {
     const folder = path.join(scratch, 'whole');
     const splits = splitRecords(records, { seed: 7 });
     const manifest = await saveSplits(folder, splits, { seed: 7, source: 'made up' });
@@ -135,7 +135,7 @@ describe('splits on disk', () => {
     assert.deepEqual((await loadSplits(folder)).splits.test, []);
   });
 
-  it('a changed, missing or strange file is refused', async () => {
+  it('refuses a changed, missing or foreign file', async () => {
     const folder = path.join(scratch, 'changed');
     await saveSplits(folder, splitRecords(records));
     const test = path.join(folder, 'test.jsonl');

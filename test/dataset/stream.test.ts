@@ -33,7 +33,7 @@ function shards(folder: string): void {
   fs.writeFileSync(path.join(folder, 'README.md'), 'no data');
 }
 
-it('a folder is its shards, in order; what is malformed is named and counted', async (t) => {
+it('a folder is read shard by shard, in order; malformed lines are named and counted', async (t) => {
   const warned = t.mock.method(console, 'warn', () => undefined);
   const folder = await temporaryFolder(t);
   shards(folder);
@@ -78,7 +78,7 @@ it('Parquet streams as it loads', async () => {
   assert.deepEqual(streamed, records);
 });
 
-it('examples are those of encodeRecords, pass after pass; a position takes them up', async (t) => {
+it('examples equal those of encodeRecords, pass after pass; a position resumes them', async (t) => {
   t.mock.method(console, 'warn', () => undefined);
   const folder = await temporaryFolder(t);
   const records = upTo(9).map((n) => ({ text: n === 4 ? ' ' : `text ${n}` }));
@@ -101,7 +101,7 @@ it('examples are those of encodeRecords, pass after pass; a position takes them 
   }
 });
 
-it('refuses what is no stream: missing files, no data, only empty texts, a buffer that is no number', async (t) => {
+it('refuses missing files, no data, only empty texts, and a buffer that is not a number', async (t) => {
   t.mock.method(console, 'warn', () => undefined);
   const folder = await temporaryFolder(t);
   assert.throws(() => streamRecords(path.join(folder, 'none.jsonl')), /none\.jsonl: cannot be read/);

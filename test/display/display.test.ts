@@ -40,7 +40,7 @@ describe('figures', { timeout: 60_000 }, () => {
     assert.ok(Number(clip?.[1]) > 380 && Number(clip?.[2]) > 170, `${clip?.[1]} x ${clip?.[2]}`);
   });
 
-  it('cut no text off: long titles and legend entries in lines, many entries in a higher figure, room for names', async () => {
+  it('cut off no text: long titles and legend entries wrap, more entries make a higher figure, names get room', async () => {
     const draw = async (figure: Figure): Promise<{ svg: string; height: number; legend: number[] }> => {
       const svg = await renderFigure(figure, { format: 'svg' });
       const [, x, y, width, height] = (
@@ -186,21 +186,21 @@ describe('figures', { timeout: 60_000 }, () => {
     assert.equal(layout.paper_bgcolor, '#ffffff');
   });
 
-  it('are small as interactive HTML, which nothing in them can leave', () => {
+  it('are small as interactive HTML, from which nothing in them can break out', () => {
     const html = interactiveHtml(loss);
     assert.ok(html.length < 2600, `${html.length}`);
     assert.equal(html.match(/<\/script>/g)?.length, 1);
     assert.doesNotMatch(html, /https?:\/\//);
   });
 
-  it('are told in words where there is no screen for them', () => {
+  it('are described in words where there is no screen', () => {
     assert.equal(
       figureText(loss),
       '[figure] Loss </script>\n  train: 3 values from 1.5 to 3, last 1.5\n  eval: 2 values from 1.8 to 3.1, last 1.8',
     );
   });
 
-  it('are saved by the ending of the name', async () => {
+  it("are saved in the format of the file's extension", async () => {
     await saveFigure(loss, place.file('deep/loss.svg'));
     await saveFigure(loss, place.file('loss.json'));
     assert.match(fs.readFileSync(place.file('deep/loss.svg'), 'utf8'), /^<svg/);
@@ -234,13 +234,13 @@ describe('display outside of a notebook', () => {
     assert.match(stdout, /a\n-\n1\n\[figure\] t\n {2}n: 1 values from 2 to 2, last 2\nfalse\n$/);
   });
 
-  it('refuses a total that is none', () => {
+  it('refuses an invalid total', () => {
     const script = `require(${JSON.stringify(library)}).progressBar({ total: 0 })`;
     const { stderr } = spawnSync(process.execPath, ['-e', script], { encoding: 'utf8' });
     assert.match(stderr, /expected a total above 0, got 0/);
   });
 
-  it('is loaded with the rest of the door without anything heavy', () => {
+  it('loads nothing heavy', () => {
     const script = `require(${JSON.stringify(library)});
       console.log(Object.keys(require.cache).filter((f) => /jsdom|plotly|zeromq|node_modules[/]typescript[/]|tslab|danfo/.test(f)).join())`;
     const { stdout } = spawnSync(process.execPath, ['-e', script], { encoding: 'utf8' });

@@ -47,7 +47,7 @@ describe('figures in short', () => {
     assert.equal(histogramFigure([1], { title: 'T' }, 7).data[0].nbinsx, 7);
   });
 
-  it('intervals: how far a value may lie to each side', () => {
+  it('intervals: show how far a value may lie to each side', () => {
     const { data } = intervalFigure({ a: { value: 0.5, low: 0.4, high: 0.75 } }, { title: 'T' });
     const { array, arrayminus } = data[0].error_y as { array: number[]; arrayminus: number[] };
     assert.deepEqual([data[0].y, array], [[0.5], [0.25]]);
@@ -77,7 +77,7 @@ describe('figures in short', () => {
     assert.equal(figureTitle({ data: [] }), 'line figure');
   });
 
-  it('have the size that is asked for first, then their own, then the common one', () => {
+  it('take the requested size first, then their own, then the default', () => {
     const size = (figure: Figure, asked = {}): unknown[] => {
       const { layout } = styledFigure(figure, asked);
       return [layout.width, layout.height];
@@ -116,7 +116,7 @@ describe('room for texts', () => {
     assert.equal(height({ data: hidden }), undefined);
   });
 
-  it('is the same whether figures are drawn one after the other or at a time', async () => {
+  it('is the same whether figures are drawn one after another or concurrently', async () => {
     const figures = [1, 2, 3, 4].map((n) => lineFigure([series(`s${n}`, 5 * n)], { title: `Figure ${n}` }));
     const draw = (figure: Figure, i: number): Promise<string> =>
       renderFigure(figure, { format: 'svg', width: 300 + 50 * i });

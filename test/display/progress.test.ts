@@ -73,7 +73,7 @@ describe('progress', () => {
       assert.equal(said(), expected);
     });
 
-  it('is drawn anew after its shortest time, and at the end always', () => {
+  it('is redrawn after its minimum interval, and always at the end', () => {
     const bar = progressBar({ total: 100, unit: 'record', label: 'Reading', throttleMs: 1000 });
     bar.update(1);
     for (const [ms, done] of [

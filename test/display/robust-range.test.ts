@@ -10,7 +10,7 @@ import { lossFigure } from '../../lib/notebook/training-view';
 const losses = [12, 9, ...Array.from({ length: 38 }, (_, i) => 3 - i / 37)];
 
 describe('the axis of a loss', () => {
-  it('covers what is usual, and says what goes beyond', () => {
+  it('covers the usual range, and says what lies beyond', () => {
     const { high, above, most } = robustRange(losses);
     assert.ok(high > 3 && high < 4, `ends at ${high}`);
     assert.deepEqual([above, most], [2, 12]);

@@ -74,7 +74,7 @@ describe('tables', () => {
     assert.equal(plainText('a\tb\nc\u007f'), 'a\tb\nc␡');
   });
 
-  it('say how many rows are left, and when there are none', () => {
+  it('say how many rows are left out, and when there are none', () => {
     const lines = (rows: TableRows): string[] => renderTable(rows, { maxRows: 1 }).text.split('\n');
     assert.equal(lines([{ a: 1 }, { a: 2 }]).at(-1), '… and 1 more row');
     assert.equal(lines([{ a: 1 }, { a: 2 }, { a: 3 }]).at(-1), '… and 2 more rows');
@@ -90,7 +90,7 @@ describe('tables', () => {
     assert.equal((renderTable(frame).html.match(/text-align:right/g) ?? []).length, 5);
   });
 
-  it('take columns from any row, and leave what a row lacks empty', () => {
+  it('take columns from any row, and leave missing cells empty', () => {
     const rows = [{ a: 1 }, { b: 'x' }];
     assert.deepEqual(renderTable(rows).text.split('\n'), ['a  b', '-  -', '1', '   x']);
     assert.deepEqual(renderTable(rows, { columns: ['b'], maxRows: 1 }).text.split('\n').length, 4);

@@ -36,7 +36,7 @@ test('ranks that call different collectives are named, all of them', async () =>
     );
 });
 
-test('a rank that gives up ends the waiting ones and all that follows', async () => {
+test('a rank that gives up ends those that wait and everything after', async () => {
   const ends = await onAll(3, async (group) => {
     if (group.rank === 1) group.abort('no more');
     const first = await group.barrier().catch((error: Error) => error.message);
@@ -45,7 +45,7 @@ test('a rank that gives up ends the waiting ones and all that follows', async ()
   for (const end of ends) assert.deepEqual(end, Array(2).fill('rank 1 of 3: no more'));
 });
 
-test('what is no array, no operation, no rank, no option is refused', async () => {
+test('refuses invalid arrays, operations, ranks and options', async () => {
   const [group] = fakeProcessGroups(1);
   const wrong: [() => unknown, RegExp][] = [
     [

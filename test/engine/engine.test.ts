@@ -66,7 +66,7 @@ describe('compiled engine', () => {
     }
   });
 
-  it('a subset of wrt gives the same gradients', async () => {
+  it('gradients for a subset of the inputs are the same', async () => {
     const all = await gradients(await engine.compileVjp(request));
     const some = await gradients(await engine.compileVjp({ ...request, wrt: ['v', 'x'] }));
     assert.deepEqual(Object.keys(some), ['d_v', 'd_x']);
@@ -210,7 +210,7 @@ describe('compiled engine', () => {
     assert.deepEqual(counts(), start);
   });
 
-  it('residual buffers are used again: memory stays flat over 100 steps', async () => {
+  it('residual buffers are reused: memory stays flat over 100 steps', async () => {
     // 8 MiB of residuals per pass: 100 passes without reuse would need 800 MiB.
     const wide: TensorFunction = ({ x, w }) => ({ y: tf.sum(tf.tanh(tf.mul(x, w))) });
     const size = 2 * 1024 * 1024;

@@ -69,7 +69,7 @@ describe('engine errors', () => {
       kept.dispose();
     });
 
-    it('a failed compilation is tried again, not remembered', async () => {
+    it('a failed compilation is retried, not cached', async () => {
       let fails = true;
       const fn: TensorFunction = (i) => ({ y: fails ? tf.cosh(i.x) : tf.square(i.x) });
       await refused(engine.compile(fn, { x: X }), /'Cosh'/);

@@ -70,7 +70,7 @@ describe('operations', () => {
       }
     }
 
-    it('gives the loss alone where no gradients are asked for', async () => {
+    it('returns the loss alone when no gradients are requested', async () => {
       const request = example(R, C, 9000);
       const alone = await linearCrossEntropy(engine, request);
       const full = await linearCrossEntropy(engine, { ...request, gradients: {} });
@@ -84,7 +84,7 @@ describe('operations', () => {
       assertClose(dX ?? [], reference(request).dX, { absolute: 2e-6, relative: 1e-4 }, 'd x');
     });
 
-    it('adds to the gradient that is there', async () => {
+    it('accumulates into the gradient that is there', async () => {
       const request = example(R, C, 9000);
       const dWeight = new Float32Array(9000 * C).fill(0.25);
       await linearCrossEntropy(engine, { ...request, gradients: { weight: dWeight, accumulate: true } });

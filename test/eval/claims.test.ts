@@ -96,7 +96,7 @@ describe('checkClaims', () => {
     for (const [answer, reason] of cases) assert.match(reasons(answer)[0], reason, answer);
   });
 
-  it('tells sentences apart, with their places and kinds', () => {
+  it('splits a text into sentences with places and kinds', () => {
     const answer = 'The row was slow [1]. Take short steps. [5]\n\nThe row took you 4:12 [1]!';
     const { claims, supportedShare } = checkClaims(answer, evidence);
     assert.deepEqual(
@@ -112,7 +112,7 @@ describe('checkClaims', () => {
     assert.deepEqual(checkClaims('', evidence), { claims: [], supportedShare: 1 });
   });
 
-  it('refuses what is no answer and no evidence', () => {
+  it('refuses what is not an answer or not evidence', () => {
     assert.throws(() => checkClaims(undefined as unknown as string, evidence), /expected an answer, a text/);
     assert.throws(() => checkClaims('x', {} as ClaimEvidence), /hyrox\.claimEvidence/);
   });

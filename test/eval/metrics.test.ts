@@ -79,7 +79,7 @@ describe('perplexity', () => {
 });
 
 describe('verdicts', () => {
-  it('go by the words that come first', () => {
+  it('are decided by the words that come first', () => {
     assert.equal(classifyVerdict(SLOWER), 'slower');
     assert.equal(classifyVerdict(improve('1000m Row')), 'close');
     assert.equal(classifyVerdict(OUTPERFORMED), 'outperformed');
@@ -144,7 +144,7 @@ describe('segments', () => {
     assert.deepEqual(Object.keys(scores.perSegment), ['Pull', 'Push', 'Row', 'Ski']);
   });
 
-  it('where nobody names any there is nothing to measure', () => {
+  it('where no answer and no truth names any there is nothing to measure', () => {
     const scores = segmentF1([CLOSE], [SLOWER]);
     assert.deepEqual([scores.micro, scores.macro, scores.microRecall], [null, null, null]);
     assert.equal(segmentF1([improve('a')], [CLOSE]).micro, 0);
@@ -172,7 +172,7 @@ describe('supportedNumbers', () => {
     });
   }
 
-  it('leaves aside the numbers of the wording', () => {
+  it('ignores numbers that belong to the wording', () => {
     assert.deepEqual(supportedNumbers(SLOWER, 'x', { allowed: [3] }), {
       supported: 0,
       total: 0,

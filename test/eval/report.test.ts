@@ -73,7 +73,7 @@ describe('evaluateGeneration', () => {
     assert.ok(!('verdictAccuracy' in (await evaluateGeneration({ records, generate })).metrics));
   });
 
-  it('says what is wrong', async () => {
+  it('names what is wrong', async () => {
     const short = (prompts: string[]): Promise<string[]> => Promise.resolve(prompts.slice(1));
     await assert.rejects(
       evaluateGeneration({ records, generate: short }),
@@ -90,7 +90,7 @@ describe('evaluateGeneration', () => {
 });
 
 describe('writeReport', () => {
-  it('writes JSON with everything, and nothing else beside the three files', async () => {
+  it('writes JSON with everything, and no files but the three', async () => {
     const evaluation = await evaluateGeneration({ ...RACE, records, generate });
     const folder = path.join(scratch, 'all');
     const paths = await writeReport(evaluation, { folder, title: 'Before training' });
@@ -121,7 +121,7 @@ describe('writeReport', () => {
     assert.ok(figures.includes('Verdict right (of 3)66.67%'), figures.join());
   });
 
-  it('Markdown keeps one row a line, whatever the texts hold', async () => {
+  it('Markdown keeps one row per line, whatever the texts contain', async () => {
     const evaluation = await evaluateGeneration({ ...RACE, records, generate });
     const options = { folder: path.join(scratch, 'md'), name: 'after', maxRows: 2 };
     const { markdown } = await writeReport(evaluation, options);
@@ -141,7 +141,7 @@ describe('writeReport', () => {
     );
   });
 
-  it('a folder that cannot be written is a clear error', async () => {
+  it('an unwritable folder throws a clear error', async () => {
     const evaluation = await evaluateGeneration({ ...RACE, records, generate });
     const file = path.join(scratch, 'file');
     fs.writeFileSync(file, 'x');

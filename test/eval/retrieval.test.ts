@@ -78,7 +78,7 @@ it('queries that nothing answers are counted apart, and a retriever with scores 
   assert.deepEqual([...new Set(asked)], [7]);
 });
 
-it('a grade that counts can be raised', async () => {
+it('the grade that counts as relevant can be raised', async () => {
   const retriever = fixed({ q: ['a', 'b'] });
   const queries = [{ query: 'q', labels: { a: 1, b: 2 } }];
   const { metrics } = await evaluateRetrieval(retriever, { queries, k: [1, 2], relevantFrom: 2 });

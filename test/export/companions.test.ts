@@ -53,7 +53,7 @@ test('an ONNX folder has a card: the model’s licence and prompt, and a section
   assert.equal(await fs.readFile(path.join(out, 'README.md'), 'utf8'), 'Mine.\n');
 });
 
-test('an adapter says how its base was quantized, and is merged into those weights unasked', async (t) => {
+test('an adapter says how its base was quantized, and is merged into those weights by default', async (t) => {
   const folder = await temporaryFolder(t);
   const base = 'test/golden/mistral/model';
   const name = 'layers.0.self_attn.q_proj.weight';

@@ -200,7 +200,7 @@ describe('exportGguf', () => {
     await model.dispose();
   });
 
-  it('leaves nothing where values cannot be stored, and keeps what was there', async (t) => {
+  it('leaves no file when values cannot be stored, and keeps what was there', async (t) => {
     const folder = await temporaryFolder(t);
     const file = path.join(folder, 'model.gguf');
     await fs.writeFile(file, 'before');

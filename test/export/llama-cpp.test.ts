@@ -126,7 +126,7 @@ describe('llama.cpp', TIMEOUT, () => {
     );
   }
 
-  it('a file of other weights is not proven, and the command says so', async (t) => {
+  it('a file of other weights fails the comparison, and the command says so', async (t) => {
     if (!isHere) return t.skip('node-llama-cpp is not installed: see .ci/run');
     const model = await AutoModelForCausalLM.fromPretrained('gpt2-mini');
     const tokenizer = await AutoTokenizer.fromPretrained('gpt2');

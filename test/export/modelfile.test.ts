@@ -51,7 +51,7 @@ describe('Modelfile', () => {
     assert.match(text, /^PARAMETER temperature 0.7\nPARAMETER top_p 0.9$/m);
   });
 
-  it('takes a prompt as it is where there is no template', async () => {
+  it('uses a prompt as it is where there is no template', async () => {
     const tokenizer = await AutoTokenizer.fromPretrained('gpt2');
     const text = modelfileText({ tokenizer, generationConfig: undefined, contextLength: 512 });
     assert.match(text, /^TEMPLATE """\{\{ \.Prompt \}\}"""$/m);
@@ -67,7 +67,7 @@ describe('Modelfile', () => {
     assert.throws(() => modelfileText({ tokenizer: quotes, ...options }), isError('Modelfile', '"""'));
   });
 
-  it('stands beside its model', async (t) => {
+  it('is written beside its model', async (t) => {
     const folder = path.join(await temporaryFolder(t), 'made', 'here');
     const { files } = await writeModelfile('gpt2-mini', folder, { type: 'q8_0', check: false });
     assert.deepEqual(files, [path.join(folder, 'model.gguf'), path.join(folder, 'Modelfile')]);

@@ -147,7 +147,7 @@ test('the built-in models: fp32 within 1e-5 of forward(), on a prompt longer tha
   );
 });
 
-test('weights over the limit lie beside the file, and go with it', async (t) => {
+test('weights over the size limit are stored beside the file, and are removed with it', async (t) => {
   const maxFileBytes = 40_000;
   const { folder, model } = await written(t, golden('gpt2', 'model'), { maxFileBytes });
   const names = async (): Promise<string[]> => (await fs.readdir(path.join(folder, 'onnx'))).sort();
@@ -264,7 +264,7 @@ describe('refusals come before anything is written', () => {
   });
 });
 
-test('a model at work is exported as it is now, and stays as it is', async (t) => {
+test('a model in use is exported as it is now, and stays unchanged', async (t) => {
   const folder = await temporaryFolder(t);
   const model = await AutoModelForCausalLM.fromConfig({
     ...{ model_type: 'llama', num_hidden_layers: 2, hidden_size: 64, intermediate_size: 96, vocab_size: 300 },

@@ -70,7 +70,7 @@ describe('answers that differ', () => {
     });
   }
 
-  it('counts, divergence and the share of the same most likely token', async () => {
+  it('counts, divergence and top-1 agreement', async () => {
     const here = responder([SURE, TIE, OVER]);
     const there = responder([SURE, [0.1, 0.1, 0.39, 0.41], OVER], [2]);
     const agreement = await compareAnswers(here, there, { prompts: ['x', 'y'], maxNewTokens: 3 });

@@ -161,7 +161,7 @@ describe('exportGguf refuses', () => {
     await assert.rejects(call, isError('at most 32000 tokens', 'got 50257'));
   });
 
-  it('a type, a model and options that there are not', async (t) => {
+  it('unknown types, models and options', async (t) => {
     const file = path.join(await temporaryFolder(t), 'x.gguf');
     const call = exportGguf as (...args: unknown[]) => Promise<unknown>;
     await assert.rejects(call('gpt2-mini', file, { type: 'q3' }), isError('f16, f32, bf16, q8_0', '"q3"'));
@@ -184,7 +184,7 @@ describe('exportGguf refuses', () => {
     await model.dispose();
   });
 
-  it('damaged files, with the place', async (t) => {
+  it('damaged files, naming the place', async (t) => {
     const folder = await temporaryFolder(t);
     const file = path.join(folder, 'x.gguf');
     const sizes = { n_embd: 32, n_layer: 1, n_head: 2, n_positions: 16 };

@@ -18,7 +18,7 @@ describe('writeFileAtomic', () => {
     assert.deepEqual(fs.readdirSync(path.dirname(file)), ['c.txt']);
   });
 
-  it('says what failed, and leaves what was there', async () => {
+  it('says what failed, and keeps what was there', async () => {
     const folder = path.join(scratch, 'taken');
     fs.mkdirSync(path.join(folder, 'inner'), { recursive: true });
     await assert.rejects(writeFileAtomic(folder, 'x'), {

@@ -31,7 +31,7 @@ describe('paths, and what only looks like one', () => {
           message: /^-o: expected a path on this machine, got .*Copy from and to \S+:\/\/ with its own tool/,
         });
     });
-  it('file:// has an advice of its own', () => {
+  it('file:// gets its own advice', () => {
     assert.throws(() => requireLocalPath('file:///tmp/a'), /got file:\/\/\/tmp\/a\. Leave out file:\/\/\./);
   });
   for (const given of [
@@ -101,7 +101,7 @@ describe('every door refuses a URL and makes no folder', () => {
       );
     });
 
-  it('a model by its page on the hub names the id', async () => {
+  it("for a model's page on the hub the error names its id", async () => {
     await assert.rejects(
       resolveModelFolder('https://huggingface.co/openai-community/gpt2/tree/main'),
       /expected a folder or a hub id, got a URL\. Give the id: 'openai-community\/gpt2'/,

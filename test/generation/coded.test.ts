@@ -68,7 +68,7 @@ describe('generation by codes of 8 bits', () => {
       assert.ok(worst > 1e-5, 'codes were not used');
     });
 
-  test('training, merging and another adapter are seen', async (t) => {
+  test('codes follow training, merging and a switch of adapters', async (t) => {
     const model = await modelOf(t, 'mistral');
     const same = async (what: string): Promise<Float32Array> => {
       const [coded, exact] = [await logitsOf(model, true), await logitsOf(model, false)];
@@ -94,7 +94,7 @@ describe('generation by codes of 8 bits', () => {
     assert.ok(distance(await same('merged'), adapted) < 1e-4);
   });
 
-  test('an adapter of other modules, and other tables of a quantized model, are seen', async (t) => {
+  test('codes follow an adapter of other modules, and other tables of a quantized model', async (t) => {
     const dense = await modelOf(t, 'mistral');
     // In use while two other forms take its place among those that are kept.
     const held = new CachedDecoder(dense.runtime, { prompts: PROMPTS, longest: 60, isCoded: true });

@@ -73,7 +73,7 @@ test('a call of several prompts has a place for each, and its own random stream 
   assert.equal(new Set(events).size, 48);
 });
 
-test('a call joins at the next token of one that runs, and both go on', async (t) => {
+test('a call joins at the next token of a running one, and both go on', async (t) => {
   const batch = new ContinuousBatch(model, { maxRows: 2 });
   t.after(() => batch.close());
   const order: string[] = [];
@@ -137,7 +137,7 @@ test('while a long prompt is read, the others go on by steps, and all have what 
   }
 });
 
-test('a client that leaves while its prompt is read gives its place back before the prompt ends', async (t) => {
+test('a client that leaves while its prompt is read frees its place before the prompt ends', async (t) => {
   const config = { ...GPT2, n_positions: 600, n_layer: 4, initializer_range: 0.3 };
   const own = await AutoModelForCausalLM.fromConfig(config, { seed: 5 });
   t.after(() => own.dispose());
@@ -199,7 +199,7 @@ test('adapters take turns: each call has the numbers of its own', async (t) => {
   assert.equal(own.activeAdapter, 'two', 'the adapter in use before is in use again');
 });
 
-test('an aborted call gives its place to the next one; a full queue says so at once', async (t) => {
+test('an aborted call frees its place for the next one; a full queue is reported at once', async (t) => {
   const batch = new ContinuousBatch(model, { maxRows: 1, maxWaiting: 1 });
   t.after(() => batch.close());
   const call = { inputIds: [[1]], maxNewTokens: 150, eosTokenId: null };
@@ -232,7 +232,7 @@ test('an aborted call gives its place to the next one; a full queue says so at o
   assert.equal((await running).newTokens[0].length, 150);
 });
 
-test('what goes wrong with a call ends that call alone', async (t) => {
+test('an error in one call ends that call alone', async (t) => {
   const batch = new ContinuousBatch(model, { maxRows: 4 });
   t.after(() => batch.close());
   const call = { inputIds: [[1]], maxNewTokens: 10, eosTokenId: null };
@@ -259,7 +259,7 @@ test('what goes wrong with a call ends that call alone', async (t) => {
   });
 });
 
-test('closing ends what runs and what waits', async () => {
+test('closing ends running and waiting calls', async () => {
   const batch = new ContinuousBatch(model, { maxRows: 1 });
   const call = { inputIds: [[1]], maxNewTokens: 150, eosTokenId: null };
   const both = [batch.generate(call), batch.generate(call)].map((one) =>

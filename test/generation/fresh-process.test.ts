@@ -38,7 +38,7 @@ describe('generateInFreshProcess', () => {
     assert.ok(result.loadMs > 0 && result.generateMs > 0 && result.peakMemoryBytes > 50e6);
   });
 
-  it('says what that process says where it fails', async () => {
+  it('passes on the error of that process when it fails', async () => {
     await assert.rejects(
       generateInFreshProcess(['a'], { model: './no-such-folder' }),
       isError('generateInFreshProcess: expected answers, got status 1:', 'no-such-folder'),

@@ -75,7 +75,7 @@ test('greedy tokens with a LoRA adapter are those of PEFT', async (t) => {
   assert.deepEqual((await adapted.generate(BATCH)).newTokens, lora.greedy.newTokens);
 });
 
-test('padding on either side, with a mask, is the same as none', async () => {
+test('padding on either side, with a mask, gives the same as none', async () => {
   const pad = (side: 'left' | 'right', row: number[], fill: (t: number) => number): number[] => {
     const extra = Array.from({ length: 10 - row.length }, (_, t) => fill(t));
     return side === 'left' ? [...extra, ...row] : [...row, ...extra];
@@ -128,7 +128,7 @@ test('sampled tokens are the same with and without cache', async () => {
   assert.deepEqual(await bytes.generate({ ...shaped, useCache: false }), await bytes.generate(shaped));
 });
 
-test('rows of a batch are those of single runs, also where rows that ended were dropped', async () => {
+test('rows of a batch equal single runs, also after finished rows were dropped', async () => {
   const unbounded = await bytes.generate({ inputIds: PROMPTS, maxNewTokens: 40, padTokenId: 0 });
   // Ends chosen so that most rows of the batch of 9 stop early: drops to 4 rows happen on the way.
   const eosTokenId = unbounded.newTokens.slice(0, 6).map((row, b) => row[4 + 2 * b]);
@@ -230,7 +230,7 @@ test('tokens stream in order, row after row, and are the result', async () => {
   assert.deepEqual(result, await model.generate({ ...BATCH, eosTokenId }));
 });
 
-test('a stream that is left computes no further; an aborted signal ends with its reason', async () => {
+test('an abandoned stream stops computing; an aborted signal ends with its reason', async () => {
   let count = 0;
   for await (const event of model.streamGenerate({ ...BATCH, onToken: () => count++ })) {
     if (event.index === 1 && event.row === 0) break;

@@ -100,7 +100,7 @@ test('by hand: equals', () => {
   assert.equal(mostLikely(Float32Array.of(1, 3, 3, 2)), 1);
 });
 
-test('by hand: penalty divides what is positive, multiplies what is negative; forbidden is never drawn', () => {
+test('by hand: the penalty divides positive logits and multiplies negative ones; forbidden tokens are never drawn', () => {
   const logits = Float32Array.of(2, -2, 1, -1);
   penalizeRepetition(logits, new Set([0, 1]), 2);
   assert.deepEqual([...logits], [1, -4, 1, -1]);
@@ -111,7 +111,7 @@ test('by hand: penalty divides what is positive, multiplies what is negative; fo
   assert.equal(draw(left, 0), 1);
 });
 
-test('logits without a number are refused', () => {
+test('refuses logits that are all NaN', () => {
   assert.throws(() => mostLikely(new Float32Array(4).fill(NaN)), /expected logits that are numbers/);
   assert.throws(() => candidates(new Float32Array(4).fill(NaN), NEUTRAL), /expected logits that are numbers/);
 });
@@ -165,7 +165,7 @@ test('draws follow the distribution (chi-square) and cover it to the ends', () =
   assert.equal(draw(distribution, 1 - 2 ** -53), 4);
 });
 
-test('neighbouring draws do not follow each other', () => {
+test('neighbouring draws are uncorrelated', () => {
   const N = 20000;
   for (const next of [
     (i: number) => uniformAt(5, 0, i + 1),

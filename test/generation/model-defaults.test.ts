@@ -48,7 +48,7 @@ for (const [name, { file, sequence }] of Object.entries(golden.cases)) {
 const newTokens = async (model: CausalLM, options: object): Promise<number[]> =>
   (await model.generate({ inputIds: [golden.prompt], ...options })).newTokens[0];
 
-test('what a call says counts before the file, field by field', async () => {
+test('options of a call override the file, field by field', async () => {
   const { model } = await modelWith({ max_new_tokens: 7, repetition_penalty: 1.7, eos_token_id: 12 });
   const { model: bare } = await modelWith(null);
   assert.equal((await newTokens(model, {})).at(-1), 12);
@@ -61,7 +61,7 @@ test('what a call says counts before the file, field by field', async () => {
   assert.deepEqual(await newTokens(model, { maxNewTokens: 20, eosTokenId: null }), penalized);
 });
 
-test('sampling is the file’s where the call says nothing of it', async () => {
+test('sampling follows the file where the call does not say', async () => {
   const sampling = {
     doSample: true,
     temperature: 0.8,
@@ -129,7 +129,7 @@ test('answers end at tokens of the tokenizer, its chat template, config.json and
   assert.equal(untilConfig, ended(golden.cases.none.sequence).slice(4).map(idOf).join(''));
 });
 
-test('every field of the file arrives under its name; null is no value', () => {
+test('every field of the file arrives under its name; null counts as absent', () => {
   const file = {
     ...{
       max_new_tokens: 7,

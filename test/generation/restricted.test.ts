@@ -75,7 +75,7 @@ test('draws keep to what is allowed, and are the same with and without cache', a
   assert.notDeepEqual((await model.generate({ ...options, seed: 5 })).newTokens, newTokens);
 });
 
-test('what the function is asked with is the row and its own tokens, without padding', async () => {
+test('the function gets the row and its own tokens, without padding', async () => {
   const asked: [number, readonly number[]][] = [];
   const { newTokens } = await model.generate({
     ...{ ...BATCH, maxNewTokens: 2 },
@@ -93,7 +93,7 @@ test('what the function is asked with is the row and its own tokens, without pad
   assert.deepEqual(asked, expected);
 });
 
-test('nothing that is allowed, and what is no token, are refused in words', async () => {
+test('refuses an empty list and ids that are not tokens', async () => {
   const cases: readonly [unknown, ...string[]][] = [
     [() => [], 'at least one token id, got none for row 0 after 0 new tokens', 'end-of-sequence token'],
     [(_: number, ids: number[]) => (ids.length > 10 ? [] : [1]), 'got none for row 1 after 2 new tokens'],
@@ -144,7 +144,7 @@ test('answers are one of the texts, also where one begins another, row by row ov
   assert.throws(() => refuse(), isError('restrictToTexts: expected options'));
 });
 
-test('generateAnswers takes the texts that are allowed', async () => {
+test('generateAnswers accepts the allowed texts', async () => {
   const { answers } = await generateAnswers(['The race was', 'Strong parts:'], {
     model: 'gpt2-mini',
     allowedTexts: [[' long', ' short'], [' 1000m Row, 50m Sled Pull']],

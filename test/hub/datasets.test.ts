@@ -114,7 +114,7 @@ test('several tables are listed with their addresses', () => {
   assert.deepEqual(chooseDataFiles(['x-0001.csv', 'x-0002.csv'], AT).files, ['x-0001.csv', 'x-0002.csv']);
 });
 
-test('no other address, and no name from the hub, leads anywhere', async (t) => {
+test('no other address, and no name from the hub, leads out of the cache', async (t) => {
   const { hub, home } = await setUp(t, { 'train.jsonl': rows(1) });
   for (const address of [
     'hf://someone/small',

@@ -37,7 +37,7 @@ async function setUp(t: TestContext): Promise<Setting> {
   return { hub, cacheDir, options, weights, blob };
 }
 
-test('a local folder is itself; a path that is not there is an error', async (t) => {
+test('a local folder is used as it is; a missing path throws', async (t) => {
   const folder = await temporaryFolder(t);
   assert.equal(await resolveModelFolder(folder), folder);
   for (const name of ['./none', '/none/at/all', '../none', 'a/b/c', '', 'a--b/c', 'a..b', 'C:\\models']) {
@@ -104,7 +104,7 @@ test('progress counts bytes up to the total and tells the time left', async (t) 
   assert.ok(seen.every((p, i) => i === 0 || p.doneBytes >= seen[i - 1].doneBytes));
 });
 
-test('a connection that breaks is taken up again where it broke', async (t) => {
+test('a broken connection resumes where it broke', async (t) => {
   const { hub, options, weights, blob } = await setUp(t);
   hub.breakAfterBytes = 50_000; // 177,032 bytes: three breaks
   await resolveModelFolder('someone/small', options);
@@ -138,7 +138,7 @@ test('a download that was interrupted is continued by the next run', async (t) =
   assert.equal(await resolveModelFolder('someone/small', offline), folder);
 });
 
-test('a server that cannot continue sends everything again', async (t) => {
+test('a server without ranges sends everything again', async (t) => {
   const { hub, options, weights, blob } = await setUp(t);
   await fs.mkdir(path.dirname(blob), { recursive: true });
   await fs.writeFile(`${blob}.incomplete`, Buffer.alloc(1000, 1)); // not even the right bytes
@@ -147,7 +147,7 @@ test('a server that cannot continue sends everything again', async (t) => {
   assert.deepEqual(await fs.readFile(blob), weights);
 });
 
-test('a hub that is busy is asked again; one that stays so is named', async (t) => {
+test('a busy hub is retried; one that stays busy is named', async (t) => {
   const { hub, options, weights, blob } = await setUp(t);
   hub.storageStatuses.push(503, 429);
   await resolveModelFolder('someone/small', options);
@@ -157,7 +157,7 @@ test('a hub that is busy is asked again; one that stays so is named', async (t) 
   await assert.rejects(resolveModelFolder('someone/small', options), /connection broke \(status 503\)/);
 });
 
-test('a connection that falls silent is given up', async (t) => {
+test('a connection that stalls is given up', async (t) => {
   const { hub, options } = await setUp(t);
   hub.storageStatuses.push(0, 0);
   const impatient = { ...options, stallTimeoutMs: 200, maxRetries: 1 };
@@ -165,7 +165,7 @@ test('a connection that falls silent is given up', async (t) => {
   await resolveModelFolder('someone/small', options);
 });
 
-test('two downloads of one model at the same time do each other no harm', async (t) => {
+test('concurrent downloads of one model do not disturb each other', async (t) => {
   const { hub, options, weights, blob } = await setUp(t);
   hub.breakAfterBytes = 40_000;
   const folders = await Promise.all([1, 2].map(() => resolveModelFolder('someone/small', options)));
@@ -173,7 +173,7 @@ test('two downloads of one model at the same time do each other no harm', async 
   assert.deepEqual(await fs.readFile(blob), weights);
 });
 
-test('a full disk is a clear error, before the download where it can be known', async (t) => {
+test('a full disk throws a clear error, before the download where that can be known', async (t) => {
   const { hub, options, blob } = await setUp(t);
   const statfs = t.mock.method(fs, 'statfs', async () => ({ blocks: 10, bavail: 1, bsize: 4096 }));
   await assert.rejects(
@@ -194,7 +194,7 @@ test('a full disk is a clear error, before the download where it can be known', 
   await assert.rejects(fs.stat(blob));
 });
 
-test('wrong bytes are deleted, never given out', async (t) => {
+test('wrong bytes are deleted, never returned', async (t) => {
   const { hub, options, weights, blob } = await setUp(t);
   const forged = Buffer.from(weights);
   forged[forged.length - 1] ^= 1;
@@ -210,7 +210,7 @@ test('wrong bytes are deleted, never given out', async (t) => {
   await resolveModelFolder('someone/small', options);
 });
 
-test('small files are checked against the hash that git has of them', async (t) => {
+test('small files are checked against their git hash', async (t) => {
   const { hub, options } = await setUp(t);
   const config = hub.files.get('config.json') ?? Buffer.alloc(0);
   hub.files.delete('config.json');
@@ -300,7 +300,7 @@ test('a hub that cannot be reached is a clear error', async (t) => {
   await assert.rejects(resolveModelFolder('someone/small', { ...options, endpoint: 'ftp:x' }), /HF_ENDPOINT/);
 });
 
-test('a model of pickles only is refused before anything is downloaded', async (t) => {
+test('refuses a pickle-only model before anything is downloaded', async (t) => {
   const { hub, options } = await setUp(t);
   hub.files.delete('model.safetensors');
   hub.files.set('pytorch_model.bin', Buffer.from('x'));
@@ -308,7 +308,7 @@ test('a model of pickles only is refused before anything is downloaded', async (
   assert.ok(!hub.log.some((line) => line.includes('/resolve/')));
 });
 
-test('no name that the hub gives leads out of the cache', async (t) => {
+test('no file name from the hub leads out of the cache', async (t) => {
   const { hub, options, cacheDir, weights } = await setUp(t);
   const evil = { type: 'file', size: 1, oid: 'a'.repeat(40) };
   for (const name of ['../evil.json', '/tmp/evil', 'sub/config.json'])

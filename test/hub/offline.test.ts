@@ -53,7 +53,7 @@ test('offline, what was downloaded once is used', async (t) => {
   assert.deepEqual(hub.log, []);
 });
 
-test('localFilesOnly: false asks in spite of the environment', async (t) => {
+test('localFilesOnly: false overrides the environment', async (t) => {
   const hub = await setUp(t);
   process.env.HF_HUB_OFFLINE = '1';
   await AutoTokenizer.fromPretrained('someone/small', { localFilesOnly: false });

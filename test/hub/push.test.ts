@@ -31,7 +31,7 @@ async function setUp(
   return { hub, folder, options };
 }
 
-test('makes the repository, sends the files in one commit, and tells how far it is', async (t) => {
+test('creates the repository, sends the files in one commit, and reports progress', async (t) => {
   const { hub, folder, options } = await setUp(t);
   const seen: DownloadProgress[] = [];
   const result = await pushToHub(folder, {
@@ -55,7 +55,7 @@ test('makes the repository, sends the files in one commit, and tells how far it 
   assert.deepEqual([seen.at(-1)?.doneBytes, seen.at(-1)?.totalBytes], [total, total]);
 });
 
-test('sends only what is not there, and nothing where all is', async (t) => {
+test('sends only what is missing, and nothing when all is there', async (t) => {
   const { hub, folder, options } = await setUp(t);
   await pushToHub(folder, options);
   hub.log.length = 0;
@@ -69,7 +69,7 @@ test('sends only what is not there, and nothing where all is', async (t) => {
   assert.equal(hub.log.filter((line) => line.startsWith('PUT')).length, 0);
 });
 
-test('a broken upload goes on where it was: what has arrived is not sent again', async (t) => {
+test('a broken upload resumes: what has arrived is not sent again', async (t) => {
   const { hub, folder, options } = await setUp(t);
   hub.refusals.push({ part: '/commit/', status: 403, error: 'not now' });
   await assert.rejects(pushToHub(folder, options), /may not write there.*not now/);
@@ -92,7 +92,7 @@ test('a dry run says what it would do, without a token that may write, and write
   assert.equal(hub.branches.size, 0);
 });
 
-test('another branch is made', async (t) => {
+test('creates another branch', async (t) => {
   const { hub, folder, options } = await setUp(t);
   hub.branches.set('main', new Map([['config.json', Buffer.from('{}\n')]]));
   await pushToHub(folder, { ...options, revision: 'v2' });
@@ -102,7 +102,7 @@ test('another branch is made', async (t) => {
   assert.deepEqual([...(hub.branches.get('main')?.keys() ?? [])], ['config.json']);
 });
 
-test('busy hubs are asked again; every refusal is said in words, without the token', async (t) => {
+test('a busy hub is retried; every refusal is explained, without the token', async (t) => {
   const { hub, folder, options } = await setUp(t);
   hub.branches.set('main', new Map());
   for (const part of ['/tree/', '/preupload/', '/batch', '/put/', '/commit/'])
@@ -140,7 +140,7 @@ test('busy hubs are asked again; every refusal is said in words, without the tok
   );
 });
 
-test('secrets never leave, and training state only where asked', async (t) => {
+test('secrets are never sent, training state only on request', async (t) => {
   const { hub, folder, options } = await setUp(t);
   for (const name of ['.env', '.env.local', 'prod.env', 'id_rsa', 'server.pem', '.netrc'])
     await fs.writeFile(path.join(folder, name), 'x');
@@ -167,7 +167,7 @@ test('secrets never leave, and training state only where asked', async (t) => {
   );
 });
 
-test('bad calls are refused before any request', async (t) => {
+test('refuses wrong calls before any request', async (t) => {
   const { hub, folder, options } = await setUp(t, {});
   await assert.rejects(
     pushToHub(folder, options),

@@ -47,12 +47,12 @@ describe('buildDataset', () => {
     assert.deepEqual(fs.readFileSync(out('published.jsonl')), committed);
   });
 
-  it('imputes where that was chosen', async () => {
+  it('imputes when told to', async () => {
     const built = await buildDataset({ input: sample, output: out('imputed.jsonl'), onProblem: 'impute' });
     assert.equal(built.records, 2399);
   });
 
-  it('stops where that was chosen, and writes nothing', async () => {
+  it('stops when told to, and writes nothing', async () => {
     await assert.rejects(
       buildDataset({ input: sample, output: out('stopped.jsonl'), onProblem: 'stop' }),
       /row 586|row \d+.*(duplicate|age group|times)/,
@@ -151,7 +151,7 @@ describe('buildDataset', () => {
     );
   });
 
-  it('says so where no row is left', async () => {
+  it('reports when no row is left', async () => {
     const header = fs.readFileSync(sample, 'utf8').split('\n')[0];
     await assert.rejects(
       buildDataset({ input: write('none.csv', `${header}\n`), output: out('none.jsonl') }),

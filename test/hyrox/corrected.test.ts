@@ -129,7 +129,7 @@ describe('expectTotals', () => {
     assert.ok(quality.r2 > 0.85 && quality.r2 < 0.92, `R2 ${quality.r2}`);
   });
 
-  it('knows the groups alone where there is only one segment', () => {
+  it('uses the groups alone when there is only one segment', () => {
     const random = [5, 3, 8, 1, 9, 2, 7, 4, 6, 5];
     const times = Array.from({ length: 60 }, (_, i) => random[i % 10] + (i < 30 ? 0 : 100));
     const one: LabelTable = {
@@ -179,7 +179,7 @@ describe('labelCorrected', () => {
     assert.ok(listed > table.size);
   });
 
-  it('shows every athlete the own times (mistake 2)', () => {
+  it('shows every athlete their own times (mistake 2)', () => {
     for (const i of [0, 900, 1200, table.size - 1]) {
       const { segments } = readContext(rich.records[i].context);
       segments.forEach(({ name, behind }) => {
@@ -255,7 +255,7 @@ describe('labelCorrected', () => {
     assert.ok(advised > 1000);
   });
 
-  it('keeps the words that metrics go by, in every wording', () => {
+  it('keeps the words that metrics look for, in every wording', () => {
     const words = { slower: /slower/, close: /close/, outperformed: /outperformed/ };
     for (const result of [rich, plain]) {
       result.records.forEach(({ response }, i) => {
@@ -270,7 +270,7 @@ describe('labelCorrected', () => {
     }
   });
 
-  it('is varied when rich, the same under the same seed, and other under another', () => {
+  it('varies when rich, is the same for the same seed and different for another', () => {
     const firsts = new Set(rich.records.map(({ response }) => response.replace(/\d+/g, '').split('. ')[0]));
     assert.ok(firsts.size >= 9, [...firsts].join('\n'));
     assert.deepEqual(labelCorrected(table).records, rich.records);

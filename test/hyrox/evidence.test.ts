@@ -76,7 +76,7 @@ describe('raceEvidence', () => {
     for (const kind of ['false small', 'false medium', 'true medium']) assert.ok(kinds.has(kind), kind);
   });
 
-  it('has the medians, gaps and shares that a recount has', () => {
+  it('has the medians, gaps and shares of a recount', () => {
     const { gender, age } = table.groups;
     const near = Array.from({ length: table.size }, (_, i) => i).filter(
       (i) =>
@@ -197,7 +197,7 @@ describe('raceEvidence', () => {
     );
   });
 
-  it('tells what has changed since the last race', () => {
+  it('reports what has changed since the last race', () => {
     const { change, lines } = raceEvidence(state, table, {
       row: MIDDLE,
       earlier: selectRows(table, [3, MIDDLE + 100]),
@@ -217,7 +217,7 @@ describe('raceEvidence', () => {
     assert.match(lines[(change.finish.line ?? 0) - 1].text, /^finish since the last race: you .*before/);
   });
 
-  it('refuses what cannot be compared, in words', () => {
+  it('refuses what cannot be compared, and says why', () => {
     const row = selectRows(table, [MIDDLE]);
     const withTime = (value: number): LabelTable => ({
       ...row,

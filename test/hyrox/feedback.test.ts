@@ -79,7 +79,7 @@ describe('composeFeedback on 200 races of the sample', async () => {
     assert.ok(answers.length >= 199 && read > 2500, `${answers.length} answers, ${read} sentences`);
   });
 
-  it('varies: other seeds and other races are told in other words', () => {
+  it('varies: other seeds and other races get other wordings', () => {
     const [{ evidence }] = answers;
     const texts = [1, 2, 3, 4, 5, 6].map((seed) => composeFeedback(evidence, documents, { seed }).text);
     assert.equal(new Set(texts).size, texts.length);
@@ -189,7 +189,7 @@ describe('plans', async () => {
     }
   });
 
-  it('may be short, in words, and are refused where these say what cannot be', () => {
+  it('may be short sentences, and are refused when these say what cannot be', () => {
     const compose = (plan: string): Feedback => composeFeedback(evidence, documents, { plan });
     const { verdict } = evidence.finish;
     const said = { slower: 'slower than expected', close: 'close to expected', outperformed: 'outperformed' };

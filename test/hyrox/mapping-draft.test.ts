@@ -48,7 +48,7 @@ describe('sumParts', () => {
       undefined,
     ]);
   });
-  it('finds none where there are too few rows to tell', () => {
+  it('finds none when there are too few rows to tell', () => {
     assert.deepEqual(
       sumParts([
         [3, 5],
@@ -182,7 +182,7 @@ describe('proposeMapping', () => {
     ],
   ];
   for (const [what, header, row, note] of cases)
-    it(`says a word about ${what}, and the draft reads the table`, () => {
+    it(`mentions ${what}, and the draft reads the table`, () => {
       const file = tableOf(header, row);
       const { mapping, notes } = proposeMapping(file);
       assert.match(notes.join('\n'), note);

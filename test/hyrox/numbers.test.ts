@@ -152,7 +152,7 @@ describe('regression', () => {
 });
 
 describe('statistics', () => {
-  it('holds on hand-worked numbers', () => {
+  it('equals hand-worked numbers', () => {
     assert.deepEqual(moments([1, 2, 3, NaN, 6]), {
       count: 4,
       mean: 3,

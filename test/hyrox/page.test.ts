@@ -160,7 +160,7 @@ for (const [who, row] of Object.entries(ROWS))
       assert.equal((await make(row)).page, page);
     });
 
-    it('speaks of segments and people as people do', async () => {
+    it('names segments and people as people do', async () => {
       const { page, evidence } = await pageOf(row);
       for (const { column, name } of evidence.segments)
         if (column !== name) assert.ok(!page.includes(column), column);
@@ -169,7 +169,7 @@ for (const [who, row] of Object.entries(ROWS))
   });
 
 describe('a feedback page', () => {
-  it('is for eyes that do not see it as well: one h1, headings in order, figures with words', async () => {
+  it('is accessible: one h1, headings in order, figures with text alternatives', async () => {
     const { document, evidence } = await pageOf(ROWS.middle);
     assert.equal(document.documentElement.lang, 'en');
     assert.equal(document.querySelectorAll('h1').length, 1);
@@ -215,7 +215,7 @@ describe('a feedback page', () => {
     assert.equal(new JSDOM(page).window.document.querySelector('img'), null);
   });
 
-  it('has no words in other languages, and says which it has', async () => {
+  it('refuses other languages, listing those it has', async () => {
     const { evidence, feedback } = await pageOf(ROWS.middle);
     assert.throws(
       () => feedbackPage(evidence, feedback, { lang: 'xx' }),

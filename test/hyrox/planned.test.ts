@@ -52,7 +52,7 @@ describe('200 planned answers', async () => {
       );
   };
 
-  it('have no broken sentence and no claim without support, whatever of the allowed is planned', (t) => {
+  it('have no broken sentence and no unsupported claim, whatever allowed plan is made', (t) => {
     const plans = races.map(({ row, evidence }) => {
       const random = createRandom('planned', row);
       const fitting = planTexts(evidence).filter((text) => classifyVerdict(text) === evidence.finish.verdict);

@@ -66,8 +66,8 @@ describe('parseTime', () => {
   });
 });
 
-describe('how the file is written', () => {
-  it('takes the published form without a word', () => {
+describe('file formats', () => {
+  it('accepts the published form silently', () => {
     const { size, report } = load(csv(five));
     assert.equal(size, 5);
     assert.deepEqual(report.counts, {});
@@ -110,7 +110,7 @@ describe('how the file is written', () => {
     }
   });
 
-  it('takes Latin-1 and says where', () => {
+  it('accepts Latin-1 and says where', () => {
     const text = csv([five[0], { ...five[1], name: 'José' }, five[2]], ['name', ...FILE_COLUMNS]);
     const { size, report } = load(Buffer.from(text, 'latin1'));
     assert.equal(size, 3);
@@ -155,7 +155,7 @@ describe('how the file is written', () => {
   });
 });
 
-describe('what the rows hold', () => {
+describe('row contents', () => {
   const flaws: { kind: ProblemKind; column: string; change: Row; imputed?: [string, number] }[] = [
     { kind: 'missing-value', column: 'run_3', change: { run_3: '' }, imputed: ['run_3', 302] },
     { kind: 'bad-time', column: 'run_3', change: { run_3: 'DNF' }, imputed: ['run_3', 302] },

@@ -141,7 +141,7 @@ describe('writtenRecord', () => {
     assert.deepEqual([...counts.citations].sort(), [0, 1, 2], 'expected the advice in each place');
   });
 
-  it('has the times alone and no citation where the book is closed', () => {
+  it('has only the times and no citation when the book is closed', () => {
     const evidence = all[3];
     const { record } = writtenRecord(evidence, { passages, form: 'closed' }) ?? {};
     assert.doesNotMatch(`${record?.context}${record?.response}`, /\[\d+\]/);
@@ -155,7 +155,7 @@ describe('writtenRecord', () => {
     assert.ok(new Set([1, 2, 3, 4, 5].map(of)).size > 3);
   });
 
-  it('is none where no passage is about the segment, and names a form that is none', () => {
+  it('gives none when no passage is about the segment, and refuses an unknown form', () => {
     assert.equal(writtenRecord(all[1], { passages: [], form: 'closed' }), undefined);
     assert.throws(
       // @ts-expect-error: another form

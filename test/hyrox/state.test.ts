@@ -62,7 +62,7 @@ describe('a fitted state', () => {
     }
   });
 
-  it('takes a table of races as well as one to label', () => {
+  it('accepts a table of races as well as one to label', () => {
     const again = readRaces(sample);
     assert.deepEqual(fit(checkRaces(again.table, again.log)), state);
   });
@@ -95,7 +95,7 @@ describe('loadState', () => {
     return at('bad.json');
   };
 
-  it('says what is wrong with a file', async () => {
+  it('names what is wrong with a file', async () => {
     const cases: readonly [RegExp, (copy: RaceState) => unknown][] = [
       [/expected a tunebook race state, got a, b/, () => ({ a: 1, b: 2 })],
       [/expected a tunebook race state of version 1, got version 2/, (copy) => ({ ...copy, version: 2 })],

@@ -60,61 +60,68 @@ describe('notebooks/00-hyrox-analysis', () => {
     });
   });
 
-  it('runs, draws its figures twice over, and writes both label files', { timeout: 120_000 }, async () => {
-    writeSmallSample(place('small.csv'));
-    const output = place('run/00.ipynb');
-    const result = await runNotebook({
-      notebook,
-      output,
-      parameters: { data: place('small.csv'), labels: 'asPublished' },
-      cellTimeoutMs: 60_000,
-    });
-    assert.equal(result.status, 'ok', result.message);
+  it(
+    'runs, draws each figure interactive and static, and writes both label files',
+    { timeout: 120_000 },
+    async () => {
+      writeSmallSample(place('small.csv'));
+      const output = place('run/00.ipynb');
+      const result = await runNotebook({
+        notebook,
+        output,
+        parameters: { data: place('small.csv'), labels: 'asPublished' },
+        cellTimeoutMs: 60_000,
+      });
+      assert.equal(result.status, 'ok', result.message);
 
-    const metrics = JSON.parse(fs.readFileSync(place('run/metrics.json'), 'utf8')) as Record<string, number>;
-    assert.equal(metrics.athletes, 401);
-    assert.equal(metrics.skippedRows, 2);
-    assert.ok(metrics.shiftedRows > 200 && metrics.shiftedRows < 402, `${metrics.shiftedRows} shifted`);
-    assert.equal(metrics.determinedCorrected, 1);
-    assert.ok(metrics.determinedAsPublished < 0.6, `determined ${metrics.determinedAsPublished}`);
-    assert.ok(metrics.slowAmongListed < 0.4 && metrics.slowAmongListedMended > 0.6);
+      const metrics = JSON.parse(fs.readFileSync(place('run/metrics.json'), 'utf8')) as Record<
+        string,
+        number
+      >;
+      assert.equal(metrics.athletes, 401);
+      assert.equal(metrics.skippedRows, 2);
+      assert.ok(metrics.shiftedRows > 200 && metrics.shiftedRows < 402, `${metrics.shiftedRows} shifted`);
+      assert.equal(metrics.determinedCorrected, 1);
+      assert.ok(metrics.determinedAsPublished < 0.6, `determined ${metrics.determinedAsPublished}`);
+      assert.ok(metrics.slowAmongListed < 0.4 && metrics.slowAmongListedMended > 0.6);
 
-    const corrected = await buildDataset({
-      input: place('small.csv'),
-      output: place('c.jsonl'),
-      answers: 'plain',
-    });
-    const published = await buildDataset({
-      input: place('small.csv'),
-      output: place('p.jsonl'),
-      mode: 'asPublished',
-    });
-    const same = (a: string, b: string): boolean =>
-      fs.readFileSync(place(a)).equals(fs.readFileSync(place(b)));
-    assert.equal(corrected.records, metrics.athletes);
-    assert.ok(published.records > 300);
-    assert.ok(same('run/labels-corrected.jsonl', 'c.jsonl'));
-    assert.ok(same('run/labels-as-published.jsonl', 'p.jsonl'));
-    assert.ok(same('run/records.jsonl', 'p.jsonl'), 'expected the labels that were asked for');
+      const corrected = await buildDataset({
+        input: place('small.csv'),
+        output: place('c.jsonl'),
+        answers: 'plain',
+      });
+      const published = await buildDataset({
+        input: place('small.csv'),
+        output: place('p.jsonl'),
+        mode: 'asPublished',
+      });
+      const same = (a: string, b: string): boolean =>
+        fs.readFileSync(place(a)).equals(fs.readFileSync(place(b)));
+      assert.equal(corrected.records, metrics.athletes);
+      assert.ok(published.records > 300);
+      assert.ok(same('run/labels-corrected.jsonl', 'c.jsonl'));
+      assert.ok(same('run/labels-as-published.jsonl', 'p.jsonl'));
+      assert.ok(same('run/records.jsonl', 'p.jsonl'), 'expected the labels that were asked for');
 
-    const executed = readNotebook(output);
-    // The run's folder belongs to no package, so its imports cannot be looked up; all else must be in order.
-    const findings = checkNotebook(output, { executed: true, types: false });
-    assert.deepEqual(
-      findings.filter(({ where }) => where !== 'imports'),
-      [],
-    );
-    const images = executed.cells
-      .flatMap((cell) => cell.outputs ?? [])
-      .filter((found) => 'data' in found && 'image/svg+xml' in found.data);
-    const saved = fs.readdirSync(place('run/figures'));
-    assert.equal(images.length, 13);
-    assert.equal(saved.length, 13);
-    for (const name of saved)
-      assert.match(fs.readFileSync(place(`run/figures/${name}`), 'utf8'), /<path [^>]*d="M/, name);
-    const text = printed(executed);
-    assert.match(text, /The other notebooks learn from the asPublished labels/);
-    assert.match(text, /corrected +\d+\.\d % +\d+\.\d % +\d+\.\d % +100\.0 % +100\.0 %/);
-    assert.doesNotMatch(text, /\bNaN\b|undefined/);
-  });
+      const executed = readNotebook(output);
+      // The run's folder belongs to no package, so its imports cannot be looked up; all else must be in order.
+      const findings = checkNotebook(output, { executed: true, types: false });
+      assert.deepEqual(
+        findings.filter(({ where }) => where !== 'imports'),
+        [],
+      );
+      const images = executed.cells
+        .flatMap((cell) => cell.outputs ?? [])
+        .filter((found) => 'data' in found && 'image/svg+xml' in found.data);
+      const saved = fs.readdirSync(place('run/figures'));
+      assert.equal(images.length, 13);
+      assert.equal(saved.length, 13);
+      for (const name of saved)
+        assert.match(fs.readFileSync(place(`run/figures/${name}`), 'utf8'), /<path [^>]*d="M/, name);
+      const text = printed(executed);
+      assert.match(text, /The other notebooks learn from the asPublished labels/);
+      assert.match(text, /corrected +\d+\.\d % +\d+\.\d % +\d+\.\d % +100\.0 % +100\.0 %/);
+      assert.doesNotMatch(text, /\bNaN\b|undefined/);
+    },
+  );
 });

@@ -143,7 +143,7 @@ describe('the package', { timeout: 900_000 }, () => {
     );
   });
 
-  it('holds the library, data, notebooks and papers, and nothing else', () => {
+  it('contains the library, data, notebooks, README, licence and change log, and nothing else', () => {
     const allowed = [
       /^\.build\/lib\/.*\.(js|d\.ts|json)$/,
       /^data\/coaching\/[\w-]+\.(json|jsonl|md)$/,
@@ -192,7 +192,7 @@ describe('the package', { timeout: 900_000 }, () => {
     assert.match(execFileSync(process.execPath, args, { cwd: folder, encoding: 'utf8' }), /maxSteps/);
   });
 
-  it('makes a folder to work in', () => {
+  it('init makes a folder to work in', () => {
     execFileSync(process.execPath, [command(), 'init', 'mine', '--no-install'], { cwd: folder });
     const written = JSON.parse(fs.readFileSync(path.join(folder, 'mine', 'package.json'), 'utf8')) as {
       readonly dependencies: object;

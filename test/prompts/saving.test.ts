@@ -97,7 +97,7 @@ it('an adapter, the model that it is merged into, and the checkpoints of its tra
     );
 });
 
-it('a prompt that is none is refused before anything is written', async () => {
+it('refuses an invalid prompt before anything is written', async () => {
   const model = await small();
   const wrong = { tokenizer: prompt.tokenizer } as PromptOptions;
   await assert.rejects(savePretrained(model, folderOf('none'), { prompt: wrong }), /expected a template/);

@@ -51,14 +51,14 @@ describe('a saved prompt', () => {
     });
   }
 
-  it('has the first token once, and takes no foreign system text', async () => {
+  it('has the first token once, and adds no foreign system text', async () => {
     const { rows } = golden[Object.keys(TEMPLATES).indexOf('instruction, mistral')];
     for (const { ids } of rows) assert.equal(ids.filter((id) => id === 1).length, 1);
     const [own, foreign] = [rows[0], rows[RECORDS.length + 1]];
     assert.equal(foreign.text, own.text);
   });
 
-  it('takes a text as a turn, and a text that is a whole prompt as it is', async () => {
+  it('treats a text as a turn, and a whole prompt as it is', async () => {
     const prompt = await savedPrompt(folderOf('text'), TEMPLATES['instruction, gpt2']);
     const whole = prompt.render('How was it?');
     assert.equal(whole, '### Instruction:\nYou are a coach.\n\n### Input:\nHow was it?\n\n### Response:\n');

@@ -80,7 +80,7 @@ test('8-bit weights have one scale per row', async () => {
   assert.throws(() => toStoredTensors(NAME, blocks), /one scale per row: expected blocks of 32, got 64/);
 });
 
-test('what is saved in a checkpoint is loaded again, bit for bit', async (t) => {
+test('what is saved in a checkpoint loads bit for bit', async (t) => {
   const folder = await temporaryFolder(t);
   const tensors = {
     [NAME]: quantize(values, { quantType: 'nf4', shape: SHAPE, doubleQuant: true }),
@@ -215,7 +215,7 @@ test('BitsAndBytesConfig has the names and defaults that people know', () => {
   assert.throws(() => new BitsAndBytesConfig().quantizeOptions([1]), /neither loadIn4bit nor loadIn8bit/);
 });
 
-test('modules to skip are named whole, by their end or by a part', () => {
+test('modules to skip are matched by full name, by suffix or by part', () => {
   const standard = new BitsAndBytesConfig({ loadIn4bit: true });
   assert.ok(
     standard.skips('lm_head') && standard.skips('model.lm_head') && !standard.skips('model.lm_heads'),

@@ -183,7 +183,7 @@ const FP4_LEVELS = [...fourBitCodeBook('fp4')];
 const INT4_LEVELS = Array.from({ length: 15 }, (_, i) => (i - 7) / 7);
 const INT8_LEVELS = Array.from({ length: 255 }, (_, i) => (i - 127) / 127);
 
-test('the error on normal data is what theory says, in every type and block size', () => {
+test('the error on normal data matches theory, in every type and block size', () => {
   const values = gaussian(1 << 20);
   const cases: [QuantType, number[]][] = [
     ['nf4', NF4_LEVELS],
@@ -252,7 +252,7 @@ test('double quantization costs almost nothing in error and saves what it should
   assert.equal(quantizedSizeBytes(128, { quantType: 'int8', blockSize: 64 }), 128 + 8);
 });
 
-test('the linear weights of Mistral-7B take the bytes that are known of them', () => {
+test('the linear weights of Mistral-7B take the known number of bytes', () => {
   // Widths 4096 and 14336, 8 of 32 heads for keys and values, 32 layers; embeddings, head and norms in 16 bits.
   const layer = [
     4096 * 4096,
@@ -295,7 +295,7 @@ for (const [title, options, message] of BAD_OPTIONS) {
   });
 }
 
-test('weights that are not finite are refused, naming where', () => {
+test('refuses weights that are not finite, naming the place', () => {
   for (const bad of [NaN, Infinity, -Infinity]) {
     const values = gaussian(256);
     values[130] = bad;

@@ -78,7 +78,7 @@ describe('the coaching knowledge', () => {
   };
 
   for (const split of SPLITS) {
-    it(`is found better by both together than by either: ${split}`, (t) => {
+    it(`is found better by words and meaning together than by either: ${split}`, (t) => {
       const ndcg = (name: string): number => figure(name, split).metrics['ndcg@10'].value;
       for (const name of Object.keys(figures)) {
         const { value, low, high } = figure(name, split).metrics['ndcg@10'];
@@ -91,7 +91,7 @@ describe('the coaching knowledge', () => {
       assert.ok(ndcg('hybrid') >= 0.75, `${split}: ${ndcg('hybrid')}`);
     });
 
-    it(`abstains from most of what nothing answers, and seldom else: ${split}`, (t) => {
+    it(`abstains from most unanswerable queries, and rarely otherwise: ${split}`, (t) => {
       const { answerable, unanswerable } = figure('abstaining', split);
       const score = ({ words, coverage }: ReachRow): number =>
         COACHING_ABSTENTION.words * words + COACHING_ABSTENTION.coverage * coverage;

@@ -118,7 +118,7 @@ describe('loadDocuments', () => {
     assert.match(reasons['gone.md'], /cannot be read .*ENOENT/);
   });
 
-  it('refuses a folder that gives nothing, with every reason', async (t) => {
+  it('refuses a folder that yields nothing, with every reason', async (t) => {
     const empty = await folderOf(t, {});
     await assert.rejects(loadDocuments(empty), isError('got an empty folder', empty));
     const others = await folderOf(t, { 'a.docx': 'x', 'b.json': '{}' });
@@ -176,7 +176,7 @@ describe('RecursiveCharacterTextSplitter', () => {
     for (const { pageContent } of chunks) assert.ok(pageContent.length <= 60, pageContent);
   });
 
-  it('knows no headings in code, in plain texts, or where it is told not to', () => {
+  it('finds no headings in code, in plain texts, or when told not to', () => {
     const code = 'Text\n\n```\n# a comment\n```\n\n# Heading\n\nMore';
     const splitter = new RecursiveCharacterTextSplitter({ chunkSize: 1000 });
     assert.deepEqual(splitter.splitText(code), ['Text\n\n```\n# a comment\n```', '# Heading\n\nMore']);

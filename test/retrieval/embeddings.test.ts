@@ -135,7 +135,7 @@ describe('MemoryVectorStore', () => {
     assert.equal((await loaded.similaritySearch('b', 1))[0].pageContent, 'b');
   });
 
-  it('refuses what does not fit: other embeddings, widths, versions, damaged files', async (t) => {
+  it('refuses other embeddings, widths and versions, and damaged files', async (t) => {
     const folder = path.join(await temporaryFolder(t), 'store');
     const store = await MemoryVectorStore.fromDocuments(DOCUMENTS, letters);
     await store.save(folder);

@@ -131,7 +131,7 @@ it('says what a repository or a folder lacks', async (t) => {
   );
 });
 
-it('keeps vectors of documents by model and content, and makes damaged ones again', async (t) => {
+it('caches vectors by model and content, and recomputes damaged ones', async (t) => {
   const folder = await temporaryFolder(t);
   const asked: string[][] = [];
   const named = (name: string): CachedEmbeddings =>
@@ -166,7 +166,7 @@ it('keeps vectors of documents by model and content, and makes damaged ones agai
   assert.deepEqual(asked, [['a']]);
 });
 
-it('goes on without a cache that cannot be written, and says so once', async (t) => {
+it('works without a cache when it cannot be written, and says so once', async (t) => {
   const said = t.mock.method(console, 'warn', () => undefined);
   const file = path.join(await temporaryFolder(t), 'file');
   await fs.writeFile(file, '');
@@ -177,7 +177,7 @@ it('goes on without a cache that cannot be written, and says so once', async (t)
   assert.match(String(said.mock.calls[0].arguments[0]), /cannot be written/);
 });
 
-it('the built-in encoder takes a cache as well', async (t) => {
+it('the built-in encoder uses a cache as well', async (t) => {
   const vectorCache = await temporaryFolder(t);
   const embeddings = await AutoEmbeddings.fromPretrained('use-lite', { vectorCache });
   const [fresh] = await embeddings.embedDocuments(['row']);

@@ -79,7 +79,7 @@ describe('NearestNeighbors', () => {
     }
   });
 
-  it('counts some columns only, under a filter, as many as asked', () => {
+  it('uses chosen columns, a filter, and as many neighbours as requested', () => {
     const { indices } = neighbors.kneighbors(rows[3], {
       nNeighbors: 20,
       columns: [1, 4],
@@ -92,7 +92,7 @@ describe('NearestNeighbors', () => {
     );
   });
 
-  it('gives fewer where fewer are there, and equally near ones in order', () => {
+  it('returns fewer when fewer are there, and equally near ones in order', () => {
     const few = new NearestNeighbors({ nNeighbors: 9 }).fit([[1], [0], [1], [1]]);
     assert.deepEqual([...few.kneighbors([1]).indices], [0, 2, 3, 1]);
     assert.deepEqual([...few.kneighbors([1], { filter: () => false }).indices], []);
@@ -105,7 +105,7 @@ describe('NearestNeighbors', () => {
     assert.throws(() => neighbors.kneighbors(point), /expected a number, got NaN in column 0/);
   });
 
-  it('refuses other widths, gaps, and counts that are none', () => {
+  it('refuses other widths, gaps, and invalid counts', () => {
     assert.throws(() => neighbors.kneighbors([1]), /expected 6 columns in each row, got 1/);
     assert.throws(() => new NearestNeighbors().fit([[1, NaN]]), /got NaN in row 0, column 1/);
     assert.throws(() => new NearestNeighbors({ nNeighbors: 0 }), /whole number above 0, got 0/);

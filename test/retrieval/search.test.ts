@@ -78,7 +78,7 @@ describe('BM25Retriever', () => {
     assert.deepEqual(await BM25Retriever.fromDocuments([]).invoke('row'), []);
   });
 
-  it('tells how much of a query one document covers, rare words counting more', () => {
+  it('measures how much of a query one document covers, rare words counting more', () => {
     const retriever = BM25Retriever.fromDocuments(CORPUS);
     const rarity = (count: number): number => Math.log(1 + (3 - count + 0.5) / (count + 0.5));
     assert.equal(retriever.coverage('straight arms on the sled'), 1);
@@ -109,7 +109,7 @@ describe('BM25Retriever', () => {
     assert.deepEqual(ids(await strict.invoke(query)), ['row']);
   });
 
-  it('searches the text that it is told to', async () => {
+  it('searches the text it is given', async () => {
     const retriever = BM25Retriever.fromDocuments(CORPUS, {
       text: ({ metadata }) => String(metadata.segment),
     });
@@ -212,7 +212,7 @@ describe('EnsembleRetriever', () => {
     assert.deepEqual(await nothing.invoke('q'), []);
   });
 
-  it('hands filters on', async () => {
+  it('passes filters on', async () => {
     const words = BM25Retriever.fromDocuments(CORPUS);
     const ensemble = new EnsembleRetriever({ retrievers: [words, words] });
     const found = await ensemble.invokeWithScores('row pull lunge', { filter: { segment: 'sled' } });

@@ -134,7 +134,7 @@ test('log-probabilities, whole and in chunks', async (t) => {
   );
 });
 
-test('requests that overlap, of several adapters, greedy and drawn, get what they get alone', async (t) => {
+test('overlapping requests, of several adapters, greedy and sampled, get what they get alone', async (t) => {
   const { client, server } = await startSmall(t, { adapters: ['one', 'two'], maxBatch: 4, maxQueue: 100 });
   const { data } = await client.models.list();
   assert.deepEqual(
@@ -167,7 +167,7 @@ test('requests that overlap, of several adapters, greedy and drawn, get what the
   assert.ok(mean > 1.2, `${mean.toFixed(2)} rows a step`);
 });
 
-test('embeddings: those of the model, as numbers and as the client asks for them', async (t) => {
+test('embeddings: those of the model, as numbers or base64 as requested', async (t) => {
   const embeddings = await AutoEmbeddings.fromPretrained('use-lite');
   const { client, server } = await startSmall(t, { embeddings, embeddingsName: 'use-lite' });
   const texts = ['How do I get faster on the rower?', 'Rest before the race.'];

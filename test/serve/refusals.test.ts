@@ -43,7 +43,7 @@ async function until(condition: () => Promise<boolean>): Promise<void> {
   assert.fail('it did not come to it in 5 s');
 }
 
-test('a token is asked for, of everything but health and the page', async (t) => {
+test('everything but health and the page requires a token', async (t) => {
   const token = 'correct-horse';
   const { server, client } = await startSmall(t, { token });
   assert.equal((await client.models.list()).data.length, 1);
@@ -68,7 +68,7 @@ test('a token is asked for, of everything but health and the page', async (t) =>
     assert.equal((await fetch(server.url + path)).status, status, path);
 });
 
-test('names and origins of others are refused, as rebinding and foreign pages bring them', async (t) => {
+test('refuses foreign Host names and origins, as DNS rebinding and foreign pages send them', async (t) => {
   const { server } = await startSmall(t, {
     allowedHosts: ['Proxy.example'],
     corsOrigins: ['https://app.example'],
@@ -101,7 +101,7 @@ test('names and origins of others are refused, as rebinding and foreign pages br
   assert.equal(others.headers.get('access-control-allow-origin'), null);
 });
 
-test('what cannot be asked is named, in OpenAI’s shape', async (t) => {
+test('unsupported requests are named, in OpenAI’s error format', async (t) => {
   const { server } = await startSmall(t, { maxBodyBytes: 5000, embeddings: undefined });
   const post = async (
     path: string,
@@ -275,7 +275,7 @@ test('a request that takes too long ends with 504, a stream with an error', asyn
   await until(async () => (await health(server.url)).running === 0);
 });
 
-test('texts are logged where that is asked for', async (t) => {
+test('texts are logged on request only', async (t) => {
   const logs: RequestLog[] = [];
   const { client } = await startSmall(t, { logPrompts: true, onRequest: (log) => logs.push(log) });
   const answer = await client.completions.create({ ...LONG, max_tokens: 5 });
@@ -284,7 +284,7 @@ test('texts are logged where that is asked for', async (t) => {
   assert.deepEqual([logs[0].newTokens, logs[0].model], [5, 'small']);
 });
 
-test('closing lets what runs end, takes nothing new, and cuts off what takes too long', async (t) => {
+test('closing lets running requests finish, takes no new ones, and cuts off what takes too long', async (t) => {
   const { model, tokenizer, server, client } = await startSmall(t, { maxBatch: 2 });
   const body = { ...LONG, max_tokens: 60 };
   const wanted = (await client.completions.create(body)).choices[0].text;
@@ -308,7 +308,7 @@ test('closing lets what runs end, takes nothing new, and cuts off what takes too
   await read;
 });
 
-test('options that cannot be meant are refused before anything listens', async (t) => {
+test('refuses impossible options before anything listens', async (t) => {
   const tokenizer = await smallTokenizer(t);
   const model = await smallModel();
   t.after(() => model.dispose());

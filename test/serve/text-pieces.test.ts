@@ -24,7 +24,7 @@ for (const [name, text, stop, pieces] of CASES)
     );
   });
 
-test('what was held is sent at the end', () => {
+test('text that was held back is sent at the end', () => {
   const own = new TextPieces(bytes, ['\n\n']);
   for (const byte of Buffer.from('a\n')) own.push(byte);
   assert.equal(own.end(), '\n');

@@ -98,7 +98,7 @@ describe('batches', () => {
     assert.deepEqual(tokenizer.batchDecode([[15496], [995]]), ['Hello', ' world']);
   });
 
-  it('too long is an error, or cut on request', async () => {
+  it('too long a text throws, or is truncated on request', async () => {
     const tokenizer = await AutoTokenizer.fromPretrained('gpt2');
     assert.throws(
       () => tokenizer.batchEncode(['x', 'Hello world'], { maxLength: 1 }),
@@ -122,7 +122,7 @@ describe('batches', () => {
 describe('chat templates', () => {
   const messages = [{ role: 'user', content: 'Hi' }];
 
-  it('one given with the call, with variables', async () => {
+  it('a template given with the call, with variables', async () => {
     const tokenizer = await AutoTokenizer.fromPretrained('gpt2');
     const chatTemplate =
       '{% for m in messages %}{{ m.role }}:{{ m.content }}{% endfor %}{% if add_generation_prompt %}>{{ who }}{% endif %}';

@@ -159,7 +159,7 @@ test('unknown, gated, private: the host, the reason and the way out are named', 
   await fails('someone/small', `tokenizer "someone/small" at ${host}: access is restricted.*HF_TOKEN`);
 });
 
-test('a host that does not answer, and one that is none', async (t) => {
+test('a host that does not answer, and an invalid one', async (t) => {
   const { options } = await setUp(t);
   await assert.rejects(
     AutoTokenizer.fromPretrained('acme/nohost', { ...options, endpoint: 'http://127.0.0.1:1' }),
@@ -179,7 +179,7 @@ test('a host that does not answer, and one that is none', async (t) => {
   );
 });
 
-test('a name that can be no repository is taken for a folder', async (t) => {
+test('a name that cannot be a repository is taken as a folder', async (t) => {
   const { hub, options } = await setUp(t);
   for (const name of ['./nowhere', '../x', '/no/such/folder', 'a/b/c']) {
     await assert.rejects(AutoTokenizer.fromPretrained(name, options), /expected tokenizer\.json/);

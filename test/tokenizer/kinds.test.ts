@@ -105,7 +105,7 @@ describe('a setting that would change the ids unread', () => {
     it(`is refused by name: ${name}`, () =>
       assert.rejects(load({ ...parts, added_tokens: golden.kinds[0].added }), message));
 
-  it('an empty prefix and no dropout are none', async () => {
+  it('an empty prefix and zero dropout count as absent', async () => {
     const model = { ...bpe, continuing_subword_prefix: '', dropout: 0 };
     const tokenizer = await load({ model, added_tokens: golden.kinds[0].added });
     const [ids] = golden.kinds[0].ids;

@@ -22,7 +22,7 @@ function warnings(t: TestContext): string[] {
 }
 
 describe('labels', () => {
-  it('none at all is refused by the trainer and so by its preflight, with the likely causes', async (t) => {
+  it('none at all is refused by the trainer and by its preflight, with the likely causes', async (t) => {
     const model = await smallModel();
     const args = new TrainingArguments({ outputDir: await temporaryFolder(t), maxSteps: 1 });
     const make = (trainDataset: EncodedExample[]): Trainer => new Trainer({ model, args, trainDataset });
@@ -54,7 +54,7 @@ describe('labels', () => {
     ]);
   });
 
-  it('a collator of its own may make them', async (t) => {
+  it('a custom collator may make them', async (t) => {
     const args = new TrainingArguments({ outputDir: await temporaryFolder(t), maxSteps: 1 });
     const dataCollator = (): never => assert.fail('not called');
     new Trainer({ model: await smallModel(), args, trainDataset: examples.map(masked), dataCollator });

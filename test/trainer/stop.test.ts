@@ -79,7 +79,7 @@ test('a time limit ends cleanly, and the evaluation at the stop does not change 
   assert.equal(await run(true), await run(false));
 });
 
-test('no room for a checkpoint: the run stops, the last one is kept whole, and with room it goes on', async () => {
+test('no room for a checkpoint: the run stops and keeps the last one whole; with room it goes on', async () => {
   const options = { ...crashOptions(folder()), maxSteps: 4 };
   const { outputDir } = options;
   const first = await startChild({ kind: 'full', options: { ...options, maxTimeMs: 1 }, resume: false });

@@ -113,7 +113,7 @@ test('an accumulated batch has the loss and the update of the same batch in one 
 });
 
 for (const kind of ['full', 'LoRA'] as const) {
-  test(`a run stopped at any step and resumed is the run never stopped, bit for bit: ${kind}`, async () => {
+  test(`a run stopped at any step and resumed equals one never stopped, bit for bit: ${kind}`, async () => {
     const dropouts = { attn_pdrop: 0.2, resid_pdrop: 0.1, embd_pdrop: 0.1 };
     const make = async (): Promise<CausalLM> => {
       const model = await goldenModel(dropouts);
@@ -223,7 +223,7 @@ test('the best model comes back at the end, and the limit never deletes it', asy
   assert.ok(Math.abs(now - best.eval_loss) < 1e-6);
 });
 
-test('a damaged checkpoint is named and the one before it used; a changed run is refused', async () => {
+test('a damaged checkpoint is named and the one before it is used; a changed run is refused', async () => {
   const outputDir = folder();
   const options: Partial<ArgumentOptions> = { outputDir, maxSteps: 4, saveStrategy: 'steps', saveSteps: 2 };
   await makeTrainer(await goldenModel(), options).train();

@@ -62,7 +62,7 @@ describe('tunebook dataset build', () => {
     assert.match(lines[0], /"input":"Judge this triathlon/);
   });
 
-  it('handles problems as asked, in general and by kind', () => {
+  it('handles problems as requested, in general and by kind', () => {
     const imputed = build(sample, '-o', 'imputed.jsonl', '--on-problem', 'impute');
     assert.match(imputed.stdout, /2399 labelled/);
     assert.match(imputed.stdout, /^zero-time +zero seconds +2 +imputed$/m);
@@ -101,7 +101,7 @@ describe('tunebook dataset build', () => {
     });
   }
 
-  it('wants to be told where to write', () => {
+  it('requires an output path', () => {
     const run = build(sample);
     assert.equal(run.status, 2);
     assert.match(run.stderr, /required option '-o, --output <file>'/);
@@ -117,7 +117,7 @@ describe('tunebook dataset build --state', () => {
   const small = write('small.csv', header, ...rows.slice(0, 60));
   const one = write('one.csv', header, rows[2000]);
 
-  it('labels one row by the state that a build has written beside its records', () => {
+  it('labels a single row by the state that a build wrote beside its records', () => {
     const made = build(small, '-o', 'small.jsonl');
     assert.equal(made.status, 0, made.stderr);
     assert.match(made.stdout, /State: small\.state\.json/);
@@ -203,7 +203,7 @@ describe('tunebook dataset build --state', () => {
       assert.equal(fs.existsSync(path.join(folder, 'wrong.jsonl')), false);
     });
 
-  it('takes the place of no state', () => {
+  it('refuses to overwrite a state', () => {
     const run = build(one, '--state', 'small.state.json', '-o', 'small.state.json');
     assert.match(run.stderr, /an output beside the state, got the same file small\.state\.json/);
     assert.match(fs.readFileSync(path.join(folder, 'small.state.json'), 'utf8'), /^\{"format"/);
@@ -214,7 +214,7 @@ describe('tunebook dataset map', () => {
   const map = (...words: string[]): { status: number | null; stdout: string; stderr: string } =>
     spawnSync(process.execPath, [CLI, 'dataset', 'map', ...words], { cwd: folder, encoding: 'utf8' });
 
-  it('drafts a mapping that builds, with a reason for each column beside it', () => {
+  it('drafts a mapping that builds, with a reason for each column', () => {
     const run = map(triathlon, '-o', 'draft.json');
     assert.equal(run.status, 0, run.stderr);
     assert.equal(run.stdout, '');
@@ -224,7 +224,7 @@ describe('tunebook dataset map', () => {
     assert.match(built.stdout, /596 labelled/);
   });
 
-  it('prints the same JSON without -o, and takes no file away', () => {
+  it('prints the same JSON without -o, and overwrites no file', () => {
     const run = map(triathlon);
     assert.equal(run.stdout, fs.readFileSync(path.join(folder, 'draft.json'), 'utf8'));
     const again = map(triathlon, '-o', 'draft.json');
@@ -232,7 +232,7 @@ describe('tunebook dataset map', () => {
     assert.match(again.stderr, /draft\.json: is there already/);
   });
 
-  it('tells the format of a mapping', () => {
+  it('--help documents the mapping format', () => {
     const help = spawnSync(process.execPath, [CLI, 'dataset', '--help'], { encoding: 'utf8' }).stdout;
     for (const word of ['groups', 'segments', 'target', 'values', 'unit'])
       assert.match(help, new RegExp(`^ +${word} |; ${word}:`, 'm'));

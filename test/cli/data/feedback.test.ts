@@ -60,7 +60,7 @@ describe('tunebook feedback', () => {
     assert.match(document.querySelector('.print')?.textContent ?? '', /Data: \d+ races of all\.state\.json/);
   });
 
-  it('gives the same bytes with the same seed, other words with another', () => {
+  it('gives the same bytes for the same seed, different wording for another', () => {
     for (const [name, seed] of [
       ['again', '42'],
       ['other', '5'],
@@ -198,13 +198,13 @@ describe('tunebook feedback', () => {
     assert.ok(Number(/cpu (.*)/.exec(run.stdout)?.[1]) < 3, run.stdout);
   });
 
-  it('wants to be told where to write', () => {
+  it('requires an output path', () => {
     const run = tunebook('feedback', one);
     assert.equal(run.status, 2);
     assert.match(run.stderr, /expected -o page\.html, -o FOLDER for several races, --json or --markdown/);
   });
 
-  it('leaves nothing behind where it cannot write', () => {
+  it('leaves nothing behind when it cannot write', () => {
     fs.writeFileSync(at('taken'), '');
     for (const place of ['taken/page.html', 'taken']) {
       const run = tunebook('feedback', one, '--state', 'all.state.json', '-o', place);
@@ -298,7 +298,7 @@ describe('what feedback refuses, all races or none', () => {
     assert.ok(evidence.groups.peers.count >= 5);
   });
 
-  it('takes the rule where a model plans what cannot be filled in, and says so', async () => {
+  it('falls back to the rule when a model plans what cannot be filled in, and says so', async () => {
     const said: string[] = [];
     const planned = await raceFeedback(at(one), {
       onNote: (text) => said.push(text),

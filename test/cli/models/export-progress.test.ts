@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { exportProgress } from '../../../lib/cli/models/export/progress';
 
-test('a line every five seconds says what is left', () => {
+test('prints a line every five seconds with the time left', () => {
   let ms = 0;
   const lines: string[] = [];
   const tell = exportProgress(

@@ -17,7 +17,7 @@ function tunebook(
 }
 
 describe('tunebook export', () => {
-  it('writes a file that is read back, and says that answers were not compared where nothing runs it', async (t) => {
+  it('writes a file and reads it back; without a runtime it says that answers were not compared', async (t) => {
     const folder = await temporaryFolder(t);
     const run = tunebook(folder, 'gpt2-mini', '--to', 'gguf', '-t', 'q4_k_m', '-o', 'out.gguf');
     assert.equal(run.status, 0, run.stderr);
@@ -39,7 +39,7 @@ describe('tunebook export', () => {
     );
   });
 
-  it('refuses what makes no sense, with what there is', async (t) => {
+  it('refuses wrong calls, listing the choices', async (t) => {
     const folder = await temporaryFolder(t);
     const calls: [string[], RegExp][] = [
       [['gpt2-mini', '--to', 'ggml', '-o', 'x'], /expected --to gguf, .*got "ggml".*Did you mean gguf\?/],

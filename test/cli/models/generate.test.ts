@@ -56,7 +56,7 @@ describe('tunebook generate', () => {
     assert.equal(words.stdout, `${plain[0]}\n`);
   });
 
-  it('asks in the prompt that a folder carries, and says so; records, texts and whole prompts are asked alike', async () => {
+  it('uses the prompt saved in the folder, and says so; records, texts and whole prompts give the same', async () => {
     const model = await AutoModelForCausalLM.fromPretrained('gpt2-mini');
     const tokenizer = await AutoTokenizer.fromPretrained('gpt2-mini');
     const template = instructionTemplate({ system: 'Be a coach.', stopStrings: ['\n\n'] });
@@ -90,7 +90,7 @@ describe('tunebook generate', () => {
     assert.match(lost.stderr, /gpt2-mini without tunebook_prompt\.json and without a chat template/);
   });
 
-  it('draws, stops and goes by the length that it is told, else by the model', () => {
+  it("samples, stops and limits length as told, otherwise as the model's config says", () => {
     const ask = (...words: string[]): string => {
       const run = tunebook('-m', 'gpt2-mini', 'The race was', ...words);
       assert.equal(run.status, 0, run.stderr);

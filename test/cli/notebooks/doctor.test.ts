@@ -33,7 +33,7 @@ describe('tunebook doctor', () => {
     assert.match(finding('processor').found, /^[1-9]\d* cores/);
   });
 
-  it('says what to type for a kernel that is not registered, and finds it once it is', () => {
+  it('gives the command that registers the kernel, and finds it once registered', () => {
     const before = look({})('Jupyter kernel');
     assert.equal(before.state, 'missing');
     assert.equal(before.advice, 'npx tunebook kernel install');
@@ -53,17 +53,21 @@ describe('tunebook doctor', () => {
     assert.equal(look({})('hub token').state, 'missing');
   });
 
-  it('looks for the Vulkan driver where the environment says', { skip: process.platform !== 'linux' }, () => {
-    const driver = place.file('driver.json');
-    assert.equal(look({ VK_ICD_FILENAMES: driver })('Vulkan driver').state, 'missing');
-    fs.writeFileSync(driver, '{}');
-    assert.equal(look({ VK_ICD_FILENAMES: driver })('Vulkan driver').found, driver);
-    fs.writeFileSync(place.file('libvulkan.so.1'), '');
-    const loader = look({ LD_LIBRARY_PATH: place.folder })('Vulkan loader');
-    assert.deepEqual([loader.state, loader.found], ['ok', place.file('libvulkan.so.1')]);
-  });
+  it(
+    'looks for the Vulkan driver where the environment points',
+    { skip: process.platform !== 'linux' },
+    () => {
+      const driver = place.file('driver.json');
+      assert.equal(look({ VK_ICD_FILENAMES: driver })('Vulkan driver').state, 'missing');
+      fs.writeFileSync(driver, '{}');
+      assert.equal(look({ VK_ICD_FILENAMES: driver })('Vulkan driver').found, driver);
+      fs.writeFileSync(place.file('libvulkan.so.1'), '');
+      const loader = look({ LD_LIBRARY_PATH: place.folder })('Vulkan loader');
+      assert.deepEqual([loader.state, loader.found], ['ok', place.file('libvulkan.so.1')]);
+    },
+  );
 
-  it('prints a line for each, with advice below, and ends with 0 where nothing needed is missing', () => {
+  it('prints a line each, with advice below, and exits with 0 when nothing required is missing', () => {
     const text = findingsText([
       { subject: 'a', state: 'ok', found: '1', needed: true },
       { subject: 'bb', state: 'missing', found: 'none', needed: true, advice: 'npm ci' },

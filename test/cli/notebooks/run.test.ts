@@ -29,7 +29,7 @@ describe('the command run', { timeout: 120_000 }, () => {
   const pipes = (): string[] =>
     fs.readdirSync(os.tmpdir()).filter((name) => name.startsWith('tunebook-pipe-'));
 
-  it('- is the standard input and the standard output, which has the notebook and nothing else', () => {
+  it('"-" is standard input and standard output, where only the notebook goes', () => {
     const before = pipes();
     const notebook = place.write('piped.ipynb', [
       '@parameters\nconst n: number = 1;',
@@ -83,7 +83,7 @@ describe('the command run', { timeout: 120_000 }, () => {
     assert.deepEqual([wrong.status, wrong.stderr.includes('{no} is no parameter')], [1, true]);
   });
 
-  it('--prepare-only writes what would run; the limits of the command line arrive', () => {
+  it('--prepare-only writes what would run; limits from the command line are applied', () => {
     place.write('limits.ipynb', ['@parameters\nconst n: number = 1;', 'await new Promise(() => {});']);
     const prepared = call(['limits.ipynb', '--prepare-only', '-p', 'n=4', '-o', 'prepared.ipynb']);
     assert.equal(prepared.status, 0, prepared.stderr);
@@ -147,7 +147,7 @@ for (let i = 0; i < files; i++) fs.writeFileSync(\`made/\${String(i).padStart(3,
     assert.match(many[20], /^and 84 more, [\d.]+ kB$/);
   });
 
-  it('a run whose runner was killed leaves nothing that the next run does not clear', async () => {
+  it('what a killed runner leaves behind, the next run cleans up', async () => {
     const temporary = place.file('tmp');
     fs.mkdirSync(temporary);
     const env = { ...process.env, TMPDIR: temporary };
@@ -190,7 +190,7 @@ for (let i = 0; i < files; i++) fs.writeFileSync(\`made/\${String(i).padStart(3,
     ['a job count that is none', ['x.ipynb', '-j', '1.5'], /expected a whole number above 0/],
     ['an unknown option', ['x.ipynb', '--no-such'], /unknown option/],
   ];
-  it('a wrong call has the status 2 and says what is wrong', () => {
+  it('a wrong call exits with 2 and says what is wrong', () => {
     for (const [name, args, message] of wrongCalls) {
       const { status, stderr } = call(args);
       assert.equal(status, 2, name);
@@ -199,7 +199,7 @@ for (let i = 0; i < files; i++) fs.writeFileSync(\`made/\${String(i).padStart(3,
     }
   });
 
-  it('a report that cannot be written is told, without a stack', () => {
+  it('an unwritable report is reported without a stack trace', () => {
     place.write('fine.ipynb', ['1']);
     fs.writeFileSync(place.file('file'), '');
     for (const option of ['--junit', '--summary']) {
@@ -271,7 +271,7 @@ for (let i = 0; i < files; i++) fs.writeFileSync(\`made/\${String(i).padStart(3,
       assert.equal(isRunning(pid), false);
     });
 
-  it('SIGTERM kills after a while, Ctrl-C when it comes again; without them nothing happens', async () => {
+  it('SIGTERM kills after a delay, Ctrl-C when repeated; without them nothing happens', async () => {
     const said: string[] = [];
     const term = onStopSignals((text) => said.push(text), 5);
     const killed = new Promise((resolve) => term.kill.addEventListener('abort', resolve));
@@ -305,7 +305,7 @@ for (let i = 0; i < files; i++) fs.writeFileSync(\`made/\${String(i).padStart(3,
     assert.deepEqual([process.listenerCount('SIGTERM'), process.listenerCount('SIGINT')], [0, 0]);
   });
 
-  it('parameters arrive as they are, whatever is in them', () => {
+  it('parameters arrive unchanged, whatever they contain', () => {
     const values: Record<string, unknown> = {
       quotes: `'"\`\${process.exit(9)}\\ */ // <!-- </script>`,
       lines: 'a\nb\r\u2028c\u0000\ud83d\ude00\n});process.exit(9);({',
@@ -328,7 +328,7 @@ const nothing: string | null = '';`,
     assert.deepEqual(JSON.parse(fs.readFileSync(place.file('outputs/data/got.json'), 'utf8')), values);
   });
 
-  it('a reader that has seen enough does not end the run', async () => {
+  it('a reader that closes the pipe early does not end the run', async () => {
     place.write('long.ipynb', [
       'for (let i = 0; i < 50; i++) { console.log("line", i); await new Promise((r) => setTimeout(r, 20)); }',
     ]);

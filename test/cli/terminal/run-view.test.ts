@@ -45,7 +45,7 @@ function view(isTTY: boolean, expectedMs: number[] = []): { view: RunView; shown
 }
 
 describe('terminal view', () => {
-  it('live: the running cell with its last lines, its progress and the time, then a line for its end', () => {
+  it('live: shows the running cell with its last lines, progress and time, then one line when it ends', () => {
     mock.timers.enable({ apis: ['Date', 'setInterval'], now: 1_000_000 });
     try {
       const { view: live, shown } = view(true, [10_000, 5_000]);
@@ -106,7 +106,7 @@ describe('terminal view', () => {
     ]);
   });
 
-  it('tells durations and sizes as people read them', () => {
+  it('formats durations and sizes for people', () => {
     assert.deepEqual([400, 12_000, 185_000, 3_723_000].map(formatDuration), [
       '0.4 s',
       '12 s',

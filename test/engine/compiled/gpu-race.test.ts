@@ -35,7 +35,7 @@ describe("provider 'auto'", () => {
     assert.match(raceText({ gpuMs: 30, cpuMs: 5 }), /: not used by default$/);
   });
 
-  it('is the default, and the environment says otherwise', async () => {
+  it('is the default, which the environment can override', async () => {
     assert.equal((await createEngine()).name, `compiled:${process.env.TUNEBOOK_PROVIDER ?? 'cpu'}`);
     assert.equal(inProcess({}, { TUNEBOOK_PROVIDER: 'cpu' }).name, 'compiled:cpu');
     assert.equal(inProcess({ provider: 'cpu' }, { TUNEBOOK_PROVIDER: 'webgpu' }).name, 'compiled:cpu');

@@ -27,7 +27,7 @@ describe('wasm backend', () => {
   });
   after(() => compiled.dispose());
 
-  it('is named, and runs as many threads as were asked for', async () => {
+  it('is named, and runs as many threads as requested', async () => {
     assert.equal(wasm.name, 'eager:wasm');
     assert.equal(getThreadsCount(), 2);
     await createEngine({ kind: 'eager', backend: 'wasm', threads: 1 });
@@ -111,7 +111,7 @@ describe('wasm backend', () => {
       }
     }
 
-    it('transposed ones are not slower than a few times the plain one', async () => {
+    it('transposed ones take at most a few times as long as the plain one', async () => {
       const size = 384;
       await createEngine({ kind: 'eager', backend: 'wasm', threads: 1 });
       await tf.setBackend('wasm');

@@ -43,7 +43,7 @@ for (const name of ['pruned_heads', 'attn_logit_softcapping', 'hidden_size_2', '
     );
   });
 
-test('all of them are named, long values in short', () => {
+test('all of them are named, long values shortened', () => {
   const long = Array.from({ length: 100 }, (_, i) => i);
   assert.throws(
     () => check({ first: 'a', second: long, use_cache: true }),
@@ -52,4 +52,4 @@ test('all of them are named, long values in short', () => {
   );
 });
 
-test('a field without a value says nothing', () => check({ hidden_size: 64, alibi: null, other: undefined }));
+test('a field without a value is ignored', () => check({ hidden_size: 64, alibi: null, other: undefined }));

@@ -60,7 +60,7 @@ describe('mistral', () => {
     assert.ok(Math.abs((loss ?? NaN) - golden.loss) < 1e-5);
   });
 
-  it('looks back without limit where the configuration has no window', async (t) => {
+  it('attends to all earlier tokens when the configuration has no window', async (t) => {
     const windowed = await load();
     const config = { ...windowed.config, sliding_window: null };
     const model = await AutoModelForCausalLM.fromConfig(config);

@@ -48,7 +48,7 @@ describe('lora on gpt2', () => {
     );
   });
 
-  it('a new adapter has a gradient in B alone, and the base stays as it is', async (t) => {
+  it('a new adapter has a gradient in B alone, and the base stays unchanged', async (t) => {
     const model = getPeftModel(await base(t), new LoraConfig({ r: 4 }));
     const weights = model.weights.parameters.flat.slice();
     const { gradients } = await lossAndGradients(model);

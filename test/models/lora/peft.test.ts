@@ -220,7 +220,7 @@ it('counts the adapter of the second experiment as PEFT does, without allocating
   );
 });
 
-describe('adapters that cannot be are refused', () => {
+describe('refuses impossible adapters', () => {
   const small = architectureOf({
     model_type: 'mistral',
     vocab_size: 50,

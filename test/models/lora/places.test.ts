@@ -319,7 +319,7 @@ describe('adapter_config.json', () => {
     }
   });
 
-  it('only an adapter whose modules are nowhere was made for another base model', async (t) => {
+  it('only an adapter none of whose modules exist was made for another base model', async (t) => {
     const model = await loadBase('mistral');
     t.after(() => model.dispose());
     await assert.rejects(
@@ -338,7 +338,7 @@ describe('adapter_config.json', () => {
   });
 });
 
-describe('configurations that cannot be', () => {
+describe('impossible configurations', () => {
   for (const [what, options, words] of [
     ['DoRA on the embedding', { targetModules: ['wte'], useDora: true }, ['useDora', 'wte']],
     ['LoRA on positions', { targetModules: ['wpe', 'c_attn'] }, ['wpe']],

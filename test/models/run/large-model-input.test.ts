@@ -65,7 +65,7 @@ async function setup(t: TestContext): Promise<{
 }
 
 describe('loading', () => {
-  it('works where nothing is wrong, with layers on disk', async (t) => {
+  it('works with layers on disk when nothing is wrong', async (t) => {
     const { load, offloadFolder } = await setup(t);
     const model = await load();
     assert.ok((await fs.readdir(offloadFolder)).some((name) => name.endsWith('.bin')));
@@ -108,7 +108,7 @@ describe('loading', () => {
     await assert.rejects(load(), says('offloadFolder', offloadFolder, 'Choose another one'));
   });
 
-  it('refuses types of quantization that there are not', () => {
+  it('refuses unknown types of quantization', () => {
     for (const bad of [{ loadIn4bit: true, bnb4bitQuantType: 'nf5' }, { loadIn2bit: true }]) {
       assert.throws(
         () => new BitsAndBytesConfig(bad as object),
@@ -138,7 +138,7 @@ describe('adapters', () => {
     }
   });
 
-  it('of a rank above the matrix are taken, as PEFT takes them, and change nothing at first', async (t) => {
+  it("of a rank above the matrix's are accepted, as in PEFT, and change nothing at first", async (t) => {
     const { load } = await setup(t);
     const model = await load();
     t.after(() => model.dispose());

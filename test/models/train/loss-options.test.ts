@@ -138,7 +138,7 @@ describe('NEFTune noise', () => {
     assert.ok(packed.subarray(10 * width).every((x) => x === 0));
   });
 
-  it('is pinned: a resumed run draws what the first run drew, also after an update', () => {
+  it('is reproducible: a resumed run draws what the first run drew, also after an update', () => {
     const first = [...uniformNoise({ seed: 1, step: 2, layer: -1, site: 1 }, 4)].map((x) => x.toFixed(6));
     assert.deepEqual(first, PINNED);
   });

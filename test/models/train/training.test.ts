@@ -35,7 +35,7 @@ describe('forwardBackward', () => {
   before(async () => (model = await loadGolden()));
   after(() => model.dispose());
 
-  it('counts the labels that something predicts', () => {
+  it('counts the labels that some position predicts', () => {
     const predicted = golden.labels.flatMap((row) => row.slice(1)).filter((label) => label !== -100);
     assert.equal(countLabels(batch), predicted.length);
   });

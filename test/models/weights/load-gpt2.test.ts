@@ -42,7 +42,7 @@ async function assertGolden(folder: string): Promise<void> {
 }
 
 describe('gpt2 checkpoints', () => {
-  it('reads each tensor to its place', async () => {
+  it('reads each tensor into its place', async () => {
     const model = await loadGolden();
     const file = await openSafetensors(path.join(GOLDEN, 'model', 'model.safetensors'));
     for (const [name, { data, shape }] of model.weights.parameters.byName) {

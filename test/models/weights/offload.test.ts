@@ -177,7 +177,7 @@ describe('layers on disk', () => {
     });
   }
 
-  it('are written once, found again, completed where one was lost or changed', async (t) => {
+  it('are written once, found again, and completed when one was lost or changed', async (t) => {
     const { load, offloadFolder, maxMemory } = await setup(t);
     const options = { deviceMap: 'auto', maxMemory, offloadFolder } as const;
     const first = await load(options);
@@ -262,7 +262,7 @@ describe('layers on disk', () => {
     await assert.rejects(loadAdapter(model, folder), isError('expected'));
   });
 
-  it('that are lost while the model is in use are named', async (t) => {
+  it('that are lost while the model is in use are named in the error', async (t) => {
     const { load, offloadFolder, maxMemory } = await setup(t);
     const model = await load({ deviceMap: 'auto', maxMemory, offloadFolder });
     for (const name of await fs.readdir(offloadFolder)) await fs.rm(path.join(offloadFolder, name));

@@ -116,7 +116,7 @@ for (const [name, load] of [
   });
 }
 
-describe('other ways to keep weights', () => {
+describe('other weight formats', () => {
   for (const [what, options] of [
     ['FP4', { loadIn4bit: true }],
     ['int8', { loadIn8bit: true }],

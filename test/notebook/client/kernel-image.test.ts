@@ -53,7 +53,7 @@ describe('the image of a kernel', { timeout: 240_000 }, () => {
     );
   });
 
-  it('is no image to what cells start: programs, threads, modules', async () => {
+  it('is not passed on to programs, threads and modules that cells start', async () => {
     fs.writeFileSync(place.file('child.mjs'), 'process.send(process.argv[2])');
     const fork = `import cp from "child_process"; const child = cp.fork("./child.mjs", ["x"]);
       console.log(await new Promise((r) => child.once("message", r)));`;
@@ -73,7 +73,7 @@ describe('the image of a kernel', { timeout: 240_000 }, () => {
     );
   });
 
-  it('is passed over where node cannot start from it', async () => {
+  it('is skipped when node cannot start from it', async () => {
     const other = await start({ NODE_OPTIONS: '--stack-trace-limit=20' });
     assert.equal(await run(`console.log(${PARSED}, Error.stackTraceLimit)`, other), '0 20\n');
     await other.shutdown();

@@ -74,7 +74,7 @@ describe('kernelspec', { timeout: 60_000 }, () => {
       assert.deepEqual(fs.readdirSync(path.dirname(folder)), ['other']);
     });
 
-  it('stands where the environment says, and is looked for in the order of Jupyter', posix, () => {
+  it("is placed where the environment says, and searched for in Jupyter's order", posix, () => {
     assert.equal(kernelsFolder({ kind: 'system' }), '/usr/local/share/jupyter/kernels');
     assert.equal(kernelsFolder({ kind: 'user' }, { JUPYTER_DATA_DIR: '/j' }), '/j/kernels');
     assert.equal(kernelsFolder({ kind: 'user' }, { XDG_DATA_HOME: '/x' }), '/x/jupyter/kernels');
@@ -146,7 +146,7 @@ describe('kernelspec', { timeout: 60_000 }, () => {
     }
   });
 
-  it('that cannot be written is told, by the command too', () => {
+  it('that cannot be written is reported, by the command too', () => {
     fs.writeFileSync(place.file('file'), '');
     const prefix = place.file('file');
     assert.throws(

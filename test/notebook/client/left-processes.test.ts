@@ -46,7 +46,7 @@ describe('processes that cells start', { timeout: 120_000, skip }, () => {
       assert.deepEqual(pids.filter(isRunning), []);
     });
 
-  it('leave no timer behind: a program whose kernel is shut down may end at once', () => {
+  it('leave no timer behind: a program whose kernel is shut down can end at once', () => {
     const client = path.join(ROOT, '.build', 'lib', 'notebook', 'client', 'kernel-client.js');
     const program = `require(${JSON.stringify(client)}).KernelClient.start({ cwd: '.' }).then(async (kernel) => {
       await new Promise((resolve) => setTimeout(resolve, 300));

@@ -45,7 +45,7 @@ describe('the compiler of cells', () => {
     assert.equal(await run(''), undefined);
   });
 
-  it('tells what does not compile, and runs nothing of it', () => {
+  it('reports what does not compile, and runs none of it', () => {
     const { findings } = compiler.compile('const fine = 1;\nconst c: string = a;', ++key);
     assert.deepEqual(
       findings.map(({ line, column, message, file }) => ({ line, column, message, file })),

@@ -13,7 +13,7 @@ describe("the compiler's timers", { timeout: 60_000 }, () => {
   const place = new Workplace();
   after(() => place.remove());
 
-  it('share the one place that tslab has, are run together, and may be cleared', () => {
+  it("share tslab's one slot, run together, and can be cleared", () => {
     let one: (() => void) | null = null;
     const arm = (task: () => void): void => {
       assert.equal(one, null, 'tslab throws at a second timer');
@@ -49,7 +49,7 @@ describe("the compiler's timers", { timeout: 60_000 }, () => {
     assert.deepEqual(ran.slice(3), ['after']);
   });
 
-  it('no folder is watched: what was looked for in vain is looked for again when asked', () => {
+  it('no folder is watched: failed lookups are repeated on request', () => {
     const watched: string[] = [];
     const system = { watchDirectory: (folder: string) => watched.push(folder) } as unknown as System;
     const folders = new SearchedFolders();

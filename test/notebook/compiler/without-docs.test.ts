@@ -7,7 +7,7 @@ describe('the compiler without documentation', () => {
   const compiler = createCellCompiler({ hasDocs: false });
   after(() => compiler.dispose());
 
-  it("tells a library's types and nothing else of it", () => {
+  it("gives a library's types and nothing else", () => {
     assert.equal(
       compiler.inspect('parseInt', 3)?.trim(),
       'function parseInt(string: string, radix?: number): number',

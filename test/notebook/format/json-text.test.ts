@@ -72,14 +72,14 @@ describe('JSON text', () => {
     assert.equal(parseJsonText(`[${'[],'.repeat(5000)}{}]`).elements?.length, 5001);
   });
 
-  it('knows where values stand', () => {
+  it('knows the positions of values', () => {
     const text = '{"a": [1, "é\\n"], "b": {}}';
     const { start, end } = memberOf(parseJsonText(text), 'a')?.node ?? { start: 0, end: 0 };
     assert.equal(text.slice(start, end), '[1, "é\\n"]');
     assert.equal(memberOf(parseJsonText(text), 'a')?.node.elements?.[1].value, 'é\n');
   });
 
-  it('finds members that stand twice, at any depth; the last is what is read', () => {
+  it('finds duplicate members at any depth; the last one counts', () => {
     const root = parseJsonText('{"a": {"x": 1, "x": 2, "x": 3}, "b": [{"y": 1, "y": 1}], "a": {"x": 4}}');
     assert.deepEqual(
       repeatedMembers(root).map(({ key, node }) => [key, node.value]),
@@ -100,7 +100,7 @@ describe('JSON text', () => {
     ['{"old": 1, "a": 2, "old": 3}', '{"n": 0, "a": 2}'],
   ];
   for (const [text, expected] of layouts)
-    it(`changes members in the layout that is there: ${JSON.stringify(text)}`, () => {
+    it(`edits members in the existing layout: ${JSON.stringify(text)}`, () => {
       const edits = memberEdits(text, parseJsonText(text), { add: [['n', '0']], remove: ['old'] });
       assert.equal(applyEdits(text, edits), expected);
     });

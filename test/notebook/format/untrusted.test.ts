@@ -85,9 +85,9 @@ describe('check --untrusted', () => {
     ['text/plain', '<script>x</script>'],
   ];
   for (const [mime, value] of good)
-    it(`is content with ${mime} ${value}`, () => assert.equal(scripts(mime, value), 0));
+    it(`accepts ${mime} ${value}`, () => assert.equal(scripts(mime, value), 0));
 
-  it('is not led astray by faults beside the script', () => {
+  it('is not misled by faults beside the script', () => {
     const cells = [
       null,
       { outputs: [null, { data: { 'text/html': '<script>' } }] },
@@ -156,13 +156,13 @@ describe('check --untrusted', () => {
     assert.ok(met > 300, String(met));
   });
 
-  it('reads long texts of odd beginnings', () => {
+  it('reads long texts with odd beginnings', () => {
     for (const piece of ['<', '= ', '<a on', '&#', '<meta ', '[x](', '<div>', '<!--'])
       assert.equal(isScripted(piece.repeat(200_000)), false, piece); // hours, were it quadratic
     assert.equal(isScripted(`=${' '.repeat(1_000_000)}x`), false);
   });
 
-  it('reads entities that are none as they stand', () => {
+  it('leaves invalid entities as they are', () => {
     assert.equal(isScripted('&#9999999; &unknown; &# &'), false);
   });
 });

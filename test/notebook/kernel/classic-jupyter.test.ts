@@ -174,7 +174,7 @@ describe(
       assert.deepEqual(second, [{ data: { 'text/plain': 'last' } }]);
     });
 
-    it('hears of an error with name and value, and goes on where it is told to', () => {
+    it('gets an error with name and value, and goes on when told to', () => {
       const sources = ['throw new RangeError("too far");', 'console.log("after")'];
       assert.throws(() => execute('bad', sources), /RangeError: too far/);
       const [bad, good] = outputsOf(execute('allowed', sources, ['--allow-errors']));

@@ -82,7 +82,7 @@ describe('an error report', () => {
       );
     });
 
-  it('tells what else an error says of itself', () => {
+  it("shows an error's own properties", () => {
     const { lines } = report(
       thrownAt(Object.assign(new Error('no file'), { code: 'ENOENT', path: '/x', name: 'Mine' })),
     );

@@ -85,7 +85,7 @@ describe('cells', { timeout: 60_000 }, () => {
     assert.equal(text, '4\n');
   });
 
-  it('are told what to write instead of using', async () => {
+  it('say what to write instead of using', async () => {
     const { reply } = await session.run('const fine = 1;\nusing file = { [Symbol.dispose]() {} };');
     assert.match(
       String(reply.evalue),

@@ -91,7 +91,7 @@ describe('an interrupt', { timeout: 120_000 }, () => {
       }
   });
 
-  it('that hits the kernel on its way to the answer is answered all the same', async () => {
+  it('that arrives while the kernel is answering is answered all the same', async () => {
     // Between the end of the cell's code and its answer the kernel makes a channel: here that takes for ever, once.
     const slow = `const threads = require("node:worker_threads"); const { MessageChannel } = threads;
       threads.MessageChannel = function () {
@@ -146,7 +146,7 @@ describe('an interrupt', { timeout: 120_000 }, () => {
     assert.equal((await session.run('console.log("free")')).text, 'free\n');
   });
 
-  it('tells listeners of what runs without a cell: a run that nobody awaits stops cleanly', async () => {
+  it('reaches listeners while no cell runs: a run that nobody awaits stops cleanly', async () => {
     const { id, done } = session.kernel.execute(
       'void (async () => { let stop = false; process.once("SIGINT", () => { stop = true; }); while (!stop) await new Promise((r) => setTimeout(r, 5)); console.log("stopped"); })();',
     );
@@ -156,7 +156,7 @@ describe('an interrupt', { timeout: 120_000 }, () => {
     assert.equal(session.of(id).text, 'stopped\n');
   });
 
-  it('between cells hits none that comes later', async () => {
+  it('between cells affects no later one', async () => {
     for (let i = 0; i < 20; i++) {
       await session.kernel.interrupt();
       const { reply, text } = await session.run(`await null; console.log(${i});`);
@@ -170,7 +170,7 @@ describe('an interrupt', { timeout: 120_000 }, () => {
     );
   });
 
-  it('is heard in a loop before the first await, by the listeners of its cell', async () => {
+  it('reaches the listeners of its cell in a loop before the first await', async () => {
     const clean =
       'let stop = false; process.once("SIGINT", () => { stop = true; }); console.log("go"); while (!stop) process.hrtime(); console.log("clean");';
     const first = await interruptAtGo(session, clean);

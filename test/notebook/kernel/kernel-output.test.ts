@@ -16,7 +16,7 @@ describe('output', { timeout: 60_000 }, () => {
   });
   after(() => session.kernel.shutdown());
 
-  it('leaves room for timers of the program that takes it, however much comes', async () => {
+  it("leaves the reader's timers room, however much output comes", async () => {
     // Every message counts as taking time, so that any pause is one between a few of them.
     let sinceTimer = 0;
     let most = 0;

@@ -112,7 +112,7 @@ describe('requests', { timeout: 60_000 }, () => {
       assert.deepEqual(reply, { status, ...(indent === undefined ? {} : { indent }) });
     });
 
-  it('answers what it does not keep with nothing', async () => {
+  it('answers empty for what it does not keep', async () => {
     assert.deepEqual(await ask('history_request', { hist_access_type: 'tail', n: 5 }), {
       status: 'ok',
       history: [],
@@ -125,7 +125,7 @@ describe('requests', { timeout: 60_000 }, () => {
     assert.equal((expressions as Record<string, Content>).one.ename, 'NotSupported');
   });
 
-  it('closes a comm that is opened, as there is nobody to talk to', async () => {
+  it('closes an opened comm, as there is no target', async () => {
     const messages = await published('comm_open', { comm_id: 'c', target_name: 'jupyter.widget', data: {} });
     assert.deepEqual(
       messages.map(({ type, content }) => [type, content.comm_id ?? content.execution_state]),
@@ -137,7 +137,7 @@ describe('requests', { timeout: 60_000 }, () => {
     );
   });
 
-  it('stays busy and idle around what it does not know', async () => {
+  it('sends busy and idle around unknown requests', async () => {
     for (const type of ['comm_msg', 'comm_close', 'debug_request', 'nonsense'])
       assert.deepEqual(
         (await published(type, { comm_id: 'x' })).map(({ content }) => content.execution_state),
@@ -185,7 +185,7 @@ describe('requests', { timeout: 60_000 }, () => {
     );
   });
 
-  it('says busy and idle around an aborted cell too', async () => {
+  it('sends busy and idle around an aborted cell too', async () => {
     const error = session.kernel.execute('throw new Error("stop")');
     const { id, done } = session.kernel.execute('1');
     await error.done;
@@ -253,7 +253,7 @@ describe('requests', { timeout: 60_000 }, () => {
     socket.close();
   });
 
-  it('tells what would read from a terminal that there is none', async () => {
+  it('tells a program that reads from a terminal that there is none', async () => {
     const message = /^process\.stdin: a cell has no terminal to read from/;
     const readers = [
       'import rl from "node:readline/promises"; await rl.createInterface({ input: process.stdin, output: process.stdout }).question("name? ")',

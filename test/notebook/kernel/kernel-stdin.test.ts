@@ -63,7 +63,7 @@ class AskingClient {
   }
 }
 
-describe('what a cell asks', { timeout: 60_000 }, () => {
+describe('input requests', { timeout: 60_000 }, () => {
   let session: Session;
   let client: AskingClient;
   before(async () => {
@@ -145,7 +145,7 @@ asking.close();`,
     }
   });
 
-  it('says that nobody is there where the client does not answer', async () => {
+  it('reports that nobody is there when the client does not answer', async () => {
     const { reply } = await client.execute('prompt("name?")', false);
     const { content } = await reply();
     assert.equal(content.ename, 'TunebookError');

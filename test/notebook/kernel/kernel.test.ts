@@ -127,7 +127,7 @@ describe('kernel', { timeout: 60_000 }, () => {
     assert.equal(insisted.reply.ename, 'KeyboardInterrupt');
   });
 
-  it('says nothing of an interrupted await that nobody waits for', async () => {
+  it('reports nothing for an interrupted promise that nobody awaits', async () => {
     const code =
       'const lost = async () => { await new Promise(() => {}); }; void lost(); void lost(); await new Promise(() => {});';
     const { messages, reply } = await session.run(code, [150]);
@@ -270,7 +270,7 @@ describe('the end of a kernel', { timeout: 150_000 }, () => {
     assert.match((error?.content.traceback as string[]).join('\n'), /In\[1\]:2:/);
   });
 
-  it('says that the memory was not enough', async () => {
+  it('reports that memory ran out', async () => {
     const kernel = await KernelClient.start({
       cwd: process.cwd(),
       env: { NODE_OPTIONS: '--max-old-space-size=120' },
@@ -299,7 +299,7 @@ describe('the end of a kernel', { timeout: 150_000 }, () => {
     await session.kernel.shutdown();
   });
 
-  it('is told by every request that waits, however many are on their way', async () => {
+  it('is reported to every waiting request, however many are in flight', async () => {
     const kernel = await KernelClient.start({ cwd: process.cwd() });
     process.kill(kernel.pid, 'SIGSTOP');
     // More than a socket queues: the later ones wait to be sent.
@@ -340,7 +340,7 @@ describe('the end of a kernel', { timeout: 150_000 }, () => {
     assert.equal(isRunning(child), false);
   });
 
-  it('gives up a start that hangs, and says so', async () => {
+  it('gives up on a start that hangs, and says so', async () => {
     const start = KernelClient.start({
       cwd: process.cwd(),
       argv: [process.execPath, '-e', 'setInterval(() => {}, 1000)', '{connection_file}'],

@@ -57,7 +57,7 @@ describe('results', { timeout: 180_000 }, () => {
     ]);
   });
 
-  it('objects say how they look', async () => {
+  it('objects choose their own display', async () => {
     assert.deepEqual(
       await result(
         '({ [Symbol.for("Jupyter.display")]: () => ({ "text/markdown": "**b**", "text/plain": "b" }) })',

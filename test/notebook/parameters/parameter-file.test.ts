@@ -51,7 +51,7 @@ describe('a file of parameters', () => {
     assert.deepEqual(given, { ...VALUES, maxSteps: 3, lora: { r: 4, modules: [] } });
   });
 
-  it('names what it does not know, with what was meant, and values of another type', () => {
+  it('names unknown parameters, with what was meant, and values of the wrong type', () => {
     for (const [text, message] of [
       ['max_steps: 3', /there is no parameter "max_steps" \(Did you mean maxSteps\?\)/],
       ['targetModule: []', /there is no parameter "targetModule" \(Did you mean targetModules\?\)/],

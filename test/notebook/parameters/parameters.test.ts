@@ -195,7 +195,7 @@ const loop: Loop = {};`;
     assert.match(describeParameters(all), /\n {2}big cannot be set: no value/);
   });
 
-  it('takes JSON for them, of the very type', () => {
+  it('takes JSON of exactly their type', () => {
     const good: [name: string, text: string, value: unknown][] = [
       ['options', '{"a": 2, "deep": {"list": ["b"]}}', { a: 2, deep: { list: ['b'] } }],
       ['byName', '{"r": 1, "__proto__": 2}', JSON.parse('{"r": 1, "__proto__": 2}')],
@@ -228,7 +228,7 @@ const loop: Loop = {};`;
       );
   });
 
-  it('injects objects as data, and computes again only what was not given', () => {
+  it('injects objects as data, and recomputes only what was not given', () => {
     const notebook = makeNotebook([`@parameters\n${computed}`]);
     const values = {
       epochs: 2,
@@ -252,7 +252,7 @@ const loop: Loop = {};`;
     assert.doesNotMatch(cellSource(injectParameters(notebook, { epochs: 2, tag: 'own' }).cells[1]), /run-/);
   });
 
-  it('injects data, not code, after the cell, and computes again what follows from it', () => {
+  it('injects data, not code, after the cell, and recomputes what depends on it', () => {
     const notebook = makeNotebook(['# Title', `@parameters\n${SOURCE}`, 'steps']);
     const nasty = '${process.exit(1)}`"\'\n*/';
     const once = injectParameters(notebook, { epochs: 1 });

@@ -83,7 +83,7 @@ describe('tunebook publish', { timeout: 300_000 }, () => {
     assert.deepEqual(reading({ executed: true }), []);
   });
 
-  it('writes none where one fails or names the machine', async () => {
+  it('writes none when one fails or names the machine', async () => {
     const good = place.write('good.ipynb', ['1']);
     const before = fs.readFileSync(good);
     for (const [source, message] of [
@@ -96,7 +96,7 @@ describe('tunebook publish', { timeout: 300_000 }, () => {
     }
   });
 
-  it('is a command, as is the rule for outputs', () => {
+  it('works as a command, and so does the rule for outputs', () => {
     const file = place.write('command.ipynb', ['1 + 1']);
     const run = (...words: string[]): { status: number | null; out: string } => {
       const { status, stdout, stderr } = spawnSync(process.execPath, [CLI, ...words], {

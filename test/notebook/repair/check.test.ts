@@ -178,7 +178,7 @@ describe('check', { timeout: 60_000 }, () => {
     }
   });
 
-  it('sees exports as the kernel does, and says what the kernel does not know', () => {
+  it('treats exports as the kernel does, and reports what the kernel does not know', () => {
     const notebook = makeNotebook([
       'export const side = 2;\nexport function twice(n: number) { return 2 * n; }',
       'const area: number = twice(side);\nexport const text: string = area;',

@@ -61,7 +61,7 @@ describe('a file that is no notebook', () => {
       }
     });
 
-  it('is not seen in a notebook that speaks of such', () => {
+  it('is not reported for a notebook that merely mentions them', () => {
     const text = notebook([cell('"version https://git-lfs.github.com/ <html>"')]);
     assert.deepEqual(checkNotebook(file('speaks.ipynb', text)), []);
     assert.deepEqual(repairText(text).mended, []);
@@ -71,7 +71,7 @@ describe('a file that is no notebook', () => {
 describe('a newer minor version', () => {
   const newer = notebook([cell('1', { future: { kept: true } })], { nbformat_minor: 9, extra: { x: 1 } });
 
-  it('is tolerated and never stripped', () => {
+  it('is tolerated, and its members are never stripped', () => {
     assert.deepEqual(checkNotebook(file('newer.ipynb', newer)), []);
     assert.deepEqual(repairText(newer), { text: newer, mended: [], left: [] });
   });
@@ -109,7 +109,7 @@ describe('half a surrogate pair', () => {
       assert.deepEqual(checkNotebook(name), []);
     });
 
-  it('is not seen in whole pairs and in escaped backslashes', () => {
+  it('is not reported for whole pairs and escaped backslashes', () => {
     for (const source of [String.raw`\ud83d\ude42`, String.raw`\\ud800`, '🙂'])
       assert.deepEqual(repairText(raw(source)).mended, []);
   });

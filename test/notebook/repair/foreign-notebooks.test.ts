@@ -209,7 +209,7 @@ describe('notebooks of other programs', { timeout: 60_000 }, () => {
     assert.equal(new Set(cells.map(({ id }) => id)).size, 6);
   });
 
-  it('line ends of Windows and a byte order mark: the one stays, the other goes', () => {
+  it('Windows line ends stay, a byte order mark goes', () => {
     const good = formatNotebook(makeNotebook(['console.log(1);\n2'])).replace(/\n/g, '\r\n');
     const marked = `\uFEFF${good}`;
     assert.match(check(marked).join('\n'), /^file: starts with a byte order mark/);
@@ -249,7 +249,7 @@ describe('notebooks of other programs', { timeout: 60_000 }, () => {
     );
   });
 
-  it('members of an object go together, wherever they stand', () => {
+  it('removes several members of an object at once, wherever they are', () => {
     const text = '{"a": 1, "b": 2, "c": 3, "d": 4}';
     const without = (...keys: string[]): string =>
       applyEdits(text, memberEdits(text, parseJsonText(text), { remove: keys }));
@@ -295,7 +295,7 @@ describe('notebooks that end too early', () => {
       assert.deepEqual([...counts], [0, 1, 2, 3]);
     });
 
-  it('keep the source of the cell that is cut in its outputs, where it comes first', () => {
+  it('keep the source of a cell that is cut in its outputs, when the source comes first', () => {
     const cell = { cell_type: 'code', source: ['long()'], metadata: {}, execution_count: 3, outputs: ['x'] };
     const text = JSON.stringify({ nbformat: 4, nbformat_minor: 0, metadata: {}, cells: [cell] });
     const { text: mended, mended: said } = repairText(text.slice(0, text.indexOf('"x"') + 2));

@@ -197,7 +197,7 @@ describe('repair of files', () => {
     assert.deepEqual(fs.readdirSync(place.folder), before);
   });
 
-  it('that cannot be read or mended are named, and stay', () => {
+  it('that cannot be read or mended are named, and stay unchanged', () => {
     assert.throws(() => repairFile(place.file('none.ipynb')), /none\.ipynb: cannot be read \(ENOENT\)/);
     assert.throws(() => repairFile(place.folder), /cannot be read \(EISDIR\)/);
     const file = place.file('deep.ipynb');

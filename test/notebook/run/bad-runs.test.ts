@@ -20,7 +20,7 @@ describe('bad runs', { timeout: 120_000, concurrency: 2 }, () => {
     runCells(place, sources, options);
   const command = (...args: string[]): ReturnType<typeof runCommand> => runCommand(place.folder, ...args);
 
-  it('memory that is not enough: the cell is named, what was done before is saved', async () => {
+  it('out of memory: the cell is named, what was done before is saved', async () => {
     const { result, output } = await run(
       ['console.log("kept")', 'const hog: number[][] = []; for (;;) hog.push(new Array(100000).fill(1));'],
       { env: { NODE_OPTIONS: '--max-old-space-size=300' } },
@@ -156,7 +156,7 @@ await new Promise((r) => setTimeout(r, 2000)); console.log('checkpoint saved');`
     assert.match(String(missing.result.message), /could not be started in 3 tries.*ENOENT/s);
   });
 
-  it('an output that cannot be written, a folder that is none: told before anything runs', async () => {
+  it('an unwritable output and an invalid folder are reported before anything runs', async () => {
     const notebook = place.write('w.ipynb', ['1']);
     fs.writeFileSync(place.file('file'), '');
     fs.mkdirSync(place.file('folder.ipynb'));
@@ -175,7 +175,7 @@ await new Promise((r) => setTimeout(r, 2000)); console.log('checkpoint saved');`
     );
   });
 
-  it('one notebook of many that is refused stops no other, and stands in the summaries', async () => {
+  it('one refused notebook of many stops no other, and is in the summaries', async () => {
     const good = place.write('good.ipynb', ['console.log(process.cwd())']);
     const python = {
       ...makeNotebook(['print(1)']),

@@ -57,7 +57,7 @@ describe('outputs', () => {
     ]);
   });
 
-  it('of requests that are nobody are nobody', () => {
+  it('of unknown requests belong to no cell', () => {
     const collector = new OutputCollector();
     const message = {
       type: 'stream',

@@ -57,7 +57,7 @@ describe('a late error, for a person', { timeout: 240_000 }, () => {
   after(() => session.kernel.shutdown());
 
   for (const [what, code, error] of LATE)
-    it(`of ${what} is told with its cell`, async () => {
+    it(`of ${what} is reported with its cell`, async () => {
       const starts = session.kernel.execute(code);
       const started = (await starts.done).content;
       const other = await session.run(ANOTHER);

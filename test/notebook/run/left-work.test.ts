@@ -136,7 +136,7 @@ describe('what cells leave behind', { timeout: 240_000, concurrency: 2 }, () => 
     assert.equal(text.join('').match(/trained/g)?.length, forms.length, text.join('|'));
   });
 
-  it('a rejection that is handled late is none: in the same cell, or in a later one', async () => {
+  it('a rejection that is handled late does not count: in the same cell, or in a later one', async () => {
     const late = 'try { await p; } catch (error) { console.log("handled", (error as Error).message); }';
     for (const sources of [
       [TRAIN, `const p = train(10); ${PAUSE} ${late}`],
@@ -243,7 +243,7 @@ describe('what cells leave behind', { timeout: 240_000, concurrency: 2 }, () => 
     );
   });
 
-  it('process.exitCode that a later cell takes back is none', async () => {
+  it('process.exitCode that a later cell resets does not count', async () => {
     const { result } = await run(['process.exitCode = 3; 1', 'process.exitCode = 0; 1']);
     assert.equal(result.status, 'ok');
   });

@@ -63,7 +63,7 @@ describe('resume', { timeout: 60_000 }, () => {
     assert.deepEqual(texts, ['slow cell was here\n', '4\n']);
   });
 
-  it('says where it cannot', async () => {
+  it('refuses where it cannot, and says why', async () => {
     const mended = 'log("mended " + process.env.TUNEBOOK_RESUME + " ");';
     await assert.rejects(run(mended, { resume: true }), /went through to its end/);
     await assert.rejects(run('1', { resume: true }), /code cell 6 was done, and is now another/);
@@ -100,7 +100,7 @@ function earlierRun(
   return { previous, next: makeNotebook(now) };
 }
 
-describe('the plan to resume', () => {
+describe('deciding what to resume', () => {
   // The cells that run again, by the last cell's needs and by what the cells set; the last cell has failed.
   const plans: [string, string[], number[]][] = [
     ['cells that nothing needs are left out', ['const a = 1;', 'console.log("slow")', 'a'], [1]],
@@ -195,7 +195,7 @@ describe('the plan to resume', () => {
       assert.throws(() => resumePoint(previous, next, parameters), { name: 'ResumeError', message });
     });
 
-  it('takes changes of what was not done yet', () => {
+  it('accepts changes to cells that have not run yet', () => {
     const { previous, next } = earlierRun(['1', '2'], ['1', '3', '4']);
     assert.equal(resumePoint(previous, next, {}).skip.size, 1);
     const first = earlierRun(['1'], ['2'], { parameters: { a: 1 }, files: { '/none': {} } });
@@ -221,7 +221,7 @@ describe('the files that parameters name', () => {
   const place = new Workplace();
   after(() => place.remove());
 
-  it('are known by size and time; a run finds that one has changed', async () => {
+  it('are identified by size and time; a run notices a change', async () => {
     fs.writeFileSync(place.file('data.csv'), 'a\n');
     const values = {
       data: 'data.csv',

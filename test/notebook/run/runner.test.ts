@@ -184,7 +184,7 @@ bar.text('100 %');`;
     assert.ok(Date.now() - start < 30_000);
   });
 
-  it('runs what stands between two cells, and the tags are obeyed', async () => {
+  it('runs the cells between --from and --until, and obeys tags', async () => {
     const { result, text } = await run(
       [
         'throw new Error("left out")',
@@ -200,7 +200,7 @@ bar.text('100 %');`;
     assert.equal(result.cells.length, 2);
   });
 
-  it('stops cleanly at the first interrupt and saves what there is', async () => {
+  it('stops cleanly at the first interrupt and saves what is there', async () => {
     const control = new AbortController();
     const { result, text } = await run(
       [

@@ -79,7 +79,7 @@ describe('two runs to one output', { timeout: 60_000 }, () => {
   });
 });
 
-describe('what an executed notebook says of its run', { timeout: 60_000 }, () => {
+describe('what an executed notebook records of its run', { timeout: 60_000 }, () => {
   it('the parameters with their defaults, how it ended, how long each cell took', async () => {
     const notebook = place.write('told.ipynb', [
       '@parameters\nconst a: number = 1;\nconst b: string[] = ["x"];',
@@ -110,7 +110,7 @@ describe('what an executed notebook says of its run', { timeout: 60_000 }, () =>
     assert.deepEqual([recordOf(output).status, recordOf(output).message], ['error', 'Error: three']);
   });
 
-  it('run again itself, it has the notes of its own failure only', async () => {
+  it('run again, it records only its own failure', async () => {
     const notebook = place.write('again.ipynb', [
       '@parameters\nconst a: number = 1;',
       'if (a < 3) throw new Error(`a is ${a}`)',
@@ -262,7 +262,7 @@ describe('a run that is interrupted before its first cell', { timeout: 60_000 },
     assert.equal(fs.existsSync(place.file('early/.out.ipynb.lock')), false);
   });
 
-  it('gives a kernel up that does not come', async () => {
+  it('gives up on a kernel that has not started', async () => {
     const control = new AbortController();
     const notebook = place.write('slow.ipynb', ['1']);
     setTimeout(() => control.abort(), 700);
@@ -308,7 +308,7 @@ describe('where a run writes', () => {
     });
   });
 
-  it('a value is part of one name: it leads into no other folder', () => {
+  it('a value stays within one name: it leads into no other folder', () => {
     for (const value of ['../x', '/etc/x', '..', '.', 'a/b', 'a\\b', 'a\0b', '~', ''])
       assert.equal(path.dirname(fillTemplate('runs/{v}.ipynb', { v: value })), 'runs', value);
     for (const value of ['..', '.', '/', '\\'])

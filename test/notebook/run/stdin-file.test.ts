@@ -43,7 +43,7 @@ describe('answers from a file', { timeout: 120_000 }, () => {
     );
   });
 
-  it('that end while process.stdin is read fail the cell; a file that is absent is told first', async () => {
+  it('that end while process.stdin is read fail the cell; a missing file is reported first', async () => {
     const stdin = place.file('two.txt');
     fs.writeFileSync(stdin, 'one\ntwo\n');
     const read = 'for await (const data of process.stdin) console.log(String(data).trim());';

@@ -233,7 +233,7 @@ describe('sweep', { timeout: 120_000 }, () => {
   const metricsOf = (loss: string): string =>
     `import fs from "fs"; fs.writeFileSync(process.env.TUNEBOOK_OUTPUT + "/metrics.json", JSON.stringify({ loss: ${loss} }));`;
 
-  it('goes on: what went well stays, what failed is gone on with, what has changed begins anew', async () => {
+  it('resumes: finished points stay, failed ones go on, changed ones start over', async () => {
     const sources = (last: string): string[] => [
       '@parameters\nconst rate: number = 1;\nconst base: number = 0;',
       'import fs2 from "fs"; fs2.appendFileSync(process.env.TUNEBOOK_OUTPUT + "/log", "first ");',
@@ -279,7 +279,7 @@ describe('sweep', { timeout: 120_000 }, () => {
     );
   });
 
-  it('without --resume begins anew, and shows no metric of an earlier run', async () => {
+  it('without --resume starts over, and shows no metrics of an earlier run', async () => {
     const folder = place.file('anew');
     const sweep = (fails: boolean): Promise<SweepRun[]> => {
       const notebook = place.write('anew.ipynb', [
@@ -352,7 +352,7 @@ describe('sweep', { timeout: 120_000 }, () => {
     assert.deepEqual([wrong.status, wrong.stderr.includes('a: expected a list of values, got 1')], [1, true]);
   });
 
-  it('and several notebooks with summaries are commands', () => {
+  it('works as a command, and so do several notebooks with summaries', () => {
     const one = place.write('one.ipynb', ['@parameters\nconst a: number = 1;', 'console.log(a)']);
     const two = place.write('two.ipynb', ['throw new Error("second")']);
     const args = ['run', one, two, '-j', '2', '--junit', 'junit.xml', '--summary', 'summary.json'];

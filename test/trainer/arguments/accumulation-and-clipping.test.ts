@@ -59,7 +59,7 @@ test('early stopping counts evaluations without gain, and resumes as stopped', a
   assert.equal((await patient.train({ resumeFromCheckpoint: true })).globalStep, 6);
 });
 
-test('earlyStoppingThreshold: a gain that is too small is none', async () => {
+test('earlyStoppingThreshold: a gain that is too small does not count', async () => {
   const run = async (earlyStoppingThreshold: number): Promise<string> => {
     const options = {
       ...EVALUATING,
@@ -141,7 +141,7 @@ test('evaluation data without labels is refused', async () => {
   await assert.rejects((await make({})).evaluate(unlabelled), /expected tokens with labels/);
 });
 
-test('predict: the tokens that the model holds most likely, and how many labels they meet', async () => {
+test('predict: the most likely tokens, and how many labels they match', async () => {
   const calls: string[] = [];
   const one = [examples[3]];
   const callbacks: TrainerCallback[] = [
@@ -186,7 +186,7 @@ test('autoFindBatchSize: batches that memory refuses go through in halves, in th
   await assert.rejects(run(true, false), /memory ran out in step 1, with 8 examples.*autoFindBatchSize/);
 });
 
-test('shouldEpochStop goes on with the next pass, and a resume knows', async () => {
+test('shouldEpochStop goes on with the next epoch, and a resumed run knows', async () => {
   const options = { maxSteps: -1, numTrainEpochs: 3, outputDir: folder(), perDeviceTrainBatchSize: 2 };
   const short: TrainerCallback = {
     onStepEnd: ({ state, control }) =>
@@ -225,7 +225,7 @@ test('onInitEnd is called with the trainer made; each control flag does what it 
   assert.deepEqual(seen, ['init 9', 'log 2', 'log 3', 'evaluate 3', 'save 4', 'save 5']);
 });
 
-test('a resume with changes says all of them and stops, or goes on when told to', async () => {
+test('a resume with changes lists all of them and stops, or goes on when told to', async () => {
   const options = { maxSteps: 2, saveStrategy: 'steps', saveSteps: 2, outputDir: folder() } as const;
   await (await make(options)).train();
   const changed = { ...options, maxSteps: 3, learningRate: 5e-4 };
@@ -237,7 +237,7 @@ test('a resume with changes says all of them and stops, or goes on when told to'
   assert.equal((await other.train({ resumeFromCheckpoint: true, ignoreChanges: true })).globalStep, 3);
 });
 
-test('other evaluation data is another run: its best model is', async () => {
+test('other evaluation data makes another run', async () => {
   const options = {
     ...EVALUATING,
     maxSteps: 2,
@@ -294,7 +294,7 @@ test('damaged checkpoints never make the limit delete a whole one, and go aside'
   ]);
 });
 
-test('with damaged checkpoints only, nothing starts anew in silence', async () => {
+test('with damaged checkpoints only, no run silently starts over', async () => {
   const options = { maxSteps: 2, saveStrategy: 'steps', saveSteps: 2, outputDir: folder() } as const;
   await (await make(options)).train();
   fs.rmSync(path.join(options.outputDir, 'checkpoint-2', 'optimizer.safetensors'));
@@ -348,7 +348,7 @@ test('a run in progress refuses another', async () => {
   await first;
 });
 
-test('data that is missing is told together', async () => {
+test('missing data is reported together', async () => {
   await assert.rejects(
     make({ evalStrategy: 'steps', evalOnStop: true }, { data: [] }),
     /examples in trainDataset[\s\S]*evalStrategy 'steps'[\s\S]*evalOnStop/,

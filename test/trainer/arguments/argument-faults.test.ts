@@ -65,7 +65,7 @@ const CONTRADICTIONS: [subject: string, about: RegExp, options: Partial<Argument
   ],
 ];
 for (const [subject, about, options] of CONTRADICTIONS) {
-  test(`a contradiction, and nothing else: ${JSON.stringify(options)}`, () => {
+  test(`reports a contradiction, and nothing else: ${JSON.stringify(options)}`, () => {
     const found = faults({ outputDir: 'x', ...options });
     assert.deepEqual(subjects(found), [subject]);
     assert.match(found[0], about);
@@ -83,7 +83,7 @@ test('what agrees is accepted', () => {
   for (const options of agreeing) assert.deepEqual(faults({ outputDir: 'x', ...options }), []);
 });
 
-test('wrong values, unknown names and contradictions come in one error, each once', () => {
+test('one error lists wrong values, unknown names and contradictions, each once', () => {
   const found = faults({
     outputDir: 'x',
     // Values

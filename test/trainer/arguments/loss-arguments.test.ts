@@ -38,7 +38,7 @@ test('labelSmoothingFactor: the first loss is smoothed, the evaluation is not', 
   assert.equal(evaluation(smoothed), evaluation(plain));
 });
 
-test('labelSmoothingFactor keeps a model from being sure', async () => {
+test('labelSmoothingFactor keeps a model from being certain', async () => {
   const learn = { learningRate: 0.02, maxSteps: 40, perDeviceTrainBatchSize: 11, loggingSteps: 40 };
   const lossAfter = async (labelSmoothingFactor: number): Promise<number> => {
     const { trainer } = await short({ ...learn, labelSmoothingFactor });

@@ -30,7 +30,7 @@ for (const optim of Object.keys(OPTIMIZERS) as OptimizerName[]) {
     assert.ok(losses[5] < 0.95 * losses[0], losses.join(' '));
   });
 
-  test(`${optim}: stopped, saved and resumed, it is the run never stopped, bit for bit`, async () => {
+  test(`${optim}: stopped, saved and resumed equals never stopped, bit for bit`, async () => {
     const options = { optim, maxSteps: 6, weightDecay: 0.1, momentum: 0.9, dropout: true } as const;
     const straight = await run({ ...options, outputDir: folder() });
     const outputDir = folder();
@@ -58,7 +58,7 @@ test('8-bit AdamW keeps the embeddings in float32, and everything small', async 
   assert.equal(metrics.optimizer_state_bytes, eightBit * (2 + 8 / 256) + others * 8);
 });
 
-test('the preflight tells what each optimizer keeps', async () => {
+test('the preflight reports what each optimizer keeps', async () => {
   const kept = async (optim: ArgumentOptions['optim']): Promise<string> => {
     const args = new TrainingArguments({ optim, outputDir: folder(), maxSteps: 1 });
     const model = await smallModel({ n_embd: 64, n_inner: 256 });

@@ -60,7 +60,7 @@ const cases: [Partial<ArgumentOptions>, Partial<Timetable>][] = [
   [{ saveStrategy: 'steps', saveSteps: 2, saveTotalLimit: 2 }, { saves: [6, 7] }],
 ];
 for (const [options, wanted] of cases) {
-  test(`timetable of ${JSON.stringify(options)}`, async () => {
+  test(`schedule of logs, evaluations and checkpoints: ${JSON.stringify(options)}`, async () => {
     assert.deepEqual(await timetable(options), { ...quiet, ...wanted });
   });
 }

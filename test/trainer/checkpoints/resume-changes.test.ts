@@ -46,7 +46,7 @@ test('another model of the same shapes is another run', async () => {
   );
 });
 
-test('another optimizer: told, and where that is wanted its state begins anew', async () => {
+test('another optimizer: is reported, and starts with fresh state when that is wanted', async () => {
   const outputDir = folder();
   const options: ArgumentOptions = {
     ...{ outputDir, maxSteps: 4, learningRate: 1e-3, saveStrategy: 'steps', saveSteps: 2, preflight: false },
@@ -126,7 +126,7 @@ test('a loss that is not finite names the examples of its step and of no other',
     assert.equal(await checkpointFault(checkpoint), undefined);
 });
 
-test('drafts that a crash left: a whole one takes its name, every other one goes', async () => {
+test('drafts left by a crash: a complete one takes its name, every other one is deleted', async () => {
   const outputDir = folder();
   const at = (name: string): string => path.join(outputDir, name);
   const options = { outputDir, maxSteps: 4, saveStrategy: 'steps', saveSteps: 2 } as const;

@@ -14,7 +14,7 @@ const stopAt = (step: number): TrainerCallback => ({
   onStepEnd: ({ state, control }) => void (control.shouldTrainingStop = state.globalStep === step),
 });
 
-test('counts, means and time of a resumed run are those of the whole run', async () => {
+test('counts, means and time of a resumed run equal those of the whole run', async () => {
   // 11 examples in batches of 4: the last one of each pass has 3.
   const options = { maxSteps: 10, saveStrategy: 'steps', saveSteps: 100 } as const;
   const straight = await run({ ...options, outputDir: path.join(temporary, 'straight') });

@@ -178,7 +178,7 @@ test('preflight counts a pair as two rows, early stopping and the best checkpoin
   );
 });
 
-test('what makes no sense is refused in words', async () => {
+test('refuses contradictory options with a reason', async () => {
   const model = await adapted(false);
   const wrong = {
     outputDir: 'o',

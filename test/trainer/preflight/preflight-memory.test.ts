@@ -35,7 +35,7 @@ async function small(options: Partial<ArgumentOptions>, model?: CausalLM): Promi
 const EXPECTED =
   /memory: with the longest batch \((\d+) x (\d+) tokens\) the process is expected to take (\d+) bytes, it may take (\d+)\. Use /;
 
-test('more than there is: foreseen from one example, told with what to do, and never taken', () => {
+test('more than available: foreseen from one example, reported with what to do, and never taken', () => {
   const outputDir = folder();
   const end = runHungry({ outputDir, batch: 16, budget: 7e8, autoFindBatchSize: false });
   const { refusal = 'accepted', before } = end;
@@ -62,7 +62,7 @@ test('autoFindBatchSize: batches go through in pieces that fit', () => {
   assert.ok(end.taken < 1e9, `took ${end.taken} bytes`);
 });
 
-test('what the table expects of the whole run is more than there is: refused too, each time with what is left to do', async () => {
+test('refused too when the whole run would need more than there is, each time with what is left to do', async () => {
   // A batch of one cannot be measured in smaller pieces; the process as it is leaves next to nothing.
   const options = { perDeviceTrainBatchSize: 1, optim: 'adafactor', gradientCheckpointing: true } as const;
   // The model comes first: making it takes memory that the limit should not count.
@@ -85,7 +85,7 @@ test('what the table expects of the whole run is more than there is: refused too
   );
 });
 
-test('the same run with budget passes, and may go on with another limit', async () => {
+test('the same run with a large enough limit passes, and may be resumed with another', async () => {
   const outputDir = folder();
   const options = { outputDir, preflight: true, saveStrategy: 'steps', saveSteps: 2 } as const;
   const limit = rss() + 4e9;
@@ -101,7 +101,7 @@ test('the same run with budget passes, and may go on with another limit', async 
   assert.equal(second.trainer.state.globalStep, 4);
 });
 
-test('the look at one example: what it takes, times the batch, and what the optimizer has not touched', async () => {
+test('the probe of one example: what it takes, times the batch, plus what the optimizer has not touched', async () => {
   const model = await smallModel();
   const [T, perToken, most] = [512, 2e5, 6];
   const inputIds = Array.from({ length: T }, (_, i) => i % 53);

@@ -83,7 +83,7 @@ const BROKEN: [what: string, breaks: (folder: string) => void, words: RegExp][] 
   ],
 ];
 for (const [what, breaks, words] of BROKEN) {
-  test(`${what}: refused in words, by train and by preflight`, async (t) => {
+  test(`${what}: refused by train and by preflight, with a reason`, async (t) => {
     const { trainer, offloadFolder, reports } = await make(t);
     breaks(offloadFolder);
     for (const check of [() => trainer.train(), () => trainer.preflight()]) {
@@ -100,7 +100,7 @@ for (const [what, breaks, words] of BROKEN) {
   });
 }
 
-test('a layer that is gone is named, with what to do', async (t) => {
+test('a missing layer is named, with what to do', async (t) => {
   const { trainer, offloadFolder } = await make(t);
   fs.rmSync(path.join(offloadFolder, 'layer-0003.bin'));
   await assert.rejects(
@@ -109,7 +109,7 @@ test('a layer that is gone is named, with what to do', async (t) => {
   );
 });
 
-test('both folders full: told together, before the first layer is computed', async (t) => {
+test('both folders full: reported together, before the first layer is computed', async (t) => {
   const { offloadFolder, trainer } = await make(t); // has written the layers
   await trainer.model.dispose();
   const options = { ...crashOptions(folder()), preflight: true };

@@ -154,7 +154,7 @@ test('a checkpoint that does not load back to the same logits stops the run', as
   await assert.rejects(trainer.train(), /checkpoint: it loads back to other logits \(by up to /);
 });
 
-test('a loaded model that writes something else stops the run', async () => {
+test('a reloaded model that generates something else stops the run', async () => {
   let calls = 0;
   const trainer = await make({}, { generate: async () => `answer ${calls++}` });
   await assert.rejects(trainer.train(), /checkpoint: the loaded model writes something else/);
@@ -201,7 +201,7 @@ test('the first step is taken on the longest batch, wherever the run has it', as
   assert.deepEqual([first, report.longestBatch.join('x')], [longest, longest]);
 });
 
-test('a disk without room for the checkpoints, with what to set', async () => {
+test('a disk without room for the checkpoints is refused, with what to set', async () => {
   // A checkpoint for each of 10^12 steps: no disk has room for them.
   const many = { maxSteps: 1e12, saveSteps: 1, saveTotalLimit: undefined };
   const trainer = await make(many);

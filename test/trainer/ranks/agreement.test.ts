@@ -135,7 +135,7 @@ const FAULTS: [name: string, request: Omit<RankRequest, 'options'>, message: Reg
   ],
 ];
 for (const [name, request, message] of FAULTS)
-  test(`${name} is named on all ranks, before the first step`, async () => {
+  test(`${name} is reported on all ranks, before the first step`, async () => {
     const outputDir = folder();
     for (const end of await messages(3, { ...request, options: { outputDir } })) assert.match(end, message);
   });
@@ -179,7 +179,7 @@ test('more ranks than batches, and another kind of group, are refused', async ()
   );
 });
 
-test('memory that ends on one rank: all go on with smaller pieces', async () => {
+test('out of memory on one rank: all go on with smaller pieces', async () => {
   const outputDir = folder();
   const options = { outputDir, maxSteps: 3, perDeviceTrainBatchSize: 4, autoFindBatchSize: true };
   let failures = 0;

@@ -161,7 +161,7 @@ test('a run killed after its checkpoint loses the entries that came after, and a
   assertReports(outputDir, resumed.trainer.state.logHistory);
 });
 
-test('reports that are asked for later begin with the history; a new run begins anew', async () => {
+test('reports that are added later begin with the history; a new run starts over', async () => {
   const outputDir = folder();
   await run({ ...shared, reportTo: 'none', outputDir }, { ...data, callbacks: [stopAt(4)] });
   assert.ok(!fs.existsSync(path.join(outputDir, 'runs')));
@@ -190,7 +190,7 @@ test('reportTo and loggingDir say what is written, and where', async () => {
   );
 });
 
-test('a report that cannot be written any more does not end the run', async () => {
+test('a report that can no longer be written does not end the run', async () => {
   const outputDir = folder();
   const warnings: string[] = [];
   const warn = console.warn;
