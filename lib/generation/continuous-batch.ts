@@ -149,10 +149,10 @@ export class ContinuousBatch {
         `ContinuousBatch: expected an adapter on the model (${known.join(', ') || 'none at all'}), got '${adapter}'.`,
       );
     const places = Math.max(0, this.maxRows - this.running);
-    const room = places + this.maxWaiting - this.waiting.length;
-    if (settings.prompts.length > room)
+    const free = places + this.maxWaiting - this.waiting.length;
+    if (settings.prompts.length > free)
       throw new BatchFullError(
-        `ContinuousBatch: expected at most ${room} more rows (${this.running} run, ${this.waiting.length} wait), ` +
+        `ContinuousBatch: expected at most ${free} more rows (${this.running} run, ${this.waiting.length} wait), ` +
           `got ${settings.prompts.length}. Try again later.`,
       );
     settings.signal?.throwIfAborted();

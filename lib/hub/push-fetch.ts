@@ -35,8 +35,8 @@ export function pushFetch(
           return response;
         }
         await response.body?.cancel();
-        const asked = Number(response.headers.get('retry-after'));
-        await sleep(asked > 0 ? Math.min(asked, MAX_WAIT_S) * 1000 : pause);
+        const retryAfterSeconds = Number(response.headers.get('retry-after'));
+        await sleep(retryAfterSeconds > 0 ? Math.min(retryAfterSeconds, MAX_WAIT_S) * 1000 : pause);
       } catch (error) {
         if (!isNetworkError(error) || failures >= maxRetries) throw error;
         await sleep(pause);

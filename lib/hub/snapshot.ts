@@ -143,11 +143,11 @@ async function openRepository(
 ): Promise<{ commit: string; repository: HubRepository }> {
   const { what, id, revision, endpoint, repoFolder, token } = place;
   const access = { hubUrl: endpoint, fetch: fetchWithToken(endpoint, token) };
-  const asked = { name: id, revision, ...access };
+  const request = { name: id, revision, ...access };
   const { sha: commit } =
     what === 'dataset'
-      ? await hubClient().datasetInfo({ ...asked, additionalFields: ['sha'] })
-      : await hubClient().modelInfo({ ...asked, additionalFields: ['sha'] });
+      ? await hubClient().datasetInfo({ ...request, additionalFields: ['sha'] })
+      : await hubClient().modelInfo({ ...request, additionalFields: ['sha'] });
   if (!COMMIT.test(commit)) {
     throw new TunebookError(`${what} "${id}": the hub gave no commit for "${revision}".`);
   }

@@ -34,7 +34,7 @@ export async function startTools(
   run: {
     model: CausalLM;
     values: CheckedArguments;
-    plan: CheckedArguments;
+    joint: CheckedArguments;
     rows: TrainingRows;
     stream: ExampleStream | undefined;
     evalDataset: EvaluationData | undefined;
@@ -42,13 +42,13 @@ export async function startTools(
   },
   { checksFolders }: { checksFolders: boolean },
 ): Promise<StartTools> {
-  const { model, values, plan, rows, stream, evalDataset, loss } = run;
+  const { model, values, joint, rows, stream, evalDataset, loss } = run;
   await makeOutputFolder(values.outputDir);
   const gradients = allocateGradients(model.trainableParameters());
   const optimizer = runOptimizer(values, model, gradients);
   if (checksFolders) await requireOffloadFolder(run);
-  if (stream !== undefined && rows instanceof StreamRows) rows.hold(await firstExamples(stream, plan), 0);
+  if (stream !== undefined && rows instanceof StreamRows) rows.hold(await firstExamples(stream, joint), 0);
   const data = { trainDataset: rows.rows, stream, evalDataset };
-  const identity = await runIdentity({ model, loss, values: plan, ...data });
+  const identity = await runIdentity({ model, loss, values: joint, ...data });
   return { gradients, optimizer, identity };
 }

@@ -72,7 +72,7 @@ export class Trainer {
   readonly stream: ExampleStream | undefined;
   private readonly ranks: Ranks;
   /** The arguments as one process would have them: a step accumulates the batches of all ranks. */
-  readonly plan: CheckedArguments;
+  readonly joint: CheckedArguments;
   readonly evalDataset: EvaluationData | undefined;
   private readonly collate: DataCollator;
   private readonly generate: TrainerSetup['generate'];
@@ -101,7 +101,7 @@ export class Trainer {
     const timeoutMs = 1000 * values.ddpTimeout;
     this.ranks = ranksOf(options.processGroup ?? launchedProcessGroup({ timeoutMs }));
     const { worldSize, isFirst } = this.ranks;
-    this.plan = { ...values, gradientAccumulationSteps: worldSize * values.gradientAccumulationSteps };
+    this.joint = { ...values, gradientAccumulationSteps: worldSize * values.gradientAccumulationSteps };
     const maxLength = model.architecture.maxPositions;
     this.rows = trainingRows(args.values, trainDataset, maxLength);
     this.stream = isExampleStream(trainDataset) ? trainDataset : undefined;
@@ -110,7 +110,7 @@ export class Trainer {
     this.generate = options.generate;
     this.loss = options.loss;
     requireWork(this.ranks, { model, values, examples: this.examples() });
-    this.state = plannedState(this.plan, this.examples());
+    this.state = plannedState(this.joint, this.examples());
     const callbacks = isFirst ? [...(options.callbacks ?? [consoleProgress()]), ...reports(values)] : [];
     const context = (): CallbackContext => ({ args: values, state: this.state, control: this.control });
     this.callbacks = new CallbackList(callbacks, context, worldSize > 1);
@@ -142,7 +142,7 @@ export class Trainer {
 
   private async run(options: TrainCall): Promise<TrainResult> {
     const { values, model, control, ranks } = this;
-    this.state = plannedState(this.plan, this.examples());
+    this.state = plannedState(this.joint, this.examples());
     control.shouldTrainingStop = this.agreedStop = false;
     this.checkpoint = undefined;
     this.savedStep = -1;
@@ -206,7 +206,7 @@ export class Trainer {
    */
   async preflight(): Promise<PreflightReport> {
     const tools = await startTools(this, { checksFolders: true });
-    this.state = plannedState(this.plan, this.examples());
+    this.state = plannedState(this.joint, this.examples());
     return this.check(tools);
   }
 
@@ -229,20 +229,20 @@ export class Trainer {
     if (patienceIsOver(values, state)) control.shouldTrainingStop = this.agreedStop = true;
     if (this.stream !== undefined && this.rows instanceof StreamRows)
       return overStream({
-        ...{ stream: this.stream, rows: this.rows, plan: this.plan, state },
+        ...{ stream: this.stream, rows: this.rows, joint: this.joint, state },
         isStopping: () => this.isStopping(),
         onPass: (name) => this.callbacks.call(name, {}),
         step: (group) => this.step(group, run),
         after: (pass) => this.afterStep(pass, run),
       });
-    const perEpoch = stepsPerEpoch(this.plan, this.trainDataset.length);
+    const perEpoch = stepsPerEpoch(this.joint, this.trainDataset.length);
     const skip = (): void => void (state.stepInEpoch = perEpoch);
     while (state.globalStep < state.maxSteps && !this.isStopping()) {
       if (state.stepInEpoch >= perEpoch) [state.epochsDone, state.stepInEpoch] = [state.epochsDone + 1, 0];
       if (state.epochsDone >= state.numTrainEpochs) break; // passes ended early
       control.shouldEpochStop = false;
       await this.callbacks.call('onEpochBegin', {});
-      const steps = epochSteps(this.plan, this.trainDataset, state.epochsDone);
+      const steps = epochSteps(this.joint, this.trainDataset, state.epochsDone);
       while (state.stepInEpoch < perEpoch) {
         await this.step(steps[state.stepInEpoch], run);
         state.stepInEpoch++;

@@ -41,14 +41,14 @@ export function addExportCommand(program: Command): void {
         throw new WrongCallError('export: expected a model or --adapter, got neither.');
       if (target.needsAdapter === true && adapter === undefined)
         throw new WrongCallError(`export: expected --adapter for --to ${target.name}, got none.`);
-      const asked = { prompts, records, count: options.count, maxNewTokens: options.maxNewTokens };
+      const questions = { prompts, records, count: options.count, maxNewTokens: options.maxNewTokens };
       const type = typeOf(target, options.type);
       const outcome = await target.run({
         ...{ model, output, type },
         options: {
           ...{ adapter, quantizationConfig: quantizationConfigOf(quantize) },
           onProgress: exportProgress(),
-          check: await checkOf(check ? asked : undefined, { model, adapter }),
+          check: await checkOf(check ? questions : undefined, { model, adapter }),
         },
       });
       report(outcome);

@@ -88,7 +88,7 @@ export async function exportGgufAdapter(
   } finally {
     await opened.close();
   }
-  const proveAdapter = async (asked: CheckOptions): Promise<Proof> => {
+  const proveAdapter = async (check: CheckOptions): Promise<Proof> => {
     const { own: source } = await namedModel(base, { adapter, tokenizer, quantizationConfig });
     const folder = await fs.mkdtemp(path.join(os.tmpdir(), 'tunebook-gguf-'));
     const baseFile = async (): Promise<string> => {
@@ -98,7 +98,7 @@ export async function exportGgufAdapter(
     };
     try {
       return await proveInLlamaCpp({
-        ...{ source, architecture, check: asked, bound: BOUND, file: baseFile, lora: file },
+        ...{ source, architecture, check, bound: BOUND, file: baseFile, lora: file },
       });
     } finally {
       await fs.rm(folder, { recursive: true, force: true });

@@ -31,7 +31,7 @@ export interface ProvenRequest {
 
 /**
  * Writes a file; nothing takes its name before it has been read back.
- * @throws {TunebookError} Where values do not fit, the disk has no room, or the file is not what was written.
+ * @throws {TunebookError} Where values do not fit, the disk has no space, or the file is not what was written.
  */
 export async function writeProven(file: string, request: ProvenRequest): Promise<ExportOutcome> {
   const { entries, tensors, onTensor, target, type, model, notes } = request;

@@ -30,7 +30,7 @@ export function tensorOf(described: Omit<GgufTensor, 'pieces'>, values: Float32A
 
 /**
  * Writes a file under a temporary name.
- * @throws {TunebookError} If the disk has no room, or a tensor has values that its type cannot hold.
+ * @throws {TunebookError} If the disk has no space, or a tensor has values that its type cannot hold.
  */
 export async function stageGguf(
   file: string,
@@ -119,7 +119,7 @@ class Bytes {
   private data = Buffer.alloc(1 << 16);
   length = 0;
 
-  /** Makes room, then writes: the bytes may have moved by then. */
+  /** Makes space, then writes: the bytes may have moved by then. */
   private put(count: number, write: (data: Buffer, at: number) => void): void {
     if (this.length + count > this.data.length) {
       const larger = Buffer.alloc(2 * (this.length + count));

@@ -15,7 +15,7 @@ interface StreamRun {
   readonly stream: ExampleStream;
   readonly rows: StreamRows;
   /** The arguments as one process would have them: all ranks read the same examples, and each takes its batches. */
-  readonly plan: CheckedArguments;
+  readonly joint: CheckedArguments;
   readonly state: TrainerState;
   isStopping(): boolean;
   /** At the begin and at the end of each pass over the files. */
@@ -28,8 +28,8 @@ interface StreamRun {
 
 /** Steps until all are done or a stop is requested; batches go on from one pass over the files to the next. */
 export async function overStream(run: StreamRun): Promise<void> {
-  const { stream, rows, plan, state } = run;
-  const { perDeviceTrainBatchSize: size, gradientAccumulationSteps: batches } = plan;
+  const { stream, rows, joint, state } = run;
+  const { perDeviceTrainBatchSize: size, gradientAccumulationSteps: batches } = joint;
   let source = stream.examples(state.dataPosition);
   let isOpen = false;
   try {

@@ -69,18 +69,18 @@ export function ropeOf(fields: RopeFields, sizes: RopeSizes): Rope {
   return { kind, theta, maxPositions, tablesOf: () => 0, ...build({ fields, sizes, plain }) };
 }
 
-interface Asked {
+interface Setting {
   readonly fields: RopeFields;
   readonly sizes: RopeSizes;
   /** Frequencies of the default kind, [size / 2]. */
   readonly plain: Float32Array;
 }
 
-const KINDS: Readonly<Record<string, (asked: Asked) => Frequencies>> = {
+const KINDS: Readonly<Record<string, (setting: Setting) => Frequencies>> = {
   default: ({ plain }) => always(plain),
-  linear: (asked) => {
-    const { factor } = numbersOf(linearSchema(), asked);
-    return { factor, ...always(asked.plain.map((frequency) => frequency / factor)) };
+  linear: (setting) => {
+    const { factor } = numbersOf(linearSchema(), setting);
+    return { factor, ...always(setting.plain.map((frequency) => frequency / factor)) };
   },
   dynamic,
   llama3,
@@ -116,7 +116,7 @@ const longropeSchema = lazySchema((z) =>
   }),
 );
 
-function numbersOf<T>(schema: z.ZodType<T>, { fields }: Asked): T {
+function numbersOf<T>(schema: z.ZodType<T>, { fields }: Setting): T {
   const parsed = schema.safeParse(fields);
   if (parsed.success) return parsed.data;
   const kind = fields.rope_type ?? fields.type;
@@ -129,14 +129,14 @@ function always(frequencies: Float32Array, scale = 1): Frequencies {
 }
 
 /** The context before it was stretched, in tokens. */
-function originalOf({ sizes, fields }: Asked): number {
+function originalOf({ sizes, fields }: Setting): number {
   return sizes.originalPositions ?? fields.original_max_position_embeddings ?? sizes.maxPositions;
 }
 
 /** The base grows with the context, past the one that the model was trained on (NTK-aware; /u/bloc97, /u/emozilla). */
-function dynamic(asked: Asked): Frequencies {
-  const { factor } = numbersOf(linearSchema(), asked);
-  const { size, theta, maxPositions } = asked.sizes;
+function dynamic(setting: Setting): Frequencies {
+  const { factor } = numbersOf(linearSchema(), setting);
+  const { size, theta, maxPositions } = setting.sizes;
   return {
     factor,
     maxPositions: Math.floor(maxPositions * factor),
@@ -150,10 +150,10 @@ function dynamic(asked: Asked): Frequencies {
 }
 
 /** Llama 3.1: slow turns are slowed down by the factor, fast ones stay, those between go over smoothly. */
-function llama3(asked: Asked): Frequencies {
-  const { factor, low_freq_factor: low, high_freq_factor: high } = numbersOf(llama3Schema(), asked);
-  const context = originalOf(asked);
-  const stretched = asked.plain.map((frequency) => {
+function llama3(setting: Setting): Frequencies {
+  const { factor, low_freq_factor: low, high_freq_factor: high } = numbersOf(llama3Schema(), setting);
+  const context = originalOf(setting);
+  const stretched = setting.plain.map((frequency) => {
     const wavelength = (2 * Math.PI) / frequency;
     if (wavelength > context / low) return frequency / factor;
     if (wavelength < context / high) return frequency;
@@ -164,10 +164,10 @@ function llama3(asked: Asked): Frequencies {
 }
 
 /** YaRN (Peng et al. 2023, arXiv:2309.00071). */
-function yarn(asked: Asked): Frequencies {
-  const own = numbersOf(yarnSchema(), asked);
-  const { size, theta, maxPositions } = asked.sizes;
-  const context = originalOf(asked);
+function yarn(setting: Setting): Frequencies {
+  const own = numbersOf(yarnSchema(), setting);
+  const { size, theta, maxPositions } = setting.sizes;
+  const context = originalOf(setting);
   const factor = own.factor ?? maxPositions / context;
   // The pair that makes so many turns within the original context.
   const pairOf = (turns: number): number =>
@@ -176,7 +176,7 @@ function yarn(asked: Asked): Frequencies {
   const from = Math.max(own.truncate ? Math.floor(fast) : fast, 0);
   const to = Math.min(own.truncate ? Math.ceil(slow) : slow, size - 1);
   const width = to === from ? 0.001 : to - from;
-  const stretched = asked.plain.map((frequency, pair) => {
+  const stretched = setting.plain.map((frequency, pair) => {
     const share = Math.min(1, Math.max(0, (pair - from) / width));
     return (frequency / factor) * share + frequency * (1 - share);
   });
@@ -187,11 +187,11 @@ function yarn(asked: Asked): Frequencies {
 }
 
 /** LongRoPE (Ding et al. 2024, arXiv:2402.13753): factors of each pair, others past the original context. */
-function longrope(asked: Asked): Frequencies {
-  const own = numbersOf(longropeSchema(), asked);
-  const { plain } = asked;
-  const context = originalOf(asked);
-  const factor = own.factor ?? asked.sizes.maxPositions / context;
+function longrope(setting: Setting): Frequencies {
+  const own = numbersOf(longropeSchema(), setting);
+  const { plain } = setting;
+  const context = originalOf(setting);
+  const factor = own.factor ?? setting.sizes.maxPositions / context;
   const scale =
     own.attention_factor ?? (factor <= 1 ? 1 : Math.sqrt(1 + Math.log(factor) / Math.log(context)));
   const rotationBy = (factors: readonly number[], name: string): Rotation => {
