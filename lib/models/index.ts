@@ -26,6 +26,7 @@ export { isQuantized, restore, transposed } from './weights/frozen-layers';
 export type { FrozenLayer, FrozenLayers, FrozenTensor } from './weights/frozen-layers';
 export { architectureOf, registerFamily } from './families/registry';
 export type { Family } from './families/registry';
+export { activationNamed } from './families/parts/activation-name';
 export type { Rope } from './families/parts/rope';
 export { gpt2 } from './families/gpt2';
 export type { Gpt2Config } from './families/gpt2';

@@ -301,6 +301,8 @@ export class LoadedTokenizer implements PretrainedTokenizer {
       if (token !== undefined) special[`${name}_token`] = token;
     const config: Record<string, unknown> = {
       ...{ ...this.files.config, ...special, padding_side: this.paddingSide },
+      // As it decodes here: transformers.js would follow the flag for BPE too.
+      clean_up_tokenization_spaces: this.cleansUpSpaces,
       ...(given === undefined ? {} : { chat_template: given }),
     };
     const contents: [string, string][] = [

@@ -6,8 +6,11 @@ import { test } from 'node:test';
 import { exportWeb } from '../../lib/export';
 import { textGenerator } from '../../lib/generation';
 import { AutoModelForCausalLM, savePretrained } from '../../lib/pretrained';
-import { instructionTemplate } from '../../lib/prompts';
+import { chatTemplate, instructionTemplate } from '../../lib/prompts';
 import { AutoTokenizer } from '../../lib/tokenizer';
+import { familyModel } from '../models/families/family-model';
+import { GOLDEN, readGolden } from '../models/families/golden-run';
+import { LONG } from '../support/long';
 import { chromiumProgram } from '../notebook/kernel/jupyter-browser';
 import { temporaryFolder } from '../support/temporary-folder';
 import { openInBrowser } from './page-in-browser';
@@ -57,6 +60,48 @@ test(
       assert.deepEqual(page.problems, []);
     } finally {
       await page.close();
+    }
+  },
+);
+
+const CHAT_ML =
+  '{% for turn in messages %}<|im_start|>{{ turn.role }}\n{{ turn.content }}<|im_end|>\n{% endfor %}' +
+  '{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}';
+
+test(
+  'a Qwen3 and a Gemma 3 that were tuned on conversations answer as tunebook does',
+  { skip: SKIP === false ? LONG.skip : SKIP, timeout: 600_000 },
+  async (t) => {
+    const { cases } = readGolden('families/golden.json') as {
+      cases: Record<string, { config: Record<string, unknown> }>;
+    };
+    const tokenizer = await AutoTokenizer.fromPretrained(path.join(GOLDEN, 'tokenizer', 'byte-level'));
+    for (const name of ['qwen3', 'gemma3']) {
+      const folder = await temporaryFolder(t);
+      const sizes = { vocab_size: 320, intermediate_size: 64, max_position_embeddings: 512 };
+      const model = await familyModel({ ...cases[name].config, ...sizes });
+      t.after(() => model.dispose());
+      const template = chatTemplate({ tokenizer, chatTemplate: CHAT_ML, system: 'You are a coach.' });
+      const saved = path.join(folder, 'saved');
+      await savePretrained(model, saved, { prompt: { tokenizer, template } });
+      const site = path.join(folder, 'site');
+      await exportWeb(saved, site, { dtypes: ['fp32', 'q4'], check: false, maxNewTokens: 16 });
+      const record = { input: 'Was the sled slow?' };
+      const ask = textGenerator({ model, tokenizer, maxNewTokens: 16, doSample: false });
+      const [wanted] = await ask([template.formatPrompt(record)]);
+      for (const dtype of ['fp32', 'q4']) {
+        const page = await openInBrowser(site, dtype);
+        try {
+          const answer = await page.ask(record);
+          // Rounded weights answer something.
+          if (dtype === 'fp32') assert.equal(answer, wanted);
+          else assert.notEqual(answer, '');
+          assert.match(page.status, new RegExp(dtype));
+          assert.deepEqual(page.problems, []);
+        } finally {
+          await page.close();
+        }
+      }
     }
   },
 );

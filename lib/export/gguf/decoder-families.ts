@@ -2,8 +2,9 @@
  * The decoders of the Llama line as llama.cpp knows them, a row each: names of norms, what rotary positions turn, what
  * the architecture takes for granted. A model that differs from what llama.cpp computes is refused.
  */
-import type { Architecture, DecoderDescription, Rope } from '../../models';
+import type { Architecture, DecoderDescription } from '../../models';
 import type { DecoderFeature } from '../source/decoder-form';
+import { tableBorder } from '../source/rope-tables';
 import { f32, text, u32 } from './types/format';
 import type { GgufEntries } from './types/format';
 
@@ -103,7 +104,7 @@ export const DECODER_ROWS: Readonly<Record<string, DecoderRow>> = {
       const rope = d.kinds[0].rope;
       if (rope?.kind !== 'longrope') return [];
       return [
-        ['rope.scaling.original_context_length', u32(tableBorder(rope, d.maxPositions))],
+        ['rope.scaling.original_context_length', u32(tableBorder(rope))],
         ['rope.scaling.attn_factor', f32(rope.rotation(1).scale)],
       ];
     },
@@ -158,17 +159,6 @@ export const DECODER_ROWS: Readonly<Record<string, DecoderRow>> = {
     },
   },
 };
-
-/** The longest context with the first rotary tables, in tokens. */
-export function tableBorder(rope: Rope, maxPositions: number): number {
-  let [low, high] = [1, maxPositions];
-  while (low < high) {
-    const middle = Math.ceil((low + high) / 2);
-    if (rope.tablesOf(middle) === rope.tablesOf(1)) low = middle;
-    else high = middle - 1;
-  }
-  return low;
-}
 
 /** Our names of modules and norms inside a layer -> GGUF's. */
 export function layerNames({ norms }: DecoderRow): Readonly<Record<string, string>> {

@@ -8,7 +8,8 @@ import { isTied } from '../../models';
 import type { Architecture, Rope } from '../../models';
 import { TunebookError } from '../../types';
 import { requireForm } from '../source/decoder-form';
-import { DECODER_ROWS, decoderEntries, layerNames, tableBorder, whyOtherwise } from './decoder-families';
+import { tableBorder } from '../source/rope-tables';
+import { DECODER_ROWS, decoderEntries, layerNames, whyOtherwise } from './decoder-families';
 import type { DecoderRow } from './decoder-families';
 import { f32, text, truth, u32 } from './types/format';
 import type { GgufEntries } from './types/format';
@@ -197,7 +198,7 @@ export function contextLength(model: Architecture): number {
 /** The longest context with the rotary table of short ones, in tokens. */
 export function firstTable(model: Architecture): number {
   const rope = ropeOf(model);
-  return rope === undefined ? model.maxPositions : tableBorder(rope, model.maxPositions);
+  return rope === undefined ? model.maxPositions : tableBorder(rope);
 }
 
 /** Kinds of rotary positions that llama.cpp turns as the model does, by architecture. */

@@ -10,12 +10,13 @@ import type { CheckOptions } from '../proof/prove';
 import { renderingTemplate } from '../source/chat-template';
 import { openModelSource } from '../source/open-source';
 import type { SourceOptions } from '../source/open-source';
-import { requireKnownFamily } from './decoder-graph';
 import { writeModelFiles } from './model-files';
+import { tableWords } from './positions-graph';
 import { onnxVariants, requireBlocks } from './onnx-types';
 import type { OnnxDtypeName, OnnxTarget } from './onnx-types';
 import { proveOnnx } from './prove-onnx';
 import type { OnnxProof } from './prove-onnx';
+import { requireKnownFamily } from './runtimes';
 import { writeOnnxFiles } from './write-onnx';
 import type { WrittenOnnx } from './write-onnx';
 
@@ -97,7 +98,7 @@ export async function exportOnnxBeside(
   const source = await openModelSource(model, from, where);
   try {
     const { architecture } = source.weights;
-    requireKnownFamily(architecture, where);
+    requireKnownFamily(architecture, target, where);
     requireBlocks(
       architecture,
       variants.map(({ dtype }) => dtype),
@@ -107,10 +108,11 @@ export async function exportOnnxBeside(
     const written = await writeOnnxFiles(source.weights, folder, {
       ...{ variants, maxFileBytes, onProgress, besideBytes },
     });
-    const files = await writeModelFiles(source, folder, written);
-    if (check === false) return outcome(written, files, new Map());
+    const files = await writeModelFiles(source, folder, { written, target });
+    const notes = tableWords(architecture);
+    if (check === false) return outcome(written, files, { notes, proofs: new Map() });
     const { proofs, report } = await proveOnnx(source, folder, { written, check, onProgress });
-    return outcome(written, [...files, report], proofs);
+    return outcome(written, [...files, report], { notes, proofs });
   } finally {
     await source.close();
   }
@@ -119,7 +121,7 @@ export async function exportOnnxBeside(
 function outcome(
   written: readonly WrittenOnnx[],
   files: readonly string[],
-  proofs: ReadonlyMap<string, OnnxProof>,
+  { notes, proofs }: { readonly notes: readonly string[]; readonly proofs: ReadonlyMap<string, OnnxProof> },
 ): OnnxOutcome {
   const models = written.map(({ path, variant, sizeBytes }) => ({
     ...{ path, sizeBytes, dtype: variant.dtype },
@@ -127,8 +129,8 @@ function outcome(
   }));
   return {
     models,
-    files: [...new Set([...written.map(({ path }) => path), ...files])],
-    words: models.flatMap(({ proof }) => proof?.words ?? []),
+files: [...new Set([...written.map(({ path }) => path), ...files])],
+    words: [...models.flatMap(({ proof }) => proof?.words ?? []), ...notes],
     agreement: models.at(-1)?.proof?.agreement, // of the coarsest type
     isProven: models.every(({ proof }) => proof?.isProven !== false),
   };

@@ -1,10 +1,11 @@
 /** What lies beside the `.onnx` files: config.json, generation_config.json, the tokenizer, the prompt. */
 import { promises as fs } from 'node:fs';
 import path from 'node:path';
-import { isFile, isJsonObject, readJsonObjectIfPresent, writeFileAtomic } from '../../files';
+import { isFile, isJsonObject, readJsonObject, readJsonObjectIfPresent, writeFileAtomic } from '../../files';
 import { configText } from '../../pretrained';
 import { writeExportCard } from '../source/card';
 import type { ModelSource } from '../source/open-source';
+import type { OnnxTarget } from './onnx-types';
 import type { WrittenOnnx } from './write-onnx';
 
 /** Files of a saved model that say how it is asked. */
@@ -17,7 +18,7 @@ const PROMPT_FILES = ['chat_template.jinja', 'tunebook_prompt.json'];
 export async function writeModelFiles(
   source: ModelSource,
   folder: string,
-  written: readonly WrittenOnnx[],
+  { written, target }: { readonly written: readonly WrittenOnnx[]; readonly target: OnnxTarget },
 ): Promise<string[]> {
   const { weights, tokenizer, generationConfig, folders } = source;
   const ids = specialTokens(source);
@@ -30,6 +31,7 @@ export async function writeModelFiles(
     ...(await tokenizer.savePretrained(folder)),
     ...(await writeExportCard(source, folder, 'onnx')),
   ];
+  if (target === 'transformers.js-2') await joinMerges(path.join(folder, 'tokenizer.json'));
   for (const name of PROMPT_FILES) {
     const places = folders.map((place) => path.join(place, name));
     for (const place of places) {
@@ -40,6 +42,21 @@ export async function writeModelFiles(
     }
   }
   return files;
+}
+
+/**
+ * transformers.js 2 reads merges as texts alone ('a b'), which later ones read too. Left as they are where a part has a
+ * space: no text says that.
+ */
+async function joinMerges(file: string): Promise<void> {
+  const json = await readJsonObject(file);
+  const model = isJsonObject(json.model) ? json.model : {};
+  const merges: unknown[] = Array.isArray(model.merges) ? model.merges : [];
+  const isPair = (merge: unknown): merge is string[] =>
+    Array.isArray(merge) && merge.every((part) => typeof part === 'string' && !part.includes(' '));
+  if (merges.length === 0 || !merges.every(isPair)) return;
+  const joined = merges.map((merge) => merge.join(' '));
+  await writeFileAtomic(file, `${JSON.stringify({ ...json, model: { ...model, merges: joined } })}\n`);
 }
 
 /** Tokens that begin, end and fill rows; an answer ends where it ends in tunebook. */

@@ -102,10 +102,12 @@ export class OnnxGraph {
     return [...names];
   }
 
-  /** Splits a value into equal parts along an axis. */
-  split(x: string, parts: number, axis: number): string[] {
-    const names = Array.from({ length: parts }, () => this.newName());
-    return this.ops('Split', [x], { attributes: { axis }, names });
+  /** Splits a value along an axis: into so many equal parts, or into parts of these sizes. */
+  split(x: string, parts: number | readonly number[], axis: number): string[] {
+    const sizes = typeof parts === 'number' ? [] : [this.int64(parts)];
+    const length = typeof parts === 'number' ? parts : parts.length;
+    const names = Array.from({ length }, () => this.newName());
+    return this.ops('Split', [x, ...sizes], { attributes: { axis }, names });
   }
 
   private newName(): string {

@@ -11,7 +11,7 @@ export const ONNX_DTYPES = ['fp32', 'fp16', 'q8', 'q4'] as const;
 /** A type of a file: float32, float16, blocks of 8 or of 4 bits. */
 export type OnnxDtypeName = (typeof ONNX_DTYPES)[number];
 
-/** Runtimes that a file is for: transformers.js 3 and 4, or 2 (`@xenova/transformers`). */
+/** Runtimes that a file is for: transformers.js 4 (and what 3 knows), or 2 (`@xenova/transformers`). */
 export const ONNX_TARGETS = ['transformers.js', 'transformers.js-2'] as const;
 
 /** A runtime that a file is for. */

@@ -67,7 +67,8 @@ export async function proveOnnx(
         const { agreement, words, isProven } = await compare(here, there, {
           ...{ check, bound: BOUNDS[variant.dtype], contextLength: architecture.maxPositions },
         });
-        const largestError = variant.dtype === 'fp32' ? await largestErrorOf(here, there) : undefined;
+        const largestError =
+          variant.dtype === 'fp32' ? await largestErrorOf(here, there, architecture.maxPositions) : undefined;
         const proof = withError({ agreement, words, isProven, largestError });
         proofs.set(file, proof);
         report = await writeExportReport(path.join(folder, name), {
@@ -114,8 +115,8 @@ const SENTENCE =
   'The first half was even, the second was slower by 12 seconds; what helps is a steady start.';
 
 /** The largest distance of two runtimes' log-probabilities over a text, in parts of the largest. */
-async function largestErrorOf(here: Responder, there: Responder): Promise<number> {
-  const ids = await here.promptIds(SENTENCE);
+async function largestErrorOf(here: Responder, there: Responder, contextLength: number): Promise<number> {
+  const ids = (await here.promptIds(SENTENCE)).slice(0, contextLength);
   const ours = await here.logProbabilities(ids, ids.length);
   const theirs = await there.logProbabilities(ids, ids.length);
   let [distance, largest] = [0, 1];

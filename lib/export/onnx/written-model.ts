@@ -22,7 +22,8 @@ export interface GreedyOptions {
   readonly endTokens: readonly number[];
 }
 
-type Cache = Record<string, ort.Tensor>;
+/** Keys and values of the tokens that were read, by the names of the graph's inputs. */
+export type Cache = Readonly<Record<string, ort.Tensor>>;
 
 export class WrittenModel {
   private constructor(
@@ -49,7 +50,7 @@ export class WrittenModel {
 
   /** Logits of the last tokens of each row, float32 [B, last, V]; default: of all. */
   async logits(rows: Rows, last = rows.inputIds[0].length): Promise<Float32Array> {
-    const { logits } = await this.run({ ...rows, last }, this.emptyCache(rows.inputIds.length));
+    const { logits } = await this.read(rows, last);
     const [B, T, V] = logits.dims;
     const data = logits.data as Float32Array;
     if (T === last) return data;
@@ -66,40 +67,33 @@ export class WrittenModel {
     const answers: number[][] = rows.inputIds.map(() => []);
     const isOver = answers.map(() => false);
     let inputIds: readonly (readonly number[])[] = rows.inputIds;
-    let cache = this.emptyCache(B);
+    let cache: Cache | undefined;
     for (let step = 0; step < maxNewTokens; step++) {
-      const outputs = await this.run({ inputIds, attentionMask: mask, last: 1 }, cache);
-      const next = this.lastTokens(outputs.logits, B);
+      const read = await this.read({ inputIds, attentionMask: mask }, 1, cache);
+      const next = this.lastTokens(read.logits, B);
       next.forEach((token, b) => {
         if (isOver[b]) return;
         answers[b].push(token);
         isOver[b] = endTokens.includes(token);
       });
       if (isOver.every(Boolean)) break;
-      cache = this.cacheOf(outputs);
+      cache = read.cache;
       inputIds = next.map((token) => [token]);
       for (const row of mask) row.push(1);
     }
     return answers;
   }
 
-  /** Frees the session. */
-  async dispose(): Promise<void> {
-    await this.session.release();
-  }
-
-  private lastTokens({ data, dims }: ort.Tensor, B: number): number[] {
-    const [, T, V] = dims;
-    return Array.from({ length: B }, (_, b) => {
-      const start = (b * T + T - 1) * V;
-      return mostLikely((data as Float32Array).subarray(start, start + V));
-    });
-  }
-
-  private run(
-    { inputIds, attentionMask, last }: Rows & { readonly last: number },
-    cache: Cache,
-  ): Promise<Record<string, ort.Tensor>> {
+  /**
+   * Reads tokens, all or those that follow on a cache: then attentionMask has the earlier ones too.
+   * @param last tokens of each row whose logits are asked; a graph without that input gives all
+   * @returns logits float32 [B, T, V], and the cache with these tokens in it
+   */
+  async read(
+    { inputIds, attentionMask }: Rows,
+    last: number,
+    cache: Cache = this.emptyCache(inputIds.length),
+  ): Promise<{ readonly logits: ort.Tensor; readonly cache: Cache }> {
     const [B, T] = [inputIds.length, inputIds[0].length];
     const { Tensor } = onnxRuntime();
     const int64 = (values: ArrayLike<number>, shape: number[]): ort.Tensor =>
@@ -118,23 +112,36 @@ export class WrittenModel {
       ),
     };
     if (this.session.inputNames.includes('num_logits_to_keep')) feeds.num_logits_to_keep = int64([last], []);
-    return this.session.run(feeds) as Promise<Record<string, ort.Tensor>>;
+    const { logits, ...present } = await this.session.run(feeds);
+    const entries = Object.entries(present);
+    return {
+      logits,
+      cache: Object.fromEntries(
+        entries.map(([name, value]) => [name.replace('present', 'past_key_values'), value]),
+      ),
+    };
+  }
+
+  /** Frees the session. */
+  async dispose(): Promise<void> {
+    await this.session.release();
+  }
+
+  private lastTokens({ data, dims }: ort.Tensor, B: number): number[] {
+    const [, T, V] = dims;
+    return Array.from({ length: B }, (_, b) => {
+      const start = (b * T + T - 1) * V;
+      return mostLikely((data as Float32Array).subarray(start, start + V));
+    });
   }
 
   private emptyCache(B: number): Cache {
     const { layers, keyValueHeads: KV, headSize: D } = this.architecture;
     const { Tensor } = onnxRuntime();
-    const cache: Cache = {};
+    const cache: Record<string, ort.Tensor> = {};
     for (let layer = 0; layer < layers; layer++)
       for (const part of ['key', 'value'])
         cache[`past_key_values.${layer}.${part}`] = new Tensor('float32', new Float32Array(0), [B, KV, 0, D]);
     return cache;
-  }
-
-  private cacheOf(outputs: Record<string, ort.Tensor>): Cache {
-    const entries = Object.entries(outputs).filter(([name]) => name.startsWith('present.'));
-    return Object.fromEntries(
-      entries.map(([name, value]) => [name.replace('present', 'past_key_values'), value]),
-    );
   }
 }

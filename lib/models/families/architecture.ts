@@ -5,6 +5,7 @@
 import type { TensorFunction } from '../../engine';
 import type { HostTensor } from '../../types';
 import type { DecoderDescription } from './decoder-description';
+import type { Rope } from './parts/rope';
 
 /** A parameter as Hugging Face names it, without the family's prefix ('transformer.', 'model.'). */
 export interface ParameterSpec {
@@ -38,6 +39,8 @@ export interface DropoutSite {
 export interface LayerKind {
   /** Tokens that a position can look back on, itself included, where the model limits it. */
   readonly slidingWindow?: number;
+  /** How the first numbers of queries and keys turn, as many as there are two for each frequency; absent: none does. */
+  readonly rope?: Rope;
   /**
    * Inputs of the block that depend on the tokens' positions alone: rotary tables.
    * @param positions Row-major [B, T].

@@ -8,9 +8,10 @@ import type { Rope } from './parts/rope';
 export function rotaryKind(
   rope: Rope | undefined,
   size: number,
-): Required<Pick<LayerKind, 'tablesOf' | 'positionFeeds'>> {
+): Pick<LayerKind, 'rope' | 'tablesOf' | 'positionFeeds'> {
   const still = { frequencies: new Float32Array(size / 2), scale: 1 };
   return {
+    rope,
     tablesOf: rope === undefined ? () => 0 : (length) => rope.tablesOf(length),
     positionFeeds: (positions, shape, contexts) => {
       const rotations = new Map<number, Rotation>();

@@ -6,10 +6,10 @@ import type { ExportCall, ExportTarget } from './target';
 /** Every type that is exported unless one is named. */
 const ALL = 'all';
 
-/** transformers.js 3 and 4. */
+/** transformers.js 4, and what release 3 knows. */
 export const onnx: ExportTarget = {
   name: 'onnx',
-  summary: 'a folder for transformers.js 3 and 4; all: fp32, q8 and q4',
+  summary: 'a folder for transformers.js 4, every family that it knows; all: fp32, q8 and q4',
   types: [ALL, 'fp32', 'fp16', 'q8', 'q4'],
   run: (call) => run(call, 'transformers.js'),
 };
@@ -17,7 +17,9 @@ export const onnx: ExportTarget = {
 /** transformers.js 2. */
 export const onnxV2: ExportTarget = {
   name: 'onnx-v2',
-  summary: 'a folder for @xenova/transformers 2, which may be the same; all: fp32 and q8',
+  summary:
+    'a folder for @xenova/transformers 2, which may be the same: GPT-2, Llama, Mistral, Qwen2, StableLM, StarCoder2, ' +
+    'GPT-NeoX; all: fp32 and q8',
   types: [ALL, 'fp32', 'q8'],
   run: (call) => run(call, 'transformers.js-2'),
 };
