@@ -21,15 +21,24 @@ const KINDS = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, by
 /** The contractions, and what words, numbers and marks follow, of the splitting patterns of Llama 3 and Qwen. */
 const WORDS = String.raw`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+`;
 const REST = String.raw` ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`;
+/** A word of GPT-4o's pattern: upper case before lower case, marks in it, a contraction after it. */
+const CASED = [
+  String.raw`[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+`,
+  String.raw`[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*`,
+].map((word) => String.raw`[^\r\n\p{L}\p{N}]?${word}(?i:'s|'t|'re|'ve|'m|'ll|'d)?`);
+const CASED_REST = String.raw` ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+`;
+/** llama.cpp has GPT-4o's pattern whole under this name; under gpt-4o it leaves marks out of words. */
+const CASED_NAME = 'granite-embed-multi-97m';
 /**
  * Patterns that split a text before byte-level BPE -> llama.cpp's names, where merges are passed over for texts that are
- * tokens and where they are not. GPT-2's pattern is what ByteLevel does by itself. Those of GPT-4o and Mistral Nemo are
- * not here: llama.cpp's own split words with combining marks otherwise.
+ * tokens and where they are not. GPT-2's pattern is what ByteLevel does by itself. Mistral Nemo's is not here: under
+ * llama.cpp's name for it, tekken, words with combining marks are split otherwise.
  */
 const SPLIT_NAMES: ReadonlyMap<string, { readonly ignoresMerges?: string; readonly merges?: string }> =
   new Map([
     [`${WORDS}|\\p{N}{1,3}|${REST}`, { ignoresMerges: 'llama-bpe', merges: 'glm4' }],
     [`${WORDS}|\\p{N}|${REST}`, { merges: 'qwen2' }],
+    [`${CASED.join('|')}|\\p{N}{1,3}|${CASED_REST}`, { merges: CASED_NAME }],
   ]);
 
 /** SentencePiece merges the pair of the largest score first; what no merge makes comes last. */
@@ -72,7 +81,14 @@ export async function tokenizerEntries(
     ...(isSentencePiece ? [['tokenizer.ggml.add_space_prefix', truth(prependsSpace(json))] as const] : []),
     ...chatTemplateEntries(tokenizer),
   ];
-  return { entries, notes: normalizerWords(json) };
+  return { entries, notes: [...nameWords(pre), ...normalizerWords(json)] };
+}
+
+function nameWords(pre: string): string[] {
+  if (pre !== CASED_NAME) return [];
+  return [
+    `The tokenizer's rule is written as ${CASED_NAME}: a llama.cpp that does not know it yet refuses the file.`,
+  ];
 }
 
 /** What llama.cpp does with texts that the tokenizer does not. */

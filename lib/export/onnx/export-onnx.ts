@@ -129,7 +129,7 @@ function outcome(
   }));
   return {
     models,
-files: [...new Set([...written.map(({ path }) => path), ...files])],
+    files: [...new Set([...written.map(({ path }) => path), ...files])],
     words: [...models.flatMap(({ proof }) => proof?.words ?? []), ...notes],
     agreement: models.at(-1)?.proof?.agreement, // of the coarsest type
     isProven: models.every(({ proof }) => proof?.isProven !== false),

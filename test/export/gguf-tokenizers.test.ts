@@ -1,0 +1,75 @@
+/**
+ * The kinds of tokenizers that GGUF is written for, in llama.cpp itself (TUNEBOOK_LLAMA_CPP): 400 strings as the ids that
+ * `tokenizers` gives (test/golden/tokenizer). The kind that llama.cpp splits otherwise is refused.
+ */
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import path from 'node:path';
+import type { TestContext } from 'node:test';
+import { describe, it } from 'node:test';
+import { exportGguf } from '../../lib/export';
+import { findLlamaCpp, openLlamaCpp } from '../../lib/export/proof/llama-cpp';
+import { AutoTokenizer } from '../../lib/tokenizer';
+import { familyModel } from '../models/families/family-model';
+import { IS_ALL } from '../models/families/forms-suite';
+import { readGolden } from '../models/families/golden-run';
+import { isError } from '../support/refusals';
+import { temporaryFolder } from '../support/temporary-folder';
+
+const { strings, kinds } = readGolden('tokenizer/golden-families.json') as {
+  strings: string[];
+  kinds: Record<string, { tokenizer: object; rows: [ids: number[], text?: string][] }>;
+};
+/** llama.cpp does not normalize texts: strings that are not composed are left out. */
+const NORMALIZED = ['qwen3', 'pythia'];
+const READ = ['phi4-mini', 'llama3', 'glm4', 'qwen3', 'smollm', 'pythia'];
+const CONFIG = {
+  ...{ model_type: 'llama', vocab_size: 512, hidden_size: 32, intermediate_size: 32, num_hidden_layers: 1 },
+  ...{ num_attention_heads: 2, num_key_value_heads: 2, max_position_embeddings: 256 },
+};
+
+/** Exports a tiny model with a tokenizer of this kind. @returns the file, and what the export said */
+async function exported(t: TestContext, kind: string): Promise<{ file: string; words: readonly string[] }> {
+  const folder = await temporaryFolder(t);
+  fs.writeFileSync(path.join(folder, 'tokenizer.json'), JSON.stringify(kinds[kind].tokenizer));
+  const config = { tokenizer_class: 'PreTrainedTokenizerFast', eos_token: '</s>' };
+  fs.writeFileSync(path.join(folder, 'tokenizer_config.json'), JSON.stringify(config));
+  const tokenizer = await AutoTokenizer.fromPretrained(folder);
+  const model = await familyModel(CONFIG);
+  t.after(() => model.dispose());
+  const file = path.join(folder, 'x.gguf');
+  const { words } = await exportGguf(model, file, { tokenizer, check: false });
+  return { file, words };
+}
+
+describe('400 strings in llama.cpp', () => {
+  for (const kind of READ.filter((name) => IS_ALL || name === READ[0]))
+    it(kind, async (t) => {
+      if ((await findLlamaCpp()) === undefined) return t.skip('node-llama-cpp is not installed: see .ci/run');
+      const { file, words } = await exported(t, kind);
+      assert.equal(
+        words.some((one) => one.includes('does not know it yet')),
+        kind === 'phi4-mini',
+      );
+      const there = await openLlamaCpp(file, { contextSize: 64, vocabSize: CONFIG.vocab_size });
+      assert.ok(there);
+      const wrong: unknown[] = [];
+      let count = 0;
+      for (const [i, [wanted]] of kinds[kind].rows.entries()) {
+        if (NORMALIZED.includes(kind) && strings[i].normalize('NFC') !== strings[i]) continue;
+        count++;
+        const ids = await there.promptIds(strings[i]);
+        if (ids.join() !== wanted.join()) wrong.push({ given: strings[i], ids, wanted });
+      }
+      await there.close();
+      assert.ok(count > 250, `${count}`);
+      assert.deepEqual(wrong.slice(0, 3), [], `${wrong.length} of ${count} differ`);
+    });
+});
+
+it('Mistral Nemo’s kind is refused', async (t) => {
+  await assert.rejects(
+    exported(t, 'mistral-nemo'),
+    isError('splits texts by rules of its own', 'export to ONNX'),
+  );
+});
