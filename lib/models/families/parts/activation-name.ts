@@ -12,7 +12,7 @@ const NAMES: Readonly<Record<string, ActivationName>> = {
   relu: 'relu',
 };
 
-/** @throws TunebookError that lists the names that are known */
+/** The activation of a name in config.json. @throws TunebookError that lists the names that are known */
 export function activationNamed(name: string, where: string): ActivationName {
   const found = Object.hasOwn(NAMES, name) ? NAMES[name] : undefined;
   if (found !== undefined) return found;
