@@ -1,10 +1,11 @@
 /**
- * `npm run bench -- gpt2|gpu|families|decode|mistral|mistral-layer|dataset|stream|notebook|preflight|resume|serve|export|export-memory [--json]`: speeds as ratios inside one run, and peak
+ * `npm run bench -- gpt2|gpu|families|decode|quantization|mistral|mistral-layer|dataset|stream|notebook|preflight|resume|serve|export|export-memory [--json]`: speeds as ratios inside one run, and peak
  * memory. Never part of the tests, whose machine may be busy. `mistral` takes `--layers N --folder F --rows R --tokens T
  * --steps S`, `gpu` takes `--provider P --layers N`, `serve` takes
  * `--layers N --rows REQUESTS --tokens T`, `export` takes `--folder RUN --rows R --system TEXT --only RUNTIME
  * --transformers2 FOLDER`, `export-memory` takes `--layers N`, `stream` the megabytes of its file,
- * `families` the begin of a model's name, `decode` those of a shape and a form.
+ * `families` the begin of a model's name, `decode` those of a shape and a form,
+ * `quantization` a model's name or folder and `--rows R`.
  */
 import { parseArgs } from 'node:util';
 import { benchDataset } from './data/dataset';
@@ -21,6 +22,7 @@ import { benchWholeMistral } from './mistral-whole';
 import type { WholeBench } from './mistral-whole';
 import { benchNotebook } from './notebook';
 import { benchPreflight } from './preflight';
+import { benchQuantization } from './quantization';
 import { benchResume } from './resume';
 import { benchServe } from './serve';
 
@@ -193,6 +195,19 @@ async function main(): Promise<void> {
         `${gigabytes(one.writtenBytes)} written, peak ${gigabytes(one.peakBytes)}`,
       ]),
     );
+  } else if (which === 'quantization') {
+    const results = await benchQuantization(
+      numbers[0],
+      values.rows === undefined ? undefined : Number(values.rows),
+    );
+    print(
+      json,
+      results,
+      results.map((one): Row => [
+        `${one.type}, ${one.bits} bits${one.isCoded ? ', by codes' : ''}`,
+        `perplexity ${one.perplexity.toFixed(3)}, KL ${one.kl.toExponential(1)}, same choice ${percent(one.sameChoice)}`,
+      ]),
+    );
   } else if (which === 'decode') {
     const results = benchDecode(numbers[0], numbers[1]);
     print(
@@ -239,7 +254,7 @@ async function main(): Promise<void> {
     );
   } else {
     console.error(
-      `bench: expected gpt2, gpu, families, decode, mistral, mistral-layer, dataset, stream, notebook, preflight, resume, serve, export or export-memory, got ${which}.`,
+      `bench: expected gpt2, gpu, families, decode, quantization, mistral, mistral-layer, dataset, stream, notebook, preflight, resume, serve, export or export-memory, got ${which}.`,
     );
     process.exit(2);
   }
