@@ -90,6 +90,7 @@ export type {
   SegmentEvidence,
   SegmentKind,
 } from './evidence/types';
+export { checkedFeedback } from './feedback/checked';
 export { claimEvidence, composeFeedback } from './feedback/compose';
 export type { ComposeOptions } from './feedback/compose';
 export { ENGLISH } from './feedback/english';
@@ -107,6 +108,7 @@ export type {
   FeedbackTexts,
   ParagraphKind,
   Tone,
+  UnsupportedSentence,
 } from './feedback/types';
 export { feedbackPage } from './page/feedback-page';
 export type { FeedbackPageOptions } from './page/page-arguments';

@@ -11,8 +11,9 @@ import type * as Pretrained from '../../pretrained';
 import { messageOf, TunebookError } from '../../types';
 import { count, wholeNumber, WrongCallError } from '../terminal/call';
 
-interface FeedbackCommandOptions extends Omit<RaceFeedbackOptions, 'planner' | 'onNote'> {
+interface FeedbackCommandOptions extends Omit<RaceFeedbackOptions, 'planner' | 'writer' | 'onNote'> {
   readonly model?: string;
+  readonly write?: boolean;
   readonly output?: string;
   readonly json?: boolean;
   readonly markdown?: boolean;
@@ -20,6 +21,8 @@ interface FeedbackCommandOptions extends Omit<RaceFeedbackOptions, 'planner' | '
 
 /** Limit in tokens; a short plan has about 40. */
 const LONGEST_PLAN = 192;
+/** Limit in tokens of a text that a model writes. */
+const LONGEST_TEXT = 320;
 
 const loadHyrox = (): typeof Hyrox => createRequire(__filename)('../../hyrox') as typeof Hyrox;
 
@@ -28,11 +31,13 @@ const loadHyrox = (): typeof Hyrox => createRequire(__filename)('../../hyrox') a
  * @throws TunebookError where a race cannot be judged, or a file cannot be written
  */
 export async function feedbackCommand(file: string, options: FeedbackCommandOptions): Promise<void> {
-  const { output, json, markdown, model, ...settings } = options;
+  const { output, json, markdown, model, write: writes, ...settings } = options;
   if (output === undefined && !json && !markdown)
     throw new WrongCallError(
       'feedback: expected -o page.html, -o FOLDER for several races, --json or --markdown',
     );
+  if (writes && model === undefined)
+    throw new WrongCallError('feedback: expected --model FOLDER beside --write, the model that writes');
   const { raceFeedback } = loadHyrox();
   if (settings.state === undefined)
     console.error(
@@ -41,7 +46,11 @@ export async function feedbackCommand(file: string, options: FeedbackCommandOpti
     );
   const races = await raceFeedback(file, {
     ...settings,
-    ...(model === undefined ? {} : { planner: modelPlanner(model) }),
+    ...(model === undefined
+      ? {}
+      : writes
+        ? { writer: modelWriter(model) }
+        : { planner: modelPlanner(model) }),
     onNote: (text) => console.error(text),
   });
   for (const [i, { notes }] of races.entries())
@@ -66,6 +75,19 @@ function modelPlanner(model: string): RaceFeedbackOptions['planner'] {
       ...{ model, doSample: false, maxNewTokens: LONGEST_PLAN, template: FEEDBACK_TEMPLATE },
       allowedTexts: races.map(planTexts),
     });
+    return answers.map((answer) => answer.trim());
+  };
+}
+
+/** A writer that asks a model, in the prompt that it was tuned with. */
+function modelWriter(model: string): RaceFeedbackOptions['writer'] {
+  return async (questions) => {
+    const { generateAnswers } = createRequire(__filename)('../../pretrained') as typeof Pretrained;
+    const { FEEDBACK_TEMPLATE } = loadHyrox();
+    const { answers } = await generateAnswers(
+      questions.map(({ input, context }) => ({ input, context })),
+      { model, doSample: false, maxNewTokens: LONGEST_TEXT, template: FEEDBACK_TEMPLATE },
+    );
     return answers.map((answer) => answer.trim());
   };
 }
@@ -153,6 +175,10 @@ export function addFeedbackCommand(program: Command): void {
     .option(
       '--model <folder>',
       'model or adapter that plans what is said, trained on label files (notebook 01) or hyrox.planRecord; the evidence fills in (default: a rule plans)',
+    )
+    .option(
+      '--write',
+      'the model writes the text itself, with lines and passages to cite (hyrox.writtenRecord); each sentence that they do not bear out is marked with the reason',
     )
     .option('--previous <file>', 'earlier races of the same athlete, oldest first')
     .option('-k, --k <count>', 'similar races to look for (default: 25)', count)

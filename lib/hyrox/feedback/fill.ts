@@ -323,11 +323,14 @@ function lacking(place: string, got: string): TunebookError {
   );
 }
 
-function citationsOf(
+/** The lines and passages that a text cites. */
+export function citationsOf(
   text: string,
   { evidence, quoted }: { evidence: RaceEvidence; quoted: readonly Document[] },
 ): FeedbackCitation[] {
-  const cited = new Set([...text.matchAll(/\[(\d+)\]/g)].map(([, id]) => Number(id)));
+  const cited = new Set(
+    [...text.matchAll(/\[(\d+(?:\s*,\s*\d+)*)\]/g)].flatMap(([, ids]) => ids.split(',').map(Number)),
+  );
   const all: FeedbackCitation[] = [
     ...evidence.lines.map(({ id, text: line }): FeedbackCitation => ({ id, kind: 'line', text: line })),
     ...quoted.map((passage, i): FeedbackCitation => ({

@@ -20,6 +20,17 @@ export interface FeedbackParagraph {
   readonly text: string;
   /** Column of its segment, if it is about one. */
   readonly segment?: string;
+  /** Sentences that the evidence does not bear out, in a text that a model wrote. */
+  readonly unsupported?: readonly UnsupportedSentence[];
+}
+
+/** A sentence that failed the claim check. */
+export interface UnsupportedSentence {
+  /** Why, in words. */
+  readonly reason: string;
+  /** Range in the paragraph's text: [start, end). */
+  readonly start: number;
+  readonly end: number;
 }
 
 /** Target of a number in brackets. */
@@ -43,9 +54,9 @@ export interface Feedback {
   readonly text: string;
   /** The citations of the text, by number. */
   readonly citations: readonly FeedbackCitation[];
-  /** The quoted passages in order of their numbers, for `claimEvidence`. */
+  /** The passages in order of their numbers, for `claimEvidence`: those quoted, or shown to the model that wrote. */
   readonly passages: readonly Document[];
-  /** The plan that was filled in. */
+  /** The plan that was filled in; '' where a model wrote the text. */
   readonly plan: string;
 }
 

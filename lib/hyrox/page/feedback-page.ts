@@ -12,6 +12,7 @@ import { profileFigure, restOf, wayFigure } from './page-figures';
 import { changeSection, sourcesSection } from './page-tables';
 import { requirePage } from './page-arguments';
 import type { FeedbackPageOptions } from './page-arguments';
+import { partsOf } from './marked-text';
 import { pageHtml } from './page-frame';
 import type { Page } from './page-frame';
 import { fillWords, wordsOf } from './page-words';
@@ -45,35 +46,59 @@ export function feedbackPage(
 ${keyFigures(page)}
 </header>
 <div class="text">
-${about('verdict', 'strengths', 'text').map(paragraph).join('\n')}
+${about('verdict', 'strengths', 'text')
+  .map((one) => paragraph(one, page))
+  .join('\n')}
 </div>
 ${profileSection(page)}
 ${waySection(page)}
-${section('text', about('segment', 'reach'))}
-${section('focus', about('focus'))}
-${changeSection(page, about('change').map(paragraph).join('\n'))}
+${section('text', about('segment', 'reach'), page)}
+${section('focus', about('focus'), page)}
+${changeSection(
+  page,
+  about('change')
+    .map((one) => paragraph(one, page))
+    .join('\n'),
+)}
 ${sourcesSection(page)}
 ${smallPrint(page, options)}`,
   });
 }
 
-/** Text with its citations as links to the sources. */
-function cited(text: string): string {
-  return escapeHtml(text).replace(/ ?\[(\d+)\]/g, '<a class="cite" href="#source-$1">$1</a>');
+/** Text with its citations as links to the sources; one that has none is a number. */
+function cited(text: string, { evidence, feedback }: Page): string {
+  const hasSource = (id: number): boolean =>
+    [...evidence.lines, ...feedback.citations].some((source) => source.id === id);
+  return escapeHtml(text).replace(/ ?\[(\d+(?:\s*,\s*\d+)*)\]/g, (_, ids: string) =>
+    ids
+      .split(',')
+      .map((one) => one.trim())
+      .map((id) =>
+        hasSource(Number(id))
+          ? `<a class="cite" href="#source-${id}">${id}</a>`
+          : `<span class="cite">${id}</span>`,
+      )
+      .join(' '),
+  );
 }
 
-function paragraph({ text }: FeedbackParagraph): string {
-  return `<p>${cited(text)}</p>`;
+function paragraph(one: FeedbackParagraph, page: Page): string {
+  const parts = partsOf(one, page.words).map(({ text, mark }) =>
+    mark === undefined
+      ? cited(text, page)
+      : `<mark>${cited(text, page)}</mark> <span class="why">(${escapeHtml(mark)})</span>`,
+  );
+  return `<p>${parts.join('')}</p>`;
 }
 
 /** Paragraphs with their headings; '' without paragraphs. */
-function section(name: string, paragraphs: readonly FeedbackParagraph[]): string {
+function section(name: string, paragraphs: readonly FeedbackParagraph[], page: Page): string {
   if (paragraphs.length === 0) return '';
-  return `<section class="${name}">\n${paragraphs.map(headed).join('\n')}\n</section>`;
+  return `<section class="${name}">\n${paragraphs.map((one) => headed(one, page)).join('\n')}\n</section>`;
 }
 
-function headed(one: FeedbackParagraph): string {
-  return `<h3>${escapeHtml(one.title)}</h3>\n${paragraph(one)}`;
+function headed(one: FeedbackParagraph, page: Page): string {
+  return `<h3>${escapeHtml(one.title)}</h3>\n${paragraph(one, page)}`;
 }
 
 function keyFigures({ evidence, words }: Page): string {

@@ -8,6 +8,7 @@ import { amountText } from '../evidence/names';
 import type { RaceEvidence } from '../evidence/types';
 import type { Feedback } from '../feedback/types';
 import { feedbackMarkdown } from './markdown-page';
+import { partsOf } from './marked-text';
 import { requirePage } from './page-arguments';
 import type { FeedbackPageOptions } from './page-arguments';
 import { gapText, profileFigure } from './page-figures';
@@ -74,11 +75,18 @@ function viewHtml(evidence: RaceEvidence, feedback: Feedback, { lang }: Feedback
   const words = wordsOf(lang);
   const amount = (value: number): string => amountText(value, evidence);
   const cell = (text: string, tag = 'td'): string => `<${tag} align="right">${escapeHtml(text)}</${tag}>`;
-  const paragraphs = feedback.paragraphs.map(({ kind, title, text }) =>
-    kind === 'verdict' || title === ''
-      ? `<p>${escapeHtml(text)}</p>`
-      : `<p><strong>${escapeHtml(title)}.</strong> ${escapeHtml(text)}</p>`,
-  );
+  const paragraphs = feedback.paragraphs.map((one) => {
+    const text = partsOf(one, words)
+      .map((part) =>
+        part.mark === undefined
+          ? escapeHtml(part.text)
+          : `⚠ <em>${escapeHtml(part.text)}</em> <strong>(${escapeHtml(part.mark)})</strong>`,
+      )
+      .join('');
+    return one.kind === 'verdict' || one.title === ''
+      ? `<p>${text}</p>`
+      : `<p><strong>${escapeHtml(one.title)}.</strong> ${text}</p>`;
+  });
   const { peers } = evidence.groups;
   const head = [
     words.tableHead[2],

@@ -3,6 +3,7 @@ import { amountText } from '../evidence/names';
 import type { RaceEvidence } from '../evidence/types';
 import type { Feedback } from '../feedback/types';
 import { gapText } from './page-figures';
+import { partsOf } from './marked-text';
 import { requirePage } from './page-arguments';
 import type { FeedbackPageOptions } from './page-arguments';
 import { fillWords, wordsOf } from './page-words';
@@ -19,7 +20,12 @@ export function feedbackMarkdown(
   const amount = (value: number): string => amountText(value, evidence);
   const paragraphs = feedback.paragraphs
     .filter(({ kind }) => kind !== 'note')
-    .map(({ kind, title, text }) => (kind === 'verdict' || title === '' ? text : `**${title}.** ${text}`));
+    .map((one) => {
+      const text = partsOf(one, words)
+        .map((part) => (part.mark === undefined ? part.text : `⚠ ${part.text} **(${part.mark})**`))
+        .join('');
+      return one.kind === 'verdict' || one.title === '' ? text : `**${one.title}.** ${text}`;
+    });
   const rows = segments.map(
     ({ name, own, peers, line }) =>
       `| ${inCell(name)} | ${amount(own)} | ${amount(peers.median)} | ${gapText(peers.gap, evidence, words)} | ${peers.percentile} % | ${line} |`,

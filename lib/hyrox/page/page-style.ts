@@ -29,6 +29,8 @@ p { margin: 0 0 .8rem; max-width: 40rem; text-wrap: pretty; hyphens: manual; }
 a { color: var(--ahead); text-underline-offset: .15em; }
 .cite { margin-left: .1em; padding: 0 .15em; font-size: .72em; line-height: 0; vertical-align: .4em; text-decoration: none; }
 .cite:hover, .cite:focus-visible { text-decoration: underline; }
+mark { background: none; color: inherit; text-decoration: underline wavy var(--behind) 1px; text-underline-offset: .25em; }
+.why { color: var(--behind); font-size: .875em; }
 :focus-visible { outline: 2px solid var(--ahead); outline-offset: 2px; border-radius: 2px; }
 figure { margin: 0; }
 svg { display: block; width: 100%; height: auto; font-family: inherit; font-variant-numeric: tabular-nums; fill: var(--ink); }

@@ -45,6 +45,8 @@ export interface PageWords {
   readonly percentages: string;
   readonly nobody: string;
   readonly and: string;
+  /** Behind a sentence that the evidence does not bear out. */
+  readonly unsupported: string;
   readonly indexTitle: string;
   readonly indexLead: string;
 }
@@ -94,6 +96,7 @@ const ENGLISH: PageWords = {
     'Times are medians of these groups; percentages are shares of them that are slower, equal times count half.',
   nobody: 'Nobody is named, and no race of another athlete can be read from this page.',
   and: 'and',
+  unsupported: 'not supported: {reason}',
   indexTitle: 'Race feedback',
   indexLead: '{count} races, a page each.',
 };

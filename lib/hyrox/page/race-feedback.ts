@@ -8,8 +8,11 @@ import { requireOptions } from '../../options';
 import { TunebookError, messageOf, requireObject } from '../../types';
 import { checkClaims } from '../../eval';
 import { loadDocuments } from '../../retrieval';
+import type { Document } from '../../retrieval';
 import type { RaceEvidence } from '../evidence/types';
+import { checkedFeedback } from '../feedback/checked';
 import { claimEvidence, composeFeedback } from '../feedback/compose';
+import { writtenRecord } from '../feedback/records';
 import type { Feedback } from '../feedback/types';
 import { passageFinder } from './passages';
 import { raceFileEvidence } from './race-file';
@@ -29,8 +32,21 @@ export interface RaceFeedbackOptions extends RaceFileOptions {
    * supported, the rule's plan is used and the page says so. Default: the rule.
    */
   planner?: (races: readonly RaceEvidence[]) => Promise<readonly string[]>;
-  /** Called for documents that cannot be read, and with the reason why a model's plan was not used. */
+  /**
+   * Writes the text itself, for instance a large model: it is asked the questions of `writtenRecord`, with lines and
+   * passages to cite. Each sentence that these do not bear out is marked, and the page says how many. Races with
+   * nothing to win are not asked about. Default: none.
+   */
+  writer?: (questions: readonly WrittenQuestion[]) => Promise<readonly string[]>;
+  /** Called for documents that cannot be read, and with the reason why a model's plan or text was not used. */
   onNote?: (text: string) => void;
+}
+
+/** What a writer is asked about a race. */
+export interface WrittenQuestion {
+  readonly input: string;
+  /** Lines and passages to cite. */
+  readonly context: string;
 }
 
 /** Feedback on one race. */
@@ -56,10 +72,14 @@ export async function raceFeedback(file: string, options: RaceFeedbackOptions = 
     where: 'raceFeedback',
     names: {
       ...{ state: true, previous: true, k: true, fewPeers: true, delimiter: true },
-      ...{ documents: true, seed: true, lang: true, planner: true, onNote: true },
+      ...{ documents: true, seed: true, lang: true, planner: true, writer: true, onNote: true },
     },
   });
-  const { documents, seed = 42, planner, onNote } = options;
+  const { documents, seed = 42, planner, writer, onNote } = options;
+  if (planner !== undefined && writer !== undefined)
+    throw new TunebookError(
+      'raceFeedback: expected a planner or a writer, got both. A planner chooses what is said, a writer words it.',
+    );
   wordsOf(options.lang);
   const { races, data } = await raceFileEvidence(file, options);
   const folder = documents ?? path.join(PACKAGE_ROOT, 'data', 'coaching');
@@ -69,33 +89,103 @@ export async function raceFeedback(file: string, options: RaceFeedbackOptions = 
       : { onSkip: ({ file: name, reason }) => onNote(`left out: ${name}: ${reason}`) }),
   });
   const passagesFor = passageFinder(texts);
-  const plans = await planner?.(races);
-  if (plans !== undefined && plans.length !== races.length)
+  const asked = races.map((evidence) => ({ evidence, passages: passagesFor(evidence), seed }));
+  const made =
+    planner !== undefined
+      ? await planned(asked, planner)
+      : writer !== undefined
+        ? await written(asked, writer)
+        : [];
+  return asked.map((race, i): RaceFeedback => {
+    const { evidence, passages } = race;
+    const { feedback = composeFeedback(evidence, passages, { seed }), problem, note } = made[i] ?? {};
+    if (problem !== undefined) onNote?.(problem);
+    const notes = note === undefined ? [] : [note];
+    if (evidence.chosen.length > 0 && feedback.passages.length === 0) notes.push(noAdvice(evidence, folder));
+    return { evidence, feedback, data, notes };
+  });
+}
+
+/** A race to write about. */
+interface AskedRace {
+  readonly evidence: RaceEvidence;
+  readonly passages: readonly Document[];
+  readonly seed: number;
+}
+
+/** What a model made of a race: feedback, or why there is none; the rule's is used then. */
+interface Made {
+  readonly feedback?: Feedback;
+  /** For the caller. */
+  readonly problem?: string;
+  /** For the page. */
+  readonly note?: string;
+}
+
+async function planned(
+  asked: readonly AskedRace[],
+  planner: NonNullable<RaceFeedbackOptions['planner']>,
+): Promise<Made[]> {
+  const plans = await planner(asked.map(({ evidence }) => evidence));
+  requireAsMany(plans, { of: asked, what: 'plans', who: 'planner' });
+  return asked.map(({ evidence, passages, seed }, i): Made => {
+    try {
+      return {
+        feedback: requireClaims(composeFeedback(evidence, passages, { seed, plan: plans[i] }), evidence),
+      };
+    } catch (error) {
+      if (!(error instanceof TunebookError)) throw error;
+      return {
+        problem: `its plan cannot be used: ${messageOf(error)}`,
+        note: 'A model planned this text, but its plan could not be used: what is said follows the rule.',
+      };
+    }
+  });
+}
+
+/** A race without a question has nothing to win: the rule writes. */
+async function written(
+  asked: readonly AskedRace[],
+  writer: NonNullable<RaceFeedbackOptions['writer']>,
+): Promise<Made[]> {
+  const records = asked.map(({ evidence, passages, seed }) =>
+    writtenRecord(evidence, { passages, form: 'evidence', seed }),
+  );
+  const questions = records.flatMap((one) =>
+    one === undefined ? [] : [{ input: one.record.input, context: one.record.context }],
+  );
+  const texts = questions.length === 0 ? [] : await writer(questions);
+  requireAsMany(texts, { of: questions, what: 'texts', who: 'writer' });
+  let next = 0;
+  return asked.map(({ evidence, seed }, i): Made => {
+    const record = records[i];
+    if (record === undefined) return {};
+    const text = texts[next++];
+    if (text.trim() === '')
+      return {
+        problem: 'its text cannot be used: it is empty',
+        note: 'A model was to write this text and wrote nothing: what is said follows the rule.',
+      };
+    const feedback = checkedFeedback(text, evidence, record.shown, { seed });
+    const { claims } = checkClaims(text, claimEvidence(evidence, record.shown));
+    const wrong = claims.filter(({ supported }) => !supported).length;
+    return {
+      feedback,
+      note:
+        `A model wrote this text. The evidence bears out ${claims.length - wrong} of its ${claims.length} sentences` +
+        (wrong === 0 ? '.' : '; the others are marked, each with the reason.'),
+    };
+  });
+}
+
+function requireAsMany(
+  given: readonly string[],
+  { of, what, who }: { of: readonly unknown[]; what: string; who: string },
+): void {
+  if (given.length !== of.length)
     throw new TunebookError(
-      `raceFeedback: expected the planner to give ${races.length} plans, got ${plans.length}.`,
+      `raceFeedback: expected the ${who} to give ${of.length} ${what}, got ${given.length}.`,
     );
-  const found: RaceFeedback[] = [];
-  for (const [i, evidence] of races.entries()) {
-    const passages = passagesFor(evidence);
-    const notes: string[] = [];
-    const compose = (plan?: string): Feedback =>
-      composeFeedback(evidence, passages, { seed, ...(plan === undefined ? {} : { plan }) });
-    let feedback: Feedback | undefined;
-    if (plans !== undefined)
-      try {
-        feedback = requireClaims(compose(plans[i]), evidence);
-      } catch (error) {
-        if (!(error instanceof TunebookError)) throw error;
-        onNote?.(`its plan cannot be used: ${messageOf(error)}`);
-        notes.push(
-          'A model planned this text, but its plan could not be used: what is said follows the rule.',
-        );
-      }
-    const written = feedback ?? compose();
-    if (evidence.chosen.length > 0 && written.passages.length === 0) notes.push(noAdvice(evidence, folder));
-    found.push({ evidence, feedback: written, data, notes });
-  }
-  return found;
 }
 
 /** A model may write words of its own around the placeholders: the whole text goes through the claim check. */
