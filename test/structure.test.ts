@@ -21,7 +21,7 @@ const ROOMS: Record<string, { imports: readonly string[]; floors?: readonly stri
   quantization: { imports: [] },
   checkpoint: { imports: ['files'] },
   hub: { imports: ['files', 'checkpoint'] },
-  tokenizer: { imports: ['files', 'hub'], floors: ['transformers-js', 'python', 'jinja'] },
+  tokenizer: { imports: ['files', 'hub'], floors: ['tables', 'transformers-js', 'python', 'jinja'] },
   prompts: { imports: ['files', 'tokenizer'], floors: ['conversations'] },
   models: {
     imports: ['files', 'random', 'engine', 'quantization', 'checkpoint', 'hub'],

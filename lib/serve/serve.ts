@@ -86,8 +86,9 @@ export async function serve(model: HasRuntime, options: ServeOptions): Promise<R
 
 async function partsOf(model: HasRuntime, options: CheckedOptions): Promise<ServerParts> {
   const { embeddings, state, models } = options;
-  for (const { tokenizer } of models)
-    checkTokenizerFits(tokenizer, { vocabSize: model.runtime.architecture.vocabSize });
+  const { architecture } = model.runtime;
+  const fits = { vocabSize: architecture.vocabSize, config: architecture.toJson() };
+  for (const { tokenizer } of models) checkTokenizerFits(tokenizer, fits);
   const feedback = state === undefined ? undefined : await FeedbackForm.load(state);
   const page = await pageFiles();
   // Last: what is refused leaves no batch open on the model.

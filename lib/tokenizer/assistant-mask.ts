@@ -11,8 +11,8 @@ import type { MarkedChat } from './chat-template';
 
 /** A tokenizer's vocabulary and its tokenizer.json. */
 interface Vocabulary {
-  readonly tokens: readonly (string | undefined)[];
   readonly tokenizerJson: JsonObject;
+  tokenOf(id: number): string | undefined;
 }
 
 type Offset = readonly [start: number, end: number];
@@ -42,7 +42,11 @@ export function assistantMask(
 }
 
 /** Where each token lies in the text, in UTF-16 units; a part of a character has the place of the whole. */
-function tokenOffsets(text: string, ids: readonly number[], { tokens, tokenizerJson }: Vocabulary): Offset[] {
+function tokenOffsets(
+  text: string,
+  ids: readonly number[],
+  { tokenOf, tokenizerJson }: Vocabulary,
+): Offset[] {
   const bytes = Buffer.from(text);
   const characters = characterPlaces(text);
   const added = addedById(tokenizerJson);
@@ -54,7 +58,7 @@ function tokenOffsets(text: string, ids: readonly number[], { tokens, tokenizerJ
   };
   let at = 0;
   return ids.map((id) => {
-    const token = tokens[id] ?? '';
+    const token = tokenOf(id) ?? '';
     const begin = at;
     const { lstrip, rstrip } = added.get(id) ?? {};
     if (lstrip === true) at = skip(at);

@@ -2,6 +2,7 @@
  * Chat templates rendered as transformers renders them, and which pieces of the text the model writes itself: what the
  * template encloses in `{% generation %}`. Where it stands: under `applyChatTemplate`, above `jinja`.
  */
+import { isJsonObject } from '../files';
 import { messageOf, TunebookError } from '../types';
 import { parseChatTemplate, TemplateRefusal } from './jinja';
 import type { ChatTemplate } from './jinja';
@@ -70,4 +71,13 @@ function render(source: string, context: Context, marks?: readonly [string, stri
     const remedy = unknown === null ? '' : `. Give it a value: variables: { ${unknown[1]}: ... }`;
     throw new TunebookError(`the chat template cannot be rendered: ${messageOf(error)}${remedy}`);
   }
+}
+
+/** A template is a string or, in older files, a list of named ones. */
+export function chatTemplateOf(value: unknown): string | undefined {
+  if (typeof value === 'string') return value;
+  if (!Array.isArray(value)) return undefined;
+  const entry: unknown =
+    value.find((item: unknown) => isJsonObject(item) && item.name === 'default') ?? value[0];
+  return isJsonObject(entry) && typeof entry.template === 'string' ? entry.template : undefined;
 }

@@ -2,15 +2,18 @@
  * A loaded tokenizer: the library's encoder behind the names that the rest of tunebook uses.
  */
 import { join } from 'node:path';
-import { isFile, isJsonObject, readTextIfPresent, writeFileAtomic } from '../files';
+import { isFile, readTextIfPresent, writeFileAtomic } from '../files';
 import type { JsonObject } from '../files';
 import { requireOptions } from '../options';
 import { kindOf, messageOf, requireText, TunebookError } from '../types';
 import { assistantMask } from './assistant-mask';
-import { renderChatTemplate, renderMarkedChat } from './chat-template';
+import { chatTemplateOf, renderChatTemplate, renderMarkedChat } from './chat-template';
 import { configForLibrary, forLibrary } from './transformers-js/library-files';
 import { cleansUpSpaces, mendLibraryTokenizer } from './transformers-js/library-mends';
-import { addedTokens, CHAT_TEMPLATE, SAVED_PROMPT, vocabularyOf } from './tokenizer-files';
+import { installTables } from './transformers-js/library-tables';
+import { wholeJson } from './tables/read-tables';
+import type { Vocabulary } from './tables/token-table';
+import { addedTokens, CHAT_TEMPLATE, SAVED_PROMPT } from './tokenizer-files';
 import type { TokenizerFiles } from './tokenizer-files';
 import { transformersLibrary } from './transformers-js/load';
 import type { LibraryTokenizer } from './transformers-js/load';
@@ -22,6 +25,7 @@ import type {
   MaskedConversation,
   PretrainedTokenizer,
 } from './types';
+import { vocabularyOf } from './vocabulary';
 
 /** Lengths above this are "no limit" in the files (they write 1e30). */
 const LARGEST_LENGTH = 1e9;
@@ -53,17 +57,19 @@ interface Source {
  */
 export async function createPretrainedTokenizer(source: Source): Promise<PretrainedTokenizer> {
   const { PreTrainedTokenizer } = await transformersLibrary();
+  const vocabulary = vocabularyOf(source.files);
   let library: LibraryTokenizer;
   try {
-    const { tokenizerJson, config } = source.files;
+    const { tokenizerJson, tables, config } = source.files;
     library = new PreTrainedTokenizer(forLibrary(tokenizerJson), configForLibrary(tokenizerJson, config));
+    if (tables !== undefined) installTables(library, tables, vocabulary);
     mendLibraryTokenizer(library);
   } catch (error) {
     throw new TunebookError(
       `AutoTokenizer: ${source.name} is not a tokenizer that @xenova/transformers can load (${messageOf(error)}).`,
     );
   }
-  return new LoadedTokenizer(library, source);
+  return new LoadedTokenizer(library, { ...source, vocabulary });
 }
 
 /** Internal to the room. */
@@ -86,19 +92,20 @@ export class LoadedTokenizer implements PretrainedTokenizer {
   private readonly library: LibraryTokenizer;
   private readonly cleansUpSpaces: boolean;
   private readonly files: TokenizerFiles;
-  private readonly vocabulary: ReadonlyMap<string, number>;
-  private readonly tokens: (string | undefined)[] = [];
+  private readonly vocabulary: Vocabulary;
   private turnEnd: { readonly id: number | undefined } | undefined;
 
-  constructor(library: LibraryTokenizer, { name, files, padToken, paddingSide }: Source) {
+  constructor(
+    library: LibraryTokenizer,
+    { name, files, padToken, paddingSide, vocabulary }: Source & { vocabulary: Vocabulary },
+  ) {
     const { config } = files;
     this.library = library;
     this.cleansUpSpaces = cleansUpSpaces(files.tokenizerJson, config);
     this.files = files;
     this.name = name;
-    this.vocabulary = vocabularyOf(files.tokenizerJson);
-    for (const [token, id] of this.vocabulary) this.tokens[id] = token;
-    this.vocabSize = this.tokens.length;
+    this.vocabulary = vocabulary;
+    this.vocabSize = vocabulary.size;
     this.addedTokenIds = addedTokens(files.tokenizerJson).map(({ id }) => id);
     const limit = config.model_max_length;
     this.modelMaxLength =
@@ -124,7 +131,7 @@ export class LoadedTokenizer implements PretrainedTokenizer {
     const fresh = [...new Set(tokens)].filter((token) => !known.includes(token));
     let next = this.vocabSize;
     const added = fresh.map((content) => ({
-      ...{ id: this.vocabulary.get(content) ?? next++, content },
+      ...{ id: this.vocabulary.idOf(content) ?? next++, content },
       ...{ single_word: false, lstrip: false, rstrip: false, normalized: !special, special },
     }));
     const before: unknown = tokenizerJson.added_tokens;
@@ -161,7 +168,7 @@ export class LoadedTokenizer implements PretrainedTokenizer {
         );
       }
       // A model may have more rows than tokens; such an id decodes to nothing, as in Hugging Face.
-      return this.tokens[id] !== undefined;
+      return this.vocabulary.tokenOf(id) !== undefined;
     });
     if (known.length === 0) return '';
     return this.library.decode(known, {
@@ -221,11 +228,11 @@ export class LoadedTokenizer implements PretrainedTokenizer {
   }
 
   tokenToId(token: string): number | undefined {
-    return this.vocabulary.get(token);
+    return this.vocabulary.idOf(token);
   }
 
   idToToken(id: number): string | undefined {
-    return this.tokens[id];
+    return this.vocabulary.tokenOf(id);
   }
 
   applyChatTemplate(
@@ -274,9 +281,9 @@ export class LoadedTokenizer implements PretrainedTokenizer {
       if (masked) {
         const chat = renderMarkedChat(template, context);
         const inputIds = idsOf(chat.text);
-        const { tokens } = this;
         const { tokenizerJson } = this.files;
-        return { inputIds, assistantMasks: assistantMask(chat, inputIds, { tokens, tokenizerJson }) };
+        const tokenOf = (id: number): string | undefined => this.vocabulary.tokenOf(id);
+        return { inputIds, assistantMasks: assistantMask(chat, inputIds, { tokenOf, tokenizerJson }) };
       }
       const text = renderChatTemplate(template, context);
       return options.tokenize === false ? text : idsOf(text);
@@ -299,6 +306,7 @@ export class LoadedTokenizer implements PretrainedTokenizer {
     const named = { bos: this.bosToken, eos: this.eosToken, unk: this.unkToken, pad: this.padToken };
     for (const [name, token] of Object.entries(named))
       if (token !== undefined) special[`${name}_token`] = token;
+    const { tokenizerJson, tables } = this.files;
     const config: Record<string, unknown> = {
       ...{ ...this.files.config, ...special, padding_side: this.paddingSide },
       // As it decodes here: transformers.js would follow the flag for BPE too.
@@ -306,7 +314,10 @@ export class LoadedTokenizer implements PretrainedTokenizer {
       ...(given === undefined ? {} : { chat_template: given }),
     };
     const contents: [string, string][] = [
-      ['tokenizer.json', JSON.stringify(this.files.tokenizerJson)],
+      [
+        'tokenizer.json',
+        JSON.stringify(tables === undefined ? tokenizerJson : wholeJson(tokenizerJson, tables)),
+      ],
       ['tokenizer_config.json', JSON.stringify(config, null, 2)],
       ['special_tokens_map.json', JSON.stringify(special, null, 2)],
     ].map(([name, text]): [string, string] => [name, `${text}\n`]);
@@ -358,7 +369,7 @@ export class LoadedTokenizer implements PretrainedTokenizer {
 
   private specialId(name: string, token: string | undefined): number | undefined {
     if (token === undefined) return undefined;
-    const id = this.vocabulary.get(token);
+    const id = this.vocabulary.idOf(token);
     if (id === undefined) {
       throw new TunebookError(
         `AutoTokenizer: ${this.name}: expected the ${name} token to be in the vocabulary, got ${JSON.stringify(token)}. ` +
@@ -383,13 +394,4 @@ function requireList(where: string, what: string, list: unknown): void {
 
 function textOf(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined;
-}
-
-/** A template is a string or, in older files, a list of named ones. */
-function chatTemplateOf(value: unknown): string | undefined {
-  if (typeof value === 'string') return value;
-  if (!Array.isArray(value)) return undefined;
-  const entry: unknown =
-    value.find((item: unknown) => isJsonObject(item) && item.name === 'default') ?? value[0];
-  return isJsonObject(entry) ? textOf(entry.template) : undefined;
 }

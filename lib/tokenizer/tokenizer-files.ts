@@ -3,15 +3,21 @@
  * names, a chat template in its own file, older formats. Where it stands: between the folder (local,
  * built-in or downloaded) and the library that encodes.
  */
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isFile, isJsonObject, readJsonObjectIfPresent, readTextIfPresent } from '../files';
 import type { JsonObject } from '../files';
 import { TunebookError } from '../types';
 import { byteLevelTokenizerJson, parseMerges, parseVocabulary } from './gpt2-files';
+import { readBpeTables } from './tables/read-tables';
+import type { BpeTables } from './tables/read-tables';
 
 /** A tokenizer as its files describe it. */
 export interface TokenizerFiles {
+  /** Without vocabulary and merges where there are tables of them. */
   tokenizerJson: JsonObject;
+  /** Of a BPE model. */
+  tables: BpeTables | undefined;
   /** tokenizer_config.json, special tokens as plain strings. */
   config: JsonObject;
   /** tunebook_prompt.json, where there is one. */
@@ -37,7 +43,7 @@ export async function hasTokenizer(folder: string): Promise<boolean> {
  * @throws {TunebookError} If a file is missing, damaged, or not a tokenizer.
  */
 export async function readTokenizerFiles(folder: string): Promise<TokenizerFiles> {
-  const tokenizerJson = await readTokenizerJson(folder);
+  const { rest: tokenizerJson, tables } = await readTokenizerJson(folder);
   const config: Record<string, unknown> = {
     ...(await readObject(join(folder, 'tokenizer_config.json'))),
   };
@@ -62,28 +68,14 @@ export async function readTokenizerFiles(folder: string): Promise<TokenizerFiles
   config.clean_up_tokenization_spaces ??= false;
   const template = await readTextIfPresent(join(folder, CHAT_TEMPLATE));
   if (template !== undefined) config.chat_template = template;
-  return { tokenizerJson, config, savedPrompt: await readObject(join(folder, SAVED_PROMPT)) };
+  const savedPrompt = await readObject(join(folder, SAVED_PROMPT));
+  return { tokenizerJson, tables, config, savedPrompt };
 }
 
-/** Id of every token, added tokens included. */
-export function vocabularyOf(tokenizerJson: JsonObject): Map<string, number> {
-  const vocabulary = new Map<string, number>();
-  const model = isJsonObject(tokenizerJson.model) ? tokenizerJson.model : {};
-  if (isJsonObject(model.vocab)) {
-    for (const [token, id] of Object.entries(model.vocab))
-      if (typeof id === 'number') vocabulary.set(token, id);
-  } else if (Array.isArray(model.vocab)) {
-    // Unigram: a list of [token, score].
-    for (const [id, entry] of model.vocab.entries()) {
-      if (Array.isArray(entry) && typeof entry[0] === 'string') vocabulary.set(entry[0], id);
-    }
-  }
-  for (const { content, id } of addedTokens(tokenizerJson)) vocabulary.set(content, id);
-  return vocabulary;
-}
-
-async function readTokenizerJson(folder: string): Promise<JsonObject> {
+async function readTokenizerJson(folder: string): Promise<Parsed> {
   const path = join(folder, 'tokenizer.json');
+  const read = (await isFile(path)) ? readBpeTables(await readFile(path)) : undefined;
+  if (read !== undefined) return read;
   const json = await readObject(path);
   if (json !== undefined) {
     if (!isJsonObject(json.model)) {
@@ -92,7 +84,7 @@ async function readTokenizerJson(folder: string): Promise<JsonObject> {
           'Is it another file of that name?',
       );
     }
-    return json;
+    return parsed(json);
   }
   const vocabularyPath = join(folder, 'vocab.json');
   const mergesPath = join(folder, 'merges.txt');
@@ -107,7 +99,18 @@ async function readTokenizerJson(folder: string): Promise<JsonObject> {
           : ' Give the folder that the tokenizer was saved to.'),
     );
   }
-  return byteLevelTokenizerJson(parseVocabulary(vocabulary, vocabularyPath), parseMerges(merges, mergesPath));
+  return parsed(
+    byteLevelTokenizerJson(parseVocabulary(vocabulary, vocabularyPath), parseMerges(merges, mergesPath)),
+  );
+}
+
+type Parsed = Pick<TokenizerFiles, 'tables'> & { readonly rest: JsonObject };
+
+/** Tables also of a BPE model that is written in a rare way. */
+function parsed(json: JsonObject): Parsed {
+  const isBpe = isJsonObject(json.model) && json.model.type === 'BPE';
+  const read = isBpe ? readBpeTables(Buffer.from(JSON.stringify(json))) : undefined;
+  return read ?? { rest: json, tables: undefined };
 }
 
 /** A special token is a string or, in some files, an object with its content. */

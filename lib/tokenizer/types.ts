@@ -133,4 +133,6 @@ export interface ModelLimits {
   maxLength?: number;
   /** The sequence length of the job, in tokens. */
   sequenceLength?: number;
+  /** Content of the model's config.json, as `model.architecture.toJson()` gives it. */
+  config?: Readonly<Record<string, unknown>>;
 }

@@ -312,4 +312,46 @@ describe('checkTokenizerFits', () => {
     assert.throws(() => checkTokenizerFits(more, { vocabSize: 9 }), /at most 9 tokens.*got 12/);
     assert.throws(() => checkTokenizerFits({ ...more, padTokenId: 11 }, { vocabSize: 10 }), /pad token/);
   });
+
+  // Ids from the published config.json of each model.
+  const MODELS: readonly [string, number, object][] = [
+    [
+      'Llama 3.2',
+      128256,
+      { model_type: 'llama', bos_token_id: 128000, eos_token_id: [128001, 128008, 128009] },
+    ],
+    ['Qwen 3', 151936, { model_type: 'qwen3', bos_token_id: 151643, eos_token_id: 151645 }],
+    ['Gemma 3', 262144, { model_type: 'gemma3_text', bos_token_id: 2, eos_token_id: [1, 106] }],
+    ['Pythia', 50304, { model_type: 'gpt_neox', bos_token_id: 0, eos_token_id: 0 }],
+  ];
+  for (const [name, vocabSize, config] of MODELS)
+    it(`${name}: the smaller tokenizer of another model is refused or named`, async (t) => {
+      const warned = t.mock.method(console, 'warn', () => {});
+      const tokenizer = await AutoTokenizer.fromPretrained('mistral');
+      const refuses = name === 'Llama 3.2' || name === 'Qwen 3';
+      const check = (): void =>
+        checkTokenizerFits(tokenizer, { vocabSize, config: config as Record<string, unknown> });
+      if (refuses)
+        assert.throws(check, /has bos_token_id \d+, but the tokenizer has 32000 tokens: it is another/);
+      else check();
+      const said = warned.mock.calls.map(({ arguments: [text] }) => String(text)).join('\n');
+      assert.equal(/it has 32000 tokens, the model's embedding \d+ rows/.test(said), !refuses);
+      assert.equal(
+        /eos_token_id 1, 106, which is an ordinary token here or stands.*own is 2/s.test(said),
+        name === 'Gemma 3',
+      );
+    });
+
+  it("a model's own tokenizer is not warned of", async (t) => {
+    const warned = t.mock.method(console, 'warn', () => {});
+    const own = { eos_token_id: 50256, bos_token_id: 50256 };
+    const tokenizer = await AutoTokenizer.fromPretrained('gpt2');
+    checkTokenizerFits(tokenizer, { vocabSize: 50304, config: own });
+    checkTokenizerFits(tokenizer, {
+      vocabSize: 50304,
+      config: { eos_token_id: [7, 50256], bos_token_id: null },
+    });
+    checkTokenizerFits(tokenizer, { vocabSize: 50304, config: { eos_token_id: 99999 } });
+    assert.equal(warned.mock.callCount(), 0);
+  });
 });

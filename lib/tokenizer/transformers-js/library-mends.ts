@@ -1,7 +1,7 @@
 /**
  * Where @xenova/transformers tokenizes otherwise than Hugging Face's own library, mended on the instance that was made:
  * bytes that stand for U+FEFF or for nothing in UTF-8, added tokens that count as whole words only, those that take
- * Unicode's white space beside them, what a Split makes of its matches, and unknown tokens in a row.
+ * Unicode's white space beside them, those that a normalizer writes otherwise, what a Split makes of its matches, and unknown tokens in a row.
  * Where it stands: once, after a tokenizer is built.
  */
 import { isJsonObject } from '../../files';
@@ -22,6 +22,10 @@ interface Internals {
 }
 
 interface AddedToken {
+  readonly id?: number;
+  readonly content?: string;
+  readonly normalized?: boolean;
+  readonly special?: boolean;
   readonly single_word?: boolean;
   lstrip?: boolean;
   rstrip?: boolean;
@@ -44,7 +48,8 @@ interface CutterPart {
 
 interface Model {
   readonly config?: { readonly type?: string };
-  readonly tokens_to_ids?: ReadonlyMap<string, number>;
+  readonly tokens_to_ids?: { has(token: string): boolean };
+  readonly vocab?: string[];
   readonly unk_token?: unknown;
   readonly byte_fallback?: boolean;
   _call?: (words: readonly string[]) => string[];
@@ -63,6 +68,7 @@ export function mendLibraryTokenizer(library: object): void {
   mendWords(inner.model);
   const tokens = inner.added_tokens_map;
   if (tokens === undefined) return;
+  spellAsNormalized(inner.model, tokens);
   const own = new Map([...tokens].map(([text, token]) => [text, { ...token }]));
   if (
     ![...own.values()].some(
@@ -123,6 +129,13 @@ function mendWords(model: Model | undefined): void {
     Array.from(word, (letter) => (ids?.has(letter) ? letter : '')).join('');
   model._call = (words) =>
     words.flatMap((word) => encode([drops && ids?.has(word) === false ? known(word) : word]));
+}
+
+/** An added token that is looked for in normalized text is decoded as it was found there: with the blank of a `Prepend`. */
+function spellAsNormalized(model: Model | undefined, tokens: ReadonlyMap<string, AddedToken>): void {
+  if (model?.vocab === undefined) return;
+  for (const [text, { id, content, normalized = false, special = false }] of tokens)
+    if (normalized && !special && text !== content && id !== undefined) model.vocab[id] = text;
 }
 
 const ENDS_IN_WORD = new RegExp(`[${WORD}]$`, 'u');

@@ -95,7 +95,7 @@ if __name__ == "__main__":
         for name, kind in KINDS.items():
             data = train(kind)
             kinds[name] = dict(tokenizer=data, rows=rows(Tokenizer.from_str(json.dumps(data))))
-            if name in ("llama3", "qwen3"):
+            if name in ("llama3", "qwen3", "gemma3", "phi3"):
                 kinds[name]["added"] = added_rows(Tokenizer.from_str(json.dumps(data)))
     added = dict(tokens=ADDED, special=SPECIAL)
     lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(kind, ensure_ascii=True, separators=(',', ':'))}" for name, kind in kinds.items())
