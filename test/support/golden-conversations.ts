@@ -26,8 +26,11 @@ interface Golden {
   >;
 }
 
+const OWN = path.join(ROOT, 'test', 'golden', 'conversations', 'golden.json');
+
+/** Of our templates; TUNEBOOK_CONVERSATIONS names another file of that form, which its generator makes of TRL's. */
 export const golden = JSON.parse(
-  fs.readFileSync(path.join(ROOT, 'test', 'golden', 'conversations', 'golden.json'), 'utf8'),
+  fs.readFileSync(process.env.TUNEBOOK_CONVERSATIONS ?? OWN, 'utf8'),
 ) as Golden;
 export const scratch = fs.mkdtempSync(path.join(os.tmpdir(), 'tunebook-conversations-'));
 after(() => fs.rmSync(scratch, { recursive: true, force: true }));

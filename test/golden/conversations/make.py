@@ -1,14 +1,17 @@
-"""Golden ids and labels of conversations: TRL's SFT path over its own training templates.
+"""Golden ids and labels of conversations: TRL's SFT path over templates of the forms that models have.
 
 Run from the repository root with transformers and trl 1.13 installed:
     python test/golden/conversations/make.py
-Writes golden.json beside this file: the templates (TRL's, Apache License 2.0), the special tokens that each adds to a
-tokenizer of data/tokenizers, and for every conversation the ids and the mask of the assistant's tokens
-(`return_assistant_tokens_mask`), as `SFTTrainer` with `assistant_only_loss` gets them; for the records with a prompt and a
-completion the ids and the length of the prompt. Compared for equality.
+Writes golden.json beside this file: the templates (ours, in templates/), the special tokens that each adds to a tokenizer of
+data/tokenizers, and for every conversation the ids and the mask of the assistant's tokens (`return_assistant_tokens_mask`), as
+`SFTTrainer` with `assistant_only_loss` gets them; for the records with a prompt and a completion the ids and the length of
+the prompt. Compared for equality. Or, for TRL's own training templates, which stay where they are installed:
+    python test/golden/conversations/make.py OUT.json
+    TUNEBOOK_CONVERSATIONS=OUT.json node .build/test/run.js dataset/conversations
 """
 import json
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -19,19 +22,22 @@ from transformers import AutoTokenizer
 transformers.logging.set_verbosity_error()
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent.parent
-TEMPLATES = Path(trl.__file__).parent / "chat_templates"
+THEIRS = len(sys.argv) > 1
+TEMPLATES = Path(trl.__file__).parent / "chat_templates" if THEIRS else HERE / "templates"
+OUT = Path(sys.argv[1]) if THEIRS else HERE / "golden.json"
 
 CHATML = ["<|im_start|>", "<|im_end|>", "<think>", "</think>"]
+# (tokenizer, our template, TRL's, special tokens)
 KINDS = {
-    "qwen3": ("gpt2", "qwen3_training", CHATML),
-    "qwen2.5": ("gpt2", "qwen2_5_training", CHATML),
-    "gemma3": ("mistral", "gemma3_training", ["<start_of_turn>", "<end_of_turn>"]),
-    "llama3": ("gpt2", "llama3_training", ["<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"]),
+    "qwen3": ("gpt2", "thinking", "qwen3_training", CHATML),
+    "qwen2.5": ("gpt2", "plain", "qwen2_5_training", CHATML),
+    "gemma3": ("mistral", "alternating", "gemma3_training", ["<start_of_turn>", "<end_of_turn>"]),
+    "llama3": ("gpt2", "headers", "llama3_training", ["<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"]),
     # Its role tokens are no tokens here, so letters of the text and of the template merge, as on a tokenizer of another model.
-    "phi3": ("gpt2", "phi3_training", []),
+    "phi3": ("gpt2", "letters", "phi3_training", []),
 }
 # Not marked: ids alone, and the prompt of the last answer.
-PLAIN = {"qwen3 as published": ("gpt2", "qwen3", CHATML)}
+PLAIN = {"qwen3 as published": ("gpt2", "forgetting", "qwen3", CHATML)}
 
 
 def user(content):
@@ -107,8 +113,8 @@ def tokenizer_of(name, tokens, folder):
 
 
 golden = {"versions": {"trl": trl.__version__, "transformers": transformers.__version__}, "tools": TOOLS, "chats": CHATS, "kinds": {}}
-for kind, (name, template, tokens) in {**KINDS, **PLAIN}.items():
-    text = (TEMPLATES / f"{template}.jinja").read_text()
+for kind, (name, ours, theirs, tokens) in {**KINDS, **PLAIN}.items():
+    text = (TEMPLATES / f"{theirs if THEIRS else ours}.jinja").read_text()
     rows = {}
     with tempfile.TemporaryDirectory() as folder:
         tokenizer = tokenizer_of(name, tokens, Path(folder) / "tokenizer")
@@ -131,5 +137,5 @@ for kind, (name, template, tokens) in {**KINDS, **PLAIN}.items():
                 rows[chat]["prompt"] = list(prompt["input_ids"])
     golden["kinds"][kind] = {"tokenizer": name, "tokens": tokens, "template": text, "rows": rows}
 
-(HERE / "golden.json").write_text(json.dumps(golden, ensure_ascii=False, indent=1) + "\n")
+OUT.write_text(json.dumps(golden, ensure_ascii=False, indent=1) + "\n")
 print({kind: [k for k, r in one["rows"].items() if "refused" in r] for kind, one in golden["kinds"].items()})
