@@ -73,6 +73,22 @@ export function benchFamilies(name = ''): FamilyBench[] {
   });
 }
 
+/** The figures in Markdown, a row for each model. */
+export function familiesTable(results: readonly FamilyBench[]): string {
+  const rows = results.map((one) => [
+    `${one.model}, NF4`,
+    `${(one.parameters / 1e6).toFixed(0)} M`,
+    `${one.stepSeconds.toFixed(1)} s`,
+    `${(100 * one.shareOfPeak).toFixed(0)} %`,
+    `${(1000 / one.tokenMs).toFixed(1)}`,
+    `${(one.peakBytes / 1e9).toFixed(2)} GB`,
+    `${one.epochMinutes.toFixed(0)} min`,
+  ]);
+  const head = ['model', 'parameters', 'LoRA step, 2 x 192', 'of the peak', 'tokens/s', 'peak memory'];
+  head.push('an epoch of 1,000 records');
+  return [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
+}
+
 async function measured(name: string): Promise<void> {
   const engine = await createEngine();
   const architecture = architectureOf(SHAPES[name]);

@@ -11,7 +11,7 @@ import { parseArgs } from 'node:util';
 import { benchDataset } from './data/dataset';
 import { benchStream } from './data/stream';
 import { benchDecode } from './decode';
-import { benchFamilies } from './families';
+import { benchFamilies, familiesTable } from './families';
 import { benchExport } from './export';
 import { benchExportMemory } from './export-memory';
 import { benchGpt2 } from './gpt2';
@@ -227,15 +227,8 @@ async function main(): Promise<void> {
       ]),
     );
   } else if (which === 'families') {
-    const results = benchFamilies(numbers[0]);
-    const rows = results.flatMap((r): Row[] => [
-      [`${r.model} in NF4`, `${(r.parameters / 1e6).toFixed(0)} million parameters`],
-      ['  LoRA step, 2 x 192 tokens', `${r.stepSeconds.toFixed(1)} s, ${percent(r.shareOfPeak)} of the peak`],
-      ['  a token', `${r.tokenMs.toFixed(0)} ms`],
-      ['  peak memory', `${(r.peakBytes / 1e9).toFixed(2)} GB`],
-      ['  an epoch of 1,000 records', `${r.epochMinutes.toFixed(0)} minutes`],
-    ]);
-    print(json, results, rows);
+    const results = benchFamilies(numbers[0] ?? values.only);
+    console.log(json ? JSON.stringify(results, null, 2) : familiesTable(results));
   } else if (which === 'stream') {
     const result = benchStream(numbers.length > 0 ? Number(numbers[0]) : undefined);
     const [whole, peak] = [result.fileBytes, result.peakBytes].map((bytes) => (bytes / 1e9).toFixed(2));
