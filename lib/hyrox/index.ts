@@ -118,5 +118,5 @@ export { feedbackIndex } from './page/index-page';
 export type { IndexedRace } from './page/index-page';
 export { feedbackMarkdown } from './page/markdown-page';
 export { raceFeedback } from './page/race-feedback';
-export type { RaceFeedback, RaceFeedbackOptions } from './page/race-feedback';
+export type { RaceFeedback, RaceFeedbackOptions, WrittenQuestion } from './page/race-feedback';
 export type { RaceFileOptions } from './page/race-file';
