@@ -81,7 +81,7 @@ function checkText(
   { lines, list, maxLength }: { lines: readonly Fault[]; list: number; maxLength: number | undefined },
 ): string {
   const parts = [
-    `${input}: ${total} records, taken as ${format}; ${lines.length === 0 ? 'no fault' : `${lines.length} with faults`}.`,
+    `${input}: ${total} record${total === 1 ? '' : 's'}, taken as ${format}; ${lines.length === 0 ? 'no fault' : `${lines.length} with faults`}.`,
   ];
   if (turns !== undefined)
     parts.push(`Turns of the assistant: ${turns.learned} learned of ${turns.assistant}.`);

@@ -52,7 +52,7 @@ it('reports a file of conversations: format, turns, tokens, and the faults by li
   });
   assert.deepEqual(
     [good.status, good.stdout],
-    [0, 'good.jsonl: 1 records, taken as messages; no fault.\nTurns of the assistant: 1 learned of 1.\n'],
+    [0, 'good.jsonl: 1 record, taken as messages; no fault.\nTurns of the assistant: 1 learned of 1.\n'],
   );
 });
 
