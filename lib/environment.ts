@@ -58,6 +58,8 @@ export interface TunebookEnvironment {
   readonly llamaCppFolder: string | undefined;
   /** TUNEBOOK_MPI_LIBRARY: the file of MPI's library, in place of the launcher's. */
   readonly mpiLibrary: string | undefined;
+  /** TUNEBOOK_LAUNCH_FOLDER: where a rank's run says that it came to its end, whatever the end was. */
+  readonly launchFolder: string | undefined;
   /** TUNEBOOK_OUTPUT: the folder of a run's results. */
   readonly outputFolder: string | undefined;
   /** TUNEBOOK_STDIN: a file whose lines answer what cells ask in a run without a person. */
@@ -87,6 +89,7 @@ export function tunebookEnvironment(env: NodeJS.ProcessEnv = process.env): Tuneb
     tfjsNodeFolder: env.TUNEBOOK_TFJS_NODE,
     llamaCppFolder: env.TUNEBOOK_LLAMA_CPP || undefined,
     mpiLibrary: env.TUNEBOOK_MPI_LIBRARY || undefined,
+    launchFolder: env.TUNEBOOK_LAUNCH_FOLDER || undefined,
     outputFolder: env.TUNEBOOK_OUTPUT,
     stdinFile: env.TUNEBOOK_STDIN,
     serverToken: env.TUNEBOOK_TOKEN,

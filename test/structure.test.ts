@@ -106,7 +106,7 @@ const ROOMS: Record<string, { imports: readonly string[]; floors?: readonly stri
     floors: ['answers', 'page'],
   },
   notebook: {
-    imports: ['files', 'display', 'engine', 'trainer'],
+    imports: ['files', 'display', 'engine', 'distributed', 'trainer'],
     floors: [
       'format',
       'page',
@@ -116,6 +116,7 @@ const ROOMS: Record<string, { imports: readonly string[]; floors?: readonly stri
       'compiler',
       'kernel',
       'run',
+      'sweeps',
       'publish',
       'repair',
       'doctor',
@@ -127,6 +128,7 @@ const ROOMS: Record<string, { imports: readonly string[]; floors?: readonly stri
       'files',
       'display',
       'engine',
+      'distributed',
       'hub',
       'quantization',
       'tokenizer',

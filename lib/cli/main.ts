@@ -14,10 +14,12 @@ import type * as Check from './notebooks/check';
 import type * as Doctor from './notebooks/doctor';
 import type * as Init from './notebooks/init';
 import type * as Kernel from './notebooks/kernel';
+import type * as Launch from './notebooks/launch';
 import type * as Publish from './notebooks/publish';
 import type * as Repair from './notebooks/repair';
 import type * as Run from './notebooks/run';
 import type * as Sweep from './notebooks/sweep';
+import type * as SweepPoint from './notebooks/sweep-point';
 
 type Add = (program: Command) => void;
 
@@ -27,7 +29,9 @@ const load = createRequire(__filename);
 const COMMANDS: Readonly<Record<string, () => Add>> = {
   init: (): Add => (load('./notebooks/init') as typeof Init).addInitCommand,
   run: (): Add => (load('./notebooks/run') as typeof Run).addRunCommand,
+  launch: (): Add => (load('./notebooks/launch') as typeof Launch).addLaunchCommand,
   sweep: (): Add => (load('./notebooks/sweep') as typeof Sweep).addSweepCommand,
+  'sweep-point': (): Add => (load('./notebooks/sweep-point') as typeof SweepPoint).addSweepPointCommand,
   publish: (): Add => (load('./notebooks/publish') as typeof Publish).addPublishCommand,
   check: (): Add => (load('./notebooks/check') as typeof Check).addCheckCommand,
   repair: (): Add => (load('./notebooks/repair') as typeof Repair).addRepairCommand,

@@ -6,6 +6,7 @@ import { kindOf, TunebookError } from '../types';
 import { checkedTimeout } from './collectives';
 import { readLaunch } from './launcher';
 import { joinMpi } from './mpi-group';
+import type { LaunchedGroup } from './mpi-group';
 import type {
   AllReduceOptions,
   BarrierOptions,
@@ -24,7 +25,7 @@ export interface ProcessGroupOptions {
 
 /** Survives a second copy of the package in one process: MPI can be initialized once. */
 const KEY = Symbol.for('tunebook.processGroup');
-const home = globalThis as { [KEY]?: ProcessGroup };
+const home = globalThis as { [KEY]?: ProcessGroup & Partial<LaunchedGroup> };
 
 /**
  * Joins the processes that mpirun, srun or `tunebook launch` started. A trainer does it by itself; programs of one
@@ -52,6 +53,8 @@ export function initProcessGroup(options: ProcessGroupOptions = {}): ProcessGrou
   if (backend !== 'mpi')
     throw new TunebookError(`initProcessGroup: expected backend 'mpi', got ${kindOf(backend)}.`);
   const timeoutMs = checkedTimeout(options.timeoutMs);
+  // A notebook's kernel has joined before its cells: the first call takes that group over.
+  if (home[KEY]?.adopt?.(timeoutMs)) return home[KEY];
   if (home[KEY] !== undefined)
     throw new TunebookError(
       'initProcessGroup: expected no process group yet, got one. Call it once, or destroyProcessGroup() before.',
@@ -67,6 +70,7 @@ export function initProcessGroup(options: ProcessGroupOptions = {}): ProcessGrou
  * @throws {TunebookError} As `initProcessGroup`.
  */
 export function launchedProcessGroup(options: { timeoutMs: number }): ProcessGroup | undefined {
+  home[KEY]?.limit?.(checkedTimeout(options.timeoutMs));
   if (home[KEY] !== undefined) return home[KEY];
   if ((readLaunch()?.worldSize ?? 1) === 1) return undefined;
   const group = joinMpi({ timeoutMs: checkedTimeout(options.timeoutMs) });

@@ -13,7 +13,9 @@ export {
 } from './default-group';
 export type { ProcessGroupOptions } from './default-group';
 export { fakeProcessGroups } from './fake-group';
-export { launcherDescriptor, readLaunch } from './launcher';
+export { launch } from './launch';
+export type { LaunchOptions } from './launch';
+export { launcherDescriptor, readLaunch, withLauncher } from './launcher';
 export type { Launch, MpiFamily } from './launcher';
 export type {
   AllReduceOptions,

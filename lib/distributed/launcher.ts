@@ -52,3 +52,12 @@ export function launcherDescriptor(env: NodeJS.ProcessEnv = process.env): number
   const descriptor = Number(env.PMI_FD || Number.NaN);
   return Number.isInteger(descriptor) && descriptor > 2 ? descriptor : undefined;
 }
+
+/** A child's descriptors, with the launcher's at its number: the child may be the rank in its parent's place. */
+export function withLauncher<T>(stdio: readonly T[]): (T | number | 'ignore')[] {
+  const all: (T | number | 'ignore')[] = [...stdio];
+  const descriptor = launcherDescriptor();
+  if (descriptor === undefined) return all;
+  while (all.length < descriptor) all.push('ignore');
+  return [...all, descriptor];
+}

@@ -2,6 +2,7 @@
  * A process group over MPI. Blocking collectives run on a thread of koffi's, one at a time: measured against
  * non-blocking ones, only these go on while JavaScript computes, and the event loop stays free for signals.
  */
+import { writeSync } from 'node:fs';
 import { inspect } from 'node:util';
 import { TunebookError } from '../types';
 import { requireArray, requireOp, requireRoot } from './collectives';
@@ -17,8 +18,20 @@ const PIECE = 1 << 20;
 export const LEFT_EARLY = 86;
 /** Typed arrays of at most so many bytes lie in V8's heap, which moves them while MPI writes. */
 const MOVABLE_BYTES = 64;
+/** What a notebook's runner needs to read its kernel's last words, ms. */
+const RUNNER_READS_MS = 300;
 /** Longest delay of a timer, ms. */
 const LONGEST_TIMER = 2 ** 31 - 1;
+
+/** What a group that nobody asked for can do besides. */
+export interface LaunchedGroup {
+  /** Nobody will destroy it: it is left at the end of the program. */
+  leaveAtExit(): void;
+  /** Changes how long a collective may wait, in ms, where nobody has made the group. */
+  limit(timeoutMs: number): void;
+  /** Makes it a group that somebody made; false where it is. */
+  adopt(timeoutMs: number): boolean;
+}
 
 /**
  * Joins the processes that the launcher started.
@@ -26,7 +39,7 @@ const LONGEST_TIMER = 2 ** 31 - 1;
  * @param timeoutMs A collective that waits longer ends all ranks.
  * @throws {TunebookError} If there is no MPI, or the library is not that of the launcher.
  */
-export function joinMpi({ timeoutMs }: { timeoutMs: number }): ProcessGroup & { leaveAtExit(): void } {
+export function joinMpi({ timeoutMs }: { timeoutMs: number }): ProcessGroup & LaunchedGroup {
   const launch = readLaunch();
   const mpi = loadMpi(launch?.family);
   requireFamily(launch, mpi);
@@ -71,14 +84,15 @@ interface Place {
   readonly timeoutMs: number;
 }
 
-function mpiGroup(mpi: MpiLibrary, place: Place): ProcessGroup & { leaveAtExit(): void } {
+function mpiGroup(mpi: MpiLibrary, place: Place): ProcessGroup & LaunchedGroup {
   const { rank, worldSize } = place;
+  let { timeoutMs } = place;
   let last: Promise<unknown> = Promise.resolve();
-  let [count, isDone, mayLeave, waiting] = [0, false, false, 0];
+  let [count, isDone, mayLeave, isBusy, waiting] = [0, false, false, false, 0];
   let fatal: unknown;
 
   const abort = (reason: string, status = 1): void => {
-    process.stderr.write(`rank ${rank} of ${worldSize}: ${reason}\n`);
+    lastWords(`rank ${rank} of ${worldSize}: ${reason}\n`);
     isDone = true;
     mpi.abort(status);
   };
@@ -86,11 +100,11 @@ function mpiGroup(mpi: MpiLibrary, place: Place): ProcessGroup & { leaveAtExit()
   const onExit = (code: number): void => {
     if (isDone) return;
     isDone = true;
-    if (code === 0 && mayLeave && waiting === 0) return void mpi.finalize();
+    if (code === 0 && mayLeave && !isBusy && waiting === 0 && !isKernel()) return void mpi.finalize();
     // Node prints it after this, and would be too late.
-    if (fatal !== undefined) process.stderr.write(`${inspect(fatal)}\n`);
+    if (fatal !== undefined) lastWords(`${inspect(fatal)}\n`);
     else if (code === 0)
-      process.stderr.write(
+      lastWords(
         `rank ${rank} of ${worldSize} ended before destroyProcessGroup(): all ranks end, with status ${LEFT_EARLY}.\n`,
       );
     mpi.abort(code === 0 ? LEFT_EARLY : code);
@@ -110,13 +124,13 @@ function mpiGroup(mpi: MpiLibrary, place: Place): ProcessGroup & { leaveAtExit()
     const run = last.then(async () => {
       const watchdog = setTimeout(
         () => {
-          const seconds = place.timeoutMs / 1000;
+          const seconds = timeoutMs / 1000;
           abort(
             `${name} (collective ${number}) has waited for the other ranks for ${seconds} s. A rank without such a ` +
               'line hangs, or computes longer than the timeout (ddpTimeout); all ranks end.',
           );
         },
-        Math.min(place.timeoutMs, LONGEST_TIMER),
+        Math.min(timeoutMs, LONGEST_TIMER),
       );
       try {
         await call();
@@ -174,8 +188,31 @@ function mpiGroup(mpi: MpiLibrary, place: Place): ProcessGroup & { leaveAtExit()
       process.off('uncaughtExceptionMonitor', onFatal);
       mpi.finalize();
     },
+    setBusy: (busy) => void (isBusy = busy),
     leaveAtExit: () => void (mayLeave = true),
+    limit: (ms) => void (mayLeave && (timeoutMs = ms)),
+    adopt: (ms) => {
+      if (!mayLeave) return false;
+      [timeoutMs, mayLeave] = [ms, false];
+      return true;
+    },
   };
+}
+
+/** A notebook's kernel leaves at the notebook's end: one that ends before is gone too early. */
+const isKernel = (): boolean => Symbol.for('tunebook.kernel') in globalThis;
+
+/**
+ * Writes what a person must read before MPI ends this process. A notebook's kernel has a runner that reads it, and that
+ * the launcher ends too: it gets a moment.
+ */
+function lastWords(text: string): void {
+  try {
+    writeSync(2, text);
+  } catch {
+    // a closed pipe
+  }
+  if (isKernel()) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, RUNNER_READS_MS);
 }
 
 /** A copy that stays where it is. */

@@ -51,6 +51,8 @@ export interface ProcessGroup {
   barrier(options?: BarrierOptions): Promise<void>;
   /** Ends all ranks at once, with a status other than 0; the reason goes to stderr. */
   abort(reason: string): void;
+  /** Whether this rank owes the others collectives: one that ends meanwhile, even with status 0, ends all. */
+  setBusy?(isBusy: boolean): void;
   /** Leaves the group; all ranks call it, and no collective works afterwards. */
   destroy(): Promise<void>;
 }

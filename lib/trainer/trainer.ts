@@ -130,12 +130,7 @@ export class Trainer {
       // A cell interrupted twice leaves a run that is about to end.
       await this.running.catch(() => undefined);
     }
-    const running = this.run(options)
-      .catch((error: unknown) => {
-        this.ranks.fail(error);
-        throw error;
-      })
-      .finally(() => (this.running = undefined));
+    const running = this.ranks.busy(() => this.run(options)).finally(() => (this.running = undefined));
     this.running = running;
     return running;
   }
@@ -323,7 +318,7 @@ export class Trainer {
     this.lastGroup = group;
     this.lastRate = result.learningRate;
     this.lastNorm = result.gradientNorm;
-    run.clock.tick(result.tokens);
+    run.clock.tick(result.tokens, this.ranks.group === undefined ? 0 : result.reductionMs);
   }
 
   private async afterStep(pass: Pass, run: RunTools): Promise<void> {

@@ -7,6 +7,9 @@ import type { ChildProcess } from 'node:child_process';
 import path from 'node:path';
 import type { MpiFamily } from '../../lib/distributed';
 
+/** The `tunebook` command. */
+export const MAIN = path.join(__dirname, '..', '..', 'lib', 'cli', 'main.js');
+
 export const FAMILIES: readonly MpiFamily[] = ['openmpi', 'mpich'];
 
 const WORDS: Record<MpiFamily, RegExp> = { openmpi: /Open MPI|OpenRTE/, mpich: /HYDRA|mpich/i };
@@ -52,14 +55,49 @@ export interface Ranks {
   readonly onOutput?: (text: string, launcher: ChildProcess) => void;
 }
 
+/** Runs `tunebook launch` with the family's MPI: a compiled program of this folder, or what `command` says. */
+export function launchRanks({
+  family,
+  program,
+  args = [],
+  command = [process.execPath, path.join(__dirname, `${program}.js`), ...args],
+  count = 2,
+  flags = [],
+  env,
+  onOutput,
+}: Ranks & { readonly command?: readonly string[]; readonly flags?: readonly string[] }): Promise<RanksEnd> {
+  const words = [
+    MAIN,
+    'launch',
+    '--nproc-per-node',
+    String(count),
+    '--mpi',
+    family,
+    ...flags,
+    '--',
+    ...command,
+  ];
+  return finished(process.execPath, words, { env, onOutput });
+}
+
 /** Runs a compiled program of this folder under a launcher. */
 export function runRanks({ family, program, args = [], count = 2, env, onOutput }: Ranks): Promise<RanksEnd> {
   const launcher = LAUNCHERS.get(family) ?? `mpirun.${family}`;
   const flags =
     family === 'openmpi' ? ['--bind-to', 'none', '--oversubscribe', '--mca', 'mpi_yield_when_idle', '1'] : [];
   const file = path.join(__dirname, `${program}.js`);
+  const words = [...flags, '-np', String(count), process.execPath, file, ...args];
+  return finished(launcher, words, { env, onOutput });
+}
+
+/** Runs a command to its end. */
+function finished(
+  command: string,
+  words: readonly string[],
+  { env, onOutput }: Pick<Ranks, 'env' | 'onOutput'>,
+): Promise<RanksEnd> {
   const started = performance.now();
-  const child = spawn(launcher, [...flags, '-np', String(count), process.execPath, file, ...args], {
+  const child = spawn(command, words, {
     env: {
       ...process.env,
       ...{ OMPI_ALLOW_RUN_AS_ROOT: '1', OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: '1' },

@@ -1,7 +1,10 @@
 /** `tunebook run`: runs notebooks with a live view, handles Ctrl-C, and lists the files written. */
+import fs from 'node:fs';
 import path from 'node:path';
 import type { Command } from 'commander';
 import { formatDuration, formatSize } from '../../display';
+import type { Launch } from '../../distributed';
+import { tunebookEnvironment } from '../../environment';
 import { writeFileAtomicSync } from '../../files';
 import { readNotebook } from '../../notebook/format';
 import { notebookTitle, notebookToHtml } from '../../notebook/page';
@@ -15,6 +18,8 @@ import {
   listFiles,
   onStopSignals,
   outputPlaces,
+  rankLog,
+  rankOfRun,
   runNotebook,
   writtenSince,
 } from '../../notebook/run';
@@ -104,6 +109,50 @@ function refusal(notebook: string, output: string, error: unknown): RunResult {
   const { message } = error;
   const nothing = { parameters: {}, durationMs: 0, cells: [] };
   return { status: 'refused', exitStatus: 1, notebook, output, outputFolder, message, ...nothing };
+}
+
+/** A rank other than 0 writes a log beside the executed notebook, and says only what all must know. */
+async function runFollower(
+  notebook: string,
+  options: RunCommandOptions,
+  { rank, worldSize }: Launch,
+): Promise<number> {
+  const who = `rank ${rank} of ${worldSize}`;
+  const signals = onStopSignals(() => undefined);
+  const said = new Set<string>();
+  let log: number | undefined;
+  try {
+    const parameters = parametersOf(notebook, options);
+    const { file, folder } = outputPlaces(notebook, options.output, parameters);
+    const name = rankLog(file, rank);
+    fs.mkdirSync(folder, { recursive: true });
+    const descriptor = (log = fs.openSync(name, 'w'));
+    const view = makeRunView({ write: (text) => fs.writeSync(descriptor, text) });
+    const result = await runNotebook({
+      ...limitsOf(options),
+      ...{ notebook, output: file, outputFolder: folder, parameters },
+      ...{ interrupt: signals.interrupt, kill: signals.kill },
+      onEvent: (event) => {
+        view.take(event);
+        const text = event.type === 'output' ? event.content.text : event.type === 'note' && event.text;
+        if (typeof text !== 'string' || !text.startsWith(who) || said.has(text.trim())) return;
+        said.add(text.trim()); // by the kernel, too
+        console.error(text.trimEnd());
+      },
+    });
+    view.close();
+    fs.writeSync(log, result.status === 'ok' ? 'ok\n' : `${result.status}: ${result.message ?? ''}\n`);
+    if (result.exitStatus === 1)
+      console.error(`${who}: ${result.status}: ${result.message ?? ''}\n${who}: ${name}`);
+    return result.exitStatus;
+  } catch (error) {
+    if (!(error instanceof TunebookError) || error instanceof WrongCallError) throw error;
+    console.error(`${who}: ${error.message}`);
+    return 1;
+  } finally {
+    if (log !== undefined) fs.closeSync(log);
+    signals.off();
+  }
 }
 
 async function runOne(notebook: string, options: RunCommandOptions): Promise<RunResult> {
@@ -197,18 +246,38 @@ function checkCall(notebooks: readonly string[], options: RunCommandOptions): vo
     throw new WrongCallError('run: --html and --resume need a file, not the standard output');
 }
 
+/** Tells the launcher that this rank came to its end: MPICH's mpirun gives 0 for ranks that it killed. */
+function sayEnded({ rank }: Launch): void {
+  const { launchFolder } = tunebookEnvironment();
+  if (launchFolder !== undefined) fs.writeFileSync(path.join(launchFolder, `rank${rank}`), '');
+}
+
 /** Runs the command. @returns the exit status: 0 ok, 1 failed, 130 interrupted */
 async function runCommand(notebooks: readonly string[], options: RunCommandOptions): Promise<number> {
   checkCall(notebooks, options);
+  const launch = rankOfRun();
+  if (launch !== undefined) {
+    if (notebooks.length > 1 || notebooks.includes('-') || options.output === '-')
+      throw new WrongCallError(
+        `run: expected one notebook in a file for ${launch.worldSize} ranks, got ${notebooks.join(' ')}; run others after it`,
+      );
+    if (launch.rank > 0 && options.listParams) return 0;
+  }
   if (options.listParams) {
     for (const notebook of notebooks)
       console.log(describeParameters(notebookParameters(readNotebook(notebook))));
     return 0;
   }
+  if (launch !== undefined && launch.rank > 0) {
+    const status = await runFollower(notebooks[0], options, launch);
+    sayEnded(launch);
+    return status;
+  }
   const results =
     notebooks.length === 1 ? [await runOne(notebooks[0], options)] : await runSeveral(notebooks, options);
   if (options.junit !== undefined) writeReport(options.junit, junitReport(results));
   if (options.summary !== undefined) writeReport(options.summary, jsonSummary(results));
+  if (launch !== undefined) sayEnded(launch);
   return Math.max(...results.map(({ exitStatus }) => exitStatus));
 }
 

@@ -40,7 +40,9 @@ function eventText(event: RunEvent & { type: 'output' }): { text: string; replac
  * @param expectedMs duration of each cell in an earlier run, in order; with it the time left is shown
  */
 export function makeRunView(stream: ViewStream, expectedMs: readonly number[] = []): RunView {
-  return stream.isTTY ? liveView(stream, expectedMs) : plainView(stream, expectedMs);
+  // Open MPI gives ranks a terminal without columns, whatever it writes their output to itself.
+  const isLive = stream.isTTY === true && stream.columns !== 0;
+  return isLive ? liveView(stream, expectedMs) : plainView(stream, expectedMs);
 }
 
 function timeLeft(expectedMs: readonly number[], number: number, elapsedMs: number): string {

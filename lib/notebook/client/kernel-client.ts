@@ -10,6 +10,7 @@ import { createRequire } from 'node:module';
 import net from 'node:net';
 import path from 'node:path';
 import type * as Zmq from 'zeromq';
+import { withLauncher } from '../../distributed';
 import { messageOf, TunebookError } from '../../types';
 import { describeExit } from './kernel-exit';
 import type { KernelExit } from './kernel-exit';
@@ -211,7 +212,7 @@ export class KernelClient {
     const child = spawn(command, rest, {
       cwd,
       env: { ...process.env, ...env, [KERNEL_MARK]: folder },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: withLauncher(['ignore', 'pipe', 'pipe']),
       detached: process.platform !== 'win32', // its own process group: Ctrl-C is ours to forward, and kill reaches all
       windowsHide: true,
     });

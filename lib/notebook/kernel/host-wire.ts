@@ -92,7 +92,8 @@ async function answer(message: WireMessage): Promise<void> {
     case 'complete_request':
     case 'inspect_request':
     case 'is_complete_request':
-    case 'finish_request': {
+    case 'finish_request':
+    case 'ranks_request': {
       const content = await askMain(message);
       return reply(shell, message, content);
     }

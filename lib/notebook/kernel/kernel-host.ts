@@ -12,6 +12,7 @@ import { CellRunner } from './host-cells';
 import { MAX_BYTES_IN_FLIGHT, PHASE, SLOT, SLOT_COUNT } from './host-protocol';
 import type { HostRequest, ToMain, ToWire } from './host-protocol';
 import { tunebookEnvironment } from '../../environment';
+import { answerRanks } from './host-ranks';
 import { HostStdin } from './host-stdin';
 import { unsafeConnection } from '../client/wire';
 import type { ConnectionInfo, MessageContent } from '../client/wire';
@@ -235,6 +236,8 @@ async function answer(request: HostRequest): Promise<MessageContent> {
     case 'finish_request':
       await cells.left.finish(request.id, cells.currentRequest);
       return { status: 'ok' };
+    case 'ranks_request':
+      return answerRanks(request.content);
     default: {
       const { isComplete, indent } = cells.compiler.isComplete(String(request.content.code ?? ''));
       return isComplete ? { status: 'complete' } : { status: 'incomplete', indent };

@@ -1,5 +1,6 @@
 /** A run in progress: its results so far, and the executed notebook, saved as it fills. */
 import fs from 'node:fs';
+import type { Launch } from '../../distributed';
 import { messageOf, TunebookError } from '../../types';
 import { OutputCollector, savedOutputs } from './cell-outputs';
 import { anchorCell, failureNote } from './executed-copy';
@@ -38,6 +39,8 @@ export class Run {
     readonly options: RunNotebookOptions,
     readonly notebook: Notebook,
     readonly record: () => Record<string, unknown>,
+    /** The launch that this run is a rank of; rank 0 alone writes. */
+    readonly launch: Launch | undefined,
   ) {
     this.collector = new OutputCollector(options.maxOutputBytes ?? DEFAULT_MAX_OUTPUT_BYTES);
   }
@@ -90,6 +93,7 @@ export class Run {
   save(): void {
     if (this.saveTimer) clearTimeout(this.saveTimer);
     this.saveTimer = undefined;
+    if (this.launch !== undefined && this.launch.rank > 0) return;
     const start = Date.now();
     const cells = this.notebook.cells.flatMap((cell) => {
       const saved = cell.outputs ? { ...cell, outputs: savedOutputs(cell.outputs) } : cell;

@@ -8,6 +8,7 @@ import { requireLocalPath } from '../../files';
 import { requireOptions } from '../../options';
 import { messageOf, TunebookError } from '../../types';
 import { KernelClient, KernelDeadError } from '../client/kernel-client';
+import { leaveRanks, meetRanks, rankFolder, rankOfRun } from './ranks';
 import { watchCell } from './cell-watch';
 import { cellTitle, executedCopy } from './executed-copy';
 import { namedFiles } from './input-files';
@@ -180,6 +181,36 @@ function checkPart({ from = 1, until = Infinity, resume }: RunNotebookOptions, c
   if (from > cells) throw new TunebookError(`run: the notebook has ${cells} cells, got --from ${from}`);
 }
 
+/** The cells that are left out: on several ranks those that rank 0 leaves out. */
+async function agreedSkip(
+  run: Run,
+  kernel: KernelClient,
+  resumed: ResumePoint | undefined,
+): Promise<ReadonlySet<NotebookCell>> {
+  const skip = resumed?.skip ?? new Set();
+  if (run.launch === undefined) return skip;
+  const { cells } = run.notebook;
+  const places = await meetRanks(
+    kernel,
+    run.notebook,
+    [...skip].map((cell) => cells.indexOf(cell)),
+  );
+  return new Set(places.map((place) => cells[place]));
+}
+
+/** Rank 0's notebook is whole before the others may end. */
+async function leaveOthers(run: Run, kernel: KernelClient): Promise<void> {
+  if (run.launch === undefined) return;
+  run.takeLateErrors();
+  run.status = run.stop?.status ?? 'ok';
+  run.saveOrStop();
+  const { status, message } = run.stop ?? { status: 'ok' as const, message: undefined };
+  const { options } = run;
+  await leaveRanks(kernel, run.launch, { status, message }, (text) =>
+    options.onEvent === undefined ? undefined : run.emit({ type: 'note', text }),
+  );
+}
+
 async function runInKernel(
   run: Run,
   cwd: string,
@@ -195,7 +226,7 @@ async function runInKernel(
         TUNEBOOK_OUTPUT: folder,
         TUNEBOOK_RUN: '1',
         ...(options.stdin === undefined ? {} : { TUNEBOOK_STDIN: path.resolve(options.stdin) }),
-        ...(resumed ? { TUNEBOOK_RESUME: '1' } : {}),
+        ...(options.resume ? { TUNEBOOK_RESUME: '1' } : {}),
         ...options.env,
       },
       ...(options.kernelArgv ? { argv: options.kernelArgv } : {}),
@@ -205,9 +236,11 @@ async function runInKernel(
     notebook.metadata.language_info = kernel.info.language_info;
     collectOutputs(run, kernel);
     await kernel.execute('', { silent: true }).done; // loads the compiler: no cell's time
+    const skip = await agreedSkip(run, kernel, resumed);
     run.startMs = Date.now();
-    await runCells(run, kernel, resumed?.skip);
+    await runCells(run, kernel, skip);
     await waitForLeftWork(run, kernel);
+    await leaveOthers(run, kernel);
   } catch (error) {
     if (!(error instanceof KernelDeadError)) throw error;
     run.stop ??= options.interrupt?.aborted
@@ -292,17 +325,22 @@ export async function runNotebook(options: RunNotebookOptions): Promise<RunResul
     throw new TunebookError(`${folder}: cannot be made (${(error as NodeJS.ErrnoException).code})`);
   }
   const startedAt = new Date().toISOString();
-  const run = new Run(options, notebook, () => ({
+  const launch = rankOfRun();
+  const isFollower = launch !== undefined && launch.rank > 0;
+  const record = (): Record<string, unknown> => ({
     notebook: path.basename(file),
     parameters: values,
     defaults,
     files: namedFiles({ ...defaults, ...values }, cwd),
     partial: options.from !== undefined || options.until !== undefined,
     startedAt,
-  }));
-  const unlock = lockOutput(options.output);
+  });
+  const run = new Run(options, notebook, record, launch);
+  const unlock = isFollower ? () => undefined : lockOutput(options.output);
+  const own = rankFolder(launch, folder);
   try {
-    const resumed = options.resume ? resumePoint(readEarlier(options.output), notebook, values) : undefined;
+    const goesOn = options.resume && !isFollower;
+    const resumed = goesOn ? resumePoint(readEarlier(options.output), notebook, values) : undefined;
     const deno = denoNote(source);
     for (const text of [...(deno === undefined ? [] : [deno]), ...(resumed?.notes ?? [])])
       run.emit({ type: 'note', text });
@@ -313,10 +351,11 @@ export async function runNotebook(options: RunNotebookOptions): Promise<RunResul
     run.status = options.prepareOnly ? 'prepared' : 'running';
     run.save();
     if (options.prepareOnly) return finish(run, values);
-    await runInKernel(run, cwd, folder, resumed);
+    await runInKernel(run, cwd, own.folder, resumed);
     run.status = run.stop?.status ?? 'ok';
     run.saveOrStop();
   } finally {
+    own.remove();
     unlock();
   }
   return finish(run, values);

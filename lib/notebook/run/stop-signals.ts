@@ -1,4 +1,5 @@
 /** How a run handles SIGINT, SIGTERM and SIGHUP. */
+import { rankOfRun } from './ranks';
 
 /** The sender of SIGTERM will not wait forever; after SIGHUP nobody watches any more. */
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
@@ -15,7 +16,8 @@ export interface StopSignals {
 
 /**
  * The first Ctrl-C lets the running cell stop cleanly, the second kills the kernel. SIGTERM, and SIGHUP of a terminal
- * that is closed, do the first at once and the second half a minute later.
+ * that is closed, do the first at once and the second half a minute later. So does a rank's SIGUSR2, the one of them that
+ * Open MPI's mpirun passes on.
  * @param say shows a message to the user
  * @param termPatienceMs how long a cell may take to stop after SIGTERM or SIGHUP
  */
@@ -23,6 +25,7 @@ export function onStopSignals(
   say: (text: string) => void,
   termPatienceMs = DEFAULT_TERM_PATIENCE_MS,
 ): StopSignals {
+  const signals: readonly NodeJS.Signals[] = rankOfRun() === undefined ? SIGNALS : [...SIGNALS, 'SIGUSR2'];
   const interrupt = new AbortController();
   const kill = new AbortController();
   let timer: NodeJS.Timeout | undefined;
@@ -34,13 +37,13 @@ export function onStopSignals(
     interrupt.abort();
     if (isUrgent) timer = setTimeout(() => kill.abort(), termPatienceMs);
   };
-  for (const signal of SIGNALS) process.on(signal, stop);
+  for (const signal of signals) process.on(signal, stop);
   return {
     interrupt: interrupt.signal,
     kill: kill.signal,
     off() {
       clearTimeout(timer);
-      for (const signal of SIGNALS) process.off(signal, stop);
+      for (const signal of signals) process.off(signal, stop);
     },
   };
 }

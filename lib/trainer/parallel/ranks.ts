@@ -26,8 +26,8 @@ export interface Ranks {
   share<T>(value: T, purpose: string): Promise<T>;
   /** Marks an error as one that all ranks throw. */
   common<E extends Error>(error: E): E;
-  /** Ends all ranks for an error that only this one has: the others would wait for it. */
-  fail(error: unknown): void;
+  /** Runs what the ranks share: one that ends meanwhile, or has an error of its own, ends the others, which wait for it. */
+  busy<T>(work: () => Promise<T>): Promise<T>;
 }
 
 /** The ranks of a process group. */
@@ -45,6 +45,14 @@ export function ranksOf(group: ProcessGroup | undefined): Ranks {
     if (!isAlone) await group.allReduce(values, { op, purpose });
     return [...values];
   };
+  /** One rank's text, on all. */
+  const textOf = async (root: number, text: string, purpose: string): Promise<string> => {
+    const own = Buffer.from(text);
+    const [length] = await reduce([rank === root ? own.length : 0], 'max', purpose);
+    const bytes = rank === root ? own : Buffer.alloc(length);
+    await group?.broadcast(bytes, { root, purpose });
+    return bytes.toString();
+  };
   const together: Ranks['together'] = async (purpose, work) => {
     if (isAlone) return work();
     const outcome = await Promise.resolve()
@@ -55,6 +63,8 @@ export function ranksOf(group: ProcessGroup | undefined): Ranks {
       );
     const failed = 'error' in outcome;
     const [first] = await reduce([failed ? worldSize - rank : 0], 'max', purpose);
+    // The launcher may end the failed rank before that has said so itself.
+    const why = first > 0 ? await textOf(worldSize - first, messageOf(failed && outcome.error), purpose) : '';
     if (failed)
       throw common(
         outcome.error instanceof Error ? outcome.error : new TunebookError(messageOf(outcome.error)),
@@ -62,8 +72,7 @@ export function ranksOf(group: ProcessGroup | undefined): Ranks {
     if (first > 0)
       throw common(
         new TunebookError(
-          `trainer: rank ${worldSize - first} of ${worldSize} failed (${purpose}), so all ranks stop. ` +
-            'Its own output says why.',
+          `trainer: rank ${worldSize - first} of ${worldSize} failed (${purpose}), so all ranks stop: ${why}`,
         ),
       );
     return outcome.value;
@@ -74,16 +83,21 @@ export function ranksOf(group: ProcessGroup | undefined): Ranks {
     onFirst: (purpose, work) => together(purpose, () => (rank === 0 ? work() : undefined)),
     share: async (value, purpose) => {
       if (isAlone) return value;
-      const own = Buffer.from(JSON.stringify({ value }));
-      const [length] = await reduce([rank === 0 ? own.length : 0], 'max', purpose);
-      const bytes = rank === 0 ? own : Buffer.alloc(length);
-      await group.broadcast(bytes, { purpose });
-      return (JSON.parse(bytes.toString()) as { value: typeof value }).value;
+      return (JSON.parse(await textOf(0, JSON.stringify({ value }), purpose)) as { value: typeof value })
+        .value;
     },
-    fail: (error) => {
-      const isShared = error instanceof Error && (shared.has(error) || shared.has(error.cause as Error));
-      if (!isAlone && !isShared)
-        group.abort(error instanceof Error ? (error.stack ?? error.message) : messageOf(error));
+    busy: async (work) => {
+      group?.setBusy?.(true);
+      try {
+        return await work();
+      } catch (error) {
+        const isShared = error instanceof Error && (shared.has(error) || shared.has(error.cause as Error));
+        if (!isAlone && !isShared)
+          group.abort(error instanceof Error ? (error.stack ?? error.message) : messageOf(error));
+        throw error;
+      } finally {
+        group?.setBusy?.(false);
+      }
     },
   };
 }

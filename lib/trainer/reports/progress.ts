@@ -17,9 +17,18 @@ export function progressText(
   const parts = [`step ${state.globalStep}/${state.maxSteps}`];
   if (loss !== undefined) parts.push(`loss ${loss.toFixed(4)}`);
   if (progress.tokensPerSecond !== undefined) parts.push(`${Math.round(progress.tokensPerSecond)} tokens/s`);
+  if (progress.reductionShare !== undefined) parts.push(reductionText(progress.reductionShare));
   const left = progress.remainingMs === undefined ? '' : `, ${clockTime(progress.remainingMs)} left`;
   parts.push(`${clockTime(progress.elapsedMs)} elapsed${left}`);
   return parts.join('  ');
+}
+
+/** From this share on a user should do something about it. */
+const LARGE_SHARE = 0.25;
+
+function reductionText(share: number): string {
+  const advice = share < LARGE_SHARE ? '' : ' (raise gradientAccumulationSteps)';
+  return `reduction ${Math.round(100 * share)} %${advice}`;
 }
 
 /** The message after a run that ended early. */
@@ -32,7 +41,8 @@ export function howToGoOn(run: { stopped: string; globalStep: number; checkpoint
 
 /** A callback that shows preflight, steps and losses on the console. */
 export function consoleProgress(stream: NodeJS.WriteStream = process.stdout): TrainerCallback {
-  const live = stream.isTTY === true;
+  // Open MPI gives ranks a terminal without columns, whatever it writes their output to itself.
+  const live = stream.isTTY && stream.columns !== 0;
   let loss: number | undefined;
   return {
     onPreflight({ report }) {

@@ -74,6 +74,8 @@ export interface Progress {
   /** Estimate from the last steps; undefined before the second one. */
   readonly remainingMs?: number;
   readonly tokensPerSecond?: number;
+  /** Share of the last steps that the reduction of gradients over the ranks took, from 0 to 1; only with several. */
+  readonly reductionShare?: number;
 }
 
 /** Functions called during a run; all optional, all may be async. */

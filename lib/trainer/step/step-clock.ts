@@ -9,7 +9,7 @@ const WINDOW = 20;
 export class StepClock {
   private readonly started = performance.now();
   private last = this.started;
-  private readonly recent: { ms: number; tokens: number }[] = [];
+  private readonly recent: { ms: number; tokens: number; reductionMs: number }[] = [];
   private steps = 0;
 
   constructor(
@@ -24,10 +24,13 @@ export class StepClock {
     return this.beforeMs + performance.now() - this.started;
   }
 
-  /** Records the end of a step. */
-  tick(tokens: number): void {
+  /**
+   * Records the end of a step.
+   * @param reductionMs what of it the reduction of gradients over the ranks took
+   */
+  tick(tokens: number, reductionMs = 0): void {
     const now = performance.now();
-    this.recent.push({ ms: now - this.last, tokens });
+    this.recent.push({ ms: now - this.last, tokens, reductionMs });
     // The first step includes compilation: it is dropped as soon as there is a second one.
     if (this.recent.length > WINDOW || this.steps === 1) this.recent.shift();
     this.last = now;
@@ -39,11 +42,13 @@ export class StepClock {
     const ms = this.recent.reduce((total, step) => total + step.ms, 0);
     if (ms === 0) return { elapsedMs };
     const tokens = this.recent.reduce((total, step) => total + step.tokens, 0);
+    const reductionMs = this.recent.reduce((total, step) => total + step.reductionMs, 0);
     const perStep = ms / this.recent.length;
     return {
       elapsedMs,
       remainingMs: this.steps < 2 ? undefined : perStep * (this.totalSteps - this.steps),
       tokensPerSecond: (tokens / ms) * 1000,
+      ...(reductionMs === 0 ? {} : { reductionShare: reductionMs / ms }),
     };
   }
 
