@@ -36,11 +36,17 @@ export interface SweepOptions {
   readonly onRun?: (run: SweepRun) => void;
 }
 
-/** One run of a sweep. */
-export interface SweepRun {
+/** One point of a grid. */
+export interface SweepPoint {
+  /** Name of its folder. */
   readonly name: string;
   readonly parameters: Readonly<Record<string, ParameterValue>>;
-  readonly status: RunStatus;
+}
+
+/** One run of a sweep. */
+export interface SweepRun extends SweepPoint {
+  /** `missing`: a task of a cluster that has not ended. */
+  readonly status: RunStatus | 'missing';
   readonly durationMs: number;
   /** For a failure: which cell, and what happened. */
   readonly message?: string;
@@ -134,7 +140,11 @@ function comparisonFigure(runs: readonly SweepRun[], metric: string, swept: read
   };
 }
 
-async function writeComparison(options: SweepOptions, runs: readonly SweepRun[]): Promise<void> {
+/** Writes table and figure of a sweep's runs into its folder. */
+export async function writeComparison(
+  options: Pick<SweepOptions, 'notebook' | 'grid' | 'metric' | 'folder'>,
+  runs: readonly SweepRun[],
+): Promise<void> {
   const swept = Object.keys(options.grid);
   const common = Object.keys(runs[0]?.metrics ?? {}).filter((name) =>
     runs.every(({ metrics }) => name in metrics),
@@ -170,10 +180,9 @@ async function writeComparison(options: SweepOptions, runs: readonly SweepRun[])
 }
 
 /** Runs one point; with `resume` goes on with what an earlier sweep has left of it, or keeps it if it is whole. */
-async function runPoint(
-  options: SweepOptions,
-  name: string,
-  parameters: Readonly<Record<string, ParameterValue>>,
+export async function runPoint(
+  options: Pick<SweepOptions, 'notebook' | 'grid' | 'folder' | 'resume' | 'run'>,
+  { name, parameters }: SweepPoint,
 ): Promise<SweepRun> {
   const folder = path.join(options.folder, name);
   const output = path.join(folder, path.basename(options.notebook));
@@ -214,11 +223,10 @@ async function runPoint(
 }
 
 /**
- * Runs a notebook for each point of a grid and compares the runs. A run that fails does not stop the others.
- * @throws TunebookError for an empty grid, an unknown parameter or an ill-typed value, before anything runs
+ * The points of a sweep, with the names of their folders and all parameters.
+ * @throws TunebookError for an empty grid, an unknown parameter or an ill-typed value
  */
-export async function sweepNotebook(options: SweepOptions): Promise<SweepRun[]> {
-  requireLocalPath(options.folder, 'sweep');
+export function sweepPoints(options: Pick<SweepOptions, 'notebook' | 'grid' | 'parameters'>): SweepPoint[] {
   const points = gridPoints(options.grid);
   if (Object.keys(options.grid).length === 0 || points.length === 0)
     throw new TunebookError(
@@ -227,9 +235,18 @@ export async function sweepNotebook(options: SweepOptions): Promise<SweepRun[]> 
   const declared = notebookParameters(readNotebook(options.notebook));
   const shared = checkParameters(declared, options.parameters ?? {}, true);
   const values = points.map((point) => ({ ...shared, ...checkParameters(declared, point, true) }));
-  const names = pointNames(points);
-  const runs = await inParallel(points, options.jobs ?? 1, async (_point, i): Promise<SweepRun> => {
-    const run = await runPoint(options, names[i], values[i]);
+  return pointNames(points).map((name, i) => ({ name, parameters: values[i] }));
+}
+
+/**
+ * Runs a notebook for each point of a grid and compares the runs. A run that fails does not stop the others.
+ * @throws TunebookError for an empty grid, an unknown parameter or an ill-typed value, before anything runs
+ */
+export async function sweepNotebook(options: SweepOptions): Promise<SweepRun[]> {
+  requireLocalPath(options.folder, 'sweep');
+  const points = sweepPoints(options);
+  const runs = await inParallel(points, options.jobs ?? 1, async (point): Promise<SweepRun> => {
+    const run = await runPoint(options, point);
     options.onRun?.(run);
     return run;
   });

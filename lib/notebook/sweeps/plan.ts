@@ -1,0 +1,170 @@
+/**
+ * A sweep as files, for tasks of a cluster: the notebook as it is now, its points, and which of them a submission
+ * covers. Everything that a cluster's task needs is read from here, and what it did is read from the points' folders.
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+import { isJsonObject, writeFileAtomicSync } from '../../files';
+import { messageOf, TunebookError } from '../../types';
+import { readNotebook, writeNotebook } from '../format/nbformat';
+import { executedCopy } from '../run/executed-copy';
+import type { RunNotebookOptions } from '../run/run-types';
+import { sweepPoints, writeComparison } from '../run/sweep';
+import type { SweepOptions, SweepPoint, SweepRun } from '../run/sweep';
+
+const PLAN_FILE = 'plan.json';
+const STATUS_FILE = 'status.json';
+const SUBMISSIONS = 'submissions';
+
+/** Limits of each run, as the command line gave them. */
+export type PointLimits = Pick<RunNotebookOptions, 'timeoutMs' | 'cellTimeoutMs' | 'startTimeoutMs'>;
+
+/** What the tasks of a sweep read. */
+export interface SweepPlan {
+  /** The notebook's copy, below the plan's folder. */
+  readonly notebook: string;
+  /** Folder that the cells run in. */
+  readonly cwd: string;
+  readonly grid: SweepOptions['grid'];
+  readonly metric?: string;
+  readonly limits: PointLimits;
+  readonly points: readonly SweepPoint[];
+}
+
+/** Jobs of a cluster that cover some points. */
+export interface Submission {
+  readonly name: string;
+  readonly executor: 'slurm' | 'k8s';
+  /** The cluster's own number or name of the job; undefined where it was not submitted from here. */
+  readonly job?: string;
+  /** Places of its tasks' points in the plan, by task number. */
+  readonly points: readonly number[];
+}
+
+/** Writes a plan. @throws {TunebookError} For an empty grid, an unknown parameter, an ill-typed value. */
+export function writePlan(
+  options: Pick<SweepOptions, 'notebook' | 'grid' | 'parameters' | 'folder' | 'metric'> & {
+    readonly cwd?: string;
+    readonly limits: PointLimits;
+  },
+): SweepPlan {
+  const { notebook, folder, grid, metric, limits } = options;
+  const points = sweepPoints(options);
+  const copy = path.join('source', path.basename(notebook));
+  const plan: SweepPlan = {
+    ...{ notebook: copy, grid, limits, points },
+    ...(metric === undefined ? {} : { metric }),
+    cwd: path.resolve(options.cwd ?? path.dirname(notebook)),
+  };
+  try {
+    fs.mkdirSync(path.join(folder, 'source'), { recursive: true });
+    // Without its outputs: it may go into a cluster's own store.
+    writeNotebook(path.join(folder, copy), executedCopy(readNotebook(notebook)));
+    writeJson(path.join(folder, PLAN_FILE), plan);
+  } catch (error) {
+    if (error instanceof TunebookError) throw error;
+    throw new TunebookError(`sweep: ${folder} cannot be written (${messageOf(error)}).`, { cause: error });
+  }
+  return plan;
+}
+
+/** @throws {TunebookError} Where there is none. */
+export function readPlan(folder: string): SweepPlan {
+  const plan = readJson(path.join(folder, PLAN_FILE));
+  if (!isJsonObject(plan) || !Array.isArray(plan.points))
+    throw new TunebookError(
+      `sweep: expected the plan of a sweep in ${folder}, got none. Submit it before, with --executor.`,
+    );
+  return plan as unknown as SweepPlan;
+}
+
+/** Adds a submission under the next free name. */
+export function addSubmission(folder: string, submission: Omit<Submission, 'name'>): Submission {
+  const name = `${submission.executor}-${readSubmissions(folder).length + 1}`;
+  const whole = { name, ...submission };
+  updateSubmission(folder, whole);
+  return whole;
+}
+
+/** Writes a submission that is known by now to have a job. */
+export function updateSubmission(folder: string, submission: Submission): void {
+  fs.mkdirSync(path.join(folder, SUBMISSIONS), { recursive: true });
+  writeJson(submissionFile(folder, submission.name), submission);
+}
+
+/** Forgets a submission that the cluster refused. */
+export function removeSubmission(folder: string, { name }: Submission): void {
+  fs.rmSync(submissionFile(folder, name), { force: true });
+}
+
+/** All submissions, in the order of their numbers. */
+export function readSubmissions(folder: string): Submission[] {
+  const files = fs.existsSync(path.join(folder, SUBMISSIONS))
+    ? fs.readdirSync(path.join(folder, SUBMISSIONS))
+    : [];
+  return files
+    .filter((name) => name.endsWith('.json'))
+    .sort((a, b) => Number(/\d+/.exec(a)?.[0]) - Number(/\d+/.exec(b)?.[0]))
+    .map((name) => readSubmission(folder, name.slice(0, -'.json'.length)));
+}
+
+/** @throws {TunebookError} Where there is none of that name. */
+export function readSubmission(folder: string, name: string): Submission {
+  const read = readJson(submissionFile(folder, name));
+  if (!isJsonObject(read) || !Array.isArray(read.points))
+    throw new TunebookError(`sweep-point: expected a submission ${name} in ${folder}, got none.`);
+  return read as unknown as Submission;
+}
+
+const submissionFile = (folder: string, name: string): string =>
+  path.join(folder, SUBMISSIONS, `${path.basename(name)}.json`);
+
+/** Keeps how a point ended. */
+export function writeStatus(folder: string, run: SweepRun): void {
+  writeJson(path.join(folder, run.name, STATUS_FILE), run);
+}
+
+/** How the points ended, by their folders; `missing`: it has not ended, or not begun. */
+export function pointStates(folder: string, plan: SweepPlan): SweepRun[] {
+  return plan.points.map(({ name, parameters }) => {
+    const read = readJson(path.join(folder, name, STATUS_FILE));
+    if (isJsonObject(read)) return { ...(read as unknown as SweepRun), name, parameters };
+    return { name, parameters, status: 'missing', durationMs: 0, metrics: {} };
+  });
+}
+
+/** Removes what an earlier attempt said of points that are about to run again; `fresh`: they do not go on, but begin. */
+export function forgetStatus(
+  folder: string,
+  plan: SweepPlan,
+  points: readonly number[],
+  { fresh }: { readonly fresh: boolean },
+): void {
+  for (const place of points) {
+    const at = (name: string): string => path.join(folder, plan.points[place].name, name);
+    fs.rmSync(at(STATUS_FILE), { force: true });
+    if (fresh) fs.rmSync(at(path.basename(plan.notebook)), { force: true });
+  }
+}
+
+/** The comparison of what the folders hold, written beside them. */
+export async function collectSweep(folder: string): Promise<SweepRun[]> {
+  const plan = readPlan(folder);
+  const runs = pointStates(folder, plan);
+  const { grid, metric } = plan;
+  const notebook = path.basename(plan.notebook);
+  await writeComparison({ notebook, grid, folder, ...(metric === undefined ? {} : { metric }) }, runs);
+  return runs;
+}
+
+function writeJson(file: string, value: unknown): void {
+  writeFileAtomicSync(file, `${JSON.stringify(value, undefined, 2)}\n`);
+}
+
+function readJson(file: string): unknown {
+  try {
+    return JSON.parse(fs.readFileSync(file, 'utf8')) as unknown;
+  } catch {
+    return undefined;
+  }
+}
