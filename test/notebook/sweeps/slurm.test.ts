@@ -101,8 +101,9 @@ const folder = process.env.TUNEBOOK_OUTPUT;
 if (rate === 3) throw new Error('too fast');
 if (waits && !fs.existsSync(folder + '/begun')) {
   fs.writeFileSync(folder + '/begun', '');
-  process.once('SIGINT', () => fs.writeFileSync(folder + '/saved', '')); // as a trainer saves
-  await new Promise((resolve) => setTimeout(resolve, 300_000));
+  // As a trainer does: Slurm signals the runner and its kernel.
+  await new Promise((resolve) => ['SIGINT', 'SIGTERM'].map((signal) => process.once(signal, resolve)));
+  fs.writeFileSync(folder + '/saved', '');
 }
 fs.writeFileSync(folder + '/metrics.json', JSON.stringify({ loss: rate * rate, saved: Number(fs.existsSync(folder + '/saved')) }));`,
 ];
@@ -174,7 +175,8 @@ describe('a real cluster', { skip: LONG.skip || skipWithoutSlurm(), timeout: 400
     await until(() => /PENDING/.test(slurm('squeue', '--noheader', '--format', '%T')));
     // Slurm lets a requeued job wait two minutes.
     slurm('scontrol', 'update', `JobId=${job}_0`, 'StartTime=now');
-    await until(() => fs.existsSync(place.file('waiting/rate=1/metrics.json')));
+    const status = (): string => fs.readFileSync(place.file('waiting/rate=1/status.json'), 'utf8');
+    await until(() => /"status": "ok"/.test(status()));
     assert.match((await sweep('waiting', '--cancel')).output, new RegExp(`Cancelled: ${job}`));
     await until(() => saved(2));
     await until(() => slurm('squeue', '--noheader').trim() === '');
