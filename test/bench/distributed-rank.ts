@@ -9,7 +9,7 @@ import type { EncodedExample } from '../../lib/types';
 
 const ROUNDS = 7;
 const SIZES = [1 << 20, 22 << 20];
-const [BATCH, TOKENS, STEPS] = [4, 128, 8];
+const [BATCH, TOKENS, STEPS] = [4, 128, 6];
 
 /** One size of an all-reduce; times are the best of several, in ms. */
 export interface ReduceTimes {
