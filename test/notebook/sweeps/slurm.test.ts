@@ -104,8 +104,8 @@ if (waits && !fs.existsSync(folder + '/begun')) {
   // As a trainer does: Slurm signals the runner and its kernel.
   await new Promise((resolve) => ['SIGINT', 'SIGTERM'].map((signal) => process.once(signal, resolve)));
   fs.writeFileSync(folder + '/saved', '');
-}
-fs.writeFileSync(folder + '/metrics.json', JSON.stringify({ loss: rate * rate, saved: Number(fs.existsSync(folder + '/saved')) }));`,
+}`,
+  `fs.writeFileSync(folder + '/metrics.json', JSON.stringify({ loss: rate * rate, saved: Number(fs.existsSync(folder + '/saved')) }));`,
 ];
 
 describe('a real cluster', { skip: LONG.skip || skipWithoutSlurm(), timeout: 400_000 }, () => {
