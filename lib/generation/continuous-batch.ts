@@ -47,6 +47,9 @@ export interface BatchCounts {
   /** Steps of the model, and rows in them that were in use. */
   readonly steps: number;
   readonly stepRows: number;
+  /** Rows that have been given a place, and the time that they waited for it, in ms, all together. */
+  readonly admitted: number;
+  readonly waitedMs: number;
 }
 
 /** Batches that are open, by the model that they step: its adapter in use is theirs to choose. */
@@ -71,6 +74,8 @@ interface Group {
 interface Job {
   readonly call: Call;
   readonly row: Row;
+  /** When it began to wait, in ms of performance.now(). */
+  readonly since: number;
 }
 
 /**
@@ -103,6 +108,8 @@ export class ContinuousBatch {
   private isClosed = false;
   private steps = 0;
   private stepRows = 0;
+  private admitted = 0;
+  private waitedMs = 0;
 
   /** @throws TunebookError for options that cannot be used, and a model that another open batch uses */
   constructor({ runtime }: HasRuntime, options: ContinuousBatchOptions = {}) {
@@ -125,8 +132,8 @@ export class ContinuousBatch {
   }
 
   get counts(): BatchCounts {
-    const { steps, stepRows } = this;
-    return { running: this.running, waiting: this.waiting.length, steps, stepRows };
+    const { steps, stepRows, admitted, waitedMs } = this;
+    return { running: this.running, waiting: this.waiting.length, steps, stepRows, admitted, waitedMs };
   }
 
   /**
@@ -200,7 +207,8 @@ export class ContinuousBatch {
     };
     settings.signal?.addEventListener('abort', aborted, { once: true });
     this.calls.add(call);
-    this.waiting.push(...call.rows.map((row) => ({ call, row })));
+    const since = performance.now();
+    this.waiting.push(...call.rows.map((row) => ({ call, row, since })));
     this.loop ??= this.run().finally(() => (this.loop = undefined));
   }
 
@@ -250,6 +258,8 @@ export class ContinuousBatch {
     while (this.running < this.maxRows) {
       const job = this.waiting.shift();
       if (job === undefined) return;
+      this.admitted++;
+      this.waitedMs += performance.now() - job.since;
       const { adapter, settings } = job.call;
       const key = `${settings.dtype} ${adapter ?? ''}`;
       try {

@@ -5,9 +5,12 @@ import { pathToFileURL } from 'node:url';
 import { exportGguf, exportOnnx, exportWeb } from '../../lib/export';
 import type { GgufType, OnnxDtypeName, OnnxTarget } from '../../lib/export';
 import { openLlamaCpp } from '../../lib/export/proof/llama-cpp';
+import type { WeightSource } from '../../lib/export/source/weight-source';
 import type { QuantizationConfig } from '../../lib/quantization';
 import type { PretrainedTokenizer } from '../../lib/tokenizer';
 import { openInBrowser } from '../export/page-in-browser';
+import { ggufRoundTrip, onnxRoundTrip } from './export-weights';
+import type { RoundTrip } from './export-weights';
 
 /** What is asked, and by what. */
 export interface Asked {
@@ -32,6 +35,8 @@ interface Runner {
 export interface ExportRuntime {
   readonly name: string;
   readonly type: string;
+  /** What its file makes of the weights. */
+  roundTrip(weights: WeightSource): RoundTrip;
   /** Writes the export into an empty folder and opens it. */
   open(scratch: string, asked: Asked): Promise<Runner>;
 }
@@ -41,17 +46,29 @@ export function exportRuntimes(transformers2: string | undefined): ExportRuntime
   const types: readonly GgufType[] = ['f16', 'q8_0', 'q4_0'];
   const dtypes: readonly OnnxDtypeName[] = ['fp32', 'q8', 'q4'];
   return [
-    ...types.map((type) => ({ name: 'llama.cpp', type, open: llamaCpp(type) })),
-    ...dtypes.map((type) => ({ name: 'transformers.js 4', type, open: inNode(type, 'transformers.js') })),
+    ...types.map((type) => ({
+      ...{ name: 'llama.cpp', type, open: llamaCpp(type) },
+      roundTrip: (weights: WeightSource) => ggufRoundTrip(weights, type),
+    })),
+    ...dtypes.map((type) => ({
+      ...{ name: 'transformers.js 4', type, open: inNode(type, 'transformers.js') },
+      roundTrip: onnx(type),
+    })),
     ...dtypes
       .filter((type) => transformers2 !== undefined && type !== 'q4')
       .map((type) => ({
         ...{ name: 'transformers.js 2', type },
         open: inNode(type, 'transformers.js-2', transformers2),
+        roundTrip: onnx(type),
       })),
-    ...dtypes.map((type) => ({ name: 'browser', type, open: inBrowser(type) })),
+    ...dtypes.map((type) => ({ name: 'browser', type, open: inBrowser(type), roundTrip: onnx(type) })),
   ];
 }
+
+const onnx =
+  (type: OnnxDtypeName) =>
+  (weights: WeightSource): RoundTrip =>
+    onnxRoundTrip(weights, type);
 
 function llamaCpp(type: GgufType): ExportRuntime['open'] {
   return async (scratch, { place, quantizationConfig, tokenizer, vocabSize, maxNewTokens, prompts }) => {

@@ -14,6 +14,7 @@ import { loadPrompt } from '../../lib/prompts';
 import { quantizationConfigOf } from '../../lib/quantization';
 import { exportRuntimes } from './export-runtimes';
 import type { Asked } from './export-runtimes';
+import { modelOf } from './export-weights';
 
 /** What one type gave in one runtime. */
 export interface ExportBench {
@@ -21,6 +22,8 @@ export interface ExportBench {
   readonly type: string;
   readonly rows: number;
   readonly sameText: number;
+  /** Of the other texts: those that tunebook gives too with the weights as the file has them. */
+  readonly byWeights: number;
   /** Answers that are the record's, in tunebook and there. */
   readonly exactHere: number;
   readonly exactThere: number;
@@ -101,12 +104,25 @@ export async function benchExport(
       for (let row = 0; row < prompts.length; row++) there.push(await runner.answer(row));
       const seconds = (performance.now() - started) / 1000;
       await runner.close();
+      const differing = [...there.keys()].filter((row) => there[row] !== here[row]);
       const margins: number[] = [];
-      for (const [row, text] of there.entries())
-        if (text !== here[row]) margins.push(await margin(row, text));
+      for (const row of differing) margins.push(await margin(row, there[row]));
+      let byWeights = 0;
+      if (differing.length > 0) {
+        const restored = await modelOf(source.weights, runtime.roundTrip(source.weights));
+        const answers = await textGenerator({
+          ...{ model: restored, tokenizer, maxNewTokens: MAX_NEW_TOKENS, doSample: false },
+        })(differing.map((row) => prompts[row]));
+        await restored.dispose();
+        byWeights = differing.filter((row, i) => there[row] === answers[i]).length;
+      }
       const result = {
         ...{ runtime: name, type, rows: prompts.length, exactHere: exact(here), exactThere: exact(there) },
-        ...{ sameText: prompts.length - margins.length, margins, megabytes: runner.megabytes, seconds },
+        ...{
+          ...{ sameText: prompts.length - margins.length, byWeights, margins },
+          megabytes: runner.megabytes,
+          seconds,
+        },
       };
       results.push(result);
       onType(result);

@@ -158,6 +158,11 @@ async function main(): Promise<void> {
       ['requests, lost, with a wrong answer', `${result.requests}, ${result.lost}, ${result.wrong}`],
       ['requests a second', result.requestsPerSecond.toFixed(0)],
       ['memory after each tenth', `${result.residentMb.join(', ')} MB`],
+      ...result.batches.map(({ maxBatch, requestsPerSecond, occupancy, queueMs, firstTokenMs }): Row => [
+        `32 clients, at most ${maxBatch} rows a step`,
+        `${requestsPerSecond.toFixed(0)} requests/s, ${occupancy.toFixed(1)} rows a step; queue ${queueMs.toFixed(0)} ms; ` +
+          `first token ${firstTokenMs[0].toFixed(0)} ms, 5 % over ${firstTokenMs[1].toFixed(0)} ms`,
+      ]),
       ...Object.entries(result.tokensPerSecond).map(([together, value]): Row => [
         `GPT-2, ${together} at a time`,
         `${value.toFixed(1)} tokens/s`,
@@ -177,7 +182,7 @@ async function main(): Promise<void> {
         `${one.sameText} of ${one.rows} the same text; exact ${one.exactThere}, in tunebook ${one.exactHere}` +
           (one.margins.length === 0
             ? ''
-            : `; where they differ, tunebook's two likeliest tokens are ${Math.max(...one.margins).toPrecision(2)} nats ` +
+            : `; of the others tunebook gives ${one.byWeights} too with the file's weights; there its two likeliest tokens are ${Math.max(...one.margins).toPrecision(2)} nats ` +
               'apart at most'),
       ]),
     );
