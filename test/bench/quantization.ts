@@ -13,15 +13,15 @@ import type { QuantizationConfig } from '../../lib/quantization';
 import { AutoTokenizer } from '../../lib/tokenizer';
 import { ROOT } from '../support/paths';
 
-const nf4 = { loadIn4bit: true, bnb4bitUseDoubleQuant: true };
+const NESTED = { loadIn4bit: true, bnb4bitUseDoubleQuant: true };
 
 /** Bits of a weight, scales included, and how it is said. */
 const TYPES: readonly (readonly [name: string, bits: number, config: QuantizationConfig | undefined])[] = [
   ['float32', 32, undefined],
   ['int8, a scale per row', 8, new BitsAndBytesConfig({ loadIn8bit: true })],
   ['affine 8, blocks of 32', 9.25, new AffineConfig({ bits: 8, blockSize: 32 })],
-  ['NF4', 4.13, new BitsAndBytesConfig({ ...nf4, bnb4bitQuantType: 'nf4' })],
-  ['FP4', 4.13, new BitsAndBytesConfig({ ...nf4, bnb4bitQuantType: 'fp4' })],
+  ['NF4', 4.13, new BitsAndBytesConfig({ ...NESTED, bnb4bitQuantType: 'nf4' })],
+  ['FP4', 4.13, new BitsAndBytesConfig({ ...NESTED, bnb4bitQuantType: 'fp4' })],
   ['int4, blocks of 32', 5.25, new AffineConfig({ bits: 4, blockSize: 32 })],
 ];
 
