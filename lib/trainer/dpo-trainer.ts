@@ -62,12 +62,12 @@ export class DPOTrainer {
 
   /** @throws TunebookError that lists what is missing: pairs, evaluation data, a metric's name */
   constructor(private readonly setup: DPOTrainerSetup) {
-    requireDPOSetup(setup);
     if (getWorldSize() > 1)
       throw new TunebookError(
         `DPOTrainer: expected one process, got ${getWorldSize()} ranks: the reference model is asked by one of them. ` +
           'Start it without mpirun; Trainer and ORPOTrainer share their batches among ranks.',
       );
+    requireDPOSetup(setup);
     const { model, args, evalDataset, refModel, callbacks = [consoleProgress()] } = setup;
     const { beta, labelSmoothing } = args.values;
     const losses = weightedLosses(args.values);
