@@ -223,6 +223,7 @@ describe('exportGgufAdapter', () => {
     const adapter = path.join(folder, 'adapter');
     const model = adapted(await AutoModelForCausalLM.fromPretrained('mistral-mini'), {
       ...{ r: 4, loraAlpha: 8, useRslora: true, targetModules: ['q_proj', 'v_proj'] },
+      alphaPattern: { v_proj: 32 },
     });
     await saveAdapter(model, adapter, 'mistral-mini');
     const file = path.join(folder, 'lora.gguf');
@@ -240,7 +241,11 @@ describe('exportGgufAdapter', () => {
     const size = { rowLength: 4, headSize: model.architecture.headSize };
     assert.deepEqual(B.values, rotaryRows(own('layers.0.self_attn.q_proj.lora_B'), size));
     const V = await valuesOf(file, 'blk.0.attn_v.weight.lora_b');
-    assert.deepEqual(V.values, own('layers.0.self_attn.v_proj.lora_B'));
+    // The file has one alpha: what another module's is larger by, is in its B.
+    assert.deepEqual(
+      V.values,
+      own('layers.0.self_attn.v_proj.lora_B').map((value) => 4 * value),
+    );
     await model.dispose();
   });
 
