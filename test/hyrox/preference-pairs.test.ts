@@ -40,6 +40,23 @@ describe('preferencePairs', () => {
     }
   });
 
+  it('no kind of answer is always the rejected one: about as many are wrong by naming no segment as are right by it', async () => {
+    const pairs = hyrox.preferencePairs(await races(200), { wrong: 'segments' });
+    const namesNone = (text: string): boolean => hyrox.namedSegments(text).length === 0;
+    const right = pairs.filter(({ chosen }) => namesNone(chosen)).length;
+    const wrong = pairs.filter(({ rejected }) => namesNone(rejected)).length;
+    assert.ok(right > 20 && wrong > right / 3 && wrong < 3 * right, `${right} right, ${wrong} wrong`);
+    // Names, number and kind differ, never the order: as in right answers it is the context's.
+    for (const { prompt, rejected } of pairs) {
+      const places = hyrox.namedSegments(rejected).map((name) => prompt.indexOf(` ${name}`));
+      assert.deepEqual(
+        places,
+        [...places].sort((a, b) => a - b),
+        rejected,
+      );
+    }
+  });
+
   it('the same seed gives the same pairs; both faults come about equally often', async () => {
     const records = await races(200);
     const pairs = hyrox.preferencePairs(records);

@@ -9,7 +9,7 @@ import { createRandom } from '../../random';
 import type { Random } from '../../random';
 import { requireList, TunebookError } from '../../types';
 import { readContext, slowSegments, verdictOf, writeAnswer } from './answers';
-import type { AnswerFacts } from './answers';
+import type { AnswerFacts, SegmentFact } from './answers';
 import type { FeedbackRecord } from './as-published';
 import { PLAIN_TEMPLATES } from '../mapping/templates';
 import type { AnswerTemplates } from '../mapping/templates';
@@ -99,24 +99,31 @@ function otherVerdict(context: string, facts: AnswerFacts, random: Random): stri
   return context.replace(/score: [+-]?\d+\.\d$/, `score: ${random.shuffle(scores)[0]}`);
 }
 
-/** The context with other segments above the mark, as many where there are so many others. */
+/**
+ * The context with other segments above the mark. Half of the lists become none, since about as many right answers name
+ * none: no kind of answer may always be the rejected one. The others lack one, have one too many, or are as many others.
+ */
 function otherSegments(
   context: string,
   { facts, mark, random }: { facts: AnswerFacts; mark: number; random: Random },
 ): string {
   const slow = slowSegments(facts, mark);
-  const others = facts.segments.filter((segment) => !slow.includes(segment));
-  // Where all are slow, half of them are left out.
-  const pool = others.length > 0 ? random.shuffle(others) : slow.slice(0, Math.floor(slow.length / 2));
-  const named = pool.slice(0, Math.max(1, slow.length));
-  const rest = facts.segments.filter((segment) => !named.includes(segment));
+  const others = random.shuffle(facts.segments.filter((segment) => !slow.includes(segment)));
+  const lists: SegmentFact[][] = [];
+  if (slow.length > 1) lists.push(random.shuffle(slow).slice(1));
+  if (others.length > 0) lists.push([...slow, others[0]]);
+  if (slow.length > 0 && others.length > 0) lists.push(others.slice(0, slow.length));
+  const isNone = lists.length === 0 || (slow.length > 0 && random.nextInt(2) === 0);
+  const wrong = isNone ? [] : random.shuffle(lists)[0];
   const behind = (seconds: number | undefined): string =>
     facts.segments.some((segment) => segment.behind !== undefined)
       ? ` (${(seconds ?? 0) > 0 ? '+' : ''}${seconds ?? 0})`
       : '';
-  const parts = [
-    ...named.map(({ name }, i) => `+${(mark + 1).toFixed(1)} ${name}${behind(slow[i]?.behind ?? 10)}`),
-    ...rest.map(({ name }) => `0.0 ${name}${behind(0)}`),
-  ];
+  let place = 0;
+  const parts = facts.segments.map((segment) =>
+    wrong.includes(segment)
+      ? `+${(mark + 1).toFixed(1)} ${segment.name}${behind(slow[place++]?.behind ?? 10)}`
+      : `0.0 ${segment.name}${behind(0)}`,
+  );
   return context.replace(/, z: .*, residual: /, () => `, z: ${parts.join(', ')}, residual: `);
 }
