@@ -18,9 +18,7 @@ after(() => fs.rmSync(temporary, { recursive: true, force: true }));
 interface Metrics {
   turns: { trainedTurns: number };
   loss: { before: number; after: number };
-  rewards?: { 'eval_rewards/margins': number; 'eval_rewards/accuracies': number };
-  tuned: { verdict?: number; segments?: number };
-  after: { verdict?: number; segments?: number };
+  rewards?: { 'eval_rewards/margins': number };
 }
 
 const SHORT = {
@@ -31,24 +29,6 @@ const SHORT = {
 test('notebook 04 runs', { timeout: 240_000 }, async () => {
   const output = path.join(temporary, 'run.ipynb');
   const result = await runNotebook({ notebook, output, parameters: SHORT });
-
-  test(
-    'DPO orders held-out pairs and ruins neither verdicts nor lists',
-    {
-      skip: process.env.TUNEBOOK_LONG_TESTS !== '1' && 'set TUNEBOOK_LONG_TESTS=1: minutes',
-      timeout: 3_600_000,
-    },
-    async () => {
-      const output = path.join(temporary, 'whole.ipynb');
-      const result = await runNotebook({ notebook, output });
-      assert.equal(result.status, 'ok', result.message);
-      const file = path.join(temporary, 'metrics.json');
-      const { rewards, tuned, after: end } = JSON.parse(fs.readFileSync(file, 'utf8')) as Metrics;
-      assert.ok((rewards?.['eval_rewards/accuracies'] ?? 0) > 0.7);
-      assert.ok((end.verdict ?? 0) > (tuned.verdict ?? 1) - 0.1);
-      assert.ok((end.segments ?? 0) > (tuned.segments ?? 1) - 0.1);
-    },
-  );
   assert.equal(result.status, 'ok', result.message);
   const executed = readNotebook(output);
   assert.deepEqual(validateNotebook(executed), []);
