@@ -137,7 +137,11 @@ testRefusals([
   ],
   ['no values', () => untyped(quantize)(), /quantize: expected the values as a Float32Array, got undefined/],
   ['a list to quantize', () => untyped(quantize)([1, 2]), /quantize: expected the values .*got a list/],
-  ['no type', () => untyped(quantize)(VALUES), /quantize: expected the type nf4, fp4, int8, affine4, affine8, got undefined/],
+  [
+    'no type',
+    () => untyped(quantize)(VALUES),
+    /quantize: expected the type nf4, fp4, int8, affine4, affine8, got undefined/,
+  ],
   [
     'no shape',
     () => untyped(quantize)(VALUES, { quantType: 'nf4' }),
