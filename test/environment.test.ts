@@ -56,6 +56,7 @@ test('our own variables, and the folders of data', async () => {
       tfjsNodeFolder: undefined,
       llamaCppFolder: undefined,
       mpiLibrary: undefined,
+      launchFolder: undefined,
       outputFolder: undefined,
       stdinFile: undefined,
       serverToken: undefined,

@@ -23,7 +23,6 @@ interface Manifest {
 interface Locked extends Partial<Manifest> {
   readonly version: string;
   readonly dev?: boolean;
-  readonly devOptional?: boolean;
 }
 
 /** A version of a package; `folder` is undefined where it is not installed here. */
@@ -51,7 +50,7 @@ function servedPackages(): Served[] {
     readonly packages: Readonly<Record<string, Locked>>;
   };
   const users = Object.entries(packages).filter(
-    ([place, { dev = false, devOptional = false }]) => place !== '' && !dev && !devOptional,
+    ([place, { dev = false }]) => place !== '' && !dev, // devOptional: a user may get it as well
   );
   const served = users.map(([place, locked]): Served => {
     const folder = path.join(ROOT, place);

@@ -232,6 +232,10 @@ describe('requests', { timeout: 60_000 }, () => {
     const burst = session.kernel.execute(
       'for (let i = 0; i < 30000; i++) { console.log("line", i); if (i % 1000 === 0) await null; }',
     );
+    // Of two sockets the later one may be read first; a failing cell before it would end the burst unrun.
+    const hasBegun = (): boolean =>
+      session.of(burst.id).messages.some(({ type }) => type === 'execute_input');
+    for (const end = Date.now() + 10_000; !hasBegun() && Date.now() < end;) await setTimeout(5);
     await execute('a1 = 2; console.log("other", a1)');
     await execute('throw new Error("other")');
     const mine = session.kernel.execute('console.log("mine", a1)');
