@@ -9,7 +9,7 @@ import { before, describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { openSafetensors } from '../../lib/checkpoint';
 import { exportOnnx } from '../../lib/export';
-import { toBlocks } from '../../lib/export/onnx/blocks';
+import { toBlocks } from '../../lib/export/onnx/graph/blocks';
 import { WrittenModel } from '../../lib/export/onnx/written-model';
 import { architectureOf, gpt2, registerFamily } from '../../lib/models';
 import type { Architecture } from '../../lib/models';

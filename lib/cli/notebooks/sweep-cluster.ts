@@ -7,7 +7,7 @@ import {
   addSubmission,
   collectSweep,
   DOCKERFILE,
-  forgetStatus,
+  clearStatus,
   inArrays,
   jobName,
   jobSettings,
@@ -154,7 +154,7 @@ async function submit(sweep: ClusterSweep, options: ClusterOptions): Promise<num
     console.log('All points went well, or are in the queue.');
     return options.submitOnly ? 0 : finish(folder);
   }
-  forgetStatus(folder, plan, points, { fresh: !resume });
+  clearStatus(folder, plan, points, { fresh: !resume });
   if (job !== undefined) {
     const submission = addSubmission(folder, { executor: 'k8s', points });
     const file = writeJob({ folder, plan, submission, settings: job, jobs });

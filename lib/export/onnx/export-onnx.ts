@@ -11,7 +11,7 @@ import { renderingTemplate } from '../source/chat-template';
 import { openModelSource } from '../source/open-source';
 import type { SourceOptions } from '../source/open-source';
 import { writeModelFiles } from './model-files';
-import { tableWords } from './positions-graph';
+import { tableWords } from './graph/positions-graph';
 import { onnxVariants, requireBlocks } from './onnx-types';
 import type { OnnxDtypeName, OnnxTarget } from './onnx-types';
 import { proveOnnx } from './prove-onnx';

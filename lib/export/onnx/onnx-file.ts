@@ -6,8 +6,8 @@
 import { onnxProtobuf } from '../../engine';
 import { sizeOf } from '../../tensor';
 import type { ByteSink } from '../../files';
-import { elementType } from './onnx-graph';
-import type { OnnxGraph, OnnxWeight } from './onnx-graph';
+import { elementType } from './graph/onnx-graph';
+import type { OnnxGraph, OnnxWeight } from './graph/onnx-graph';
 
 /** A file to write: its size is known before its first byte. */
 export interface PlannedFile {

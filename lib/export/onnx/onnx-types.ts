@@ -2,8 +2,8 @@
 import { isTied } from '../../models';
 import type { Architecture } from '../../models';
 import { TunebookError } from '../../types';
-import { BLOCK_SIZE } from './blocks';
-import type { FormName } from './weight-forms';
+import { BLOCK_SIZE } from './graph/blocks';
+import type { FormName } from './graph/weight-forms';
 
 /** Types by the names that transformers.js has for them. */
 export const ONNX_DTYPES = ['fp32', 'fp16', 'q8', 'q4'] as const;

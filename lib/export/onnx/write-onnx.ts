@@ -9,7 +9,7 @@ import type { ByteSink, StagedFile } from '../../files';
 import { TunebookError } from '../../types';
 import type { WeightSource } from '../source/weight-source';
 import type { ExportProgress } from '../proof/outcome';
-import { decoderGraph } from './decoder-graph';
+import { decoderGraph } from './graph/decoder-graph';
 import { planOnnxFiles } from './onnx-file';
 import type { OnnxVariant } from './onnx-types';
 

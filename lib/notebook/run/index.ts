@@ -1,4 +1,4 @@
-/** The door of running notebooks: one, several, a sweep; pages and summaries of what came of it. */
+/** The door of running notebooks: one or several; pages and summaries of what came of it. */
 export { foldCarriageReturns } from './cell-outputs';
 export { cellTitle, earlierDurations } from './executed-copy';
 export { inParallel } from './in-parallel';
@@ -10,4 +10,3 @@ export type { CellResult, RunEvent, RunNotebookOptions, RunResult, RunStatus } f
 export { runNotebook } from './runner';
 export { onStopSignals } from './stop-signals';
 export type { StopSignals } from './stop-signals';
-export { gridValues, sweepNotebook } from './sweep';

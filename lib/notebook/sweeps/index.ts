@@ -1,9 +1,9 @@
-/** The door of sweeps on clusters: plans, Slurm's scripts, Kubernetes' Jobs, and what came of them. */
+/** The door of sweeps: here one after the other, or on clusters by plans, Slurm's scripts and Kubernetes' Jobs. */
 export { DOCKERFILE, jobName, jobSettings, writeJob } from './kubernetes';
 export {
   addSubmission,
   collectSweep,
-  forgetStatus,
+  clearStatus,
   pointStates,
   readPlan,
   readSubmissions,
@@ -15,3 +15,4 @@ export type { Submission, SweepPlan } from './plan';
 export { runSweepPoint } from './point';
 export { inArrays, queue, slurm, slurmLimits, submitArray } from './slurm';
 export type { QueuedTask } from './slurm';
+export { gridValues, sweepNotebook } from './sweep';

@@ -9,8 +9,8 @@ import { messageOf, TunebookError } from '../../types';
 import { readNotebook, writeNotebook } from '../format/nbformat';
 import { executedCopy } from '../run/executed-copy';
 import type { RunNotebookOptions } from '../run/run-types';
-import { sweepPoints, writeComparison } from '../run/sweep';
-import type { SweepOptions, SweepPoint, SweepRun } from '../run/sweep';
+import { sweepPoints, writeComparison } from './sweep';
+import type { SweepOptions, SweepPoint, SweepRun } from './sweep';
 
 const PLAN_FILE = 'plan.json';
 const STATUS_FILE = 'status.json';
@@ -92,7 +92,7 @@ export function updateSubmission(folder: string, submission: Submission): void {
   writeJson(submissionFile(folder, submission.name), submission);
 }
 
-/** Forgets a submission that the cluster refused. */
+/** Removes a submission that the cluster refused. */
 export function removeSubmission(folder: string, { name }: Submission): void {
   fs.rmSync(submissionFile(folder, name), { force: true });
 }
@@ -134,7 +134,7 @@ export function pointStates(folder: string, plan: SweepPlan): SweepRun[] {
 }
 
 /** Removes what an earlier attempt said of points that are about to run again; `fresh`: they do not go on, but begin. */
-export function forgetStatus(
+export function clearStatus(
   folder: string,
   plan: SweepPlan,
   points: readonly number[],

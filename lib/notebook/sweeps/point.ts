@@ -2,8 +2,8 @@
 import path from 'node:path';
 import { TunebookError } from '../../types';
 import type { RunNotebookOptions } from '../run/run-types';
-import { runPoint } from '../run/sweep';
-import type { SweepRun } from '../run/sweep';
+import { runPoint } from './sweep';
+import type { SweepRun } from './sweep';
 import { readPlan, readSubmission, writeStatus } from './plan';
 
 /** Which task this is. */

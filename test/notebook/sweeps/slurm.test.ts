@@ -9,7 +9,7 @@ import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { inArrays, queuedTasks, slurmLimits, slurmScript } from '../../../lib/notebook/sweeps/slurm';
 import type { SlurmScript } from '../../../lib/notebook/sweeps/slurm';
-import type { SweepRun } from '../../../lib/notebook/run/sweep';
+import type { SweepRun } from '../../../lib/notebook/sweeps/sweep';
 import { LONG } from '../../support/long';
 import { Workplace } from '../../support/make-notebook';
 import { skipWithoutSlurm, startCluster } from './cluster';

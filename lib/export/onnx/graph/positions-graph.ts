@@ -2,9 +2,9 @@
  * What layers are told of positions, in a graph: the mask of each kind of layers, and the rotary tables. Tables that depend
  * on the length of the context (dynamic, longrope) turn keys anew at each step: the cache has keys that are not turned.
  */
-import { MASKED } from '../../engine';
-import type { Architecture, Rope } from '../../models';
-import { tableBorder } from '../source/rope-tables';
+import { MASKED } from '../../../engine';
+import type { Architecture, Rope } from '../../../models';
+import { tableBorder } from '../../source/rope-tables';
 import { elementType } from './onnx-graph';
 import type { OnnxGraph } from './onnx-graph';
 import { floatBytes } from './weight-forms';

@@ -2,8 +2,8 @@
  * The forms that a model's matrices take in a file, and the operators that multiply by each: float32, float16, blocks of
  * 4 or 8 bits, and blocks that plain operators unpack, for runtimes older than MatMulNBits.
  */
-import { float32ToFloat16 } from '../../checkpoint';
-import { transposed } from '../../models';
+import { float32ToFloat16 } from '../../../checkpoint';
+import { transposed } from '../../../models';
 import { BLOCK_SIZE, toBlocks } from './blocks';
 import type { BlockBits, Blocks } from './blocks';
 import { elementType } from './onnx-graph';

@@ -1,6 +1,6 @@
 /** A decoder layer as a graph: GPT-2's, GPT-NeoX's, and the one of every described decoder. */
-import { activationNamed } from '../../models';
-import type { DecoderDescription } from '../../models';
+import { activationNamed } from '../../../models';
+import type { DecoderDescription } from '../../../models';
 import { activated, capped, linearModule, normalized, scaled } from './graph-parts';
 import type { Walk } from './graph-parts';
 import { rotated } from './positions-graph';

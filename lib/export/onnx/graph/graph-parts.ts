@@ -1,6 +1,6 @@
 /** What layers of every family are made of: weights, linear modules, norms, activations. */
-import type { ActivationName } from '../../engine';
-import type { WeightSource } from '../source/weight-source';
+import type { ActivationName } from '../../../engine';
+import type { WeightSource } from '../../source/weight-source';
 import type { OnnxGraph } from './onnx-graph';
 import type { KindPositions } from './positions-graph';
 import { floatBytes } from './weight-forms';

@@ -9,11 +9,11 @@ import { readNotebook } from '../format/nbformat';
 import { checkParameters, notebookParameters } from '../parameters/parameters';
 import type { GivenParameters } from '../parameters/parameters';
 import type { ParameterValue } from '../parameters/parameter-types';
-import { safeName } from './output-places';
-import { NothingLeftError, ResumeError } from './resume';
-import { inParallel } from './in-parallel';
-import { runNotebook } from './runner';
-import type { RunNotebookOptions, RunResult, RunStatus } from './run-types';
+import { safeName } from '../run/output-places';
+import { NothingLeftError, ResumeError } from '../run/resume';
+import { inParallel } from '../run/in-parallel';
+import { runNotebook } from '../run/runner';
+import type { RunNotebookOptions, RunResult, RunStatus } from '../run/run-types';
 
 /** Settings of a sweep. */
 export interface SweepOptions {

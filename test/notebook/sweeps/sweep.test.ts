@@ -17,8 +17,8 @@ import {
   pointName,
   pointNames,
   sweepNotebook,
-} from '../../../lib/notebook/run/sweep';
-import type { SweepRun } from '../../../lib/notebook/run/sweep';
+} from '../../../lib/notebook/sweeps/sweep';
+import type { SweepRun } from '../../../lib/notebook/sweeps/sweep';
 import { Workplace } from '../../support/make-notebook';
 import { CLI } from '../../support/paths';
 

@@ -3,8 +3,8 @@
  * Where it stands: `decoder-graph.ts` fills it, `onnx-file.ts` writes it. The engine's own graphs have fixed sizes.
  */
 import type { onnx } from 'onnx-proto';
-import { attributeProto } from '../../engine';
-import type { Attribute } from '../../engine';
+import { attributeProto } from '../../../engine';
+import type { Attribute } from '../../../engine';
 
 /** Element types and their numbers in a file. */
 const ELEMENT_TYPE = { float32: 1, uint8: 2, int64: 7, bool: 9, float16: 10 } as const;

@@ -3,9 +3,9 @@
  * that trains cannot be recorded for it: a recorded graph has fixed sizes. Both are made from the same description, and
  * that they compute the same is proved with every file.
  */
-import { isTied } from '../../models';
-import type { Architecture } from '../../models';
-import type { WeightSource } from '../source/weight-source';
+import { isTied } from '../../../models';
+import type { Architecture } from '../../../models';
+import type { WeightSource } from '../../source/weight-source';
 import { capped, normalized, scaled, tableOf, vector } from './graph-parts';
 import type { NormForm, Walk } from './graph-parts';
 import { layerGraph } from './layer-graphs';
