@@ -99,7 +99,7 @@ const ROOMS: Record<string, { imports: readonly string[]; floors?: readonly stri
       'pretrained',
       'dataset',
     ],
-    floors: ['source', 'proof', 'gguf/types', 'gguf', 'onnx', 'web'],
+    floors: ['source', 'proof', 'gguf/types', 'gguf', 'onnx/graph', 'onnx', 'web'],
   },
   serve: {
     imports: ['tokenizer', 'prompts', 'models', 'generation', 'retrieval', 'hyrox'],

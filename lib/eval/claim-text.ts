@@ -28,7 +28,8 @@ export interface Sentence {
   readonly end: number;
 }
 
-const CITATION = /\s*\[(\d+(?:\s*,\s*\d+)*)\]/g;
+/** A citation with the blanks before it: one number in brackets, or several. */
+export const CITATION = /\s*\[(\d+(?:\s*,\s*\d+)*)\]/g;
 /**
  * Up to a full stop with closing quotes and citations, before the end or anything but a lower-case letter; or a line.
  */

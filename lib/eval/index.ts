@@ -3,6 +3,7 @@
  */
 export { checkClaims } from './claims';
 export type { Claim, ClaimCheck, ClaimEvidence, ClaimLine, ClaimPassage, ClaimPhrases } from './claims';
+export { CITATION } from './claim-text';
 export type { FigureForm } from './claim-text';
 export { corruptAnswer, CORRUPTIONS } from './corruptions';
 export type { Corruption, CorruptionOptions } from './corruptions';

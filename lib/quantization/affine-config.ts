@@ -3,6 +3,7 @@ import { lazySchema, prettifyError } from '../schema';
 import { TunebookError } from '../types';
 import { AFFINE_BLOCK_SIZES } from './quantized-tensor';
 import type { QuantizeOptions } from './quantized-tensor';
+import { isWithin, UNQUANTIZED } from './skipped-modules';
 
 /** Options of `AffineConfig`. */
 export interface AffineOptions {
@@ -18,7 +19,7 @@ const optionsSchema = lazySchema((z) =>
   z.strictObject({
     bits: z.union([z.literal(4), z.literal(8)]).default(4),
     blockSize: z.union([z.literal(32), z.literal(64), z.literal(128)]).default(64),
-    skipModules: z.array(z.string()).default(['lm_head']),
+    skipModules: z.array(z.string()).default([...UNQUANTIZED]),
   }),
 );
 const fileSchema = lazySchema((z) =>
@@ -93,7 +94,7 @@ export class AffineConfig {
 
   /** Whether a module stays unquantized: it is a skipped module, or inside one. */
   skips(moduleName: string): boolean {
-    return this.skipModules.some((name) => `.${moduleName}.`.includes(`.${name}.`));
+    return isWithin(moduleName, this.skipModules);
   }
 
   /** The options of `quantize` for one weight of a linear layer. @param shape [out, in] */

@@ -4,6 +4,7 @@
  *
  * Source: https://github.com/ml-explore/mlx/blob/main/mlx/ops.cpp (affine_quantize)
  */
+import { roundHalfEven } from './rounding';
 
 /** Bits of a code. */
 export type AffineBits = 4 | 8;
@@ -122,11 +123,4 @@ export function roundedZeros(blocks: AffineBlocks, bits: AffineBits): Uint8Array
 function nearestZero(scale: number, bias: number, bits: AffineBits): number {
   const zero = scale === 0 ? 0 : Math.round(-bias / scale);
   return Math.min((1 << bits) - 1, Math.max(0, zero));
-}
-
-const TO_INTEGER = 6755399441055744; // 1.5 * 2^52: adding it leaves a double no fraction bits
-
-/** Ties to even. */
-function roundHalfEven(value: number): number {
-  return value + TO_INTEGER - TO_INTEGER;
 }

@@ -7,6 +7,7 @@
  */
 import { dynamicCodeBook, fourBitCodeBook } from './code-books';
 import type { FourBitType } from './code-books';
+import { roundHalfEven } from './rounding';
 
 /** Bins over the range of scaled values, each narrower than the distance between neighbouring midpoints. */
 const BINS = 4096;
@@ -153,14 +154,13 @@ export function quantizeInt8(
   { codes, absmax }: { codes: Int8Array; absmax: Float32Array },
 ): void {
   const largest = magnitudeOf(values);
-  const roundToInteger = 6755399441055744; // 1.5 * 2^52: adding it leaves a double no fraction bits
   for (let block = 0, from = 0; from < values.length; block++, from += blockSize) {
     const to = Math.min(from + blockSize, values.length);
     const most = largest(from, to);
     absmax[block] = most;
     const factor = most > 0 ? Math.fround(127 / most) : 0;
     for (let i = from; i < to; i++) {
-      codes[i] = Math.fround(values[i] * factor) + roundToInteger - roundToInteger;
+      codes[i] = roundHalfEven(Math.fround(values[i] * factor));
     }
   }
 }

@@ -6,6 +6,7 @@ import { lazySchema, prettifyError, zod } from '../schema';
 import { TunebookError } from '../types';
 import { AffineConfig } from './affine-config';
 import type { QuantizeOptions } from './quantized-tensor';
+import { isWithin, UNQUANTIZED } from './skipped-modules';
 
 /** How a model is quantized when it is loaded: either kind. */
 export type QuantizationConfig = BitsAndBytesConfig | AffineConfig;
@@ -166,8 +167,7 @@ export class BitsAndBytesConfig {
 
   /** Whether a module stays unquantized: it is a skipped module, or inside one. */
   skips(moduleName: string): boolean {
-    const skipped = this.llmInt8SkipModules ?? ['lm_head'];
-    return skipped.some((name) => `.${moduleName}.`.includes(`.${name}.`));
+    return isWithin(moduleName, this.llmInt8SkipModules ?? UNQUANTIZED);
   }
 
   /**

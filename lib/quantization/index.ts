@@ -12,7 +12,14 @@ export { dynamicCodeBook, fourBitCodeBook } from './code-books';
 export type { FourBitType } from './code-books';
 export { quantizationError } from './error';
 export type { QuantizationError } from './error';
-export { blockScales, dequantize, quantize, quantizedSizeBytes, startQuantization } from './quantized-tensor';
+export {
+  blockScales,
+  codeBits,
+  dequantize,
+  quantize,
+  quantizedSizeBytes,
+  startQuantization,
+} from './quantized-tensor';
 export type {
   AffineType,
   DequantizeRange,
@@ -23,9 +30,9 @@ export type {
   Quantizer,
   QuantType,
 } from './quantized-tensor';
+export { roundHalfEven } from './rounding';
 export { companionsOf, findQuantizedWeights, readQuantizedTensor, toStoredTensors } from './serialization';
 export type { QuantizedTensorReader, StoredTensor } from './serialization';
 export { affineBiases } from './affine';
-export { affineBitsOf } from './quantized-tensor';
 export { codesOfQuantized, codesOfValues, weightCodesBytes } from './weight-codes';
 export type { WeightCodes } from './weight-codes';

@@ -145,8 +145,7 @@ export function startQuantization(options: QuantizeOptions): Quantizer {
     );
   }
   const size = sizeOf(shape);
-  const isByte = quantType === 'int8' || quantType === 'affine8';
-  const packed = new Uint8Array(isByte ? size : Math.ceil(size / 2));
+  const packed = new Uint8Array(codeBytes(quantType, size));
   const absmax = new Float32Array(Math.ceil(size / blockSize));
   const zeros = affineBits === undefined ? undefined : new Uint8Array(absmax.length);
   let done = 0;
@@ -296,10 +295,18 @@ export function blockScales({ scales }: QuantizedTensor): Float32Array {
   return dequantizeDynamic(codes, absmax, { codeBook, blockSize, offset });
 }
 
+/** Bits of a type's codes. */
+export function codeBits(quantType: QuantType): 4 | 8 {
+  return quantType === 'int8' || quantType === 'affine8' ? 8 : 4;
+}
+
+function codeBytes(quantType: QuantType, size: number): number {
+  return codeBits(quantType) === 8 ? size : Math.ceil(size / 2);
+}
+
 /** Bits of an affine type's codes; undefined for other types. */
 export function affineBitsOf(quantType: QuantType): AffineBits | undefined {
-  if (quantType === 'affine4') return 4;
-  return quantType === 'affine8' ? 8 : undefined;
+  return quantType === 'affine4' || quantType === 'affine8' ? codeBits(quantType) : undefined;
 }
 
 /** Size of a quantized weight in bytes: codes, scales and codes of 0, without code books. */
@@ -309,9 +316,9 @@ export function quantizedSizeBytes(
 ): number {
   const { quantType, blockSize = 64, doubleQuant = false } = options;
   const blocks = Math.ceil(size / blockSize);
-  const codeBytes = quantType === 'int8' || quantType === 'affine8' ? size : Math.ceil(size / 2);
-  if (affineBitsOf(quantType) !== undefined) return codeBytes + 5 * blocks;
-  return codeBytes + (doubleQuant ? blocks + Math.ceil(blocks / NESTED_BLOCK_SIZE) * 4 + 4 : blocks * 4);
+  const codes = codeBytes(quantType, size);
+  if (affineBitsOf(quantType) !== undefined) return codes + 5 * blocks;
+  return codes + (doubleQuant ? blocks + Math.ceil(blocks / NESTED_BLOCK_SIZE) * 4 + 4 : blocks * 4);
 }
 
 /** Double quantization (QLoRA, arXiv:2305.14314, section 3). */

@@ -11,6 +11,7 @@ import { createEngine } from '../../lib/engine';
 import { architectureOf, peakMemoryBytes } from '../../lib/models';
 import { AutoModelForCausalLM, savePretrained } from '../../lib/pretrained';
 import type { CausalLM } from '../../lib/pretrained';
+import { median } from './median';
 import { randomModel } from './mistral';
 import type { RandomForm } from './mistral';
 
@@ -181,10 +182,6 @@ async function times(repeats: number, run: () => Promise<number>): Promise<numbe
   const results: number[] = [];
   for (let i = 0; i < repeats; i++) results.push(await run());
   return results;
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 }
 
 if (require.main === module)

@@ -7,6 +7,7 @@ import type { TensorFunction } from '../../lib/engine';
 import { streamGenerate } from '../../lib/generation';
 
 import type { CausalLM } from '../../lib/pretrained';
+import { median } from './median';
 
 export interface GenerationBenchOptions {
   model: CausalLM;
@@ -126,8 +127,4 @@ async function readingOf(
     },
     ms: () => Math.min(...ways.map(({ times }) => median(times))),
   };
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 }

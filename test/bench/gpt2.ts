@@ -10,6 +10,7 @@ import type { CausalLM } from '../../lib/pretrained';
 import { createOptimizer, gradientNorm } from '../../lib/trainer';
 import type { Batch, HostTensor } from '../../lib/types';
 import { benchGeneration } from './generation';
+import { median } from './median';
 
 const [B, T] = [4, 192];
 export const TOKENS = B * T;
@@ -200,9 +201,4 @@ export async function deviceClock({ device }: Engine): Promise<() => Promise<voi
   if (device === undefined) return async () => {};
   const number = await device.store(Float32Array.of(0));
   return async () => void (await device.read(number));
-}
-
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)];
 }

@@ -9,7 +9,8 @@ import { allocateGradients, countLabels, forwardBackward, LoraConfig } from '../
 import { AutoModelForCausalLM, getPeftModel } from '../../lib/pretrained';
 import type { CausalLM } from '../../lib/pretrained';
 import type { Batch } from '../../lib/types';
-import { deviceClock, GemmPeak, median, steps, TOKENS } from './gpt2';
+import { deviceClock, GemmPeak, steps, TOKENS } from './gpt2';
+import { median } from './median';
 import { randomMistral } from './mistral';
 
 export interface GpuBench {

@@ -4,6 +4,7 @@
  */
 import { requireOptions } from '../../options';
 import { TunebookError, requireObject, requireText } from '../../types';
+import { CITATION } from '../../eval';
 import type { Document } from '../../retrieval';
 import { bestOf, isStrength } from '../evidence/lines';
 import type { RaceEvidence, SegmentEvidence } from '../evidence/types';
@@ -328,9 +329,7 @@ export function citationsOf(
   text: string,
   { evidence, quoted }: { evidence: RaceEvidence; quoted: readonly Document[] },
 ): FeedbackCitation[] {
-  const cited = new Set(
-    [...text.matchAll(/\[(\d+(?:\s*,\s*\d+)*)\]/g)].flatMap(([, ids]) => ids.split(',').map(Number)),
-  );
+  const cited = new Set([...text.matchAll(CITATION)].flatMap(([, ids]) => ids.split(',').map(Number)));
   const all: FeedbackCitation[] = [
     ...evidence.lines.map(({ id, text: line }): FeedbackCitation => ({ id, kind: 'line', text: line })),
     ...quoted.map((passage, i): FeedbackCitation => ({

@@ -3,6 +3,7 @@
  * and the frozen ones of one layer at a time, quantized as they are read.
  */
 import {
+  codeBits,
   companionsOf,
   findQuantizedWeights,
   quantizedSizeBytes,
@@ -203,9 +204,9 @@ export class CheckpointWeights {
       if (how === undefined || coded === undefined || !isWhole(size, coded)) return total + 4 * size;
       const scales = size / coded.blockSize;
       // Factors in float32, and what they are made from where that is something else, to be read back.
-      if (coded.quantType === 'int8' || coded.quantType === 'affine8') return total + size + 8 * scales;
-      if (coded.quantType === 'affine4') return total + size / 2 + 8 * scales;
-      return total + size / 2 + (how.doubleQuant === true ? 5 : 4) * scales;
+      const codes = (codeBits(coded.quantType) / 8) * size;
+      if (coded.quantType !== 'nf4' && coded.quantType !== 'fp4') return total + codes + 8 * scales;
+      return total + codes + (how.doubleQuant === true ? 5 : 4) * scales;
     }, 0);
   }
 

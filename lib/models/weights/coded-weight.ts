@@ -3,7 +3,7 @@
  * not read 4-bit codes, with gradients as without.
  */
 import type { DeviceMemory } from '../../engine';
-import { blockScales } from '../../quantization';
+import { blockScales, codeBits } from '../../quantization';
 import { tensorSize } from '../../tensor';
 import type { QuantizedTensor, WeightCodes } from '../../quantization';
 import type { HostTensor } from '../../types';
@@ -22,7 +22,7 @@ export function isWhole(
   size: number,
   { blockSize, quantType }: Pick<QuantizedTensor, 'blockSize' | 'quantType'>,
 ): boolean {
-  return size % blockSize === 0 && (quantType === 'int8' || quantType === 'affine8' || size % 2 === 0);
+  return size % blockSize === 0 && (codeBits(quantType) === 8 || size % 2 === 0);
 }
 
 /** Factors of the blocks, float32 [blocks]. */

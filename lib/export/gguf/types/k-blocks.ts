@@ -3,6 +3,7 @@
  * searched as ggml's reference does (ggml/src/ggml-quants.c of llama.cpp), in double precision: a byte in hundreds
  * differs where two scales are as good as each other.
  */
+import { roundHalfEven } from '../../../quantization';
 import { putHalf } from './half';
 
 /** Values of a block. */
@@ -11,11 +12,6 @@ const SIZE = 256;
 const GROUP_EPSILON = 1e-15;
 
 const { abs, max, min, sqrt } = Math;
-
-/** To the nearest whole number, halves to even; exact for magnitudes below 2^51. */
-function nearest(x: number): number {
-  return x + 6755399441055744 - 6755399441055744;
-}
 
 const clamp = (x: number, least: number, most: number): number => max(least, min(most, x));
 
@@ -59,14 +55,14 @@ function searchScale(x: Float32Array, at: number, search: Search): ScaleAndOffse
   let inverse = most / (largest - least);
   let [scale, best] = [1 / inverse, 0];
   for (let i = 0; i < 32; i++) {
-    groupCodes[i] = clamp(nearest(inverse * (x[at + i] - least)), 0, most);
+    groupCodes[i] = clamp(roundHalfEven(inverse * (x[at + i] - least)), 0, most);
     best += weights[i] * (scale * groupCodes[i] + least - x[at + i]) ** 2;
   }
   for (let step = 0; step <= steps; step++) {
     inverse = (from + 0.1 * step + most) / (largest - least);
     let [sumL, sumL2, sumXL] = [0, 0, 0];
     for (let i = 0; i < 32; i++) {
-      const code = clamp(nearest(inverse * (x[at + i] - least)), 0, most);
+      const code = clamp(roundHalfEven(inverse * (x[at + i] - least)), 0, most);
       triedCodes[i] = code;
       const w = weights[i];
       sumL += w * code;
@@ -108,10 +104,10 @@ function encodeGroups(x: Float32Array, start: number, out: Uint8Array, at: numbe
   const largestScale = max(0, ...scales);
   const largestOffset = max(0, ...offsets);
   const scaleCodes = scales.map((scale) =>
-    largestScale > 0 ? min(63, nearest((63 / largestScale) * scale)) : 0,
+    largestScale > 0 ? min(63, roundHalfEven((63 / largestScale) * scale)) : 0,
   );
   const offsetCodes = offsets.map((offset) =>
-    largestOffset > 0 ? min(63, nearest((63 / largestOffset) * offset)) : 0,
+    largestOffset > 0 ? min(63, roundHalfEven((63 / largestOffset) * offset)) : 0,
   );
   const d = putHalf(largestScale / 63, out, at);
   const m = putHalf(largestOffset / 63, out, at + 2);
@@ -128,7 +124,7 @@ function encodeGroups(x: Float32Array, start: number, out: Uint8Array, at: numbe
     if (scale === 0) continue;
     const offset = m * offsetCodes[group];
     for (let i = 32 * group; i < 32 * (group + 1); i++)
-      codes[i] = clamp(nearest((x[start + i] + offset) / scale), 0, search.most);
+      codes[i] = clamp(roundHalfEven((x[start + i] + offset) / scale), 0, search.most);
   }
 }
 
@@ -169,12 +165,12 @@ export function encodeQ6K(x: Float32Array, out: Uint8Array): void {
     const inverse = -128 / extreme;
     const d = putHalf(1 / inverse, out, at + 208);
     for (let group = 0; group < 16; group++) {
-      const code = min(127, nearest(inverse * scales[group]));
+      const code = min(127, roundHalfEven(inverse * scales[group]));
       out[at + 192 + group] = code;
       const scale = d * code;
       if (scale === 0) continue;
       for (let i = 16 * group; i < 16 * (group + 1); i++)
-        codes[i] = 32 + clamp(nearest(x[start + i] / scale), -32, 31);
+        codes[i] = 32 + clamp(roundHalfEven(x[start + i] / scale), -32, 31);
     }
     for (let half = 0; half < 2; half++)
       for (let i = 0; i < 32; i++) {
@@ -198,7 +194,7 @@ function searchSymmetric(x: Float32Array, at: number): number {
     let [sumXL, sumL2] = [0, 0];
     for (let i = 0; i < 16; i++) {
       const value = x[at + i];
-      const code = clamp(nearest(inverse * value), -32, 31);
+      const code = clamp(roundHalfEven(inverse * value), -32, 31);
       const w = value * value;
       sumXL += w * value * code;
       sumL2 += w * code * code;

@@ -2,7 +2,7 @@
 import { activationNamed } from '../../../models';
 import type { DecoderDescription } from '../../../models';
 import { activated, capped, linearModule, normalized, scaled } from './graph-parts';
-import type { Walk } from './graph-parts';
+import type { NormForm, Walk } from './graph-parts';
 import { rotated } from './positions-graph';
 
 /** One layer: [B, T, C] -> [B, T, C]. */
@@ -14,6 +14,23 @@ export function layerGraph(walk: Walk, layer: number, x: string): string {
   throw new Error(`internal: no graph of ${modelType}`);
 }
 
+/** Linear modules and norms of a layer, by their names in it; without a name a norm changes nothing. */
+function partsOf(
+  walk: Walk,
+  layer: number,
+  { norm, epsilon, gainPlusOne }: NormForm,
+): {
+  readonly linear: (name: string, input: string) => string;
+  readonly norm: (name: string | undefined, x: string) => string;
+} {
+  const prefix = walk.weights.architecture.layerPrefix(layer);
+  return {
+    linear: (name, input) => linearModule(walk, layer, { name, input }),
+    norm: (name, x) =>
+      name === undefined ? x : normalized(walk, x, { norm, epsilon, gainPlusOne, name: prefix + name }),
+  };
+}
+
 /** As `models/families/decoder.ts` has it. */
 function describedLayer(
   walk: Walk,
@@ -21,10 +38,7 @@ function describedLayer(
   { x, d }: { readonly x: string; readonly d: DecoderDescription },
 ): string {
   const { graph } = walk;
-  const prefix = walk.weights.architecture.layerPrefix(layer);
-  const linear = (name: string, input: string): string => linearModule(walk, layer, { name, input });
-  const norm = (name: string | undefined, y: string): string =>
-    name === undefined ? y : normalized(walk, y, { ...d, name: prefix + name });
+  const { linear, norm } = partsOf(walk, layer, d);
   const added = (y: string, part: string): string =>
     graph.op('Add', [y, scaled(walk, part, d.residualScale)]);
   const normed = norm(d.norms.beforeAttention, x);
@@ -71,10 +85,7 @@ function gpt2Layer(walk: Walk, layer: number, x: string): string {
   const { architecture } = weights;
   const { heads, headSize } = architecture;
   const c = architecture.toJson();
-  const prefix = architecture.layerPrefix(layer);
-  const linear = (name: string, input: string): string => linearModule(walk, layer, { name, input });
-  const norm = (name: string, y: string): string =>
-    normalized(walk, y, { name: prefix + name, norm: 'layer', epsilon: Number(c.layer_norm_epsilon) });
+  const { linear, norm } = partsOf(walk, layer, { norm: 'layer', epsilon: Number(c.layer_norm_epsilon) });
   const parts = graph.split(linear('attn.c_attn', norm('ln_1', x)), 3, -1);
   const [query, key, value] = parts.map((part) => splitHeads(walk, part, [heads, headSize]));
   const plain = c.scale_attn_weights === false ? 1 : 1 / Math.sqrt(headSize);
@@ -91,10 +102,7 @@ function gptNeoxLayer(walk: Walk, layer: number, x: string): string {
   const { architecture } = weights;
   const { heads, headSize } = architecture;
   const c = architecture.toJson();
-  const prefix = architecture.layerPrefix(layer);
-  const linear = (name: string, input: string): string => linearModule(walk, layer, { name, input });
-  const norm = (name: string, y: string): string =>
-    normalized(walk, y, { name: prefix + name, norm: 'layer', epsilon: Number(c.layer_norm_eps) });
+  const { linear, norm } = partsOf(walk, layer, { norm: 'layer', epsilon: Number(c.layer_norm_eps) });
   // Queries, keys and values of each head lie side by side.
   const joined = linear('attention.query_key_value', norm('input_layernorm', x));
   const [query, key, value] = graph.split(splitHeads(walk, joined, [heads, 3 * headSize]), 3, -1);
