@@ -74,6 +74,15 @@ describe('checkedFeedback', () => {
     );
   });
 
+  it('marks sentences of a heading that states figures, in the heading as it is shown', () => {
+    const [heading] = checkedFeedback('## You won 5 minutes. You lost 6 minutes.', evidence, []).paragraphs;
+    assert.equal(heading.text, 'You won 5 minutes. You lost 6 minutes.');
+    assert.deepEqual(
+      heading.unsupported?.map(({ start, end }) => heading.text.slice(start, end)),
+      ['You won 5 minutes.', 'You lost 6 minutes.'],
+    );
+  });
+
   it('refuses a text without words', () => {
     for (const text of ['', ' \n ']) assert.throws(() => checkedFeedback(text, evidence, []), TunebookError);
   });
