@@ -186,7 +186,10 @@ describe('requests', { timeout: 60_000 }, () => {
   });
 
   it('sends busy and idle around an aborted cell too', async () => {
-    const error = session.kernel.execute('throw new Error("stop")');
+    // It lasts until the other has arrived: one that comes later is not behind it.
+    const error = session.kernel.execute(
+      'await new Promise((resolve) => setTimeout(resolve, 300)); throw new Error("stop")',
+    );
     const { id, done } = session.kernel.execute('1');
     await error.done;
     assert.equal((await done).content.status, 'aborted');
