@@ -13,14 +13,14 @@ export type { ChatMessage, PretrainedTokenizer } from './tokenizer';
 export {
   architectureOf,
   countParameters,
-  devicePlanTable,
+  deviceMapTable,
   LoraConfig,
   peakMemoryBytes,
-  planDevices,
+  inferDeviceMap,
   registerFamily,
   trainableSummary,
 } from './models';
-export type { DevicePlan, Family, LoraOptions, LossFunction } from './models';
+export type { DeviceMap, Family, LoraOptions, LossFunction } from './models';
 export {
   AutoModelForCausalLM,
   CausalLM,

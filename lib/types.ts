@@ -76,7 +76,7 @@ export interface Tokenizer {
   readonly padTokenId: number | undefined;
   /** Tokens that its model was trained for; Infinity where nobody says. */
   readonly modelMaxLength: number;
-  /** Token ids of a text, the tokenizer's own special tokens with them unless told otherwise. */
+  /** Token ids of a text, the tokenizer's own special tokens with them unless said otherwise. */
   encode(text: string, options?: { addSpecialTokens?: boolean }): number[];
   /** The text of token ids. */
   decode(ids: readonly number[], options?: { skipSpecialTokens?: boolean }): string;

@@ -101,7 +101,7 @@ const rows: readonly Row[] = [
     metdata: {},
   }),
   row('readRaces', hyrox.readRaces, 'delimiter', 'a.csv', { delimeter: ';' }),
-  row('labelAsPublished', hyrox.labelAsPublished, 'mend', table, { mends: [] }),
+  row('labelAsPublished', hyrox.labelAsPublished, 'correct', table, { corrects: [] }),
   row('labelCorrected', hyrox.labelCorrected, 'usualShare', labels, { usual_share: 1 }),
   row('fit', hyrox.fit, 'weakAbove', labels, { weakabove: 1 }),
   row('peerScores', hyrox.peerScores, 'minPeers', labels, { minPeer: 1 }),

@@ -154,6 +154,6 @@ function bare(message: string, place: string): string {
   const rest = at >= 0 ? message.slice(at + place.length + 2) : message.replace(/^, record 0: /, '');
   return rest
     .replace(/^record 0: /, '')
-    .replace(/ (Mend the records|Encode records of one kind).*$/s, '')
+    .replace(/ (Fix the records|Encode records of one kind).*$/s, '')
     .replace(/\.$/, '');
 }

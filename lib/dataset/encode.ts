@@ -84,7 +84,7 @@ export function encodeRecords(
   return { examples: encoded.examples, report, template: reading.template };
 }
 
-/** Encodes one record; nothing is told on the console. */
+/** Encodes one record; nothing is printed. */
 export type RecordEncoder = (record: DataRecord) => Encoded;
 
 /**

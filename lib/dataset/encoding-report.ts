@@ -26,7 +26,7 @@ export function encodingReport(
   };
 }
 
-/** What a person has to know of it, told where a person looks: the console, a cell's output. */
+/** What a person has to know of it, shown where a person looks: the console, a cell's output. */
 export function tellReport(report: EncodingReport, { isFoundOut }: { isFoundOut: boolean }): void {
   const { dropped, total, format, conversations, lossTokens: learned, totalTokens } = report;
   if (isFoundOut && format !== 'fields')

@@ -172,7 +172,7 @@ function settingsOf(options: EncodePairsOptions): Settings {
   return parsed.data;
 }
 
-/** What is left out or cut is told where a person looks: the console, a cell's output. */
+/** What is left out or cut is shown where a person looks: the console, a cell's output. */
 function warn({ dropped, truncated, total }: PairReport, { maxLength, truncation }: Settings): void {
   if (dropped.length > 0) {
     const named = firstOf(

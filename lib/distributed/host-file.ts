@@ -54,7 +54,7 @@ export function readHosts(file: string, perHost: number): string[] {
   return hosts;
 }
 
-/** How a launcher reaches other machines where it is told to: not by ssh, which is what is tried here. */
+/** How a launcher reaches other machines where it is configured to: not by ssh, which is what is tried here. */
 const OTHER_WAYS = ['SLURM_JOB_ID', 'HYDRA_LAUNCHER', 'HYDRA_LAUNCHER_EXEC', 'OMPI_MCA_plm_rsh_agent'];
 const CONNECT_SECONDS = 10;
 

@@ -200,7 +200,7 @@ function explainWriteError(error: unknown, filePath: string, writtenBytes: numbe
     case 'EPERM':
     case 'EROFS':
       return new TunebookError(
-        `${filePath}: this folder cannot be written to (${code}). ${kept} Choose another folder or mend its permissions.`,
+        `${filePath}: this folder cannot be written to (${code}). ${kept} Choose another folder or fix its permissions.`,
         { cause: error },
       );
     case undefined:

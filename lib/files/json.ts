@@ -94,11 +94,11 @@ function parseObject(text: string, { where, remedy }: { where: string; remedy: s
   throw new TunebookError(withRemedy(`${where}: expected a JSON object, got ${kindOf(value)}.`, remedy));
 }
 
-async function readText(file: string, told: { expected?: string; remedy?: string }): Promise<string> {
+async function readText(file: string, words: { expected?: string; remedy?: string }): Promise<string> {
   try {
     return await readFile(file, 'utf8');
   } catch (error) {
-    const { expected = 'a readable file', remedy } = told;
+    const { expected = 'a readable file', remedy } = words;
     throw new TunebookError(
       withRemedy(`${file}: expected ${expected}, but the file cannot be read (${messageOf(error)}).`, remedy),
       { cause: error },

@@ -27,7 +27,7 @@ export async function* byteLines(
     parts = [];
     return { bytes, end };
   };
-  let afterCr = false; // the next piece tells whether it was a CRLF
+  let afterCr = false; // the next piece shows whether it was a CRLF
   for await (const piece of pieces) {
     if (piece.length === 0) continue;
     let start = 0;

@@ -69,7 +69,7 @@ export interface TokenLogprobs {
 /**
  * Log-probabilities of the model itself: no temperature, no penalty.
  * @param logits float32 [V]
- * @param top how many of the most likely tokens are told
+ * @param top how many of the most likely tokens are given
  */
 export function logProbabilities(logits: Float32Array, token: number, top: number): TokenLogprobs {
   const highest = logits[mostLikely(logits)];

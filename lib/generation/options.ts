@@ -135,7 +135,7 @@ export interface GenerationSettings {
   readonly stopStrings: readonly string[];
   readonly tokenizer?: Pick<Tokenizer, 'decode'>;
   readonly prefixAllowedTokensFn?: PrefixAllowedTokensFn;
-  /** How many of the most likely tokens are told beside each; absent: no log-probabilities. */
+  /** How many of the most likely tokens are given beside each; absent: no log-probabilities. */
   readonly topLogprobs?: number;
   readonly useCache: boolean;
   readonly dtype: GenerationDtype;

@@ -49,7 +49,7 @@ export interface DatasetChoice {
 /**
  * The files that an address means: the one that it names; those of the folder, split or configuration; else all, if they
  * are one table, or the training split of several.
- * @throws TunebookError where there is none, or several that nothing tells apart; it lists the addresses
+ * @throws TunebookError where there is none, or several, none of them preferred; it lists the addresses
  */
 export function chooseDataFiles(names: readonly string[], address: string): DatasetChoice {
   const { path, id, revision } = parseDatasetAddress(address);

@@ -47,7 +47,7 @@ export async function resolveDataset(address: string, options: HubOptions = {}):
   return { files: files.map((name) => path.join(folder, name)), note };
 }
 
-/** Names of a commit's files, which tell a split that is whole from one with shards missing. */
+/** Names of a commit's files, which show whether shards of a split are missing. */
 function listingFile(snapshot: string): string {
   return path.join(snapshot, '..', '..', 'listings', `${path.basename(snapshot)}.json`);
 }

@@ -99,7 +99,7 @@ export class ConnectionLost extends Error {
 /** Whether the connection failed, rather than the server refusing. */
 export function isNetworkError(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
-  // fetch throws a TypeError for a failed connection; only its message tells it from a programming error.
+  // fetch throws a TypeError for a failed connection; only its message differs from that of a programming error.
   const failedFetch = error instanceof TypeError && /fetch failed|terminated/.test(error.message);
   return failedFetch || error instanceof ConnectionLost || error.name === 'TimeoutError';
 }

@@ -14,7 +14,7 @@ export interface PushPlace {
 /** Longest pause that the hub may ask for, in seconds. */
 const MAX_WAIT_S = 120;
 
-/** A fetch for the hub's client. `onSent` is told of each upload that arrived. */
+/** A fetch for the hub's client. `onSent` is called for each upload that arrived. */
 export function pushFetch(
   { endpoint, token }: PushPlace,
   options: {

@@ -35,14 +35,8 @@ export { knownTargets, moduleList } from './lora/lora-targets';
 export { LoraConfig } from './lora/lora-config';
 export type { LoraOptions } from './lora/lora-config';
 export { countParameters, summaryLine, trainableSummary } from './lora/parameter-counts';
-export { devicePlanTable, planDevices, sizeInBytes } from './weights/device-map';
-export type {
-  DevicePlan,
-  DevicePlanRequest,
-  MaxMemory,
-  MemorySize,
-  PlacedModule,
-} from './weights/device-map';
+export { deviceMapTable, inferDeviceMap, sizeInBytes } from './weights/device-map';
+export type { DeviceMap, DeviceMapRequest, MaxMemory, MemorySize, PlacedModule } from './weights/device-map';
 export { loadWeights } from './weights/load-weights';
 export type { PlacementOptions } from './weights/load-weights';
 export { meanLoss } from './run/loss';

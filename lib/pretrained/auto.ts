@@ -57,7 +57,7 @@ export const AutoModelForCausalLM = {
         deviceMap: true,
         maxMemory: true,
         offloadFolder: true,
-        onPlan: true,
+        onDeviceMap: true,
         cacheDir: true,
         revision: true,
         token: true,
@@ -69,7 +69,7 @@ export const AutoModelForCausalLM = {
         stallTimeoutMs: true,
       },
     });
-    const { engine, quantizationConfig, dtype, deviceMap, maxMemory, offloadFolder, onPlan, ...hub } =
+    const { engine, quantizationConfig, dtype, deviceMap, maxMemory, offloadFolder, onDeviceMap, ...hub } =
       options;
     const folder = await resolveModelFolder(idOrFolder, hub);
     const written = await readJsonObject(path.join(folder, 'config.json'), {
@@ -86,7 +86,7 @@ export const AutoModelForCausalLM = {
       // Shards written by tunebook carry checksums; others are trusted.
       await checkpoint.verify();
       const { parameters, frozen } = await loadWeights({
-        ...{ architecture, checkpoint, deviceMap, maxMemory, offloadFolder, onPlan },
+        ...{ architecture, checkpoint, deviceMap, maxMemory, offloadFolder, onDeviceMap },
         quantization: quantizationOf(folder, config, quantizationConfig),
         keepStored: dtype === 'auto',
         device: created?.device,

@@ -122,7 +122,7 @@ export async function generateAnswers(
     ...(maxMemory === undefined && maxGpuMemory === undefined
       ? {}
       : { deviceMap: 'auto' as const, maxMemory: { cpu: maxMemory, gpu: maxGpuMemory }, offloadFolder }),
-    onPlan: (table) => console.error(table),
+    onDeviceMap: (table) => console.error(table),
   });
   try {
     if (adapter !== undefined) await loadAdapter(model, adapter);

@@ -118,7 +118,7 @@ function streamed(
     ...listener,
     onPiece: (piece) => write(shape.chunk(piece)),
   });
-  answered.catch(() => undefined); // told below
+  answered.catch(() => undefined); // reported below
   c.header('x-accel-buffering', 'no');
   let ended: () => void = () => undefined;
   c.set('streaming', new Promise<void>((resolve) => (ended = resolve)));

@@ -1,4 +1,4 @@
-/** What `serve` is told, checked once before anything listens. */
+/** The options of `serve`, checked once before anything listens. */
 import type { HasRuntime } from '../models';
 import { requireOptions } from '../options';
 import type { Embeddings } from '../retrieval';
@@ -43,7 +43,7 @@ export interface ServeOptions {
   maxBodyBytes?: number;
   /** Called after each request. */
   onRequest?: (log: RequestLog) => void;
-  /** Tells `onRequest` prompts and answers; default false. */
+  /** Passes prompts and answers to `onRequest`; default false. */
   logPrompts?: boolean;
 }
 

@@ -137,7 +137,7 @@ async function end(server: Server, parts: ServerParts, graceMs: number): Promise
   const limit = performance.now() + graceMs;
   while (parts.open.size > 0 && performance.now() < limit) await pause(LOOK_MS);
   await cutOff(parts);
-  // What was cut off is told so.
+  // Requests that are cut off get an error that says so.
   const last = performance.now() + 1000;
   while (parts.open.size > 0 && performance.now() < last) await pause(LOOK_MS);
   server.closeIdleConnections();

@@ -18,7 +18,7 @@ export interface RequestLog {
   readonly model?: string;
   readonly promptTokens?: number;
   readonly newTokens?: number;
-  /** Texts, where the server was asked to tell them. */
+  /** Texts, where the server was asked for them. */
   readonly prompts?: readonly string[];
   readonly answers?: readonly string[];
   /** What failed within the server. */

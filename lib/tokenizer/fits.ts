@@ -10,7 +10,7 @@ const FEW = 0.9;
  * Checks that the model has a row for every id of the tokenizer, and that sequences fit into its context.
  *
  * A model may have more rows than the tokenizer has tokens: many vocabularies are padded to a round number. Tokens that
- * were added to the tokenizer alone are no error, but named in a warning. With `config` another family's tokenizer is told
+ * were added to the tokenizer alone are no error, but named in a warning. With `config` another family's tokenizer is recognised
  * by the tokens that begin and end a text: the model's have to be there and special.
  *
  * @throws {TunebookError} If an id or a length exceeds the model's limits, or the tokenizer lacks the tokens that the

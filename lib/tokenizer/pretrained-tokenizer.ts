@@ -9,7 +9,7 @@ import { kindOf, messageOf, requireText, TunebookError } from '../types';
 import { assistantMask } from './assistant-mask';
 import { chatTemplateOf, renderChatTemplate, renderMarkedChat } from './chat-template';
 import { configForLibrary, forLibrary } from './transformers-js/library-files';
-import { cleansUpSpaces, mendLibraryTokenizer } from './transformers-js/library-mends';
+import { cleansUpSpaces, fixLibraryTokenizer } from './transformers-js/library-fixes';
 import { installTables } from './transformers-js/library-tables';
 import { wholeJson } from './tables/read-tables';
 import type { Vocabulary } from './tables/token-table';
@@ -63,7 +63,7 @@ export async function createPretrainedTokenizer(source: Source): Promise<Pretrai
     const { tokenizerJson, tables, config } = source.files;
     library = new PreTrainedTokenizer(forLibrary(tokenizerJson), configForLibrary(tokenizerJson, config));
     if (tables !== undefined) installTables(library, tables, vocabulary);
-    mendLibraryTokenizer(library);
+    fixLibraryTokenizer(library);
   } catch (error) {
     throw new TunebookError(
       `AutoTokenizer: ${source.name} is not a tokenizer that @xenova/transformers can load (${messageOf(error)}).`,

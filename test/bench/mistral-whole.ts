@@ -18,7 +18,7 @@ import {
 } from '../../lib/models';
 import { AutoModelForCausalLM, getPeftModel, saveAdapter, savePretrained } from '../../lib/pretrained';
 import type { CausalLM, FromPretrainedOptions } from '../../lib/pretrained';
-import type { DevicePlan } from '../../lib/models';
+import type { DeviceMap } from '../../lib/models';
 import { requireFreeSpace } from '../../lib/files';
 import type { GeneratedAnswers } from '../../lib/pretrained';
 import { BitsAndBytesConfig } from '../../lib/quantization';
@@ -154,8 +154,8 @@ function generateInProcess(folder: string): GeneratedAnswers {
 /** Loads, trains and, the first time, saves the model in 4 bits and the adapter. */
 async function trainingPhase(request: PhaseRequest): Promise<TrainingPhase> {
   const { folder, kind } = request;
-  let plan: DevicePlan | undefined;
-  const onPlan = (table: string, made: DevicePlan): void => {
+  let plan: DeviceMap | undefined;
+  const onDeviceMap = (table: string, made: DeviceMap): void => {
     say(table);
     plan = made;
   };
@@ -163,8 +163,8 @@ async function trainingPhase(request: PhaseRequest): Promise<TrainingPhase> {
   // The 16-bit checkpoint is quantized once; what that gave is saved and read by the other phases.
   const options: FromPretrainedOptions =
     kind === 'memory'
-      ? { quantizationConfig: nf4, deviceMap: 'auto', onPlan }
-      : { deviceMap: 'auto', maxMemory: '3GB', offloadFolder: path.join(folder, 'offload'), onPlan };
+      ? { quantizationConfig: nf4, deviceMap: 'auto', onDeviceMap }
+      : { deviceMap: 'auto', maxMemory: '3GB', offloadFolder: path.join(folder, 'offload'), onDeviceMap };
   const source = path.join(folder, kind === 'memory' ? 'bf16' : 'nf4');
   const model = await AutoModelForCausalLM.fromPretrained(source, options);
   const loadSeconds = (performance.now() - started) / 1000;

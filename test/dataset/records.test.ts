@@ -127,7 +127,7 @@ describe('JSONL', () => {
     assert.deepEqual(loose.records[1], { input: '2' });
     await assert.rejects(
       loadRecords(file, { fieldMapping: { input: 'q', response: 'b' } }),
-      /expected the field "b" in some record, got q, a, x\. Mend fieldMapping/,
+      /expected the field "b" in some record, got q, a, x\. Fix fieldMapping/,
     );
   });
 });

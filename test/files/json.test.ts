@@ -45,9 +45,9 @@ test('what a file holds is checked against its schema', async (t) => {
   assert.deepEqual(await readJsonObject(file), { a: 1 });
   assert.deepEqual(await readJsonObjectIfPresent(file), { a: 1 });
   await fs.writeFile(file, '{"a": "1"}');
-  await assert.rejects(readJson(file, { schema, remedy: 'Mend it.' }), {
+  await assert.rejects(readJson(file, { schema, remedy: 'Fix it.' }), {
     name: 'TunebookError',
-    message: /a\.json: [^]*expected number, received string[^]*at a\. Mend it\.$/,
+    message: /a\.json: [^]*expected number, received string[^]*at a\. Fix it\.$/,
   });
   await assert.rejects(
     readJson(file, { schema, expected: '{ "a": number }' }),

@@ -70,7 +70,7 @@ describe('labelAsPublished on the real file', { skip: missingRealData(...FILES) 
   });
 
   it('finds 5,176 of 5,256 close once ages are scaled in both places, as the study of its mistakes did', () => {
-    const { residual } = labelAsPublished(read(), { mend: ['ages'] });
+    const { residual } = labelAsPublished(read(), { correct: ['ages'] });
     assert.equal(residual.filter((seconds) => Math.abs(seconds) <= 180).length, 5176);
   });
 
@@ -173,24 +173,24 @@ describe('labelAsPublished on the built-in sample', () => {
     assert.ok(share > 0.2 && share < 0.5, String(share));
   });
 
-  it('mends each mistake on its own', () => {
+  it('corrects each mistake on its own', () => {
     const close = (r: PublishedResult): number =>
       r.residual.filter((s) => Math.abs(s) <= 180).length / r.residual.length;
-    const sign = labelAsPublished(table, { mend: ['sign'] });
+    const sign = labelAsPublished(table, { correct: ['sign'] });
     sign.lists.forEach((list, i) => assert.ok(list.every((name) => !result.lists[i].includes(name))));
     assert.deepEqual(sign.predicted, result.predicted);
 
-    const shift = labelAsPublished(table, { mend: ['shift'] });
+    const shift = labelAsPublished(table, { correct: ['shift'] });
     assert.equal(shift.records.length, table.size - 2);
     assert.ok(shift.figures.test.r2 > 0.9999999, 'with the rows in place the features give the target away');
 
-    const ages = labelAsPublished(table, { mend: ['ages'] });
+    const ages = labelAsPublished(table, { correct: ['ages'] });
     assert.ok(close(ages) > 0.9 && close(result) < 0.3, `${close(ages)} and ${close(result)} are close`);
 
-    const both = labelAsPublished(table, { mend: ['shift', 'ages'] });
+    const both = labelAsPublished(table, { correct: ['shift', 'ages'] });
     assert.equal(close(both), 1, 'the leak: nobody is ever slow or fast');
 
-    const leak = labelAsPublished(table, { mend: ['shift', 'ages', 'leak'] });
+    const leak = labelAsPublished(table, { correct: ['shift', 'ages', 'leak'] });
     assert.ok(close(leak) > 0.4 && close(leak) < 0.9, String(close(leak)));
   });
 

@@ -1,4 +1,4 @@
-/** The corrected labels: each mended mistake, what the context determines, and every number in the answers. */
+/** The corrected labels: each corrected mistake, what the context determines, and every number in the answers. */
 import { describe, it } from 'node:test';
 import assert from 'node:assert/strict';
 import path from 'node:path';

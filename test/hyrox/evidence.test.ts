@@ -233,7 +233,7 @@ describe('raceEvidence', () => {
       [/expected segments that add up to "total_time"/, { ...row, target: Float64Array.of(9000) }],
       [/expected a "total_time", got none/, { ...row, target: Float64Array.of(NaN) }],
       [
-        /expected "age" to be one that the state has seen \(16-24, .*, got "95-99"\. Mend the row/,
+        /expected "age" to be one that the state has seen \(16-24, .*, got "95-99"\. Fix the row/,
         { ...row, groups: { ...row.groups, age: ['95-99'] } },
       ],
       [

@@ -220,7 +220,7 @@ export async function datasetMapCommand(input: string, options: DatasetMapOption
   console.error(`${mapReport(input, draft)}\n`);
   const place = output ?? 'FILE';
   console.error(
-    `${output === undefined ? 'Write this draft to a FILE' : `Written: ${output}`}, mend names and groups, then: ` +
+    `${output === undefined ? 'Write this draft to a FILE' : `Written: ${output}`}, fix names and groups, then: ` +
       `tunebook dataset build ${input} --mapping ${place} -o records.jsonl`,
   );
   if (output === undefined) process.stdout.write(json);

@@ -1,4 +1,4 @@
-/** `tunebook repair`: mends notebook files and lists what it mended. */
+/** `tunebook repair`: repairs notebook files and lists what it repaired. */
 import type { Command } from 'commander';
 import { writeFileAtomicSync } from '../../files';
 import { readBytes, repairBytes, repairFile } from '../../notebook/repair';
@@ -18,8 +18,8 @@ interface RepairOptions {
 export function addRepairCommand(program: Command): void {
   program
     .command('repair')
-    .description('mend notebook files; every byte that is not mended stays')
-    .argument('<notebooks...>', 'mended in place; - for standard input')
+    .description('repair notebook files; every byte that is not repaired stays')
+    .argument('<notebooks...>', 'repaired in place; - for standard input')
     .option('-o, --output <file>', 'write there instead, - for standard output; for one notebook')
     .option('--normalise', "write the whole file in nbformat's own form")
     .action((notebooks: string[], options: RepairOptions) => {
@@ -30,13 +30,13 @@ export function addRepairCommand(program: Command): void {
           report(file, repaired(file, options), options);
         } catch (error) {
           if (!(error instanceof TunebookError)) throw error;
-          console.error(error.message); // the other files are still mended
+          console.error(error.message); // the other files are still repaired
           process.exitCode = 1;
         }
     });
 }
 
-/** Mends a file and writes it to its place or `--output`. */
+/** Repairs a file and writes it to its place or `--output`. */
 function repaired(file: string, options: RepairOptions): RepairResult {
   const { normalise = false } = options;
   const output = options.output ?? (file === PIPE ? PIPE : undefined);
@@ -48,12 +48,12 @@ function repaired(file: string, options: RepairOptions): RepairResult {
   return result;
 }
 
-/** Prints what was mended, to standard error if the notebook goes to standard output. */
-function report(file: string, { mended, left }: RepairResult, { output }: RepairOptions): void {
+/** Prints what was repaired, to standard error if the notebook goes to standard output. */
+function report(file: string, { repaired, left }: RepairResult, { output }: RepairOptions): void {
   const isPiped = output === PIPE || (output === undefined && file === PIPE);
   const say = (text: string): void => (isPiped ? console.error(text) : console.log(text));
-  for (const text of mended) say(`${file}: ${text}`);
+  for (const text of repaired) say(`${file}: ${text}`);
   for (const text of left) say(`${file}: still wrong: ${text}`);
-  if (mended.length + left.length === 0) say(`${file}: nothing to mend`);
+  if (repaired.length + left.length === 0) say(`${file}: nothing to repair`);
   if (left.length > 0) process.exitCode = 1;
 }

@@ -246,7 +246,7 @@ function checkCall(notebooks: readonly string[], options: RunCommandOptions): vo
     throw new WrongCallError('run: --html and --resume need a file, not the standard output');
 }
 
-/** Tells the launcher that this rank came to its end: MPICH's mpirun gives 0 for ranks that it killed. */
+/** Signals the launcher that this rank came to its end: MPICH's mpirun gives 0 for ranks that it killed. */
 function sayEnded({ rank }: Launch): void {
   const { launchFolder } = tunebookEnvironment();
   if (launchFolder !== undefined) fs.writeFileSync(path.join(launchFolder, `rank${rank}`), '');

@@ -13,7 +13,7 @@ import {
   jobSettings,
   pointStates,
   queue,
-  readPlan,
+  readSweepFile,
   readSubmissions,
   removeSubmission,
   slurm,
@@ -21,9 +21,9 @@ import {
   submitArray,
   updateSubmission,
   writeJob,
-  writePlan,
+  writeSweepFile,
 } from '../../notebook/sweeps';
-import type { QueuedTask, Submission, SweepPlan } from '../../notebook/sweeps';
+import type { QueuedTask, Submission, SweepFile } from '../../notebook/sweeps';
 import { TunebookError } from '../../types';
 import type { GivenParameters } from '../../notebook/parameters';
 import { readAssignments, WrongCallError } from '../terminal/call';
@@ -51,7 +51,7 @@ export interface ClusterSweep {
   readonly parameters: () => GivenParameters;
   readonly metric?: string;
   readonly cwd?: string;
-  readonly limits: Parameters<typeof writePlan>[0]['limits'];
+  readonly limits: Parameters<typeof writeSweepFile>[0]['limits'];
 }
 
 const MAIN = path.join(__dirname, '..', 'main.js');
@@ -69,7 +69,7 @@ async function queued(submissions: readonly Submission[]): Promise<QueuedTask[]>
   return jobs.length === 0 ? [] : queue(jobs);
 }
 
-/** The state of each point in the queue, by its place in the plan. */
+/** The state of each point in the queue, by its place in the sweep. */
 function queuedStates(submissions: readonly Submission[], tasks: readonly QueuedTask[]): Map<number, string> {
   return new Map(
     tasks.flatMap(({ job, task, state }): [number, string][] => {
@@ -80,10 +80,10 @@ function queuedStates(submissions: readonly Submission[], tasks: readonly Queued
 }
 
 async function showStatus(folder: string): Promise<number> {
-  const plan = readPlan(folder);
+  const sweepFile = readSweepFile(folder);
   const submissions = readSubmissions(folder);
   const states = queuedStates(submissions, await queued(submissions));
-  const runs = pointStates(folder, plan);
+  const runs = pointStates(folder, sweepFile);
   const width = Math.max(...runs.map(({ name }) => name.length));
   for (const [place, { name, status, durationMs, message }] of runs.entries()) {
     const now = status === 'ok' ? status : (states.get(place)?.toLowerCase() ?? status);
@@ -96,7 +96,7 @@ async function showStatus(folder: string): Promise<number> {
 }
 
 async function cancel(folder: string): Promise<number> {
-  readPlan(folder);
+  readSweepFile(folder);
   const submissions = readSubmissions(folder);
   const jobs = [...new Set((await queued(submissions)).map(({ job }) => job))];
   if (jobs.length > 0) await slurm('scancel', ...jobs);
@@ -113,7 +113,7 @@ async function collect(folder: string): Promise<number> {
 }
 
 /** The points to submit: with `resume` those that neither went well nor are in the queue. */
-async function openPoints(sweep: ClusterSweep, plan: SweepPlan, resume: boolean): Promise<number[]> {
+async function openPoints(sweep: ClusterSweep, sweepFile: SweepFile, resume: boolean): Promise<number[]> {
   const { folder } = sweep;
   const submissions = readSubmissions(folder);
   const states = queuedStates(submissions, await queued(submissions));
@@ -122,14 +122,14 @@ async function openPoints(sweep: ClusterSweep, plan: SweepPlan, resume: boolean)
       `sweep: expected no jobs of an earlier sweep in ${folder}, got ${states.size} tasks in the queue. ` +
         'Wait for them, --cancel them, or --resume.',
     );
-  const all = plan.points.map((_, place) => place);
+  const all = sweepFile.points.map((_, place) => place);
   if (!resume) return all;
-  const runs = pointStates(folder, plan);
+  const runs = pointStates(folder, sweepFile);
   return all.filter((place) => runs[place].status !== 'ok' && !states.has(place));
 }
 
 function requireSameGrid(sweep: ClusterSweep): void {
-  const before = readPlan(sweep.folder);
+  const before = readSweepFile(sweep.folder);
   const names = (grid: ClusterSweep['grid']): string => JSON.stringify(grid);
   if (names(before.grid) !== names(sweep.grid))
     throw new TunebookError(
@@ -145,19 +145,19 @@ async function submit(sweep: ClusterSweep, options: ClusterOptions): Promise<num
   const job = executor === 'k8s' ? jobSettings(settings) : undefined;
   const limits = executor === 'slurm' ? slurmLimits(await slurm('scontrol', 'show', 'config')) : undefined;
   if (resume) requireSameGrid(sweep);
-  // Looked up before the plan is written: tasks in the queue read it.
-  if (!resume && fs.existsSync(path.join(folder, 'plan.json')))
-    await openPoints(sweep, readPlan(folder), false);
-  const plan = writePlan({ ...sweep, parameters: sweep.parameters() });
-  const points = await openPoints(sweep, plan, resume);
+  // Looked up before the file is written: tasks in the queue read it.
+  if (!resume && fs.existsSync(path.join(folder, 'sweep-points.json')))
+    await openPoints(sweep, readSweepFile(folder), false);
+  const sweepFile = writeSweepFile({ ...sweep, parameters: sweep.parameters() });
+  const points = await openPoints(sweep, sweepFile, resume);
   if (points.length === 0) {
     console.log('All points went well, or are in the queue.');
     return options.submitOnly ? 0 : finish(folder);
   }
-  clearStatus(folder, plan, points, { fresh: !resume });
+  clearStatus(folder, sweepFile, points, { fresh: !resume });
   if (job !== undefined) {
     const submission = addSubmission(folder, { executor: 'k8s', points });
-    const file = writeJob({ folder, plan, submission, settings: job, jobs });
+    const file = writeJob({ folder, sweepFile, submission, settings: job, jobs });
     console.log(`${points.length} points: kubectl apply -f ${file}`);
     return 0;
   }

@@ -14,11 +14,11 @@ export function addSweepPointCommand(program: Command): void {
   program
     .command('sweep-point', { hidden: true })
     .description("one task of a cluster's sweep")
-    .argument('<folder>', 'folder of the plan')
+    .argument('<folder>', 'folder of the sweep')
     .argument('<submission>', 'name of the submission')
     .argument('<task>', 'number of the task, from 0', wholeNumber)
-    .option('-o, --output <folder>', "folder of the points (default: the plan's)")
-    .option('--cwd <folder>', "folder that the code runs in (default: the plan's)")
+    .option('-o, --output <folder>', "folder of the points (default: the sweep's)")
+    .option('--cwd <folder>', "folder that the code runs in (default: the sweep's)")
     .action(
       async (
         folder: string,

@@ -61,7 +61,7 @@ function refusal(faults: readonly { place: string; message: string }[], total: n
   const rest =
     others.length === 0 ? '' : ` ${faults.length} of ${total} records are wrong; the others: ${named}.`;
   return new TunebookError(
-    `encodeRecords, ${place}: ${message}.${rest} Mend the records, or leave them out with invalidRecords: 'drop'.`,
+    `encodeRecords, ${place}: ${message}.${rest} Fix the records, or leave them out with invalidRecords: 'drop'.`,
   );
 }
 

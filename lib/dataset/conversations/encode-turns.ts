@@ -69,7 +69,7 @@ function promptAndAnswer(
   return { inputIds, turns: [{ message: count, start: promptIds.length, end: inputIds.length }] };
 }
 
-/** As transformers marks them; undefined where the marks cannot be had, or do not tell one turn from another. */
+/** As transformers marks them; undefined where the marks cannot be had, or do not distinguish turns. */
 function byMarks(
   conversation: Conversation,
   answers: readonly number[],
@@ -102,7 +102,7 @@ function maskedTokens(
       variables: variablesOf({ tools, variables }),
     });
   } catch (error) {
-    // A tokenizer that changes the text: the other way tells. Where the template refuses the messages, it says so again.
+    // A tokenizer that changes the text: the other way decides. Where the template refuses the messages, it says so again.
     if (error instanceof TunebookError) return undefined;
     throw error;
   }

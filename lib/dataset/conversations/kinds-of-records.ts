@@ -27,7 +27,7 @@ export function kindOfRecords(
     const fields = Object.keys(record).join(', ') || 'no field';
     throw new TunebookError(
       `${where}, ${placeOf(record, index)}: expected a record like the others (${kind}: ${fieldsOf(kind)}), got ` +
-        `${own === undefined ? fields : `${own}, with ${fields}`}. Encode records of one kind at a time, or mend this one.`,
+        `${own === undefined ? fields : `${own}, with ${fields}`}. Encode records of one kind at a time, or fix this one.`,
     );
   }
   return kind;

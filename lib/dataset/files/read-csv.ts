@@ -59,7 +59,7 @@ class Header {
     if ('reason' in row) {
       if (this.names === undefined) {
         throw new TunebookError(
-          `${this.path}:1: expected a header line, got broken quotes (${row.reason}). Mend it.`,
+          `${this.path}:1: expected a header line, got broken quotes (${row.reason}). Fix it.`,
         );
       }
       if (++this.brokenQuotes > MAX_BROKEN_QUOTES) throw this.tooManyBroken();

@@ -92,7 +92,7 @@ async function* readDocument(file: DataFile, field: string | undefined): AsyncGe
   }
   const rows = columnsToRows(root);
   if (rows !== undefined) {
-    if (faults.length > 0) throw new TunebookError(`${file.path}: ${inWords(faults[0])}. Mend it.`);
+    if (faults.length > 0) throw new TunebookError(`${file.path}: ${inWords(faults[0])}. Fix it.`);
     for (const [index, record] of rows.entries()) yield { line: index + 1, record };
     return;
   }

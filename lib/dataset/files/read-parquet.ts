@@ -30,7 +30,7 @@ export async function* readParquet(
   const missing = columns?.find((column) => !has.includes(column));
   if (missing !== undefined) {
     throw new TunebookError(
-      `${file.path}: expected the column "${missing}", got ${has.join(', ')}. Mend fieldMapping.`,
+      `${file.path}: expected the column "${missing}", got ${has.join(', ')}. Fix fieldMapping.`,
     );
   }
   for (const column of values.bytes) {

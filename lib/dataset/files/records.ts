@@ -113,7 +113,7 @@ async function loadFile(path: string, options: CheckedOptions): Promise<LoadedRe
     const { line, reason } = checked;
     if (strict) {
       throw new TunebookError(
-        `${path}:${line}: ${reason}. Mend the line, or leave out strict to skip and count such lines.`,
+        `${path}:${line}: ${reason}. Fix the line, or leave out strict to skip and count such lines.`,
       );
     }
     skipped++;
@@ -194,7 +194,7 @@ function nowhere(path: string, fields: readonly string[], has: readonly string[]
   const named = fields.map((field) => `"${field}"`).join(', ');
   return new TunebookError(
     `${path}: expected the field${fields.length > 1 ? 's' : ''} ${named} in some record, got ${has.join(', ')}. ` +
-      'Mend fieldMapping.',
+      'Fix fieldMapping.',
   );
 }
 
@@ -210,6 +210,6 @@ function nothingUsable(
   }
   return new TunebookError(
     `${path}: expected ${found.format} records, got none that can be used; ${found.skipped} were refused, ` +
-      `the first in line ${first.line}: ${first.reason}. Mend these, or see whether format, encoding and fieldMapping fit.`,
+      `the first in line ${first.line}: ${first.reason}. Fix these, or see whether format, encoding and fieldMapping fit.`,
   );
 }

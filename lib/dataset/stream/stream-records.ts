@@ -143,7 +143,7 @@ async function* skip(
   for await (const record of records) if (at++ >= from) yield record;
 }
 
-/** Reads a buffer, gives it in random order, reads the next: a position tells which buffer, and where in it. */
+/** Reads a buffer, gives it in random order, reads the next: a position says which buffer, and where in it. */
 async function* mix(
   records: AsyncGenerator<DataRecord, void, undefined>,
   { size, seed, epoch, from }: { size: number; seed: number; epoch: number; from: number },

@@ -62,7 +62,7 @@ export class GpuMemory implements DeviceMemory {
   }
 
   /**
-   * Pins arrays to the device from their next use on. Arrays are told apart by identity: another view of the same memory
+   * Pins arrays to the device from their next use on. Arrays are compared by identity: another view of the same memory
    * is another array.
    *
    * @param options `scratch`: the device writes them before it reads them, and the host never reads them.

@@ -34,7 +34,7 @@ export interface DeviceMemory {
   /** Transfers so far. */
   readonly traffic: Traffic;
   /**
-   * Pins arrays to the device from their next use on. Arrays are told apart by identity: another view of the same memory
+   * Pins arrays to the device from their next use on. Arrays are compared by identity: another view of the same memory
    * is another array.
    *
    * @param options `scratch`: the device writes them before it reads them, and the host never reads them.

@@ -61,7 +61,7 @@ async function start(threads: number): Promise<void> {
         file.endsWith('.worker.js') ? path.join(__dirname, 'wasm-worker.js') : path.join(folder, file),
       mainScriptUrlOrBlob: script,
       instantiateWasm: (imports, done) => {
-        // The build uses at most half of the reported cores, so it is told of twice as many.
+        // The build uses at most half of the reported cores, so it is given twice as many.
         const env = { ...imports.env, emscripten_num_logical_cores: () => 2 * threads };
         const bytes = readFileSync(path.join(folder, 'tfjs-backend-wasm-threaded-simd.wasm'));
         void WebAssembly.instantiate(bytes, { ...imports, env }).then(({ instance, module }) =>

@@ -89,7 +89,7 @@ function sourcesOf(graph: Graph, sizes: ReadonlySet<number>): Source[] {
     input.shape.forEach((size, axis) => {
       if (sizes.has(size)) found.set(size, { size, input, axis });
       else if ([...sizes].some((standIn) => size % standIn === 0 && size !== 0))
-        throw new Error(`internal: size ${size} cannot be told from a stand-in`);
+        throw new Error(`internal: size ${size} looks like a stand-in`);
     });
   return [...found.values()];
 }

@@ -215,11 +215,11 @@ function ropeOf(model: Architecture): Rope | undefined {
   if (description === undefined) return undefined;
   const { kinds } = description;
   const known = ROPES[ggufFamily(model).architecture] ?? PLAIN_ROPES;
-  const told = kinds.filter(({ rope }) => rope !== undefined);
-  const wrong = told.find(
+  const rotated = kinds.filter(({ rope }) => rope !== undefined);
+  const wrong = rotated.find(
     ({ rope }, i) => !(i > 0 && kinds.length > 1 ? PLAIN_ROPES : known).includes(rope?.kind ?? ''),
   );
-  if (wrong === undefined) return (told.find(({ window }) => window === undefined) ?? told[0]).rope;
+  if (wrong === undefined) return (rotated.find(({ window }) => window === undefined) ?? rotated[0]).rope;
   throw new TunebookError(
     `exportGguf: expected a ${modelType} whose layers have rotary positions of the kinds ${known.join(', ')}, got ` +
       `${kinds.map(({ rope }) => rope?.kind ?? 'none').join(' and ')}. ${INSTEAD}`,

@@ -33,7 +33,7 @@ export interface ExportOnnxOptions extends SourceOptions {
   readonly check?: CheckOptions | false;
   /** Most bytes of weights in one file; the others lie beside it. Default 2e9: a larger message is none. */
   readonly maxFileBytes?: number;
-  /** Told of bytes written, and of each file whose answers are compared. */
+  /** Called with bytes written, and of each file whose answers are compared. */
   readonly onProgress?: ExportProgress;
 }
 

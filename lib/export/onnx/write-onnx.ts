@@ -20,7 +20,7 @@ export interface WriteOnnxOptions {
   readonly maxFileBytes?: number;
   /** What else will be written to that disk. */
   readonly besideBytes?: number;
-  /** Told of bytes written, of all, and of the file they are in. */
+  /** Called with bytes written, of all, and of the file they are in. */
   readonly onProgress?: ExportProgress;
 }
 
@@ -66,14 +66,14 @@ export async function writeOnnxFiles(
   try {
     for (const { files } of plans) {
       for (const { name, write } of files) {
-        const told = (sink: ByteSink): ByteSink => {
+        const counted = (sink: ByteSink): ByteSink => {
           return async (bytes) => {
             await sink(bytes);
             doneBytes += bytes.length;
             onProgress?.(doneBytes, totalBytes, name);
           };
         };
-        staged.push(await stageFile(path.join(place, name), (sink) => write(told(sink))));
+        staged.push(await stageFile(path.join(place, name), (sink) => write(counted(sink))));
       }
     }
     for (const file of staged) await file.commit();

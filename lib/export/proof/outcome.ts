@@ -2,8 +2,8 @@
 import type { Agreement } from './agreement';
 
 /**
- * Told how far an export is: so much of so much, and what that is now. A GGUF file counts tensors, ONNX files count bytes;
- * what comes after the last of them, such as comparing answers, is told with all done.
+ * Called with how far an export is: so much of so much, and what that is now. A GGUF file counts tensors, ONNX files count bytes;
+ * what comes after the last of them, such as comparing answers, is reported with all done.
  */
 export type ExportProgress = (done: number, total: number, what: string) => void;
 

@@ -22,7 +22,7 @@ export interface Proof {
   readonly isProven: boolean;
 }
 
-/** Nothing that a tuned model knows, but enough to tell two sets of weights apart. */
+/** Nothing that a tuned model knows, but enough to distinguish two sets of weights. */
 const PROMPTS = [
   'The race was',
   'In the morning we',

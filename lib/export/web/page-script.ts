@@ -71,7 +71,7 @@ interface Loaded {
   readonly dtype: string;
 }
 
-/** What a loader tells while it loads. */
+/** What a loader reports while it loads. */
 interface LoadEvent {
   readonly status: string;
   readonly file?: string;

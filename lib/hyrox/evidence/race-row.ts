@@ -117,7 +117,7 @@ function groupsAt(state: RaceState, table: LabelTable, { row, where }: RowPlace)
     const known = [...new Set(state.races.groups[g])].filter((other) => other !== '').sort();
     throw new TunebookError(
       `${where}: expected "${name}" to be one that the state has seen (${known.join(', ')}), got ${JSON.stringify(value)}. ` +
-        'Mend the row, or fit a state to races of such athletes.',
+        'Fix the row, or fit a state to races of such athletes.',
     );
   });
 }

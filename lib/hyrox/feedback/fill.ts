@@ -90,7 +90,7 @@ function toneOf(plan: string): Tone {
   const { tone } = readPlan(plan);
   if (tone === '') return 'steady';
   if (!isTone(tone))
-    throw new TunebookError(`fillPlan: expected a tone (${TONES.join(', ')}), got "${tone}". Mend the plan.`);
+    throw new TunebookError(`fillPlan: expected a tone (${TONES.join(', ')}), got "${tone}". Fix the plan.`);
   return tone;
 }
 
@@ -320,7 +320,7 @@ class Filler {
 
 function lacking(place: string, got: string): TunebookError {
   return new TunebookError(
-    `fillPlan: expected evidence for "${place}", got ${got}. Mend the plan, or use that of planFeedback.`,
+    `fillPlan: expected evidence for "${place}", got ${got}. Fix the plan, or use that of planFeedback.`,
   );
 }
 

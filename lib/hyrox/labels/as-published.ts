@@ -39,7 +39,7 @@ export interface PublishedOptions {
   /** Default: computed here, with the published seeds. */
   given?: PublishedIntermediate;
   /** Mistakes to correct, to see the effect of each on the labels. Default: none. */
-  mend?: readonly Mistake[];
+  correct?: readonly Mistake[];
 }
 
 /** Records with the published labels, and the values they came from. */
@@ -73,28 +73,28 @@ const INPUT = 'Generate performance feedback based on prediction and true time';
 /** Labels as published. The table must hold every row of the file, flawed ones included. */
 export function labelAsPublished(table: RaceTable, options: PublishedOptions = {}): PublishedResult {
   requireRaces(table, 'labelAsPublished');
-  requireObject(options, { where: 'labelAsPublished', what: 'options { given, mend }' });
+  requireObject(options, { where: 'labelAsPublished', what: 'options { given, correct }' });
   requireOptions<PublishedOptions>(options, {
     where: 'labelAsPublished',
-    names: { given: true, mend: true },
+    names: { given: true, correct: true },
   });
-  const mend = new Set(options.mend);
-  const design = publishedDesign(table, mend.has('shift'));
+  const correct = new Set(options.correct);
+  const design = publishedDesign(table, correct.has('shift'));
   const { rows, shifted, ages, scaled, total } = design;
   checkGiven(options.given, rows);
   const clustering = options.given ? undefined : publishedCluster(scaled, { k: GROUPS, seed: SEED });
   const clusters = Int32Array.from(options.given?.cluster ?? clustering?.clusters ?? []);
   const { predict, test } = fitPublished(design, fitLinear);
   // Mistake 3: the model was trained on ages in 0 .. 1 and now gets years.
-  const mixed = mend.has('ages') ? scaled : scaled.map((row, i) => [...row.slice(0, -2), ...ages[i]]);
-  const exact = mend.has('leak') ? expectedWithout(table, rows) : Float64Array.from(mixed, predict);
+  const mixed = correct.has('ages') ? scaled : scaled.map((row, i) => [...row.slice(0, -2), ...ages[i]]);
+  const exact = correct.has('leak') ? expectedWithout(table, rows) : Float64Array.from(mixed, predict);
   const predicted = Float64Array.from(options.given?.predicted ?? exact.map(roundHalfEven));
   const residual = total.map((seconds, i) => seconds - predicted[i]);
   // The verdict was passed on the unrounded residual (a residual of 180.4 s is shown as 180, and is "slower").
   const judged = total.map((seconds, i) =>
     Math.abs(exact[i] - predicted[i]) <= 0.5 ? seconds - exact[i] : residual[i],
   );
-  const lists = listSegments(shifted, clusters, mend.has('sign') ? 1 : -1);
+  const lists = listSegments(shifted, clusters, correct.has('sign') ? 1 : -1);
   const records = rows.map((row, i) =>
     record(table, row, {
       predicted: predicted[i],

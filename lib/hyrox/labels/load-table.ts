@@ -47,7 +47,7 @@ export function loadTable(
   const { table, report } = loaded;
   if (table.size === 0)
     throw new TunebookError(
-      `${noRow(file, report)} Choose 'impute' or 'keep' for some of these, or mend the file.`,
+      `${noRow(file, report)} Choose 'impute' or 'keep' for some of these, or fix the file.`,
     );
   return loaded;
 }
@@ -73,7 +73,7 @@ export function loadNewRaces(file: string, state: RaceState, options: LoadOption
     requireStateColumns(file, state, options);
     throw error;
   }
-  if (loaded.table.size === 0) throw new TunebookError(`${noRow(file, loaded.report)} Mend the file.`);
+  if (loaded.table.size === 0) throw new TunebookError(`${noRow(file, loaded.report)} Fix the file.`);
   return loaded;
 }
 

@@ -45,7 +45,7 @@ export function readMappedTable(
     const at = opened.header.indexOf(column);
     if (at < 0) {
       throw new TunebookError(
-        `${file}, row 1: expected a column "${column}", got ${opened.header.join(', ')}. Mend the mapping.`,
+        `${file}, row 1: expected a column "${column}", got ${opened.header.join(', ')}. Fix the mapping.`,
       );
     }
     used.add(at);

@@ -111,7 +111,7 @@ export function readMapping(file: string): DatasetMapping {
   const parsed = mappingSchema().safeParse(value);
   if (!parsed.success) {
     const wrong = parsed.error.issues.map((issue) => `${issue.path.join('.') || 'file'}: ${issue.message}`);
-    throw new TunebookError(`${file}: ${wrong.join('; ')}. Mend these fields of the mapping.`);
+    throw new TunebookError(`${file}: ${wrong.join('; ')}. Fix these fields of the mapping.`);
   }
   return parsed.data;
 }

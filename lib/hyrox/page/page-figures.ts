@@ -21,8 +21,8 @@ export function profileFigure(evidence: RaceEvidence, words: PageWords): Profile
     strong: evidence.chosen.includes(column),
   }));
   const [slower, , faster] = words.scale;
-  const told = rows.map(({ label, value, share, note }) => `${label} ${value}, ${note}, ${share} %`);
-  return { title: `${words.profile} (${slower} – ${faster}): ${told.join('; ')}`, rows, scale: words.scale };
+  const texts = rows.map(({ label, value, share, note }) => `${label} ${value}, ${note}, ${share} %`);
+  return { title: `${words.profile} (${slower} – ${faster}): ${texts.join('; ')}`, rows, scale: words.scale };
 }
 
 /** From the own finish to the median finish of the next level; undefined where there is none. */
@@ -43,9 +43,9 @@ export function wayFigure(evidence: RaceEvidence, words: PageWords): WaterfallFi
   const rest = restOf(evidence);
   if (rest !== 0) steps.push({ label: words.rest, by: rest, text: gapText(rest, evidence, words) });
   const [from, to] = [evidence.finish.own, faster.finish].map((value) => amountText(value, evidence));
-  const told = steps.map(({ label, text }) => `${label} ${text}`);
+  const texts = steps.map(({ label, text }) => `${label} ${text}`);
   return {
-    title: `${words.way}: ${words.you} ${from}; ${told.join('; ')}; ${words.next} ${to}`,
+    title: `${words.way}: ${words.you} ${from}; ${texts.join('; ')}; ${words.next} ${to}`,
     from: { label: words.you, value: evidence.finish.own, text: from },
     steps,
     to: { label: words.next, text: to },

@@ -120,7 +120,7 @@ function loadWhole(
   const lost = loaded.report.problems.filter(({ handling }) => handling === 'skip');
   if (lost.length > 0)
     throw new TunebookError(
-      `${file}, ${firstOf(lost.map(problemText), { most: 5, of: ' rows' })}. Mend the file, or take these rows out; nothing was written.`,
+      `${file}, ${firstOf(lost.map(problemText), { most: 5, of: ' rows' })}. Fix the file, or take these rows out; nothing was written.`,
     );
   return loaded.table;
 }

@@ -55,7 +55,7 @@ export function openTable(
   const [first] = tableRows(text, delimiter, named);
   if (first === undefined || 'reason' in first) {
     throw new TunebookError(
-      `${file}: expected a header line, got broken quotes (${first?.reason ?? 'no line'}). Mend the first line.`,
+      `${file}: expected a header line, got broken quotes (${first?.reason ?? 'no line'}). Fix the first line.`,
     );
   }
   // The index that pandas writes has no name.
@@ -78,7 +78,7 @@ export function openTable(
       if ('reason' in row) {
         if (log.report('ragged-row', line, '', row.reason) === 'skip') continue;
         throw new TunebookError(
-          `${file}, row ${line}: ${row.reason}. Mend the row, or leave it out (handle: { 'ragged-row': 'skip' }).`,
+          `${file}, row ${line}: ${row.reason}. Fix the row, or leave it out (handle: { 'ragged-row': 'skip' }).`,
         );
       }
       const { cells } = row;

@@ -96,7 +96,7 @@ export class ProblemLog {
     if (handling === 'stop') {
       throw new TunebookError(
         `${this.file}, row ${row}${column === '' ? '' : `, column "${column}"`}: ${reason}. ` +
-          `Mend the file, or choose what to do with '${kind}' (skip, impute or keep).`,
+          `Fix the file, or choose what to do with '${kind}' (skip, impute or keep).`,
       );
     }
     return handling;

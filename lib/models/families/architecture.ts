@@ -35,7 +35,7 @@ export interface DropoutSite {
   shape(B: number, T: number): number[];
 }
 
-/** Layers that differ in what they are fed: how far they look back, and what they are told of positions. */
+/** Layers that differ in what they are fed: how far they look back, and what they get about positions. */
 export interface LayerKind {
   /** Tokens that a position can look back on, itself included, where the model limits it. */
   readonly slidingWindow?: number;

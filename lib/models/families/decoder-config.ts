@@ -99,7 +99,7 @@ export interface DecoderFamily {
   readonly ropeByType?: { readonly slidingTheta?: number };
   /** Which layers have a window where the configuration names no layer types; absent: none ever. */
   readonly slides?: (c: DecoderConfig, layer: number) => boolean;
-  /** Layers that are not told positions. */
+  /** Layers that get no positions. */
   readonly isNope?: (c: DecoderConfig, layer: number) => boolean;
   /** What differs from Llama. */
   readonly change?: (c: DecoderConfig) => Partial<DecoderDescription>;

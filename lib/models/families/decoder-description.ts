@@ -1,5 +1,5 @@
 /**
- * What tells one decoder of the Llama line from another. `decoder-families.ts` has a description of each family,
+ * What distinguishes the decoders of the Llama line. `decoder-families.ts` has a description of each family,
  * `decoder.ts` makes a model of it, exports look here for what their formats have.
  */
 import type { ActivationName } from '../../engine';
@@ -9,7 +9,7 @@ import type { Rope } from './parts/rope';
 export interface LayerDescription {
   /** Tokens that a position sees, itself included; absent: all. */
   readonly window?: number;
-  /** Absent: the layer is not told positions (NoPE). */
+  /** Absent: the layer gets no positions (NoPE). */
   readonly rope?: Rope;
 }
 

@@ -1,5 +1,5 @@
 /**
- * Where the parts of a model go: the GPU first, then memory, then disk. Planned, printed and checked before anything
+ * Where the parts of a model go: the GPU first, then memory, then disk. Decided, printed and checked before anything
  * loads.
  */
 import { availableMemory } from './available-memory';
@@ -14,7 +14,7 @@ export interface PlacedModule {
 }
 
 /** Which layers go to the GPU, to memory and to disk, and what each takes. */
-export interface DevicePlan {
+export interface DeviceMap {
   readonly modules: readonly PlacedModule[];
   readonly gpuBytes: number;
   readonly memoryBytes: number;
@@ -38,7 +38,7 @@ export interface MaxMemory {
 }
 
 /** What is to be placed, and the memory there is. */
-export interface DevicePlanRequest {
+export interface DeviceMapRequest {
   /** Parts that always stay in memory: embedding, last normalization, head, and what the layers keep in float32. */
   readonly fixed: readonly { readonly module: string; readonly bytes: number }[];
   /** The layers, in order. */
@@ -90,7 +90,7 @@ export function sizeInBytes(size: MemorySize): number {
  * @throws TunebookError where disk is needed and no folder is named, memory does not hold what must stay in it, the
  *   GPU does not hold a layer, or there is none
  */
-export function planDevices(request: DevicePlanRequest): DevicePlan {
+export function inferDeviceMap(request: DeviceMapRequest): DeviceMap {
   const { fixed, layers, offloadFolder } = request;
   const maxMemory = typeof request.maxMemory === 'object' ? request.maxMemory : { cpu: request.maxMemory };
   const gpuLayers = layersOnGpu(request, maxMemory.gpu);
@@ -131,22 +131,22 @@ export function planDevices(request: DevicePlanRequest): DevicePlan {
   ];
   const bytesAt = (place: PlacedModule['place']): number =>
     sum(modules.filter((part) => part.place === place));
-  const plan = {
+  const deviceMap = {
     ...{ modules, gpuLayers, diskLayers },
     ...{ gpuBytes: bytesAt('gpu'), memoryBytes: bytesAt('memory'), diskBytes: bytesAt('disk') },
   };
-  if (plan.diskBytes > 0 && offloadFolder === undefined) {
+  if (deviceMap.diskBytes > 0 && offloadFolder === undefined) {
     throw new TunebookError(
-      `deviceMap: ${gpuLayers.size > 0 ? 'the rest of the model' : 'the model'} needs ${total} bytes and memory has ${limit} for it, so ${plan.diskBytes} bytes ` +
+      `deviceMap: ${gpuLayers.size > 0 ? 'the rest of the model' : 'the model'} needs ${total} bytes and memory has ${limit} for it, so ${deviceMap.diskBytes} bytes ` +
         `(${diskLayers.size} of ${layers.length} layers) have to go to disk, and no folder is named. Add ` +
         `offloadFolder: './offload' to fromPretrained's options, or raise maxMemory.`,
     );
   }
-  return plan;
+  return deviceMap;
 }
 
 /** As many layers as the GPU holds beside what it works with, from the first on. */
-function layersOnGpu({ layers, gpu }: DevicePlanRequest, memory: MemorySize | undefined): Set<number> {
+function layersOnGpu({ layers, gpu }: DeviceMapRequest, memory: MemorySize | undefined): Set<number> {
   const placed = new Set<number>();
   if (memory === undefined || memory === 0) return placed;
   const limit = sizeInBytes(memory);
@@ -170,12 +170,12 @@ function layersOnGpu({ layers, gpu }: DevicePlanRequest, memory: MemorySize | un
   );
 }
 
-/** The plan as a table of text; neighbours of one place and size share a line. */
-export function devicePlanTable(plan: DevicePlan): string {
+/** The map as a table of text; neighbours of one place and size share a line. */
+export function deviceMapTable(deviceMap: DeviceMap): string {
   const rows: { module: string; bytes: number; place: string }[] = [];
   let [first, count] = ['', 0];
-  plan.modules.forEach(({ module, bytes, place }, i) => {
-    const next = plan.modules.at(i + 1);
+  deviceMap.modules.forEach(({ module, bytes, place }, i) => {
+    const next = deviceMap.modules.at(i + 1);
     if (count++ === 0) first = module;
     const isLayer = /\.\d+$/.test(module);
     if (isLayer && next !== undefined && next.bytes === bytes && next.place === place) return;
@@ -185,9 +185,9 @@ export function devicePlanTable(plan: DevicePlan): string {
   });
   const text = (n: number): string => n.toLocaleString('en-US');
   const sums: [number, string][] = [
-    [plan.gpuBytes, 'gpu'],
-    [plan.memoryBytes, 'memory'],
-    [plan.diskBytes, 'disk'],
+    [deviceMap.gpuBytes, 'gpu'],
+    [deviceMap.memoryBytes, 'memory'],
+    [deviceMap.diskBytes, 'disk'],
   ];
   const totals = sums.filter(([bytes, place]) => bytes > 0 || place === 'memory');
   const all = [

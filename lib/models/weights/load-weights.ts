@@ -1,6 +1,6 @@
 /**
- * Loads the weights of a checkpoint to where the plan puts them: float32 parameters, frozen layers in memory,
- * frozen layers on disk. Nothing is read before the plan stands.
+ * Loads the weights of a checkpoint to where the device map puts them: float32 parameters, frozen layers in memory,
+ * frozen layers on disk. Nothing is read before the map stands.
  */
 import { createHash } from 'node:crypto';
 import { promises as fs } from 'node:fs';
@@ -13,8 +13,8 @@ import type { Checkpoint } from '../../checkpoint';
 import { CheckpointWeights, restoredBytes } from './checkpoint-weights';
 import { copyOnDevice, DeviceLayers, placeOnDevice } from './device-layers';
 import type { DeviceLayer } from './device-layers';
-import { devicePlanTable, planDevices } from './device-map';
-import type { DevicePlan, MaxMemory, MemorySize } from './device-map';
+import { deviceMapTable, inferDeviceMap } from './device-map';
+import type { DeviceMap, MaxMemory, MemorySize } from './device-map';
 import { ResidentLayers } from './frozen-layers';
 import type { FrozenLayer, FrozenLayers } from './frozen-layers';
 import { OffloadedLayers, OffloadFolder } from './offload-folder';
@@ -23,7 +23,7 @@ import type { ParameterSet } from './parameters';
 
 /** Where weights may be kept. */
 export interface PlacementOptions {
-  /** 'auto': fill the GPU, then memory, then disk, and print the plan. By default everything is in memory. */
+  /** 'auto': fill the GPU, then memory, then disk, and print the map. By default everything is in memory. */
   deviceMap?: 'auto';
   /**
    * Most memory for weights: bytes, '3GB' (10^9) or '3GiB' (2^30); default: what is left, less a tenth. With
@@ -32,8 +32,8 @@ export interface PlacementOptions {
   maxMemory?: MemorySize | MaxMemory;
   /** Where layers go that memory does not hold; found again by the next load. */
   offloadFolder?: string;
-  /** Receives the plan's table; default: console.log. */
-  onPlan?: (table: string, plan: DevicePlan) => void;
+  /** Receives the map's table; default: console.log. */
+  onDeviceMap?: (table: string, deviceMap: DeviceMap) => void;
 }
 
 export interface LoadWeightsRequest extends PlacementOptions {
@@ -42,7 +42,7 @@ export interface LoadWeightsRequest extends PlacementOptions {
   readonly quantization: QuantizationConfig | undefined;
   /** Keep linear weights frozen in the type that they are stored in. */
   readonly keepStored: boolean;
-  /** Where layers go that the plan places on the GPU. */
+  /** Where layers go that the map places on the GPU. */
   readonly device?: DeviceMemory;
 }
 
@@ -66,9 +66,9 @@ export async function loadWeights(request: LoadWeightsRequest): Promise<LoadedWe
   const isFrozen = Array.from({ length: layers }, (_, layer) => weights.frozenModules(layer).length).some(
     (n) => n > 0,
   );
-  const plan = isPlaced ? planFor(request, weights) : undefined;
-  if (plan !== undefined) (request.onPlan ?? printTable)(devicePlanTable(plan), plan);
-  const diskLayers = plan?.diskLayers ?? new Set<number>();
+  const placement = isPlaced ? deviceMapFor(request, weights) : undefined;
+  if (placement !== undefined) (request.onDeviceMap ?? printTable)(deviceMapTable(placement), placement);
+  const diskLayers = placement?.diskLayers ?? new Set<number>();
   const offload =
     diskLayers.size > 0 && request.offloadFolder !== undefined
       ? await openFolder(request, weights, { folder: request.offloadFolder, diskLayers })
@@ -79,7 +79,7 @@ export async function loadWeights(request: LoadWeightsRequest): Promise<LoadedWe
   const inMemory = new Map<number, FrozenLayer>();
   const placed = new Map<number, DeviceLayer>();
   for (let layer = 0; layer < layers; layer++) {
-    if (plan?.gpuLayers.has(layer) && request.device !== undefined)
+    if (placement?.gpuLayers.has(layer) && request.device !== undefined)
       placed.set(layer, await placeOnDevice(request.device, await weights.layer(layer)));
     else if (offload === undefined || !diskLayers.has(layer)) inMemory.set(layer, await weights.layer(layer));
     else if (!(await offload.holds(layer))) await offload.write(layer, await weights.layer(layer));
@@ -97,11 +97,11 @@ export async function loadWeights(request: LoadWeightsRequest): Promise<LoadedWe
   return { parameters, frozen: new DeviceLayers(placed, onHost, deviceTables) };
 }
 
-/** The plan, from the shapes and types of the checkpoint alone. */
-export function planFor(
+/** The device map, from the shapes and types of the checkpoint alone. */
+export function deviceMapFor(
   request: Omit<LoadWeightsRequest, 'checkpoint'>,
   weights: CheckpointWeights,
-): DevicePlan {
+): DeviceMap {
   const { architecture, maxMemory, offloadFolder } = request;
   const { layers, prefix } = architecture;
   const frozen = new Set<string>();
@@ -128,7 +128,7 @@ export function planFor(
   );
   const fixedBytes = kept.reduce((total, { shape }) => total + 4 * sizeOf(shape), 0);
   const gpu = request.device && { fixedBytes, workBytes: restoredBytes(architecture) };
-  return planDevices({ fixed: fixedParts, layers: layerParts, maxMemory, offloadFolder, gpu });
+  return inferDeviceMap({ fixed: fixedParts, layers: layerParts, maxMemory, offloadFolder, gpu });
 }
 
 async function openFolder(
@@ -141,7 +141,7 @@ async function openFolder(
   return OffloadFolder.open(folder, model, layerBytes);
 }
 
-/** Tells models apart without reading them: configuration, quantization, and the files' sizes and dates. */
+/** Identifies a model without reading it: configuration, quantization, and the files' sizes and dates. */
 async function fingerprint(
   { architecture, checkpoint }: LoadWeightsRequest,
   quantization: QuantizationConfig | undefined,

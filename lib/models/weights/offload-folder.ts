@@ -194,7 +194,7 @@ export class OffloadedLayers implements FrozenLayers {
       () => this.read(layer, buffer),
       () => this.read(layer, buffer),
     );
-    tensors.catch(() => undefined); // told when the layer is asked for
+    tensors.catch(() => undefined); // thrown when the layer is asked for
     this.ahead = { layer, tensors };
   }
 

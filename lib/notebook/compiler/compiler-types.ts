@@ -66,6 +66,6 @@ export interface CellCompiler {
 export interface CellCompilerOptions {
   /** What `display` of package tslab calls. */
   readonly display?: (data: unknown, update: boolean) => void;
-  /** Whether `inspect` tells the documentation of libraries, true unless said; a start without takes a quarter less. */
+  /** Whether `inspect` gives the documentation of libraries, true unless said; a start without takes a quarter less. */
   readonly hasDocs?: boolean;
 }

@@ -6,11 +6,11 @@
 import type * as TypeScript from '@tslab/typescript-for-tslab';
 
 /** Replacements for the functions of the TypeScript module that tslab's converter is loaded with. */
-export function mendShorthand(ts: typeof TypeScript): Record<string, unknown> {
-  const mended = new WeakSet<TypeScript.TypeChecker>();
-  const mend = (checker: TypeScript.TypeChecker): TypeScript.TypeChecker => {
-    if (mended.has(checker)) return checker;
-    mended.add(checker);
+export function fixShorthand(ts: typeof TypeScript): Record<string, unknown> {
+  const fixed = new WeakSet<TypeScript.TypeChecker>();
+  const fix = (checker: TypeScript.TypeChecker): TypeScript.TypeChecker => {
+    if (fixed.has(checker)) return checker;
+    fixed.add(checker);
     const symbolAt = checker.getSymbolAtLocation.bind(checker);
     checker.getSymbolAtLocation = (node) =>
       node.parent && ts.isShorthandPropertyAssignment(node.parent) && node.parent.name === node
@@ -29,7 +29,7 @@ export function mendShorthand(ts: typeof TypeScript): Record<string, unknown> {
       host.afterProgramCreate = (builder) => {
         const program = builder.getProgram();
         const getTypeChecker = program.getTypeChecker.bind(program);
-        program.getTypeChecker = () => mend(getTypeChecker());
+        program.getTypeChecker = () => fix(getTypeChecker());
         created?.call(host, builder);
       };
       return (ts.createWatchProgram as unknown as (...all: unknown[]) => unknown)(host, ...rest);

@@ -87,7 +87,7 @@ export class TslabCompiler implements CellCompiler {
   private readonly live = new LiveVariables();
   private readonly runtime: CellRuntime;
   private readonly places = new Map<number, SourceLookup>();
-  /** Whether the last cell had errors, which what has been written since may mend. */
+  /** Whether the last cell had errors, which what has been written since may fix. */
   private hasFailed = false;
   /** What the cells so far have declared, as a .d.ts. */
   private declarations = '';

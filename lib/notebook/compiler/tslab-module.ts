@@ -1,5 +1,5 @@
 /**
- * Stock tslab, loaded with its faults mended. Nothing on disk changes, and every patch is installed here: TypeScript's
+ * Stock tslab, loaded with its faults fixed. Nothing on disk changes, and every patch is installed here: TypeScript's
  * module is replaced while tslab loads it and put back at once; the search for modules is patched until `dispose`.
  */
 import fs from 'node:fs';
@@ -12,7 +12,7 @@ import { searchFolders } from './completions';
 import { lightProgram } from './light-program';
 import { SearchedFolders } from './searched-folders';
 import { OWN_TYPES, withCellGlobals } from '../typescript/own-types';
-import { mendShorthand } from './shorthand-properties';
+import { fixShorthand } from './shorthand-properties';
 import { chainLookups, readSourceMap } from '../typescript/source-map';
 import type { SourceLookup } from '../typescript/source-map';
 
@@ -52,7 +52,7 @@ const INLINE_MAP = /\/\/# sourceMappingURL=data:application\/json[^,]*,([A-Za-z0
  * tslab exports a cell's names with a line at its end, and writes those that start with `__` as TypeScript keeps
  * them inside: with one underscore more. `__global` is its word for `declare global`, which is no name.
  */
-function mendUnderscores(text: string | undefined): string | undefined {
+function fixUnderscores(text: string | undefined): string | undefined {
   return text?.replace(/\nexport \{[^{}]*\}$/, (line) =>
     line.replace(/(?<=[{ ])__global(?:, |(?=\}))/, '').replace(/([{ ])_(__)/g, '$1$2'),
   );
@@ -109,13 +109,13 @@ export function loadTslab(hasDocs: boolean): TslabModule {
   const searched = new SearchedFolders();
   let watched: TypeScript.WatchOfFilesAndCompilerOptions<TypeScript.BuilderProgram> | undefined;
   let rootFiles: string[] = [];
-  const mended = mendShorthand(ts);
+  const fixed = fixShorthand(ts);
   const patched: Record<string, unknown> = {
     ...ts,
-    ...mended,
+    ...fixed,
     Completions: searchFolders(ts),
     createWatchProgram: (...all: unknown[]): unknown => {
-      const program = (mended.createWatchProgram as (...rest: unknown[]) => unknown)(...all);
+      const program = (fixed.createWatchProgram as (...rest: unknown[]) => unknown)(...all);
       watched ??= program as typeof watched; // node's; the browser's comes later
       return program;
     },
@@ -128,7 +128,7 @@ export function loadTslab(hasDocs: boolean): TslabModule {
     ): unknown => {
       const readFile = system.readFile.bind(system);
       system.readFile = (...place) => {
-        const text = mendUnderscores(readFile(...place));
+        const text = fixUnderscores(readFile(...place));
         if (text === undefined) return undefined;
         return withCellGlobals(place[0], hasDocs ? text : withoutDocs(place[0], text));
       };

@@ -43,7 +43,7 @@ interface Backend {
   readonly bundled: boolean;
 }
 
-/** The package's install step downloads it when told to; .npmrc of this package says not to. */
+/** The package's install step downloads it on request; .npmrc of this package says not to. */
 const CUDA_ADVICE =
   'for an NVIDIA GPU with CUDA 12 and cuDNN 9: ONNXRUNTIME_NODE_INSTALL=cuda12 npm rebuild onnxruntime-node';
 

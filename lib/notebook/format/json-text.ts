@@ -1,12 +1,12 @@
-/** JSON with its places in the text, so that `repair` can mend a file and leave every other byte as it was. */
+/** JSON with its places in the text, so that `repair` can repair a file and leave every other byte as it was. */
 import { TunebookError } from '../../types';
 import { applyEdits } from './json-edits';
 import type { TextEdit } from './json-edits';
 import type { JsonMember, JsonNode } from './json-node';
 
 /** An edit that makes JSON of what is nearly JSON. */
-export interface JsonMend extends TextEdit {
-  /** What it mends, in words that can be counted. */
+export interface JsonRepair extends TextEdit {
+  /** What it repairs, in words that can be counted. */
   readonly what: string;
 }
 
@@ -49,10 +49,10 @@ export function lineOf(text: string, at: number): number {
 }
 
 /**
- * A reader of JSON. With `tolerant`, what is meant is read though it is wrong, and the edits that mend it are
+ * A reader of JSON. With `tolerant`, what is meant is read though it is wrong, and the edits that repair it are
  * recorded: commas too many or missing at a line's end, NaN, line ends and unknown escapes inside of strings.
  */
-export function readJson(text: string, tolerant?: JsonMend[]): JsonReader {
+export function readJson(text: string, tolerant?: JsonRepair[]): JsonReader {
   let at = 0;
   let depth = 0;
   const fail = (expected: string): never => {
@@ -68,7 +68,7 @@ export function readJson(text: string, tolerant?: JsonMend[]): JsonReader {
   };
   const string = (): JsonNode => {
     const start = at;
-    const mends: JsonMend[] = [];
+    const repairs: JsonRepair[] = [];
     let escaped = false;
     let i = start + 1;
     for (let code = 0; (code = text.charCodeAt(i)) !== 34;) {
@@ -79,21 +79,30 @@ export function readJson(text: string, tolerant?: JsonMend[]): JsonReader {
         if (ESCAPE.test(text)) i = ESCAPE.lastIndex;
         else {
           if (!tolerant) return fail('a string with escapes that JSON knows');
-          mends.push({ start: i, end: i++, text: '\\', what: 'backslash(es) that begin no escape doubled' });
+          repairs.push({
+            start: i,
+            end: i++,
+            text: '\\',
+            what: 'backslash(es) that begin no escape doubled',
+          });
         }
       } else if (code < 32) {
         if (!tolerant) return fail('a string without line ends and other control characters');
-        const mend = JSON.stringify(text[i]).slice(1, -1);
+        const repair = JSON.stringify(text[i]).slice(1, -1);
         const what = 'control character(s) inside of strings escaped';
-        mends.push({ start: i, end: ++i, text: mend, what });
+        repairs.push({ start: i, end: ++i, text: repair, what });
       } else i++;
     }
     // A quote that is missing would swallow lines up to the next one.
-    if (mends.some(({ end, start: from }) => end > from) && !/^\s*[,:\]}]/.test(text.slice(i + 1, i + 200)))
+    if (repairs.some(({ end, start: from }) => end > from) && !/^\s*[,:\]}]/.test(text.slice(i + 1, i + 200)))
       return fail('a string without line ends and other control characters');
     at = i + 1;
-    for (const mend of mends) tolerant?.push(mend); // there may be millions
-    const own = mends.map((mend) => ({ ...mend, start: mend.start - start, end: mend.end - start }));
+    for (const repair of repairs) tolerant?.push(repair); // there may be millions
+    const own = repairs.map((repair) => ({
+      ...repair,
+      start: repair.start - start,
+      end: repair.end - start,
+    }));
     const raw = applyEdits(text.slice(start, at), own);
     const value = escaped || own.length > 0 ? (JSON.parse(raw) as string) : raw.slice(1, -1);
     return { start, end: at, value };
@@ -111,10 +120,10 @@ export function readJson(text: string, tolerant?: JsonMend[]): JsonReader {
     const word = tolerant && FOREIGN.exec(text)?.[0];
     if (word === undefined) return fail('a value');
     at = FOREIGN.lastIndex;
-    const mend = FOREIGN_VALUES[word] ?? 'null';
+    const repair = FOREIGN_VALUES[word] ?? 'null';
     const what = 'value(s) that JSON does not know replaced (NaN and the like)';
-    tolerant?.push({ start, end: at, text: mend, what });
-    return { start, end: at, value: JSON.parse(mend) as unknown };
+    tolerant?.push({ start, end: at, text: repair, what });
+    return { start, end: at, value: JSON.parse(repair) as unknown };
   };
   const list = <T>(close: string, item: () => T): { items: T[]; start: number } => {
     const start = at;
@@ -186,7 +195,7 @@ export function readJson(text: string, tolerant?: JsonMend[]): JsonReader {
 }
 
 /** Reads one JSON value and nothing else. @throws JsonTextError */
-export function parseJsonText(text: string, tolerant?: JsonMend[]): JsonNode {
+export function parseJsonText(text: string, tolerant?: JsonRepair[]): JsonNode {
   const reader = readJson(text, tolerant);
   const root = reader.value();
   reader.blank();

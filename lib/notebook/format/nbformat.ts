@@ -256,7 +256,7 @@ export function readNotebook(file: string): Notebook {
   try {
     value = JSON.parse(text.replace(/^\uFEFF/, ''));
   } catch (error) {
-    throw new TunebookError(`${file}: expected JSON: ${messageOf(error)}; \`tunebook repair\` may mend it`);
+    throw new TunebookError(`${file}: expected JSON: ${messageOf(error)}; \`tunebook repair\` may fix it`);
   }
   const { nbformat, cells, metadata } = (value ?? {}) as Partial<Notebook>;
   if (nbformat !== 4)

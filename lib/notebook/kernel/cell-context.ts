@@ -58,7 +58,7 @@ export class CellContext<T> {
 
   /**
    * Makes timers remember their cell.
-   * @param onTimer is told of each timer that a cell sets, except immediates
+   * @param onTimer is called with each timer that a cell sets, except immediates
    */
   patchTimers(onTimer: (timer: CellTimer<T>) => void): void {
     for (const name of ['setTimeout', 'setInterval', 'setImmediate'] as const) {

@@ -66,7 +66,7 @@ export class CellRunner {
   /** What the cells leave behind. */
   readonly left = new LeftWork({
     isHeadless: this.isHeadless,
-    tell: (request, text) => this.tell(request, text),
+    notify: (request, text) => this.notify(request, text),
     fail: (request, error) => this.failCell(request, error),
     describe: (error) => this.describe(error),
     nameOf: (request) => this.nameOf(request),
@@ -235,7 +235,7 @@ export class CellRunner {
     const thrower = this.context.throwerOf(error)?.request ?? this.requestInStackOf(error);
     const request = thrower ?? (this.context.current ?? this.running)?.request ?? this.last;
     if (this.isHeadless || this.running?.request === request) this.failCell(request, error);
-    else this.tell(request, `${this.nameOf(request)} left an error behind:\n${this.describe(error)}\n`);
+    else this.notify(request, `${this.nameOf(request)} left an error behind:\n${this.describe(error)}\n`);
   }
 
   private requestInStackOf(error: unknown): number | undefined {
@@ -265,7 +265,7 @@ export class CellRunner {
     this.rejectAwaits(cell, error);
   }
 
-  private tell(request: number, text: string): void {
+  private notify(request: number, text: string): void {
     this.channel.publish(request, 'stream', { name: 'stderr', text });
   }
 

@@ -1,6 +1,6 @@
 /**
- * What cells leave behind: promises that nobody awaits, timers, and rejections that nobody handles. A person is told of
- * a rejection. A headless run waits for promises and one-shot timers at its end, and fails for the rejections; what it
+ * What cells leave behind: promises that nobody awaits, timers, and rejections that nobody handles. Rejections are
+ * reported at once. A headless run waits for promises and one-shot timers at its end, and fails for the rejections; what it
  * does not wait for (an interval, a server, a child process) it names.
  */
 import { inspect, types } from 'node:util';
@@ -42,15 +42,15 @@ interface Rejection {
   readonly ref: WeakRef<Promise<unknown>>;
   readonly request: number;
   readonly reason: unknown;
-  /** Whether a person has been told. */
-  isTold: boolean;
+  /** Whether it has been reported. */
+  isReported: boolean;
 }
 
 /** What becomes of what was left; a cell is known by the id of its request. */
 export interface LeftWorkSink {
   readonly isHeadless: boolean;
   /** Shows a text with the cell. */
-  tell(request: number, text: string): void;
+  notify(request: number, text: string): void;
   /** Fails the cell, which may have ended. */
   fail(request: number, error: unknown): void;
   /** A thrown value as text. */
@@ -138,8 +138,8 @@ export class LeftWork {
    */
   reject(promise: Promise<unknown>, reason: unknown, otherwise: number): void {
     const request = this.requests.get(promise) ?? otherwise;
-    const rejection: Rejection = { ref: new WeakRef(promise), reason, request, isTold: false };
-    if (!this.sink.isHeadless) return this.tell(rejection);
+    const rejection: Rejection = { ref: new WeakRef(promise), reason, request, isReported: false };
+    if (!this.sink.isHeadless) return this.notify(rejection);
     this.rejections.push(rejection);
     const waitMs = Math.max(JUDGE_AFTER_MS, this.lastJudgedMs + JUDGE_EVERY_MS - Date.now());
     this.judging ??= setTimeout(() => this.judge(), waitMs);
@@ -172,7 +172,7 @@ export class LeftWork {
     for (let ms = 0; running().size > 0 && !finishing.stopped; ms += LOOK_EVERY_MS) {
       if (ms === TELL_AFTER_MS)
         for (const cell of running())
-          this.sink.tell(cell, 'The run waits for what this cell left running.\n');
+          this.sink.notify(cell, 'The run waits for what this cell left running.\n');
       await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
       if (ms % COLLECT_EVERY_MS === 0) collectGarbage(); // in a turn that has not looked at the promises
     }
@@ -187,20 +187,20 @@ export class LeftWork {
         this.exitSetter,
         named('ProcessExit', `process.exitCode was set to ${process.exitCode}`),
       );
-    const told = new Set<string>();
-    const tell = (cell: number, text: string): void => {
-      if (!told.has(`${cell} ${text}`)) this.sink.tell(cell, `${text}\n`);
-      told.add(`${cell} ${text}`);
+    const reported = new Set<string>();
+    const notify = (cell: number, text: string): void => {
+      if (!reported.has(`${cell} ${text}`)) this.sink.notify(cell, `${text}\n`);
+      reported.add(`${cell} ${text}`);
     };
     for (const { ref, name, request: cell } of this.pending())
       if (name !== undefined && types.isPromise(ref.deref()))
-        tell(cell, `${name} is still pending at the end of the run, which does not wait for it: await it.`);
+        notify(cell, `${name} is still pending at the end of the run, which does not wait for it: await it.`);
       else if (name !== undefined)
-        tell(cell, `${name} still runs at the end of the run, which does not wait for it: clear it.`);
+        notify(cell, `${name} still runs at the end of the run, which does not wait for it: clear it.`);
     const resources = process.getActiveResourcesInfo();
     for (const [resource, name] of NAMED_RESOURCES)
       if (resources.includes(resource))
-        tell(lastCell, `${name} still runs at the end of the run, which does not wait for it.`);
+        notify(lastCell, `${name} still runs at the end of the run, which does not wait for it.`);
   }
 
   private pending(): Left[] {
@@ -215,13 +215,13 @@ export class LeftWork {
     this.rejections = rejections.filter(({ ref }) => ref.deref() !== undefined);
     for (const rejection of rejections)
       if (!this.rejections.includes(rejection)) this.sink.fail(rejection.request, rejection.reason);
-      else if (!rejection.isTold) this.tell(rejection);
+      else if (!rejection.isReported) this.notify(rejection);
   }
 
-  private tell(rejection: Rejection): void {
-    rejection.isTold = true;
+  private notify(rejection: Rejection): void {
+    rejection.isReported = true;
     const { request, reason } = rejection;
     const cell = this.sink.nameOf(request);
-    this.sink.tell(request, `Unhandled promise rejection of ${cell}: ${this.sink.describe(reason)}\n`);
+    this.sink.notify(request, `Unhandled promise rejection of ${cell}: ${this.sink.describe(reason)}\n`);
   }
 }

@@ -112,7 +112,7 @@ function projectRoot(notebook: string): string {
   return own;
 }
 
-/** @throws TunebookError for an output that tells where it was made */
+/** @throws TunebookError for an output that shows where it was made */
 function refuseMachine(notebook: Notebook, file: string): void {
   const marks = [os.homedir(), os.tmpdir(), process.version]
     .concat(os.hostname().length > 3 ? [os.hostname()] : [])

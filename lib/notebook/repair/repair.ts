@@ -1,5 +1,5 @@
 /**
- * Mends notebook files: fixes what GitHub or Jupyter refuses and keeps every other byte. nbformat 3 is converted, which
+ * Repairs notebook files: fixes what GitHub or Jupyter refuses and keeps every other byte. nbformat 3 is converted, which
  * rewrites the file.
  */
 import fs from 'node:fs';
@@ -8,7 +8,7 @@ import { fileText } from '../format/file-text';
 import { foreignKind, loneSurrogates, unquotedNotebook } from '../format/foreign-file';
 import { applyEdits } from '../format/json-edits';
 import { parseJsonText } from '../format/json-text';
-import type { JsonMend } from '../format/json-text';
+import type { JsonRepair } from '../format/json-text';
 import { formatNotebook, validateNotebook } from '../format/nbformat';
 import { writeFileAtomicSync } from '../../files';
 import type { Notebook } from '../format/nbformat';
@@ -34,21 +34,21 @@ const ESCAPE = 6;
 /** The result of a repair. */
 export interface RepairResult {
   readonly text: string;
-  /** A line per fault mended; none for a good file. */
-  readonly mended: readonly string[];
+  /** A line per fault repaired; none for a good file. */
+  readonly repaired: readonly string[];
   /** Faults that remain. */
   readonly left: readonly string[];
 }
 
 /**
- * Mends the text of a notebook.
+ * Repairs the text of a notebook.
  * @param normalise whether to rewrite the whole file as nbformat would
  * @throws TunebookError when the text cannot be read as a notebook
  */
 export function repairText(text: string, normalise = false): RepairResult {
-  const mended: string[] = [];
+  const repaired: string[] = [];
   let current = text.replace(/^\uFEFF/, '');
-  if (current !== text) mended.push('byte order mark removed');
+  if (current !== text) repaired.push('byte order mark removed');
   const conflicts = conflictLines(current);
   if (conflicts.length > 0)
     throw new TunebookError(
@@ -57,22 +57,22 @@ export function repairText(text: string, normalise = false): RepairResult {
   const inner = unquotedNotebook(current.trim());
   if (inner !== undefined) {
     current = inner;
-    mended.push('taken out of the JSON text that it was encoded in');
+    repaired.push('taken out of the JSON text that it was encoded in');
   }
-  current = readable(current, mended);
+  current = readable(current, repaired);
   const lone = loneSurrogates(current);
   if (lone.length > 0) {
     current = applyEdits(
       current,
       lone.map((start) => ({ start, end: start + ESCAPE, text: '\\ufffd' })),
     );
-    mended.push(`${lone.length} half surrogate pair(s), which are no characters, replaced by \ufffd`);
+    repaired.push(`${lone.length} half surrogate pair(s), which are no characters, replaced by \ufffd`);
   }
   let root = parseJsonText(current);
   // One kind of edit at a time, so that edits never overlap.
   const apply = (kinds: readonly FindEdits[]): void => {
     for (const find of kinds) {
-      const edits = find(current, root, mended);
+      const edits = find(current, root, repaired);
       if (edits.length === 0) continue;
       current = applyEdits(current, edits);
       root = parseJsonText(current);
@@ -83,33 +83,33 @@ export function repairText(text: string, normalise = false): RepairResult {
   if (major === 3) {
     current = formatNotebook(upgradeNotebook(JSON.parse(current) as Record<string, unknown>));
     root = parseJsonText(current);
-    mended.push('converted from nbformat 3 to 4.5');
+    repaired.push('converted from nbformat 3 to 4.5');
   } else if (major !== 4) throw new TunebookError('expected a notebook of nbformat 3 or 4');
   apply([kindEdits, headEdits, widgetEdits, cellEdits, outputEdits, valueEdits]);
   if (normalise && current !== normalForm(current)) {
     current = normalForm(current);
-    mended.push('written in the form of nbformat');
+    repaired.push('written in the form of nbformat');
   }
-  return { text: current, mended, left: validateNotebook(JSON.parse(current) as Notebook) };
+  return { text: current, repaired, left: validateNotebook(JSON.parse(current) as Notebook) };
 }
 
-/** The text as valid JSON: small faults mended, a truncated file closed after its last whole cell. */
-function readable(text: string, mended: string[]): string {
-  const mends: JsonMend[] = [];
+/** The text as valid JSON: small faults repaired, a truncated file closed after its last whole cell. */
+function readable(text: string, repaired: string[]): string {
+  const repairs: JsonRepair[] = [];
   let lost: readonly string[] = [];
   let whole = text;
   try {
-    parseJsonText(text, mends);
-    whole = applyEdits(text, mends);
+    parseJsonText(text, repairs);
+    whole = applyEdits(text, repairs);
   } catch (error) {
-    const recovered = recoverTruncated(applyEdits(text, mends));
+    const recovered = recoverTruncated(applyEdits(text, repairs));
     if (!recovered) throw error;
     whole = recovered.text;
     lost = recovered.lost;
   }
   const counts = new Map<string, number>();
-  for (const { what } of mends) counts.set(what, (counts.get(what) ?? 0) + 1);
-  mended.push(...[...counts].map(([what, count]) => `${count} ${what}`), ...lost);
+  for (const { what } of repairs) counts.set(what, (counts.get(what) ?? 0) + 1);
+  repaired.push(...[...counts].map(([what, count]) => `${count} ${what}`), ...lost);
   return whole;
 }
 
@@ -128,7 +128,7 @@ export function readBytes(file: string | 0, name = String(file)): Buffer {
 }
 
 /**
- * Mends a notebook file in place; a good file is not touched.
+ * Repairs a notebook file in place; a good file is not touched.
  * @throws TunebookError when the file cannot be read, or not as a notebook
  */
 export function repairFile(file: string, normalise = false): RepairResult {
@@ -139,7 +139,7 @@ export function repairFile(file: string, normalise = false): RepairResult {
 }
 
 /**
- * Mends the bytes of a notebook file; nothing is written.
+ * Repairs the bytes of a notebook file; nothing is written.
  * @param options.name of the file, for errors
  * @throws TunebookError when they cannot be read as a notebook
  */
@@ -152,8 +152,10 @@ export function repairBytes(
   if (foreign !== undefined) throw new TunebookError(`${name}: the file ${foreign}`);
   try {
     const result = repairText(text, normalise);
-    return fault === '' ? result : { ...result, mended: [`${fault}: written as UTF-8`, ...result.mended] };
+    return fault === ''
+      ? result
+      : { ...result, repaired: [`${fault}: written as UTF-8`, ...result.repaired] };
   } catch (error) {
-    throw new TunebookError(`${name}: cannot be mended: ${messageOf(error)}`);
+    throw new TunebookError(`${name}: cannot be repaired: ${messageOf(error)}`);
   }
 }

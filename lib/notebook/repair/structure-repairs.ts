@@ -9,8 +9,8 @@ import type { JsonNode } from '../format/json-node';
 import { isWidgetState, NEWEST_MINOR } from '../format/nbformat';
 import { idFor, upgradeOutput } from '../format/upgrade-notebook';
 
-/** Finds the edits of one kind and lists what they mend, a line each. */
-export type FindEdits = (text: string, root: JsonNode, mended: string[]) => TextEdit[];
+/** Finds the edits of one kind and lists what they repair, a line each. */
+export type FindEdits = (text: string, root: JsonNode, repaired: string[]) => TextEdit[];
 
 /** The cells of a notebook; none if it has no list of them. */
 export const cellsOf = (root: JsonNode): readonly JsonNode[] => memberOf(root, 'cells')?.node.elements ?? [];
@@ -29,11 +29,11 @@ const unknown = (root: JsonNode, node: JsonNode, known: readonly string[]): stri
     : (node.members ?? []).map(({ key }) => key).filter((key) => !known.includes(key));
 
 /** Members that an object names twice. Readers take the last one, so it stays. */
-export const repeatedEdits: FindEdits = (text, root, mended) => {
+export const repeatedEdits: FindEdits = (text, root, repaired) => {
   const repeated = new Set(repeatedMembers(root));
   if (repeated.size === 0) return [];
   for (const { key, start } of repeated)
-    mended.push(
+    repaired.push(
       `line ${lineOf(text, start)}: ${JSON.stringify(key)} stands twice in one object; the last stays`,
     );
   const edits: TextEdit[] = [];
@@ -47,7 +47,7 @@ export const repeatedEdits: FindEdits = (text, root, mended) => {
 };
 
 /** The version: missing although there are cells, or a number in quotes. */
-export const versionEdits: FindEdits = (text, root, mended) => {
+export const versionEdits: FindEdits = (text, root, repaired) => {
   if (!memberOf(root, 'cells')?.node.elements && !memberOf(root, 'nbformat')) return [];
   const whole = (value: unknown): boolean => Number.isInteger(value) && Number(value) >= 0;
   // Ids came with 4.5; without a version the cells decide.
@@ -61,27 +61,27 @@ export const versionEdits: FindEdits = (text, root, mended) => {
     const node = memberOf(root, key)?.node;
     if (node === undefined) {
       add.push([key, json]);
-      mended.push(`${key} added`);
+      repaired.push(`${key} added`);
     } else if (!whole(node.value)) {
       const quoted = typeof node.value === 'string' && /^\d$/.test(node.value) ? node.value : json;
       edits.push(replaceNode(node, quoted));
-      mended.push(`${key}: ${text.slice(node.start, node.end).slice(0, 40)} replaced by ${quoted}`);
+      repaired.push(`${key}: ${text.slice(node.start, node.end).slice(0, 40)} replaced by ${quoted}`);
     }
   }
   return [...memberEdits(text, root, { add }), ...edits];
 };
 
 /** The notebook's metadata and the kernel's name. */
-export const headEdits: FindEdits = (text, root, mended) => {
+export const headEdits: FindEdits = (text, root, repaired) => {
   const add = missing(root, [['metadata', '{}']]);
   const remove = unknown(root, root, ['cells', 'metadata', 'nbformat', 'nbformat_minor']);
-  for (const [key] of add) mended.push(`${key} added`);
-  for (const key of remove) mended.push(`${key} removed`);
+  for (const [key] of add) repaired.push(`${key} added`);
+  for (const key of remove) repaired.push(`${key} removed`);
   const edits = memberEdits(text, root, { add, remove });
   const kernelspec = memberOf(memberOf(root, 'metadata')?.node, 'kernelspec')?.node;
   const name = valueOf(kernelspec, 'name');
   if (kernelspec && typeof name === 'string' && !memberOf(kernelspec, 'display_name')) {
-    mended.push('metadata.kernelspec.display_name added');
+    repaired.push('metadata.kernelspec.display_name added');
     edits.push(...memberEdits(text, kernelspec, { add: [['display_name', JSON.stringify(name)]] }));
   }
   return edits;
@@ -96,7 +96,7 @@ function isModels(node: JsonNode): boolean {
 }
 
 /** `metadata.widgets` without `state`: GitHub's "Invalid Notebook". */
-export const widgetEdits: FindEdits = (text, root, mended) => {
+export const widgetEdits: FindEdits = (text, root, repaired) => {
   const metadata = memberOf(root, 'metadata')?.node;
   const widgets = memberOf(metadata, 'widgets')?.node;
   if (!metadata || !widgets) return [];
@@ -105,7 +105,7 @@ export const widgetEdits: FindEdits = (text, root, mended) => {
   );
   if (widgets.members && wrong.length === 0) return [];
   if (widgets.members && wrong.every(({ node }) => isModels(node))) {
-    mended.push('metadata.widgets: its models put into "state"');
+    repaired.push('metadata.widgets: its models put into "state"');
     return wrong.map(({ node }) =>
       replaceNode(
         node,
@@ -113,7 +113,7 @@ export const widgetEdits: FindEdits = (text, root, mended) => {
       ),
     );
   }
-  mended.push('metadata.widgets without state removed');
+  repaired.push('metadata.widgets without state removed');
   const outputs = cellsOf(root).flatMap((cell) => memberOf(cell, 'outputs')?.node.elements ?? []);
   return [
     ...memberEdits(text, metadata, { remove: ['widgets'] }),
@@ -125,10 +125,10 @@ export const widgetEdits: FindEdits = (text, root, mended) => {
 };
 
 /** Cells and outputs that are null, and kinds that older versions had. */
-export const kindEdits: FindEdits = (text, root, mended) => {
+export const kindEdits: FindEdits = (text, root, repaired) => {
   const edits: TextEdit[] = [];
   const dropNull = (nodes: readonly JsonNode[], name: (i: number) => string): void => {
-    nodes.forEach((node, i) => node.value === null && mended.push(`${name(i)}: null removed`));
+    nodes.forEach((node, i) => node.value === null && repaired.push(`${name(i)}: null removed`));
     edits.push(...removeItems(nodes, (node) => node.value === null));
   };
   const cells = cellsOf(root);
@@ -137,7 +137,7 @@ export const kindEdits: FindEdits = (text, root, mended) => {
     if (!cell.members) continue;
     const type = memberOf(cell, 'cell_type')?.node;
     const source = memberOf(cell, 'source')?.node;
-    const become = (kind: string): unknown => mended.push(`cell ${i + 1}: cell_type ${kind}`);
+    const become = (kind: string): unknown => repaired.push(`cell ${i + 1}: cell_type ${kind}`);
     if (type === undefined && (memberOf(cell, 'outputs') || memberOf(cell, 'execution_count'))) {
       become('code added');
       edits.push(...memberEdits(text, cell, { add: [['cell_type', '"code"']] }));
@@ -159,7 +159,7 @@ export const kindEdits: FindEdits = (text, root, mended) => {
       if (kind !== 'pyout' && kind !== 'pyerr') continue;
       const old = JSON.parse(text.slice(output.start, output.end)) as Record<string, unknown>;
       edits.push(replaceNode(output, JSON.stringify(upgradeOutput(old))));
-      mended.push(`cell ${i + 1}, output ${j + 1}: ${kind} converted from nbformat 3`);
+      repaired.push(`cell ${i + 1}, output ${j + 1}: ${kind} converted from nbformat 3`);
     }
   }
   return edits;
@@ -172,7 +172,7 @@ const CELL_MEMBERS: Record<string, readonly string[]> = {
 };
 
 /** Cells: ids, missing members, members of another kind of cell. */
-export const cellEdits: FindEdits = (text, root, mended) => {
+export const cellEdits: FindEdits = (text, root, repaired) => {
   const edits: TextEdit[] = [];
   const minor = Number(valueOf(root, 'nbformat_minor') ?? 0);
   const cells = cellsOf(root);
@@ -190,7 +190,7 @@ export const cellEdits: FindEdits = (text, root, mended) => {
       const good = typeof id.value === 'string' && /^[\w-]{1,64}$/.test(id.value) && !seen.has(id.value);
       if (!good) {
         edits.push(replaceNode(id, JSON.stringify(idFor(seed, taken))));
-        mended.push(`${where}: id ${text.slice(id.start, id.end).slice(0, 80)} replaced`);
+        repaired.push(`${where}: id ${text.slice(id.start, id.end).slice(0, 80)} replaced`);
       }
       seen.add(id.value);
     }
@@ -206,11 +206,11 @@ export const cellEdits: FindEdits = (text, root, mended) => {
           : []),
       ]),
     );
-    for (const [key] of add) mended.push(`${where}: ${key} added`);
+    for (const [key] of add) repaired.push(`${where}: ${key} added`);
     const known = CELL_MEMBERS[type].filter((key) => key !== 'id' || minor >= 5);
     const remove = unknown(root, cell, known);
     for (const key of remove)
-      mended.push(`${where}: ${key} removed${key === 'id' ? ` (nbformat 4.${minor} has none)` : ''}`);
+      repaired.push(`${where}: ${key} removed${key === 'id' ? ` (nbformat 4.${minor} has none)` : ''}`);
     edits.push(...memberEdits(text, cell, { add, remove }));
   }
   return edits;
@@ -239,7 +239,7 @@ const OUTPUT_MEMBERS: Record<string, readonly (readonly [string, string])[]> = {
 };
 
 /** Outputs of code cells: missing members, and those that other programs add (`transient`, a stream's metadata). */
-export const outputEdits: FindEdits = (text, root, mended) =>
+export const outputEdits: FindEdits = (text, root, repaired) =>
   cellsOf(root).flatMap((cell, i) => {
     if (valueOf(cell, 'cell_type') !== 'code') return [];
     return (memberOf(cell, 'outputs')?.node.elements ?? []).flatMap((output, j) => {
@@ -249,8 +249,8 @@ export const outputEdits: FindEdits = (text, root, mended) =>
       const members = OUTPUT_MEMBERS[type];
       const add = missing(output, members);
       const remove = unknown(root, output, ['output_type', ...members.map(([key]) => key)]);
-      for (const [key] of add) mended.push(`${where}: ${key} added`);
-      for (const key of remove) mended.push(`${where}: ${key} removed`);
+      for (const [key] of add) repaired.push(`${where}: ${key} added`);
+      for (const key of remove) repaired.push(`${where}: ${key} removed`);
       return memberEdits(text, output, { add, remove });
     });
   });

@@ -62,13 +62,13 @@ function tagsJson(value: unknown): string | undefined {
 }
 
 /** Replaces or removes members of the wrong kind anywhere in a notebook. */
-export const valueEdits: FindEdits = (file, root, mended) => {
+export const valueEdits: FindEdits = (file, root, repaired) => {
   const edits: TextEdit[] = [];
   const read = (node: JsonNode): unknown => JSON.parse(file.slice(node.start, node.end));
   const replace = (node: JsonNode, json: string, where: string): void => {
     const was = file.slice(node.start, Math.min(node.end, node.start + 40));
     edits.push(replaceNode(node, json));
-    mended.push(`${where}: ${was.replace(/\s+/g, ' ')} replaced by ${json.slice(0, 40)}`);
+    repaired.push(`${where}: ${was.replace(/\s+/g, ' ')} replaced by ${json.slice(0, 40)}`);
   };
   const apply = (holder: JsonNode, rules: Record<string, Rule>, where: string): void => {
     for (const [key, [fits, json]] of Object.entries(rules)) {
@@ -92,7 +92,7 @@ export const valueEdits: FindEdits = (file, root, mended) => {
         replace(display, JSON.stringify(kernel), `${where}.kernelspec.display_name`);
       else {
         remove.push(key);
-        mended.push(`${where}: ${key} that nbformat refuses removed`);
+        repaired.push(`${where}: ${key} that nbformat refuses removed`);
       }
     }
     edits.push(...memberEdits(file, node, { remove }));
@@ -109,7 +109,7 @@ export const valueEdits: FindEdits = (file, root, mended) => {
     const attachments = memberOf(cell, 'attachments')?.node;
     if (attachments && !attachments.members) {
       edits.push(...memberEdits(file, cell, { remove: ['attachments'] }));
-      mended.push(`${where}: attachments that are none removed`);
+      repaired.push(`${where}: attachments that are none removed`);
     }
     for (const [j, output] of (memberOf(cell, 'outputs')?.node.elements ?? []).entries()) {
       const place = `${where}, output ${j + 1}`;
@@ -119,7 +119,7 @@ export const valueEdits: FindEdits = (file, root, mended) => {
         ({ key, node }) => node.value === null && !isJsonMime(key),
       );
       if (data) edits.push(...memberEdits(file, data, { remove: nothing.map(({ key }) => key) }));
-      for (const { key } of nothing) mended.push(`${place}: ${key} null removed`);
+      for (const { key } of nothing) repaired.push(`${place}: ${key} null removed`);
       for (const { key, node } of data?.members ?? []) {
         if (isJsonMime(key) || node.value === null || isText(node)) continue;
         const put = textsJson(read(node));

@@ -4,7 +4,7 @@ import path from 'node:path';
 import type { ParameterValue } from '../parameters/parameter-types';
 import { PACKAGE_ROOT } from '../../environment';
 
-/** What tells one state of a file from another. */
+/** What identifies the state of a file. */
 export interface FileState {
   readonly sizeBytes: number;
   readonly modifiedMs: number;

@@ -64,7 +64,7 @@ export async function meetRanks(
 
 /**
  * Leaves the other ranks after the last cell: waits for them, or ends them where this one failed.
- * @param say tells a person why all ranks end
+ * @param say prints why all ranks end
  */
 export async function leaveRanks(
   kernel: KernelClient,

@@ -34,7 +34,7 @@ export class Run {
   private saveTimer: NodeJS.Timeout | undefined;
   private said = '';
 
-  /** @param record what the notebook's metadata tell of the run from its start */
+  /** @param record what the notebook's metadata say of the run from its start */
   constructor(
     readonly options: RunNotebookOptions,
     readonly notebook: Notebook,

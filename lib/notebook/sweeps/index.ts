@@ -1,17 +1,17 @@
-/** The door of sweeps: here one after the other, or on clusters by plans, Slurm's scripts and Kubernetes' Jobs. */
+/** The door of sweeps: here one after the other, or on clusters by files, Slurm's scripts and Kubernetes' Jobs. */
 export { DOCKERFILE, jobName, jobSettings, writeJob } from './kubernetes';
 export {
   addSubmission,
   collectSweep,
   clearStatus,
   pointStates,
-  readPlan,
+  readSweepFile,
   readSubmissions,
   removeSubmission,
   updateSubmission,
-  writePlan,
-} from './plan';
-export type { Submission, SweepPlan } from './plan';
+  writeSweepFile,
+} from './sweep-file';
+export type { Submission, SweepFile } from './sweep-file';
 export { runSweepPoint } from './point';
 export { inArrays, queue, slurm, slurmLimits, submitArray } from './slurm';
 export type { QueuedTask } from './slurm';

@@ -1,5 +1,5 @@
 /**
- * Sweeps on Kubernetes: YAML for `kubectl apply`, of an Indexed Job with one index a point, a ConfigMap with the plan,
+ * Sweeps on Kubernetes: YAML for `kubectl apply`, of an Indexed Job with one index a point, a ConfigMap with its files,
  * and the volume that the results go to (kubernetes.io/docs/concepts/workloads/controllers/job).
  */
 import fs from 'node:fs';
@@ -7,7 +7,7 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import type * as Yaml from 'yaml';
 import { TunebookError } from '../../types';
-import type { Submission, SweepPlan } from './plan';
+import type { Submission, SweepFile } from './sweep-file';
 
 /** Settings of a Job, from `--k8s name=value`. */
 export interface JobSettings {
@@ -30,12 +30,12 @@ const DEFAULTS: Omit<JobSettings, 'image'> = {
 };
 const NAMES = ['image', 'namespace', 'claim', 'storage', 'access', 'cpu', 'memory', 'gpu'];
 
-/** Where pods find the plan, and leave results. */
-const PLAN = '/plan';
+/** Where pods find the files of the sweep, and leave results. */
+const SWEEP_MOUNT = '/sweep';
 const RESULTS = '/sweep';
 /** Kubernetes' limit of a ConfigMap. */
 const MAX_PLAN_BYTES = 1 << 20;
-/** Statuses that another try cannot mend: a cell failed, a wrong call. 130 and 143 are tried again. */
+/** Statuses that another try cannot fix: a cell failed, a wrong call. 130 and 143 are tried again. */
 const FINAL_STATUSES = [1, 2];
 /** Tries of a point whose pod was killed, for lack of memory for instance. */
 const RETRIES = 3;
@@ -68,15 +68,15 @@ export function jobName(folder: string, submission: string): string {
 /** What a Job is made from. */
 export interface JobRequest {
   readonly folder: string;
-  readonly plan: SweepPlan;
+  readonly sweepFile: SweepFile;
   readonly submission: Submission;
   readonly settings: JobSettings;
   /** Most points at a time. */
   readonly jobs?: number;
 }
 
-/** The documents of a Job's YAML: ConfigMap, PersistentVolumeClaim, Job. @throws {TunebookError} For a plan that is too large */
-export function jobDocuments({ folder, plan, submission, settings, jobs }: JobRequest): object[] {
+/** The documents of a Job's YAML: ConfigMap, PersistentVolumeClaim, Job. @throws {TunebookError} For files that are too large */
+export function jobDocuments({ folder, sweepFile, submission, settings, jobs }: JobRequest): object[] {
   const name = jobName(folder, submission.name);
   const { namespace } = settings;
   const metadata = (own: string): object => ({
@@ -85,9 +85,9 @@ export function jobDocuments({ folder, plan, submission, settings, jobs }: JobRe
     labels: { 'app.kubernetes.io/name': 'tunebook', 'app.kubernetes.io/instance': name },
   });
   const files: [key: string, place: string][] = [
-    ['plan.json', 'plan.json'],
+    ['sweep-points.json', 'sweep-points.json'],
     ['submission.json', `submissions/${submission.name}.json`],
-    ['notebook.ipynb', plan.notebook],
+    ['notebook.ipynb', sweepFile.notebook],
   ];
   const data = Object.fromEntries(
     files.map(([key, place]) => [key, fs.readFileSync(path.join(folder, place), 'utf8')]),
@@ -106,11 +106,20 @@ export function jobDocuments({ folder, plan, submission, settings, jobs }: JobRe
   const container = {
     name: 'point',
     image: settings.image,
-    args: ['sweep-point', PLAN, submission.name, '$(JOB_COMPLETION_INDEX)', '-o', RESULTS, '--cwd', '.'],
+    args: [
+      'sweep-point',
+      SWEEP_MOUNT,
+      submission.name,
+      '$(JOB_COMPLETION_INDEX)',
+      '-o',
+      RESULTS,
+      '--cwd',
+      '.',
+    ],
     env: [{ name: 'TUNEBOOK_THREADS', value: String(Math.max(1, Math.floor(Number(settings.cpu) || 1))) }],
     resources: { requests: resources, limits: resources },
     volumeMounts: [
-      { name: 'plan', mountPath: PLAN },
+      { name: 'sweep', mountPath: SWEEP_MOUNT },
       { name: 'results', mountPath: RESULTS },
     ],
   };
@@ -140,7 +149,7 @@ export function jobDocuments({ folder, plan, submission, settings, jobs }: JobRe
         containers: [container],
         volumes: [
           {
-            name: 'plan',
+            name: 'sweep',
             configMap: { name, items: files.map(([key, place]) => ({ key, path: place })) },
           },
           { name: 'results', persistentVolumeClaim: { claimName: settings.claim } },
@@ -161,7 +170,7 @@ export function jobDocuments({ folder, plan, submission, settings, jobs }: JobRe
   ];
 }
 
-/** Writes a Job's YAML beside the plan. @returns its file */
+/** Writes a Job's YAML beside the sweep's file. @returns its file */
 export function writeJob(request: JobRequest): string {
   const { stringify } = createRequire(__filename)('yaml') as typeof Yaml;
   const documents = jobDocuments(request).map((document) =>

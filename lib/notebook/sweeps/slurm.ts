@@ -7,7 +7,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { TunebookError } from '../../types';
-import type { Submission } from './plan';
+import type { Submission } from './sweep-file';
 
 /** Slurm's own option names; what the script sets itself is not among them. */
 const NAME = /^[a-z][a-z0-9-]*$/;
@@ -28,7 +28,7 @@ const SAVE_SECONDS = 120;
 
 /** Settings of an array job. */
 export interface SlurmScript {
-  /** Folder of the plan; absolute. */
+  /** Folder of the sweep; absolute. */
   readonly folder: string;
   readonly submission: Submission;
   /** Options of sbatch, by their long names: `{ time: '2:00:00', 'mem-per-cpu': '4G' }`. */
@@ -145,7 +145,7 @@ export function queuedTasks(text: string): QueuedTask[] {
     .flatMap((match) => (match === null ? [] : [{ job: match[1], task: Number(match[2]), state: match[3] }]));
 }
 
-/** The tasks of these jobs that Slurm still has; it forgets ended jobs after a while. */
+/** The tasks of these jobs that Slurm still has; ended jobs are dropped after a while. */
 export async function queue(jobs: readonly string[]): Promise<QueuedTask[]> {
   const text = await slurm('squeue', '--array', '--noheader', '--format', '%F %K %T');
   return queuedTasks(text).filter(({ job }) => jobs.includes(job));

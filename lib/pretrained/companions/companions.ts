@@ -43,7 +43,7 @@ export function noteOrigin({ runtime }: HasRuntime, more: Origin): void {
 }
 
 /**
- * Tells a model the prompt that it is trained with: every later save of it carries tokenizer, chat template and
+ * Records the prompt that a model is trained with: every later save of it carries tokenizer, chat template and
  * tunebook_prompt.json. `Trainer` and the saving functions do so with their option `prompt`.
  * @throws TunebookError where the prompt is not a tokenizer and a template
  */
@@ -52,7 +52,7 @@ export function usePrompt(model: HasRuntime, prompt: PromptOptions): void {
   noteOrigin(model, { prompt });
 }
 
-/** Tells a model how it is trained: the card of every later save says so. */
+/** Records how a model is trained: the card of every later save says so. */
 export function noteMethod(model: HasRuntime, method: TrainingMethod): void {
   noteOrigin(model, { method });
 }

@@ -108,8 +108,8 @@ function withArguments(call: JsonValue, where: string): JsonValue {
   if (typeof inner.name !== 'string')
     throw new MessageFault(`${where}.tool_calls: expected a function with a name, got ${kindOf(inner.name)}`);
   if (typeof inner.arguments !== 'string') return call as JsonValue;
-  const mended = { ...inner, arguments: jsonOf(inner.arguments, `${where}.tool_calls, arguments`) };
-  return isJsonObject(call.function) ? { ...(call as Fields), function: mended } : mended;
+  const fixed = { ...inner, arguments: jsonOf(inner.arguments, `${where}.tool_calls, arguments`) };
+  return isJsonObject(call.function) ? { ...(call as Fields), function: fixed } : fixed;
 }
 
 function callOf(text: string, where: string): JsonValue {

@@ -1,7 +1,7 @@
 /** Answers as OpenAI's bodies: chat completions and completions, whole and in chunks. */
 import { randomBytes } from 'node:crypto';
 import type { Tokenizer } from '../../types';
-import type { Answer, Choice, FinishReason, Piece, ToldToken, Usage } from './answer';
+import type { Answer, Choice, FinishReason, Piece, ScoredToken, Usage } from './answer';
 
 /** The shapes of one endpoint. */
 export interface BodyShape {
@@ -28,8 +28,8 @@ interface ShapeOptions {
 export function chatShape(options: ShapeOptions): BodyShape {
   const { tokenizer, withLogprobs, withUsage } = options;
   const common = { ...head('chatcmpl', options) };
-  const logprobs = (told: readonly ToldToken[]): object | null =>
-    withLogprobs ? { content: told.map((one) => chatToken(one, tokenizer)), refusal: null } : null;
+  const logprobs = (tokens: readonly ScoredToken[]): object | null =>
+    withLogprobs ? { content: tokens.map((one) => chatToken(one, tokenizer)), refusal: null } : null;
   const chunk = (index: number, delta: object, more: object = {}): object => ({
     ...{ ...common, object: 'chat.completion.chunk' },
     choices: [{ index, delta, logprobs: null, finish_reason: null, ...more }],
@@ -38,17 +38,17 @@ export function chatShape(options: ShapeOptions): BodyShape {
   return {
     whole: ({ choices, usage }) => ({
       ...{ ...common, object: 'chat.completion' },
-      choices: choices.map(({ text, told, finishReason }, index) => ({
+      choices: choices.map(({ text, tokens, finishReason }, index) => ({
         index,
         message: { role: 'assistant', content: text, refusal: null },
-        logprobs: logprobs(told),
+        logprobs: logprobs(tokens),
         finish_reason: finishReason,
       })),
       usage,
     }),
     begin: (choices) =>
       Array.from({ length: choices }, (_, index) => chunk(index, { role: 'assistant', content: '' })),
-    chunk: ({ index, text, told }) => chunk(index, { content: text }, { logprobs: logprobs(told) }),
+    chunk: ({ index, text, tokens }) => chunk(index, { content: text }, { logprobs: logprobs(tokens) }),
     finish: (index, reason) => chunk(index, {}, { finish_reason: reason }),
     usage: (usage) => ({ ...common, object: 'chat.completion.chunk', choices: [], usage }),
   };
@@ -59,8 +59,8 @@ export function completionShape(options: ShapeOptions): BodyShape {
   const { tokenizer, withLogprobs, withUsage } = options;
   const common = { ...head('cmpl', options), object: 'text_completion' };
   const offsets = new Map<number, number>();
-  const logprobs = (index: number, told: readonly ToldToken[]): object | null =>
-    withLogprobs ? completionTokens(told, { tokenizer, offsets, index }) : null;
+  const logprobs = (index: number, tokens: readonly ScoredToken[]): object | null =>
+    withLogprobs ? completionTokens(tokens, { tokenizer, offsets, index }) : null;
   const chunk = (index: number, text: string, more: object = {}): object => ({
     ...common,
     choices: [{ index, text, logprobs: null, finish_reason: null, ...more }],
@@ -69,16 +69,16 @@ export function completionShape(options: ShapeOptions): BodyShape {
   return {
     whole: ({ choices, usage }) => ({
       ...common,
-      choices: choices.map(({ text, told, finishReason }: Choice, index) => ({
+      choices: choices.map(({ text, tokens, finishReason }: Choice, index) => ({
         index,
         text,
-        logprobs: logprobs(index, told),
+        logprobs: logprobs(index, tokens),
         finish_reason: finishReason,
       })),
       usage,
     }),
     begin: () => [],
-    chunk: ({ index, text, told }) => chunk(index, text, { logprobs: logprobs(index, told) }),
+    chunk: ({ index, text, tokens }) => chunk(index, text, { logprobs: logprobs(index, tokens) }),
     finish: (index, reason) => chunk(index, '', { finish_reason: reason }),
     usage: (usage) => ({ ...common, choices: [], usage }),
   };
@@ -96,17 +96,17 @@ function tokenText(token: number, tokenizer: Pick<Tokenizer, 'decode'>): string 
   return tokenizer.decode([token], { skipSpecialTokens: false });
 }
 
-function chatToken({ token, logprob, top }: ToldToken, tokenizer: Pick<Tokenizer, 'decode'>): object {
-  const told = (id: number, value: number): object => {
+function chatToken({ token, logprob, top }: ScoredToken, tokenizer: Pick<Tokenizer, 'decode'>): object {
+  const entry = (id: number, value: number): object => {
     const text = tokenText(id, tokenizer);
     // A token that holds a part of a character has no text of its own to take bytes from.
     return { token: text, logprob: value, bytes: text.includes('\uFFFD') ? null : [...Buffer.from(text)] };
   };
-  return { ...told(token, logprob), top_logprobs: top.map((one) => told(one.token, one.logprob)) };
+  return { ...entry(token, logprob), top_logprobs: top.map((one) => entry(one.token, one.logprob)) };
 }
 
 function completionTokens(
-  tokens: readonly ToldToken[],
+  tokens: readonly ScoredToken[],
   {
     tokenizer,
     offsets,

@@ -24,12 +24,12 @@ export interface Question {
   readonly maxTokens: number | undefined;
   /** Texts that end an answer, beside those of the request. */
   readonly stopStrings: readonly string[];
-  /** How many of the most likely tokens are told; undefined: no log-probabilities. */
+  /** How many of the most likely tokens are given; undefined: no log-probabilities. */
   readonly topLogprobs: number | undefined;
 }
 
 /** A token with what the model thought of it. */
-export interface ToldToken extends TokenLogprobs {
+export interface ScoredToken extends TokenLogprobs {
   readonly token: number;
 }
 
@@ -39,7 +39,7 @@ export interface Piece {
   readonly index: number;
   readonly text: string;
   /** Tokens since the last piece; empty unless they were asked for. */
-  readonly told: readonly ToldToken[];
+  readonly tokens: readonly ScoredToken[];
 }
 
 /** Why a choice ended, in OpenAI's words. */
@@ -48,7 +48,7 @@ export type FinishReason = 'stop' | 'length';
 /** A choice as a whole. */
 export interface Choice {
   readonly text: string;
-  readonly told: readonly ToldToken[];
+  readonly tokens: readonly ScoredToken[];
   readonly finishReason: FinishReason;
 }
 
@@ -117,9 +117,9 @@ export function startAnswer(
       if (piece !== undefined) listener.onPiece?.({ index, ...piece });
     }
     return {
-      choices: choices.map(({ text, told }, row) => ({
+      choices: choices.map(({ text, tokens }, row) => ({
         text,
-        told,
+        tokens,
         finishReason: result.finishReasons[row] === 'length' ? 'length' : 'stop',
       })),
       usage: { prompt_tokens: read, completion_tokens: counts, total_tokens: read + counts },
@@ -130,8 +130,8 @@ export function startAnswer(
 
 /** A choice, and which of its tokens have been sent. */
 class GrowingChoice {
-  readonly told: ToldToken[] = [];
-  private toldSent = 0;
+  readonly tokens: ScoredToken[] = [];
+  private sentTokens = 0;
 
   constructor(private readonly pieces: TextPieces) {}
 
@@ -140,19 +140,19 @@ class GrowingChoice {
   }
 
   push(token: number, logprobs: TokenLogprobs | undefined): Omit<Piece, 'index'> | undefined {
-    if (logprobs !== undefined) this.told.push({ token, ...logprobs });
+    if (logprobs !== undefined) this.tokens.push({ token, ...logprobs });
     return this.piece(this.pieces.push(token));
   }
 
   end(): Omit<Piece, 'index'> | undefined {
-    return this.piece(this.pieces.end(), this.told.length > this.toldSent);
+    return this.piece(this.pieces.end(), this.tokens.length > this.sentTokens);
   }
 
   private piece(text: string, isWanted = false): Omit<Piece, 'index'> | undefined {
     if (text === '' && !isWanted) return undefined;
-    const told = this.told.slice(this.toldSent);
-    this.toldSent = this.told.length;
-    return { text, told };
+    const tokens = this.tokens.slice(this.sentTokens);
+    this.sentTokens = this.tokens.length;
+    return { text, tokens };
   }
 }
 

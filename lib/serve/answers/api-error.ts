@@ -15,7 +15,7 @@ const TYPES: Readonly<Partial<Record<ErrorStatus, string>>> = {
   504: 'timeout_error',
 };
 
-/** What is wrong with a request, as the client is told. */
+/** What is wrong with a request, as the client reads it. */
 export class ApiError extends Error {
   override name = 'ApiError';
   readonly param: string | undefined;

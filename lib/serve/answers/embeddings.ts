@@ -65,7 +65,7 @@ export class EmbeddingQueue {
       object: 'list',
       data: vectors.map((vector, index) => ({ object: 'embedding', index, embedding: encoded(vector) })),
       model: this.name,
-      // Embedding models do not tell how many tokens a text has.
+      // Embedding models do not say how many tokens a text has.
       usage: { prompt_tokens: 0, total_tokens: 0 },
     };
   }

@@ -10,7 +10,7 @@ type Test = (value: Value, other: Value) => boolean;
 
 const remainder = (value: Value, by: Value): Value => binary('%', value, by);
 
-/** As far as Python's `is` can be told here: one object, or equal values of a kind that has one object each. */
+/** As near to Python's `is` as values allow: one object, or equal values of a kind that has one object each. */
 const isSame: Test = (value, other) =>
   value === other &&
   (typeof value === 'string' || typeof value === 'bigint' || typeof value === 'number'

@@ -35,20 +35,20 @@ export function forLibrary(tokenizerJson: JsonObject): JsonObject {
   refuseSettings(tokenizerJson.model);
   return {
     ...parts,
-    normalizer: mended(parts.normalizer, normalizer),
-    pre_tokenizer: mended(parts.pre_tokenizer, preTokenizer),
-    decoder: mended(parts.decoder, decoder),
+    normalizer: fixed(parts.normalizer, normalizer),
+    pre_tokenizer: fixed(parts.pre_tokenizer, preTokenizer),
+    decoder: fixed(parts.decoder, decoder),
   };
 }
 
 /** A part, or each part of a sequence. */
-function mended(part: unknown, mend: (part: JsonObject) => JsonObject): unknown {
+function fixed(part: unknown, fix: (part: JsonObject) => JsonObject): unknown {
   if (!isJsonObject(part)) return part;
-  if (part.type !== 'Sequence') return mend(part);
+  if (part.type !== 'Sequence') return fix(part);
   const lists = Object.entries(part).filter((entry): entry is [string, unknown[]] => Array.isArray(entry[1]));
   return {
     ...part,
-    ...Object.fromEntries(lists.map(([key, list]) => [key, list.map((one) => mended(one, mend))])),
+    ...Object.fromEntries(lists.map(([key, list]) => [key, list.map((one) => fixed(one, fix))])),
   };
 }
 

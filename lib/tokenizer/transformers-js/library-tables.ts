@@ -1,7 +1,7 @@
 /**
  * Vocabulary and merges put into the library's tokenizer as tables: it is built with none, since its own maps of a large
  * vocabulary take seconds.
- * Where it stands: once, after a tokenizer is built and before it is mended.
+ * Where it stands: once, after a tokenizer is built and before it is fixed.
  */
 import { isJsonObject } from '../../files';
 import type { JsonObject } from '../../files';

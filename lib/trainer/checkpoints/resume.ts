@@ -71,7 +71,7 @@ export async function makeOutputFolder(folder: string): Promise<void> {
   requireLocalPath(folder, 'outputDir');
   await fs.mkdir(folder, { recursive: true }).catch((cause: unknown) => {
     throw new TunebookError(
-      `trainer: expected an outputDir that can be made, got ${folder}. Choose another folder or mend its permissions.`,
+      `trainer: expected an outputDir that can be made, got ${folder}. Choose another folder or fix its permissions.`,
       { cause },
     );
   });

@@ -7,7 +7,7 @@ import type { MetricSum, SequenceLoss } from '../../models';
 import { addMetrics } from '../state/metric-totals';
 import { answerLogps, ofOnePair, rewardMetrics, sigmoid, softplus } from './answers';
 
-/** Below 0 by what float32 can tell from it: a certain answer has no finite odds. */
+/** Below 0 by what float32 can resolve: a certain answer has no finite odds. */
 const LARGEST = -1e-7;
 
 /** @param options beta: weight of the odds ratio */

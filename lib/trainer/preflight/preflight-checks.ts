@@ -53,7 +53,7 @@ export async function folderFault(option: string, folder: string): Promise<strin
     const isFull = /^(ENOSPC|EDQUOT|EFBIG)/.test(why);
     const remedy = isFull
       ? 'Free space, or choose another folder'
-      : 'Choose another folder or mend its permissions';
+      : 'Choose another folder or fix its permissions';
     return `${option}: ${folder} cannot be written (${why}). ${remedy}.`;
   } finally {
     await fs.rm(file, { force: true }).catch(() => undefined);

@@ -15,7 +15,7 @@ export class EventLog {
   private constructor(private readonly file: string) {}
 
   /**
-   * Begins a file. Files of earlier parts of the run lose the events after `step`, which readers are told to drop;
+   * Begins a file. Files of earlier parts of the run lose the events after `step`, which readers then drop;
    * files of another run are deleted.
    * @param records the log up to `step`
    */

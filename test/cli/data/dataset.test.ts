@@ -192,7 +192,7 @@ describe('tunebook dataset build --state', () => {
     [
       'a row with an impossible time',
       () => [write('bad.csv', header, rows[0].replace(/0:00:33/, '0:00:00')), '--state', 'small.state.json'],
-      /no row is left of 1: row 2, column "roxzone_1": 0 seconds\. Mend the file/,
+      /no row is left of 1: row 2, column "roxzone_1": 0 seconds\. Fix the file/,
     ],
   ];
   for (const [what, words, message] of refused)

@@ -226,7 +226,7 @@ describe('what feedback refuses, all races or none', () => {
     [
       'a race without a time',
       () => raceFeedback(at(races('a.csv', changed(rows[5], '1000m Row', ''), rows[6])), asked),
-      /a\.csv, row 2, column "1000m Row": no time\. Mend the file/,
+      /a\.csv, row 2, column "1000m Row": no time\. Fix the file/,
     ],
     [
       'a time that cannot be',

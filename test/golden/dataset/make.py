@@ -96,7 +96,7 @@ def write_files():
             file.write_bytes(content)
             loaded = datasets.load_dataset(kind, data_files=str(file), split="train", cache_dir=f"{folder}/cache", **more)
             records = [{key: value for key, value in row.items() if value is not None} for row in loaded]
-        # In base64, so that no editor or git mends the line ends.
+        # In base64, so that no editor or git changes the line ends.
         expected[name] = {"base64": base64.b64encode(content).decode(), "records": records}
     (HERE / "files.json").write_text(json.dumps(expected, indent=1) + "\n")
 

@@ -8,7 +8,7 @@ import path from 'node:path';
 import { describe, it } from 'node:test';
 import { AutoModelForCausalLM } from '../../../lib/pretrained';
 import type { CausalLM, FromPretrainedOptions } from '../../../lib/pretrained';
-import type { DevicePlan } from '../../../lib/models';
+import type { DeviceMap } from '../../../lib/models';
 import { AffineConfig, BitsAndBytesConfig, dequantize, quantize } from '../../../lib/quantization';
 import type { QuantizationConfig } from '../../../lib/quantization';
 import { temporaryFolder } from '../../support/temporary-folder';
@@ -89,9 +89,10 @@ for (const { title, cases, dtype, options, isOffloaded = false } of FORMS)
         const offload = isOffloaded
           ? { offloadFolder: path.join(folder, 'offload'), maxMemory: await tightest(folder, options) }
           : {};
-        const onPlan = (_table: string, { diskLayers }: DevicePlan): void => void (onDisk = diskLayers.size);
+        const onDeviceMap = (_table: string, { diskLayers }: DeviceMap): void =>
+          void (onDisk = diskLayers.size);
         const model = await AutoModelForCausalLM.fromPretrained(folder, {
-          ...{ ...options, ...offload, onPlan, engine: CPU },
+          ...{ ...options, ...offload, onDeviceMap, engine: CPU },
         });
         t.after(() => model.dispose());
         const plain = await AutoModelForCausalLM.fromPretrained(folder, { engine: CPU });
@@ -108,10 +109,10 @@ async function tightest(source: string, options: FromPretrainedOptions): Promise
   const model = await AutoModelForCausalLM.fromPretrained(source, {
     ...options,
     engine: CPU,
-    onPlan: (_table, plan) => {
-      const layers = plan.modules.filter(({ module }) => /\.\d+$/.test(module));
+    onDeviceMap: (_table, deviceMap) => {
+      const layers = deviceMap.modules.filter(({ module }) => /\.\d+$/.test(module));
       const all = layers.reduce((sum, layer) => sum + layer.bytes, 0);
-      bytes = plan.memoryBytes - all + 2 * Math.max(...layers.map((layer) => layer.bytes));
+      bytes = deviceMap.memoryBytes - all + 2 * Math.max(...layers.map((layer) => layer.bytes));
     },
   });
   await model.dispose();

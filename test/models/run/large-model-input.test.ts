@@ -52,7 +52,12 @@ async function setup(t: TestContext): Promise<{
     source,
     offloadFolder,
     load: async (options = {}) => {
-      const placement = { deviceMap: 'auto', maxMemory: '110KB', offloadFolder, onPlan: () => {} } as const;
+      const placement = {
+        deviceMap: 'auto',
+        maxMemory: '110KB',
+        offloadFolder,
+        onDeviceMap: () => {},
+      } as const;
       const loaded = await AutoModelForCausalLM.fromPretrained(source, {
         quantizationConfig: nf4,
         ...placement,

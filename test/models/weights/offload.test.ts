@@ -1,4 +1,4 @@
-/** Models larger than memory: the plan and its table, layers on disk that give the same results, folders that are refused. */
+/** Models larger than memory: the device map and its table, layers on disk that give the same results, folders that are refused. */
 import assert from 'node:assert/strict';
 import { promises as fs } from 'node:fs';
 import path from 'node:path';
@@ -8,10 +8,10 @@ import { generate } from '../../../lib/generation';
 import {
   allocateGradients,
   countLabels,
-  devicePlanTable,
+  deviceMapTable,
   forwardBackward,
   LoraConfig,
-  planDevices,
+  inferDeviceMap,
 } from '../../../lib/models';
 import {
   AutoModelForCausalLM,
@@ -21,7 +21,7 @@ import {
   savePretrained,
 } from '../../../lib/pretrained';
 import type { CausalLM, FromPretrainedOptions } from '../../../lib/pretrained';
-import type { DevicePlan, DevicePlanRequest } from '../../../lib/models';
+import type { DeviceMap, DeviceMapRequest } from '../../../lib/models';
 import { BitsAndBytesConfig } from '../../../lib/quantization';
 import { goldenBatch } from '../families/golden-run';
 import { temporaryFolder } from '../../support/temporary-folder';
@@ -44,8 +44,8 @@ const nf4 = new BitsAndBytesConfig({
   bnb4bitUseDoubleQuant: true,
 });
 
-describe('the plan', () => {
-  const request: DevicePlanRequest = {
+describe('the device map', () => {
+  const request: DeviceMapRequest = {
     fixed: [
       { module: 'model.embed_tokens', bytes: 1000 },
       { module: 'lm_head', bytes: 500 },
@@ -54,17 +54,17 @@ describe('the plan', () => {
   };
 
   it('keeps everything in memory where it fits', () => {
-    const plan = planDevices({ ...request, maxMemory: 2100 });
-    assert.deepEqual([plan.memoryBytes, plan.diskBytes, plan.diskLayers.size], [2100, 0, 0]);
-    const roomy = planDevices(request); // this machine has more than 2,100 bytes left
+    const deviceMap = inferDeviceMap({ ...request, maxMemory: 2100 });
+    assert.deepEqual([deviceMap.memoryBytes, deviceMap.diskBytes, deviceMap.diskLayers.size], [2100, 0, 0]);
+    const roomy = inferDeviceMap(request); // this machine has more than 2,100 bytes left
     assert.equal(roomy.diskBytes, 0);
   });
 
   it('puts the last layers on disk, less two buffers, and shows it', () => {
-    const plan = planDevices({ ...request, maxMemory: { cpu: '2KB' }, offloadFolder: 'x' });
-    assert.deepEqual([...plan.diskLayers], [3, 4, 5]);
-    assert.deepEqual([plan.memoryBytes, plan.diskBytes], [1800, 300]);
-    assert.deepEqual(devicePlanTable(plan).split('\n'), [
+    const deviceMap = inferDeviceMap({ ...request, maxMemory: { cpu: '2KB' }, offloadFolder: 'x' });
+    assert.deepEqual([...deviceMap.diskLayers], [3, 4, 5]);
+    assert.deepEqual([deviceMap.memoryBytes, deviceMap.diskBytes], [1800, 300]);
+    assert.deepEqual(deviceMapTable(deviceMap).split('\n'), [
       'module                             bytes  place',
       'model.embed_tokens                 1,000  memory',
       'lm_head                              500  memory',
@@ -77,23 +77,23 @@ describe('the plan', () => {
 
   it('is refused without a folder, with the bytes and the words to type', () => {
     assert.throws(
-      () => planDevices({ ...request, maxMemory: 2000 }),
+      () => inferDeviceMap({ ...request, maxMemory: 2000 }),
       isError('300 bytes', '3 of 6 layers', "offloadFolder: './offload'"),
     );
   });
 
   it('is refused where memory does not hold two layers', () => {
     assert.throws(
-      () => planDevices({ ...request, maxMemory: 1699, offloadFolder: 'x' }),
+      () => inferDeviceMap({ ...request, maxMemory: 1699, offloadFolder: 'x' }),
       isError('1700', 'got 1699'),
     );
-    assert.equal(planDevices({ ...request, maxMemory: 1700, offloadFolder: 'x' }).diskLayers.size, 6);
+    assert.equal(inferDeviceMap({ ...request, maxMemory: 1700, offloadFolder: 'x' }).diskLayers.size, 6);
   });
 
   for (const maxMemory of ['lots', 0, '3XB', -1]) {
     it(`is refused for a maxMemory of ${maxMemory}`, () => {
       assert.throws(
-        () => planDevices({ ...request, maxMemory }),
+        () => inferDeviceMap({ ...request, maxMemory }),
         isError('maxMemory', JSON.stringify(maxMemory)),
       );
     });
@@ -106,7 +106,7 @@ describe('layers on disk', () => {
     offloadFolder: string;
     /** Two of five layers fit. */
     maxMemory: number;
-    plans: DevicePlan[];
+    maps: DeviceMap[];
     load(options?: FromPretrainedOptions): Promise<CausalLM>;
   }
   async function setup(
@@ -117,24 +117,24 @@ describe('layers on disk', () => {
     const model = await AutoModelForCausalLM.fromConfig(CONFIG);
     await savePretrained(model, source, { maxShardSizeBytes: 200_000 });
     await model.dispose();
-    const plans: DevicePlan[] = [];
-    const onPlan = (table: string, plan: DevicePlan): void => {
+    const maps: DeviceMap[] = [];
+    const onDeviceMap = (table: string, deviceMap: DeviceMap): void => {
       assert.ok(table.includes('model.layers.0'));
-      plans.push(plan);
+      maps.push(deviceMap);
     };
     const load = async (options: FromPretrainedOptions = {}): Promise<CausalLM> => {
       const loaded = await AutoModelForCausalLM.fromPretrained(source, {
         quantizationConfig,
-        onPlan,
+        onDeviceMap,
         ...options,
       });
       t.after(() => loaded.dispose());
       return loaded;
     };
     await (await load({ deviceMap: 'auto' })).dispose();
-    const layer = plans[0].modules.find(({ module }) => module === 'model.layers.0')?.bytes ?? NaN;
-    const maxMemory = plans[0].memoryBytes - LAYERS * layer + 4 * layer;
-    return { source, offloadFolder: path.join(parent, 'offload'), maxMemory, load, plans };
+    const layer = maps[0].modules.find(({ module }) => module === 'model.layers.0')?.bytes ?? NaN;
+    const maxMemory = maps[0].memoryBytes - LAYERS * layer + 4 * layer;
+    return { source, offloadFolder: path.join(parent, 'offload'), maxMemory, load, maps };
   }
   const batch = goldenBatch({
     inputIds: [Array.from({ length: 12 }, (_, i) => (i * 7) % 60)],
@@ -148,10 +148,10 @@ describe('layers on disk', () => {
     ['no quantization', new BitsAndBytesConfig()],
   ] as const) {
     it(`compute the same: logits, gradients, tokens, ${what}`, async (t) => {
-      const { load, offloadFolder, maxMemory, plans } = await setup(t, quantization);
+      const { load, offloadFolder, maxMemory, maps } = await setup(t, quantization);
       const inMemory = await load({ dtype: 'auto' });
       const offloaded = await load({ deviceMap: 'auto', maxMemory, offloadFolder });
-      assert.deepEqual([...(plans.at(-1)?.diskLayers ?? [])], [2, 3, 4]);
+      assert.deepEqual([...(maps.at(-1)?.diskLayers ?? [])], [2, 3, 4]);
       assert.equal(offloaded.numParameters(), inMemory.numParameters());
       const results = [];
       for (const model of [inMemory, offloaded]) {

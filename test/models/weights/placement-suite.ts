@@ -9,7 +9,7 @@ import { generate } from '../../../lib/generation';
 import { allocateGradients, countLabels, forwardBackward, LoraConfig } from '../../../lib/models';
 import { AutoModelForCausalLM, getPeftModel, savePretrained } from '../../../lib/pretrained';
 import type { CausalLM, FromPretrainedOptions } from '../../../lib/pretrained';
-import type { DevicePlan } from '../../../lib/models';
+import type { DeviceMap } from '../../../lib/models';
 import { BitsAndBytesConfig } from '../../../lib/quantization';
 import { assertClose } from '../../support/assert-close';
 import { goldenBatch } from '../families/golden-run';
@@ -63,17 +63,17 @@ for (const [what, quantizationConfig, gpuLayer, sources] of [
     const made = await AutoModelForCausalLM.fromConfig(CONFIG);
     await savePretrained(made, source, { dtype: 'BF16' });
     await made.dispose();
-    const plans: DevicePlan[] = [];
+    const maps: DeviceMap[] = [];
     const load = async (options: FromPretrainedOptions): Promise<CausalLM> => {
-      const onPlan = (_table: string, plan: DevicePlan): void => void plans.push(plan);
+      const onDeviceMap = (_table: string, deviceMap: DeviceMap): void => void maps.push(deviceMap);
       const model = await AutoModelForCausalLM.fromPretrained(source, {
-        ...{ quantizationConfig, deviceMap: 'auto', onPlan, ...options },
+        ...{ quantizationConfig, deviceMap: 'auto', onDeviceMap, ...options },
       });
       t.after(() => model.dispose());
       return model;
     };
     const onCpu = await load({ engine: { threads: 1 } });
-    const [all] = plans;
+    const [all] = maps;
     const layer = all.modules.find(({ module }) => module.endsWith('layers.0'))?.bytes ?? NaN;
     // Two of six on the GPU; two buffers and one layer in memory.
     const normBytes = 4 * 64 * (2 * LAYERS + 1);
@@ -84,10 +84,10 @@ for (const [what, quantizationConfig, gpuLayer, sources] of [
       ...{ maxMemory: { gpu, cpu }, offloadFolder },
       engine: { provider: 'webgpu', threads: 1 },
     });
-    const plan = plans[1];
-    assert.deepEqual([...plan.gpuLayers], [0, 1]);
-    assert.deepEqual([...plan.diskLayers], [3, 4, 5]);
-    assert.equal(plan.gpuBytes, 2 * gpuLayer + normBytes + headBytes);
+    const deviceMap = maps[1];
+    assert.deepEqual([...deviceMap.gpuLayers], [0, 1]);
+    assert.deepEqual([...deviceMap.diskLayers], [3, 4, 5]);
+    assert.equal(deviceMap.gpuBytes, 2 * gpuLayer + normBytes + headBytes);
     const { device } = placed.engine;
     assert.ok(device !== undefined);
     assert.equal(device.traffic.toDevice, 2 * gpuLayer + headBytes);

@@ -1,5 +1,5 @@
 /**
- * Where layers go with a GPU: the plan of the real Mistral-7B, and a small one in three places at once, which is
+ * Where layers go with a GPU: the device map of the real Mistral-7B, and a small one in three places at once, which is
  * skipped, with the reason, where WebGPU cannot start.
  */
 import assert from 'node:assert/strict';
@@ -7,11 +7,11 @@ import path from 'node:path';
 import { describe, it } from 'node:test';
 import type { DeviceMemory } from '../../../lib/engine';
 import { AutoModelForCausalLM } from '../../../lib/pretrained';
-import { architectureOf, devicePlanTable, planDevices, storedName } from '../../../lib/models';
+import { architectureOf, deviceMapTable, inferDeviceMap, storedName } from '../../../lib/models';
 import type { Checkpoint } from '../../../lib/checkpoint';
-import type { DevicePlan, MaxMemory } from '../../../lib/models';
+import type { DeviceMap, MaxMemory } from '../../../lib/models';
 import { CheckpointWeights } from '../../../lib/models/weights/checkpoint-weights';
-import { planFor } from '../../../lib/models/weights/load-weights';
+import { deviceMapFor } from '../../../lib/models/weights/load-weights';
 import { BitsAndBytesConfig } from '../../../lib/quantization';
 import { TunebookError } from '../../../lib/types';
 import { findWebGpu } from '../../support/vulkan-driver';
@@ -26,7 +26,7 @@ it('layers on the GPU, in memory and on disk', { skip: 'reason' in webGpu && web
   assertPassed(await suite, 4),
 );
 
-describe('the plan of Mistral-7B', () => {
+describe('the device map of Mistral-7B', () => {
   const architecture = architectureOf({ model_type: 'mistral' });
   const shapes = new Map(
     architecture.parameters.map(({ name, shape }) => [storedName(architecture, name), shape]),
@@ -37,7 +37,7 @@ describe('the plan of Mistral-7B', () => {
     names: [...shapes.keys()],
     info: (name: string) => ({ dtype: 'BF16', shape: shapes.get(name) ?? [] }),
   } as unknown as Checkpoint;
-  const plan = (maxMemory: MaxMemory, isQuantized = true): DevicePlan => {
+  const deviceMap = (maxMemory: MaxMemory, isQuantized = true): DeviceMap => {
     const quantization = isQuantized
       ? new BitsAndBytesConfig({ loadIn4bit: true, bnb4bitQuantType: 'nf4', bnb4bitUseDoubleQuant: true })
       : undefined;
@@ -51,7 +51,7 @@ describe('the plan of Mistral-7B', () => {
       offloadFolder: './offload',
       device,
     };
-    return planFor(request, weights);
+    return deviceMapFor(request, weights);
   };
   // q and o, k and v, gate, up and down.
   const size = 2 * 4096 * 4096 + 2 * 1024 * 4096 + 3 * 4096 * 14336;
@@ -62,7 +62,10 @@ describe('the plan of Mistral-7B', () => {
   const fixed = norms + 4 * 32000 * 4096;
 
   it('fills the GPU, then memory, then the disk', () => {
-    const { gpuLayers, diskLayers, gpuBytes, memoryBytes, modules } = plan({ gpu: '3GB', cpu: '1500MB' });
+    const { gpuLayers, diskLayers, gpuBytes, memoryBytes, modules } = deviceMap({
+      gpu: '3GB',
+      cpu: '1500MB',
+    });
     const onGpu = Math.floor((3e9 - 4 * size - fixed) / layer);
     assert.equal(onGpu, 12);
     assert.deepEqual(
@@ -83,7 +86,7 @@ describe('the plan of Mistral-7B', () => {
   });
 
   it('is shown with its places', () => {
-    const lines = devicePlanTable(plan({ gpu: '3GB', cpu: '1500MB' })).split('\n');
+    const lines = deviceMapTable(deviceMap({ gpu: '3GB', cpu: '1500MB' })).split('\n');
     const places = lines.slice(1).map((line) => line.trim().split(/\s+/).slice(-2));
     assert.ok(
       lines.some((line) => /^model\.layers\.0 \.\.\. model\.layers\.11 +1,513,095,168  gpu$/.test(line)),
@@ -95,24 +98,24 @@ describe('the plan of Mistral-7B', () => {
   });
 
   it('has float32 on the GPU where weights are not quantized', () => {
-    const { gpuLayers, gpuBytes } = plan({ gpu: 4 * size * 4 + fixed, cpu: '100GB' }, false);
+    const { gpuLayers, gpuBytes } = deviceMap({ gpu: 4 * size * 4 + fixed, cpu: '100GB' }, false);
     assert.deepEqual([gpuLayers.size, gpuBytes], [3, 3 * 4 * size + fixed]);
   });
 
   it('is refused for a GPU that holds no layer, with the least that works', () => {
     const least = 4 * size + fixed + layer;
     assert.throws(
-      () => plan({ gpu: least - 1 }),
+      () => deviceMap({ gpu: least - 1 }),
       (error: unknown) => error instanceof TunebookError && error.message.includes(`at least ${least} bytes`),
     );
-    assert.equal(plan({ gpu: least }).gpuLayers.size, 1);
+    assert.equal(deviceMap({ gpu: least }).gpuLayers.size, 1);
   });
 
   it('needs an engine with a GPU, and none for a gpu of 0', async () => {
     const layers = [{ module: 'model.layers.0', bytes: 10 }];
-    assert.equal(planDevices({ fixed: [], layers, maxMemory: { gpu: 0, cpu: 100 } }).gpuBytes, 0);
+    assert.equal(inferDeviceMap({ fixed: [], layers, maxMemory: { gpu: 0, cpu: 100 } }).gpuBytes, 0);
     const words = /maxMemory's gpu \(1000000000 bytes\).*engine: \{ provider: 'webgpu' \}/s;
-    assert.throws(() => planDevices({ fixed: [], layers, maxMemory: { gpu: '1GB' } }), words);
+    assert.throws(() => inferDeviceMap({ fixed: [], layers, maxMemory: { gpu: '1GB' } }), words);
     const options = { deviceMap: 'auto', maxMemory: { gpu: '1GB' } } as const;
     await assert.rejects(AutoModelForCausalLM.fromPretrained('mistral-mini', options), words);
   });

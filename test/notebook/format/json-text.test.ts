@@ -3,13 +3,13 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { applyEdits, memberEdits, memberOf, repeatedMembers } from '../../../lib/notebook/format/json-edits';
 import { parseJsonText } from '../../../lib/notebook/format/json-text';
-import type { JsonMend } from '../../../lib/notebook/format/json-text';
+import type { JsonRepair } from '../../../lib/notebook/format/json-text';
 import { conflictLines } from '../../../lib/notebook/repair/truncated';
 
-const mend = (text: string): string => {
-  const mends: JsonMend[] = [];
-  parseJsonText(text, mends);
-  return applyEdits(text, mends);
+const repair = (text: string): string => {
+  const repairs: JsonRepair[] = [];
+  parseJsonText(text, repairs);
+  return applyEdits(text, repairs);
 };
 
 const MEANT: [name: string, text: string, expected: string][] = [
@@ -54,15 +54,15 @@ const refused: [name: string, text: string, message: RegExp][] = [
 describe('JSON text', () => {
   for (const [name, text, expected] of MEANT)
     it(`reads ${name}`, () => {
-      assert.equal(mend(text), expected);
-      assert.deepEqual(JSON.parse(mend(text)), JSON.parse(expected));
+      assert.equal(repair(text), expected);
+      assert.deepEqual(JSON.parse(repair(text)), JSON.parse(expected));
       if (text !== expected) assert.throws(() => parseJsonText(text), /^JsonTextError: line \d/);
-      assert.equal(mend(mend(text)), expected);
+      assert.equal(repair(repair(text)), expected);
     });
 
   for (const [name, text, message] of refused)
     it(`refuses ${name}`, () => {
-      assert.throws(() => mend(text), { name: 'JsonTextError', message });
+      assert.throws(() => repair(text), { name: 'JsonTextError', message });
       assert.throws(() => parseJsonText(text), { name: 'JsonTextError' });
     });
 

@@ -103,7 +103,7 @@ describe('requests', { timeout: 60_000 }, () => {
     ['const text = `one\ntwo', 'incomplete', ''],
     ['const text = `one ${a1} ', 'incomplete', ''],
     ['/* a comment', 'incomplete', ''],
-    ['const text = "one', 'complete'], // an error, and no line more mends it
+    ['const text = "one', 'complete'], // an error, and no line more fixes it
     ['}', 'complete'],
   ];
   for (const [code, status, indent] of complete)

@@ -223,26 +223,26 @@ describe('check', { timeout: 60_000 }, () => {
 describe('repair', () => {
   it('leaves a good notebook byte for byte', () => {
     const odd = JSON.stringify(makeNotebook(['1']), null, '\t').replace(/\n/g, '\r\n');
-    assert.deepEqual(repairText(odd), { text: odd, mended: [], left: [] });
+    assert.deepEqual(repairText(odd), { text: odd, repaired: [], left: [] });
   });
 
-  it('mends ids, missing parts and widgets, and nothing else', () => {
+  it('repairs ids, missing parts and widgets, and nothing else', () => {
     const text = `{ "nbformat_minor": 5, "nbformat": 4,
   "cells": [ {"cell_type":"code", "source":"1",   "id":"a","metadata":{},"execution_count":null,"outputs":[]},
     {"cell_type":"code","source":"2","id":"a"},
     { "cell_type":"markdown","source":"x","metadata":{}, "outputs":[] } ],
   "metadata": {"widgets": {"application/vnd.jupyter.widget-state+json": {"a": {}}}, "keep":  1.0} }`;
-    const { text: mended, mended: what, left } = repairText(text);
+    const { text: repaired, repaired: what, left } = repairText(text);
     assert.deepEqual(left, []);
     assert.equal(what.length, 7);
     assert.ok(
-      mended.includes(
+      repaired.includes(
         '{"cell_type":"code", "source":"1",   "id":"a","metadata":{},"execution_count":null,"outputs":[]}',
       ),
     );
-    assert.ok(mended.includes('"metadata": {"keep":  1.0} }'));
-    assert.deepEqual(repairText(mended).mended, [], 'a second repair finds nothing');
-    assert.equal(repairText(text).text, mended, 'the same file gives the same repair');
+    assert.ok(repaired.includes('"metadata": {"keep":  1.0} }'));
+    assert.deepEqual(repairText(repaired).repaired, [], 'a second repair finds nothing');
+    assert.equal(repairText(text).text, repaired, 'the same file gives the same repair');
   });
 
   it('removes ids that an older minor version does not know', () => {
@@ -256,9 +256,9 @@ describe('repair', () => {
   it('reads broken JSON where what is meant is plain, and says where it cannot', () => {
     const good = formatNotebook(makeNotebook(['1']));
     const broken = `\uFEFF${good.replace('"nbformat_minor": 5', '"nbformat_minor": 5,')}`;
-    const { text, mended } = repairText(broken);
+    const { text, repaired } = repairText(broken);
     assert.equal(text, good);
-    assert.equal(mended.length, 2);
+    assert.equal(repaired.length, 2);
     assert.throws(() => repairText(good.replace('"cells": [', '"cells": [ }')), /line 2: expected a value/);
     assert.throws(() => repairText('{}'), /nbformat 3 or 4/);
   });

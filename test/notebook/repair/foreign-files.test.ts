@@ -52,7 +52,7 @@ describe('a file that is no notebook', () => {
       assert.match(findings[0].message, words);
       if (typeof content === 'string') assert.throws(() => readNotebook(name), words);
       if (what === 'a notebook encoded twice') {
-        assert.match(repairFile(name).mended.join(), /taken out of the JSON text/);
+        assert.match(repairFile(name).repaired.join(), /taken out of the JSON text/);
         assert.equal(fs.readFileSync(name, 'utf8'), good);
       } else {
         const before = fs.readFileSync(name);
@@ -64,7 +64,7 @@ describe('a file that is no notebook', () => {
   it('is not reported for a notebook that merely mentions them', () => {
     const text = notebook([cell('"version https://git-lfs.github.com/ <html>"')]);
     assert.deepEqual(checkNotebook(file('speaks.ipynb', text)), []);
-    assert.deepEqual(repairText(text).mended, []);
+    assert.deepEqual(repairText(text).repaired, []);
   });
 });
 
@@ -73,7 +73,7 @@ describe('a newer minor version', () => {
 
   it('is tolerated, and its members are never stripped', () => {
     assert.deepEqual(checkNotebook(file('newer.ipynb', newer)), []);
-    assert.deepEqual(repairText(newer), { text: newer, mended: [], left: [] });
+    assert.deepEqual(repairText(newer), { text: newer, repaired: [], left: [] });
   });
 
   it('is still checked for what it has in common', () => {
@@ -86,32 +86,32 @@ describe('a newer minor version', () => {
   it('in 4.5 such members are wrong, as before', () => {
     const old = notebook([cell('1', { future: 1 })]);
     assert.match(checkNotebook(file('old.ipynb', old))[0].message, /additional properties \("future"\)/);
-    assert.match(repairText(old).mended.join(), /future removed/);
+    assert.match(repairText(old).repaired.join(), /future removed/);
   });
 });
 
 describe('half a surrogate pair', () => {
   const raw = (source: string): string => good.replace('"1 + 1"', `"${source}"`);
 
-  for (const [source, mended, count] of [
+  for (const [source, repaired, count] of [
     [String.raw`\ud800 x`, String.raw`\ufffd x`, 1],
     [String.raw`x \uDC00`, String.raw`x \ufffd`, 1],
     [String.raw`\ud83d\ud83d\ude42`, String.raw`\ufffd\ud83d\ude42`, 1],
     [String.raw`\ud83d\u0041\ude42`, String.raw`\ufffd\u0041\ufffd`, 2],
     [String.raw`\\\ud800`, String.raw`\\\ufffd`, 1],
   ] as const)
-    it(`is found and mended: ${source}`, () => {
+    it(`is found and repaired: ${source}`, () => {
       const name = file('half.ipynb', raw(source));
       assert.match(checkNotebook(name)[0].message, /half a surrogate pair/);
       const result = repairFile(name);
-      assert.match(result.mended.join(), new RegExp(`^${count} half`));
-      assert.equal(fs.readFileSync(name, 'utf8'), raw(mended));
+      assert.match(result.repaired.join(), new RegExp(`^${count} half`));
+      assert.equal(fs.readFileSync(name, 'utf8'), raw(repaired));
       assert.deepEqual(checkNotebook(name), []);
     });
 
   it('is not reported for whole pairs and escaped backslashes', () => {
     for (const source of [String.raw`\ud83d\ude42`, String.raw`\\ud800`, '🙂'])
-      assert.deepEqual(repairText(raw(source)).mended, []);
+      assert.deepEqual(repairText(raw(source)).repaired, []);
   });
 });
 
@@ -133,8 +133,8 @@ describe('a file that is cut inside its last cell', () => {
   it('keeps the whole lines of a list', () => {
     const text = notebook([cell('0'), cell(lines, { id: 'b' })]);
     const cut = cutAfter(text, 'console.l');
-    const { mended, left } = repairText(cut);
-    assert.match(mended.join(), /cell 2: cut off; the lines before the cut are kept/);
+    const { repaired, left } = repairText(cut);
+    assert.match(repaired.join(), /cell 2: cut off; the lines before the cut are kept/);
     assert.deepEqual(left, []);
     assert.deepEqual(source(cut), lines.slice(0, 2));
     assert.deepEqual(source(cutAfter(text, 'const b')), lines.slice(0, 1));
@@ -148,7 +148,7 @@ describe('a file that is cut inside its last cell', () => {
 
   it('loses a cell of which no line is whole', () => {
     const cut = cutAfter(notebook([cell('0'), cell(lines, { id: 'b' })]), 'const a');
-    assert.match(repairText(cut).mended.join(), /cell 2: cut off and lost/);
+    assert.match(repairText(cut).repaired.join(), /cell 2: cut off and lost/);
     assert.equal(source(cut), '0');
   });
 

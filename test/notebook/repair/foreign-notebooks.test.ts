@@ -111,15 +111,15 @@ describe('notebooks of other programs', { timeout: 60_000 }, () => {
     );
   };
 
-  it("Colab's: what GitHub refuses is found and mended, the widgets stay", () => {
+  it("Colab's: what GitHub refuses is found and repaired, the widgets stay", () => {
     const found = check(colab).join('\n');
     assert.match(found, /widgets: .*has no "state"/);
     assert.match(found, /cell 2, output 1: must NOT have additional properties \("metadata"\)/);
     assert.match(found, /metadata: the notebook is in python, not in TypeScript/);
     assert.doesNotMatch(found, /cell 2, line/, 'Python is not type-checked as TypeScript');
-    const { text, mended, left } = repairText(colab);
+    const { text, repaired, left } = repairText(colab);
     assert.deepEqual(left, []);
-    assert.deepEqual(mended, [
+    assert.deepEqual(repaired, [
       'metadata.widgets: its models put into "state"',
       'cell 2, output 1: metadata removed',
       'cell 2: tags that nbformat refuses removed',
@@ -140,9 +140,9 @@ describe('notebooks of other programs', { timeout: 60_000 }, () => {
       check(vscode, { types: false }).join('\n'),
       /display_name[^]*must NOT have additional properties \("transient"\)/,
     );
-    const { text, mended, left } = repairText(vscode);
+    const { text, repaired, left } = repairText(vscode);
     assert.deepEqual(left, []);
-    assert.deepEqual(mended, [
+    assert.deepEqual(repaired, [
       'metadata.kernelspec.display_name added',
       'cell 2, output 1: execution_count added',
       'cell 2, output 1: metadata added',
@@ -159,7 +159,7 @@ describe('notebooks of other programs', { timeout: 60_000 }, () => {
       notebook.cells.forEach((cell) => delete cell.id);
       assert.deepEqual(validateNotebook(notebook), []);
       const text = formatNotebook(notebook);
-      assert.deepEqual(repairText(text), { text, mended: [], left: [] });
+      assert.deepEqual(repairText(text), { text, repaired: [], left: [] });
     });
 
   it('4.5 without ids gets them; a file without versions the right one', () => {
@@ -170,9 +170,9 @@ describe('notebooks of other programs', { timeout: 60_000 }, () => {
     const ids = (JSON.parse(text) as Notebook).cells.map(({ id }) => id);
     assert.ok(ids.every((id) => /^[0-9a-f]{8}$/.test(String(id))) && ids[0] !== ids[1]);
     const bare = '{"nbformat": 4, "cells": [{"cell_type": "markdown", "source": "x"}]}';
-    const mended = repairText(bare);
-    assert.deepEqual(mended.left, []);
-    assert.equal((JSON.parse(mended.text) as Notebook).nbformat_minor, 4);
+    const repaired = repairText(bare);
+    assert.deepEqual(repaired.left, []);
+    assert.equal((JSON.parse(repaired.text) as Notebook).nbformat_minor, 4);
   });
 
   it('several worksheets of nbformat 3 become one notebook', () => {
@@ -215,23 +215,23 @@ describe('notebooks of other programs', { timeout: 60_000 }, () => {
     assert.match(check(marked).join('\n'), /^file: starts with a byte order mark/);
     assert.deepEqual(check(good), []);
     fs.writeFileSync(place.file('marked.ipynb'), marked);
-    assert.deepEqual(repairFile(place.file('marked.ipynb')).mended, ['byte order mark removed']);
+    assert.deepEqual(repairFile(place.file('marked.ipynb')).repaired, ['byte order mark removed']);
     assert.equal(fs.readFileSync(place.file('marked.ipynb'), 'utf8'), good);
   });
 
-  it('NaN, Python words and raw line ends in strings are mended in place', () => {
+  it('NaN, Python words and raw line ends in strings are repaired in place', () => {
     const good = formatNotebook(makeNotebook(['1', 'let a = 1;\na']));
     const broken = good
       .replace('"metadata": {},', '"metadata": {"a": NaN, "b": [-Infinity, True, None,], "c": 1.50},')
       .replace('let a = 1;\\n', 'let a = 1;\n');
     assert.throws(() => JSON.parse(broken));
-    const { text, mended, left } = repairText(broken);
+    const { text, repaired, left } = repairText(broken);
     assert.deepEqual(left, []);
     assert.equal(
       text,
       good.replace('"metadata": {},', '"metadata": {"a": null, "b": [null, true, null], "c": 1.50},'),
     );
-    assert.equal(mended.length, 3);
+    assert.equal(repaired.length, 3);
   });
 
   it('with conflict markers of git are refused with their lines', () => {
@@ -280,9 +280,9 @@ describe('notebooks that end too early', () => {
       const counts = new Set<number>();
       for (let end = start; end < text.length - 2; end++) {
         const cut = text.slice(0, end);
-        const { text: mended, left, mended: said } = repairText(cut);
+        const { text: repaired, left, repaired: said } = repairText(cut);
         assert.deepEqual(left, [], `cut at ${end}`);
-        const { cells, metadata } = JSON.parse(mended) as Notebook;
+        const { cells, metadata } = JSON.parse(repaired) as Notebook;
         const kept = Number(/too early.*: (\d+) whole/.exec(said[0])?.[1]);
         assert.deepEqual(cells.slice(0, kept), whole.cells.slice(0, kept), `cut at ${end}`);
         assert.ok(cells.length <= kept + 1);
@@ -290,7 +290,7 @@ describe('notebooks that end too early', () => {
         counts.add(kept);
         if (name === 'cells last') assert.deepEqual(metadata, whole.metadata);
         const lastWhole = cut.lastIndexOf('"cell-1"');
-        if (kept > 1) assert.ok(mended.startsWith(cut.slice(0, lastWhole)), 'byte for byte before the end');
+        if (kept > 1) assert.ok(repaired.startsWith(cut.slice(0, lastWhole)), 'byte for byte before the end');
       }
       assert.deepEqual([...counts], [0, 1, 2, 3]);
     });
@@ -298,8 +298,8 @@ describe('notebooks that end too early', () => {
   it('keep the source of a cell that is cut in its outputs, when the source comes first', () => {
     const cell = { cell_type: 'code', source: ['long()'], metadata: {}, execution_count: 3, outputs: ['x'] };
     const text = JSON.stringify({ nbformat: 4, nbformat_minor: 0, metadata: {}, cells: [cell] });
-    const { text: mended, mended: said } = repairText(text.slice(0, text.indexOf('"x"') + 2));
-    const { cells } = JSON.parse(mended) as Notebook;
+    const { text: repaired, repaired: said } = repairText(text.slice(0, text.indexOf('"x"') + 2));
+    const { cells } = JSON.parse(repaired) as Notebook;
     assert.deepEqual(cells, [
       { outputs: [], cell_type: 'code', source: ['long()'], metadata: {}, execution_count: 3 },
     ]);
@@ -311,17 +311,17 @@ describe('notebooks that end too early', () => {
     assert.equal((JSON.parse(result.text) as Notebook).cells[0].id, 'own');
   });
 
-  it('with other faults before the cut are mended and closed', () => {
+  it('with other faults before the cut are repaired and closed', () => {
     const odd = sorted.replace('"metadata": {}', '"metadata": {"a": NaN,}').replace('first', 'a\tb');
     for (let end = odd.indexOf('"cell-1"'); end < odd.length - 2; end++) {
-      const { text, mended, left } = repairText(odd.slice(0, end));
+      const { text, repaired, left } = repairText(odd.slice(0, end));
       assert.deepEqual(left, [], `cut at ${end}`);
       assert.deepEqual((JSON.parse(text) as Notebook).cells[0], {
         ...whole.cells[0],
         metadata: { a: null },
         source: ['a\tb'],
       });
-      assert.match(mended.join(), /1 comma.*1 control character|1 value.*too early/, `cut at ${end}`);
+      assert.match(repaired.join(), /1 comma.*1 control character|1 value.*too early/, `cut at ${end}`);
     }
   });
 

@@ -26,24 +26,24 @@ describe('repair of generated notebooks', { timeout: 120_000 }, () => {
   it('touches no good file', () => {
     for (let seed = 0; seed < 200; seed++) {
       const text = makeGood(seeded(seed));
-      assert.deepEqual(repairText(text), { text, mended: [], left: [] }, `seed ${seed}`);
+      assert.deepEqual(repairText(text), { text, repaired: [], left: [] }, `seed ${seed}`);
       assert.deepEqual(check(text), [], `seed ${seed}`);
     }
   });
 
-  it('gives the good file back, byte for byte; check finds what it mends, and nothing afterwards', () => {
+  it('gives the good file back, byte for byte; check finds what it repairs, and nothing afterwards', () => {
     const met = new Set<string>();
     for (let seed = 0; seed < 1500; seed++) {
       const { good, broken, faults } = makeBroken(seeded(seed));
       if (faults.length === 0) continue;
       const about = `seed ${seed}: ${faults.join(', ')}`;
       faults.forEach((fault) => met.add(fault));
-      const { text, mended, left } = repairText(broken);
+      const { text, repaired, left } = repairText(broken);
       assert.equal(withoutIds(text), withoutIds(good), about);
-      const said = mended.reduce((sum, line) => sum + (parseInt(line, 10) || 1), 0);
-      assert.ok(said >= faults.length, `${about}\n${mended.join('\n')}`);
+      const said = repaired.reduce((sum, line) => sum + (parseInt(line, 10) || 1), 0);
+      assert.ok(said >= faults.length, `${about}\n${repaired.join('\n')}`);
       assert.deepEqual(left, [], about);
-      assert.deepEqual(repairText(text), { text, mended: [], left: [] }, about);
+      assert.deepEqual(repairText(text), { text, repaired: [], left: [] }, about);
       assert.notDeepEqual(check(broken), [], about);
       assert.deepEqual(check(text), [], about);
     }
@@ -95,14 +95,14 @@ describe('repair of generated notebooks', { timeout: 120_000 }, () => {
         Array.isArray(value) && value.every((line) => typeof line === 'string') ? value.join('') : value;
       assert.deepEqual(JSON.parse(text, joined), JSON.parse(good, joined), `seed ${seed}`);
       assert.equal(/"big": ?12345678901234567890\.50/.test(text), good.includes('12345678901234567890.50'));
-      assert.deepEqual(repairText(text, true), { text, mended: [], left: [] }, `seed ${seed}`);
+      assert.deepEqual(repairText(text, true), { text, repaired: [], left: [] }, `seed ${seed}`);
       const other = `${JSON.stringify(JSON.parse(good), null, 3)}\r\n`;
       const big = (from: string): string => from.replace(/"big": ?[\d.e+]+/, '');
       assert.equal(big(repairText(other, true).text), big(text), `seed ${seed}`);
     }
   });
 
-  it('ends in a mended file or in an error of its own, whatever happened to the bytes', () => {
+  it('ends in a repaired file or in an error of its own, whatever happened to the bytes', () => {
     let refused = 0;
     for (let seed = 0; seed < 3000; seed++) {
       const random = seeded(seed);
@@ -128,7 +128,7 @@ describe('repair of generated notebooks', { timeout: 120_000 }, () => {
         assert.deepEqual(result.left, validateNotebook(JSON.parse(result.text)), `seed ${seed}`);
         const again = repairText(result.text);
         assert.equal(again.text, result.text, `seed ${seed}: twice is once`);
-        assert.deepEqual(again.mended, [], `seed ${seed}`);
+        assert.deepEqual(again.repaired, [], `seed ${seed}`);
       } catch (error) {
         if (!(error instanceof TunebookError)) throw new Error(`seed ${seed}`, { cause: error });
         refused++;
@@ -167,12 +167,12 @@ describe('repair of files', () => {
       const file = place.file('encoded.ipynb');
       fs.writeFileSync(file, bytes);
       assert.match(checkNotebook(file, { types: false })[0].message, found);
-      const { mended, left } = repairFile(file);
+      const { repaired, left } = repairFile(file);
       assert.deepEqual(left, []);
-      assert.equal(mended.length, 1);
-      assert.match(mended[0], found);
+      assert.equal(repaired.length, 1);
+      assert.match(repaired[0], found);
       assert.equal(fs.readFileSync(file, 'utf8').trimEnd(), good);
-      assert.deepEqual(repairFile(file).mended, []);
+      assert.deepEqual(repairFile(file).repaired, []);
     });
 
   it('a character that the end of the file cuts in two is lost with its cell', () => {
@@ -190,14 +190,14 @@ describe('repair of files', () => {
     fs.writeFileSync(file, `\uFEFF${good}`, { mode: 0o600 });
     fs.symlinkSync(file, place.file('link.ipynb'));
     const before = fs.readdirSync(place.folder);
-    assert.equal(repairFile(place.file('link.ipynb')).mended.length, 1);
+    assert.equal(repairFile(place.file('link.ipynb')).repaired.length, 1);
     assert.ok(fs.lstatSync(place.file('link.ipynb')).isSymbolicLink());
     assert.equal(fs.readFileSync(file, 'utf8'), good);
     assert.equal(fs.statSync(file).mode & 0o777, 0o600);
     assert.deepEqual(fs.readdirSync(place.folder), before);
   });
 
-  it('that cannot be read or mended are named, and stay unchanged', () => {
+  it('that cannot be read or repaired are named, and stay unchanged', () => {
     assert.throws(() => repairFile(place.file('none.ipynb')), /none\.ipynb: cannot be read \(ENOENT\)/);
     assert.throws(() => repairFile(place.folder), /cannot be read \(EISDIR\)/);
     const file = place.file('deep.ipynb');
@@ -205,7 +205,7 @@ describe('repair of files', () => {
     fs.writeFileSync(file, deep);
     assert.throws(
       () => repairFile(file),
-      /deep\.ipynb: cannot be mended: line 1: expected at most 900 brackets/,
+      /deep\.ipynb: cannot be repaired: line 1: expected at most 900 brackets/,
     );
     assert.equal(fs.readFileSync(file, 'utf8'), deep);
   });
@@ -216,13 +216,13 @@ describe('repair of files', () => {
     notebook.cells[1].outputs = [{ output_type: 'display_data', data: { 'text/plain': text }, metadata: {} }];
     notebook.cells[0].id = 'cell-1';
     const large = JSON.stringify(notebook);
-    assert.equal(repairText(large).mended.length, 1);
-    assert.match(repairText(large.slice(0, -1_000_000)).mended.join(), /1 whole cell\(s\) kept/);
+    assert.equal(repairText(large).repaired.length, 1);
+    assert.match(repairText(large.slice(0, -1_000_000)).repaired.join(), /1 whole cell\(s\) kept/);
   });
 
   it('with thousands of cells take no longer for each than with a few', () => {
     const many = { ...makeNotebook([]), cells: Array.from({ length: 20_000 }, () => ({ cell_type: 'raw' })) };
-    assert.equal(repairText(JSON.stringify(many)).mended.length, 60_000); // minutes, were it quadratic
+    assert.equal(repairText(JSON.stringify(many)).repaired.length, 60_000); // minutes, were it quadratic
   });
 });
 
@@ -245,12 +245,12 @@ describe('tunebook check and repair', () => {
       found.stdout,
       /^bad.ipynb: file: is no JSON: .*\nnone.ipynb: file: cannot be read \(ENOENT\)\nhalf.ipynb: file: is no JSON: line \d+: .*\ngood.ipynb: fine\n$/,
     );
-    const mended = tunebook('repair', ...names);
-    assert.equal(mended.status, 1);
-    assert.equal(mended.stdout, 'half.ipynb: 1 comma(s) too many removed\ngood.ipynb: nothing to mend\n');
+    const repaired = tunebook('repair', ...names);
+    assert.equal(repaired.status, 1);
+    assert.equal(repaired.stdout, 'half.ipynb: 1 comma(s) too many removed\ngood.ipynb: nothing to repair\n');
     assert.match(
-      mended.stderr,
-      /^bad.ipynb: cannot be mended: line 1: .*\nnone.ipynb: cannot be read \(ENOENT\)\n$/,
+      repaired.stderr,
+      /^bad.ipynb: cannot be repaired: line 1: .*\nnone.ipynb: cannot be read \(ENOENT\)\n$/,
     );
     assert.deepEqual(fs.readFileSync(place.file('half.ipynb')), bytes);
     assert.equal(fs.statSync(good).mtimeMs, old);
@@ -281,7 +281,7 @@ json.dump([(lambda text: ${expression})(text) for text in json.load(sys.stdin)],
   };
   const seeds = Array.from({ length: 300 }, (_, seed) => seed);
 
-  it('what is mended is valid for nbformat', () => {
+  it('what is repaired is valid for nbformat', () => {
     const texts = seeds.map((seed) => repairText(makeBroken(seeded(seed)).broken).text);
     const found = ask('nbformat.validate(json.loads(text))', texts);
     assert.deepEqual(new Set(found), new Set([null]));

@@ -25,8 +25,8 @@ const metadata = (change: Part): Part => whole({ metadata: { keep: 1, ...change 
 
 const widget = (kind: string): string => `application/vnd.jupyter.widget-${kind}+json`;
 
-/** A fault, the notebook with it, and what it is mended to. */
-const mended: [name: string, broken: unknown, expected: unknown][] = [
+/** A fault, the notebook with it, and what it is repaired to. */
+const repaired: [name: string, broken: unknown, expected: unknown][] = [
   ['source: null', cell({ source: null }), cell({ source: [] })],
   ['source: a number', cell({ source: 5 }), cell({ source: ['5'] })],
   ['source: lines and null', cell({ source: ['a', null, 3] }), cell({ source: ['a', '3'] })],
@@ -172,13 +172,13 @@ describe('repair of values', { timeout: 60_000 }, () => {
     );
   };
 
-  for (const [name, broken, expected] of mended)
+  for (const [name, broken, expected] of repaired)
     it(name, () => {
       assert.notDeepEqual(check(broken), [], 'check finds it');
       const result = repairText(JSON.stringify(broken, null, 1));
       assert.deepEqual(JSON.parse(result.text), JSON.parse(JSON.stringify(expected)));
       assert.deepEqual(result.left, []);
-      assert.ok(result.mended.length > 0);
+      assert.ok(result.repaired.length > 0);
       assert.deepEqual(check(JSON.parse(result.text)), []);
     });
 
@@ -209,7 +209,7 @@ describe('repair of values', { timeout: 60_000 }, () => {
       const text = JSON.stringify(whole({ cells: [{ ...code, id }], nbformat_minor: 5 }));
       const result = repairText(text);
       const { cells } = JSON.parse(result.text) as { cells: { id: unknown }[] };
-      if (good) assert.deepEqual(result, { text, mended: [], left: [] });
+      if (good) assert.deepEqual(result, { text, repaired: [], left: [] });
       else assert.match(String(cells[0].id), /^[0-9a-f]{8}$/);
       assert.deepEqual(result.left, []);
     });
@@ -217,7 +217,7 @@ describe('repair of values', { timeout: 60_000 }, () => {
   for (const [name, notebook] of fine)
     it(`is fine: ${name}`, () => {
       const text = JSON.stringify(notebook);
-      assert.deepEqual(repairText(text), { text, mended: [], left: [] });
+      assert.deepEqual(repairText(text), { text, repaired: [], left: [] });
       assert.deepEqual(check(notebook), []);
     });
 });

@@ -44,12 +44,12 @@ describe('resume', { timeout: 60_000 }, () => {
     const again = await run('throw new Error("second time");', { resume: true });
     assert.equal(again.result.status, 'error');
     fs.rmSync(log);
-    const { result, notes } = await run('log("mended " + process.env.TUNEBOOK_RESUME + " ");', {
+    const { result, notes } = await run('log("fixed " + process.env.TUNEBOOK_RESUME + " ");', {
       resume: true,
     });
     assert.equal(result.status, 'ok');
     // The slow cell is left out; the data and what changes it are needed.
-    assert.equal(fs.readFileSync(log, 'utf8'), 'data push mended 1 end ');
+    assert.equal(fs.readFileSync(log, 'utf8'), 'data push fixed 1 end ');
     assert.match(notes[0], /from code cell 6 of 7, 1 cell\(s\) left out/);
     assert.ok(
       notes.some((note) => /code cell 5 runs again: "data"/.test(note)),
@@ -64,8 +64,8 @@ describe('resume', { timeout: 60_000 }, () => {
   });
 
   it('refuses where it cannot, and says why', async () => {
-    const mended = 'log("mended " + process.env.TUNEBOOK_RESUME + " ");';
-    await assert.rejects(run(mended, { resume: true }), /went through to its end/);
+    const fixed = 'log("fixed " + process.env.TUNEBOOK_RESUME + " ");';
+    await assert.rejects(run(fixed, { resume: true }), /went through to its end/);
     await assert.rejects(run('1', { resume: true }), /code cell 6 was done, and is now another/);
     await run('throw new Error("x");');
     await assert.rejects(
@@ -126,7 +126,7 @@ describe('deciding what to resume', () => {
     ],
     [
       'and what only looks like one',
-      ['setTimeout(() => 1, 1)', 'const n = setUp()', 'console.log(1)', 'await mend()', '1'],
+      ['setTimeout(() => 1, 1)', 'const n = setUp()', 'console.log(1)', 'await fix()', '1'],
       [],
     ],
     [

@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { after, test } from 'node:test';
 import { parseAllDocuments } from 'yaml';
-import { addSubmission, jobName, jobSettings, writeJob, writePlan } from '../../../lib/notebook/sweeps';
+import { addSubmission, jobName, jobSettings, writeJob, writeSweepFile } from '../../../lib/notebook/sweeps';
 import { jobDocuments } from '../../../lib/notebook/sweeps/kubernetes';
 import type { JobRequest } from '../../../lib/notebook/sweeps/kubernetes';
 import { Workplace } from '../../support/make-notebook';
@@ -28,7 +28,7 @@ function request(): JobRequest {
     'console.log(`${rate}: "x"`);',
   ]);
   const folder = place.file('My_Sweep');
-  const plan = writePlan({
+  const sweepFile = writeSweepFile({
     notebook,
     folder,
     grid: { rate: ['1', '2', '3'] },
@@ -36,10 +36,10 @@ function request(): JobRequest {
   });
   const submission = addSubmission(folder, { executor: 'k8s', points: [0, 2] });
   const settings = jobSettings({ image: 'registry/tunebook:1', namespace: 'ml', gpu: '1', cpu: '4' });
-  return { folder, plan, submission, settings, jobs: 5 };
+  return { folder, sweepFile, submission, settings, jobs: 5 };
 }
 
-test('an Indexed Job with its plan and volume, valid by the published schemas', async () => {
+test('an Indexed Job with its files and volume, valid by the published schemas', async () => {
   const whole = request();
   const documents = parseAllDocuments(fs.readFileSync(writeJob(whole), 'utf8')).map(
     (document) => document.toJS() as { kind: string; spec: Record<string, unknown> },
@@ -56,7 +56,7 @@ test('an Indexed Job with its plan and volume, valid by the published schemas', 
     { spec: Record<string, unknown> },
   ];
   const points = (name: string): unknown[] => (JSON.parse(config.data[name]) as { points: unknown[] }).points;
-  assert.equal(points('plan.json').length, 3);
+  assert.equal(points('sweep-points.json').length, 3);
   assert.deepEqual(points('submission.json'), [0, 2]);
   const { completions, parallelism, completionMode, backoffLimitPerIndex, podFailurePolicy } = job.spec;
   assert.deepEqual([completions, parallelism, completionMode, backoffLimitPerIndex], [2, 2, 'Indexed', 3]);
@@ -77,7 +77,7 @@ test('names that Kubernetes takes, settings that are none, a notebook that is to
   assert.throws(() => jobSettings({}), /expected --k8s image=NAME, got none/);
   assert.throws(() => jobSettings({ image: 'x', gpus: '1' }), /expected --k8s image, .*got gpus/);
   const whole = request();
-  fs.writeFileSync(path.join(whole.folder, whole.plan.notebook), 'x'.repeat(1 << 20));
+  fs.writeFileSync(path.join(whole.folder, whole.sweepFile.notebook), 'x'.repeat(1 << 20));
   assert.throws(
     () => jobDocuments(whole),
     /at most 1 MiB, Kubernetes' limit of a ConfigMap, got \d{7} bytes/,

@@ -89,7 +89,7 @@ test('calls that ask for too much, or for nothing', () => {
   assert.match(call('--status', '--cancel'), /^2 sweep: expected one of --status, --collect, --cancel/);
   assert.match(
     call('--status', '-o', '/nowhere/at/all'),
-    /^1 sweep: expected the plan of a sweep in \/nowhere/,
+    /^1 sweep: expected the file of a sweep in \/nowhere/,
   );
 });
 

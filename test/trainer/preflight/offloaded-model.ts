@@ -21,7 +21,7 @@ export interface Offloaded {
   readonly maxMemory: number;
 }
 
-/** Saves the model to a folder and plans its place. */
+/** Saves the model to a folder and measures its parts. */
 export async function saveOffloaded(source: string, offloadFolder: string): Promise<Offloaded> {
   const model = await AutoModelForCausalLM.fromConfig(CONFIG, { seed: 7 });
   await savePretrained(model, source);
@@ -30,9 +30,9 @@ export async function saveOffloaded(source: string, offloadFolder: string): Prom
   const whole = await AutoModelForCausalLM.fromPretrained(source, {
     quantizationConfig,
     deviceMap: 'auto',
-    onPlan: (_table, plan) => {
-      const layer = plan.modules.find(({ module }) => module === 'model.layers.0')?.bytes ?? NaN;
-      maxMemory = plan.memoryBytes - layer; // two layers and two buffers
+    onDeviceMap: (_table, deviceMap) => {
+      const layer = deviceMap.modules.find(({ module }) => module === 'model.layers.0')?.bytes ?? NaN;
+      maxMemory = deviceMap.memoryBytes - layer; // two layers and two buffers
     },
   });
   await whole.dispose();
@@ -43,7 +43,7 @@ export async function loadOffloaded({ source, offloadFolder, maxMemory }: Offloa
   const model = await AutoModelForCausalLM.fromPretrained(source, {
     ...{ quantizationConfig, deviceMap: 'auto', maxMemory, offloadFolder },
     engine: { threads: 1 },
-    onPlan: () => undefined,
+    onDeviceMap: () => undefined,
   });
   return getPeftModel(model, new LoraConfig({ r: 2, seed: 5 }));
 }

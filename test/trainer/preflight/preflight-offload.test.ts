@@ -79,7 +79,7 @@ const BROKEN: [what: string, breaks: (folder: string) => void, words: RegExp][] 
       if (isRoot) fs.symlinkSync('/proc/self', at);
       else fs.mkdirSync(at, { mode: 0o555 });
     },
-    /offloadFolder: .* cannot be written \(E\w+: .*\)\. Choose another folder or mend its permissions\./,
+    /offloadFolder: .* cannot be written \(E\w+: .*\)\. Choose another folder or fix its permissions\./,
   ],
 ];
 for (const [what, breaks, words] of BROKEN) {

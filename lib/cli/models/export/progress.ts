@@ -4,7 +4,7 @@ import { clockTime } from '../../../display';
 const EVERY_MS = 5000;
 
 /**
- * What exports tell their progress to.
+ * What exports report their progress to.
  * @param say prints a line
  * @param now in ms
  */

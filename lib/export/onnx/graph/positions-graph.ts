@@ -1,5 +1,5 @@
 /**
- * What layers are told of positions, in a graph: the mask of each kind of layers, and the rotary tables. Tables that depend
+ * What layers get about positions, in a graph: the mask of each kind of layers, and the rotary tables. Tables that depend
  * on the length of the context (dynamic, longrope) turn keys anew at each step: the cache has keys that are not turned.
  */
 import { MASKED } from '../../../engine';
@@ -17,7 +17,7 @@ export interface RotaryTables {
   readonly size: number;
 }
 
-/** What a kind of layers is told. */
+/** What a kind of layers gets. */
 export interface KindPositions {
   /** Additive attention bias, [B, 1, T, S], or [B, 1, 1, T, S] where query heads share keys. */
   readonly bias: string;

@@ -12,7 +12,7 @@ import type { RunNotebookOptions } from '../run/run-types';
 import { sweepPoints, writeComparison } from './sweep';
 import type { SweepOptions, SweepPoint, SweepRun } from './sweep';
 
-const PLAN_FILE = 'plan.json';
+const SWEEP_FILE = 'sweep-points.json';
 const STATUS_FILE = 'status.json';
 const SUBMISSIONS = 'submissions';
 
@@ -20,8 +20,8 @@ const SUBMISSIONS = 'submissions';
 export type PointLimits = Pick<RunNotebookOptions, 'timeoutMs' | 'cellTimeoutMs' | 'startTimeoutMs'>;
 
 /** What the tasks of a sweep read. */
-export interface SweepPlan {
-  /** The notebook's copy, below the plan's folder. */
+export interface SweepFile {
+  /** The notebook's copy, below the folder of the sweep. */
   readonly notebook: string;
   /** Folder that the cells run in. */
   readonly cwd: string;
@@ -37,21 +37,21 @@ export interface Submission {
   readonly executor: 'slurm' | 'k8s';
   /** The cluster's own number or name of the job; undefined where it was not submitted from here. */
   readonly job?: string;
-  /** Places of its tasks' points in the plan, by task number. */
+  /** Places of its tasks' points in the sweep, by task number. */
   readonly points: readonly number[];
 }
 
-/** Writes a plan. @throws {TunebookError} For an empty grid, an unknown parameter, an ill-typed value. */
-export function writePlan(
+/** Writes what the tasks of a cluster read. @throws {TunebookError} For an empty grid, an unknown parameter, an ill-typed value. */
+export function writeSweepFile(
   options: Pick<SweepOptions, 'notebook' | 'grid' | 'parameters' | 'folder' | 'metric'> & {
     readonly cwd?: string;
     readonly limits: PointLimits;
   },
-): SweepPlan {
+): SweepFile {
   const { notebook, folder, grid, metric, limits } = options;
   const points = sweepPoints(options);
   const copy = path.join('source', path.basename(notebook));
-  const plan: SweepPlan = {
+  const sweepFile: SweepFile = {
     ...{ notebook: copy, grid, limits, points },
     ...(metric === undefined ? {} : { metric }),
     cwd: path.resolve(options.cwd ?? path.dirname(notebook)),
@@ -60,22 +60,22 @@ export function writePlan(
     fs.mkdirSync(path.join(folder, 'source'), { recursive: true });
     // Without its outputs: it may go into a cluster's own store.
     writeNotebook(path.join(folder, copy), executedCopy(readNotebook(notebook)));
-    writeJson(path.join(folder, PLAN_FILE), plan);
+    writeJson(path.join(folder, SWEEP_FILE), sweepFile);
   } catch (error) {
     if (error instanceof TunebookError) throw error;
     throw new TunebookError(`sweep: ${folder} cannot be written (${messageOf(error)}).`, { cause: error });
   }
-  return plan;
+  return sweepFile;
 }
 
 /** @throws {TunebookError} Where there is none. */
-export function readPlan(folder: string): SweepPlan {
-  const plan = readJson(path.join(folder, PLAN_FILE));
-  if (!isJsonObject(plan) || !Array.isArray(plan.points))
+export function readSweepFile(folder: string): SweepFile {
+  const sweepFile = readJson(path.join(folder, SWEEP_FILE));
+  if (!isJsonObject(sweepFile) || !Array.isArray(sweepFile.points))
     throw new TunebookError(
-      `sweep: expected the plan of a sweep in ${folder}, got none. Submit it before, with --executor.`,
+      `sweep: expected the file of a sweep in ${folder}, got none. Submit it before, with --executor.`,
     );
-  return plan as unknown as SweepPlan;
+  return sweepFile as unknown as SweepFile;
 }
 
 /** Adds a submission under the next free name. */
@@ -125,8 +125,8 @@ export function writeStatus(folder: string, run: SweepRun): void {
 }
 
 /** How the points ended, by their folders; `missing`: it has not ended, or not begun. */
-export function pointStates(folder: string, plan: SweepPlan): SweepRun[] {
-  return plan.points.map(({ name, parameters }) => {
+export function pointStates(folder: string, sweepFile: SweepFile): SweepRun[] {
+  return sweepFile.points.map(({ name, parameters }) => {
     const read = readJson(path.join(folder, name, STATUS_FILE));
     if (isJsonObject(read)) return { ...(read as unknown as SweepRun), name, parameters };
     return { name, parameters, status: 'missing', durationMs: 0, metrics: {} };
@@ -136,23 +136,23 @@ export function pointStates(folder: string, plan: SweepPlan): SweepRun[] {
 /** Removes what an earlier attempt said of points that are about to run again; `fresh`: they do not go on, but begin. */
 export function clearStatus(
   folder: string,
-  plan: SweepPlan,
+  sweepFile: SweepFile,
   points: readonly number[],
   { fresh }: { readonly fresh: boolean },
 ): void {
   for (const place of points) {
-    const at = (name: string): string => path.join(folder, plan.points[place].name, name);
+    const at = (name: string): string => path.join(folder, sweepFile.points[place].name, name);
     fs.rmSync(at(STATUS_FILE), { force: true });
-    if (fresh) fs.rmSync(at(path.basename(plan.notebook)), { force: true });
+    if (fresh) fs.rmSync(at(path.basename(sweepFile.notebook)), { force: true });
   }
 }
 
 /** The comparison of what the folders hold, written beside them. */
 export async function collectSweep(folder: string): Promise<SweepRun[]> {
-  const plan = readPlan(folder);
-  const runs = pointStates(folder, plan);
-  const { grid, metric } = plan;
-  const notebook = path.basename(plan.notebook);
+  const sweepFile = readSweepFile(folder);
+  const runs = pointStates(folder, sweepFile);
+  const { grid, metric } = sweepFile;
+  const notebook = path.basename(sweepFile.notebook);
   await writeComparison({ notebook, grid, folder, ...(metric === undefined ? {} : { metric }) }, runs);
   return runs;
 }

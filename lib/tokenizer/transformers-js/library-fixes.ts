@@ -1,5 +1,5 @@
 /**
- * Where @xenova/transformers tokenizes otherwise than Hugging Face's own library, mended on the instance that was made:
+ * Where @xenova/transformers tokenizes otherwise than Hugging Face's own library, fixed on the instance that was made:
  * bytes that stand for U+FEFF or for nothing in UTF-8, added tokens that count as whole words only, those that take
  * Unicode's white space beside them, those that a normalizer writes otherwise, what a Split makes of its matches, and unknown tokens in a row.
  * Where it stands: once, after a tokenizer is built.
@@ -9,7 +9,7 @@ import type { JsonObject } from '../../files';
 import { WORD } from './library-files';
 import { splitPieces } from './split-behaviors';
 
-/** The parts of the library's tokenizer that are mended; each is looked for, as another version may lack it. */
+/** The parts of the library's tokenizer that are fixed; each is looked for, as another version may lack it. */
 interface Internals {
   readonly _tokenizer?: {
     readonly decoder?: DecoderPart | null;
@@ -59,13 +59,13 @@ interface Splitter {
   split(text: string): string[];
 }
 
-/** Mends a tokenizer of the library in place. */
-export function mendLibraryTokenizer(library: object): void {
+/** Fixes a tokenizer of the library in place. */
+export function fixLibraryTokenizer(library: object): void {
   const inner = (library as Internals)._tokenizer;
   if (inner === undefined) return;
-  mendDecoder(inner.decoder ?? undefined);
-  mendSplit(inner.pre_tokenizer ?? undefined);
-  mendWords(inner.model);
+  fixDecoder(inner.decoder ?? undefined);
+  fixSplit(inner.pre_tokenizer ?? undefined);
+  fixWords(inner.model);
   const tokens = inner.added_tokens_map;
   if (tokens === undefined) return;
   spellAsNormalized(inner.model, tokens);
@@ -78,12 +78,12 @@ export function mendLibraryTokenizer(library: object): void {
     return;
   for (const token of tokens.values()) token.lstrip = token.rstrip = false; // JavaScript's trim is not Unicode's
   for (const splitter of [inner.splitter_unnormalized, inner.splitter_normalized])
-    if (splitter !== undefined) mendSplitter(splitter, own);
+    if (splitter !== undefined) fixSplitter(splitter, own);
 }
 
-function mendDecoder(decoder: DecoderPart | undefined): void {
-  decoder?.decoders?.forEach(mendDecoder);
-  if (decoder?.config?.type === 'ByteFallback') mendByteFallback(decoder);
+function fixDecoder(decoder: DecoderPart | undefined): void {
+  decoder?.decoders?.forEach(fixDecoder);
+  if (decoder?.config?.type === 'ByteFallback') fixByteFallback(decoder);
   const { replacement } = decoder ?? {};
   if (decoder?.config?.type === 'Metaspace' && replacement !== undefined)
     // the first token loses each of its blanks
@@ -92,7 +92,7 @@ function mendDecoder(decoder: DecoderPart | undefined): void {
 }
 
 /** As the Rust decoder: a run of bytes is a text in UTF-8, U+FEFF included, or one U+FFFD for each of its bytes. */
-function mendByteFallback(decoder: DecoderPart): void {
+function fixByteFallback(decoder: DecoderPart): void {
   const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
   decoder.text_decoder = {
     decode(bytes) {
@@ -105,8 +105,8 @@ function mendByteFallback(decoder: DecoderPart): void {
   };
 }
 
-function mendSplit(part: CutterPart | undefined): void {
-  for (const inner of part?.tokenizers ?? []) mendSplit(inner);
+function fixSplit(part: CutterPart | undefined): void {
+  for (const inner of part?.tokenizers ?? []) fixSplit(inner);
   const { config, pattern } = part ?? {};
   if (part === undefined || config?.type !== 'Split') return;
   if (!(pattern instanceof RegExp)) throw new Error('a Split without a pattern');
@@ -120,7 +120,7 @@ function mendSplit(part: CutterPart | undefined): void {
  * Unknown tokens in a row become one within a word; the library takes those of neighbouring words together. Where there is
  * no unknown token, a letter that is none is gone before the others are merged.
  */
-function mendWords(model: Model | undefined): void {
+function fixWords(model: Model | undefined): void {
   const encode = model?._call?.bind(model);
   if (model === undefined || encode === undefined) return;
   const { tokens_to_ids: ids, unk_token: unknown, byte_fallback: hasBytes = false } = model;
@@ -148,7 +148,7 @@ const BLANK_START = /^\p{White_Space}+/u;
  * A token that counts as a whole word only is left in the text where a word's character touches it; one that strips
  * takes the white space on that side out of the text.
  */
-function mendSplitter(splitter: Splitter, tokens: ReadonlyMap<string, Readonly<AddedToken>>): void {
+function fixSplitter(splitter: Splitter, tokens: ReadonlyMap<string, Readonly<AddedToken>>): void {
   const split = splitter.split.bind(splitter);
   splitter.split = (text) => {
     const found = split(text);

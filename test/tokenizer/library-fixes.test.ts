@@ -17,7 +17,7 @@ interface Cases {
   decoded: { ids: number[]; text: string }[];
 }
 
-const golden = JSON.parse(fs.readFileSync(path.join(FOLDER, 'golden-mends.json'), 'utf8')) as {
+const golden = JSON.parse(fs.readFileSync(path.join(FOLDER, 'golden-library-fixes.json'), 'utf8')) as {
   'byte-level': Cases;
   'byte-fallback': Cases;
   messages: { role: string; content: string }[];

@@ -2,8 +2,8 @@
 whole words, byte fallback, and Python's strip in chat templates.
 
 Run from the repository root with tokenizers and transformers installed:
-    python test/golden/tokenizer/make_mends.py
-Writes byte-level/ and byte-fallback/ (two small trained tokenizers) and golden-mends.json beside this file.
+    python test/golden/tokenizer/make_library_fixes.py
+Writes byte-level/ and byte-fallback/ (two small trained tokenizers) and golden-library-fixes.json beside this file.
 """
 import json
 from pathlib import Path
@@ -112,7 +112,7 @@ def main():
         for template in STRIP_TEMPLATES
     ]
     golden = {"byte-level": cases(level), "byte-fallback": cases(fallback), "messages": messages, "strips": strips}
-    (HERE / "golden-mends.json").write_text(json.dumps(golden) + "\n")
+    (HERE / "golden-library-fixes.json").write_text(json.dumps(golden) + "\n")
     for name in ("byte-level", "byte-fallback"):
         print(name, len(golden[name]["rows"]), "texts,", len(golden[name]["decoded"]), "runs of bytes")
     print(strips[-1]["text"], strips[4]["text"][:80])

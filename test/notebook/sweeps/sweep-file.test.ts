@@ -6,10 +6,10 @@ import { after, test } from 'node:test';
 import {
   clearStatus,
   pointStates,
-  readPlan,
-  writePlan,
+  readSweepFile,
+  writeSweepFile,
   writeStatus,
-} from '../../../lib/notebook/sweeps/plan';
+} from '../../../lib/notebook/sweeps/sweep-file';
 import { Workplace } from '../../support/make-notebook';
 
 const workplace = new Workplace();
@@ -19,10 +19,10 @@ for (const fresh of [true, false])
   test(`a point that is submitted ${fresh ? 'anew' : 'to go on'} has no earlier end, the others keep theirs`, () => {
     const notebook = workplace.write('run.ipynb', ['@parameters\nconst rate: number = 1;']);
     const folder = workplace.file(`sweep-${fresh}`);
-    const plan = writePlan({ notebook, folder, grid: { rate: ['1', '2'] }, limits: {} });
-    assert.deepEqual(readPlan(folder), plan);
-    const executed = plan.points.map(({ name }) => path.join(folder, name, path.basename(notebook)));
-    for (const [i, { name, parameters }] of plan.points.entries()) {
+    const sweepFile = writeSweepFile({ notebook, folder, grid: { rate: ['1', '2'] }, limits: {} });
+    assert.deepEqual(readSweepFile(folder), sweepFile);
+    const executed = sweepFile.points.map(({ name }) => path.join(folder, name, path.basename(notebook)));
+    for (const [i, { name, parameters }] of sweepFile.points.entries()) {
       fs.mkdirSync(path.join(folder, name), { recursive: true });
       fs.writeFileSync(executed[i], '{}');
       writeStatus(folder, {
@@ -34,9 +34,9 @@ for (const fresh of [true, false])
         message: 'it broke',
       });
     }
-    const ended = (): string[] => pointStates(folder, plan).map(({ status }) => status);
+    const ended = (): string[] => pointStates(folder, sweepFile).map(({ status }) => status);
     assert.deepEqual(ended(), ['error', 'error']);
-    clearStatus(folder, plan, [1], { fresh });
+    clearStatus(folder, sweepFile, [1], { fresh });
     assert.deepEqual(ended(), ['error', 'missing']);
     assert.deepEqual(executed.map(fs.existsSync), [true, !fresh]);
   });
