@@ -45,6 +45,7 @@ export type { Parameter, ParameterSet } from './weights/parameters';
 export { batchLoss, forwardBackward } from './train/training';
 export type { BackwardRequest } from './train/training';
 export { allocateGradients } from './train/gradients';
+export { gradientStages } from './train/gradient-stages';
 export type { Gradients } from './train/gradients';
 export { countLabels, rowBucket } from './train/head';
 export { CROSS_ENTROPY } from './train/loss-function';

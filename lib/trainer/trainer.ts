@@ -109,7 +109,7 @@ export class Trainer {
     this.collate = options.dataCollator ?? createDataCollator({ padTokenId: 0, maxLength });
     this.generate = options.generate;
     this.loss = options.loss;
-    requireWork(this.ranks, { model, values, examples: this.examples() });
+    requireWork(this.ranks, { values, examples: this.examples() });
     this.state = plannedState(this.joint, this.examples());
     const callbacks = isFirst ? [...(options.callbacks ?? [consoleProgress()]), ...reports(values)] : [];
     const context = (): CallbackContext => ({ args: values, state: this.state, control: this.control });
@@ -148,7 +148,7 @@ export class Trainer {
         startTools(this, { checksFolders: values.preflight }),
       );
       const { gradients, optimizer, identity } = tools;
-      await requireSameRun(ranks, { identity, model });
+      await requireSameRun(ranks, { identity: { ...identity, ddpBucketCapMb: values.ddpBucketCapMb }, model });
       const content = { model, optimizer, state: this.state, identity };
       const resumed = await ranks.onFirst('resume', () => resumeRun(values.outputDir, content, options));
       this.checkpoint = await shareCheckpoint(ranks, content, resumed);

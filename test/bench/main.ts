@@ -11,7 +11,7 @@ import { parseArgs } from 'node:util';
 import { benchDataset } from './data/dataset';
 import { benchStream } from './data/stream';
 import { benchDecode } from './decode';
-import { benchDistributed } from './distributed';
+import { benchDistributed, distributedRows } from './distributed';
 import { benchFamilies, familiesTable } from './families';
 import { benchExport } from './export';
 import { benchExportMemory } from './export-memory';
@@ -233,30 +233,8 @@ async function main(): Promise<void> {
       ]),
     );
   } else if (which === 'distributed') {
-    const { one, families } = benchDistributed();
-    const bandwidth = (floats: number, ms: number): string => `${((4 * floats) / ms / 1e6).toFixed(2)} GB/s`;
-    print(json, { one, families }, [
-      [
-        'gpt2-mini, 8 batches of 4 x 128 tokens, one rank of one thread',
-        `${one.stepMs.toFixed(0)} ms a step`,
-      ],
-      ...families.flatMap(({ family, reductions, two, speedup }): Row[] => [
-        [
-          `${family}: two ranks`,
-          `${two.stepMs.toFixed(0)} ms, ${speedup.toFixed(2)} times as fast; reduction ${percent(two.reductionShare)}`,
-        ],
-        ...reductions.flatMap(({ floats, memcpyMs, reduceMs, computeMs, overlappedMs }): Row[] => [
-          [
-            `  all-reduce of ${(floats / 2 ** 20).toFixed(0)} Mi floats`,
-            `${reduceMs.toFixed(1)} ms, ${bandwidth(floats, reduceMs)}; memcpy ${bandwidth(floats, memcpyMs)}`,
-          ],
-          [
-            '    beside work',
-            `${overlappedMs.toFixed(1)} ms for both, of which work alone ${computeMs.toFixed(1)} ms`,
-          ],
-        ]),
-      ]),
-    ]);
+    const result = benchDistributed();
+    print(json, result, distributedRows(result));
   } else if (which === 'families') {
     const results = benchFamilies(numbers[0] ?? values.only);
     console.log(json ? JSON.stringify(results, null, 2) : familiesTable(results));

@@ -125,7 +125,7 @@ export class GpuMemory implements DeviceMemory {
     const buffer = this.slots.get(kept)?.buffer;
     if (buffer === undefined) throw new Error('internal: read before the device had it');
     const values = new (kept.constructor as new (length: number) => A)(kept.length);
-    await this.download(buffer, values);
+    await this.copyHome(buffer, values);
     return values;
   }
 
@@ -133,7 +133,27 @@ export class GpuMemory implements DeviceMemory {
   async flush(): Promise<void> {
     for (const slot of this.unseen) {
       if (slot.buffer === undefined) throw new Error('internal: written without a buffer');
-      await this.download(slot.buffer, slot.data);
+      await this.copyHome(slot.buffer, slot.data);
+      this.unseen.delete(slot);
+    }
+  }
+
+  /** Copies what the device wrote to these arrays home, scratch arrays included, which `flush` leaves out. */
+  async download(arrays: Iterable<HostArray>): Promise<void> {
+    for (const data of arrays) {
+      const slot = this.slots.get(data);
+      if (slot === undefined || !this.isCurrent(slot)) continue;
+      await this.copyHome(slot.buffer, data);
+      this.unseen.delete(slot);
+    }
+  }
+
+  /** Uploads the host's values of these arrays now, scratch arrays included, and whichever side was newer. */
+  async overwrite(arrays: Iterable<HostArray>): Promise<void> {
+    for (const data of arrays) {
+      const slot = this.slots.get(data);
+      if (slot === undefined) continue;
+      await this.uploadOne(slot, data);
       this.unseen.delete(slot);
     }
   }
@@ -254,7 +274,7 @@ export class GpuMemory implements DeviceMemory {
     return this.take(slot, y);
   }
 
-  private async download(buffer: ort.Tensor, into: HostArray): Promise<void> {
+  private async copyHome(buffer: ort.Tensor, into: HostArray): Promise<void> {
     const dtype = dtypeOf(into);
     const y = new (onnxRuntime().Tensor)(dtype, into, [into.length]);
     await (await this.mover(dtype, 'cpu')).run({ x: buffer }, { y });

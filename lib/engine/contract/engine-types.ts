@@ -59,6 +59,10 @@ export interface DeviceMemory {
   read<A extends HostArray>(kept: A): Promise<A>;
   /** Flushes what the device wrote to the host arrays, so that they can be read. */
   flush(): Promise<void>;
+  /** Copies what the device wrote to these arrays home, scratch arrays included, which `flush` leaves out. */
+  download(arrays: Iterable<HostArray>): Promise<void>;
+  /** Uploads the host's values of these arrays now, scratch arrays included, and whichever side was newer. */
+  overwrite(arrays: Iterable<HostArray>): Promise<void>;
   /**
    * Invalidates the device's copy of arrays that the host has written (default: all); they are uploaded again at their
    * next use. Values that only the device has are lost: call `flush` first to keep them.

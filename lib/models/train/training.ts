@@ -38,6 +38,11 @@ export interface BackwardRequest {
   readonly tokenLoss?: TokenLoss;
   /** Noise on the embeddings; absent: none. */
   readonly noise?: EmbeddingNoise;
+  /**
+   * Called when the gradients of a stage (see `gradientStages`) are complete, while the backward pass goes on; not for
+   * the last stage, which ends with the pass. Nothing touches them until the next pass.
+   */
+  readonly onStage?: (stage: number) => void;
 }
 
 /**
@@ -107,6 +112,7 @@ async function wholePass(
   const tape = new Tape({ ...given, dropout, shared, trainsEmbedding, firstTrained });
   const x = await walk(runtime, await embedding.forward(), tape);
   const { loss, dX } = await head.lossAndGradients(x, gradients, request.accumulate);
+  request.onStage?.(0);
   const upstream = await tape.backward(dX);
   if (trainsEmbedding) await embedding.backward(upstream, gradients, request.accumulate);
   return loss;
@@ -141,7 +147,7 @@ class Tape implements LayerMode {
 
   /** From the gradient of the last layer's output to that of the first trained layer's input, float32 [B, T, C]. */
   async backward(dY: HostTensor): Promise<HostTensor> {
-    const { runtime, dropout, workspace, firstTrained } = this.pass;
+    const { runtime, request, dropout, workspace, firstTrained } = this.pass;
     let upstream = dY;
     // Two arrays alternate as a layer's incoming and outgoing gradient.
     let spare: HostTensor['data'] = workspace.output(dY.shape);
@@ -159,6 +165,7 @@ class Tape implements LayerMode {
       const residuals = before?.residuals ?? {};
       const results = await vjp.backward({ ...feeds, ...sums }, residuals, upstream, { into });
       dropout.done(feeds);
+      request.onStage?.(runtime.architecture.layers - layer);
       if (results.d_x !== undefined) [upstream, spare] = [results.d_x, upstream.data];
     }
     return upstream;

@@ -145,6 +145,11 @@ export const argumentsSchema = lazySchema((z) =>
     loggingDir: z.string().min(1).optional(),
     /** Ranks that wait longer for another, in seconds, end all of them with its name. Only for several ranks. */
     ddpTimeout: z.number().positive().default(1800),
+    /**
+     * Gradients, in MB, that several ranks sum together while the backward pass goes on; the least, unless all are
+     * fewer. Infinity sums all of them after it.
+     */
+    ddpBucketCapMb: z.union([z.number().positive(), z.literal(Infinity)]).default(1),
     /** Apply the model's dropout while training. */
     dropout: z.boolean().default(true),
   }),

@@ -28,6 +28,7 @@ const FREE: readonly (keyof CheckedArguments)[] = [
   'loggingDir',
   'runName',
   'ddpTimeout',
+  'ddpBucketCapMb',
 ];
 
 /** Values sampled from a large array for its fingerprint. */

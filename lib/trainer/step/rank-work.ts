@@ -1,15 +1,14 @@
 /**
  * Whether the ranks of a run have work, before any of them begins.
  */
-import type { CausalLM } from '../../pretrained';
 import { TunebookError } from '../../types';
 import type { CheckedArguments } from '../arguments/schema';
 import type { Ranks } from '../parallel/ranks';
 
-/** @throws TunebookError for more ranks than batches, and for gradients that are not in the host's memory */
+/** @throws TunebookError for more ranks than batches */
 export function requireWork(
   ranks: Ranks,
-  run: { model: CausalLM; values: CheckedArguments; examples: number },
+  run: { values: CheckedArguments; examples: number },
 ): void {
   if (ranks.group === undefined) return;
   const { perDeviceTrainBatchSize: size, dataloaderDropLast } = run.values;
@@ -18,10 +17,5 @@ export function requireWork(
     throw new TunebookError(
       `Trainer: expected at least one batch for each rank, got ${batches} batches of ${size} for ` +
         `${ranks.worldSize} ranks. Start fewer ranks, or lower perDeviceTrainBatchSize.`,
-    );
-  if (run.model.engine.device !== undefined)
-    throw new TunebookError(
-      'Trainer: expected an engine on the processor for a run with several ranks, got one on a GPU, whose gradients ' +
-        "stay there. Load the model with engine: { provider: 'cpu' }, or set TUNEBOOK_PROVIDER=cpu.",
     );
 }

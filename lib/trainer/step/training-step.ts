@@ -10,6 +10,8 @@ import type { Batch, EncodedExample } from '../../types';
 import type { CheckedArguments } from '../arguments/schema';
 import type { CallbackList } from '../state/callbacks';
 import { counted, logitsLoss, metricsOfAll, sequenceLoss } from '../state/metric-totals';
+import { gradientReduction } from '../parallel/gradient-reduction';
+import type { GradientReduction } from '../parallel/gradient-reduction';
 import { ranksOf } from '../parallel/ranks';
 import type { Ranks } from '../parallel/ranks';
 import { gradientNorm } from '../optimizers/gradient-norm';
@@ -51,7 +53,7 @@ export interface StepResult {
   readonly tokens: number;
   /** Smaller than given where memory ran out. */
   readonly microBatchSize: number;
-  /** Time that the reduction of the gradients over the ranks took, in ms. */
+  /** Time that the step waited for the reduction of the gradients over the ranks, in ms. */
   readonly reductionMs: number;
 }
 
@@ -70,9 +72,6 @@ export async function trainingStep(request: StepRequest): Promise<StepResult> {
     );
     sums = await gradientsOfAll(request, microBatchSize);
   }
-  const reductionStarted = performance.now();
-  await reduceGradients(request);
-  const reductionMs = performance.now() - reductionStarted;
   await callbacks.call('onPreOptimizerStep', {});
   const norm = await gradientNorm(model.engine, gradients);
   if (!Number.isFinite(norm)) throw ranks.common(new NotFinite('gradient norm', norm));
@@ -80,15 +79,39 @@ export async function trainingStep(request: StepRequest): Promise<StepResult> {
   const learningRate = scheduledRate(values, step, request.maxSteps);
   await request.optimizer.step(learningRate, clip);
   await callbacks.call('onOptimizerStep', {});
-  return { ...sums, gradientNorm: norm, learningRate, microBatchSize, reductionMs };
+  return { ...sums, gradientNorm: norm, learningRate, microBatchSize };
 }
 
-/** Loss, measures and tokens of all ranks. @returns undefined where memory ran out on one, and smaller pieces may fit */
-async function gradientsOfAll(request: StepRequest, microBatchSize: number): Promise<StepSums | undefined> {
-  const { ranks = ALONE } = request;
-  if (ranks.group === undefined) return gradientsOrHalf(request, microBatchSize);
+/** What all the step's batches sum up to. */
+type StepSums = Pick<StepResult, 'loss' | 'metrics' | 'tokens'>;
+
+/**
+ * Loss, measures, tokens and gradients of all ranks.
+ * @returns undefined where memory ran out on one, and smaller pieces may fit
+ */
+async function gradientsOfAll(
+  request: StepRequest,
+  microBatchSize: number,
+): Promise<(StepSums & Pick<StepResult, 'reductionMs'>) | undefined> {
+  const { model, gradients, ranks = ALONE } = request;
+  if (ranks.group === undefined) {
+    const alone = await gradientsOrHalf(request, microBatchSize);
+    return alone && { ...alone, reductionMs: 0 };
+  }
   const purpose = `step ${request.step + 1}`;
-  const sums = await ranks.together(purpose, () => gradientsOrHalf(request, microBatchSize));
+  const reduction = gradientReduction(ranks.group, {
+    ...{ model, gradients, bucketMb: request.values.ddpBucketCapMb },
+    purpose: `gradients of ${purpose}`,
+  });
+  let computedAt = 0;
+  const sums = await ranks.together(purpose, async () => {
+    try {
+      return await gradientsOrHalf(request, microBatchSize, reduction);
+    } finally {
+      reduction.finish();
+      computedAt = performance.now();
+    }
+  });
   const own = [sums?.loss ?? 0, sums?.tokens ?? 0, Number(sums === undefined)];
   const [loss, tokens, short] = await ranks.reduce(own, 'sum', purpose);
   if (short > 0) return undefined;
@@ -96,18 +119,18 @@ async function gradientsOfAll(request: StepRequest, microBatchSize: number): Pro
   if (!Number.isFinite(loss)) throw ranks.common(new NotFinite('loss', loss));
   const measures = sequenceLoss(request.loss) === undefined ? {} : (sums?.metrics ?? {});
   const metrics = await metricsOfAll(ranks, measures, purpose);
-  return { loss, tokens, metrics };
-}
-
-/** Sums the gradients over the ranks: complete by now, and nothing has read them. */
-async function reduceGradients({ gradients, step, ranks = ALONE }: StepRequest): Promise<void> {
-  await ranks.group?.allReduce(gradients.flat, { purpose: `gradients of step ${step + 1}` });
+  await reduction.done();
+  return { loss, tokens, metrics, reductionMs: performance.now() - computedAt };
 }
 
 /** @returns undefined where memory ran out and smaller pieces may fit */
-async function gradientsOrHalf(request: StepRequest, microBatchSize: number): Promise<StepSums | undefined> {
+async function gradientsOrHalf(
+  request: StepRequest,
+  microBatchSize: number,
+  reduction?: GradientReduction,
+): Promise<StepSums | undefined> {
   try {
-    return await stepGradients(request, microBatchSize);
+    return await stepGradients(request, microBatchSize, reduction);
   } catch (error) {
     if (!isMemoryError(error)) throw error;
     if (request.values.autoFindBatchSize && microBatchSize > 1) return undefined;
@@ -120,11 +143,15 @@ async function gradientsOrHalf(request: StepRequest, microBatchSize: number): Pr
   }
 }
 
-/** What all the step's batches sum up to. */
-type StepSums = Pick<StepResult, 'loss' | 'metrics' | 'tokens'>;
-
-/** Gradients of the mean loss over the labelled tokens (or the sequences) of all the step's batches. */
-export async function stepGradients(request: StepRequest, microBatchSize: number): Promise<StepSums> {
+/**
+ * Gradients of the mean loss over the labelled tokens (or the sequences) of all the step's batches.
+ * @param reduction learns of the last batch's gradients, while they are computed
+ */
+export async function stepGradients(
+  request: StepRequest,
+  microBatchSize: number,
+  reduction?: GradientReduction,
+): Promise<StepSums> {
   const { model, values, gradients, callbacks, step, ranks = ALONE } = request;
   const { rank, worldSize } = ranks;
   const { seed, neftuneNoiseAlpha: alpha } = values;
@@ -139,7 +166,10 @@ export async function stepGradients(request: StepRequest, microBatchSize: number
   let loss = 0;
   // Batches keep their numbers, and with them their dropout and noise, whichever rank takes them.
   const own = [...batches.entries()].filter(([micro]) => micro % worldSize === rank);
-  if (own.length === 0) gradients.flat.fill(0);
+  if (own.length === 0) {
+    gradients.flat.fill(0);
+    reduction?.onIdle();
+  }
   for (const [place, [micro, batch]] of own.entries()) {
     const random = { seed, step: step * mostPieces + micro };
     loss += await forwardBackward(model, gradients, {
@@ -152,6 +182,7 @@ export async function stepGradients(request: StepRequest, microBatchSize: number
       tokenLoss: whole === undefined ? undefined : counted(whole, metrics),
       noise: alpha === undefined ? undefined : { alpha, ...random },
       dropout: values.dropout ? random : undefined,
+      onStage: place === own.length - 1 ? reduction?.onStage : undefined,
     });
     if (worldSize === 1 && !Number.isFinite(loss)) throw new NotFinite('loss', loss);
     if (place < own.length - 1) await callbacks.call('onSubstepEnd', {});
