@@ -148,7 +148,10 @@ export class Trainer {
         startTools(this, { checksFolders: values.preflight }),
       );
       const { gradients, optimizer, identity } = tools;
-      await requireSameRun(ranks, { identity: { ...identity, ddpBucketCapMb: values.ddpBucketCapMb }, model });
+      await requireSameRun(ranks, {
+        identity: { ...identity, ddpBucketCapMb: values.ddpBucketCapMb },
+        model,
+      });
       const content = { model, optimizer, state: this.state, identity };
       const resumed = await ranks.onFirst('resume', () => resumeRun(values.outputDir, content, options));
       this.checkpoint = await shareCheckpoint(ranks, content, resumed);

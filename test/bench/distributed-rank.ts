@@ -14,7 +14,10 @@ const ROUNDS = 7;
 const SIZES = [1 << 20, 22 << 20];
 const [TOKENS, STEPS, TURNS] = [128, 3, 3];
 /** With one rank there is nothing to reduce, and one way to do it. */
-const BUCKETS_MB = { after: Infinity, during: new TrainingArguments({ outputDir: 'unused' }).values.ddpBucketCapMb };
+const BUCKETS_MB = {
+  after: Infinity,
+  during: new TrainingArguments({ outputDir: 'unused' }).values.ddpBucketCapMb,
+};
 
 /** One size of an all-reduce; times are the best of several, in ms. */
 export interface ReduceTimes {
@@ -85,7 +88,14 @@ async function modelNamed(name: string): Promise<{ model: CausalLM; batch: numbe
   const engine = { provider: 'cpu' } as const;
   if (name === 'gpt2-mini')
     return { model: await AutoModelForCausalLM.fromPretrained('gpt2-mini', { engine }), batch: 4 };
-  const config = { model_type: 'gpt2', vocab_size: 1000, n_positions: 128, n_embd: 384, n_layer: 8, n_head: 6 };
+  const config = {
+    model_type: 'gpt2',
+    vocab_size: 1000,
+    n_positions: 128,
+    n_embd: 384,
+    n_layer: 8,
+    n_head: 6,
+  };
   return { model: await AutoModelForCausalLM.fromConfig(config, { seed: 1, engine }), batch: 1 };
 }
 

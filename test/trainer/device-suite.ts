@@ -7,6 +7,8 @@ import { promises as fs } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { describe, it } from 'node:test';
+import { fakeProcessGroups } from '../../lib/distributed';
+import type { ProcessGroup } from '../../lib/distributed';
 import { createEngine, tf } from '../../lib/engine';
 import type { Provider, Traffic } from '../../lib/engine';
 import { generate } from '../../lib/generation';
@@ -233,6 +235,41 @@ describe('training steps', () => {
       await model.dispose();
     }
     assertClose(trained[0], trained[1], { absolute: 2e-5, relative: 1e-4 }, 'trained weights');
+  });
+
+  it('of two ranks are those of one, through the host, also where a rank has no batch', async (t) => {
+    const outputDir = await fs.mkdtemp(path.join(os.tmpdir(), 'tunebook-device-'));
+    t.after(() => fs.rm(outputDir, { recursive: true, force: true }));
+    // Three batches in a pass: of its second step one rank has none.
+    const rows = [0, 1, 2].map((i) => {
+      const inputIds = Array.from(ids.subarray(i, i + T));
+      return { inputIds, labels: inputIds };
+    });
+    const run = async (
+      name: string,
+      accumulation: number,
+      processGroup?: ProcessGroup,
+    ): Promise<{ weights: Float32Array; losses: number[] }> => {
+      const model = await load('webgpu');
+      const args = new TrainingArguments({
+        ...{ outputDir: path.join(outputDir, name), maxSteps: 4, learningRate: 1e-3, adamEpsilon: 1e-4 },
+        ...{ perDeviceTrainBatchSize: 1, gradientAccumulationSteps: accumulation, preflight: false },
+        ...{ loggingSteps: 1, saveStrategy: 'steps', saveSteps: 2 },
+      });
+      const trainer = new Trainer({ model, args, trainDataset: rows, callbacks: [], processGroup });
+      await trainer.train();
+      const weights = model.weights.parameters.flat.slice();
+      await model.dispose();
+      return { weights, losses: trainer.state.logHistory.flatMap(({ loss }) => loss ?? []) };
+    };
+    const one = await run('one', 2);
+    const ranks = await Promise.all(fakeProcessGroups(2).map((group) => run('two', 1, group)));
+    assert.equal(one.losses.length, 4);
+    for (const { weights, losses } of ranks) {
+      assert.deepEqual(weights, ranks[0].weights);
+      assertClose(losses, one.losses, { absolute: 0, relative: 1e-6 }, 'losses');
+      assertClose(weights, one.weights, { absolute: 1e-5, relative: 1e-4 }, 'weights');
+    }
   });
 
   it('after which a merged adapter is what the GPU computes with', async () => {

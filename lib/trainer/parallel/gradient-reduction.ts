@@ -35,8 +35,7 @@ export function reductionPlan(
       return { start, end: start + view.length };
     });
     const spans = joined([...ready, ...added]);
-    const goesOut = ({ start, end }: Span): boolean =>
-      stage === stages.length - 1 || end - start >= smallest;
+    const goesOut = ({ start, end }: Span): boolean => stage === stages.length - 1 || end - start >= smallest;
     ready = spans.filter((span) => !goesOut(span));
     return spans.filter(goesOut);
   });

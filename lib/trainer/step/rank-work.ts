@@ -6,10 +6,7 @@ import type { CheckedArguments } from '../arguments/schema';
 import type { Ranks } from '../parallel/ranks';
 
 /** @throws TunebookError for more ranks than batches */
-export function requireWork(
-  ranks: Ranks,
-  run: { values: CheckedArguments; examples: number },
-): void {
+export function requireWork(ranks: Ranks, run: { values: CheckedArguments; examples: number }): void {
   if (ranks.group === undefined) return;
   const { perDeviceTrainBatchSize: size, dataloaderDropLast } = run.values;
   const batches = dataloaderDropLast ? Math.floor(run.examples / size) : Math.ceil(run.examples / size);

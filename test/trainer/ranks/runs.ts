@@ -22,6 +22,8 @@ export interface RankRun {
 export interface RankRequest {
   readonly options: Partial<ArgumentOptions> & { outputDir: string };
   readonly kind?: 'full' | 'LoRA';
+  /** The model's configuration, beside that of `smallModel`. */
+  readonly config?: Record<string, unknown>;
   readonly data?: readonly EncodedExample[];
   readonly evalData?: readonly EncodedExample[];
   readonly callbacks?: TrainerCallback[];
@@ -35,7 +37,7 @@ export interface RankRequest {
 export async function rankRun(request: RankRequest, group?: ProcessGroup): Promise<RankRun> {
   const rank = group?.rank ?? 0;
   const { data = examples, options } = { ...request, ...request.own?.(rank) };
-  const model = await smallModel();
+  const model = await smallModel(request.config);
   if (request.kind === 'LoRA') getPeftModel(model, new LoraConfig({ r: 2, loraDropout: 0.3, seed: 5 }));
   const trainer = new Trainer({
     model,
