@@ -63,7 +63,11 @@ export function joinMpi({ timeoutMs }: { timeoutMs: number }): ProcessGroup & La
 
 /** Two families do not find each other: each process would be a world of its own, all of them rank 0. */
 function requireFamily(launch: Launch | undefined, mpi: MpiLibrary): void {
-  if (launch?.family === undefined || launch.family === mpi.family) return;
+  if (launch === undefined || launch.family === mpi.family) return;
+  // MPICH sees a world of one then, which is compared below; Open MPI would end the process while it starts.
+  if (launch.family === undefined && launch.worldSize > 1 && mpi.family === 'openmpi')
+    throw mismatch(launch, mpi, `srun started ${launch.worldSize} processes without what ${mpi.version} needs`);
+  if (launch.family === undefined) return;
   throw mismatch(launch, mpi, `the launcher is that of ${launch.family}, the library is ${mpi.version}`);
 }
 

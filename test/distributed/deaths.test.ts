@@ -48,14 +48,14 @@ const DEATHS: [rank: number, how: string, status: RegExp, words: RegExp, isShort
     1,
     'hang',
     /^1$/,
-    /rank 0 of 2: allReduce of step 3 \(collective \d+\) has waited for the other ranks for 3 s/,
+    /rank 0 of 2: allReduce of gradients of step 3 \(collective \d+\) has waited for the other ranks for 3 s/,
     false,
   ],
   [
     0,
     'hang',
     /^1$/,
-    /rank 1 of 2: allReduce of step 3 \(collective \d+\) has waited for the other ranks for 3 s/,
+    /rank 1 of 2: allReduce of gradients of step 3 \(collective \d+\) has waited for the other ranks for 3 s/,
     false,
   ],
 ];

@@ -34,13 +34,16 @@ const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 function settings(folder: string, maxArraySize: number): string {
   const host = os.hostname();
   const at = (name: string): string => path.join(folder, name);
+  const port = 30_000 + 2 * (process.pid % 10_000);
   return [
     ...['ClusterName=tunebook', `SlurmctldHost=${host}(127.0.0.1)`, 'SlurmUser=root', 'AuthType=auth/munge'],
     `AuthInfo=socket=${at('munge.socket')}`,
     ...[`StateSaveLocation=${at('state')}`, `SlurmdSpoolDir=${at('spool')}`],
     ...[`SlurmctldPidFile=${at('slurmctld.pid')}`, `SlurmdPidFile=${at('slurmd.pid')}`],
     ...[`SlurmctldLogFile=${at('slurmctld.log')}`, `SlurmdLogFile=${at('slurmd.log')}`],
-    ...['SlurmctldPort=36817', 'SlurmdPort=36818', 'SchedulerParameters=sched_interval=2'],
+    // Of this process: another one may have a cluster, too.
+    ...[`SlurmctldPort=${port}`, `SlurmdPort=${port + 1}`, 'SchedulerParameters=sched_interval=2'],
+    ...['PreemptType=preempt/partition_prio', 'PreemptMode=REQUEUE'],
     ...['ProctrackType=proctrack/linuxproc', 'TaskPlugin=task/none', 'SelectType=select/cons_tres'],
     ...[
       'SelectTypeParameters=CR_Core',
@@ -52,7 +55,9 @@ function settings(folder: string, maxArraySize: number): string {
     ...['AccountingStorageType=accounting_storage/none', 'JobAcctGatherType=jobacct_gather/none'],
     ...['DefMemPerCPU=500', `MaxArraySize=${maxArraySize}`],
     `NodeName=${host} NodeAddr=127.0.0.1 CPUs=2 RealMemory=4000 State=UNKNOWN`,
-    `PartitionName=all Nodes=${host} Default=YES MaxTime=1:00:00 State=UP`,
+    // Jobs of the urgent partition take the place of the others'.
+    `PartitionName=all Nodes=${host} Default=YES MaxTime=1:00:00 State=UP PriorityTier=1 GraceTime=30`,
+    `PartitionName=urgent Nodes=${host} MaxTime=1:00:00 State=UP PriorityTier=10 PreemptMode=OFF`,
     '',
   ].join('\n');
 }
@@ -104,7 +109,7 @@ export async function startCluster(folder: string, maxArraySize: number): Promis
   for (let ms = 0; ms < START_MS; ms += 250) {
     await sleep(250);
     try {
-      const words = ['--noheader', '--format', '%T'];
+      const words = ['--noheader', '--partition', 'all', '--format', '%T'];
       const state = execFileSync('sinfo', words, {
         env: { ...process.env, ...env },
         encoding: 'utf8',

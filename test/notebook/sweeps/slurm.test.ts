@@ -108,11 +108,47 @@ if (waits && !fs.existsSync(folder + '/begun')) {
   `fs.writeFileSync(folder + '/metrics.json', JSON.stringify({ loss: rate * rate, saved: Number(fs.existsSync(folder + '/saved')) }));`,
 ];
 
+/** Trains in earnest, slowly on the cluster until there is a checkpoint; its weights at the end are the metric. */
+const TRAINING = [
+  '@parameters\nconst seed: number = 7;',
+  `import fs from 'node:fs';
+import { createHash } from 'node:crypto';
+import * as tb from 'tunebook';
+const folder = process.env.TUNEBOOK_OUTPUT;
+const waits = process.env.SLURM_JOB_ID !== undefined && !fs.existsSync(folder + '/training');
+const config = { model_type: 'gpt2', vocab_size: 53, n_positions: 32, n_embd: 32, n_layer: 1, n_head: 2 };
+const model = await tb.AutoModelForCausalLM.fromConfig(config, { seed, engine: { provider: 'cpu' } });
+const examples = Array.from({ length: 24 }, (_, i) => {
+  const inputIds = Array.from({ length: 8 }, (__, t) => (i * 13 + t * t * 5 + t) % 53);
+  return { inputIds, labels: inputIds };
+});
+const trainer = new tb.Trainer({
+  model,
+  args: new tb.TrainingArguments({
+    ...{ outputDir: folder + '/training', maxSteps: 600, perDeviceTrainBatchSize: 2, seed },
+    ...{ saveStrategy: 'no' as const, preflight: false, loggingSteps: 100, learningRate: 1e-3 },
+  }),
+  trainDataset: examples,
+  callbacks: [{
+    onStepEnd: async ({ state }) => {
+      fs.writeFileSync(folder + '/step', String(state.globalStep));
+      if (waits) await new Promise((resolve) => setTimeout(resolve, 200));
+    },
+  }],
+});`,
+  `const { stopped, globalStep } = await trainer.train({ resumeFromCheckpoint: process.env.TUNEBOOK_RESUME === '1' });
+console.log(stopped, 'after', globalStep);`,
+  `const hash = createHash('sha256');
+for (const { data } of model.trainableParameters()) hash.update(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+fs.writeFileSync(folder + '/metrics.json', JSON.stringify({ steps: globalStep, weights: hash.digest().readUIntBE(0, 6) }));`,
+];
+
 describe('a real cluster', { skip: LONG.skip || skipWithoutSlurm(), timeout: 400_000 }, () => {
   const place = new Workplace();
   let cluster: Cluster | undefined;
   before(async () => {
     place.write('points.ipynb', CELLS);
+    place.write('training.ipynb', TRAINING);
     cluster = await startCluster(place.file('slurm'), 3);
   });
   after(() => {
@@ -121,8 +157,14 @@ describe('a real cluster', { skip: LONG.skip || skipWithoutSlurm(), timeout: 400
   });
 
   const env = (): NodeJS.ProcessEnv => ({ ...process.env, ...cluster?.env, NODE_TEST_CONTEXT: undefined });
-  const sweep = (name: string, ...words: string[]): Promise<{ code: number | null; output: string }> => {
-    const args = [MAIN, 'sweep', place.file('points.ipynb'), '-o', place.file(name), ...words];
+  const sweep = (name: string, ...words: string[]): Promise<{ code: number | null; output: string }> =>
+    sweepOf('points', name, ...words);
+  const sweepOf = (
+    notebook: string,
+    name: string,
+    ...words: string[]
+  ): Promise<{ code: number | null; output: string }> => {
+    const args = [MAIN, 'sweep', place.file(`${notebook}.ipynb`), '-o', place.file(name), ...words];
     const child = spawn(process.execPath, args, { env: env() });
     let output = '';
     for (const stream of [child.stdout, child.stderr])
@@ -194,5 +236,35 @@ describe('a real cluster', { skip: LONG.skip || skipWithoutSlurm(), timeout: 400
         ['ok', 1],
       ],
     );
+  });
+
+  test('a training point that is preempted leaves a checkpoint and goes on to the same weights', async () => {
+    const words = ['-g', 'seed=1', '--executor', 'slurm', '--submit-only'];
+    const { output } = await sweepOf('training', 'preempted', ...words);
+    const job = /^Job (\d+)/m.exec(output)?.[1] ?? '';
+    const file = (name: string): string => place.file(`preempted/seed=1/${name}`);
+    const stepNow = (): number => (fs.existsSync(file('step')) ? Number(fs.readFileSync(file('step'), 'utf8')) : 0);
+    await until(() => stepNow() >= 5);
+    slurm('sbatch', '--partition=urgent', '--ntasks=2', '--output=/dev/null', '--wrap=sleep 3');
+    const checkpoints = (): string[] =>
+      fs.existsSync(file('training'))
+        ? fs.readdirSync(file('training')).filter((name) => /^checkpoint-\d+$/.test(name))
+        : [];
+    await until(() => checkpoints().length > 0);
+    const saved = Number(checkpoints()[0].slice('checkpoint-'.length));
+    assert.ok(saved >= 5 && saved < 600, String(saved));
+    const state = (): string =>
+      slurm('squeue', '--noheader', `--jobs=${job}`, '--array', '--format', '%T').trim();
+    await until(() => state() === 'PENDING');
+    // Slurm lets a requeued job wait two minutes.
+    slurm('scontrol', 'update', `JobId=${job}_0`, 'StartTime=now');
+    const status = (): string =>
+      fs.existsSync(file('status.json')) ? fs.readFileSync(file('status.json'), 'utf8') : '';
+    await until(() => /"status": "ok"/.test(status()));
+    const other = await sweepOf('training', 'straight', '-g', 'seed=1');
+    assert.equal(other.code, 0, other.output);
+    const metrics = (name: string): unknown =>
+      JSON.parse(fs.readFileSync(place.file(`${name}/seed=1/metrics.json`), 'utf8'));
+    assert.deepEqual(metrics('preempted'), metrics('straight'));
   });
 });
