@@ -8,6 +8,7 @@ import { TunebookError } from '../types';
 import type { MpiFamily } from './launcher';
 import { findLauncher, launchCommand } from './launch-command';
 import { readHosts, requireReachable } from './host-file';
+import { endWithLauncher } from './launch-watch';
 
 /** How ranks are launched. */
 export interface LaunchOptions {
@@ -98,6 +99,7 @@ export async function launch(options: LaunchOptions): Promise<number> {
     killer ??= setTimeout(() => child.kill('SIGKILL'), KILL_AFTER_MS);
   };
   for (const signal of STOPS) process.on(signal, onStop);
+  const ended = child.pid === undefined ? undefined : endWithLauncher(child.pid, PASSED_ON[found.family]);
   try {
     const end = await new Promise<Parameters<typeof launchStatus>[0]>((resolve, reject) => {
       child.once('error', reject);
@@ -108,6 +110,7 @@ export async function launch(options: LaunchOptions): Promise<number> {
     return launchStatus(end, found.family, stop);
   } finally {
     clearTimeout(killer);
+    ended?.();
     for (const signal of STOPS) process.off(signal, onStop);
   }
 }

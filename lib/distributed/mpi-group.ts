@@ -66,7 +66,11 @@ function requireFamily(launch: Launch | undefined, mpi: MpiLibrary): void {
   if (launch === undefined || launch.family === mpi.family) return;
   // MPICH sees a world of one then, which is compared below; Open MPI would end the process while it starts.
   if (launch.family === undefined && launch.worldSize > 1 && mpi.family === 'openmpi')
-    throw mismatch(launch, mpi, `srun started ${launch.worldSize} processes without what ${mpi.version} needs`);
+    throw mismatch(
+      launch,
+      mpi,
+      `srun started ${launch.worldSize} processes without what ${mpi.version} needs`,
+    );
   if (launch.family === undefined) return;
   throw mismatch(launch, mpi, `the launcher is that of ${launch.family}, the library is ${mpi.version}`);
 }

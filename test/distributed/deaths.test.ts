@@ -105,6 +105,28 @@ for (const family of FAMILIES)
       },
     );
 
+for (const family of FAMILIES)
+  test(
+    `${family}: a launcher that is killed takes the ranks along, which leave a checkpoint`,
+    { skip: skipWithout(family) || LONG.skip },
+    async () => {
+      const folder = path.join(temporary, `${family}-orphans`);
+      let sent = false;
+      const end = await launchRanks({
+        ...{ family, program: 'death-rank', args: [folder, '-1', 'signal'] },
+        onOutput: (text, launcher) => {
+          if (!sent && /step [3-9]\//.test(text)) sent = launcher.kill('SIGKILL');
+        },
+      });
+      // The output ends when the last rank does.
+      assert.equal(end.signal, 'SIGKILL', end.output);
+      const stops = [...end.output.matchAll(/rank (\d): interrupted after (\d+)/g)];
+      assert.equal(stops.length, 2, end.output);
+      await requireGone(end);
+      await requireCheckpoint(folder, Number(stops[0][2]));
+    },
+  );
+
 /** A disk of two MiB, where this process may mount one. */
 function smallDisk(folder: string): (() => void) | undefined {
   fs.mkdirSync(folder);

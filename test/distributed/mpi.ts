@@ -91,7 +91,7 @@ export function runRanks({ family, program, args = [], count = 2, env, onOutput 
 }
 
 /** Runs a command to its end. */
-function finished(
+export function finished(
   command: string,
   words: readonly string[],
   { env, onOutput }: Pick<Ranks, 'env' | 'onOutput'>,

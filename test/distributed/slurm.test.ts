@@ -87,11 +87,15 @@ describe('ranks of srun', { skip: LONG.skip || skipWithoutSlurm(), timeout: 300_
     ['openmpi', 'libmpi.so.40', /srun started 2 processes without what .* needs\. Use srun --mpi=pmix/],
   ];
   for (const [family, library, words] of alone)
-    test(`${family}: without a wire-up, refused, not two worlds of one`, { skip: skipWithout(family) }, async () => {
-      const program = path.join(__dirname, 'training-rank.js');
-      const request = rankRequest(path.join(temporary, 'none'));
-      const { code, output } = await srun('none', [program, request], { TUNEBOOK_MPI_LIBRARY: library });
-      assert.notEqual(code, 0);
-      assert.match(output, words);
-    });
+    test(
+      `${family}: without a wire-up, refused, not two worlds of one`,
+      { skip: skipWithout(family) },
+      async () => {
+        const program = path.join(__dirname, 'training-rank.js');
+        const request = rankRequest(path.join(temporary, 'none'));
+        const { code, output } = await srun('none', [program, request], { TUNEBOOK_MPI_LIBRARY: library });
+        assert.notEqual(code, 0);
+        assert.match(output, words);
+      },
+    );
 });

@@ -243,7 +243,8 @@ describe('a real cluster', { skip: LONG.skip || skipWithoutSlurm(), timeout: 400
     const { output } = await sweepOf('training', 'preempted', ...words);
     const job = /^Job (\d+)/m.exec(output)?.[1] ?? '';
     const file = (name: string): string => place.file(`preempted/seed=1/${name}`);
-    const stepNow = (): number => (fs.existsSync(file('step')) ? Number(fs.readFileSync(file('step'), 'utf8')) : 0);
+    const stepNow = (): number =>
+      fs.existsSync(file('step')) ? Number(fs.readFileSync(file('step'), 'utf8')) : 0;
     await until(() => stepNow() >= 5);
     slurm('sbatch', '--partition=urgent', '--ntasks=2', '--output=/dev/null', '--wrap=sleep 3');
     const checkpoints = (): string[] =>
