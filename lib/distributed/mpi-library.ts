@@ -110,7 +110,7 @@ export function loadMpi(family: MpiFamily | undefined): MpiLibrary {
       pin(ffi, file);
       return bind(ffi.load(file, { global: true, lazy: true }));
     } catch (error) {
-      faults.push(messageOf(error));
+      faults.push(`${file}: ${messageOf(error)}`);
     }
   }
   throw new TunebookError(

@@ -1,7 +1,8 @@
-/** What launchers write into the environment, as recorded under Open MPI 4, MPICH 4 and Slurm 22.05. */
+/** What launchers write into the environment, as recorded under Open MPI 4, MPICH 4 and Slurm 22.05; what is missing. */
 import assert from 'node:assert/strict';
+import Module from 'node:module';
 import { test } from 'node:test';
-import { launcherDescriptor, readLaunch } from '../../lib/distributed';
+import { initProcessGroup, launcherDescriptor, readLaunch } from '../../lib/distributed';
 
 const STEP = { SLURM_STEP_ID: '0', SLURM_PROCID: '1', SLURM_LOCALID: '1', SLURM_NTASKS: '2' };
 const OPENMPI = { OMPI_COMM_WORLD_RANK: '1', OMPI_COMM_WORLD_SIZE: '2', OMPI_COMM_WORLD_LOCAL_RANK: '0' };
@@ -35,4 +36,26 @@ test("the launcher's descriptor", () => {
   assert.equal(launcherDescriptor({}), undefined);
   assert.equal(launcherDescriptor({ PMI_FD: '' }), undefined);
   assert.equal(launcherDescriptor({ PMI_FD: 'x' }), undefined);
+});
+
+test('no MPI: what to install', (t) => {
+  t.after(() => Reflect.deleteProperty(process.env, 'TUNEBOOK_MPI_LIBRARY'));
+  process.env.TUNEBOOK_MPI_LIBRARY = '/nowhere/libmpi.so';
+  assert.throws(
+    () => initProcessGroup(),
+    /expected the MPI library of Open MPI or MPICH, got none .*\/nowhere.*apt-get install openmpi-bin, or apt-get install mpich/,
+  );
+});
+
+test('no koffi: what to install', (t) => {
+  const loader = Module as unknown as { _load: (name: string, ...more: unknown[]) => unknown };
+  const load = loader._load;
+  t.mock.method(loader, '_load', (name: string, ...more: unknown[]) => {
+    if (name === 'koffi') throw new Error("Cannot find module 'koffi'\nRequire stack: ...");
+    return load(name, ...more);
+  });
+  assert.throws(
+    () => initProcessGroup(),
+    /expected the package koffi.*\(Cannot find module 'koffi'\)\. Run npm install koffi@3\.3\.4/,
+  );
 });

@@ -2,8 +2,9 @@
  * The process group over real MPI: both families, how ranks die, and the traps of calling MPI from Node.
  */
 import assert from 'node:assert/strict';
+import os from 'node:os';
 import { test } from 'node:test';
-import { FAMILIES, runRanks, skipWithout } from './mpi';
+import { FAMILIES, launchRanks, runRanks, skipWithout } from './mpi';
 
 interface Hello {
   readonly before: [number, number, boolean];
@@ -13,6 +14,7 @@ interface Hello {
   readonly sums: number[];
   readonly word: string;
   readonly after: string;
+  readonly cores: number;
 }
 
 const linesOf = (output: string): Hello[] =>
@@ -71,6 +73,22 @@ for (const family of FAMILIES) {
       assert.ok(end.milliseconds < 20_000, `${end.milliseconds} ms`);
     });
 }
+
+for (const family of FAMILIES)
+  test(
+    `${family}: each rank may use all cores, and root may launch it`,
+    { skip: skipWithout(family) },
+    async () => {
+      // The variables that let root run Open MPI are the launcher's to set.
+      const env = { OMPI_ALLOW_RUN_AS_ROOT: undefined, OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: undefined };
+      const end = await launchRanks({ family, program: 'collectives-rank', args: ['collectives'], env });
+      assert.equal(end.code, 0, end.output);
+      assert.deepEqual(
+        linesOf(end.output).map(({ cores }) => cores),
+        [os.availableParallelism(), os.availableParallelism()],
+      );
+    },
+  );
 
 const LIBRARIES = { openmpi: 'libmpi.so.40', mpich: 'libmpich.so.12' };
 for (const family of FAMILIES) {

@@ -22,10 +22,10 @@ export function networkVariables(family: MpiFamily, { agent }: TwoNetworks): Nod
 export interface TwoNetworks {
   /** Addresses, which mpirun takes for hosts. */
   readonly hosts: readonly [string, string];
-  /** A command's words, to run on the first machine. */
-  onFirst(words: readonly string[]): string[];
   /** A program that mpirun starts others with, as it does with ssh: HOST COMMAND. */
   readonly agent: string;
+  /** A command's words, to run on the first machine. */
+  onFirst(words: readonly string[]): string[];
   /** Limits what each card sends, in bits a second. */
   shape(rate: string): void;
   /** Bytes that each card has sent. */

@@ -5,6 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
 import { fakeProcessGroups } from '../../../lib/distributed';
+import { PACKAGE_ROOT } from '../../../lib/environment';
 import { checkpointFault, TrainingArguments } from '../../../lib/trainer';
 import { mainFirst, ranksOf } from '../../../lib/trainer/parallel/ranks';
 import type { TrainerCallback } from '../../../lib/trainer';
@@ -139,6 +140,18 @@ for (const [name, request, message] of FAULTS)
     const outputDir = folder();
     for (const end of await messages(3, { ...request, options: { outputDir } })) assert.match(end, message);
   });
+
+test('another version on one rank is reported on all ranks', async (t) => {
+  const file = path.join(PACKAGE_ROOT, 'package.json');
+  let reads = 0;
+  const { readFileSync } = fs;
+  t.mock.method(fs, 'readFileSync', (...given: Parameters<typeof readFileSync>) =>
+    given[0] === file && reads++ === 1 ? '{"version":"0.0.1"}' : readFileSync(...given),
+  );
+  const ends = await messages(2, { options: { outputDir: folder() } });
+  assert.equal(reads, 2);
+  for (const end of ends) assert.match(end, /but\n- tunebook's version: rank 1 has others than rank 0\n/);
+});
 
 test('a callback that throws on rank 0 ends all ranks', async () => {
   const callbacks: TrainerCallback[] = [
