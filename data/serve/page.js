@@ -62,6 +62,7 @@ async function ask(event) {
   addTurn('user', question);
   const answer = addTurn('assistant', '');
   turns.push({ role: 'user', content: question });
+  let text;
   running = new AbortController();
   part('send').disabled = true;
   part('stop').disabled = false;
@@ -85,13 +86,14 @@ async function ask(event) {
     const note = document.createElement('div');
     note.className = 'note';
     note.textContent = error.name === 'AbortError' ? 'stopped' : error.message;
-    turns.pop();
-    if (answer.textContent !== '') turns.push({ role: 'user', content: question });
-    answer.dataset.text = answer.textContent;
+    text = answer.textContent;
     answer.append(note);
   }
-  const text = answer.dataset.text ?? answer.textContent;
-  if (text !== '') turns.push({ role: 'assistant', content: text });
+  // A question without an answer is not asked again; of a chat that was cleared nothing is.
+  const isHere = answer.isConnected;
+  text ??= answer.textContent;
+  if (isHere && text !== '') turns.push({ role: 'assistant', content: text });
+  else if (isHere) turns.pop();
   running = undefined;
   part('send').disabled = false;
   part('stop').disabled = true;
@@ -104,7 +106,7 @@ function fieldOf({ name, choices }) {
   const input = document.createElement(choices === undefined ? 'input' : 'select');
   input.name = name;
   input.required = true;
-  if (choices === undefined) input.placeholder = 'h:mm:ss, m:ss or a number';
+  if (choices === undefined) input.placeholder = 'm:ss or number';
   for (const choice of choices ?? []) input.append(new Option(choice));
   label.append(input);
   return label;
@@ -125,9 +127,18 @@ async function writeFeedback(event) {
     const { url } = await (await call('/feedback', { method: 'POST', body })).json();
     part('feedback').src = url;
     part('feedback').hidden = false;
+    part('feedback').scrollIntoView({ behavior: 'smooth' });
   } catch (error) {
     showProblem(error.message);
+    part('problem').scrollIntoView({ block: 'center' });
   }
+}
+
+/** A model without a chat template continues texts. */
+function showModel() {
+  const isChat = part('model').selectedOptions[0]?.dataset.chat === 'true';
+  part('plain').checked = !isChat;
+  part('plain').disabled = !isChat;
 }
 
 async function start() {
@@ -135,7 +146,14 @@ async function start() {
   try {
     const { data } = await (await call('/v1/models')).json();
     const models = data.filter((model) => model.max_model_len !== undefined);
-    part('model').replaceChildren(...models.map(({ id }) => new Option(id)));
+    part('model').replaceChildren(
+      ...models.map(({ id, has_chat_template: isChat }) => {
+        const option = new Option(id);
+        option.dataset.chat = String(isChat);
+        return option;
+      }),
+    );
+    showModel();
     await showRaceForm();
   } catch (error) {
     showProblem(error.message);
@@ -144,7 +162,7 @@ async function start() {
 
 part('ask').addEventListener('submit', ask);
 part('question').addEventListener('keydown', (event) => {
-  if (event.key === 'Enter' && !event.shiftKey) {
+  if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) {
     event.preventDefault();
     part('ask').requestSubmit();
   }
@@ -156,5 +174,6 @@ part('clear').addEventListener('click', () => {
   part('turns').replaceChildren();
 });
 part('race-form').addEventListener('submit', writeFeedback);
+part('model').addEventListener('change', showModel);
 part('token').addEventListener('change', start);
 void start();

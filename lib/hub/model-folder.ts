@@ -32,6 +32,7 @@ const SMALL_FILES = new Set([
   'config.json',
   'generation_config.json',
   'adapter_config.json',
+  'tunebook_base.json',
   INDEX,
   ...TOKENIZER_FILES,
 ]);

@@ -35,6 +35,8 @@ export { knownTargets, moduleList } from './lora/lora-targets';
 export { LoraConfig } from './lora/lora-config';
 export type { LoraOptions } from './lora/lora-config';
 export { countParameters, summaryLine, trainableSummary } from './lora/parameter-counts';
+export { differingParameters } from './weights/weight-sample';
+export type { WeightSample } from './weights/weight-sample';
 export { deviceMapTable, inferDeviceMap, sizeInBytes } from './weights/device-map';
 export type { DeviceMap, DeviceMapRequest, MaxMemory, MemorySize, PlacedModule } from './weights/device-map';
 export { loadWeights } from './weights/load-weights';

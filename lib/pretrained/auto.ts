@@ -85,7 +85,7 @@ export const AutoModelForCausalLM = {
     try {
       // Shards written by tunebook carry checksums; others are trusted.
       await checkpoint.verify();
-      const { parameters, frozen } = await loadWeights({
+      const { parameters, frozen, sample } = await loadWeights({
         ...{ architecture, checkpoint, deviceMap, maxMemory, offloadFolder, onDeviceMap },
         quantization: quantizationOf(folder, config, quantizationConfig),
         keepStored: dtype === 'auto',
@@ -97,7 +97,7 @@ export const AutoModelForCausalLM = {
       const isOpen = (engine?.provider ?? 'auto') === 'auto' && tunebookEnvironment().provider === undefined;
       const provider = isOpen && frozen !== undefined ? 'cpu' : engine?.provider;
       created ??= await createEngine({ memoryArena: !isLarge, ...engine, provider });
-      const model = new CausalLM({ architecture, parameters, frozen, generationConfig }, created);
+      const model = new CausalLM({ architecture, parameters, frozen, sample, generationConfig }, created);
       noteOrigin(model, { name: idOrFolder, folder });
       return model;
     } catch (error) {

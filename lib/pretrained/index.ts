@@ -13,7 +13,7 @@ export type { SaveAdapterOptions } from './adapters/adapter-files';
 export { noteMethod, usePrompt } from './companions/companions';
 export type { TrainingMethod } from './companions/companions';
 export { isAdapterFolder, readAdapterConfig } from './adapters/adapter-config';
-export { baseQuantization } from './adapters/base-quantization';
+export { baseQuantization } from './adapters/base-file';
 export type { AdapterConfig } from './adapters/adapter-config';
 export { withReloaded } from './reload';
 export { baseModelOf, generateAnswers, modelPlaces, tokenizerPlace } from './generate-answers';

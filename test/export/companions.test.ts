@@ -3,14 +3,14 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'node:test';
-import { exportOnnx } from '../../lib/export';
+import { exportGgufAdapter, exportOnnx } from '../../lib/export';
 import { openModelSource } from '../../lib/export/source/open-source';
-import { isFile } from '../../lib/files';
 import { LoraConfig } from '../../lib/models';
 import {
   AutoModelForCausalLM,
   baseQuantization,
   getPeftModel,
+  loadAdapter,
   savePretrained,
   saveAdapter,
 } from '../../lib/pretrained';
@@ -71,7 +71,7 @@ test('an adapter says how its base was quantized, and is merged into those weigh
     return values;
   };
   await tune(undefined);
-  assert.equal(await isFile(file), false);
+  assert.equal(await baseQuantization(folder), undefined);
   const plain = await merged();
   const nf4 = quantizationConfigOf('nf4');
   const quantized = await merged(nf4);
@@ -87,5 +87,58 @@ test('an adapter says how its base was quantized, and is merged into those weigh
   await fs.writeFile(file, '{"version":2}');
   await assert.rejects(merged(), isError('tunebook_base.json', 'expected version 1'));
   await tune(undefined);
-  assert.equal(await isFile(file), false, 'an older file goes');
+  assert.equal(await baseQuantization(folder), undefined, 'an older file is replaced');
+});
+
+test('an adapter is refused on another base of the same shape, and taken on its own however that is stored', async (t) => {
+  const folder = await temporaryFolder(t);
+  const [own, half, other, adapter] = ['own', 'half', 'other', 'adapter'].map((name) =>
+    path.join(folder, name),
+  );
+  const config = {
+    ...{ model_type: 'mistral', vocab_size: 64, hidden_size: 64, intermediate_size: 64 },
+    ...{ num_hidden_layers: 4, num_attention_heads: 2, num_key_value_heads: 1 },
+  };
+  const tuned = await AutoModelForCausalLM.fromConfig(config, { seed: 1 });
+  await savePretrained(tuned, own);
+  await savePretrained(tuned, half, { dtype: 'BF16' });
+  // Tables and norms are the same here: an adapter was merged.
+  const queries = new LoraConfig({ r: 2, targetModules: ['q_proj'], layersToTransform: [2] });
+  getPeftModel(tuned, queries);
+  for (const { data } of tuned.trainableParameters()) data.fill(0.02);
+  await savePretrained(tuned.mergeAndUnload(), other);
+  await tuned.dispose();
+
+  const nf4 = quantizationConfigOf('nf4');
+  const lora = new LoraConfig({ r: 2, targetModules: ['v_proj'] });
+  for (const trainedOn of [undefined, nf4]) {
+    const base = await AutoModelForCausalLM.fromPretrained(own, { quantizationConfig: trainedOn });
+    await saveAdapter(getPeftModel(base, lora), adapter, own);
+    await base.dispose();
+    for (const quantizationConfig of [undefined, nf4])
+      for (const place of [own, half, other]) {
+        const model = await AutoModelForCausalLM.fromPretrained(place, { quantizationConfig });
+        const loaded = loadAdapter(model, adapter);
+        if (place !== other) await loaded;
+        else
+          await assert.rejects(
+            loaded,
+            isError('another base model', 'layers.2.self_attn.q_proj.weight', 'remove "weights"'),
+          );
+        await model.dispose();
+      }
+    await assert.rejects(
+      openModelSource(other, { adapter, tokenizer: 'mistral' }, 'test'),
+      isError('another base'),
+    );
+    await (await openModelSource(half, { adapter, tokenizer: 'mistral' }, 'test')).close();
+  }
+  await assert.rejects(
+    exportGgufAdapter(adapter, path.join(folder, 'a.gguf'), { base: other }),
+    isError('another base'),
+  );
+  await fs.rm(path.join(adapter, 'tunebook_base.json')); // as PEFT saves them
+  const model = await AutoModelForCausalLM.fromPretrained(other);
+  assert.deepEqual((await loadAdapter(model, adapter)).adapterNames, ['default']);
+  await model.dispose();
 });

@@ -44,6 +44,22 @@ test('the page chats and writes feedback', { skip: SKIP, timeout: 120_000 }, asy
   assert.equal(await page.locator('.turn.user').textContent(), 'How was the <b>sled</b>?');
   assert.equal(await page.locator('.turn b').count(), 0, 'texts are no markup');
 
+  // A new chat in the midst of an answer takes nothing of the old one along.
+  const sent: unknown[] = [];
+  page.on('request', (request) => {
+    if (request.url().endsWith('/completions')) sent.push(request.postDataJSON());
+  });
+  await page.fill('#question', 'And the row?');
+  await page.press('#question', 'Enter');
+  await page.click('#clear');
+  await page.locator('#stop:disabled').waitFor();
+  await page.fill('#question', 'Who won?');
+  await page.press('#question', 'Enter');
+  await page.locator('#stop:disabled').waitFor();
+  const messages = sent.map((body) => (body as { messages: unknown[] }).messages.length);
+  assert.deepEqual(messages, [3, 1]);
+  assert.deepEqual(await page.locator('.turn').count(), 2);
+
   const fields = page.locator('#fields input');
   assert.equal(await fields.count(), 23);
   const [header, row] = (await fs.readFile(path.join(SAMPLE_FOLDER, 'hyrox-sample.csv'), 'utf8'))

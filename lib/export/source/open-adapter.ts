@@ -57,7 +57,10 @@ export async function adaptedRuntime(
   const { architecture, weights } = opened;
   const engine = await createEngine({ provider: 'cpu' });
   const runtime = new Runtime(
-    { architecture, parameters: await weights.parameters(), frozen: await readLayers(weights) },
+    {
+      ...{ architecture, parameters: await weights.parameters() },
+      ...{ frozen: await readLayers(weights), sample: await weights.sample() },
+    },
     engine,
   );
   try {

@@ -27,6 +27,8 @@ import {
 import type { FrozenLayers, FrozenTensor } from '../weights/frozen-layers';
 import type { Parameter, ParameterSet } from '../weights/parameters';
 import { resizedVocabulary } from '../weights/resize-vocabulary';
+import { sampledPlaces } from '../weights/weight-sample';
+import type { WeightSample } from '../weights/weight-sample';
 import { adaptedHeadFeeds } from './adapted-head';
 
 /** Whether weights may stay in 4 bits, for functions without gradient, or have to be float32. */
@@ -38,6 +40,8 @@ export interface ModelParts {
   readonly parameters: ParameterSet;
   /** Weights of linear modules that are not among the parameters, where the model has such. */
   readonly frozen?: FrozenLayers;
+  /** A few values as the checkpoint stores them, where the model is from one: codes do not give them back. */
+  readonly sample?: WeightSample;
   /** Content of generation_config.json, where the checkpoint has one: how the model is meant to generate. */
   readonly generationConfig?: Readonly<Record<string, unknown>>;
 }
@@ -64,6 +68,7 @@ export class ModelWeights implements LoraBase {
   });
   private readonly restored = new RestoreBuffers();
   private feedsByLayer: LayerFeeds[] = [];
+  private readonly stored: WeightSample | undefined;
   private base: Pick<ModelParts, 'architecture' | 'parameters'>;
   /** Whether the vocabulary is no longer the one that the model came with. */
   isResized = false;
@@ -72,11 +77,12 @@ export class ModelWeights implements LoraBase {
   private changeCount = 0;
 
   constructor(
-    { architecture, parameters, frozen }: ModelParts,
+    { architecture, parameters, frozen, sample }: ModelParts,
     private readonly engine: Engine,
   ) {
     this.base = { architecture, parameters };
     this.frozen = frozen;
+    this.stored = sample;
     this.pin(parameters);
   }
 
@@ -126,6 +132,20 @@ export class ModelWeights implements LoraBase {
   /** Counts changes of the base's weights for good, those of training excepted. */
   get changes(): number {
     return this.changeCount;
+  }
+
+  /** A few values of the base as they are now; of frozen weights as they were stored, where they are unchanged. */
+  sample(): WeightSample {
+    const found: Record<string, readonly number[]> = {};
+    for (const { name, start, count } of sampledPlaces(this.architecture)) {
+      const stored = this.stored?.[name];
+      const data = this.parameters.byName.get(name)?.data;
+      // What a checkpoint holds as codes is in memory as they round it, and no other copy's values.
+      if (data !== undefined && (this.stored === undefined || stored !== undefined))
+        found[name] = [...data.subarray(start, start + count)];
+      else if (stored !== undefined && this.changeCount === 0) found[name] = stored;
+    }
+    return found;
   }
 
   /** Changes a parameter of the base for good, in whatever type it is kept. */

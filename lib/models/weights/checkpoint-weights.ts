@@ -22,6 +22,8 @@ import { restore, transposed } from './frozen-layers';
 import type { FrozenLayer, FrozenTensor, StoredWeight } from './frozen-layers';
 import { allocateParameters } from './parameters';
 import type { ParameterSet } from './parameters';
+import { sampledPlaces } from './weight-sample';
+import type { WeightSample } from './weight-sample';
 
 export interface CheckpointWeightsOptions {
   /** How linear weights are quantized; undefined: not at all. */
@@ -118,6 +120,17 @@ export class CheckpointWeights {
       tables.set(name, { dtype: dtype as StoredWeight['dtype'], shape, bytes });
     }
     return tables;
+  }
+
+  /** A few values as they are stored, of what is stored as numbers. */
+  async sample(): Promise<WeightSample> {
+    const found: Record<string, number[]> = {};
+    for (const { name, ...range } of sampledPlaces(this.architecture)) {
+      const stored = this.storedTensor(name);
+      const isNumbers = !this.packed.has(stored) && this.checkpoint.info(stored).dtype in ORIGINAL;
+      if (isNumbers) found[name] = [...(await this.checkpoint.read(stored, range))];
+    }
+    return found;
   }
 
   /** Whether `values` reads a part of a parameter without the rest. */

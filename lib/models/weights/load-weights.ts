@@ -20,6 +20,7 @@ import type { FrozenLayer, FrozenLayers } from './frozen-layers';
 import { OffloadedLayers, OffloadFolder } from './offload-folder';
 import { sizeOf } from '../../tensor';
 import type { ParameterSet } from './parameters';
+import type { WeightSample } from './weight-sample';
 
 /** Where weights may be kept. */
 export interface PlacementOptions {
@@ -49,6 +50,7 @@ export interface LoadWeightsRequest extends PlacementOptions {
 export interface LoadedWeights {
   readonly parameters: ParameterSet;
   readonly frozen: FrozenLayers | undefined;
+  readonly sample: WeightSample;
 }
 
 /**
@@ -74,8 +76,8 @@ export async function loadWeights(request: LoadWeightsRequest): Promise<LoadedWe
       ? await openFolder(request, weights, { folder: request.offloadFolder, diskLayers })
       : undefined;
 
-  const parameters = await weights.parameters();
-  if (!isFrozen) return { parameters, frozen: undefined };
+  const [parameters, sample] = [await weights.parameters(), await weights.sample()];
+  if (!isFrozen) return { parameters, sample, frozen: undefined };
   const inMemory = new Map<number, FrozenLayer>();
   const placed = new Map<number, DeviceLayer>();
   for (let layer = 0; layer < layers; layer++) {
@@ -90,11 +92,11 @@ export async function loadWeights(request: LoadWeightsRequest): Promise<LoadedWe
     offload === undefined
       ? new ResidentLayers(inMemory, quantization, tables)
       : new OffloadedLayers(offload, inMemory, { onDisk: [...diskLayers], quantization, tables });
-  if (request.device === undefined || placed.size === 0) return { parameters, frozen: onHost };
+  if (request.device === undefined || placed.size === 0) return { parameters, sample, frozen: onHost };
   const deviceTables = new Map<string, HostTensor>();
   const head = tables.get(architecture.head);
   if (head !== undefined) deviceTables.set(architecture.head, await copyOnDevice(request.device, head));
-  return { parameters, frozen: new DeviceLayers(placed, onHost, deviceTables) };
+  return { parameters, sample, frozen: new DeviceLayers(placed, onHost, deviceTables) };
 }
 
 /** The device map, from the shapes and types of the checkpoint alone. */

@@ -12,7 +12,7 @@ import { isTied, knownTargets, LoraAdapter, LoraConfig, moduleList } from '../..
 import type { HasRuntime, ModelWeights } from '../../models';
 import { ADAPTER_CONFIG, adapterConfigFile, readAdapterConfig } from './adapter-config';
 import type { AdapterConfig } from './adapter-config';
-import { saveBaseQuantization } from './base-quantization';
+import { requireSameBase, saveBaseFile } from './base-file';
 import { saveCard } from '../companions/card-file';
 import { noteAdapterFolder, originOf, saveCompanions, usePrompt } from '../companions/companions';
 import type { CardFacts } from '../companions/model-card';
@@ -30,8 +30,8 @@ export interface SaveAdapterOptions {
 
 /**
  * Writes the model's active adapter in PEFT's format and, where they are known, the tokenizer, chat_template.jinja,
- * tunebook_prompt.json, generation_config.json and a model card; of a quantized base tunebook_base.json, so that the
- * adapter meets again the weights that it was trained on.
+ * tunebook_prompt.json, generation_config.json and a model card; and of its base tunebook_base.json, so that the
+ * adapter meets again the weights that it was trained on, and no others.
  * @param baseOrOptions the base's name, or all options
  * @returns names of the files written
  * @throws TunebookError where the model has no active adapter
@@ -62,11 +62,11 @@ export async function saveAdapter(
   const { files } = await writeCheckpoint(folder, [...sources, ...tables], { baseName: 'adapter_model' });
   const text = JSON.stringify(adapterConfigFile(weights.architecture, adapter, baseModel), null, 2);
   await writeFileAtomic(path.join(folder, ADAPTER_CONFIG), `${text}\n`);
-  const quantized = await saveBaseQuantization(folder, weights.frozen?.quantization);
+  const baseFile = await saveBaseFile(folder, weights);
   const companions = await saveCompanions(model, folder);
   const base = baseModel === '' ? undefined : baseModel;
   return [
-    ...[ADAPTER_CONFIG, ...files, ...quantized, ...companions],
+    ...[ADAPTER_CONFIG, ...files, ...baseFile, ...companions],
     ...(await saveCard(model, folder, { kind: 'adapter', facts: card, base })),
   ];
 }
@@ -101,6 +101,8 @@ export async function loadAdapter<Model extends HasRuntime>(
     );
     const knownRows = architecture.vocabSize;
     requireThisBase(weights, config, folder);
+    await model.runtime.engine.device?.flush();
+    await requireSameBase(folder, weights);
     await resizeToAdapter(weights, checkpoint, tables);
     const adapter = adapterFor(weights, config, folder);
     await readAdapter(adapter, checkpoint, {

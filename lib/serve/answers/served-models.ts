@@ -64,10 +64,11 @@ export class ServedModels {
       owned_by: 'tunebook',
       ...more,
     });
-    const models = [...this.byId.values()].map(({ id, adapter }) =>
+    const models = [...this.byId.values()].map(({ id, adapter, tokenizer }) =>
       entry(id, {
         ...(adapter === undefined ? {} : { parent: base }),
         max_model_len: this.model.runtime.architecture.maxPositions,
+        has_chat_template: this.prompts.get(tokenizer) !== undefined,
       }),
     );
     return this.embeddings === undefined ? models : [...models, entry(this.embeddings, {})];

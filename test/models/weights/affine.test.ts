@@ -10,6 +10,7 @@ import { UncachedDecoder } from '../../../lib/generation/decoders/decoder';
 import { allocateGradients, countLabels, forwardBackward, LoraConfig } from '../../../lib/models';
 import {
   AutoModelForCausalLM,
+  baseQuantization,
   getPeftModel,
   loadAdapter,
   saveAdapter,
@@ -120,8 +121,8 @@ describe('a model that mlx_lm quantized', () => {
 
     const adapter = path.join(folder, 'adapter');
     await saveAdapter(model, adapter);
-    const base = JSON.parse(await fs.readFile(path.join(adapter, 'tunebook_base.json'), 'utf8')) as object;
-    assert.deepEqual(base, { version: 1, quantization_config: { group_size: 32, bits: 4, mode: 'affine' } });
+    const quantization = await baseQuantization(adapter);
+    assert.deepEqual(quantization?.toJson(), { group_size: 32, bits: 4, mode: 'affine' });
     const loaded = await loadAdapter(await load(t), adapter);
     assertClose(
       (await loaded.forward({ inputIds })).logits.data,
