@@ -17,7 +17,7 @@ import { requireList, requireObject, TunebookError } from '../types';
 import type { DataRecord } from '../types';
 import { ADAPTER_CONFIG, isAdapterFolder } from './adapters/adapter-config';
 import { loadAdapter } from './adapters/adapter-files';
-import { baseQuantization } from './adapters/base-quantization';
+import { baseQuantization } from './adapters/base-file';
 import { AutoModelForCausalLM } from './auto';
 import type { CausalLM } from './causal-lm';
 

@@ -1,7 +1,7 @@
 /**
  * Peak memory of exports over the size of the checkpoint: layers of Mistral-7B's shape at half its width with random
  * weights, so many and four times as many, each export in a process of its own. What an export holds is a layer or a part of a table, whatever
- * the number of layers.
+ * the number of layers. Or Mistral-7B itself in its full shape, which needs 24 GB of disk.
  */
 import { spawnSync } from 'node:child_process';
 import { promises as fs } from 'node:fs';
@@ -35,28 +35,39 @@ export interface ExportMemory {
 const MAX_FILE_BYTES = 1e8;
 /** The larger checkpoint, in layers of the smaller. */
 const TIMES = 4;
-/** What Mistral-7B's widths are divided by. */
-const NARROWER = 2;
 /** Bytes of a layer, and of the two tables, in 16 bits; an export in 8 bits takes half of it once more. */
-const LAYER_BYTES = 436e6 / NARROWER ** 2;
-const TABLE_BYTES = 524e6 / NARROWER;
+const LAYER_BYTES = 436e6;
+const TABLE_BYTES = 524e6;
 
-/** @param layers of the smaller checkpoint; default 2 */
+/** What is exported. */
+export interface ExportMemoryOptions {
+  /** Layers of the smaller checkpoint; default 2. */
+  readonly layers?: number;
+  /** Mistral-7B in its full shape in place of the two smaller ones. */
+  readonly isWhole?: boolean;
+  /** A part of an export's name. */
+  readonly only?: string;
+}
+
 export async function benchExportMemory(
-  layers = 2,
+  { layers = 2, isWhole = false, only = '' }: ExportMemoryOptions = {},
   onExport: (one: ExportMemory) => void = () => undefined,
 ): Promise<ExportMemory[]> {
   const folder = await fs.mkdtemp(path.join(os.tmpdir(), 'tunebook-bench-'));
   const results: ExportMemory[] = [];
+  const { narrower, counts } = isWhole
+    ? { narrower: 1, counts: [32] }
+    : { narrower: 2, counts: [layers, TIMES * layers] };
   try {
-    await requireFreeSpace(folder, 1.6 * (TABLE_BYTES + TIMES * layers * LAYER_BYTES));
-    for (const count of [layers, TIMES * layers]) {
+    const largest = TABLE_BYTES / narrower + (Math.max(...counts) * LAYER_BYTES) / narrower ** 2;
+    await requireFreeSpace(folder, 1.6 * largest);
+    for (const count of counts) {
       const place = path.join(folder, 'model');
-      const checkpointBytes = await writeMistralCheckpoint(place, { layers: count, narrower: NARROWER });
+      const checkpointBytes = await writeMistralCheckpoint(place, { layers: count, narrower });
       const tokenizer = await AutoTokenizer.fromPretrained('mistral');
       await tokenizer.savePretrained(place);
       await writeAdapter(path.join(folder, 'adapter'), place, count);
-      for (const name of EXPORTS) {
+      for (const name of EXPORTS.filter((one) => one.includes(only))) {
         const output = path.join(folder, 'export');
         const child = spawnSync(process.execPath, [__filename, name, folder, output], { encoding: 'utf8' });
         if (child.status !== 0) throw new Error(`bench export-memory: ${name} failed\n${child.stderr}`);

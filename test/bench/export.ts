@@ -10,6 +10,7 @@ import { ownResponder } from '../../lib/export/proof/own-answers';
 import { openModelSource } from '../../lib/export/source/open-source';
 import { isFolder } from '../../lib/files';
 import { textGenerator } from '../../lib/generation';
+import { segmentF1, verdictAccuracy } from '../../lib/hyrox';
 import { loadPrompt } from '../../lib/prompts';
 import { quantizationConfigOf } from '../../lib/quantization';
 import { exportRuntimes } from './export-runtimes';
@@ -24,13 +25,20 @@ export interface ExportBench {
   readonly sameText: number;
   /** Of the other texts: those that tunebook gives too with the weights as the file has them. */
   readonly byWeights: number;
-  /** Answers that are the record's, in tunebook and there. */
-  readonly exactHere: number;
-  readonly exactThere: number;
+  /** The task, in tunebook and there. */
+  readonly here: TaskFigures;
+  readonly there: TaskFigures;
   /** Where texts differ first: how much likelier tunebook's token is than its second, in nats; rows in order. */
   readonly margins: readonly number[];
   readonly megabytes: number;
   readonly seconds: number;
+}
+
+/** How right answers are: those that are the record's, the share of right verdicts, micro F1 of the segments. */
+export interface TaskFigures {
+  readonly exact: number;
+  readonly verdicts: number | null;
+  readonly segments: number | null;
 }
 
 /** What is compared. */
@@ -43,7 +51,8 @@ export interface ExportBenchOptions {
   readonly transformers2?: string;
 }
 
-const MAX_NEW_TOKENS = 80;
+/** As many as notebook 02 takes, the longer of the two. */
+const MAX_NEW_TOKENS = 112;
 
 /**
  * @param folder what a run wrote: `model` or `adapter`, and `splits/test.jsonl`
@@ -76,8 +85,12 @@ export async function benchExport(
   const here = await textGenerator({
     ...{ model, tokenizer, maxNewTokens: MAX_NEW_TOKENS, doSample: false },
   })(prompts);
-  const exact = (answers: readonly string[]): number =>
-    answers.filter((answer, i) => answer.trim() === form.formatResponse(records[i]).trim()).length;
+  const truths = records.map((record) => form.formatResponse(record));
+  const figures = (answers: readonly string[]): TaskFigures => ({
+    exact: answers.filter((answer, i) => answer.trim() === truths[i].trim()).length,
+    verdicts: verdictAccuracy(truths, answers).accuracy,
+    segments: segmentF1(truths, answers).micro,
+  });
 
   /** The first two tokens' distance in tunebook, where its answer leaves the other text. */
   const margin = async (row: number, text: string): Promise<number> => {
@@ -117,7 +130,7 @@ export async function benchExport(
         byWeights = differing.filter((row, i) => there[row] === answers[i]).length;
       }
       const result = {
-        ...{ runtime: name, type, rows: prompts.length, exactHere: exact(here), exactThere: exact(there) },
+        ...{ runtime: name, type, rows: prompts.length, here: figures(here), there: figures(there) },
         ...{
           ...{ sameText: prompts.length - margins.length, byWeights, margins },
           megabytes: runner.megabytes,

@@ -3,7 +3,7 @@
  * memory. Never part of the tests, whose machine may be busy. `mistral` takes `--layers N --folder F --rows R --tokens T
  * --steps S`, `gpu` takes `--provider P --layers N`, `serve` takes
  * `--layers N --rows REQUESTS --tokens T`, `export` takes `--folder RUN --rows R --system TEXT --only RUNTIME
- * --transformers2 FOLDER`, `export-memory` takes `--layers N`, `stream` the megabytes of its file,
+ * --transformers2 FOLDER`, `export-memory` takes `--layers N --only EXPORT` and `7b` for that shape, `stream` the megabytes of its file,
  * `families` the begin of a model's name, `decode` those of a shape and a form,
  * `quantization` a model's name or folder and `--rows R`.
  */
@@ -14,6 +14,7 @@ import { benchDecode } from './decode';
 import { benchDistributed, distributedRows } from './distributed';
 import { benchFamilies, familiesTable } from './families';
 import { benchExport } from './export';
+import type { TaskFigures } from './export';
 import { benchExportMemory } from './export-memory';
 import { benchGpt2 } from './gpt2';
 import { benchGpu } from './gpu';
@@ -179,17 +180,24 @@ async function main(): Promise<void> {
       results,
       results.map((one): Row => [
         `${one.runtime} ${one.type}, ${one.megabytes.toFixed(1)} MB`,
-        `${one.sameText} of ${one.rows} the same text; exact ${one.exactThere}, in tunebook ${one.exactHere}` +
+        `${one.sameText} of ${one.rows} the same text; ${taskWords(one.there)}; in tunebook ${taskWords(one.here)}` +
           (one.margins.length === 0
             ? ''
-            : `; of the others tunebook gives ${one.byWeights} too with the file's weights; there its two likeliest tokens are ${Math.max(...one.margins).toPrecision(2)} nats ` +
-              'apart at most'),
+            : `; of the others tunebook gives ${one.byWeights} too with the file's weights; there its two likeliest tokens are ` +
+              `${one.margins
+                .toSorted((a, b) => a - b)
+                .map((margin) => margin.toPrecision(1))
+                .join(', ')} nats apart`),
       ]),
     );
   } else if (which === 'export-memory') {
     const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(2)} GB`;
     const results = await benchExportMemory(
-      values.layers === undefined ? undefined : Number(values.layers),
+      {
+        layers: values.layers === undefined ? undefined : Number(values.layers),
+        isWhole: numbers[0] === '7b',
+        only: values.only,
+      },
       ({ name, layers, seconds, peakBytes }) =>
         console.error(`${name}, ${layers} layers: ${seconds.toFixed(0)} s, peak ${gigabytes(peakBytes)}`),
     );
@@ -260,6 +268,11 @@ async function main(): Promise<void> {
     );
     process.exit(2);
   }
+}
+
+function taskWords({ exact, verdicts, segments }: TaskFigures): string {
+  const [verdict, segment] = [verdicts, segments].map((value) => (value === null ? '-' : percent(value)));
+  return `exact ${exact}, verdicts ${verdict}, segments ${segment}`;
 }
 
 function wholeRows(result: WholeBench): Row[] {

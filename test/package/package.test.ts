@@ -143,7 +143,7 @@ describe('the package', { timeout: 900_000 }, () => {
     );
   });
 
-  it('contains the library, data, notebooks, README, licence and change log, and nothing else', () => {
+  it('contains the library, data, notebooks, README with the pages it links to, licence and change log, and nothing else', () => {
     const allowed = [
       /^\.build\/lib\/.*\.(js|d\.ts|json)$/,
       /^data\/coaching\/[\w-]+\.(json|jsonl|md)$/,
@@ -152,6 +152,7 @@ describe('the package', { timeout: 900_000 }, () => {
       /^data\/hyrox\/[\w-]+\.(csv|jsonl)$/,
       /^notebooks\/([\w-]+\.ipynb|images\/[\w-]+\.png)$/,
       /^(package\.json|README\.md|LICENSE|CHANGELOG\.md)$/,
+      /^(lib\/\w+|data)\/README\.md$|^data\/triathlon\/mapping\.json$/,
     ];
     const { files } = installed;
     assert.deepEqual(
@@ -160,6 +161,17 @@ describe('the package', { timeout: 900_000 }, () => {
     );
     assert.ok(files.includes('notebooks/01-gpt2-finetuning.ipynb'));
     assert.ok(files.includes('data/models/gpt2-mini/model.safetensors'));
+    for (const page of files.filter((file) => /(^|\/)README\.md$/.test(file))) {
+      const links = [
+        ...fs.readFileSync(path.join(ROOT, page), 'utf8').matchAll(/\]\((?!https?:)([^)#\s]+)/g),
+      ];
+      const targets = links.map(([, link]) => path.posix.join(path.posix.dirname(page), link));
+      assert.deepEqual(
+        targets.filter((target) => !files.includes(target)),
+        [],
+        `dead links of ${page}`,
+      );
+    }
   });
 
   it('finds its rooms by their names, and no package that only the repository needs', () => {

@@ -1,9 +1,16 @@
 /** What the `openai` client gets is what `generate` gives, whole and streamed, alone and beside others. */
 import assert from 'node:assert/strict';
+import fs from 'node:fs/promises';
+import path from 'node:path';
 import { test } from 'node:test';
 import { generate, textGenerator } from '../../lib/generation';
+import { AutoModelForCausalLM, savePretrained } from '../../lib/pretrained';
+import { instructionTemplate } from '../../lib/prompts';
 import { AutoEmbeddings } from '../../lib/retrieval';
-import { startSmall } from './small-server';
+import { serve } from '../../lib/serve';
+import { AutoTokenizer } from '../../lib/tokenizer';
+import { temporaryFolder } from '../support/temporary-folder';
+import { clientOf, smallModel, smallTokenizer, startSmall } from './small-server';
 
 test('chat: the text of the template’s prompt, streamed as whole, with usage', async (t) => {
   const { model, tokenizer, client } = await startSmall(t);
@@ -14,11 +21,13 @@ test('chat: the text of the template’s prompt, streamed as whole, with usage',
   const prompt = '<s>[system]Be short.\n[user]How was the sled?\n[assistant]';
   const ids = tokenizer.encode(prompt, { addSpecialTokens: false });
   assert.deepEqual(ids.filter((id) => id === 300).length, 1, 'the first token stands once');
-  const { newTokens } = await generate(model, { inputIds: [ids], maxNewTokens: 30, eosTokenId: 301 });
+  const options = { inputIds: [ids], maxNewTokens: 30, eosTokenId: 301 };
+  const { newTokens, finishReasons } = await generate(model, options);
   const wanted = tokenizer.decode(newTokens[0], { skipSpecialTokens: true });
   const body = { model: 'small', messages, temperature: 0, max_completion_tokens: 30 };
   const whole = await client.chat.completions.create(body);
   assert.equal(whole.choices[0].message.content, wanted);
+  assert.deepEqual([whole.choices[0].finish_reason, ...finishReasons], ['length', 'length']);
   assert.equal(whole.object, 'chat.completion');
   const usage = { prompt_tokens: ids.length, completion_tokens: newTokens[0].length };
   assert.deepEqual(whole.usage, { ...usage, total_tokens: usage.prompt_tokens + usage.completion_tokens });
@@ -103,6 +112,38 @@ test('no part of a stop string is sent, although it comes in several tokens', as
     const answer = await client.completions.create({ ...body, stop });
     assert.equal(answer.choices[0].text, wanted);
   }
+});
+
+test('what a request leaves out is as the folder says: how tokens are drawn, and what ends an answer', async (t) => {
+  const folder = await temporaryFolder(t);
+  const [tokenizer, small] = [await smallTokenizer(t), await smallModel()];
+  const messages = [{ role: 'user' as const, content: 'sled?' }];
+  const ask = async (topP: number, stopStrings: string[], stop?: string): Promise<string> => {
+    const template = instructionTemplate({ prompt: 'Q: {input}\nA:', stopStrings });
+    await savePretrained(small, folder, { prompt: { tokenizer, template } });
+    const config = { do_sample: true, temperature: 1.5, top_p: topP };
+    await fs.writeFile(path.join(folder, 'generation_config.json'), JSON.stringify(config));
+    const model = await AutoModelForCausalLM.fromPretrained(folder);
+    const own = await AutoTokenizer.fromPretrained(folder);
+    const server = await serve(model, { tokenizer: own, name: 'saved', port: 0 });
+    const asked = { model: 'saved', messages, max_tokens: 30, seed: 5, stop };
+    const { choices } = await clientOf(server).chat.completions.create(asked);
+    await server.close();
+    await model.dispose();
+    return choices[0].message.content ?? '';
+  };
+  // Of the most likely token alone, whatever the temperature.
+  const greedy = await ask(1e-9, []);
+  const [wanted] = await textGenerator({ model: small, tokenizer, maxNewTokens: 30, eosTokenId: 301 })([
+    'Q: sled?\nA:',
+  ]);
+  assert.equal(greedy, wanted);
+  assert.notEqual(await ask(1, []), wanted);
+  const [early, late] = [wanted.slice(6, 9), wanted.slice(14, 17)];
+  assert.equal(await ask(1e-9, [late]), wanted.slice(0, wanted.indexOf(late)));
+  assert.equal(await ask(1e-9, [late], early), wanted.slice(0, wanted.indexOf(early)));
+  assert.equal(await ask(1e-9, [early], late), wanted.slice(0, wanted.indexOf(early)));
+  await small.dispose();
 });
 
 test('log-probabilities, whole and in chunks', async (t) => {

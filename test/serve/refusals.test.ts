@@ -5,6 +5,8 @@ import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import OpenAI from 'openai';
 import { serve } from '../../lib/serve';
+import { EmbeddingQueue } from '../../lib/serve/answers/embeddings';
+import type { Embeddings } from '../../lib/retrieval';
 import type { RequestLog } from '../../lib/serve';
 import { clientOf, smallModel, smallTokenizer, startSmall } from './small-server';
 
@@ -258,6 +260,35 @@ test('a full queue is 429 with Retry-After; a client that leaves frees its place
     false,
     'no text is logged',
   );
+});
+
+test('embeddings have a queue of their own, with the same limit; who has left is passed over', async () => {
+  let release: () => void = () => undefined;
+  const held = new Promise<void>((resolve) => (release = resolve));
+  const asked: string[] = [];
+  const model = {
+    embedDocuments: async (texts: string[]) => {
+      asked.push(...texts);
+      await held;
+      return texts.map(() => [1, 2]);
+    },
+    embedQuery: () => Promise.resolve([1, 2]),
+  };
+  const queue = new EmbeddingQueue(model as Embeddings, 'small', 2);
+  const leaving = new AbortController();
+  const ask = (input: string, { signal } = new AbortController()): Promise<object> =>
+    queue.answer({ model: 'small', input, encoding_format: 'float' }, signal);
+  const answers = [ask('runs'), ask('waits'), ask('leaves', leaving)];
+  await assert.rejects(ask('one too many'), { status: 429, code: 'queue_full' });
+  leaving.abort();
+  release();
+  const ended = await Promise.allSettled(answers);
+  assert.deepEqual(
+    ended.map(({ status }) => status),
+    ['fulfilled', 'fulfilled', 'rejected'],
+  );
+  assert.deepEqual(asked, ['runs', 'waits']);
+  assert.ok(await ask('later'), 'places are free again');
 });
 
 test('a request that takes too long ends with 504, a stream with an error', async (t) => {

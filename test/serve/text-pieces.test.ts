@@ -1,6 +1,7 @@
 /** Text as tokens come: whole characters, and nothing of a stop string. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { completionShape } from '../../lib/serve/answers/answer-bodies';
 import { TextPieces } from '../../lib/serve/answers/text-pieces';
 
 const bytes = { decode: (ids: readonly number[]) => Buffer.from(ids).toString('utf8') };
@@ -32,3 +33,19 @@ test('text that was held back is sent at the end', () => {
   assert.equal(broken.push(0xe2), '');
   assert.equal(broken.end(), '\uFFFD');
 });
+
+test('a completion says where each token begins in its text, over all pieces of a stream', () => {
+  const tokenizer = { decode: ([id]: readonly number[]) => 'x'.repeat(id) };
+  const shape = completionShape({ model: 'm', tokenizer, withLogprobs: true, withUsage: false });
+  const offsets = (index: number, ...tokens: number[]): unknown => {
+    const told = tokens.map((token) => ({ token, logprob: -1, top: [] }));
+    return (shape.chunk({ index, text: '', told }) as Chunk).choices[0].logprobs.text_offset;
+  };
+  assert.deepEqual(offsets(0, 3, 1), [0, 3]);
+  assert.deepEqual(offsets(1, 2), [0]);
+  assert.deepEqual(offsets(0, 5, 2), [4, 9]);
+});
+
+interface Chunk {
+  readonly choices: readonly [{ readonly logprobs: { readonly text_offset: readonly number[] } }];
+}
