@@ -37,8 +37,17 @@ test('an ONNX folder has a card: the model’s licence and prompt, and a section
     card: { license: 'mit', language: 'en' },
   });
   await model.dispose();
+  // An answer ends there where it ends here.
+  const generation = path.join(saved, 'generation_config.json');
+  await fs.writeFile(generation, JSON.stringify({ eos_token_id: [50256, 13], top_p: 0.9 }));
   const check = { prompts: ['The race'], maxNewTokens: 2 };
   for (const dtype of ['fp32', 'q8'] as const) await exportOnnx(saved, out, { dtypes: [dtype], check });
+  const written = JSON.parse(await fs.readFile(path.join(out, 'generation_config.json'), 'utf8')) as object;
+  assert.deepEqual(written, {
+    ...{ eos_token_id: [50256, 13], top_p: 0.9 },
+    bos_token_id: 50256,
+    pad_token_id: 50256,
+  });
   const card = await fs.readFile(path.join(out, 'README.md'), 'utf8');
   assert.match(card, /^---\nlicense: mit\nlanguage:\n- en\nlibrary_name: transformers\.js\n/);
   assert.match(card, /\n# race-coach\n/);

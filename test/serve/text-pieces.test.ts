@@ -37,9 +37,9 @@ test('text that was held back is sent at the end', () => {
 test('a completion says where each token begins in its text, over all pieces of a stream', () => {
   const tokenizer = { decode: ([id]: readonly number[]) => 'x'.repeat(id) };
   const shape = completionShape({ model: 'm', tokenizer, withLogprobs: true, withUsage: false });
-  const offsets = (index: number, ...tokens: number[]): unknown => {
-    const told = tokens.map((token) => ({ token, logprob: -1, top: [] }));
-    return (shape.chunk({ index, text: '', told }) as Chunk).choices[0].logprobs.text_offset;
+  const offsets = (index: number, ...ids: number[]): unknown => {
+    const tokens = ids.map((token) => ({ token, logprob: -1, top: [] }));
+    return (shape.chunk({ index, text: '', tokens }) as Chunk).choices[0].logprobs.text_offset;
   };
   assert.deepEqual(offsets(0, 3, 1), [0, 3]);
   assert.deepEqual(offsets(1, 2), [0]);
