@@ -100,6 +100,13 @@ export async function benchExport(
       text.startsWith(tokenizer.decode(answer.slice(0, count), { skipSpecialTokens: true }));
     let at = 0;
     while (at < answer.length && isCommon(at + 1)) at++;
+    // '1' begins '12' too, which is another token.
+    const [mine, theirs] = [here[row], text].map((one) => tokenizer.encode(one, { addSpecialTokens: false }));
+    if (mine.every((id, i) => id === answer[i]))
+      at = Math.min(
+        at,
+        [...mine, -1].findIndex((id, i) => id !== theirs[i]),
+      );
     const [row0] = await own.logProbabilities([...ids, ...answer.slice(0, at)], 1);
     const [first, second] = [...row0].sort((a, b) => b - a);
     return first - second;

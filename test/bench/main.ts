@@ -14,7 +14,7 @@ import { benchDecode } from './decode';
 import { benchDistributed, distributedRows } from './distributed';
 import { benchFamilies, familiesTable } from './families';
 import { benchExport } from './export';
-import type { TaskFigures } from './export';
+import type { ExportBench, TaskFigures } from './export';
 import { benchExportMemory } from './export-memory';
 import { benchGpt2 } from './gpt2';
 import { benchGpu } from './gpu';
@@ -173,23 +173,9 @@ async function main(): Promise<void> {
     const { folder = 'outputs/01-gpt2-finetuning', system, only, transformers2 } = values;
     const rows = values.rows === undefined ? undefined : Number(values.rows);
     const results = await benchExport(folder, { rows, system, only, transformers2 }, (one) =>
-      console.error(`${one.runtime} ${one.type}: ${one.seconds.toFixed(0)} s`),
+      console.error(exportRow(one).join(': ')),
     );
-    print(
-      json,
-      results,
-      results.map((one): Row => [
-        `${one.runtime} ${one.type}, ${one.megabytes.toFixed(1)} MB`,
-        `${one.sameText} of ${one.rows} the same text; ${taskWords(one.there)}; in tunebook ${taskWords(one.here)}` +
-          (one.margins.length === 0
-            ? ''
-            : `; of the others tunebook gives ${one.byWeights} too with the file's weights; there its two likeliest tokens are ` +
-              `${one.margins
-                .toSorted((a, b) => a - b)
-                .map((margin) => margin.toPrecision(1))
-                .join(', ')} nats apart`),
-      ]),
-    );
+    print(json, results, results.map(exportRow));
   } else if (which === 'export-memory') {
     const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(2)} GB`;
     const results = await benchExportMemory(
@@ -268,6 +254,18 @@ async function main(): Promise<void> {
     );
     process.exit(2);
   }
+}
+
+function exportRow(one: ExportBench): Row {
+  const { runtime, type, megabytes, sameText, rows, here, there, byWeights } = one;
+  const margins = [...one.margins].sort((a, b) => a - b).map((margin) => margin.toPrecision(1));
+  const differing =
+    margins.length === 0
+      ? ''
+      : `; of the others tunebook gives ${byWeights} too with the file's weights; there its two likeliest tokens are ` +
+        `${margins.join(', ')} nats apart`;
+  const words = `${sameText} of ${rows} the same text; ${taskWords(there)}; in tunebook ${taskWords(here)}${differing}`;
+  return [`${runtime} ${type}, ${megabytes.toFixed(1)} MB`, words];
 }
 
 function taskWords({ exact, verdicts, segments }: TaskFigures): string {

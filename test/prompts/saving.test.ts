@@ -81,7 +81,8 @@ it('an adapter, the model that it is merged into, and the checkpoints of its tra
   await trainer.train();
   await assertCarries(folderOf('run/checkpoint-1'));
   const files = await saveAdapter(base, folderOf('adapter'));
-  assert.deepEqual(files.slice(2), ['generation_config.json', ...COMPANIONS, 'README.md']);
+  const named = ['tunebook_base.json', 'generation_config.json', ...COMPANIONS, 'README.md'];
+  assert.deepEqual(files.slice(2), named);
   assert.equal(json(folderOf('adapter'), 'adapter_config.json').base_model_name_or_path, folderOf('base'));
   await base.dispose();
   await assertCarries(folderOf('adapter'));

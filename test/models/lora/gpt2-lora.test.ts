@@ -88,7 +88,7 @@ describe('lora on gpt2', () => {
     const model = await loadAdapter(await base(t), ADAPTER);
     const folder = await temporaryFolder(t);
     const files = await saveAdapter(model, folder);
-    assert.deepEqual(files, ['adapter_config.json', 'adapter_model.safetensors']);
+    assert.deepEqual(files, ['adapter_config.json', 'adapter_model.safetensors', 'tunebook_base.json']);
     const [ours, theirs] = await Promise.all(
       [folder, ADAPTER].map((place) => openSafetensors(path.join(place, 'adapter_model.safetensors'))),
     );
