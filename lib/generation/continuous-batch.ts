@@ -6,7 +6,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { BetweenLayers, HasRuntime, Runtime } from '../models';
 import { requireOptions } from '../options';
 import { TunebookError } from '../types';
-import { resultOf } from './generate';
+import { resultOf, wantsCodes } from './generate';
 import type { GenerationResult } from './generate';
 import { generationSettings } from './options';
 import type { GenerateOptions, GenerationSettings } from './options';
@@ -264,7 +264,7 @@ export class ContinuousBatch {
       const key = `${settings.dtype} ${adapter ?? ''}`;
       try {
         this.useAdapter(adapter);
-        const isCoded = settings.dtype === 'q8';
+        const isCoded = wantsCodes(this.runtime, settings);
         const group = this.groups.get(key) ?? {
           adapter,
           rows: new SharedRows<Job>(this.runtime, { maxRows: this.maxRows, isCoded }),

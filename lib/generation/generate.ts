@@ -5,7 +5,7 @@ import type { HasRuntime, Runtime } from '../models';
 import { cachedDecoder } from './decoders/cached-decoder';
 import { UncachedDecoder } from './decoders/decoder';
 import type { Decoder } from './decoders/decoder';
-import { warnOfFloat32 } from './passes/coded-models';
+import { isFasterByCodes, warnOfFloat32 } from './passes/coded-models';
 import { generationSettings } from './options';
 import type { GenerateOptions, GenerationSettings, TokenEvent } from './options';
 import { Row } from './row';
@@ -98,10 +98,15 @@ async function* decoded(
   }
 }
 
+/** Whether tokens are to be computed by codes: asked for, or by default. */
+export function wantsCodes(runtime: Runtime, { dtype }: GenerationSettings): boolean {
+  return dtype === 'q8' || (dtype === 'auto' && isFasterByCodes(runtime));
+}
+
 function decoderOf(runtime: Runtime, settings: GenerationSettings): Decoder {
-  const isCoded = settings.dtype === 'q8';
+  const isCoded = wantsCodes(runtime, settings);
   if (!settings.useCache) {
-    if (isCoded) warnOfFloat32(runtime, 'useCache is false');
+    if (settings.dtype === 'q8') warnOfFloat32(runtime, 'useCache is false');
     return new UncachedDecoder(runtime, settings.prompts);
   }
   const longest = Math.max(...settings.prompts.map((prompt, row) => prompt.length + settings.limits[row]));

@@ -69,10 +69,11 @@ export interface GenerateOptions {
   /** Keep keys and values of earlier tokens instead of computing them again; default true. */
   useCache?: boolean;
   /**
-   * Type of the weights that tokens are computed by. 'q8': codes of 8 bits, multiplied as integers, made at the first
-   * call and kept: on the CPU several times faster, and rounded, so that now and then another token follows.
-   * 'float32', the default: exactly the model's own weights. Where 'q8' cannot be (a GPU, DoRA, layers on disk, too
-   * little memory, no cache) tokens are computed as with 'float32', and a line says so.
+   * Type of the weights that tokens are computed by. 'float32': exactly the model's own. 'q8': codes of 8 bits (int4's
+   * own of 4), multiplied as integers, made at the first call and kept: on the CPU several times faster, and rounded, so
+   * that now and then another token follows. Layers on disk, and those whose codes find no memory, are computed exactly;
+   * where no layer can be coded (a GPU, DoRA, no cache) all are, and a line says so. 'auto', the default: 'q8' for
+   * frozen weights of 4 bits, which are slow to read exactly, and 'float32' for all others.
    */
   dtype?: GenerationDtype;
   /** false: generation_config.json is passed over, its end-of-sequence tokens excepted; default true. */
@@ -84,7 +85,7 @@ export interface GenerateOptions {
 }
 
 /** Types of weights that generation can compute by. */
-const GENERATION_DTYPES = ['float32', 'q8'] as const;
+const GENERATION_DTYPES = ['auto', 'float32', 'q8'] as const;
 /** One of them. */
 export type GenerationDtype = (typeof GENERATION_DTYPES)[number];
 
@@ -112,7 +113,7 @@ const optionsSchema = lazySchema((z) =>
     seed: z.int().default(0),
     topLogprobs: z.int().min(0).optional(),
     useCache: z.boolean().default(true),
-    dtype: z.enum(GENERATION_DTYPES).default('float32'),
+    dtype: z.enum(GENERATION_DTYPES).default('auto'),
     useModelDefaults: z.boolean().default(true),
     onToken: z.custom<(event: TokenEvent) => void>(isFunction).optional(),
     signal: z.instanceof(AbortSignal).optional(),

@@ -32,7 +32,7 @@ const fileSchema = lazySchema((z) =>
 
 /**
  * Affine quantization of a model's linear weights as they load: whole numbers of 4 or 8 bits under a scale and an offset
- * per block, as MLX stores them. The codes are what a product of ONNX Runtime reads (`generate({ dtype: 'q8' })`).
+ * per block, as MLX stores them. `generate` reads the codes themselves, by a product of ONNX Runtime.
  *
  * @example
  * ```ts

@@ -1,16 +1,20 @@
 /** Generation by codes of 8 bits: near the exact path, and never from weights that have changed since. */
 import assert from 'node:assert/strict';
+import path from 'node:path';
 import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { cachedDecoder } from '../../lib/generation/decoders/cached-decoder';
 import { CachedDecoder, UncachedDecoder } from '../../lib/generation/decoders/decoder';
 import type { Decoder } from '../../lib/generation/decoders/decoder';
+import { CodedModel } from '../../lib/generation/passes/coded-model';
 import { codesRefusal } from '../../lib/generation/passes/coded-models';
 import { ContinuousBatch, generate } from '../../lib/generation';
+import type { GenerationDtype } from '../../lib/generation';
 import { LoraConfig } from '../../lib/models';
-import { AutoModelForCausalLM, getPeftModel } from '../../lib/pretrained';
+import { AutoModelForCausalLM, getPeftModel, savePretrained } from '../../lib/pretrained';
 import type { CausalLM } from '../../lib/pretrained';
-import { BitsAndBytesConfig } from '../../lib/quantization';
+import { AffineConfig, BitsAndBytesConfig } from '../../lib/quantization';
+import { temporaryFolder } from '../support/temporary-folder';
 
 const PROMPTS = [[1, 2, 3], [4], [5, 6, 7, 8, 9, 10, 11]];
 const SIZES = { vocab_size: 50, initializer_range: 0.1 };
@@ -126,6 +130,86 @@ describe('generation by codes of 8 bits', () => {
     assert.ok(distance(coded, wanted) < 0.05);
   });
 
+  test('as many layers as memory has room for have codes, the others run as they are', async (t) => {
+    const { runtime } = await modelOf(t, 'mistral');
+    const expected = await new UncachedDecoder(runtime, PROMPTS).start();
+    const seen: number[] = [];
+    for (let bytes = 0; seen.at(-1) !== 3; bytes += 4096) {
+      const coded = await CodedModel.build(runtime, bytes);
+      if ((coded?.codedLayers ?? 0) !== (seen.at(-1) ?? -1)) {
+        seen.push(coded?.codedLayers ?? 0);
+        if (coded !== undefined) {
+          const { logits, caches } = await coded.prompts(PROMPTS);
+          assert.ok(distance(logits, expected) < 0.05);
+          assert.equal(caches.length, 3);
+        }
+      }
+      await coded?.dispose();
+    }
+    assert.deepEqual(seen, [0, 1, 2, 3]);
+  });
+
+  test('layers on disk run as they are beside coded ones, which a line says once', async (t) => {
+    const folder = await temporaryFolder(t);
+    const engine = { provider: 'cpu' as const, threads: 1 };
+    const quantizationConfig = new BitsAndBytesConfig({ loadIn4bit: true, bnb4bitQuantType: 'nf4' });
+    const whole = await AutoModelForCausalLM.fromPretrained('mistral-mini', { quantizationConfig, engine });
+    t.after(() => whole.dispose());
+    await savePretrained(whole, folder);
+    let maxMemory = 0;
+    const open = async (): Promise<CausalLM> =>
+      AutoModelForCausalLM.fromPretrained(folder, {
+        ...{ engine, deviceMap: 'auto', offloadFolder: path.join(folder, 'offload') },
+        ...(maxMemory === 0 ? {} : { maxMemory }),
+        onDeviceMap: (_, { modules, memoryBytes }) => {
+          const layer = modules.find(({ module }) => module === 'model.layers.0')?.bytes ?? NaN;
+          maxMemory = memoryBytes - layer; // two layers and two buffers
+        },
+      });
+    await (await open()).dispose();
+    const model = await open();
+    t.after(() => model.dispose());
+    const lines: string[] = [];
+    t.mock.method(console, 'warn', (line: string) => lines.push(line));
+    const options = { inputIds: PROMPTS, maxNewTokens: 12, eosTokenId: null, padTokenId: 0 };
+    const exact = await generate(model, { ...options, dtype: 'float32' });
+    const { sequences } = await generate(model, options);
+    await generate(model, options);
+    assert.equal(lines.length, 1);
+    assert.match(lines[0], /^generate: [1-9]\d* of \d+ layers are computed by codes/);
+    assert.deepEqual(exact.sequences, (await generate(whole, { ...options, dtype: 'float32' })).sequences);
+    assert.deepEqual(sequences[0].slice(0, 8), exact.sequences[0].slice(0, 8));
+  });
+
+  test('by default frozen weights of 4 bits are computed by codes, all others exactly', async (t) => {
+    const open = async (quantizationConfig?: BitsAndBytesConfig | AffineConfig): Promise<CausalLM> => {
+      const options = { quantizationConfig, engine: { provider: 'cpu' as const, threads: 1 } };
+      const model = await AutoModelForCausalLM.fromPretrained('mistral-mini', options);
+      t.after(() => model.dispose());
+      return model;
+    };
+    const forms = {
+      dense: [await open(), 'float32'],
+      int8: [await open(new BitsAndBytesConfig({ loadIn8bit: true })), 'float32'],
+      nf4: [await open(new BitsAndBytesConfig({ loadIn4bit: true, bnb4bitQuantType: 'nf4' })), 'q8'],
+      int4: [await open(new AffineConfig({ bits: 4 })), 'q8'],
+    } as const;
+    for (const [name, [model, dtype]] of Object.entries(forms)) {
+      const firstOf = async (given?: GenerationDtype): Promise<number[]> => {
+        const { newTokens } = await generate(model, {
+          ...{ inputIds: [PROMPTS[2]], maxNewTokens: 1, topLogprobs: 3, dtype: given },
+          onToken: ({ logprobs }) => (first = logprobs?.top.map(({ logprob }) => logprob) ?? []),
+        });
+        assert.equal(newTokens[0].length, 1);
+        return first;
+      };
+      let first: number[] = [];
+      assert.deepEqual(await firstOf(), await firstOf(dtype), name);
+      if (name !== 'dense') continue;
+      assert.notDeepEqual(await firstOf(), await firstOf('q8'), 'codes round');
+    }
+  });
+
   test('a model that is not quantized generates by codes only where told; a batch does the same', async (t) => {
     const model = await modelOf(t, 'mistral');
     const options = { inputIds: [PROMPTS[2]], maxNewTokens: 12, eosTokenId: null };
@@ -149,7 +233,7 @@ describe('generation by codes of 8 bits', () => {
     const eager = await AutoModelForCausalLM.fromConfig(CONFIGS.gpt2, { engine: { kind: 'eager' } });
     t.after(() => eager.dispose());
     await logitsOf(eager, true);
-    const line = "generate: dtype 'q8' computes in float32 here: ";
+    const line = 'generate: tokens are computed in float32, not by codes: ';
     assert.deepEqual(told, [
       `${line}DoRA needs the weights' own values.`,
       `${line}codes are multiplied on the CPU only, not by eager:cpu.`,

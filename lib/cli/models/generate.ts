@@ -59,8 +59,8 @@ export function addGenerateCommand(program: Command): void {
     .addOption(
       new Option(
         '--dtype <type>',
-        "weights to compute by: float32, the model's own (default), or q8, fast codes of 8 bits",
-      ).choices(['float32', 'q8']),
+        "weights to compute by: float32, the model's own, q8, fast codes of 8 bits, or auto (default), q8 for weights of 4 bits",
+      ).choices(['auto', 'float32', 'q8']),
     )
     .option('--no-model-defaults', 'pass over generation_config.json')
     .option('--json', 'answers, times and peak memory as JSON')

@@ -1,6 +1,7 @@
 /**
  * A model compiled for generation on the CPU: its linear weights, in codes of 8 bits, lie inside of the compiled
  * functions, which take any number of rows, tokens and cached tokens. Prompts and steps run through the same functions.
+ * Layers on disk, and those whose codes find no memory, run as they are, one after the other.
  */
 import { attentionBias, availableMemory, contextLengths, embed, headOf, positionIds } from '../../models';
 import type { BetweenLayers, LayerCache, LayerKind, Runtime } from '../../models';
@@ -21,11 +22,11 @@ const GROUP_BYTES = 400 * 2 ** 20;
 /** Copies of a group while its function is built: codes, their file, and what ONNX Runtime makes of it. */
 const BUILD_COPIES = 4;
 
-/** Layers that one function computes; the last one has the head. */
+/** Layers that one function computes; without one, a layer that runs as it is. The last group has the head. */
 interface Group {
   readonly first: number;
   readonly count: number;
-  readonly fn: BuiltFunction;
+  readonly fn: BuiltFunction | undefined;
 }
 
 /** One pass: tokens on top of a cache. */
@@ -58,13 +59,20 @@ export class CodedModel {
     private readonly groups: readonly Group[],
   ) {}
 
-  /** @returns undefined where the codes do not fit into the memory that is left */
-  static async build(runtime: Runtime): Promise<CodedModel | undefined> {
+  /**
+   * @param memoryBytes that codes may take, with the copies while functions are built; default: what the machine has left
+   * @returns undefined where no layer's codes fit
+   */
+  static async build(runtime: Runtime, memoryBytes = availableMemory()): Promise<CodedModel | undefined> {
     const groups: Group[] = [];
     const { layers } = runtime.architecture;
-    const needed = codedBytes(runtime);
-    if (needed + BUILD_COPIES * Math.min(needed, GROUP_BYTES) > availableMemory()) return undefined;
+    const coded = codedLayers(runtime, memoryBytes);
+    if (coded.size === 0) return undefined;
     for (let first = 0; first < layers;) {
+      if (!coded.has(first)) {
+        groups.push({ first: first++, count: 1, fn: undefined });
+        continue;
+      }
       const constants: Record<string, HostTensor> = {};
       let [size, count] = [0, 0];
       do {
@@ -73,7 +81,7 @@ export class CodedModel {
         Object.assign(constants, scopedFeeds(first + count, codes));
         size += bytesOf(codes);
         count++;
-      } while (first + count < layers && size < GROUP_BYTES);
+      } while (coded.has(first + count) && size < GROUP_BYTES);
       const head = first + count === layers ? headConstants(runtime) : {};
       groups.push({
         first,
@@ -82,7 +90,16 @@ export class CodedModel {
       });
       first += count;
     }
+    if (!coded.has(layers - 1)) {
+      const alone = { first: layers, count: 0 };
+      groups.push({ ...alone, fn: await buildGroup(runtime, alone, headConstants(runtime)) });
+    }
     return new CodedModel(runtime, groups);
+  }
+
+  /** Layers that are computed by codes. */
+  get codedLayers(): number {
+    return this.groups.reduce((sum, { count, fn }) => sum + (fn === undefined ? 0 : count), 0);
   }
 
   async pass(request: CodedPass): Promise<CodedResult> {
@@ -94,7 +111,14 @@ export class CodedModel {
     let x = await embed(this.runtime, { ids, positions, shape });
     let logits: Float32Array | undefined;
     for (const { first, count, fn } of this.groups) {
-      const feeds: Record<string, HostTensor> = Object.assign({ x }, ...shared);
+      if (fn === undefined) {
+        const output = await this.exactLayer(first, x, request);
+        caches.push({ key: output.key, value: output.value });
+        x = output.y;
+        await between?.(1);
+        continue;
+      }
+      const feeds: Record<string, HostTensor> = Object.assign({ x }, ...(count === 0 ? [] : shared));
       for (let layer = first; layer < first + count; layer++) {
         const { key, value } = past(layer);
         const own = { ...weights.smallFeeds(layer), 'past.key': key, 'past.value': value };
@@ -112,6 +136,17 @@ export class CodedModel {
     }
     if (logits === undefined) throw new Error('internal: a model without layers');
     return { logits, caches };
+  }
+
+  /** A layer that has no codes. */
+  private exactLayer(layer: number, x: HostTensor, request: CodedPass): Promise<Record<string, HostTensor>> {
+    const { architecture } = this.runtime;
+    const past = request.past?.(layer);
+    const feeds = {
+      ...{ x, ...request.shared[architecture.kindOf(layer)] },
+      ...(past === undefined ? {} : { 'past.key': past.key, 'past.value': past.value }),
+    };
+    return this.runtime.runBlock(layer, feeds, { fn: architecture.block });
   }
 
   /** A pass over whole prompts, which pads them on the right; logits of each one's next token. */
@@ -136,15 +171,21 @@ export class CodedModel {
   }
 
   async dispose(): Promise<void> {
-    await Promise.all(this.groups.map(({ fn }) => fn.dispose()));
+    await Promise.all(this.groups.map(({ fn }) => fn?.dispose()));
   }
 }
 
-/** Bytes of a model's codes with their scales, and of its head. */
-function codedBytes({ architecture }: Runtime): number {
+/** The layers in memory, as many as their codes find room, from the first on. */
+function codedLayers({ architecture, weights }: Runtime, memoryBytes: number): ReadonlySet<number> {
   const { modules, layers, vocabSize, width } = architecture;
+  const resident = Array.from({ length: layers }, (_, layer) => layer).filter(
+    (layer) => weights.frozen === undefined || weights.frozen.resident(layer) !== undefined,
+  );
   const perLayer = modules.reduce((sum, { inSize, outSize }) => sum + weightCodesBytes(inSize * outSize), 0);
-  return layers * perLayer + weightCodesBytes(vocabSize * width);
+  const head = weightCodesBytes(vocabSize * width);
+  const copies = BUILD_COPIES * Math.min(resident.length * perLayer + head, GROUP_BYTES);
+  const count = Math.floor((memoryBytes - head - copies) / perLayer);
+  return new Set(resident.slice(0, Math.max(0, count)));
 }
 
 function buildGroup(
@@ -159,7 +200,8 @@ function buildGroup(
   const signature: Record<string, TensorSpec> = {
     x: float(ROWS, TOKENS, width),
   };
-  architecture.layerKinds.forEach((kind, index) => {
+  // A head alone sees neither masks nor positions.
+  (count === 0 ? [] : architecture.layerKinds).forEach((kind, index) => {
     const bias = float(ROWS, 1, TOKENS, PAST[index] + TOKENS);
     for (const [name, spec] of Object.entries({ bias, ...positionSignature(kind) }))
       signature[scoped(sharedBy(index), name)] = spec;

@@ -1,6 +1,8 @@
 /** The coded form of models: made at the first call that wants it, kept until weights or adapters are others. */
 import { signatureOf } from '../../engine';
 import type { Runtime } from '../../models';
+import { codeBits } from '../../quantization';
+import { isQuantized } from '../../models';
 import { CodedModel, MOST_KINDS } from './coded-model';
 
 /** A model's coded form and who uses it. */
@@ -21,7 +23,17 @@ export interface CodedModelLease {
   end(): void;
 }
 
-/** Why tokens cannot be computed by codes; undefined where they can. */
+/** Whether a model has frozen weights of 4 bits, which are slow to read exactly, and codes can be used. */
+export function isFasterByCodes(runtime: Runtime): boolean {
+  const { frozen } = runtime.weights;
+  if (frozen === undefined || codesRefusal(runtime) !== undefined) return false;
+  for (let layer = 0; layer < runtime.architecture.layers; layer++)
+    for (const tensor of frozen.resident(layer)?.values() ?? [])
+      if (isQuantized(tensor)) return codeBits(tensor.quantType) === 4;
+  return false;
+}
+
+/** Why no tokens can be computed by codes; undefined where they can. */
 export function codesRefusal({ engine, weights, architecture }: Runtime): string | undefined {
   if (engine.name !== 'compiled:cpu') return `codes are multiplied on the CPU only, not by ${engine.name}`;
   if (weights.adapter?.config.useDora === true) return "DoRA needs the weights' own values";
@@ -29,18 +41,22 @@ export function codesRefusal({ engine, weights, architecture }: Runtime): string
     return `the model has ${architecture.layerKinds.length} kinds of layers, ${MOST_KINDS} are known`;
   const { frozen } = weights;
   const layers = Array.from({ length: architecture.layers }, (_, layer) => layer);
-  const isWhole = frozen === undefined || layers.every((layer) => frozen.resident(layer) !== undefined);
-  return isWhole ? undefined : 'layers lie on disk';
+  const isSome = frozen === undefined || layers.some((layer) => frozen.resident(layer) !== undefined);
+  return isSome ? undefined : 'all layers lie on disk';
 }
 
 const warned = new WeakMap<Runtime, Set<string>>();
 
-/** Says, once a model and reason, that dtype 'q8' computes in float32. */
+/** Says, once a model and reason, that no codes are used. */
 export function warnOfFloat32(runtime: Runtime, reason: string): void {
-  const reasons = warned.get(runtime) ?? new Set();
-  warned.set(runtime, reasons);
-  if (!reasons.has(reason)) console.warn(`generate: dtype 'q8' computes in float32 here: ${reason}.`);
-  reasons.add(reason);
+  warnOnce(runtime, `generate: tokens are computed in float32, not by codes: ${reason}.`);
+}
+
+function warnOnce(runtime: Runtime, line: string): void {
+  const lines = warned.get(runtime) ?? new Set();
+  warned.set(runtime, lines);
+  if (!lines.has(line)) console.warn(line);
+  lines.add(line);
 }
 
 /** @returns undefined where the codes do not fit into the memory that is left */
@@ -59,13 +75,26 @@ export async function codedModelOf(runtime: Runtime): Promise<CodedModelLease | 
   for (const old of all.slice(0, -MOST_KEPT)) remove(all, old, disposeUnused);
   try {
     const model = await entry.made;
-    if (model !== undefined) return { model, end };
+    if (model !== undefined) {
+      sayPart(runtime, model);
+      return { model, end };
+    }
   } catch (error) {
     remove(all, entry);
     throw error;
   }
   remove(all, entry);
   return undefined;
+}
+
+/** Says, once, how many layers have codes where not all have. */
+function sayPart(runtime: Runtime, { codedLayers }: CodedModel): void {
+  const { layers } = runtime.architecture;
+  if (codedLayers === layers) return;
+  warnOnce(
+    runtime,
+    `generate: ${codedLayers} of ${layers} layers are computed by codes, the others are on disk or find no memory for them.`,
+  );
 }
 
 function remove(all: Kept[], entry: Kept, then?: (entry: Kept) => void): void {
