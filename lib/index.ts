@@ -8,7 +8,7 @@ export type { EncodedExample } from './types';
 export { tf } from './engine';
 
 export { addTokens, AutoTokenizer, checkTokenizerFits } from './tokenizer';
-export type { ChatMessage, PretrainedTokenizer } from './tokenizer';
+export type { AnswerForm, ChatMessage, PretrainedTokenizer } from './tokenizer';
 
 export {
   architectureOf,
@@ -49,6 +49,7 @@ export type { QuantizeOptions } from './quantization';
 
 export {
   createRandom,
+  encodeForms,
   encodePairs,
   encodeRecords,
   loadRecords,
@@ -74,7 +75,14 @@ export {
 } from './trainer';
 export type { LogEntry, OptimizerFactory, TrainerCallback, TrainerSetup, TrainResult } from './trainer';
 
-export { generate, restrictToTexts, streamGenerate, textGenerator, textStreamer } from './generation';
+export {
+  generate,
+  restrictToForms,
+  restrictToTexts,
+  streamGenerate,
+  textGenerator,
+  textStreamer,
+} from './generation';
 export type { GenerateOptions, TextGenerator, TokenEvent } from './generation';
 
 export { serve } from './serve';

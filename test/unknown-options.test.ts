@@ -134,6 +134,10 @@ const rows: readonly Row[] = [
   row('restrictToTexts', tunebook.restrictToTexts, 'eosTokenId', {
     ...{ tokenizer, prompts: [], texts: [], eosToken: 1 },
   }),
+  row('restrictToForms', tunebook.restrictToForms, 'eosTokenId', {
+    ...{ tokenizer, prompts: [], forms: [], eosToken: 1 },
+  }),
+  row('encodeForms', tunebook.encodeForms, 'tokenizer', [], { tokenizer, tokeniser: tokenizer }),
   row('corruptAnswer', corruptAnswer, 'seed', '', {
     ...{ kind: 'wrong number', evidence: {}, swap: [], foreign: [], seeds: 1 },
   }),

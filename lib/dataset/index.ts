@@ -10,6 +10,8 @@ export { encodeAnswer } from './conversations/encode-answer';
 export type { EncodedAnswer } from './conversations/encode-answer';
 export type { ChatTools, ConversationReport } from './conversations/types';
 export { encodePrompt, encodeRecords } from './encode';
+export { encodeForms } from './encode-forms';
+export type { EncodeFormsOptions, FormRecord } from './encode-forms';
 export { packExamples, packingBins } from './packing';
 export { encodePairs } from './pairs';
 export type { EncodedPair } from './pair-answers';
@@ -35,6 +37,8 @@ export type {
   StreamPosition,
 } from './stream/types';
 export { splitRecords, trainTestSplit } from './splits/splits';
+export { formPicks, formText } from '../tokenizer';
+export type { AnswerForm } from '../tokenizer';
 export { chatTemplate, formatPrompt, instructionTemplate } from '../prompts';
 export type { DataRecord, JsonValue, RecordFormat } from './files/row';
 export type {

@@ -6,6 +6,8 @@ export type { TokenLogprobs } from './logits';
 export { modelDefaults } from './model-defaults';
 export type { ModelDefaults } from './model-defaults';
 export type { GenerateOptions, GenerationDtype, PrefixAllowedTokensFn, TokenEvent } from './options';
+export { restrictToForms } from './restrict-to-forms';
+export type { RestrictToFormsOptions } from './restrict-to-forms';
 export { restrictToTexts } from './restrict-to-texts';
 export type { RestrictToTextsOptions } from './restrict-to-texts';
 export { BatchFullError, ContinuousBatch } from './continuous-batch';

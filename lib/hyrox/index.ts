@@ -97,6 +97,8 @@ export { ENGLISH } from './feedback/english';
 export { fillPlan } from './feedback/fill';
 export type { FillOptions } from './feedback/fill';
 export { adviceOf } from './feedback/passages';
+export { balanceVerdicts, filledPlan, isPlanPrompt, PLAN_TEMPLATE, planForm } from './feedback/plan-form';
+export type { PlanForm } from './feedback/plan-form';
 export { planFeedback, readPlan } from './feedback/plan';
 export type { PlanChoices, PlanOptions } from './feedback/plan';
 export { FEEDBACK_TEMPLATE, planPrompt, planRecord, planTexts, writtenRecord } from './feedback/records';

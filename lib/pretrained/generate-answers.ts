@@ -2,7 +2,7 @@
 import path from 'node:path';
 import { zod } from '../schema';
 import { isFile, readJson, readJsonObject } from '../files';
-import { restrictToTexts, textGenerator } from '../generation';
+import { restrictToForms, restrictToTexts, textGenerator } from '../generation';
 import type { GenerateOptions } from '../generation';
 import { peakMemoryBytes } from '../models';
 import { quantizationConfigOf } from '../quantization';
@@ -10,7 +10,7 @@ import type { QUANTIZATIONS } from '../quantization';
 import { promptOf } from '../prompts';
 import type { ModelPrompt, PromptTemplate } from '../prompts';
 import { AutoTokenizer } from '../tokenizer';
-import type { ChatMessage, PretrainedTokenizer } from '../tokenizer';
+import type { AnswerForm, ChatMessage, PretrainedTokenizer } from '../tokenizer';
 import { requireOptions } from '../options';
 import type { OptionNames } from '../options';
 import { requireList, requireObject, TunebookError } from '../types';
@@ -25,7 +25,7 @@ const MAX_NEW_TOKENS = 64;
 
 const OPTIONS: OptionNames<GenerateAnswersOptions> = {
   ...{ model: true, adapter: true, prompts: true, isRaw: true, template: true },
-  ...{ allowedTexts: true, quantize: true },
+  ...{ allowedTexts: true, allowedForms: true, quantize: true },
   ...{ maxMemory: true, maxGpuMemory: true, offloadFolder: true },
   ...{ maxNewTokens: true, doSample: true, temperature: true, topK: true, topP: true },
   ...{ repetitionPenalty: true, seed: true, stopStrings: true, useModelDefaults: true, dtype: true },
@@ -55,6 +55,8 @@ export interface GenerateAnswersOptions extends GenerationSettings {
   readonly prompts?: string;
   /** The answers allowed, one list for each prompt. Default: any answer. */
   readonly allowedTexts?: readonly (readonly string[])[];
+  /** The form of each prompt's answer, fixed texts and lists of options (see `restrictToForms`). Default: any answer. */
+  readonly allowedForms?: readonly AnswerForm[];
   /** Texts are continued as they are, even where the model says which prompt it was tuned with. Default false. */
   readonly isRaw?: boolean;
   /** The prompt of records where the model's folder has none of its own. Default: its chat template. */
@@ -127,9 +129,13 @@ export async function generateAnswers(
   try {
     if (adapter !== undefined) await loadAdapter(model, adapter);
     const loaded = performance.now();
-    const { allowedTexts: texts } = options;
+    const { allowedTexts: texts, allowedForms: forms } = options;
     const allowed =
-      texts === undefined ? {} : { prefixAllowedTokensFn: restrictToTexts({ tokenizer, prompts, texts }) };
+      forms !== undefined
+        ? { prefixAllowedTokensFn: restrictToForms({ tokenizer, prompts, forms }) }
+        : texts !== undefined
+          ? { prefixAllowedTokensFn: restrictToTexts({ tokenizer, prompts, texts }) }
+          : {};
     const settings = settingsOf({ ...options, stopStrings: options.stopStrings ?? stopStrings }, model);
     const answers = await textGenerator({ model, tokenizer, ...settings, ...allowed })(prompts);
     return {

@@ -6,6 +6,8 @@ export { AutoTokenizer } from './auto-tokenizer';
 export { checkTokenizerFits } from './fits';
 export { addTokens } from './add-tokens';
 export type { AddTokensOptions } from './add-tokens';
+export { fillForm, formPicks, formText, requireForm } from './answer-form';
+export type { AnswerForm, FilledForm } from './answer-form';
 export { promptIds } from './prompt-ids';
 export type {
   BatchEncodeOptions,

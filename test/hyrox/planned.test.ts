@@ -1,6 +1,6 @@
 /**
  * Answers that a model plans, read through the grammar and the claim check: 200 drawn from all plans that a model is let
- * to write, and with TUNEBOOK_PLANNER (a folder, as notebook 03 saves one) 200 that it writes.
+ * to write, and with TUNEBOOK_PLANNER (a planner's folder, as notebooks 02 and 03 save one) 200 that it makes.
  */
 import { describe, it } from 'node:test';
 import assert from 'node:assert/strict';
@@ -9,9 +9,10 @@ import {
   claimEvidence,
   classifyVerdict,
   composeFeedback,
+  filledPlan,
+  planForm,
   planRecord,
   planTexts,
-  FEEDBACK_TEMPLATE,
   segmentF1,
   verdictAccuracy,
 } from '../../lib/hyrox';
@@ -72,19 +73,21 @@ describe('200 planned answers', async () => {
     { skip: PLANNER === undefined && 'needs TUNEBOOK_PLANNER' },
     async (t) => {
       const truths = races.map(({ evidence }) => planRecord(evidence).response);
-      const { answers: plans } = await generateAnswers(
-        races.map(({ evidence }) => planRecord(evidence)),
+      const forms = races.map(({ evidence }) => planForm(evidence));
+      const { answers: filled } = await generateAnswers(
+        forms.map(({ prompt }) => prompt),
         {
-          ...{ model: PLANNER ?? '', doSample: false, maxNewTokens: 192, template: FEEDBACK_TEMPLATE },
-          allowedTexts: races.map(({ evidence }) => planTexts(evidence)),
+          ...{ model: PLANNER ?? '', isRaw: true, doSample: false, maxNewTokens: 320 },
+          allowedForms: forms.map(({ form }) => form),
         },
       );
-      const given = plans.map((plan) => plan.trim());
+      const given = filled.map((answer, i) => filledPlan(races[i].evidence, answer));
       const { answers, byRule } = fill(given);
       const verdict = verdictAccuracy(truths, given).accuracy ?? 0;
       const f1 = segmentF1(truths, given).micro ?? 0;
       t.diagnostic(`verdicts ${verdict}, segments F1 ${f1}, planned by rule after all: ${byRule}`);
       judge(answers);
+      assert.ok(verdict >= 0.98 && f1 >= 0.95, `verdicts ${verdict}, segments F1 ${f1}`);
     },
   );
 });

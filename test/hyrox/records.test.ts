@@ -6,14 +6,19 @@ import { SAMPLE_FOLDER } from '../../data/hyrox/generate';
 import { checkClaims } from '../../lib/eval';
 import {
   adviceOf,
+  balanceVerdicts,
   checkRaces,
   claimEvidence,
   classifyVerdict,
   composeFeedback,
   FEEDBACK_TEMPLATE,
+  filledPlan,
   fit,
+  isPlanPrompt,
   labelRaces,
   namedSegments,
+  PLAN_TEMPLATE,
+  planForm,
   planPrompt,
   planRecord,
   planTexts,
@@ -107,6 +112,70 @@ describe('planTexts', () => {
         );
       }
     }
+  });
+});
+
+describe('planForm', () => {
+  it('asks for a decision behind each score, and the rule fills it in as it plans', () => {
+    for (const evidence of all) {
+      const { input, prompt, form, response } = planForm(evidence);
+      assert.equal(prompt, PLAN_TEMPLATE.formatPrompt({ input }));
+      const lines = response.split('\n');
+      const [finish, ...others] = lines.map(
+        (line) => /^(?:finish )?([+-]?\d\.\d)(.*): (.+)$/.exec(line) ?? [],
+      );
+      const score = Number(finish[1]);
+      const verdict =
+        score >= 1 ? 'slower than expected' : score <= -1 ? 'outperformed' : 'close to expected';
+      assert.equal(finish[3], verdict, response);
+      assert.deepEqual(
+        others.map(([, , name]) => name.trim()),
+        evidence.segments.map(({ name }) => name),
+        'the order of the race, which says nothing about the choice',
+      );
+      for (const [i, [line, z, , decision]] of others.entries()) {
+        assert.equal(decision, Number(z) > 0.5 ? 'work' : 'fine', line);
+        assert.equal(decision === 'work', evidence.chosen.includes(evidence.segments[i].column));
+      }
+      assert.equal(filledPlan(evidence, response), planRecord(evidence).response);
+      assert.equal(form.filter((part) => typeof part !== 'string').length, 1 + evidence.segments.length);
+    }
+  });
+
+  it('names what was decided, most time first, and refuses what is no filling of this race', () => {
+    const evidence = all.find(({ chosen }) => chosen.length > 1);
+    assert.ok(evidence);
+    const { response } = planForm(evidence);
+    const names = (answer: string): string[] => namedSegments(filledPlan(evidence, answer));
+    assert.deepEqual(names(response.replaceAll(': work', ': fine')), []);
+    const first = evidence.segments.find(({ column }) => column === evidence.chosen[0]);
+    assert.deepEqual(
+      names(response.replace(`${first?.name}: work`, `${first?.name}: fine`)),
+      evidence.chosen.slice(1),
+    );
+    const other = all.find((one) => one !== evidence);
+    for (const answer of [
+      '',
+      'You performed close to expected levels.',
+      planForm(other ?? evidence).response,
+    ])
+      assert.throws(() => filledPlan(evidence, answer), /^TunebookError: filledPlan: expected /);
+  });
+
+  it('is learned from each verdict as often as from the others, rarer ones again', () => {
+    const verdicts = balanceVerdicts(all, 90).map(({ finish }) => finish.verdict);
+    for (const verdict of ['slower', 'close', 'outperformed'])
+      assert.equal(verdicts.filter((one) => one === verdict).length, 30, verdict);
+    const one = all.filter(({ finish }) => finish.verdict === 'close').slice(0, 2);
+    assert.deepEqual(balanceVerdicts(one, 3), [one[0], one[1], one[0]]);
+    assert.throws(() => balanceVerdicts([], 3), /at least one race, got none/);
+  });
+
+  it('knows its own prompt in a saved folder, and no other', () => {
+    const saved = JSON.parse(JSON.stringify(PLAN_TEMPLATE.travel?.description)) as object;
+    assert.ok(isPlanPrompt(saved));
+    assert.ok(!isPlanPrompt({ ...FEEDBACK_TEMPLATE.travel?.description }));
+    assert.ok(!isPlanPrompt({}));
   });
 });
 

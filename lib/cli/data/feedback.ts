@@ -3,8 +3,9 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import { Option } from 'commander';
 import type { Command } from 'commander';
-import { makeFolder, stageFile, writeFileAtomic } from '../../files';
+import { makeFolder, readJsonObjectIfPresent, stageFile, writeFileAtomic } from '../../files';
 import type { StagedFile } from '../../files';
+import type * as Hub from '../../hub';
 import type * as Hyrox from '../../hyrox';
 import type { RaceFeedback, RaceFeedbackOptions } from '../../hyrox';
 import type * as Pretrained from '../../pretrained';
@@ -19,8 +20,8 @@ interface FeedbackCommandOptions extends Omit<RaceFeedbackOptions, 'planner' | '
   readonly markdown?: boolean;
 }
 
-/** Limit in tokens; a short plan has about 40. */
-const LONGEST_PLAN = 192;
+/** Limit in tokens; a short plan has about 40, a filled-in form 120. */
+const LONGEST_PLAN = 320;
 /** Limit in tokens of a text that a model writes. */
 const LONGEST_TEXT = 320;
 
@@ -62,21 +63,49 @@ export async function feedbackCommand(file: string, options: FeedbackCommandOpti
   else await writePages(output, races, settings);
 }
 
-/** A planner that asks a model, a folder of weights or of an adapter, in the prompt that it was tuned with. */
+/**
+ * A planner that asks a model, a folder of weights or of an adapter, in the prompt that it was tuned with: a form to fill
+ * in where that is the plan's, else the question of the label files.
+ */
 function modelPlanner(model: string): RaceFeedbackOptions['planner'] {
   return async (races) => {
     const { generateAnswers } = createRequire(__filename)('../../pretrained') as typeof Pretrained;
-    const { FEEDBACK_TEMPLATE, planRecord, planTexts } = loadHyrox();
+    const { FEEDBACK_TEMPLATE, filledPlan, planForm, planRecord, planTexts } = loadHyrox();
+    const settings = { model, doSample: false, maxNewTokens: LONGEST_PLAN };
+    if (await knowsForms(model)) {
+      const asked = races.map(planForm);
+      const { answers } = await generateAnswers(
+        asked.map(({ prompt }) => prompt),
+        { ...settings, isRaw: true, allowedForms: asked.map(({ form }) => form) },
+      );
+      return answers.map((answer, i) => {
+        try {
+          return filledPlan(races[i], answer);
+        } catch (error) {
+          if (!(error instanceof TunebookError)) throw error;
+          return answer; // Cut, where a race has more segments than the model has room for: the rule plans.
+        }
+      });
+    }
     const questions = races.map((race) => {
       const { input, context } = planRecord(race);
       return { input, context };
     });
     const { answers } = await generateAnswers(questions, {
-      ...{ model, doSample: false, maxNewTokens: LONGEST_PLAN, template: FEEDBACK_TEMPLATE },
+      ...settings,
+      template: FEEDBACK_TEMPLATE,
       allowedTexts: races.map(planTexts),
     });
     return answers.map((answer) => answer.trim());
   };
+}
+
+/** Whether a model was tuned to fill in plan forms, as the prompt in its folder says. */
+async function knowsForms(model: string): Promise<boolean> {
+  const { resolveModelFolder } = createRequire(__filename)('../../hub') as typeof Hub;
+  const folder = await resolveModelFolder(model);
+  const saved = await readJsonObjectIfPresent(path.join(folder, 'tunebook_prompt.json'));
+  return saved !== undefined && loadHyrox().isPlanPrompt(saved);
 }
 
 /** A writer that asks a model, in the prompt that it was tuned with. */
@@ -174,7 +203,7 @@ export function addFeedbackCommand(program: Command): void {
     )
     .option(
       '--model <folder>',
-      'model or adapter that plans what is said, trained on label files (notebook 01) or hyrox.planRecord; the evidence fills in (default: a rule plans)',
+      'model or adapter that plans what is said, trained on label files (notebook 01) or hyrox.planForm (notebook 03); the evidence fills in (default: a rule plans)',
     )
     .option(
       '--write',

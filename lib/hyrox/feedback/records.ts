@@ -93,7 +93,7 @@ function planContext(evidence: RaceEvidence): string {
  * How much each segment counts, most first: 0.6 is half of what the two with most to win cost on average, from which on
  * a third one is named. Those that the evidence chose are above the mark and no others, whatever chose them.
  */
-function planScores({ segments, chosen, finish }: RaceEvidence): SegmentFact[] {
+export function planScores({ segments, chosen, finish }: RaceEvidence): SegmentFact[] {
   const [first, second] = segments.map(({ peers }) => Math.max(0, peers.gap)).sort((a, b) => b - a);
   const part = (first + (second ?? 0)) / 4 || WORTH * finish.own;
   const scores = segments.map(({ column, peers }): SegmentFact => {

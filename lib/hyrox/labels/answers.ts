@@ -37,7 +37,7 @@ export interface SegmentFact {
 }
 
 /** '+0.8', '-1.2', '0.0' */
-function withSign(value: number, digits: number): string {
+export function withSign(value: number, digits: number): string {
   const text = Math.abs(value).toFixed(digits);
   return Number(text) === 0 ? text : `${value < 0 ? '-' : '+'}${text}`;
 }
