@@ -52,6 +52,7 @@ export { fitBoosted } from './statistics/boosting';
 export type { BoostedForest, BoostedModel, BoostingOptions } from './statistics/boosting';
 export { readContext, scoreOf, writeAnswer, writeContext, slowSegments, verdictOf } from './labels/answers';
 export type { AnswerFacts, AnswerOptions, ContextFacts, SegmentFact, Verdict } from './labels/answers';
+export { feedbackTemplate } from './labels/coach-prompt';
 export { preferencePairs } from './labels/preference-pairs';
 export type { PreferencePairOptions, PreferenceRecord } from './labels/preference-pairs';
 export { PLAIN_TEMPLATES, RICH_TEMPLATES } from './mapping/templates';

@@ -40,6 +40,17 @@ describe('preferencePairs', () => {
     }
   });
 
+  it('asks as the coach of the sport that the prompt names, of Hyrox where none is named', async () => {
+    const records = await races(1);
+    const systemOf = (template?: ReturnType<typeof hyrox.feedbackTemplate>): string | undefined =>
+      hyrox.preferencePairs(records, template === undefined ? {} : { template })[0].prompt.split('\n')[1];
+    assert.equal(systemOf(), 'You are a Hyrox coach. Give feedback on the race.');
+    assert.equal(systemOf(hyrox.FEEDBACK_TEMPLATE), systemOf());
+    assert.match(systemOf(hyrox.feedbackTemplate('triathlon')) ?? '', /^You are a triathlon coach\./);
+    assert.match(systemOf(hyrox.feedbackTemplate('open water')) ?? '', /^You are an open water coach\./);
+    assert.throws(() => hyrox.feedbackTemplate(''), /feedbackTemplate: expected the word for a sport/);
+  });
+
   it('no kind of answer is always the rejected one: about as many are wrong by naming no segment as are right by it', async () => {
     const pairs = hyrox.preferencePairs(await races(200), { wrong: 'segments' });
     const namesNone = (text: string): boolean => hyrox.namedSegments(text).length === 0;

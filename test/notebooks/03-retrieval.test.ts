@@ -23,7 +23,7 @@ interface Metrics {
   neighbors: { neighbors: number; chance: number };
   retrieval: Record<'words' | 'meaning' | 'joint', { value: number }>;
   passing: Record<string, Record<string, number>>;
-  choices: { model: string; plans: string; verdict: number; segmentF1: number }[];
+  choices: { planner: string; verdict: number; segmentF1: number; lists: number }[];
   arms: Record<string, Record<string, number>>;
 }
 
@@ -73,7 +73,13 @@ for (const { what, parameters, size, segment, ...long } of [
     for (const [name, judged] of Object.entries(metrics.arms))
       if (/fill|composer/.test(name)) assert.equal(judged['claims supported'], 1, name);
       else assert.ok(judged['claims supported'] < 1, name);
-    assert.equal(metrics.choices.length, size === 2395 ? 2 : 0);
+    const rules = ['no segment', 'the first two', 'the two most usual', 'all that are behind'];
+    assert.deepEqual(
+      metrics.choices.map(({ planner }) => planner),
+      size === 2395 ? ['gpt2-mini', ...rules, 'the two highest scores'] : [],
+    );
+    for (const { planner, segmentF1 } of metrics.choices)
+      if (planner === 'no segment') assert.equal(segmentF1, 0);
     const page = fs.readFileSync(path.join(folder, 'feedback.html'), 'utf8');
     assert.ok(page.toLowerCase().includes(segment) && page.length < 400e3);
   });

@@ -1,7 +1,6 @@
 /**
  * Training records for models that plan or write feedback, as `encodeRecords` takes them.
  */
-import { instructionTemplate } from '../../dataset';
 import type { PromptTemplate } from '../../dataset';
 import { createRandom } from '../../random';
 import { requireOptions } from '../../options';
@@ -12,16 +11,15 @@ import type { RaceEvidence } from '../evidence/types';
 import { writeAnswer, writeContext } from '../labels/answers';
 import type { SegmentFact } from '../labels/answers';
 import type { FeedbackRecord } from '../labels/as-published';
+import { feedbackTemplate } from '../labels/coach-prompt';
 import { INPUT } from '../labels/fit';
 import { PLAIN_TEMPLATES } from '../mapping/templates';
 import { fillPlan } from './fill';
 import { adviceOf, requirePassages } from './passages';
 import { isBehind, mostNamed, planFeedback, readPlan, requireEvidence } from './plan';
 
-/** The prompt template of these records, in training and generation: that of the label files in the notebooks. */
-export const FEEDBACK_TEMPLATE: PromptTemplate = instructionTemplate({
-  system: 'You are a Hyrox coach. Give feedback on the race.',
-});
+/** The prompt template of these records, in training and generation: that of the label files in the notebooks (`feedbackTemplate()`). */
+export const FEEDBACK_TEMPLATE: PromptTemplate = feedbackTemplate();
 
 const WRITE_INPUT = 'Give feedback on this race';
 /** A segment is named where its score is above this, as in the labels. */

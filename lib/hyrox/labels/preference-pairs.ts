@@ -2,7 +2,6 @@
  * Preference pairs of races: the right answer against one with a wrong verdict or wrong segments, in the same words. A
  * coach's choices have the same form: lines `{ prompt, chosen, rejected }`, where both answers are to the same prompt.
  */
-import { instructionTemplate } from '../../dataset';
 import type { PromptTemplate } from '../../dataset';
 import { requireOptions } from '../../options';
 import { createRandom } from '../../random';
@@ -11,6 +10,7 @@ import { requireList, TunebookError } from '../../types';
 import { readContext, slowSegments, verdictOf, writeAnswer } from './answers';
 import type { AnswerFacts, SegmentFact } from './answers';
 import type { FeedbackRecord } from './as-published';
+import { feedbackTemplate } from './coach-prompt';
 import { PLAIN_TEMPLATES } from '../mapping/templates';
 import type { AnswerTemplates } from '../mapping/templates';
 
@@ -26,7 +26,7 @@ export interface PreferenceRecord {
 export interface PreferencePairOptions {
   /** What is wrong in the rejected answer; 'either': the one or the other, by the seed. Default 'either'. */
   readonly wrong?: 'verdict' | 'segments' | 'either';
-  /** Makes the prompt. Default: the instruction form, as a Hyrox coach. */
+  /** Makes the prompt; of another sport `feedbackTemplate('triathlon')`. Default: the instruction form, as a Hyrox coach. */
   readonly template?: PromptTemplate;
   /** The words of the answers. Default: those of the plain answers. */
   readonly templates?: AnswerTemplates;
@@ -37,8 +37,6 @@ export interface PreferencePairOptions {
   /** Default 42. */
   readonly seed?: number;
 }
-
-const COACH = 'You are a Hyrox coach. Give feedback on the race.';
 
 /**
  * A pair for each record of corrected labels: its answer, and the answer that another verdict or other segments would
@@ -64,7 +62,7 @@ export function preferencePairs(
     where,
     names: { wrong: true, template: true, templates: true, mark: true, unit: true, seed: true },
   });
-  const { wrong = 'either', template = instructionTemplate({ system: COACH }), seed = 42 } = options;
+  const { wrong = 'either', template = feedbackTemplate(), seed = 42 } = options;
   const { templates = PLAIN_TEMPLATES, mark = 0.5, unit = 's' } = options;
   if (!['verdict', 'segments', 'either'].includes(wrong))
     throw new TunebookError(

@@ -341,46 +341,4 @@ describe('what feedback refuses, all races or none', () => {
     await assert.rejects(given(without('total_time', 'run_4')), /"run_4" is missing/);
     await assert.rejects(given(without('age_group')), /"age_group" is missing/);
   });
-
-  it('lets a model plan or write; one that has not learned to is named, and the rule plans, or what it writes is marked', () => {
-    const run = tunebook(
-      'feedback',
-      one,
-      '--state',
-      'all.state.json',
-      '--model',
-      'gpt2-mini',
-      '-o',
-      'm.html',
-    );
-    assert.equal(run.status, 0, run.stderr);
-    assert.match(run.stderr, /its plan cannot be used: fillPlan: expected/);
-    assert.match(fs.readFileSync(at('m.html'), 'utf8'), /A model planned this text, but/);
-    const [alone, written] = [['--write'], ['--write', '--model', 'gpt2-mini']].map((words) =>
-      tunebook('feedback', one, '--state', 'all.state.json', '--json', ...words),
-    );
-    assert.equal(alone.status, 2);
-    assert.match(alone.stderr, /expected --model FOLDER beside --write/);
-    assert.equal(written.status, 0, written.stderr);
-    const [{ feedback, notes }] = (JSON.parse(written.stdout) as { races: RaceFeedback[] }).races;
-    assert.match(
-      notes[0],
-      /^A model wrote this text\. The evidence bears out 0 of its \d+ sentences; the others/,
-    );
-    for (const { text, unsupported = [] } of feedback.paragraphs)
-      assert.ok(unsupported.length > 0 && unsupported.every(({ reason }) => reason !== ''), text);
-    const missing = tunebook(
-      'feedback',
-      one,
-      '--state',
-      'all.state.json',
-      '--model',
-      './none',
-      '-o',
-      'n.html',
-    );
-    assert.equal(missing.status, 1);
-    assert.match(missing.stderr, /none/);
-    assert.ok(!fs.existsSync(at('n.html')));
-  });
 });
