@@ -19,7 +19,10 @@ export interface FilledForm {
 const blanksOf = (form: AnswerForm): (readonly string[])[] =>
   form.filter((part): part is readonly string[] => typeof part !== 'string');
 
-/** @throws {TunebookError} Where a form is no list of texts and of lists of texts, or a blank has no options. */
+/**
+ * Refuses what is no form.
+ * @throws TunebookError where it is no list of texts and of lists of texts, or a blank has no options
+ */
 export function requireForm(form: unknown, where: string): asserts form is AnswerForm {
   requireList(form, { where, what: 'a form, a list of texts and of options' });
   const isText = (part: unknown): part is string => typeof part === 'string' && part !== '';
