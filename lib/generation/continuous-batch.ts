@@ -8,6 +8,7 @@ import { requireOptions } from '../options';
 import { TunebookError } from '../types';
 import { resultOf, wantsCodes } from './generate';
 import type { GenerationResult } from './generate';
+import { PrefixCache } from './decoders/prefix-cache';
 import { generationSettings } from './options';
 import type { GenerateOptions, GenerationSettings } from './options';
 import { Row } from './row';
@@ -25,6 +26,11 @@ export interface ContinuousBatchOptions {
   maxRows?: number;
   /** Most rows that wait for a place; default 64. */
   maxWaiting?: number;
+  /**
+   * Most bytes of keys and values that are kept of the prompts read last: what a later prompt begins with alike is not
+   * computed again. The model's weights must not change meanwhile. Default 0.
+   */
+  prefixCacheBytes?: number;
 }
 
 /** A call of a shared batch: `generate`'s options. */
@@ -50,6 +56,8 @@ export interface BatchCounts {
   /** Rows that have been given a place, and the time that they waited for it, in ms, all together. */
   readonly admitted: number;
   readonly waitedMs: number;
+  /** Tokens of prompts that were known from earlier ones. */
+  readonly reusedTokens: number;
 }
 
 /** Batches that are open, by the model that they step: its adapter in use is theirs to choose. */
@@ -82,8 +90,8 @@ interface Job {
  * Lets calls that come at any time share the steps of one model.
  *
  * A row is computed as it is alone: prompts by themselves, and a step's rows see nothing of each other. Draws come from
- * the call's own seed, so what else runs moves no draw. Sums of a step with several rows may be rounded otherwise than
- * those of one, in the last bits of a logit.
+ * the call's own seed, so what else runs moves no draw. Sums of a step with several rows, and of a prompt whose beginning
+ * is known, may be rounded otherwise than those of one, in the last bits of a logit.
  * @example
  * ```ts
  * import { AutoModelForCausalLM } from 'tunebook';
@@ -101,6 +109,7 @@ export class ContinuousBatch {
   private readonly runtime: Runtime;
   private readonly maxRows: number;
   private readonly maxWaiting: number;
+  private readonly prefixes: PrefixCache | undefined;
   private readonly groups = new Map<string, Group>();
   private readonly calls = new Set<Call>();
   private waiting: Job[] = [];
@@ -114,12 +123,19 @@ export class ContinuousBatch {
   /** @throws TunebookError for options that cannot be used, and a model that another open batch uses */
   constructor({ runtime }: HasRuntime, options: ContinuousBatchOptions = {}) {
     const where = 'ContinuousBatch';
-    requireOptions<ContinuousBatchOptions>(options, { where, names: { maxRows: true, maxWaiting: true } });
-    const { maxRows = 8, maxWaiting = 64 } = options;
+    requireOptions<ContinuousBatchOptions>(options, {
+      where,
+      names: { maxRows: true, maxWaiting: true, prefixCacheBytes: true },
+    });
+    const { maxRows = 8, maxWaiting = 64, prefixCacheBytes = 0 } = options;
     if (!Number.isInteger(maxRows) || maxRows < 1)
       throw new TunebookError(`${where}: expected maxRows to be an integer of at least 1, got ${maxRows}.`);
     if (!Number.isInteger(maxWaiting) || maxWaiting < 0)
       throw new TunebookError(`${where}: expected maxWaiting to be an integer from 0, got ${maxWaiting}.`);
+    if (!Number.isInteger(prefixCacheBytes) || prefixCacheBytes < 0)
+      throw new TunebookError(
+        `${where}: expected prefixCacheBytes to be an integer from 0, got ${prefixCacheBytes}.`,
+      );
     if (openBatches.has(runtime))
       throw new TunebookError(
         `${where}: expected a model that no open batch or server uses, got one in use: their calls would take each ` +
@@ -128,12 +144,14 @@ export class ContinuousBatch {
     this.runtime = runtime;
     this.maxRows = maxRows;
     this.maxWaiting = maxWaiting;
+    this.prefixes = prefixCacheBytes === 0 ? undefined : new PrefixCache(prefixCacheBytes);
     openBatches.set(runtime, this);
   }
 
   get counts(): BatchCounts {
-    const { steps, stepRows, admitted, waitedMs } = this;
-    return { running: this.running, waiting: this.waiting.length, steps, stepRows, admitted, waitedMs };
+    const { steps, stepRows, admitted, waitedMs, running } = this;
+    const reusedTokens = this.prefixes?.reusedTokens ?? 0;
+    return { running, waiting: this.waiting.length, steps, stepRows, admitted, waitedMs, reusedTokens };
   }
 
   /**
@@ -267,7 +285,11 @@ export class ContinuousBatch {
         const isCoded = wantsCodes(this.runtime, settings);
         const group = this.groups.get(key) ?? {
           adapter,
-          rows: new SharedRows<Job>(this.runtime, { maxRows: this.maxRows, isCoded }),
+          rows: new SharedRows<Job>(this.runtime, {
+            maxRows: this.maxRows,
+            isCoded,
+            known: this.prefixes?.of(key),
+          }),
         };
         this.groups.set(key, group);
         const logits = await group.rows.admit(job, {

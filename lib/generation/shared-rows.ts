@@ -5,6 +5,7 @@
 import type { BetweenLayers, Runtime } from '../models';
 import { cachedDecoder } from './decoders/cached-decoder';
 import type { Decoder } from './decoders/decoder';
+import type { KnownPrompts } from './decoders/prefix-cache';
 
 /** A place: who has it, and the token that its next step appends; undefined while the prompt is read. */
 interface Place<Job> {
@@ -19,11 +20,17 @@ export class SharedRows<Job> {
   private readonly maxRows: number;
   private readonly isCoded: boolean;
 
-  /** @param options.isCoded compute by codes of 8 bits where that is possible */
+  private readonly known: KnownPrompts | undefined;
+
+  /**
+   * @param options.isCoded compute by codes of 8 bits where that is possible
+   * @param options.known prompts that were read before, with the same weights
+   */
   constructor(
     private readonly runtime: Runtime,
-    options: { maxRows: number; isCoded: boolean },
+    options: { maxRows: number; isCoded: boolean; known?: KnownPrompts },
   ) {
+    this.known = options.known;
     this.maxRows = options.maxRows;
     this.isCoded = options.isCoded;
   }
@@ -54,9 +61,9 @@ export class SharedRows<Job> {
     const place: Place<Job> = { job, token: undefined };
     if (this.decoder === undefined) {
       this.places = [place];
-      const { isCoded } = this;
+      const { isCoded, known } = this;
       const longest = this.runtime.architecture.maxPositions;
-      const decoder = cachedDecoder(this.runtime, { prompts: [prompt], longest, isCoded });
+      const decoder = cachedDecoder(this.runtime, { prompts: [prompt], longest, isCoded, known });
       let logits: Float32Array;
       try {
         logits = await decoder.start(between);

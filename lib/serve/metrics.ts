@@ -54,6 +54,11 @@ export function serverMetrics(counts: () => BatchCounts): ServerMetrics {
   gauge('steps', 'Steps of the model since the start.', () => counts().steps);
   gauge('step_rows', 'Rows of these steps that were in use.', () => counts().stepRows);
   gauge('rows_admitted', 'Prompts that have been given a place since the start.', () => counts().admitted);
+  gauge(
+    'prompt_tokens_reused',
+    'Tokens of prompts that were known from earlier ones.',
+    () => counts().reusedTokens,
+  );
   gauge('rows_waited_seconds', 'Time that they waited for it, all together.', () => counts().waitedMs / 1000);
   gauge('resident_memory_bytes', 'Memory of the process.', () => process.memoryUsage.rss());
   return {

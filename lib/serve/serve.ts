@@ -84,6 +84,9 @@ export async function serve(model: HasRuntime, options: ServeOptions): Promise<R
   };
 }
 
+/** Keys and values of prompts that were read last: a conversation repeats what was said before. */
+const PREFIX_CACHE_BYTES = 256 * 2 ** 20;
+
 async function partsOf(model: HasRuntime, options: CheckedOptions): Promise<ServerParts> {
   const { embeddings, state, models } = options;
   const { architecture } = model.runtime;
@@ -92,7 +95,9 @@ async function partsOf(model: HasRuntime, options: CheckedOptions): Promise<Serv
   const feedback = state === undefined ? undefined : await FeedbackForm.load(state);
   const page = await pageFiles();
   // Last: what is refused leaves no batch open on the model.
-  const batch = new ContinuousBatch(model, { maxRows: options.maxBatch, maxWaiting: options.maxQueue });
+  const batch = new ContinuousBatch(model, {
+    ...{ maxRows: options.maxBatch, maxWaiting: options.maxQueue, prefixCacheBytes: PREFIX_CACHE_BYTES },
+  });
   return {
     ...{ model, batch, guard: options },
     models: new ServedModels(model, models, embeddings === undefined ? undefined : options.embeddingsName),

@@ -12,19 +12,23 @@ type Prompts = readonly (readonly number[])[];
 
 export function cachedDecoder(
   runtime: Runtime,
-  { prompts, longest, isCoded }: CachedDecoderOptions,
+  { prompts, longest, isCoded, known }: CachedDecoderOptions,
 ): Decoder {
   const { device } = runtime.engine;
   const refusal = isCoded === true ? codesRefusal(runtime) : undefined;
   if (refusal !== undefined) warnOfFloat32(runtime, refusal);
-  const make = (rows: Prompts): Decoder =>
-    device === undefined
-      ? new CachedDecoder(runtime, { prompts: rows, longest, isCoded: isCoded && refusal === undefined })
-      : new DeviceDecoder(runtime, device, { prompts: rows, longest });
   const { layerKinds } = runtime.architecture;
   const isOneTable = layerKinds.every(
     ({ tablesOf }) => tablesOf === undefined || tablesOf(1) === tablesOf(longest),
   );
+  const make = (rows: Prompts): Decoder =>
+    device === undefined
+      ? new CachedDecoder(runtime, {
+          // Where tables depend on the length, a beginning is computed otherwise by itself.
+          ...{ prompts: rows, longest, known, isWhole: !isOneTable },
+          isCoded: isCoded && refusal === undefined,
+        })
+      : new DeviceDecoder(runtime, device, { prompts: rows, longest });
   return isOneTable ? make(prompts) : new RestartingDecoder(runtime.architecture, prompts, make);
 }
 

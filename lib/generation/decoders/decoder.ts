@@ -6,9 +6,11 @@ import { headLogits, hiddenStates, Workspace } from '../../models';
 import type { BetweenLayers, LayerCache, Runtime } from '../../models';
 import type { HostTensor } from '../../types';
 import { KeyValueCache, slotsFor, windowsOf } from './key-value-cache';
-import type { CodedResult } from '../passes/coded-model';
+import type { CodedResult, PastTokens } from '../passes/coded-model';
 import { codedModelOf, warnOfFloat32 } from '../passes/coded-models';
 import type { CodedModelLease } from '../passes/coded-models';
+import { joined, repeated, sharedBeginning } from './prefix-cache';
+import type { KnownPrompts, Prefix } from './prefix-cache';
 import { stepRunner } from './step';
 import type { StepRunner } from './step';
 
@@ -95,6 +97,10 @@ export interface CachedDecoderOptions {
   readonly longest: number;
   /** Compute by codes of 8 bits, where machine and memory allow it. */
   readonly isCoded?: boolean;
+  /** Prompts that other calls have read with the same weights. */
+  readonly known?: KnownPrompts;
+  /** Every prompt is computed as a whole; default: what prompts share is computed once. */
+  readonly isWhole?: boolean;
 }
 
 /** Keeps keys and values; a step computes one token per row. */
@@ -105,18 +111,22 @@ export class CachedDecoder implements Decoder {
   private runStep: StepRunner | undefined;
   private wantsCodes: boolean;
   private coded: CodedModelLease | undefined;
+  private readonly known: KnownPrompts | undefined;
+  private readonly isWhole: boolean;
 
   constructor(
     private readonly runtime: Runtime,
-    { prompts, longest, isCoded = false }: CachedDecoderOptions,
+    { prompts, longest, isCoded = false, known, isWhole = false }: CachedDecoderOptions,
   ) {
+    this.known = known;
+    this.isWhole = isWhole;
     this.prompts = prompts;
     this.longest = longest;
     this.wantsCodes = isCoded;
   }
 
   async start(between?: BetweenLayers): Promise<Float32Array> {
-    const { logits, caches } = await this.prefill(this.prompts, between);
+    const { logits, caches } = await this.read(this.prompts, between);
     const lengths = this.prompts.map((prompt) => prompt.length);
     const capacity = this.capacityFor(Math.max(...lengths));
     this.cache = KeyValueCache.from(caches, lengths, {
@@ -158,7 +168,7 @@ export class CachedDecoder implements Decoder {
   }
 
   async admit({ prompt, row: place, between }: Admission): Promise<Float32Array> {
-    const { logits, caches } = await this.prefill([prompt], between);
+    const { logits, caches } = await this.read([prompt], between);
     const row = place();
     let cache = this.started();
     if (prompt.length > cache.shape.capacity) {
@@ -170,24 +180,50 @@ export class CachedDecoder implements Decoder {
     return logits;
   }
 
-  /** Logits of prompts' next tokens, float32 [B, V], and each layer's keys and values. */
+  /** Logits of prompts' next tokens, and each layer's keys and values; what is known of their beginning is not computed. */
+  private async read(prompts: readonly (readonly number[])[], between?: BetweenLayers): Promise<CodedResult> {
+    if (this.isWhole) return this.prefill(prompts, { between });
+    const prefix = prompts.length === 1 ? this.known?.find(prompts[0]) : await this.beginningOf(prompts);
+    const result = await this.prefill(prompts, { between, prefix });
+    if (prompts.length === 1) this.known?.add(prompts[0], result.caches);
+    return result;
+  }
+
+  private async beginningOf(prompts: readonly (readonly number[])[]): Promise<Prefix | undefined> {
+    const tokens = sharedBeginning(prompts);
+    if (tokens.length === 0) return undefined;
+    return { length: tokens.length, layers: (await this.prefill([tokens])).caches };
+  }
+
+  /** Logits of prompts' next tokens, float32 [B, V], and each layer's keys and values, those of a prefix included. */
   private async prefill(
     prompts: readonly (readonly number[])[],
-    between?: BetweenLayers,
+    { between, prefix }: { between?: BetweenLayers; prefix?: Prefix } = {},
+  ): Promise<CodedResult> {
+    if (prefix === undefined) return this.compute(prompts, { between });
+    const rest = prompts.map((prompt) => prompt.slice(prefix.length));
+    const past = { length: prefix.length, layer: repeated(prefix, prompts.length) };
+    const { logits, caches } = await this.compute(rest, { between, past });
+    return { logits, caches: joined(prefix, caches) };
+  }
+
+  private async compute(
+    prompts: readonly (readonly number[])[],
+    { between, past }: { between?: BetweenLayers; past?: PastTokens },
   ): Promise<CodedResult> {
     if (this.wantsCodes) {
       this.coded ??= await codedModelOf(this.runtime);
       this.wantsCodes = this.coded !== undefined;
       if (!this.wantsCodes) warnOfFloat32(this.runtime, 'the codes do not fit into the memory that is left');
     }
-    if (this.coded !== undefined) return this.coded.model.prompts(prompts, between);
-    const { shape, ids, attentionMask } = paddedRows(this.runtime, prompts);
+    if (this.coded !== undefined) return this.coded.model.prompts(prompts, { between, past });
+    const { shape, ids, attentionMask } = paddedRows(this.runtime, prompts, past?.length);
     const caches: LayerCache[] = [];
     const hidden = await hiddenStates(this.runtime, {
-      batch: { shape, attentionMask },
+      batch: { shape, attentionMask, past: past?.length },
       ids,
       workspace: new Workspace(undefined),
-      ...{ caches, between },
+      ...{ caches, between, past: past?.layer },
     });
     return { logits: await lastLogits(this.runtime, prompts, hidden), caches };
   }
@@ -211,9 +247,10 @@ export class CachedDecoder implements Decoder {
 export function paddedRows(
   runtime: Runtime,
   rows: readonly (readonly number[])[],
+  past = 0,
 ): { shape: [number, number]; ids: Int32Array; attentionMask: Int32Array } {
   const longest = Math.max(...rows.map((row) => row.length));
-  const T = Math.min(slotsFor(longest), runtime.architecture.maxPositions);
+  const T = Math.min(slotsFor(longest), runtime.architecture.maxPositions - past);
   const ids = new Int32Array(rows.length * T);
   const attentionMask = new Int32Array(rows.length * T);
   rows.forEach((row, b) => {

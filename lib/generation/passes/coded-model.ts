@@ -42,7 +42,15 @@ export interface CodedPass {
   readonly places: Int32Array;
   readonly between?: BetweenLayers;
   /** Keys and values so far, float32 [B, KV, P, D]; default: none. */
-  past?(layer: number): LayerCache;
+  readonly past?: (layer: number) => LayerCache;
+}
+
+/** Tokens before those of a pass. */
+export interface PastTokens {
+  /** How many, in each row. */
+  readonly length: number;
+  /** Their keys and values, float32 [B, KV, length, D]. */
+  readonly layer: (layer: number) => LayerCache;
 }
 
 /** What a pass gives. */
@@ -149,8 +157,15 @@ export class CodedModel {
     return this.runtime.runBlock(layer, feeds, { fn: architecture.block });
   }
 
-  /** A pass over whole prompts, which pads them on the right; logits of each one's next token. */
-  async prompts(rows: readonly (readonly number[])[], between?: BetweenLayers): Promise<CodedResult> {
+  /**
+   * A pass over whole prompts, which pads them on the right; logits of each one's next token.
+   * @param options.past tokens before them, as many in each row, and their keys and values
+   */
+  async prompts(
+    rows: readonly (readonly number[])[],
+    options: { between?: BetweenLayers; past?: PastTokens } = {},
+  ): Promise<CodedResult> {
+    const { between, past } = options;
     const T = Math.max(...rows.map((row) => row.length));
     const shape = [rows.length, T] as const;
     const ids = new Int32Array(rows.length * T);
@@ -159,7 +174,7 @@ export class CodedModel {
       ids.set(row, b * T);
       attentionMask.fill(1, b * T, b * T + row.length);
     });
-    const batch = { shape, attentionMask };
+    const batch = { shape, attentionMask, past: past?.length };
     const positions = positionIds(batch);
     const contexts = contextLengths(batch, positions);
     const shared = this.runtime.architecture.layerKinds.map((kind) => ({
@@ -167,7 +182,7 @@ export class CodedModel {
       ...kind.positionFeeds(positions, shape, contexts),
     }));
     const places = Int32Array.from(rows, (row, b) => b * T + row.length - 1);
-    return this.pass({ ids, positions, shape, shared, places, between });
+    return this.pass({ ids, positions, shape, shared, places, between, past: past?.layer });
   }
 
   async dispose(): Promise<void> {

@@ -11,31 +11,37 @@ export interface MaskedBatch {
   readonly attentionMask?: ArrayLike<number>;
   /** Document number of each token, [B, T]; tokens see only their own document. */
   readonly segmentIds?: ArrayLike<number>;
+  /** Real tokens before these in each row, of the same document; default 0. */
+  readonly past?: number;
 }
 
 /**
  * The causal mask of a batch as a bias on attention scores, within documents and windows.
- * @returns float32 [B, 1, T, T]: 0 where row i may attend to column j, MASKED elsewhere.
+ * @returns float32 [B, 1, T, P + T] with P tokens before: 0 where row i may attend to column j, MASKED elsewhere.
  */
 export function attentionBias(batch: MaskedBatch, slidingWindow = Infinity): HostTensor {
   const [B, T] = batch.shape;
-  const { attentionMask: mask, segmentIds: segments } = batch;
-  const data = new Float32Array(B * T * T).fill(MASKED);
+  const { attentionMask: mask, segmentIds: segments, past = 0 } = batch;
+  const width = past + T;
+  const data = new Float32Array(B * T * width).fill(MASKED);
   for (let b = 0; b < B; b++) {
     for (let i = 0; i < T; i++) {
-      for (let j = Math.max(0, i - slidingWindow + 1); j <= i; j++) {
+      const start = (b * T + i) * width;
+      const first = Math.max(0, past + i - slidingWindow + 1);
+      data.fill(0, start + first, Math.max(start + first, start + past));
+      for (let j = Math.max(0, first - past); j <= i; j++) {
         if (mask !== undefined && mask[b * T + j] === 0) continue;
         if (segments !== undefined && segments[b * T + j] !== segments[b * T + i]) continue;
-        data[(b * T + i) * T + j] = 0;
+        data[start + past + j] = 0;
       }
     }
   }
-  return { data, shape: [B, 1, T, T] };
+  return { data, shape: [B, 1, T, width] };
 }
 
 /**
  * Position of each token: counted from the first real token of its row, and from the start of each document
- * where documents are packed. Row-major [B, T].
+ * where documents are packed, after what is past. Row-major [B, T].
  */
 export function positionIds(batch: MaskedBatch): Int32Array {
   const [B, T] = batch.shape;
@@ -48,7 +54,7 @@ export function positionIds(batch: MaskedBatch): Int32Array {
       const at = b * T + t;
       if (batch.segmentIds !== undefined && t > 0 && batch.segmentIds[at] !== batch.segmentIds[at - 1])
         start = t;
-      positions[at] = Math.max(0, t - start);
+      positions[at] = Math.max(0, t - start) + (batch.past ?? 0);
     }
   }
   return positions;

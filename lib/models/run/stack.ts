@@ -72,7 +72,7 @@ export function hiddenMode(runtime: Runtime, shared: SharedFeeds, workspace: Wor
 export function cacheMode(
   runtime: Runtime,
   shared: SharedFeeds,
-  { workspace, caches }: { workspace: Workspace; caches: LayerCache[] },
+  { workspace, caches, past }: Pick<HiddenRequest, 'workspace' | 'past'> & { caches: LayerCache[] },
 ): LayerMode {
   const { architecture } = runtime;
   return {
@@ -84,11 +84,12 @@ export function cacheMode(
         key: workspace.output(cacheShape),
         value: workspace.output(cacheShape),
       };
-      const { y, key, value } = await runtime.runBlock(
-        layer,
-        { x, ...shared(layer) },
-        { fn: architecture.block, into },
-      );
+      const before = past?.(layer);
+      const feeds = {
+        ...{ x, ...shared(layer) },
+        ...(before === undefined ? {} : { 'past.key': before.key, 'past.value': before.value }),
+      };
+      const { y, key, value } = await runtime.runBlock(layer, feeds, { fn: architecture.block, into });
       caches.push({ key, value });
       workspace.free(x.data);
       return y;
@@ -133,6 +134,8 @@ export interface HiddenRequest {
   readonly workspace: Workspace;
   /** Receives each layer's keys and values, left in the workspace as well. */
   readonly caches?: LayerCache[];
+  /** With `caches`: keys and values of the tokens that the batch names as past, float32 [B, KV, P, D]. */
+  past?(layer: number): LayerCache;
   readonly between?: BetweenLayers;
 }
 
@@ -142,14 +145,14 @@ export interface HiddenRequest {
  */
 export async function hiddenStates(runtime: Runtime, request: HiddenRequest): Promise<HostTensor> {
   runtime.assertAlive();
-  const { batch, ids, workspace, caches, between } = request;
+  const { batch, ids, workspace, caches, between, past } = request;
   const { positions, shared } = sharedFeeds(runtime, batch, workspace);
   await workspace.upload();
   const x = await embed(runtime, { ids, positions, shape: batch.shape, workspace });
   const mode =
     caches === undefined
       ? hiddenMode(runtime, shared, workspace)
-      : cacheMode(runtime, shared, { workspace, caches });
+      : cacheMode(runtime, shared, { workspace, caches, past });
   if (between === undefined) return walk(runtime, x, mode);
   return walk(runtime, x, {
     layer: async (layer, input) => {
