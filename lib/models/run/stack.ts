@@ -135,7 +135,7 @@ export interface HiddenRequest {
   /** Receives each layer's keys and values, left in the workspace as well. */
   readonly caches?: LayerCache[];
   /** With `caches`: keys and values of the tokens that the batch names as past, float32 [B, KV, P, D]. */
-  past?(layer: number): LayerCache;
+  readonly past?: (layer: number) => LayerCache;
   readonly between?: BetweenLayers;
 }
 
