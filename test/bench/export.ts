@@ -45,7 +45,7 @@ export interface TaskFigures {
 export interface ExportBenchOptions {
   readonly rows?: number;
   readonly system?: string;
-  /** A part of a runtime's name and type, as 'browser fp32'. */
+  /** Parts of runtimes' names and types, with commas between them: 'browser fp32,transformers.js'. */
   readonly only?: string;
   /** Folder that @xenova/transformers 2 is installed into. */
   readonly transformers2?: string;
@@ -115,7 +115,7 @@ export async function benchExport(
   const results: ExportBench[] = [];
   for (const runtime of exportRuntimes(transformers2)) {
     const { name, type } = runtime;
-    if (!`${name} ${type}`.includes(only)) continue;
+    if (!only.split(',').some((part) => `${name} ${type}`.includes(part))) continue;
     const scratch = await fs.mkdtemp(path.join(os.tmpdir(), 'tunebook-bench-'));
     try {
       const runner = await runtime.open(scratch, asked);

@@ -53,7 +53,8 @@ const NF4 = quantizationConfigOf('nf4');
 
 describe('exportGguf', () => {
   it("writes GPT-2 under llama.cpp's names, Conv1D as [out, in]", async (t) => {
-    const file = path.join(await temporaryFolder(t), 'gpt2.gguf');
+    const folder = await temporaryFolder(t);
+    const file = path.join(folder, 'gpt2.gguf');
     await exportGguf('gpt2-mini', file, { type: 'f32' });
     const opened = await openGguf(file);
     const { metadata, tensors } = opened;
@@ -87,6 +88,9 @@ describe('exportGguf', () => {
       [287, 95],
     ])
       assert.equal(values[row * 96 + column], own[column * 288 + row]);
+    const inUse = path.join(folder, 'in-use.gguf');
+    await exportGguf(model, inUse, { type: 'f32', tokenizer: 'gpt2', ...UNCHECKED });
+    assert.deepEqual((await valuesOf(inUse, 'blk.2.attn_qkv.weight')).values, values);
     const positions = await valuesOf(file, 'position_embd.weight');
     assert.deepEqual(positions.values, model.weights.parameter('wpe.weight').data);
     await model.dispose();

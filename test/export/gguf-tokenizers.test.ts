@@ -8,13 +8,15 @@ import path from 'node:path';
 import type { TestContext } from 'node:test';
 import { describe, it } from 'node:test';
 import { exportGguf } from '../../lib/export';
+import { tokenizerEntries } from '../../lib/export/gguf/tokenizer-entries';
 import { findLlamaCpp, openLlamaCpp } from '../../lib/export/proof/llama-cpp';
-import { AutoTokenizer } from '../../lib/tokenizer';
+import { addTokens, AutoTokenizer } from '../../lib/tokenizer';
 import { familyModel } from '../models/families/family-model';
 import { IS_ALL } from '../models/families/forms-suite';
 import { readGolden } from '../models/families/golden-run';
 import { isError } from '../support/refusals';
 import { temporaryFolder } from '../support/temporary-folder';
+import { tokenizerWithTokens } from '../support/tokenizer-with-tokens';
 
 const { strings, kinds } = readGolden('tokenizer/golden-families.json') as {
   strings: string[];
@@ -72,4 +74,23 @@ it('Mistral Nemo’s kind is refused', async (t) => {
     exported(t, 'mistral-nemo'),
     isError('splits texts by rules of its own', 'export to ONNX'),
   );
+});
+
+it('kinds and scores of tokens, and the one that ends a turn', async (t) => {
+  const template =
+    '{% for m in messages %}{{ m.content }}{% if m.role == "assistant" %}<turn>{% endif %}{% endfor %}';
+  const folder = await temporaryFolder(t);
+  const turns = await tokenizerWithTokens('mistral', { tokens: ['<turn>'], template, folder });
+  const tokenizer = await addTokens(turns, ['<km>'], { special: false });
+  const { entries } = await tokenizerEntries(tokenizer, 32_004);
+  const metadata = new Map(entries.map(([key, { value }]) => [key.replace('tokenizer.ggml.', ''), value]));
+  const at = (key: string, ids: readonly number[]): unknown[] =>
+    ids.map((id) => (metadata.get(key) as unknown[])[id]);
+  // <unk>, <s>, a byte, a word, a special token, one that was added, a row without a token.
+  const ids = [0, 1, 3 + 0x41, 272, 32_000, 32_001, 32_003];
+  assert.deepEqual(at('tokens', ids), ['<unk>', '<s>', '<0x41>', '▁the', '<turn>', '<km>', '[PAD32003]']);
+  assert.deepEqual(at('token_type', ids), [2, 3, 6, 1, 3, 4, 5]);
+  // Three merges make it: the first counts.
+  assert.deepEqual(at('scores', ids.slice(2, 4)), [0, -11]);
+  assert.deepEqual([metadata.get('eos_token_id'), metadata.get('eot_token_id')], [2, 32_000]);
 });
