@@ -11,6 +11,8 @@ import { AutoModelForCausalLM, loadAdapter } from '../../lib/pretrained';
 import { joinText, readNotebook, validateNotebook } from '../../lib/notebook/format/nbformat';
 import { runNotebook } from '../../lib/notebook/run/runner';
 import { BitsAndBytesConfig } from '../../lib/quantization';
+import { isPlanPrompt } from '../../lib/hyrox';
+import { loadPrompt } from '../../lib/prompts';
 import { ROOT } from '../support/paths';
 import { LONG } from '../support/long';
 import { assertPageAnswers } from './page-answers';
@@ -40,7 +42,7 @@ for (const [what, parameters, long] of [
   test(`notebook 02 runs: ${what}`, { ...long, timeout: 240_000 }, async () => {
     const folder = path.join(temporary, what.split(' ')[0]);
     const output = path.join(folder, 'run.ipynb');
-    const short = { maxSteps: 6, evalRecords: 4, maxRecords: 120, batchSize: 2 };
+    const short = { maxSteps: 6, planSteps: 2, evalRecords: 4, maxRecords: 120, batchSize: 2 };
     const result = await runNotebook({ notebook, output, parameters: { ...short, ...parameters } });
     assert.equal(result.status, 'ok', result.message);
     const executed = readNotebook(output);
@@ -60,6 +62,11 @@ for (const [what, parameters, long] of [
     const { 'short answers': dry, 'plan + fill': filled } = metrics.richer;
     assert.deepEqual([dry.claims, filled.claims], [0, 1]);
     assert.ok(filled.words > 2 * dry.words && filled.sentences > dry.sentences);
+    const planner = await loadPrompt(path.join(folder, 'planner'));
+    assert.ok(
+      planner?.isSaved && isPlanPrompt(planner.description),
+      'expected a planner that says how it is asked',
+    );
     const written = ['samples.json', 'samples.html', 'figures/loss.svg', 'figures/quantization-error.svg'];
     for (const file of [...written, 'trainer_state.json', 'prompts.json', 'splits/test.jsonl'])
       assert.ok(fs.statSync(path.join(folder, file)).size > 100, file);
