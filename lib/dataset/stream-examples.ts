@@ -3,6 +3,7 @@ import { requireObject, TunebookError } from '../types';
 import { recordEncoder } from './encode';
 import type { RecordEncoder } from './encode';
 import { placeOf } from './files/places';
+import { placeInStream } from './stream/stream-records';
 import type { ExampleStream, RecordStream } from './stream/types';
 import type { EncodeOptions } from './types';
 
@@ -46,13 +47,14 @@ export function streamExamples(stream: RecordStream, options: EncodeOptions): Ex
       form,
       ...settings,
     }),
-    async *examples({ epoch = 0, record = 0, example: done = 0 } = {}) {
+    async *examples({ epoch = 0, record = 0, example: done = 0, place: begin } = {}) {
       for (let pass = epoch; ; pass++) {
         let given = 0;
         let at = pass === epoch ? record : 0;
         let skipped = pass === epoch ? done : 0;
         const isWhole = at === 0 && skipped === 0;
-        for await (const one of stream.records({ epoch: pass, record: at })) {
+        const place = pass === epoch ? begin : undefined;
+        for await (const one of stream.records({ epoch: pass, record: at, place })) {
           encode ??= encoderFor(one);
           const { examples, dropped } = encode(one);
           for (const { reason } of dropped) {
@@ -65,10 +67,8 @@ export function streamExamples(stream: RecordStream, options: EncodeOptions): Ex
             given++;
             counts.examples++;
             const isLast = i === examples.length - 1;
-            const next = isLast
-              ? { epoch: pass, record: at + 1, example: 0 }
-              : { epoch: pass, record: at, example: i + 1 };
-            yield { example, next };
+            const next = isLast ? { record: at + 1, example: 0 } : { record: at, example: i + 1 };
+            yield { example, next: { epoch: pass, ...next, place: placeInStream(one) } };
           }
           skipped = 0;
           at++;

@@ -2,7 +2,7 @@
  * Generation from text to text: what evaluation and notebooks call.
  */
 import type { HasRuntime } from '../models';
-import { promptIds } from '../tokenizer';
+import { checkTokenizerFits, promptIds } from '../tokenizer';
 import type { ChatMessage } from '../tokenizer';
 import { requireOptions } from '../options';
 import { requireList, TunebookError } from '../types';
@@ -40,7 +40,7 @@ export interface TextGenerator {
  * can be pushed to its messages. Answers are without special tokens and end before a stop string. The end-of-sequence tokens of tokenizer, config.json and generation_config.json end them, and
  * the token that ends a turn in the tokenizer's chat template, unless `eosTokenId` says otherwise; sampling and lengths
  * that are not given are those of generation_config.json. The rows of `prefixAllowedTokensFn` are those of the prompts.
- * @throws TunebookError as `generate`, when the function is called
+ * @throws TunebookError where the tokenizer is another model's; as `generate`, when the function is called
  * @example
  * ```ts
  * import { AutoModelForCausalLM, AutoTokenizer, textGenerator } from 'tunebook';
@@ -101,6 +101,7 @@ export function textGenerator(options: TextGeneratorOptions): TextGenerator {
       `textGenerator: expected batchSize to be an integer of at least 1, got ${batchSize}.`,
     );
   }
+  checkTokenizerFits(tokenizer, model.runtime);
   const own = rest.useModelDefaults === false ? undefined : model.runtime.generationConfig;
   const stopStrings = [rest.stopStrings ?? modelDefaults(own).stopStrings ?? []].flat();
   const turn = chatTemplate === undefined ? undefined : turnEnd(tokenizer, chatTemplate);

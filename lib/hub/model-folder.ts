@@ -43,6 +43,7 @@ const SINGLE_WEIGHTS = ['model.safetensors', 'adapter_model.safetensors'];
  * Finds the folder with a model's files; downloads them from the hub where needed.
  *
  * @param idOrFolder A local folder, a built-in name (`gpt2-mini`) or a hub id (`gpt2`, `OWNER/NAME`).
+ * @param beforeWeights Looks at the downloaded small files, config.json among them; what it refuses is not downloaded.
  * @returns The path of the folder; a hub id's is in the shared cache: do not write to it.
  * @throws {TunebookError} If there is no such model, access is restricted, or the download fails.
  * @example
@@ -53,7 +54,11 @@ const SINGLE_WEIGHTS = ['model.safetensors', 'adapter_model.safetensors'];
  * console.log(folder.endsWith('gpt2-mini')); // true
  * ```
  */
-export async function resolveModelFolder(idOrFolder: string, options: HubOptions = {}): Promise<string> {
+export async function resolveModelFolder(
+  idOrFolder: string,
+  options: HubOptions = {},
+  beforeWeights?: (folder: string) => Promise<void>,
+): Promise<string> {
   if (typeof idOrFolder !== 'string') {
     throw new TunebookError(
       `resolveModelFolder: expected a folder or the name of a model, got ${kindOf(idOrFolder)}.`,
@@ -81,11 +86,15 @@ export async function resolveModelFolder(idOrFolder: string, options: HubOptions
   const isComplete = async (folder: string): Promise<boolean> =>
     (await hasCheckpoint(folder, 'model')) || hasCheckpoint(folder, 'adapter_model');
   return hubSnapshot({ id: idOrFolder, what: 'model', options, isComplete }, (repository) =>
-    fetchModel(idOrFolder, repository),
+    fetchModel(idOrFolder, repository, beforeWeights),
   );
 }
 
-async function fetchModel(id: string, repository: HubRepository): Promise<void> {
+async function fetchModel(
+  id: string,
+  repository: HubRepository,
+  beforeWeights?: (folder: string) => Promise<void>,
+): Promise<void> {
   const listed = new Set(repository.names);
   const single = SINGLE_WEIGHTS.filter((name) => listed.has(name));
   if (single.length === 0 && !listed.has(INDEX)) {
@@ -93,6 +102,7 @@ async function fetchModel(id: string, repository: HubRepository): Promise<void> 
   }
   const small = repository.names.filter((name) => SMALL_FILES.has(name));
   await repository.download(small, { maxFileBytes: MAX_SMALL_FILE_BYTES });
+  await beforeWeights?.(repository.folder);
   const weights = single.length > 0 ? single : await shardNames(repository);
   for (const name of weights) {
     if (!listed.has(name)) {

@@ -6,8 +6,7 @@ import { openCheckpoint } from '../checkpoint';
 import { createEngine } from '../engine';
 import type { EngineOptions } from '../engine';
 import { tunebookEnvironment } from '../environment';
-import { readJsonObject, readJsonObjectIfPresent } from '../files';
-import { resolveModelFolder } from '../hub';
+import { readJsonObjectIfPresent } from '../files';
 import type { HubOptions } from '../hub';
 import { allocateParameters, architectureOf, loadWeights } from '../models';
 import { fillNormal } from '../random';
@@ -16,7 +15,7 @@ import type { QuantizationConfig } from '../quantization';
 import { requireOptions } from '../options';
 import { CausalLM } from './causal-lm';
 import { noteOrigin } from './companions/companions';
-import { quantizationOf, untiedWhereHeadDiffers } from './open-pretrained';
+import { quantizationOf, untiedWhereHeadDiffers, usableModel } from './open-pretrained';
 
 /** How a model is loaded: engine, types, and placement of its weights. */
 export interface FromPretrainedOptions extends HubOptions, PlacementOptions {
@@ -71,12 +70,8 @@ export const AutoModelForCausalLM = {
     });
     const { engine, quantizationConfig, dtype, deviceMap, maxMemory, offloadFolder, onDeviceMap, ...hub } =
       options;
-    const folder = await resolveModelFolder(idOrFolder, hub);
-    const written = await readJsonObject(path.join(folder, 'config.json'), {
-      remedy: 'Download or save the model again.',
-    });
+    const { folder, written } = await usableModel(idOrFolder, hub);
     const generationConfig = await readJsonObjectIfPresent(path.join(folder, 'generation_config.json'));
-    architectureOf(written); // an unusable configuration is refused before the weights are opened
     const checkpoint = await openCheckpoint(folder);
     const config = await untiedWhereHeadDiffers(written, checkpoint);
     const architecture = architectureOf(config);

@@ -7,6 +7,7 @@ import { openCheckpoint } from '../checkpoint';
 import type { Checkpoint } from '../checkpoint';
 import { readJsonObject, readJsonObjectIfPresent } from '../files';
 import { resolveModelFolder } from '../hub';
+import type { HubOptions } from '../hub';
 import { architectureOf, CheckpointWeights, isTied } from '../models';
 import type { Architecture } from '../models';
 import { quantizationConfigFromJson } from '../quantization';
@@ -38,11 +39,7 @@ export async function openPretrained(
   idOrFolder: string,
   { quantizationConfig }: OpenPretrainedOptions = {},
 ): Promise<OpenPretrained> {
-  const folder = await resolveModelFolder(idOrFolder);
-  const written = await readJsonObject(path.join(folder, 'config.json'), {
-    remedy: 'Download or save the model again.',
-  });
-  architectureOf(written); // a configuration that cannot be used is refused before the weights are opened
+  const { folder, written } = await usableModel(idOrFolder);
   const checkpoint = await openCheckpoint(folder);
   try {
     await checkpoint.verify();
@@ -58,6 +55,28 @@ export async function openPretrained(
     await checkpoint.close();
     throw error;
   }
+}
+
+/**
+ * A model's folder and its config.json as it is written. One that cannot be used is refused before its weights are
+ * downloaded or opened.
+ */
+export async function usableModel(
+  idOrFolder: string,
+  hub: HubOptions = {},
+): Promise<{ readonly folder: string; readonly written: Record<string, unknown> }> {
+  const usableConfig = async (folder: string): Promise<Record<string, unknown>> => {
+    const remedy = 'Download or save the model again.';
+    const config = await readJsonObject(path.join(folder, 'config.json'), { remedy });
+    architectureOf(config);
+    return config;
+  };
+  const folder = await resolveModelFolder(
+    idOrFolder,
+    hub,
+    async (fetched) => void (await usableConfig(fetched)),
+  );
+  return { folder, written: await usableConfig(folder) };
 }
 
 /** A checkpoint's own quantization, which cannot be overridden. */

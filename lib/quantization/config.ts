@@ -131,7 +131,8 @@ export class BitsAndBytesConfig {
     const method = parsed.data.quant_method;
     if (method !== undefined && method !== 'bitsandbytes') {
       throw new TunebookError(
-        `${where}: expected quant_method "bitsandbytes", got ${JSON.stringify(method)}. Use the 16-bit model instead.`,
+        `${where}: expected quant_method "bitsandbytes", got ${JSON.stringify(method)}: such weights are not supported. ` +
+          'The nearest that is: the 16-bit model that they were made from, with a quantizationConfig of 4 or 8 bits.',
       );
     }
     const options = Object.entries(FILE_NAMES)
@@ -193,7 +194,7 @@ export class BitsAndBytesConfig {
 export function quantizationConfigFromJson(
   config: Readonly<Record<string, unknown>>,
 ): QuantizationConfig | undefined {
-  const json = config.quantization_config ?? config.quantization;
+  const json = config.quantization_config ?? config.compression_config ?? config.quantization;
   if (json === undefined || json === null) return undefined;
   return AffineConfig.isJson(json) ? AffineConfig.fromJson(json) : BitsAndBytesConfig.fromJson(json);
 }

@@ -89,9 +89,7 @@ const PREFIX_CACHE_BYTES = 256 * 2 ** 20;
 
 async function partsOf(model: HasRuntime, options: CheckedOptions): Promise<ServerParts> {
   const { embeddings, state, models } = options;
-  const { architecture } = model.runtime;
-  const fits = { vocabSize: architecture.vocabSize, config: architecture.toJson() };
-  for (const { tokenizer } of models) checkTokenizerFits(tokenizer, fits);
+  for (const { tokenizer } of models) checkTokenizerFits(tokenizer, model.runtime);
   const feedback = state === undefined ? undefined : await FeedbackForm.load(state);
   const page = await pageFiles();
   // Last: what is refused leaves no batch open on the model.

@@ -1,7 +1,7 @@
 /** Checks that a tokenizer and a model fit, before anything is computed. */
 import { kindOf, TunebookError } from '../types';
 import type { Tokenizer } from '../types';
-import type { ModelLimits } from './types';
+import type { ModelLimits, ModelToFit } from './types';
 
 /** Models have some per cent more rows than tokens (Pythia 0.8, Phi-2 1.8), seldom a tenth. */
 const FEW = 0.9;
@@ -10,9 +10,11 @@ const FEW = 0.9;
  * Checks that the model has a row for every id of the tokenizer, and that sequences fit into its context.
  *
  * A model may have more rows than the tokenizer has tokens: many vocabularies are padded to a round number. Tokens that
- * were added to the tokenizer alone are no error, but named in a warning. With `config` another family's tokenizer is recognised
- * by the tokens that begin and end a text: the model's have to be there and special.
+ * were added to the tokenizer alone are no error, but named in a warning. With a model, or its `config`, another family's
+ * tokenizer is recognised by the tokens that begin and end a text: the model's have to be there and special. Whatever takes both,
+ * to generate, train, serve or export, checks this by itself, and says a warning once.
  *
+ * @param limits a model's architecture, or its limits one by one
  * @throws {TunebookError} If an id or a length exceeds the model's limits, or the tokenizer lacks the tokens that the
  *   model begins or ends texts with.
  * @example
@@ -23,8 +25,8 @@ const FEW = 0.9;
  * checkTokenizerFits(tokenizer, { vocabSize: 50257, maxLength: 1024, sequenceLength: 256 }); // fits: no error
  * ```
  */
-export function checkTokenizerFits(tokenizer: Tokenizer, limits: ModelLimits): void {
-  const { vocabSize, maxLength, sequenceLength, config } = (limits as Partial<ModelLimits> | undefined) ?? {};
+export function checkTokenizerFits(tokenizer: Tokenizer, limits: ModelLimits | ModelToFit): void {
+  const { vocabSize, maxLength, sequenceLength, config } = limitsOf(limits);
   if (
     vocabSize === undefined ||
     typeof (tokenizer as Partial<Tokenizer> | undefined)?.encode !== 'function'
@@ -33,9 +35,10 @@ export function checkTokenizerFits(tokenizer: Tokenizer, limits: ModelLimits): v
       `checkTokenizerFits: expected a tokenizer and { vocabSize }, got ${kindOf(tokenizer)} and vocabSize ${kindOf(vocabSize)}.`,
     );
   }
+  const warn = warnerOf(tokenizer, limits);
   const beyond = (tokenizer.addedTokenIds ?? []).filter((id) => id >= vocabSize);
   if (tokenizer.vocabSize > vocabSize && beyond.length === tokenizer.vocabSize - vocabSize) {
-    console.warn(
+    warn(
       `tokenizer: ${beyond.length} added tokens (ids ${beyond[0]} to ${tokenizer.vocabSize - 1}) are beyond the model's ` +
         `${vocabSize} rows; texts with them cannot be used. Call model.resizeTokenEmbeddings(${tokenizer.vocabSize}) for them.`,
     );
@@ -53,9 +56,9 @@ export function checkTokenizerFits(tokenizer: Tokenizer, limits: ModelLimits): v
       );
     }
   }
-  if (config !== undefined) checkFamily(tokenizer, { vocabSize, config });
+  if (config !== undefined) checkFamily(tokenizer, { vocabSize, config, warn });
   if (tokenizer.vocabSize < FEW * vocabSize)
-    console.warn(
+    warn(
       `tokenizer: it has ${tokenizer.vocabSize} tokens, the model's embedding ${vocabSize} rows: far more than are ` +
         "padded. Is it another model's tokenizer?",
     );
@@ -67,10 +70,35 @@ export function checkTokenizerFits(tokenizer: Tokenizer, limits: ModelLimits): v
   }
 }
 
+function limitsOf(limits: ModelLimits | ModelToFit | undefined): Partial<ModelLimits> {
+  if (limits === undefined || !('architecture' in limits)) return limits ?? {};
+  const { architecture, sequenceLength } = limits;
+  const { vocabSize, maxPositions: maxLength } = architecture;
+  return { vocabSize, maxLength, sequenceLength, config: architecture.toJson() };
+}
+
+/** Tokenizers that were named in a warning, by the model's architecture. */
+const warned = new WeakMap<object, WeakSet<Tokenizer>>();
+
+/** Says what may be wrong; with a model once, since it meets its tokenizer in many places. */
+function warnerOf(tokenizer: Tokenizer, limits: ModelLimits | ModelToFit): (text: string) => void {
+  if (!('architecture' in limits)) return (text) => console.warn(text);
+  const named = warned.get(limits.architecture) ?? new WeakSet();
+  const isNew = !named.has(tokenizer);
+  warned.set(limits.architecture, named.add(tokenizer));
+  return (text) => {
+    if (isNew) console.warn(text);
+  };
+}
+
 /** The model's own ids of the first and the last token of a text. */
 function checkFamily(
   { vocabSize: tokens, addedTokenIds, bosTokenId, eosTokenId }: Tokenizer,
-  { vocabSize, config }: Required<Pick<ModelLimits, 'vocabSize' | 'config'>>,
+  {
+    vocabSize,
+    config,
+    warn,
+  }: Required<Pick<ModelLimits, 'vocabSize' | 'config'>> & { warn(text: string): void },
 ): void {
   const ends = [
     { key: 'bos_token_id', own: bosTokenId, other: eosTokenId },
@@ -87,7 +115,7 @@ function checkFamily(
           "Load the tokenizer from the model's own folder.",
       );
     if (addedTokenIds?.some((id) => ids.includes(id) && id !== other) === false)
-      console.warn(
+      warn(
         `tokenizer: ${said}, which is an ordinary token here or stands at the other end; the tokenizer's own is ` +
           `${own ?? 'none'}. Is it another model's tokenizer?`,
       );

@@ -16,6 +16,7 @@ export type {
   ChatTemplateOptions,
   MaskedConversation,
   ModelLimits,
+  ModelToFit,
   PretrainedTokenizer,
   TokenizerOptions,
 } from './types';

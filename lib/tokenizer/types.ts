@@ -125,7 +125,18 @@ export interface PretrainedTokenizer extends Tokenizer {
   savePretrained(folder: string, options?: { chatTemplate?: string }): Promise<string[]>;
 }
 
-/** What `checkTokenizerFits` compares a tokenizer with. */
+/** A model for `checkTokenizerFits`, by `{ architecture: model.architecture }`: its rows, context and config.json. */
+export interface ModelToFit {
+  architecture: {
+    readonly vocabSize: number;
+    readonly maxPositions: number;
+    toJson(): Record<string, unknown>;
+  };
+  /** The sequence length of the job, in tokens. */
+  sequenceLength?: number;
+}
+
+/** What `checkTokenizerFits` compares a tokenizer with, where there is no model yet. */
 export interface ModelLimits {
   /** Rows of the model's embedding. */
   vocabSize: number;

@@ -12,7 +12,7 @@ import {
   peakMemoryBytes,
 } from '../../lib/models';
 import { getPeftModel } from '../../lib/pretrained';
-import { best, productGflops, randomBatch, randomModel } from './mistral';
+import { productGflops, randomBatch, randomModel } from './mistral';
 
 const LLAMA = { model_type: 'llama', rms_norm_eps: 1e-5, tie_word_embeddings: true };
 
@@ -44,7 +44,17 @@ export const SHAPES: Readonly<Record<string, Record<string, unknown>>> = {
   },
 };
 
-/** Figures of one model; times are the best of three. */
+/** How much is measured of each. */
+export interface FamilyBenchOptions {
+  /** Names that begin so; default: all. */
+  readonly name?: string;
+  /** Steps and answers that are timed after a first one, of which the best counts. Default 3; 0 times the first. */
+  readonly repeats?: number;
+  /** Tokens of each of the 2 rows, default 192. */
+  readonly tokens?: number;
+}
+
+/** Figures of one model; times are the best of the repeats. */
 export interface FamilyBench {
   readonly model: string;
   readonly parameters: number;
@@ -61,14 +71,22 @@ export interface FamilyBench {
 
 const [ROWS, TOKENS, NEW_TOKENS] = [2, 192, 16];
 
-/** Measures the shapes whose names begin so; all without a name. */
-export function benchFamilies(name = ''): FamilyBench[] {
+/** Measures the shapes; each figure goes to the console as soon as it is known. */
+export function benchFamilies({
+  name = '',
+  repeats = 3,
+  tokens = TOKENS,
+}: FamilyBenchOptions): FamilyBench[] {
   const names = Object.keys(SHAPES).filter((one) => one.toLowerCase().startsWith(name.toLowerCase()));
   if (names.length === 0)
     throw new Error(`bench families: expected ${Object.keys(SHAPES).join(', ')}, got ${name}`);
   return names.map((one) => {
-    const child = spawnSync(process.execPath, [__filename, one], { encoding: 'utf8' });
-    if (child.status !== 0) throw new Error(`bench families: ${one} failed\n${child.stderr}`);
+    const words = [__filename, one, String(repeats), String(tokens)];
+    const child = spawnSync(process.execPath, words, {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    if (child.status !== 0) throw new Error(`bench families: ${one} failed`);
     return JSON.parse(child.stdout) as FamilyBench;
   });
 }
@@ -89,25 +107,41 @@ export function familiesTable(results: readonly FamilyBench[]): string {
   return [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
 }
 
-async function measured(name: string): Promise<void> {
+async function measured(name: string, repeats: number, tokens: number): Promise<void> {
+  const started = performance.now();
+  const note = (what: string): void => {
+    const seconds = ((performance.now() - started) / 1000).toFixed(0);
+    console.error(`${name}, ${seconds} s: ${what}; peak ${(peakMemoryBytes() / 1e9).toFixed(2)} GB`);
+  };
   const engine = await createEngine();
   const architecture = architectureOf(SHAPES[name]);
   const model = await randomModel(engine, architecture);
   getPeftModel(model, new LoraConfig({ r: 8, loraAlpha: 16, targetModules: ['q_proj', 'v_proj'] }));
+  note(`${(model.numParameters() / 1e6).toFixed(0)} M parameters made`);
   const gradients = allocateGradients(model.trainableParameters());
-  const batch = randomBatch(ROWS, TOKENS);
-  const count = ROWS * TOKENS;
-  const stepMs = await best(3, () =>
-    forwardBackward(model, gradients, {
+  const batch = randomBatch(ROWS, tokens);
+  const count = ROWS * tokens;
+  const stepMs = await fastest(repeats, async () => {
+    const begin = performance.now();
+    await forwardBackward(model, gradients, {
       ...{ batch, lossScale: 1 / count, accumulate: false, gradientCheckpointing: true },
-    }),
-  );
-  const inputIds = [Array.from({ length: 16 }, (_, i) => i)];
-  const answer = (maxNewTokens: number) => (): Promise<unknown> =>
-    model.generate({ inputIds, maxNewTokens, eosTokenId: null });
-  const tokenMs = ((await best(3, answer(NEW_TOKENS))) - (await best(3, answer(1)))) / (NEW_TOKENS - 1);
+    });
+    note(`step ${((performance.now() - begin) / 1000).toFixed(2)} s`);
+    return performance.now() - begin;
+  });
+  const tokenMs = await fastest(repeats, async () => {
+    const times: number[] = [];
+    await model.generate({
+      inputIds: [Array.from({ length: 16 }, (_, i) => i)],
+      ...{ maxNewTokens: NEW_TOKENS, eosTokenId: null, onToken: () => void times.push(performance.now()) },
+    });
+    const ms = (times[NEW_TOKENS - 1] - times[0]) / (NEW_TOKENS - 1);
+    note(`token ${ms.toFixed(0)} ms`);
+    return ms;
+  });
   const peakBytes = peakMemoryBytes(); // before the product, whose matrices are larger than some models
-  const peak = await productGflops(engine, count, 3);
+  const peak = await productGflops(engine, count, Math.max(1, repeats));
+  note(`product ${peak.toFixed(0)} GFLOP/s`);
   const { layers, modules, vocabSize, width } = architecture;
   const linear = layers * modules.reduce((sum, { inSize, outSize }) => sum + inSize * outSize, 0);
   // Layers: forward, recomputation, gradient of the input. The head: forward and gradient.
@@ -121,4 +155,13 @@ async function measured(name: string): Promise<void> {
   console.log(JSON.stringify(result));
 }
 
-if (require.main === module && process.argv[2] !== undefined) void measured(process.argv[2]);
+/** The best of the repeats, after one that compiles and counts only where there are none. */
+async function fastest(repeats: number, run: () => Promise<number>): Promise<number> {
+  const first = await run();
+  let ms = repeats === 0 ? first : Infinity;
+  for (let repeat = 0; repeat < repeats; repeat++) ms = Math.min(ms, await run());
+  return ms;
+}
+
+if (require.main === module && process.argv[2] !== undefined)
+  void measured(process.argv[2], Number(process.argv[3]), Number(process.argv[4]));

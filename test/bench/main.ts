@@ -3,8 +3,9 @@
  * memory. Never part of the tests, whose machine may be busy. `mistral` takes `--layers N --folder F --rows R --tokens T
  * --steps S`, `gpu` takes `--provider P --layers N`, `serve` takes
  * `--layers N --rows REQUESTS --tokens T`, `export` takes `--folder RUN --rows R --system TEXT --only RUNTIME
- * --transformers2 FOLDER`, `export-memory` takes `--layers N --only EXPORT` and `7b` for that shape, `stream` the megabytes of its file,
- * `families` the begin of a model's name, `decode` those of a shape and a form,
+ * --transformers2 FOLDER`, `export-memory` takes `--layers N --only EXPORT` and `7b` for that shape, `stream` the megabytes
+ * of its file, `--gb N` or a data file (`--folder FILE`), `families` the begin of a model's name (`--only`), `--steps REPEATS`
+ * and `--tokens T`, `decode` those of a shape and a form,
  * `quantization` a model's name or folder and `--rows R`.
  */
 import { parseArgs } from 'node:util';
@@ -37,7 +38,7 @@ async function main(): Promise<void> {
     options: {
       json: { type: 'boolean', default: false },
       ...{ layers: text, folder: text, rows: text, tokens: text, steps: text, provider: text },
-      ...{ system: text, only: text, transformers2: text },
+      ...{ system: text, only: text, transformers2: text, gb: text },
     },
   });
   const { json } = values;
@@ -230,16 +231,30 @@ async function main(): Promise<void> {
     const result = benchDistributed();
     print(json, result, distributedRows(result));
   } else if (which === 'families') {
-    const results = benchFamilies(numbers[0] ?? values.only);
+    const count = (given: string | undefined): number | undefined =>
+      given === undefined ? undefined : Number(given);
+    const results = benchFamilies({
+      name: numbers[0] ?? values.only,
+      ...{ repeats: count(values.steps), tokens: count(values.tokens) },
+    });
     console.log(json ? JSON.stringify(results, null, 2) : familiesTable(results));
   } else if (which === 'stream') {
-    const result = benchStream(numbers.length > 0 ? Number(numbers[0]) : undefined);
-    const [whole, peak] = [result.fileBytes, result.peakBytes].map((bytes) => (bytes / 1e9).toFixed(2));
+    const size = values.gb === undefined ? numbers[0] : 1000 * Number(values.gb);
+    const given = values.folder ?? (size === undefined ? undefined : Number(size));
+    const result = benchStream(given, (name, part) => console.error(name, JSON.stringify(part)));
+    const { resumed, mini } = result;
+    const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(2)} GB`;
     print(json, result, [
-      ['JSONL trained on, once', `${whole} GB, ${result.records} records, ${result.steps} steps`],
-      ['time', `${result.seconds.toFixed(0)} s, ${result.megabytesPerSecond.toFixed(0)} MB/s`],
-      ['peak memory', `${peak} GB`],
-      ['in under 1 GB', String(result.reached)],
+      ['read and encoded, once', `${gigabytes(result.fileBytes)}, ${result.records} records`],
+      ['  time', `${result.seconds.toFixed(0)} s, ${result.megabytesPerSecond.toFixed(0)} MB/s`],
+      ['  peak memory', gigabytes(result.peakBytes)],
+      [
+        'taken up in the middle',
+        `${resumed.isSame ? 'the same batch' : 'ANOTHER BATCH'} after ${resumed.findMs.toFixed(0)} ms, ` +
+          `peak ${gigabytes(resumed.peakBytes)}`,
+      ],
+      [`gpt2-mini, ${mini.steps} steps`, `loss ${mini.loss.toFixed(2)}, peak ${gigabytes(mini.peakBytes)}`],
+      ['in under 1 GB, the batch in under 5 s', String(result.reached)],
     ]);
   } else if (which === 'dataset' || which === 'mistral-layer') {
     const result: object = which === 'dataset' ? await benchDataset() : await benchMistral();

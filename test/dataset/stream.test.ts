@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { it } from 'node:test';
+import { gzipSync } from 'node:zlib';
 import { encodeRecords, loadRecords, streamExamples, streamRecords } from '../../lib/dataset';
 import type { DataRecord, RecordStream, StreamOptions, StreamPosition } from '../../lib/dataset';
 import type { EncodedExample, Tokenizer } from '../../lib/types';
@@ -70,12 +71,77 @@ for (const shuffleBuffer of [1, 4, 7, 30, 1000])
     }
   });
 
+const GOLDEN = path.join(ROOT, 'test', 'golden', 'dataset');
+
 it('Parquet streams as it loads', async () => {
-  const file = path.join(ROOT, 'test', 'golden', 'dataset', 'records-snappy.parquet');
+  const file = path.join(GOLDEN, 'records-snappy.parquet');
   const { records } = await loadRecords(file);
   const streamed: DataRecord[] = [];
   for await (const record of streamRecords(file)) streamed.push(record);
   assert.deepEqual(streamed, records);
+});
+
+/** Writes the text of records, in several forms and encodings, some of it broken. */
+const FORMS: Readonly<Record<string, (folder: string) => void>> = {
+  shards,
+  'Windows-1252': (folder) => {
+    const line = (n: number): string => JSON.stringify({ n, text: `caf\u00e9 ${n}` });
+    fs.writeFileSync(path.join(folder, 'a.jsonl'), Buffer.from(upTo(30).map(line).join('\r\n'), 'latin1'));
+  },
+  'UTF-8 with a mark, CR and CRLF': (folder) => {
+    const line = (n: number): string =>
+      `${JSON.stringify({ n, text: `\u00e9 ${n}` })}${n % 2 ? '\r' : '\r\n'}`;
+    fs.writeFileSync(path.join(folder, 'a.jsonl'), `\ufeff${upTo(30).map(line).join('')}`);
+  },
+  gzip: (folder) => {
+    const line = (n: number): string => JSON.stringify({ n, text: `t${n}` });
+    fs.writeFileSync(path.join(folder, 'a.jsonl.gz'), gzipSync(upTo(30).map(line).join('\n')));
+  },
+  'Parquet of several row groups': (folder) =>
+    fs.copyFileSync(path.join(GOLDEN, 'records-snappy.parquet'), path.join(folder, 'a.parquet')),
+};
+for (const [form, write] of Object.entries(FORMS))
+  for (const shuffleBuffer of [0, 7])
+    it(`${form}, a buffer of ${shuffleBuffer}: from the place of each position on, the same records`, async (t) => {
+      t.mock.method(console, 'warn', () => undefined);
+      const folder = await temporaryFolder(t);
+      write(folder);
+      const fieldMapping = form.startsWith('Parquet') ? { text: 'answer' } : undefined;
+      const make = (): ReturnType<typeof streamExamples> =>
+        streamExamples(streamRecords(folder, { shuffleBuffer, fieldMapping }), {
+          ...{ tokenizer: LETTERS, format: 'text' },
+        });
+      const taken: { example: EncodedExample; next: StreamPosition }[] = [];
+      for await (const one of make().examples()) if (taken.push(one) === 45) break;
+      for (const [at, { next }] of taken.slice(0, -1).entries()) {
+        const following = (await make().examples(next).next()).value;
+        assert.deepEqual(following, taken[at + 1], `after ${at}: ${JSON.stringify(next)}`);
+      }
+    });
+
+it('a place lets what is before it unread', async (t) => {
+  const folder = await temporaryFolder(t);
+  const file = path.join(folder, 'a.jsonl');
+  fs.writeFileSync(
+    file,
+    upTo(1000)
+      .map((n) => JSON.stringify({ n, text: `${n}` }))
+      .join('\n'),
+  );
+  const examples = streamExamples(streamRecords(file, { shuffleBuffer: 10 }), {
+    ...{ tokenizer: LETTERS, format: 'text' },
+  });
+  let position: StreamPosition | undefined;
+  for await (const { next } of examples.examples()) {
+    position = next;
+    if (next.record === 905) break;
+  }
+  assert.equal(position?.place?.record, 900);
+  const bytes = fs.readFileSync(file);
+  const wanted = (await examples.examples(position).next()).value?.example;
+  bytes.fill('x', 0, bytes.indexOf('{"n":900,') - 1); // no line of it can be read any more
+  fs.writeFileSync(file, bytes);
+  assert.deepEqual((await examples.examples(position).next()).value?.example, wanted);
 });
 
 it('examples equal those of encodeRecords, pass after pass; a position resumes them', async (t) => {

@@ -92,6 +92,35 @@ describe('operations', () => {
       assertClose(dWeight, wanted, { absolute: 2e-6, relative: 1e-5 }, 'd weight');
     });
 
+    for (const [what, more] of [
+      ['the sum of the rows', {}],
+      [
+        'another loss of them',
+        {
+          weigh: (rowLosses: Float64Array) => ({
+            loss: rowLosses.reduce((sum, one) => sum + one ** 2, 0),
+            rowWeights: Float32Array.from(rowLosses, (one) => 2 * one),
+          }),
+        },
+      ],
+    ] as const)
+      it(`rows at a time give what all at once give: ${what}`, async () => {
+        const [rows, V] = [40, 2100];
+        const request = { ...example(rows, C, V), ...more };
+        const run = async (
+          bytes?: number,
+        ): Promise<{ loss: number; dX?: Float32Array; weight: Float32Array }> => {
+          const weight = new Float32Array(V * C).fill(NaN);
+          const result = await linearCrossEntropy(engine, { ...request, gradients: { weight } }, bytes);
+          return { ...result, weight };
+        };
+        const [whole, inParts] = [await run(), await run(4 * 16 * V)];
+        const tolerance = { absolute: 2e-6, relative: 1e-4 };
+        assertClose([inParts.loss], [whole.loss], { absolute: 0, relative: 1e-6 }, 'loss');
+        assertClose(inParts.dX ?? [], whole.dX ?? [], tolerance, 'd x');
+        assertClose(inParts.weight, whole.weight, tolerance, 'd weight');
+      });
+
     it('rows of weight 0 count for nothing', async () => {
       const request = example(R, C, 50);
       const rowWeights = request.rowWeights.map((value, row) => (row === 2 ? 0 : value));

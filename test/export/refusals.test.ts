@@ -26,6 +26,11 @@ async function tokenizerWith(folder: string, change: (json: Json) => void): Prom
   return folder;
 }
 
+/** What splits texts before Qwen's byte-level BPE. */
+const QWEN_PATTERN =
+  String.raw`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}` +
+  String.raw`| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`;
+
 /** GPT-2's shape over single bytes. */
 const SMALL = { model_type: 'gpt2', vocab_size: 305, n_embd: 32, n_layer: 1, n_head: 2, n_positions: 160 };
 
@@ -131,6 +136,25 @@ describe('exportGguf refuses', () => {
       assert.deepEqual(await fs.readdir(folder), ['tokenizer']);
     });
   }
+
+  for (const [behavior, invert, isKnown] of [
+    ['Isolated', false, true],
+    ['Removed', true, true],
+    ['Removed', false, false],
+    ['Isolated', true, false],
+    ['MergedWithNext', false, false],
+  ] as const)
+    it(`Qwen’s pattern with behavior ${behavior}, invert ${invert}: ${isKnown ? 'written' : 'refused'}`, async (t) => {
+      const folder = await temporaryFolder(t);
+      const tokenizer = await tokenizerWith(path.join(folder, 'tokenizer'), (json) => {
+        const split = { type: 'Split', pattern: { Regex: QWEN_PATTERN }, behavior, invert };
+        const bytes = { type: 'ByteLevel', add_prefix_space: false, use_regex: false };
+        json.pre_tokenizer = { type: 'Sequence', pretokenizers: [split, bytes] };
+      });
+      const call = exportGguf('gpt2-mini', path.join(folder, 'x.gguf'), { tokenizer, check: false });
+      await (isKnown ? call : assert.rejects(call, isError('rules of its own')));
+      assert.deepEqual(await fs.readdir(folder), isKnown ? ['tokenizer', 'x.gguf'] : ['tokenizer']);
+    });
 
   it('a tokenizer of another kind', async (t) => {
     const folder = await temporaryFolder(t);

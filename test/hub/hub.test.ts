@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { openCheckpoint } from '../../lib/checkpoint';
 import { resolveModelFolder } from '../../lib/hub';
+import { AutoModelForCausalLM } from '../../lib/pretrained';
 import type { DownloadProgress, HubOptions } from '../../lib/hub';
 import { COMMIT, gitOid, isolateHubEnvironment, sha256, startFakeHub } from './hub-server';
 import type { FakeHub } from './hub-server';
@@ -71,6 +72,15 @@ test('downloads what a model needs, in the layout of the Python cache, and only 
   assert.equal(hub.log.filter((line) => /resolve|STORE/.test(line)).length, 0);
   await hub.close();
   assert.equal(await resolveModelFolder('someone/small', options), folder); // no connection: what is known will do
+});
+
+test('a model that cannot be used is refused before its weights are downloaded', async (t) => {
+  const { hub, options, blob } = await setUp(t);
+  const config = { model_type: 'qwen3', quantization_config: { quant_method: 'fp8' } };
+  hub.files.set('config.json', Buffer.from(JSON.stringify(config)));
+  await assert.rejects(AutoModelForCausalLM.fromPretrained('someone/small', options), /got "fp8"/);
+  assert.equal(hub.log.filter((line) => line.includes('model.safetensors')).length, 0);
+  await assert.rejects(fs.stat(blob), { code: 'ENOENT' });
 });
 
 test('shards: those that the index names, nothing else', async (t) => {

@@ -112,9 +112,13 @@ export async function openDataFile(path: string, request: OpenRequest): Promise<
   return file;
 }
 
-/** A file's bytes, unpacked, in pieces. @throws TunebookError where they cannot be read */
-export async function* bytesOf(file: DataFile): AsyncGenerator<Uint8Array> {
-  const raw = createReadStream(file.path, { highWaterMark: 1 << 18 });
+/**
+ * A file's bytes, unpacked, in pieces.
+ * @param start bytes that are left out
+ * @throws TunebookError where they cannot be read
+ */
+export async function* bytesOf(file: DataFile, start = 0): AsyncGenerator<Uint8Array> {
+  const raw = createReadStream(file.path, { highWaterMark: 1 << 18, start });
   // An error of either ends the other; it is thrown where the pieces are taken.
   const stream = file.gzip === true ? pipeline(raw, createGunzip(), () => undefined) : raw;
   try {

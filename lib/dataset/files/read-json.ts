@@ -9,17 +9,19 @@ import { parseExactJson } from './exact-json';
 import type { ExactJson, JsonFault } from './exact-json';
 import { columnsToRows, listFields } from './json-tables';
 import { linesOf } from './text-lines';
-import type { DataRecord, Row } from './row';
+import type { DataRecord, Row, RowPlace } from './row';
 
 /** How a file is read. */
 interface JsonRequest {
   readonly format: 'json' | 'jsonl';
   /** The member of a JSON object that holds the records. */
   readonly field: string | undefined;
+  /** JSONL: where to begin. */
+  readonly from?: RowPlace;
 }
 
 /** The rows of a JSON or JSONL file. */
-export async function* readJson(file: DataFile, { format, field }: JsonRequest): AsyncGenerator<Row> {
+export async function* readJson(file: DataFile, { format, field, from }: JsonRequest): AsyncGenerator<Row> {
   if (format === 'json' && (field !== undefined || (await isOneDocument(file)))) {
     yield* readDocument(file, field);
     return;
@@ -29,12 +31,12 @@ export async function* readJson(file: DataFile, { format, field }: JsonRequest):
       `${file.path}: expected JSONL without the option field, got field: '${field}'. Set format: 'json' too, or leave it out.`,
     );
   }
-  for await (const { number: line, text, fault, note } of linesOf(file)) {
+  for await (const { number: line, text, fault, note, next } of linesOf(file, from)) {
     if (note !== undefined) yield { line, note };
     if (fault !== undefined) {
-      yield { line, reason: fault };
+      yield { line, reason: fault, next };
     } else if (text.trim() !== '') {
-      yield rowOf(line, parseLine(text.replace(/^\ufeff/, '')));
+      yield { ...rowOf(line, parseLine(text.replace(/^\ufeff/, ''))), next };
     }
   }
 }

@@ -14,11 +14,13 @@ import type { JsonValue, Row } from './row';
  * The rows of a Parquet file.
  *
  * @param columns those to read; all if undefined
+ * @param from rows that are left out
  * @throws TunebookError where the file is damaged, or lacks a column.
  */
 export async function* readParquet(
   file: DataFile,
   columns: readonly string[] | undefined,
+  from = 0,
 ): AsyncGenerator<Row> {
   const { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects } = await import('hyparquet');
   const buffer = await asyncBufferFromFile(file.path);
@@ -40,6 +42,11 @@ export async function* readParquet(
   let line = 0;
   for (const group of metadata.row_groups) {
     const rowEnd = line + Number(group.num_rows);
+    if (rowEnd <= from) {
+      line = rowEnd;
+      continue;
+    }
+    line = Math.max(line, from);
     const rows = await parquetReadObjects({
       file: buffer,
       metadata: { ...metadata, schema: values.schema },
@@ -52,7 +59,7 @@ export async function* readParquet(
     }).catch((error: unknown) => {
       throw damaged(file, error);
     });
-    for (const row of rows) yield rowOf(++line, row, values);
+    for (const row of rows) yield { ...rowOf(++line, row, values), next: { line } };
     line = rowEnd;
   }
 }

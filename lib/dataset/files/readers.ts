@@ -7,7 +7,7 @@ import type { DataFile } from './data-file';
 import { readCsv } from './read-csv';
 import { readJson } from './read-json';
 import { readParquet } from './read-parquet';
-import type { RecordFormat, Row } from './row';
+import type { RecordFormat, Row, RowPlace } from './row';
 
 /** What a reader may have to know. */
 export interface ReaderOptions {
@@ -17,6 +17,8 @@ export interface ReaderOptions {
   readonly columns?: readonly string[];
   /** JSON: the member of the file's object that holds the records. */
   readonly field?: string;
+  /** The `next` of an earlier row of this file: the rows after it are asked for. Only readers that give `next` get it. */
+  readonly from?: RowPlace;
 }
 
 /** A format of data files. */
@@ -34,19 +36,22 @@ export const READERS: Readonly<Record<RecordFormat, Reader>> = {
   jsonl: {
     extensions: ['.jsonl', '.ndjson'],
     unpacks: true,
-    read: (file, { field }) => readJson(file, { format: 'jsonl', field }),
+    read: (file, { field, from }) => readJson(file, { format: 'jsonl', field, from }),
   },
   json: {
     extensions: ['.json'],
     unpacks: true,
-    read: (file, { field }) => readJson(file, { format: 'json', field }),
+    read: (file, { field, from }) => readJson(file, { format: 'json', field, from }),
   },
   csv: {
     extensions: ['.csv', '.tsv'],
     unpacks: true,
     read: (file, { delimiter }) => readCsv(file, delimiter ?? (isTsv(file.path) ? '\t' : undefined)),
   },
-  parquet: { extensions: ['.parquet'], read: (file, { columns }) => readParquet(file, columns) },
+  parquet: {
+    extensions: ['.parquet'],
+    read: (file, { columns, from }) => readParquet(file, columns, from?.line),
+  },
 };
 
 function isTsv(path: string): boolean {

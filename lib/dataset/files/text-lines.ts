@@ -7,6 +7,7 @@ import { byteLines, decodeWindows1252 } from '../../files';
 import type { LineEnd } from '../../files';
 import { bytesOf, decoderFor } from './data-file';
 import type { DataFile } from './data-file';
+import type { RowPlace } from './row';
 
 /** One line. */
 export interface Line {
@@ -19,20 +20,27 @@ export interface Line {
   fault?: string;
   /** What a person has to know about the whole file; with the first line that it is true of. */
   note?: string;
+  /** The place after it, in a file that is read by its bytes: one that is neither packed nor in another encoding. */
+  next?: RowPlace;
 }
 
 const AS_WINDOWS =
   'the file is not UTF-8; read as Windows-1252. Where names look wrong, set encoding to what it is.';
 
-/** The lines of a file, ended by LF, CRLF or CR in any mixture. */
-export async function* linesOf(file: DataFile): AsyncGenerator<Line> {
+/**
+ * The lines of a file, ended by LF, CRLF or CR in any mixture.
+ * @param from where to begin: the `next` of one of its lines
+ */
+export async function* linesOf(file: DataFile, from?: RowPlace): AsyncGenerator<Line> {
   const { encoding } = decoderFor(file);
   const isUtf = encoding === 'utf-8';
   const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
   let isWindows: boolean | undefined = file.encoding === undefined ? undefined : false; // undefined: not looked at yet
-  let number = 0;
-  for await (const { bytes, end } of byteLines(isUtf ? bytesOf(file) : inUtf8(file))) {
+  const isByBytes = isUtf && file.gzip !== true;
+  let { line: number, offset = 0 } = from ?? { line: 0 };
+  for await (const { bytes, end } of byteLines(isUtf ? bytesOf(file, offset) : inUtf8(file))) {
     number++;
+    offset += bytes.length + end.length;
     let note: string | undefined;
     let fault: string | undefined;
     if (isUtf && isWindows !== true && !isUtf8(bytes)) {
@@ -50,6 +58,7 @@ export async function* linesOf(file: DataFile): AsyncGenerator<Line> {
       end,
       fault,
       note,
+      next: isByBytes ? { line: number, offset } : undefined,
     };
   }
 }

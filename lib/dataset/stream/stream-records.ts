@@ -14,7 +14,7 @@ import { notePlace } from '../files/places';
 import { formatOfExtension, knownExtensions, readerOf } from '../files/readers';
 import { checkRow, formatOf } from '../files/records';
 import type { DataRecord } from '../files/row';
-import type { RecordStream, StreamCounts, StreamOptions, StreamPosition } from './types';
+import type { RecordStream, StreamCounts, StreamOptions, StreamPlace, StreamPosition } from './types';
 
 const SEED = 42;
 
@@ -54,16 +54,18 @@ export function streamRecords(source: string | readonly string[], options: Strea
   const files = filesOf(source);
   const sizes = files.map((file) => `${file}:${statSync(file).size}`);
   const counts: StreamCounts = { records: 0, malformed: 0 };
-  const pass = ({ epoch = 0, record: from = 0 }: Partial<StreamPosition> = {}): AsyncGenerator<
+  const pass = ({ epoch = 0, record: from = 0, place }: Partial<StreamPosition> = {}): AsyncGenerator<
     DataRecord,
     void,
     undefined
   > => {
     const isMixed = shuffleBuffer > 1;
     const order = isMixed ? createRandom('shards', seed, epoch).shuffle(files) : files;
-    const all = rowsOf(order, options, counts);
-    const mixed = isMixed ? mix(all, { size: shuffleBuffer, seed, epoch, from }) : skip(all, from);
-    return counted(mixed, counts);
+    const firstOfBuffer = isMixed ? from - (from % shuffleBuffer) : from;
+    const start = place && place.record <= firstOfBuffer ? place : { record: 0, file: 0, line: 0 };
+    const all = rowsOf(order, { options, counts, start });
+    const own = { from, done: start.record };
+    return counted(isMixed ? mix(all, { ...own, size: shuffleBuffer, seed, epoch }) : skip(all, own), counts);
   };
   return {
     ...{ files, counts, records: pass },
@@ -103,30 +105,47 @@ function shardsOf(folder: string): string[] {
     .map((name) => join(folder, name));
 }
 
-/** All good records of files, one after the other. */
+/** For a record that was given: where reading begins for it again. */
+const places = new WeakMap<DataRecord, StreamPlace>();
+
+/** Where reading may begin for a record of a stream, and for the one after it. */
+export function placeInStream(record: DataRecord): StreamPlace | undefined {
+  return places.get(record);
+}
+
+/** A record, and the last place before it from which reading may begin. */
+interface Placed {
+  readonly record: DataRecord;
+  readonly place: StreamPlace;
+}
+
+/** All good records of files from a place on, one after the other. */
 async function* rowsOf(
   files: readonly string[],
-  options: StreamOptions,
-  counts: StreamCounts,
-): AsyncGenerator<DataRecord, void, undefined> {
+  { options, counts, start }: { options: StreamOptions; counts: StreamCounts; start: StreamPlace },
+): AsyncGenerator<Placed, void, undefined> {
   const { fieldMapping, requiredFields: required = [], delimiter, field, encoding } = options;
-  let good = 0;
-  for (const path of files) {
+  let good = start.record;
+  for (const [number, path] of files.entries()) {
+    if (number < start.file) continue;
+    let place = number === start.file ? start : { record: good, file: number, line: 0 };
+    const from = place.line > 0 ? place : undefined;
     const format = options.format ?? formatOf(path);
     const reader = readerOf(format);
     const file = await openDataFile(path, { format, encoding, unpacks: reader.unpacks === true });
     const columns = fieldMapping && Object.values(fieldMapping);
-    for await (const row of reader.read(file, { delimiter, columns, field })) {
+    for await (const row of reader.read(file, { delimiter, columns, field, from })) {
       if ('note' in row) continue;
       const checked = 'record' in row ? checkRow(row, { fieldMapping, required, unseen: new Set() }) : row;
       if ('record' in checked) {
         good++;
-        yield notePlace(checked.record, { file: path, line: checked.line });
-        continue;
+        yield { record: notePlace(checked.record, { file: path, line: checked.line }), place };
+      } else {
+        counts.malformed++;
+        if (counts.malformed <= NAMED)
+          console.warn(`${path}:${checked.line}: left out: ${checked.reason}. More are in counts.malformed.`);
       }
-      counts.malformed++;
-      if (counts.malformed <= NAMED)
-        console.warn(`${path}:${checked.line}: left out: ${checked.reason}. More are in counts.malformed.`);
+      if (row.next !== undefined) place = { record: good, file: number, ...row.next };
     }
   }
   if (good === 0)
@@ -135,29 +154,44 @@ async function* rowsOf(
     );
 }
 
+/** How many records of a pass are passed over, of which some are done where reading begins. */
+interface Skipped {
+  readonly from: number;
+  readonly done: number;
+}
+
 async function* skip(
-  records: AsyncGenerator<DataRecord, void, undefined>,
-  from: number,
+  records: AsyncGenerator<Placed, void, undefined>,
+  { from, done }: Skipped,
 ): AsyncGenerator<DataRecord, void, undefined> {
-  let at = 0;
-  for await (const record of records) if (at++ >= from) yield record;
+  let at = done;
+  for await (const { record, place } of records) {
+    if (at++ < from) continue;
+    places.set(record, place);
+    yield record;
+  }
 }
 
 /** Reads a buffer, gives it in random order, reads the next: a position says which buffer, and where in it. */
 async function* mix(
-  records: AsyncGenerator<DataRecord, void, undefined>,
-  { size, seed, epoch, from }: { size: number; seed: number; epoch: number; from: number },
+  records: AsyncGenerator<Placed, void, undefined>,
+  { size, seed, epoch, from, done }: Skipped & { size: number; seed: number; epoch: number },
 ): AsyncGenerator<DataRecord, void, undefined> {
   let buffer: DataRecord[] = [];
-  let block = 0;
+  let begin: StreamPlace | undefined;
+  let block = Math.floor(done / size);
   const first = Math.floor(from / size);
   const mixed = (): DataRecord[] => {
     const own = createRandom('buffer', seed, epoch, block).shuffle(buffer);
     return block === first ? own.slice(from % size) : own;
   };
-  let inBlock = 0;
-  for await (const record of records) {
-    if (block >= first) buffer.push(record);
+  let inBlock = done % size;
+  for await (const { record, place } of records) {
+    if (block >= first) {
+      if (inBlock === 0) begin = place;
+      if (begin !== undefined) places.set(record, begin);
+      buffer.push(record);
+    }
     if (++inBlock < size) continue;
     if (block >= first) yield* mixed();
     [buffer, inBlock] = [[], 0];

@@ -1,7 +1,7 @@
 /** What streams of records and of examples take and give. */
 import type { EncodedExample } from '../../types';
 import type { LoadOptions } from '../files/record-types';
-import type { DataRecord } from '../files/row';
+import type { DataRecord, RowPlace } from '../files/row';
 
 /** How files are streamed. */
 export interface StreamOptions extends Omit<LoadOptions, 'strict' | 'limit'> {
@@ -14,6 +14,14 @@ export interface StreamOptions extends Omit<LoadOptions, 'strict' | 'limit'> {
   seed?: number;
 }
 
+/** A place in the files from which reading may begin. */
+export interface StreamPlace extends RowPlace {
+  /** Records of the pass before it. */
+  readonly record: number;
+  /** Number of the file, in the order of the pass. */
+  readonly file: number;
+}
+
 /** Where a stream is taken up. */
 export interface StreamPosition {
   /** Passes over the files that are done. */
@@ -22,6 +30,8 @@ export interface StreamPosition {
   readonly record: number;
   /** Examples of the next record that are done: a conversation may give several. */
   readonly example: number;
+  /** Where reading begins for it; without one the pass is read from its start, and what is done is passed over. */
+  readonly place?: StreamPlace;
 }
 
 /** What a stream has met so far. */

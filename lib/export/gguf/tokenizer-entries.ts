@@ -8,7 +8,6 @@ import path from 'node:path';
 import { isJsonObject, readJsonObject } from '../../files';
 import type { JsonObject } from '../../files';
 import { firstToken } from '../../prompts';
-import { checkTokenizerFits } from '../../tokenizer';
 import type { PretrainedTokenizer } from '../../tokenizer';
 import { TunebookError } from '../../types';
 import { renderingTemplate } from '../source/chat-template';
@@ -53,7 +52,6 @@ export async function tokenizerEntries(
   tokenizer: PretrainedTokenizer,
   vocabSize: number,
 ): Promise<{ readonly entries: GgufEntries; readonly notes: readonly string[] }> {
-  checkTokenizerFits(tokenizer, { vocabSize });
   const json = await tokenizerJson(tokenizer);
   const model = isJsonObject(json.model) ? json.model : {};
   const wrong = (got: string): TunebookError =>
@@ -123,8 +121,13 @@ function preTokenizerName(given: unknown, ignoresMerges: boolean): string | unde
   if (first.type === 'Digits')
     return first.individual_digits === true && last.use_regex !== false ? 'smollm' : undefined;
   const pattern = first.type === 'Split' && isJsonObject(first.pattern) ? first.pattern.Regex : undefined;
-  if (typeof pattern !== 'string' || last.use_regex !== false) return undefined;
+  if (typeof pattern !== 'string' || last.use_regex !== false || !keepsMatches(first)) return undefined;
   return SPLIT_NAMES.get(pattern)?.[ignoresMerges ? 'ignoresMerges' : 'merges'];
+}
+
+/** Whether a Split makes a piece of each match: these patterns match every character, so that nothing is left between. */
+function keepsMatches({ behavior, invert }: JsonObject): boolean {
+  return invert === true ? behavior === 'Removed' : behavior === 'Isolated';
 }
 
 interface TokenTable {

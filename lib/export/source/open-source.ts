@@ -15,7 +15,7 @@ import {
 } from '../../pretrained';
 import type { CausalLM, OpenPretrained } from '../../pretrained';
 import type { QuantizationConfig } from '../../quantization';
-import { AutoTokenizer } from '../../tokenizer';
+import { AutoTokenizer, checkTokenizerFits } from '../../tokenizer';
 import type { PretrainedTokenizer } from '../../tokenizer';
 import { kindOf, TunebookError } from '../../types';
 import { adaptedRuntime } from './open-adapter';
@@ -51,6 +51,21 @@ export interface ModelSource {
  * @param where the function that was called, for errors
  */
 export async function openModelSource(
+  model: HasRuntime | string | undefined,
+  given: SourceOptions,
+  where: string,
+): Promise<ModelSource> {
+  const source = await openSource(model, given, where);
+  try {
+    checkTokenizerFits(source.tokenizer, source.weights);
+    return source;
+  } catch (error) {
+    await source.close();
+    throw error;
+  }
+}
+
+async function openSource(
   model: HasRuntime | string | undefined,
   given: SourceOptions,
   where: string,

@@ -2,6 +2,8 @@
  * The families of models by config.json's `model_type`. To add one: a row of `DECODER_FAMILIES`, a file that describes it
  * and a line here, or `registerFamily` from outside.
  */
+import { isJsonObject } from '../../files';
+import { quantizationConfigFromJson } from '../../quantization';
 import { TunebookError } from '../../types';
 import type { Architecture } from './architecture';
 import { gpt2 } from './gpt2';
@@ -47,12 +49,15 @@ export function registerFamily(modelType: string, family: Family): void {
 
 /**
  * Describes the model of a config.json without allocating it.
- * @throws TunebookError for a family that is not supported, which names the nearest that is
+ * @throws TunebookError for a family, or a quantization of the weights, that is not supported; it names the nearest that is
  */
 export function architectureOf(config: Record<string, unknown>): Architecture {
   const { model_type: modelType } = config;
   const family = typeof modelType === 'string' ? FAMILIES.get(modelType) : undefined;
-  if (family !== undefined) return family(config);
+  if (family !== undefined) {
+    for (const half of [config, config.text_config]) if (isJsonObject(half)) quantizationConfigFromJson(half);
+    return family(config);
+  }
   const why = typeof modelType === 'string' ? whyUnsupported(modelType) : undefined;
   throw new TunebookError(
     why ??

@@ -9,6 +9,7 @@ import { TOKENIZER_FILES } from '../../hub';
 import type { HasRuntime } from '../../models';
 import { requirePrompt, savePrompt } from '../../prompts';
 import type { PromptOptions } from '../../prompts';
+import { checkTokenizerFits } from '../../tokenizer';
 
 /** Where a model is from. */
 export interface Origin {
@@ -45,10 +46,11 @@ export function noteOrigin({ runtime }: HasRuntime, more: Origin): void {
 /**
  * Records the prompt that a model is trained with: every later save of it carries tokenizer, chat template and
  * tunebook_prompt.json. `Trainer` and the saving functions do so with their option `prompt`.
- * @throws TunebookError where the prompt is not a tokenizer and a template
+ * @throws TunebookError where the prompt is not a tokenizer and a template, or the tokenizer is another model's
  */
 export function usePrompt(model: HasRuntime, prompt: PromptOptions): void {
   requirePrompt(prompt, 'usePrompt');
+  checkTokenizerFits(prompt.tokenizer, model.runtime);
   noteOrigin(model, { prompt });
 }
 

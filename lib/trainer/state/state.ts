@@ -167,7 +167,15 @@ const stateSchema = lazySchema((z) =>
           samples_seen: z.int().min(0).default(0),
           // Of a stream only.
           data_position: z
-            .object({ epoch: z.int().min(0), record: z.int().min(0), example: z.int().min(0) })
+            .object({
+              ...{ epoch: z.int().min(0), record: z.int().min(0), example: z.int().min(0) },
+              place: z
+                .object({
+                  ...{ record: z.int().min(0), file: z.int().min(0), line: z.int().min(0) },
+                  offset: z.int().min(0).optional(),
+                })
+                .optional(),
+            })
             .optional(),
         }),
       }),

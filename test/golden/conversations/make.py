@@ -26,6 +26,7 @@ THEIRS = len(sys.argv) > 1
 TEMPLATES = Path(trl.__file__).parent / "chat_templates" if THEIRS else HERE / "templates"
 OUT = Path(sys.argv[1]) if THEIRS else HERE / "golden.json"
 
+GEMMA4 = ["<|turn>", "<turn|>", "<|tool>", "<tool|>", "<|tool_call>", "<tool_call|>", "<|tool_response>", "<tool_response|>", '<|"|>', "<|channel>", "<channel|>"]
 CHATML = ["<|im_start|>", "<|im_end|>", "<think>", "</think>"]
 # (tokenizer, our template, TRL's, special tokens)
 KINDS = {
@@ -36,6 +37,11 @@ KINDS = {
     # Its role tokens are no tokens here, so letters of the text and of the template merge, as on a tokenizer of another model.
     "phi3": ("gpt2", "letters", "phi3_training", []),
 }
+if THEIRS:  # all the others that TRL has; most role tokens are text to this tokenizer
+    named = {theirs for _, _, theirs, _ in KINDS.values()}
+    for file in sorted(TEMPLATES.glob("*_training.jinja")):
+        if file.stem not in named:
+            KINDS[file.stem] = ("gpt2", None, file.stem, CHATML + GEMMA4)
 # Not marked: ids alone, and the prompt of the last answer.
 PLAIN = {"qwen3 as published": ("gpt2", "forgetting", "qwen3", CHATML)}
 

@@ -4,10 +4,13 @@ import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import { writeSafetensors } from '../../../lib/checkpoint';
+import { exportGguf, exportOnnx } from '../../../lib/export';
 import { architectureOf, LoraConfig, storedName } from '../../../lib/models';
-import { AutoModelForCausalLM, getPeftModel } from '../../../lib/pretrained';
+import { AutoModelForCausalLM, generateAnswers, getPeftModel, openPretrained } from '../../../lib/pretrained';
+import { AutoTokenizer } from '../../../lib/tokenizer';
 import { TunebookError } from '../../../lib/types';
 import { assertClose } from '../../support/assert-close';
+import { isError } from '../../support/refusals';
 import { temporaryFolder } from '../../support/temporary-folder';
 import { familyModel } from './family-model';
 import { readGolden } from './golden-run';
@@ -72,6 +75,48 @@ describe('what is not supported is refused by name, with the nearest family', ()
         (error) => error instanceof TunebookError && error.message.includes(words),
       );
     });
+});
+
+const BLOCKS = { weight_block_size: [128, 128], activation_scheme: 'dynamic', fmt: 'e4m3' };
+
+describe('weights in other forms than bitsandbytes’ and MLX’s are refused by name', () => {
+  for (const [what, json] of [
+    ['fp8', { quant_method: 'fp8', ...BLOCKS }],
+    ['fbgemm_fp8', { quant_method: 'fbgemm_fp8', activation_scale_ub: 1200 }],
+    ['gptq', { quant_method: 'gptq', bits: 4, group_size: 128, desc_act: false, sym: true }],
+    ['awq', { quant_method: 'awq', bits: 4, group_size: 128, zero_point: true, version: 'gemm' }],
+    ['compressed-tensors', { quant_method: 'compressed-tensors', format: 'pack-quantized' }],
+    ['mxfp4', { quant_method: 'mxfp4', modules_to_not_convert: ['lm_head'] }],
+    ['modelopt', { quant_method: 'modelopt', quant_algo: 'FP8' }],
+  ] as const)
+    it(what, () => {
+      const isRefused = isError(`"${what}"`, 'The nearest that is: the 16-bit model');
+      for (const config of [
+        { model_type: 'qwen3', quantization_config: json },
+        { model_type: 'llama', compression_config: json },
+        { model_type: 'gpt2', quantization_config: json },
+        { model_type: 'gpt_neox', quantization_config: json },
+        { model_type: 'gemma3', quantization_config: json, text_config: {} },
+        { model_type: 'gemma3', text_config: { quantization_config: json } },
+      ])
+        assert.throws(() => architectureOf(config), isRefused, JSON.stringify(config));
+    });
+
+  it('through every door, before a weight is looked for', async (t) => {
+    const folder = await temporaryFolder(t);
+    const config = { model_type: 'qwen3', quantization_config: { quant_method: 'fp8', ...BLOCKS } };
+    await writeFile(path.join(folder, 'config.json'), JSON.stringify(config));
+    await (await AutoTokenizer.fromPretrained('gpt2')).savePretrained(folder);
+    for (const [what, call] of Object.entries({
+      fromPretrained: () => AutoModelForCausalLM.fromPretrained(folder),
+      fromConfig: () => AutoModelForCausalLM.fromConfig(config),
+      openPretrained: () => openPretrained(folder),
+      exportGguf: () => exportGguf(folder, path.join(folder, 'x.gguf')),
+      exportOnnx: () => exportOnnx(folder, path.join(folder, 'onnx')),
+      generateAnswers: () => generateAnswers(['a'], { model: folder, maxNewTokens: 1 }),
+    }))
+      await assert.rejects(call, isError('"fp8"', 'The nearest that is: the 16-bit model'), what);
+  });
 });
 
 it('LoRA takes PEFT’s default targets, and asks where PEFT has none', async (t) => {
