@@ -83,15 +83,14 @@ export function benchStream(
 
 /** @returns how many */
 function writeRecords(file: string, megabytes: number): number {
+  const lines = Array.from({ length: 2 * BUFFER }, (_, record) => {
+    const text = `record ${record} `.repeat(Math.ceil(LETTERS / 10)).slice(0, LETTERS);
+    return `${JSON.stringify({ text })}\n`;
+  });
+  const block = Buffer.from(lines.join(''));
   const output = fs.openSync(file, 'w');
   let [records, bytes] = [0, 0];
-  while (bytes < megabytes * 1e6) {
-    const lines = Array.from({ length: 1000 }, () => {
-      const text = `record ${records++} `.repeat(Math.ceil(LETTERS / 10)).slice(0, LETTERS);
-      return `${JSON.stringify({ text })}\n`;
-    });
-    bytes += fs.writeSync(output, lines.join(''));
-  }
+  for (; bytes < megabytes * 1e6; records += lines.length) bytes += fs.writeSync(output, block);
   fs.closeSync(output);
   return records;
 }
