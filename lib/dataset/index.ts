@@ -22,7 +22,7 @@ export type { Random } from '../random';
 export { READERS, registerReader } from './files/readers';
 export type { Reader, ReaderOptions } from './files/readers';
 export type { DataFile } from './files/data-file';
-export type { Row } from './files/row';
+export type { Row, RowPlace } from './files/row';
 export { loadRecords } from './files/records';
 export { loadSplits, saveSplits } from './splits/split-files';
 export { renderMask, showMask } from './show-mask';
@@ -34,6 +34,7 @@ export type {
   RecordStream,
   StreamCounts,
   StreamOptions,
+  StreamPlace,
   StreamPosition,
 } from './stream/types';
 export { splitRecords, trainTestSplit } from './splits/splits';
