@@ -33,7 +33,7 @@ const CASES: [
   ['a short last step', 4, 1, 'full', { maxSteps: 4 }],
   ['LoRA with dropout and NEFTune', 2, 1, 'LoRA', { neftuneNoiseAlpha: 5 }],
   ['batches in pieces', 2, 1, 'full', { perDeviceTrainBatchSize: 4 }],
-  ...['sgd', 'adafactor', 'adamw_8bit'].map((optim): (typeof CASES)[number] => [
+  ...['sgd', 'adafactor', 'adamw_8bit', 'lion'].map((optim): (typeof CASES)[number] => [
     optim,
     2,
     1,
