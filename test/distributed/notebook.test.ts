@@ -129,9 +129,8 @@ for (const family of FAMILIES) {
     },
   );
 
-  test(`${family}: a rank with other cells is refused`, { skip: skip || LONG.skip }, async () => {
-    const other = place.file(`${family}-other.ipynb`);
-    writeNotebook(other, makeNotebook([...CELLS, 'console.log(1)']));
+  /** Both ranks run a notebook, rank 1 another one. */
+  const runApart = (other: string): Promise<RanksEnd> => {
     const script = `const { spawnSync } = require('node:child_process');
       const rank = process.env.OMPI_COMM_WORLD_RANK ?? process.env.PMI_RANK;
       const stdio = ['ignore', 'inherit', 'inherit', ...Array(30).fill('ignore')];
@@ -139,10 +138,25 @@ for (const family of FAMILIES) {
       const file = rank === '1' ? ${JSON.stringify(other)} : ${JSON.stringify(place.file('ranks.ipynb'))};
       const words = [${JSON.stringify(MAIN)}, 'run', file, '-o', ${JSON.stringify(place.file(`${family}-o/x.ipynb`))}];
       process.exitCode = spawnSync(process.execPath, words, { stdio }).status;`;
-    const end = await launchRanks({ family, program: '', command: [process.execPath, '-e', script] });
+    return launchRanks({ family, program: '', command: [process.execPath, '-e', script] });
+  };
+  test(`${family}: a rank with other cells is refused`, { skip: skip || LONG.skip }, async () => {
+    const other = place.file(`${family}-other.ipynb`);
+    writeNotebook(other, makeNotebook([...CELLS, 'console.log(1)']));
+    const end = await runApart(other);
     assert.match(String(end.code), /^(1|86)$/, end.output);
     assert.match(end.output, /rank 1 has others than rank 0/);
   });
+
+  test(
+    `${family}: a rank that cannot begin ends all`,
+    { skip: skip || LONG.skip, timeout: 60_000 },
+    async () => {
+      const end = await runApart(place.file('missing.ipynb'));
+      assert.ok(end.code !== 0 && end.code !== null, end.output);
+      assert.match(end.output, /missing\.ipynb/);
+    },
+  );
 }
 
 test('two notebooks, or a pipe, cannot be shared by ranks', { skip: skipWithout('mpich') }, async () => {

@@ -12,6 +12,7 @@ import { collectParameters, describeParameters, notebookParameters } from '../..
 import type { GivenParameters } from '../../notebook/parameters';
 import {
   earlierDurations,
+  endRanksBefore,
   inParallel,
   jsonSummary,
   junitReport,
@@ -25,7 +26,7 @@ import {
 } from '../../notebook/run';
 import type { FoundFile, RunResult } from '../../notebook/run';
 import { notebookPath } from '../../notebook';
-import { TunebookError } from '../../types';
+import { messageOf, TunebookError } from '../../types';
 import { collect, count, limitsOf, readAssignments, seconds, WrongCallError } from '../terminal/call';
 import type { LimitOptions } from '../terminal/call';
 import { openPipes } from '../terminal/run-pipes';
@@ -268,6 +269,20 @@ async function runCommand(notebooks: readonly string[], options: RunCommandOptio
       console.log(describeParameters(notebookParameters(readNotebook(notebook))));
     return 0;
   }
+  try {
+    return await runAll(notebooks, options, launch);
+  } catch (error) {
+    endRanksBefore(messageOf(error));
+    throw error;
+  }
+}
+
+/** @returns the exit status */
+async function runAll(
+  notebooks: readonly string[],
+  options: RunCommandOptions,
+  launch: Launch | undefined,
+): Promise<number> {
   if (launch !== undefined && launch.rank > 0) {
     const status = await runFollower(notebooks[0], options, launch);
     sayEnded(launch);

@@ -4,7 +4,7 @@ export { cellTitle, earlierDurations } from './executed-copy';
 export { inParallel } from './in-parallel';
 export { listFiles, outputPlaces, writtenSince } from './output-places';
 export type { FoundFile } from './output-places';
-export { rankLog, rankOfRun } from './ranks';
+export { endRanksBefore, rankLog, rankOfRun } from './ranks';
 export { jsonSummary, junitReport } from './run-summary';
 export type { CellResult, RunEvent, RunNotebookOptions, RunResult, RunStatus } from './run-types';
 export { runNotebook } from './runner';

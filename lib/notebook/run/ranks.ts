@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
-import { readLaunch } from '../../distributed';
+import { launchedProcessGroup, readLaunch } from '../../distributed';
 import type { Launch } from '../../distributed';
 import { TunebookError } from '../../types';
 import type { KernelClient } from '../client/kernel-client';
@@ -17,6 +17,12 @@ import type { RunStatus } from './run-types';
 const FAILURE_GRACE_MS = 1500;
 /** An interrupted rank waits so long for the others; in ms. */
 const INTERRUPT_PATIENCE_MS = 15_000;
+
+/** Longest wait for the other ranks, where this one ends all; in ms. */
+const ABORT_TIMEOUT_MS = 60_000;
+
+/** Whether the kernel has been asked to be the rank: then this process cannot be it. */
+let isKernelRank = false;
 
 /** The launch that this process is a rank of; undefined for a process by itself. */
 export function rankOfRun(): Launch | undefined {
@@ -57,9 +63,19 @@ export async function meetRanks(
   plan: readonly number[],
 ): Promise<readonly number[]> {
   const request = { action: 'begin', notebook: hashOf(notebook), plan };
+  isKernelRank = true;
   const { content } = await kernel.request('shell', 'ranks_request', request).done;
   if (content.status !== 'ok') throw new TunebookError(String(content.evalue));
   return content.plan as number[];
+}
+
+/**
+ * Ends all ranks where this one cannot begin: the others would wait for it, under MPICH's mpirun for ever. This process
+ * is the rank then, in its kernel's place.
+ */
+export function endRanksBefore(reason: string): void {
+  if (isKernelRank || rankOfRun() === undefined) return;
+  launchedProcessGroup({ timeoutMs: ABORT_TIMEOUT_MS })?.abort(reason);
 }
 
 /**

@@ -190,11 +190,16 @@ async function agreedSkip(
   const skip = resumed?.skip ?? new Set();
   if (run.launch === undefined) return skip;
   const { cells } = run.notebook;
+  const { rank, worldSize } = run.launch;
   const places = await meetRanks(
     kernel,
     run.notebook,
     [...skip].map((cell) => cells.indexOf(cell)),
-  );
+  ).catch((error: unknown) => {
+    // Before the kernel ends, and the launcher this process with it.
+    run.emit({ type: 'note', text: `rank ${rank} of ${worldSize}: ${messageOf(error)}` });
+    throw error;
+  });
   return new Set(places.map((place) => cells[place]));
 }
 
