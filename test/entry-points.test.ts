@@ -9,7 +9,7 @@ import { testRefusals, untyped } from './support/refusals';
 
 /** Functions that need nothing, or a number and nothing else. */
 const WITHOUT_ARGUMENTS = new Set([
-  ...['consoleProgress', 'createRandom', 'dynamicMap', 'instructionTemplate'],
+  ...['consoleProgress', 'createRandom', 'dynamicMap', 'feedbackTemplate', 'instructionTemplate'],
   ...['formatMinutes', 'formatTime', 'legacyRandom', 'perplexity', 'publishedSplit', 'raceMetrics'],
 ]);
 

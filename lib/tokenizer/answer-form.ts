@@ -2,7 +2,7 @@
  * Answers that fill in a form: fixed texts with blanks, each filled in by one of its options. What is fixed need not be
  * learned, and cannot be answered otherwise. Where it stands: shared by what learns such answers and what generates them.
  */
-import { TunebookError, requireList } from '../types';
+import { requireList, requireString, TunebookError } from '../types';
 import type { Tokenizer } from '../types';
 
 /** Fixed texts, and blanks with the options that each may be filled in with. */
@@ -35,8 +35,13 @@ export function requireForm(form: unknown, where: string): asserts form is Answe
     );
 }
 
-/** The text of a form whose blanks are filled in with these options, by number from 0; blanks beyond them with the first. */
+/**
+ * The text of a form whose blanks are filled in with these options, by number from 0; blanks beyond them with the first.
+ * @throws TunebookError for what is no form
+ */
 export function formText(form: AnswerForm, picks: readonly number[]): string {
+  requireForm(form, 'formText');
+  requireList(picks, { where: 'formText', what: 'the numbers of the picked options' });
   let blank = 0;
   return form.map((part) => (typeof part === 'string' ? part : part[picks[blank++] ?? 0])).join('');
 }
@@ -44,8 +49,11 @@ export function formText(form: AnswerForm, picks: readonly number[]): string {
 /**
  * Numbers of the options in an answer, one for each blank; undefined where the answer does not fill in the form.
  * @param answer spaces around it do not count
+ * @throws TunebookError for what is no form, or no text
  */
 export function formPicks(form: AnswerForm, answer: string): number[] | undefined {
+  requireForm(form, 'formPicks');
+  requireString(answer, { where: 'formPicks', what: 'an answer, as text' });
   const search = (part: number, rest: string): number[] | undefined => {
     if (part === form.length) return rest.trim() === '' ? [] : undefined;
     const given = form[part];

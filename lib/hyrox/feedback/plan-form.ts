@@ -5,7 +5,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { formPicks, formText, instructionTemplate } from '../../dataset';
 import type { AnswerForm, PromptTemplate } from '../../dataset';
-import { TunebookError, requireList, requireText } from '../../types';
+import { requireList, requireObject, requireText, TunebookError } from '../../types';
 import { amountText } from '../evidence/names';
 import type { RaceEvidence } from '../evidence/types';
 import { withSign } from '../labels/answers';
@@ -20,8 +20,12 @@ export const PLAN_TEMPLATE: PromptTemplate = instructionTemplate({
   prompt: '### Instruction:\n{system}\n\n### Input:\n{input}\n\n### Response:\n',
 });
 
-/** Whether a model's saved prompt (tunebook_prompt.json) is that of plan forms. */
+/**
+ * Whether a model's saved prompt (tunebook_prompt.json) is that of plan forms.
+ * @throws TunebookError for what is no object
+ */
 export function isPlanPrompt(saved: object): boolean {
+  requireObject(saved, { where: 'isPlanPrompt', what: 'the content of tunebook_prompt.json' });
   return isDeepStrictEqual({ ...saved }, { ...PLAN_TEMPLATE.travel?.description });
 }
 
