@@ -36,7 +36,7 @@ const SHARED = [
 ];
 const OWN = {
   full: ['config.json', 'model.safetensors'],
-  LoRA: ['adapter_config.json', 'adapter_model.safetensors'],
+  LoRA: ['adapter_config.json', 'adapter_model.safetensors', 'tunebook_base.json'],
 };
 
 for (const kind of ['full', 'LoRA'] as const) {
