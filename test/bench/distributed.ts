@@ -7,6 +7,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import type { MpiFamily } from '../../lib/distributed';
+import { messageOf } from '../../lib/types';
 import { FAMILIES, MAIN, skipWithout } from '../distributed/mpi';
 import { networkVariables, twoNetworks } from '../distributed/two-networks';
 import type { ReduceTimes, StepKinds, StepTimes } from './distributed-rank';
@@ -54,7 +55,7 @@ export function benchDistributed(): DistributedBench {
   return { one, families };
 }
 
-/** Two ranks over a wire of 1 Gb/s. */
+/** Two ranks over a wire of 1 Gb/s; undefined where that fails, which is said. */
 function overNetworks(family: MpiFamily): StepKinds | undefined {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'tunebook-bench-'));
   const networks = twoNetworks(folder);
@@ -69,6 +70,9 @@ function overNetworks(family: MpiFamily): StepKinds | undefined {
       String(BATCHES / 2),
     ]);
     return run<StepKinds>(words, { program, env: networkVariables(family, networks) });
+  } catch (error) {
+    console.error(`${family} over 1 Gb/s: ${messageOf(error)}`);
+    return undefined;
   } finally {
     networks?.remove();
     fs.rmSync(folder, { recursive: true, force: true });
