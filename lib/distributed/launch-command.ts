@@ -47,7 +47,7 @@ export function findLauncher(family?: MpiFamily, ask: VersionOf = versionOf): Fo
 }
 
 /** What is launched. */
-export interface LaunchPlan extends FoundLauncher {
+export interface LaunchRequest extends FoundLauncher {
   readonly perHost: number;
   /** Undefined: this machine. */
   readonly hosts?: readonly string[];
@@ -69,8 +69,8 @@ export interface LaunchCommand {
 const PASSED_ON = /^(TUNEBOOK_|HF_|HUGGING_FACE_|NODE_OPTIONS$|UCX_)/;
 
 /** mpirun's command line and the variables that it needs. */
-export function launchCommand(plan: LaunchPlan): LaunchCommand {
-  const { family, program, perHost, hosts, cores, command, env } = plan;
+export function launchCommand(request: LaunchRequest): LaunchCommand {
+  const { family, program, perHost, hosts, cores, command, env } = request;
   const threads = env.TUNEBOOK_THREADS || String(Math.max(1, Math.floor(cores / perHost)));
   const count = String(perHost * (hosts?.length ?? 1));
   if (family === 'mpich') {

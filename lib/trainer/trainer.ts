@@ -23,7 +23,7 @@ import type { EvaluationData, Prediction } from './state/evaluate';
 import { requireSameRun, requireSameWeights, shareCheckpoint, shareWeights } from './checkpoints/replicas';
 import { watchInterrupts } from './interrupts';
 import { optimizerStateBytes } from './optimizers/optimizers';
-import { epochSteps, plannedState, stepsPerEpoch, whatIsDue } from './step/run-steps';
+import { epochSteps, stateAtStart, stepsPerEpoch, whatIsDue } from './step/run-steps';
 import type { Pass } from './step/run-steps';
 import { overStream } from './step/stream-steps';
 import { preflight } from './preflight/preflight';
@@ -110,7 +110,7 @@ export class Trainer {
     this.generate = options.generate;
     this.loss = options.loss;
     requireWork(this.ranks, { values, examples: this.examples() });
-    this.state = plannedState(this.joint, this.examples());
+    this.state = stateAtStart(this.joint, this.examples());
     const callbacks = isFirst ? [...(options.callbacks ?? [consoleProgress()]), ...reports(values)] : [];
     const context = (): CallbackContext => ({ args: values, state: this.state, control: this.control });
     this.callbacks = new CallbackList(callbacks, context, worldSize > 1);
@@ -137,7 +137,7 @@ export class Trainer {
 
   private async run(options: TrainCall): Promise<TrainResult> {
     const { values, model, control, ranks } = this;
-    this.state = plannedState(this.joint, this.examples());
+    this.state = stateAtStart(this.joint, this.examples());
     control.shouldTrainingStop = this.agreedStop = false;
     this.checkpoint = undefined;
     this.savedStep = -1;
@@ -204,7 +204,7 @@ export class Trainer {
    */
   async preflight(): Promise<PreflightReport> {
     const tools = await startTools(this, { checksFolders: true });
-    this.state = plannedState(this.joint, this.examples());
+    this.state = stateAtStart(this.joint, this.examples());
     return this.check(tools);
   }
 

@@ -9,14 +9,14 @@ import { launch } from '../../lib/distributed';
 import { readHosts } from '../../lib/distributed/host-file';
 import { launchStatus } from '../../lib/distributed/launch';
 import { findLauncher, launchCommand } from '../../lib/distributed/launch-command';
-import type { LaunchPlan } from '../../lib/distributed/launch-command';
+import type { LaunchRequest } from '../../lib/distributed/launch-command';
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'tunebook-launch-'));
 after(() => fs.rmSync(folder, { recursive: true, force: true }));
 const COMMAND = ['node', 'train.js', '--rate', '1e-3'];
 const WORDS = COMMAND.join(' ');
 
-const LINES: [name: string, plan: Partial<LaunchPlan>, line: string, threads: string][] = [
+const LINES: [name: string, plan: Partial<LaunchRequest>, line: string, threads: string][] = [
   [
     'Open MPI, one machine',
     { family: 'openmpi', program: 'mpirun', perHost: 2, cores: 16 },
@@ -52,7 +52,7 @@ const LINES: [name: string, plan: Partial<LaunchPlan>, line: string, threads: st
 ];
 for (const [name, plan, line, threads] of LINES)
   test(`the command line of ${name}`, () => {
-    const whole: LaunchPlan = {
+    const whole: LaunchRequest = {
       family: 'openmpi',
       program: '',
       perHost: 1,

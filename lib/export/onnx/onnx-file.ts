@@ -10,7 +10,7 @@ import { elementType } from './graph/onnx-graph';
 import type { OnnxGraph, OnnxWeight } from './graph/onnx-graph';
 
 /** A file to write: its size is known before its first byte. */
-export interface PlannedFile {
+export interface OnnxFile {
   readonly name: string;
   readonly sizeBytes: number;
   readonly write: (sink: ByteSink) => Promise<void>;
@@ -19,7 +19,7 @@ export interface PlannedFile {
 /** What a graph becomes. */
 export interface OnnxFiles {
   /** The `.onnx` file last: where it is, the others are. */
-  readonly files: readonly PlannedFile[];
+  readonly files: readonly OnnxFile[];
   /** Number of files of weights beside it. */
   readonly dataFiles: number;
 }
@@ -44,11 +44,11 @@ export function weightBytes({ dtype, shape }: Pick<OnnxWeight, 'dtype' | 'shape'
  * Plans the files of a graph.
  * @param name of the model's file, 'model_q4.onnx'; weights beside it are 'model_q4.onnx_data', '..._data_1', ...
  */
-export function planOnnxFiles(graph: OnnxGraph, name: string, maxFileBytes = MAX_FILE_BYTES): OnnxFiles {
+export function onnxFilesOf(graph: OnnxGraph, name: string, maxFileBytes = MAX_FILE_BYTES): OnnxFiles {
   const total = graph.weights.reduce((sum, weight) => sum + weightBytes(weight), 0);
   const chunks = total > maxFileBytes ? chunksOf(graph.weights, maxFileBytes) : [];
   const places = new Map<string, ExternalPlace>();
-  const dataFiles = chunks.map((weights, index): PlannedFile => {
+  const dataFiles = chunks.map((weights, index): OnnxFile => {
     const location = `${name}_data${index === 0 ? '' : `_${index}`}`;
     let sizeBytes = 0;
     for (const weight of weights) {
@@ -99,7 +99,7 @@ function chunksOf(weights: readonly OnnxWeight[], maxBytes: number): OnnxWeight[
 /** A message of protobuf in pieces: what is there, and weights that are made when their turn comes. */
 type Piece = Uint8Array | OnnxWeight;
 
-function modelFile(graph: OnnxGraph, name: string, places: ReadonlyMap<string, ExternalPlace>): PlannedFile {
+function modelFile(graph: OnnxGraph, name: string, places: ReadonlyMap<string, ExternalPlace>): OnnxFile {
   const { GraphProto, ModelProto } = onnxProtobuf();
   const { nodes, inputs, outputs } = graph;
   const inner: Piece[] = [

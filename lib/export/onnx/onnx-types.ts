@@ -17,7 +17,7 @@ export const ONNX_TARGETS = ['transformers.js', 'transformers.js-2'] as const;
 /** A runtime that a file is for. */
 export type OnnxTarget = (typeof ONNX_TARGETS)[number];
 
-/** A file of an export, before it is planned. */
+/** A file of an export, before it is laid out. */
 export interface OnnxVariant {
   readonly dtype: OnnxDtypeName;
   readonly target: OnnxTarget;

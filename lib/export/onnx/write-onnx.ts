@@ -1,5 +1,5 @@
 /**
- * The `.onnx` files of a model: planned, so that a disk without room is found before the first byte, written beside their
+ * The `.onnx` files of a model: laid out first, so that a disk without room is found before the first byte, written beside their
  * places, and put there together.
  */
 import { promises as fs } from 'node:fs';
@@ -10,7 +10,7 @@ import { TunebookError } from '../../types';
 import type { WeightSource } from '../source/weight-source';
 import type { ExportProgress } from '../proof/outcome';
 import { decoderGraph } from './graph/decoder-graph';
-import { planOnnxFiles } from './onnx-file';
+import { onnxFilesOf } from './onnx-file';
 import type { OnnxVariant } from './onnx-types';
 
 /** What is written, and how. */
@@ -44,27 +44,27 @@ export async function writeOnnxFiles(
   { variants, maxFileBytes, besideBytes = 0, onProgress }: WriteOnnxOptions,
 ): Promise<WrittenOnnx[]> {
   const place = path.join(folder, 'onnx');
-  const plans = variants.map((variant) => {
+  const outputs = variants.map((variant) => {
     const keepsLogits = variant.target === 'transformers.js';
     const graph = decoderGraph({ weights, form: variant.form, keepsLogits });
-    const plan = planOnnxFiles(graph, variant.fileName, maxFileBytes);
-    if (plan.dataFiles > 0 && variant.target === 'transformers.js-2') {
+    const laidOut = onnxFilesOf(graph, variant.fileName, maxFileBytes);
+    if (laidOut.dataFiles > 0 && variant.target === 'transformers.js-2') {
       throw new TunebookError(
         `${path.join(place, variant.fileName)}: expected a model of at most 2 GB for transformers.js 2, which reads no ` +
           'weights beside the file, got a larger one. Export for transformers.js 4.',
       );
     }
-    return { variant, ...plan };
+    return { variant, ...laidOut };
   });
   await makeFolder(place);
   const sizeOf = (files: readonly { sizeBytes: number }[]): number =>
     files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-  const totalBytes = sizeOf(plans.flatMap(({ files }) => files));
+  const totalBytes = sizeOf(outputs.flatMap(({ files }) => files));
   await requireFreeSpace(place, totalBytes + besideBytes);
   let doneBytes = 0;
   const staged: StagedFile[] = [];
   try {
-    for (const { files } of plans) {
+    for (const { files } of outputs) {
       for (const { name, write } of files) {
         const counted = (sink: ByteSink): ByteSink => {
           return async (bytes) => {
@@ -81,8 +81,8 @@ export async function writeOnnxFiles(
     await Promise.all(staged.map((file) => file.discard().catch(() => undefined)));
     throw error;
   }
-  for (const { variant, dataFiles } of plans) await removeLeftovers(place, variant.fileName, dataFiles);
-  return plans.map(({ variant, files, dataFiles }) => ({
+  for (const { variant, dataFiles } of outputs) await removeLeftovers(place, variant.fileName, dataFiles);
+  return outputs.map(({ variant, files, dataFiles }) => ({
     variant,
     path: path.join(place, variant.fileName),
     sizeBytes: sizeOf(files),

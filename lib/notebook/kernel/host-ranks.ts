@@ -15,10 +15,10 @@ const TIMEOUT_MS = 1_800_000;
 
 /**
  * Answers a `ranks_request`: `begin` joins the ranks, requires that all have the same notebook, and gives rank 0's
- * plan to all; `end` waits for all and leaves them; `abort` ends all.
+ * cells left out to all; `end` waits for all and leaves them; `abort` ends all.
  */
 export async function answerRanks(content: MessageContent): Promise<MessageContent> {
-  const { action, notebook, plan, reason } = content;
+  const { action, notebook, leftOut, reason } = content;
   if (action === 'abort') {
     load().launchedProcessGroup({ timeoutMs: TIMEOUT_MS })?.abort(String(reason));
     return {};
@@ -28,13 +28,13 @@ export async function answerRanks(content: MessageContent): Promise<MessageConte
     if (load().isInitialized()) await load().destroyProcessGroup();
     return { status: 'ok' };
   }
-  return begin(String(notebook), JSON.stringify(plan));
+  return begin(String(notebook), JSON.stringify(leftOut));
 }
 
-async function begin(notebook: string, plan: string): Promise<MessageContent> {
+async function begin(notebook: string, leftOut: string): Promise<MessageContent> {
   const group = load().launchedProcessGroup({ timeoutMs: TIMEOUT_MS });
   if (group === undefined) throw new TunebookError('internal: a notebook of one rank has none to meet');
-  const first = await shared(group, JSON.stringify([notebook, plan]));
+  const first = await shared(group, JSON.stringify([notebook, leftOut]));
   const [expected, agreed] = JSON.parse(first) as [string, string];
   const others = Int32Array.of(expected === notebook ? 0 : group.rank);
   await group.allReduce(others, { op: 'max', purpose: 'the notebook' });
@@ -43,7 +43,7 @@ async function begin(notebook: string, plan: string): Promise<MessageContent> {
       `run: expected the same cells and parameters on all ranks, but rank ${others[0]} has others than rank 0. ` +
         'Start all with the same command, from the same files.',
     );
-  return { status: 'ok', plan: JSON.parse(agreed) as unknown };
+  return { status: 'ok', leftOut: JSON.parse(agreed) as unknown };
 }
 
 /** Rank 0's text, on all ranks. */

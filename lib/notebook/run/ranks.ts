@@ -53,20 +53,20 @@ function hashOf(notebook: Notebook): string {
 
 /**
  * Meets the other ranks before the first cell.
- * @param plan places of the cells that are left out; rank 0's counts
- * @returns rank 0's plan
+ * @param leftOut places of the cells that are left out; rank 0's counts
+ * @returns rank 0's
  * @throws TunebookError where MPI is missing, or a rank has another notebook
  */
 export async function meetRanks(
   kernel: KernelClient,
   notebook: Notebook,
-  plan: readonly number[],
+  leftOut: readonly number[],
 ): Promise<readonly number[]> {
-  const request = { action: 'begin', notebook: hashOf(notebook), plan };
+  const request = { action: 'begin', notebook: hashOf(notebook), leftOut };
   isKernelRank = true;
   const { content } = await kernel.request('shell', 'ranks_request', request).done;
   if (content.status !== 'ok') throw new TunebookError(String(content.evalue));
-  return content.plan as number[];
+  return content.leftOut as number[];
 }
 
 /**

@@ -21,7 +21,7 @@ interface Span {
  * @param stages Names that each stage completes, see `gradientStages`.
  * @param smallest Values of the smallest span before the end.
  */
-export function reductionPlan(
+export function reductionSpans(
   stages: readonly (readonly string[])[],
   { byName }: Pick<Gradients, 'byName'>,
   smallest: number,
@@ -88,12 +88,12 @@ export function gradientReduction(
       },
     };
   }
-  const plan = reductionPlan(gradientStages(model, gradients), gradients, (bucketMb * 1e6) / 4);
+  const spans = reductionSpans(gradientStages(model, gradients), gradients, (bucketMb * 1e6) / 4);
   const sums: Promise<void>[] = [];
   let next = 0;
   const upTo = (stage: number): void => {
     for (; next <= stage; next++)
-      for (const { start, end } of plan[next]) {
+      for (const { start, end } of spans[next]) {
         const sum = group.allReduce(gradients.flat.subarray(start, end), { purpose });
         // Its error is thrown by `done`.
         sum.catch(() => undefined);
@@ -103,7 +103,7 @@ export function gradientReduction(
   return {
     onStage: upTo,
     onIdle: () => undefined,
-    finish: () => upTo(plan.length - 1),
+    finish: () => upTo(spans.length - 1),
     done: async () => void (await Promise.all(sums)),
   };
 }

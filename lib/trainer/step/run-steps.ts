@@ -39,7 +39,7 @@ export interface Pass {
 }
 
 /** The state of a run before its first step. @param examples Infinity for a stream, whose passes nobody can count */
-export function plannedState(values: CheckedArguments, examples: number): TrainerState {
+export function stateAtStart(values: CheckedArguments, examples: number): TrainerState {
   const { perDeviceTrainBatchSize: microBatchSize } = values;
   if (examples === Infinity)
     return initialState({ maxSteps: values.maxSteps, numTrainEpochs: 1, microBatchSize });

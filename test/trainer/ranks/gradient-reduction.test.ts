@@ -9,7 +9,7 @@ import path from 'node:path';
 import { after, test } from 'node:test';
 import { fakeProcessGroups } from '../../../lib/distributed';
 import type { ProcessGroup } from '../../../lib/distributed';
-import { reductionPlan } from '../../../lib/trainer/parallel/gradient-reduction';
+import { reductionSpans } from '../../../lib/trainer/parallel/gradient-reduction';
 import type { CausalLM } from '../../../lib/pretrained';
 import { endsOfRanks, rankRun } from './runs';
 import type { RankRequest, RankRun } from './runs';
@@ -34,7 +34,7 @@ test('the plan: what is large enough goes out with its stage, the rest with its 
   const byName = new Map(views.map(([name, start, end]) => [name, flat.subarray(start, end)]));
   const stages = [['norm'], ['bias three', 'three'], ['two', 'bias two'], ['one', 'bias one'], ['table']];
   const spans = (smallest: number): [number, number][][] =>
-    reductionPlan(stages, { byName }, smallest).map((stage) => stage.map(({ start, end }) => [start, end]));
+    reductionSpans(stages, { byName }, smallest).map((stage) => stage.map(({ start, end }) => [start, end]));
   assert.deepEqual(spans(20), [
     [],
     [[70, 90]],
