@@ -20,6 +20,8 @@ export const LEFT_EARLY = 86;
 const MOVABLE_BYTES = 64;
 /** What a notebook's runner needs to read its kernel's last words, ms. */
 const RUNNER_READS_MS = 300;
+/** How long a launcher gets to pass on a rank's last words, in ms. */
+const LAUNCHER_READS_MS = 100;
 /** Longest delay of a timer, ms. */
 const LONGEST_TIMER = 2 ** 31 - 1;
 
@@ -211,8 +213,8 @@ function mpiGroup(mpi: MpiLibrary, place: Place): ProcessGroup & LaunchedGroup {
 const isKernel = (): boolean => Symbol.for('tunebook.kernel') in globalThis;
 
 /**
- * Writes what a person must read before MPI ends this process. A notebook's kernel has a runner that reads it, and that
- * the launcher ends too: it gets a moment.
+ * Writes what a person must read before MPI ends this process, and gives those a moment who pass it on: the launcher,
+ * which drops what it has not read yet (MPICH's), and the runner of a notebook's kernel, which the launcher ends too.
  */
 function lastWords(text: string): void {
   try {
@@ -220,7 +222,8 @@ function lastWords(text: string): void {
   } catch {
     // a closed pipe
   }
-  if (isKernel()) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, RUNNER_READS_MS);
+  const readMs = isKernel() ? RUNNER_READS_MS : LAUNCHER_READS_MS;
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, readMs);
 }
 
 /** A copy that stays where it is. */

@@ -114,6 +114,7 @@ test('answers end at tokens of the tokenizer, its chat template, config.json and
     ...byteTokenizer,
     eosTokenId: 96,
     padTokenId: 0,
+    vocabSize: 97,
     encode: () => golden.prompt,
     decode: (ids: readonly number[]) => ids.map(idOf).join(''),
   };

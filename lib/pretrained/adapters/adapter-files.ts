@@ -102,13 +102,18 @@ export async function loadAdapter<Model extends HasRuntime>(
     const knownRows = architecture.vocabSize;
     requireThisBase(weights, config, folder);
     await model.runtime.engine.device?.flush();
-    await requireSameBase(folder, weights);
-    await resizeToAdapter(weights, checkpoint, tables);
+    const otherBase = await requireSameBase(folder, weights).then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+    if (otherBase === undefined) await resizeToAdapter(weights, checkpoint, tables);
     const adapter = adapterFor(weights, config, folder);
     await readAdapter(adapter, checkpoint, {
       passedOver: tables.passedOver,
       where: `${folder} (adapter of ${architecture.modelType})`,
     });
+    // Modules and sizes that differ have said more by now.
+    if (otherBase !== undefined) throw otherBase as Error;
     await loadBaseTables(weights, checkpoint, { tables, knownRows });
     weights.adapters.add(adapterName, adapter);
     await noteAdapterFolder(model, folder);
