@@ -74,8 +74,13 @@ export interface Given {
 
 export async function givenBy(model: CausalLM, newTokens = IS_ALL ? 12 : 0): Promise<Given> {
   const { logits } = await model.forward({ inputIds: ids });
-  const asked = { inputIds: [ids[0].slice(0, prompt)], maxNewTokens: newTokens, eosTokenId: null };
-  const tokens = newTokens === 0 ? [] : (await model.generate({ ...asked, doSample: false })).newTokens[0];
+  const asked = {
+    inputIds: [ids[0].slice(0, prompt)],
+    maxNewTokens: newTokens,
+    eosTokenId: null,
+    doSample: false,
+  };
+  const tokens = newTokens === 0 ? [] : (await model.generate({ ...asked, dtype: 'float32' })).newTokens[0];
   putAdapter(model);
   const attentionMask = ids.map((row) => row.map(() => 1));
   const batch = goldenBatch({ inputIds: ids, attentionMask, labels: ids });
