@@ -5,7 +5,7 @@ import type { HasRuntime, Runtime } from '../models';
 import { cachedDecoder } from './decoders/cached-decoder';
 import { UncachedDecoder } from './decoders/decoder';
 import type { Decoder } from './decoders/decoder';
-import { isFasterByCodes, warnOfFloat32 } from './passes/coded-models';
+import { isFasterByCodes, warnOfFloat32 } from './passes/coded-model-cache';
 import { generationSettings } from './options';
 import type { GenerateOptions, GenerationSettings, TokenEvent } from './options';
 import { Row } from './row';

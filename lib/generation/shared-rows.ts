@@ -19,7 +19,6 @@ export class SharedRows<Job> {
 
   private readonly maxRows: number;
   private readonly isCoded: boolean;
-
   private readonly known: KnownPrompts | undefined;
 
   /**

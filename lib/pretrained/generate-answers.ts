@@ -130,14 +130,11 @@ export async function generateAnswers(
     if (adapter !== undefined) await loadAdapter(model, adapter);
     const loaded = performance.now();
     const { allowedTexts: texts, allowedForms: forms } = options;
-    const allowed =
-      forms !== undefined
-        ? { prefixAllowedTokensFn: restrictToForms({ tokenizer, prompts, forms }) }
-        : texts !== undefined
-          ? { prefixAllowedTokensFn: restrictToTexts({ tokenizer, prompts, texts }) }
-          : {};
+    const prefixAllowedTokensFn =
+      (forms && restrictToForms({ tokenizer, prompts, forms })) ??
+      (texts && restrictToTexts({ tokenizer, prompts, texts }));
     const settings = settingsOf({ ...options, stopStrings: options.stopStrings ?? stopStrings }, model);
-    const answers = await textGenerator({ model, tokenizer, ...settings, ...allowed })(prompts);
+    const answers = await textGenerator({ model, tokenizer, ...settings, prefixAllowedTokensFn })(prompts);
     return {
       ...{ answers, prompt: words },
       loadMs: Math.round(loaded - started),

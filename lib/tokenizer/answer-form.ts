@@ -42,6 +42,10 @@ export function requireForm(form: unknown, where: string): asserts form is Answe
 export function formText(form: AnswerForm, picks: readonly number[]): string {
   requireForm(form, 'formText');
   requireList(picks, { where: 'formText', what: 'the numbers of the picked options' });
+  return filledIn(form, picks);
+}
+
+function filledIn(form: AnswerForm, picks: readonly number[]): string {
   let blank = 0;
   return form.map((part) => (typeof part === 'string' ? part : part[picks[blank++] ?? 0])).join('');
 }
@@ -75,7 +79,7 @@ export function formPicks(form: AnswerForm, answer: string): number[] | undefine
  */
 export function fillForm(tokenizer: Tokenizer, form: AnswerForm, picks: readonly number[]): FilledForm {
   const encode = (of: readonly number[]): number[] =>
-    tokenizer.encode(formText(form, of), { addSpecialTokens: false });
+    tokenizer.encode(filledIn(form, of), { addSpecialTokens: false });
   const blanks = blanksOf(form);
   const full = blanks.map((_, blank) => picks[blank] ?? 0);
   const ids = encode(full);

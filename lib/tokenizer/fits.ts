@@ -11,8 +11,8 @@ const FEW = 0.9;
  *
  * A model may have more rows than the tokenizer has tokens: many vocabularies are padded to a round number. Tokens that
  * were added to the tokenizer alone are no error, but named in a warning. With a model, or its `config`, another family's
- * tokenizer is recognised by the tokens that begin and end a text: the model's have to be there and special. Whatever takes both,
- * to generate, train, serve or export, checks this by itself, and says a warning once.
+ * tokenizer is recognised by the tokens that begin and end a text: the model's have to be there and special. Whatever
+ * takes both, to generate, train, serve or export, checks this by itself. A warning is said once.
  *
  * @param limits a model's architecture, or its limits one by one
  * @throws {TunebookError} If an id or a length exceeds the model's limits, or the tokenizer lacks the tokens that the
@@ -35,10 +35,10 @@ export function checkTokenizerFits(tokenizer: Tokenizer, limits: ModelLimits | M
       `checkTokenizerFits: expected a tokenizer and { vocabSize }, got ${kindOf(tokenizer)} and vocabSize ${kindOf(vocabSize)}.`,
     );
   }
-  const warn = warnerOf(tokenizer, limits);
   const beyond = (tokenizer.addedTokenIds ?? []).filter((id) => id >= vocabSize);
   if (tokenizer.vocabSize > vocabSize && beyond.length === tokenizer.vocabSize - vocabSize) {
-    warn(
+    warnOnce(
+      tokenizer,
       `tokenizer: ${beyond.length} added tokens (ids ${beyond[0]} to ${tokenizer.vocabSize - 1}) are beyond the model's ` +
         `${vocabSize} rows; texts with them cannot be used. Call model.resizeTokenEmbeddings(${tokenizer.vocabSize}) for them.`,
     );
@@ -56,9 +56,10 @@ export function checkTokenizerFits(tokenizer: Tokenizer, limits: ModelLimits | M
       );
     }
   }
-  if (config !== undefined) checkFamily(tokenizer, { vocabSize, config, warn });
+  if (config !== undefined) checkFamily(tokenizer, { vocabSize, config });
   if (tokenizer.vocabSize < FEW * vocabSize)
-    warn(
+    warnOnce(
+      tokenizer,
       `tokenizer: it has ${tokenizer.vocabSize} tokens, the model's embedding ${vocabSize} rows: far more than are ` +
         "padded. Is it another model's tokenizer?",
     );
@@ -77,29 +78,23 @@ function limitsOf(limits: ModelLimits | ModelToFit | undefined): Partial<ModelLi
   return { vocabSize, maxLength, sequenceLength, config: architecture.toJson() };
 }
 
-/** Tokenizers that were named in a warning, by the model's architecture. */
-const warned = new WeakMap<object, WeakSet<Tokenizer>>();
+/** What was said of a tokenizer. */
+const warned = new WeakMap<Tokenizer, Set<string>>();
 
-/** Says what may be wrong; with a model once, since it meets its tokenizer in many places. */
-function warnerOf(tokenizer: Tokenizer, limits: ModelLimits | ModelToFit): (text: string) => void {
-  if (!('architecture' in limits)) return (text) => console.warn(text);
-  const named = warned.get(limits.architecture) ?? new WeakSet();
-  const isNew = !named.has(tokenizer);
-  warned.set(limits.architecture, named.add(tokenizer));
-  return (text) => {
-    if (isNew) console.warn(text);
-  };
+/** Says what may be wrong, once: a model meets its tokenizer in many places. */
+function warnOnce(tokenizer: Tokenizer, text: string): void {
+  const said = warned.get(tokenizer) ?? new Set();
+  warned.set(tokenizer, said);
+  if (!said.has(text)) console.warn(text);
+  said.add(text);
 }
 
 /** The model's own ids of the first and the last token of a text. */
 function checkFamily(
-  { vocabSize: tokens, addedTokenIds, bosTokenId, eosTokenId }: Tokenizer,
-  {
-    vocabSize,
-    config,
-    warn,
-  }: Required<Pick<ModelLimits, 'vocabSize' | 'config'>> & { warn(text: string): void },
+  tokenizer: Tokenizer,
+  { vocabSize, config }: Required<Pick<ModelLimits, 'vocabSize' | 'config'>>,
 ): void {
+  const { vocabSize: tokens, addedTokenIds, bosTokenId, eosTokenId } = tokenizer;
   const ends = [
     { key: 'bos_token_id', own: bosTokenId, other: eosTokenId },
     { key: 'eos_token_id', own: eosTokenId, other: bosTokenId },
@@ -115,7 +110,8 @@ function checkFamily(
           "Load the tokenizer from the model's own folder.",
       );
     if (addedTokenIds?.some((id) => ids.includes(id) && id !== other) === false)
-      warn(
+      warnOnce(
+        tokenizer,
         `tokenizer: ${said}, which is an ordinary token here or stands at the other end; the tokenizer's own is ` +
           `${own ?? 'none'}. Is it another model's tokenizer?`,
       );

@@ -4,7 +4,7 @@
  */
 import path from 'node:path';
 import { encodeRecords, instructionTemplate, loadRecords } from '../../lib/dataset';
-import { codedModelOf } from '../../lib/generation/passes/coded-models';
+import { codedModelOf } from '../../lib/generation/passes/coded-model-cache';
 import { attentionBias, contextLengths, positionIds } from '../../lib/models';
 import { AutoModelForCausalLM } from '../../lib/pretrained';
 import type { CausalLM } from '../../lib/pretrained';

@@ -7,7 +7,7 @@ import { cachedDecoder } from '../../lib/generation/decoders/cached-decoder';
 import { CachedDecoder, UncachedDecoder } from '../../lib/generation/decoders/decoder';
 import type { Decoder } from '../../lib/generation/decoders/decoder';
 import { CodedModel } from '../../lib/generation/passes/coded-model';
-import { codesRefusal } from '../../lib/generation/passes/coded-models';
+import { codesRefusal } from '../../lib/generation/passes/coded-model-cache';
 import { ContinuousBatch, generate } from '../../lib/generation';
 import type { GenerationDtype } from '../../lib/generation';
 import { LoraConfig } from '../../lib/models';

@@ -5,7 +5,7 @@
 import type { Architecture, Runtime } from '../../models';
 import { CachedDecoder } from './decoder';
 import type { Admission, CachedDecoderOptions, Decoder } from './decoder';
-import { codesRefusal, warnOfFloat32 } from '../passes/coded-models';
+import { codesRefusal, warnOfFloat32 } from '../passes/coded-model-cache';
 import { DeviceDecoder } from './device-decoder';
 
 type Prompts = readonly (readonly number[])[];

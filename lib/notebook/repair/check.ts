@@ -194,7 +194,7 @@ export function checkNotebook(file: string, options: CheckOptions = {}): CheckFi
   try {
     root = parseJsonText(text);
   } catch (error) {
-    return [...findings, about(`is no JSON: ${messageOf(error)}; \`tunebook repair\` may repair it`)];
+    return [...findings, about(`is no JSON: ${messageOf(error)}; \`tunebook repair\` may fix it`)];
   }
   for (const { key, start } of repeatedMembers(root))
     findings.push({

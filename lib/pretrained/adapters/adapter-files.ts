@@ -12,7 +12,7 @@ import { isTied, knownTargets, LoraAdapter, LoraConfig, moduleList } from '../..
 import type { HasRuntime, ModelWeights } from '../../models';
 import { ADAPTER_CONFIG, adapterConfigFile, readAdapterConfig } from './adapter-config';
 import type { AdapterConfig } from './adapter-config';
-import { requireSameBase, saveBaseFile } from './base-file';
+import { otherBaseError, saveBaseFile } from './base-file';
 import { saveCard } from '../companions/card-file';
 import { noteAdapterFolder, originOf, saveCompanions, usePrompt } from '../companions/companions';
 import type { CardFacts } from '../companions/model-card';
@@ -102,10 +102,7 @@ export async function loadAdapter<Model extends HasRuntime>(
     const knownRows = architecture.vocabSize;
     requireThisBase(weights, config, folder);
     await model.runtime.engine.device?.flush();
-    const otherBase = await requireSameBase(folder, weights).then(
-      () => undefined,
-      (error: unknown) => error,
-    );
+    const otherBase = await otherBaseError(folder, weights);
     if (otherBase === undefined) await resizeToAdapter(weights, checkpoint, tables);
     const adapter = adapterFor(weights, config, folder);
     await readAdapter(adapter, checkpoint, {
@@ -113,7 +110,7 @@ export async function loadAdapter<Model extends HasRuntime>(
       where: `${folder} (adapter of ${architecture.modelType})`,
     });
     // Modules and sizes that differ have said more by now.
-    if (otherBase !== undefined) throw otherBase as Error;
+    if (otherBase !== undefined) throw otherBase;
     await loadBaseTables(weights, checkpoint, { tables, knownRows });
     weights.adapters.add(adapterName, adapter);
     await noteAdapterFolder(model, folder);

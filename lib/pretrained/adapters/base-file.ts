@@ -74,14 +74,18 @@ export async function baseQuantization(
 }
 
 /**
- * Refuses a model whose weights are not those that the adapter was trained on. An adapter that does not say is taken.
- * @throws TunebookError where a sampled weight differs by more than its type may round it
+ * What is wrong where a model's weights are not those that the adapter was trained on: a sampled one differs by more than
+ * its type may round it. Undefined where nothing is, and for an adapter that does not say.
+ * @throws TunebookError where tunebook_base.json is damaged or of a later version
  */
-export async function requireSameBase(folder: string, weights: ModelWeights): Promise<void> {
+export async function otherBaseError(
+  folder: string,
+  weights: ModelWeights,
+): Promise<TunebookError | undefined> {
   const saved = await readBaseFile(folder);
   const differing = saved === undefined ? [] : differingParameters(saved.sample, weights.sample());
-  if (differing.length === 0) return;
-  throw new TunebookError(
+  if (differing.length === 0) return undefined;
+  return new TunebookError(
     `${folder}: the adapter was made for another base model of this shape: other values in ` +
       `${firstOf(differing, { most: 3, separator: ', ' })}. Load the base that its adapter_config.json names; if you ` +
       `mean this one, remove "weights" from its ${FILE}.`,

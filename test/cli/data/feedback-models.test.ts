@@ -1,10 +1,7 @@
 /** `tunebook feedback --model` through the built program: planners of both kinds, writers, models that have learned neither. */
-import { after, before, describe, it } from 'node:test';
+import { before, describe, it } from 'node:test';
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
-import os from 'node:os';
-import path from 'node:path';
 import {
   filledPlan,
   loadNewRaces,
@@ -17,24 +14,7 @@ import {
 import type { RaceFeedback } from '../../../lib/hyrox';
 import { AutoModelForCausalLM, generateAnswers, savePretrained } from '../../../lib/pretrained';
 import { AutoTokenizer } from '../../../lib/tokenizer';
-import { SAMPLE_FOLDER } from '../../../data/hyrox/generate';
-import { CLI } from '../../support/paths';
-
-const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'tunebook-feedback-models-'));
-after(() => fs.rmSync(folder, { recursive: true, force: true }));
-const at = (name: string): string => path.join(folder, name);
-
-function tunebook(...words: string[]): { status: number | null; stdout: string; stderr: string } {
-  return spawnSync(process.execPath, [CLI, ...words], { cwd: folder, encoding: 'utf8' });
-}
-
-const [header, ...rows] = fs.readFileSync(path.join(SAMPLE_FOLDER, 'hyrox-sample.csv'), 'utf8').split('\n');
-
-/** A file of races. */
-function races(name: string, ...lines: string[]): string {
-  fs.writeFileSync(at(name), `${[header, ...lines].join('\n')}\n`);
-  return name;
-}
+import { at, races, rows, tunebook } from './feedback-place';
 
 const one = races('one.csv', rows[1000]);
 

@@ -1,32 +1,15 @@
 /** `tunebook feedback` through the built program: a page, several, Markdown, JSON; what it refuses, and leaves behind. */
-import { after, before, describe, it } from 'node:test';
+import { before, describe, it } from 'node:test';
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
 import { JSDOM } from 'jsdom';
 import { loadState, loadNewRaces, raceEvidence, raceFeedback } from '../../../lib/hyrox';
 import type { RaceFeedback } from '../../../lib/hyrox';
-import { SAMPLE_FOLDER } from '../../../data/hyrox/generate';
 import { TRIATHLON_FOLDER } from '../../../data/triathlon/generate';
+import { at, folder, header, races, rows, tunebook } from './feedback-place';
 import { CLI } from '../../support/paths';
-
-const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'tunebook-feedback-'));
-after(() => fs.rmSync(folder, { recursive: true, force: true }));
-const at = (name: string): string => path.join(folder, name);
-
-function tunebook(...words: string[]): { status: number | null; stdout: string; stderr: string } {
-  return spawnSync(process.execPath, [CLI, ...words], { cwd: folder, encoding: 'utf8' });
-}
-
-const [header, ...rows] = fs.readFileSync(path.join(SAMPLE_FOLDER, 'hyrox-sample.csv'), 'utf8').split('\n');
-
-/** A file of races. */
-function races(name: string, ...lines: string[]): string {
-  fs.writeFileSync(at(name), `${[header, ...lines].join('\n')}\n`);
-  return name;
-}
 
 /** A row with one cell changed. */
 function changed(row: string, column: string, value: string): string {
