@@ -54,6 +54,8 @@ describe('prompts of one call', () => {
     assert.equal(sharedBeginning([prompt(40, 1), prompt(40, 1)]).length, 0, '32 tokens once are too few');
     assert.equal(sharedBeginning([1, 2, 3].map(() => prompt(33, 1))).length, 32);
     assert.equal(sharedBeginning([1, 2, 3].map(() => prompt(32, 1))).length, 0, 'each has a token more');
+    const short = [1, 2, 3].map(() => prompt(32, 1));
+    assert.equal(sharedBeginning([prompt(64, 1), ...short]).length, 0, 'the shorter ones as well');
     assert.equal(sharedBeginning([prompt(99, 1), prompt(99, 1), [7, ...prompt(98, 1)]]).length, 0);
   });
 
