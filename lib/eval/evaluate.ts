@@ -6,6 +6,7 @@ import { performance } from 'node:perf_hooks';
 import { instructionTemplate } from '../dataset';
 import type { DataRecord } from '../dataset';
 import { requireOptions } from '../options';
+import type { OptionNames } from '../options';
 import { requireFunction, requireList, requireObject, TunebookError } from '../types';
 import { supportedNumbers } from './numbers';
 import { exactMatch, isExact, rougeL } from './text-metrics';
@@ -86,7 +87,16 @@ export async function evaluateGeneration<Names extends string = never>(
   };
 }
 
-/** @throws {TunebookError} Where records or `generate` are missing. */
+/** Names of the metrics of every evaluation. */
+const GENERAL: readonly string[] = Object.keys({
+  count: true,
+  exactMatch: true,
+  rougeL: true,
+  supportedNumbers: true,
+  timeMs: true,
+} satisfies OptionNames<GenerationMetrics>);
+
+/** @throws {TunebookError} Where records or `generate` are missing, or a metric has the name of another one. */
 function requireCall(options: EvaluateGenerationOptions): void {
   const where = 'evaluateGeneration';
   requireObject(options, { where, what: 'options { records, generate }' });
@@ -107,6 +117,11 @@ function requireCall(options: EvaluateGenerationOptions): void {
   requireList(options.records, {
     ...{ where, what: 'a list of records', remedy: 'Pass the test split: splitRecords(records).test.' },
   });
+  const taken = Object.keys(options.metrics ?? {}).filter((name) => GENERAL.includes(name));
+  if (taken.length > 0)
+    throw new TunebookError(
+      `${where}: expected metrics by names of their own, got ${taken.join(', ')}, which every evaluation has. Choose another name.`,
+    );
   requireFunction(options.generate, {
     ...{ where, what: 'a function from prompts to answers in generate' },
     remedy: 'Pass { generate: textGenerator(model, tokenizer, options) } or a function of your own.',

@@ -13,6 +13,7 @@ import { fillNormal } from '../random';
 import type { PlacementOptions } from '../models';
 import type { QuantizationConfig } from '../quantization';
 import { requireOptions } from '../options';
+import { TunebookError } from '../types';
 import { CausalLM } from './causal-lm';
 import { noteOrigin } from './companions/companions';
 import { quantizationOf, untiedWhereHeadDiffers, usableModel } from './open-pretrained';
@@ -35,7 +36,8 @@ export const AutoModelForCausalLM = {
   /**
    * Loads a Hugging Face checkpoint.
    * @param idOrFolder a folder, a built-in model ('gpt2-mini'), or a hub id such as 'openai-community/gpt2'
-   * @throws TunebookError where files are missing, damaged or of another model; every wrong tensor is listed
+   * @throws TunebookError where files are missing, damaged or of another model (every wrong tensor is listed), or memory is
+   *   limited without a device map
    * @example
    * ```ts
    * import { AutoModelForCausalLM, BitsAndBytesConfig } from 'tunebook';
@@ -70,6 +72,13 @@ export const AutoModelForCausalLM = {
     });
     const { engine, quantizationConfig, dtype, deviceMap, maxMemory, offloadFolder, onDeviceMap, ...hub } =
       options;
+    if (deviceMap === undefined)
+      for (const name of ['maxMemory', 'offloadFolder'] as const)
+        if (options[name] !== undefined)
+          throw new TunebookError(
+            `AutoModelForCausalLM.fromPretrained: expected deviceMap: 'auto' with ${name}, got none: all would be in ` +
+              `memory. Add it, or leave ${name} out.`,
+          );
     const { folder, written } = await usableModel(idOrFolder, hub);
     const generationConfig = await readJsonObjectIfPresent(path.join(folder, 'generation_config.json'));
     const checkpoint = await openCheckpoint(folder);

@@ -66,6 +66,7 @@ export interface GenerateAnswersOptions extends GenerationSettings {
   readonly maxMemory?: string;
   /** Most GPU memory for frozen weights; without it they stay off the GPU. */
   readonly maxGpuMemory?: string;
+  /** Where layers go that memory, or `maxMemory` of it, does not hold. */
   readonly offloadFolder?: string;
   /** Longest answer, in tokens. Default: what the model's generation_config.json says, else 64. */
   readonly maxNewTokens?: number;
@@ -74,7 +75,7 @@ export interface GenerateAnswersOptions extends GenerationSettings {
 /** What a model can be asked: a text, a record or a conversation. */
 export type Asked = string | DataRecord | readonly ChatMessage[];
 
-/** @throws {TunebookError} Where prompts are no list, or an option is unknown. */
+/** @throws {TunebookError} Where prompts are no list, an option is unknown, or answers are restricted in two ways. */
 export function requireQuestion(
   where: string,
   prompts: readonly Asked[],
@@ -83,6 +84,10 @@ export function requireQuestion(
   requireList(prompts, { where, what: 'a list of prompts' });
   requireObject(options, { where, what: 'options { model } or { adapter }' });
   requireOptions<GenerateAnswersOptions>(options, { where, names: OPTIONS });
+  if (options.allowedForms !== undefined && options.allowedTexts !== undefined)
+    throw new TunebookError(
+      `${where}: expected allowedTexts or allowedForms, got both. A text is a form too: [text], without a list of options.`,
+    );
 }
 
 /** The answers, with time and memory. */
@@ -121,7 +126,7 @@ export async function generateAnswers(
   });
   const model = await AutoModelForCausalLM.fromPretrained(base, {
     quantizationConfig: await baseQuantization(adapter, quantizationConfigOf(options.quantize)),
-    ...(maxMemory === undefined && maxGpuMemory === undefined
+    ...([maxMemory, maxGpuMemory, offloadFolder].every((one) => one === undefined)
       ? {}
       : { deviceMap: 'auto' as const, maxMemory: { cpu: maxMemory, gpu: maxGpuMemory }, offloadFolder }),
     onDeviceMap: (table) => console.error(table),

@@ -84,6 +84,11 @@ describe('evaluateGeneration', () => {
       /at least one record, got none\. Give more records/,
     );
     await assert.rejects(evaluateGeneration({ records, generate, batchSize: 0 }), /positive batchSize/);
+    for (const name of Object.keys((await evaluateGeneration({ records, generate })).metrics))
+      await assert.rejects(
+        evaluateGeneration({ records, generate, metrics: { [name]: () => 1 } }),
+        new RegExp(`names of their own, got ${name}, which every evaluation has`),
+      );
     const broken = (): Promise<string[]> => Promise.reject(new Error('out of tokens'));
     await assert.rejects(evaluateGeneration({ records, generate: broken }), /out of tokens/);
   });

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { encodeForms } from '../../lib/dataset';
 import { restrictToForms, textGenerator } from '../../lib/generation';
-import { AutoModelForCausalLM, generateAnswers } from '../../lib/pretrained';
+import { AutoModelForCausalLM, generateAnswers, generateInFreshProcess } from '../../lib/pretrained';
 import { AutoTokenizer, fillForm, formPicks, formText } from '../../lib/tokenizer';
 import type { AnswerForm } from '../../lib/tokenizer';
 import { isError, untyped } from '../support/refusals';
@@ -74,6 +74,12 @@ describe('forms', () => {
       ...{ model: 'gpt2-mini', allowedForms: [forms[1]] },
     });
     assert.match(answers[0], /^ (yes|no)\.$/);
+    const both = { model: 'gpt2-mini', allowedForms: [forms[1]], allowedTexts: [[' yes.']] };
+    for (const ask of [generateAnswers, generateInFreshProcess])
+      await assert.rejects(
+        ask(['Is it?'], both),
+        isError(ask.name, 'allowedTexts or allowedForms, got both', 'A text is a form too'),
+      );
   });
 
   it('are refused where they leave nothing to choose from, or cannot be told apart', async () => {

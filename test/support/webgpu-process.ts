@@ -7,15 +7,19 @@ export interface Ended {
   readonly output: string;
 }
 
-/** Runs a file of tests (`node file.js ...`) and waits for its end. */
-export function runTests(program: readonly string[], env: Record<string, string>): Promise<Ended> {
+/** Runs a file of tests (`node file.js ...`) and waits for its end, for so long. */
+export function runTests(
+  program: readonly string[],
+  env: Record<string, string>,
+  timeout = 240_000,
+): Promise<Ended> {
   const inherited = { ...process.env };
   delete inherited.NODE_TEST_CONTEXT;
   return new Promise((resolve) => {
     execFile(
       process.execPath,
       ['--test-reporter=tap', ...program],
-      { env: { ...inherited, ...env }, timeout: 240_000 },
+      { env: { ...inherited, ...env }, timeout },
       (error, stdout, stderr) =>
         resolve({
           code: error === null ? 0 : (error.code ?? error.signal ?? 1),

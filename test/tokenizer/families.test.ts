@@ -9,6 +9,7 @@ import path from 'node:path';
 import { describe, it } from 'node:test';
 import { addTokens, AutoTokenizer } from '../../lib/tokenizer';
 import type { PretrainedTokenizer } from '../../lib/tokenizer';
+import { precompiledNormalizer } from '../../lib/tokenizer/transformers-js/precompiled-normalizer';
 import { ROOT } from '../support/paths';
 import { temporaryFolder } from '../support/temporary-folder';
 
@@ -60,6 +61,19 @@ for (const file of [OWN, process.env.TUNEBOOK_TOKENIZERS]) {
       });
   });
 }
+
+it("SentencePiece's letters: a long text becomes what its parts become, in time by its length", () => {
+  interface Data {
+    normalizer: { normalizers: { precompiled_charsmap?: string }[] };
+  }
+  const { strings, kinds } = JSON.parse(fs.readFileSync(OWN, 'utf8')) as Golden;
+  const { normalizer } = kinds['xlm-r'].tokenizer as Data;
+  const normalize = precompiledNormalizer(normalizer.normalizers[0].precompiled_charsmap);
+  assert.equal(normalize(strings.join(' ')), strings.map(normalize).join(' '));
+  // Longer than what is cut at a time: letter by letter, none of which has a row of its own.
+  const marks = `a${'\u0302'.repeat(2500)}`;
+  assert.equal(normalize(`${marks} e\u0301`), `${marks} é`);
+});
 
 describe('added tokens are those of tokenizers', () => {
   const { kinds, added: given } = JSON.parse(fs.readFileSync(OWN, 'utf8')) as Golden;

@@ -89,11 +89,13 @@ describe('a setting that would change the ids unread', () => {
       { model: { ...golden.models.Unigram, byte_fallback: true } },
       /byte_fallback of a Unigram model/,
     ],
-    [
-      'map',
-      { model: bpe, normalizer: { type: 'Precompiled' } },
-      /the normalizer Precompiled, SentencePiece's/,
-    ],
+    ...[undefined, '', 'AAEA', Buffer.from([8, 0, 0, 0, 1, 2, 3, 4]).toString('base64')].map(
+      (map): [string, Record<string, unknown>, RegExp] => [
+        `map ${map}`,
+        { model: bpe, normalizer: { type: 'Precompiled', precompiled_charsmap: map } },
+        /the normalizer Precompiled without a whole precompiled_charsmap/,
+      ],
+    ),
     ['behavior', { model: bpe, pre_tokenizer: { type: 'Punctuation', behavior: 'Odd' } }, /of a Split: Odd/],
     [
       'pattern',

@@ -91,7 +91,7 @@ function nameWords(pre: string): string[] {
 
 /** What llama.cpp does with texts that the tokenizer does not. */
 function normalizerWords({ normalizer }: JsonObject): string[] {
-  const [, form] = /"type":"(NFK?[CD])"/.exec(JSON.stringify(normalizer ?? {})) ?? [];
+  const [, form] = /"type":"(NFK?[CD]|Precompiled)"/.exec(JSON.stringify(normalizer ?? {})) ?? [];
   if (form === undefined) return [];
   return [
     `llama.cpp does not normalize texts (${form}): a letter and a mark of its own (e + U+0301) are other tokens there. ` +

@@ -95,8 +95,6 @@ function preTokenizer(part: JsonObject): JsonObject {
 }
 
 function normalizer(part: JsonObject): JsonObject {
-  if (part.type === 'Precompiled')
-    throw new Error("the normalizer Precompiled, SentencePiece's own table of letters, is not supported");
   if (part.type !== 'Strip') return part;
   const without = (pattern: string): JsonObject => ({
     type: 'Replace',

@@ -1,17 +1,20 @@
 /**
  * Where @xenova/transformers tokenizes otherwise than Hugging Face's own library, fixed on the instance that was made:
- * bytes that stand for U+FEFF or for nothing in UTF-8, added tokens that count as whole words only, those that take
- * Unicode's white space beside them, those that a normalizer writes otherwise, what a Split makes of its matches, and unknown tokens in a row.
+ * letters of SentencePiece's table, bytes that stand for U+FEFF or for nothing in UTF-8, added tokens that count as whole
+ * words only, those that take Unicode's white space beside them, those that a normalizer writes otherwise, what a Split
+ * makes of its matches, and unknown tokens in a row.
  * Where it stands: once, after a tokenizer is built.
  */
 import { isJsonObject } from '../../files';
 import type { JsonObject } from '../../files';
 import { WORD } from './library-files';
+import { precompiledNormalizer } from './precompiled-normalizer';
 import { splitPieces } from './split-behaviors';
 
 /** The parts of the library's tokenizer that are fixed; each is looked for, as another version may lack it. */
 interface Internals {
   readonly _tokenizer?: {
+    readonly normalizer?: NormalizerPart | null;
     readonly decoder?: DecoderPart | null;
     readonly pre_tokenizer?: CutterPart | null;
     readonly model?: Model;
@@ -29,6 +32,12 @@ interface AddedToken {
   readonly single_word?: boolean;
   lstrip?: boolean;
   rstrip?: boolean;
+}
+
+interface NormalizerPart {
+  readonly config?: { readonly type?: string; readonly precompiled_charsmap?: unknown };
+  readonly normalizers?: readonly (NormalizerPart | undefined)[];
+  normalize?: (text: string) => string;
 }
 
 interface DecoderPart {
@@ -63,6 +72,7 @@ interface Splitter {
 export function fixLibraryTokenizer(library: object): void {
   const inner = (library as Internals)._tokenizer;
   if (inner === undefined) return;
+  fixNormalizer(inner.normalizer ?? undefined);
   fixDecoder(inner.decoder ?? undefined);
   fixSplit(inner.pre_tokenizer ?? undefined);
   fixWords(inner.model);
@@ -79,6 +89,12 @@ export function fixLibraryTokenizer(library: object): void {
   for (const token of tokens.values()) token.lstrip = token.rstrip = false; // JavaScript's trim is not Unicode's
   for (const splitter of [inner.splitter_unnormalized, inner.splitter_normalized])
     if (splitter !== undefined) fixSplitter(splitter, own);
+}
+
+function fixNormalizer(normalizer: NormalizerPart | undefined): void {
+  normalizer?.normalizers?.forEach(fixNormalizer);
+  if (normalizer?.config?.type === 'Precompiled')
+    normalizer.normalize = precompiledNormalizer(normalizer.config.precompiled_charsmap);
 }
 
 function fixDecoder(decoder: DecoderPart | undefined): void {

@@ -47,7 +47,7 @@ type Pass = Pick<StreamBench, 'records' | 'seconds' | 'peakBytes'> & { readonly 
 
 /**
  * Writes the file, trains on it in child processes and measures those.
- * @param given megabytes of JSONL to write, or a data file with records `{ text }`
+ * @param given megabytes of JSONL to write, or a data file, or a folder of them, with records `{ text }` (make_parquet.py)
  */
 export function benchStream(
   given: number | string = 1000,
@@ -68,7 +68,7 @@ export function benchStream(
     const mini = part<StreamBench['mini']>('mini');
     const { next, ...pass } = part<Pass>('pass');
     const { next: found, ...resumed } = part<{ next: string; findMs: number; peakBytes: number }>('resume');
-    const fileBytes = fs.statSync(file).size;
+    const fileBytes = streamRecords(file).files.reduce((sum, one) => sum + fs.statSync(one).size, 0);
     const isSame = found === next;
     const isSmall = [pass, resumed, mini].every(({ peakBytes }) => peakBytes < LIMIT_BYTES);
     return {

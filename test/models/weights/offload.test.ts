@@ -177,6 +177,15 @@ describe('layers on disk', () => {
     });
   }
 
+  it('are refused without a device map, which alone says where layers go', async (t) => {
+    const { load, offloadFolder, maxMemory } = await setup(t);
+    for (const [name, value] of Object.entries({ maxMemory, offloadFolder }))
+      await assert.rejects(
+        load({ [name]: value }),
+        isError(`expected deviceMap: 'auto' with ${name}, got none`, `or leave ${name} out`),
+      );
+  });
+
   it('are written once, found again, and completed when one was lost or changed', async (t) => {
     const { load, offloadFolder, maxMemory } = await setup(t);
     const options = { deviceMap: 'auto', maxMemory, offloadFolder } as const;
