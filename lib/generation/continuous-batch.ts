@@ -28,7 +28,7 @@ export interface ContinuousBatchOptions {
   maxWaiting?: number;
   /**
    * Most bytes of keys and values that are kept of the prompts read last: what a later prompt begins with alike is not
-   * computed again. The model's weights must not change meanwhile. Default 0.
+   * computed again. They are dropped where the weights or an adapter have become others. Default 0.
    */
   prefixCacheBytes?: number;
 }
@@ -59,9 +59,6 @@ export interface BatchCounts {
   /** Tokens of prompts that were known from earlier ones. */
   readonly reusedTokens: number;
 }
-
-/** Batches that are open, by the model that they step: its adapter in use is theirs to choose. */
-const openBatches = new WeakMap<Runtime, ContinuousBatch>();
 
 /** A call, whose rows run each by itself. */
 interface Call {
@@ -113,6 +110,11 @@ export class ContinuousBatch {
   private readonly groups = new Map<string, Group>();
   private readonly calls = new Set<Call>();
   private waiting: Job[] = [];
+  /** Of the weights that prefixes and groups are of. */
+  private weightsVersion: number;
+  private knowsPrefixes = true;
+  private isReading = false;
+  private adapterBefore: string | undefined;
   private loop: Promise<void> | undefined;
   private isClosed = false;
   private steps = 0;
@@ -136,16 +138,12 @@ export class ContinuousBatch {
       throw new TunebookError(
         `${where}: expected prefixCacheBytes to be an integer from 0, got ${prefixCacheBytes}.`,
       );
-    if (openBatches.has(runtime))
-      throw new TunebookError(
-        `${where}: expected a model that no open batch or server uses, got one in use: their calls would take each ` +
-          "other's adapters. Ask the one that is open, or close it first.",
-      );
+    runtime.hold(this, where);
     this.runtime = runtime;
+    this.weightsVersion = runtime.weights.state.version;
     this.maxRows = maxRows;
     this.maxWaiting = maxWaiting;
     this.prefixes = prefixCacheBytes === 0 ? undefined : new PrefixCache(prefixCacheBytes);
-    openBatches.set(runtime, this);
   }
 
   get counts(): BatchCounts {
@@ -194,7 +192,7 @@ export class ContinuousBatch {
     this.isClosed = true;
     for (const call of this.calls) call.settle({ error: reason });
     await this.loop;
-    if (openBatches.get(this.runtime) === this) openBatches.delete(this.runtime);
+    this.runtime.release(this);
   }
 
   private get running(): number {
@@ -207,7 +205,11 @@ export class ContinuousBatch {
     resolve: (result: GenerationResult) => void,
     reject: (error: unknown) => void,
   ): void {
-    const aborted = (): void => call.settle({ error: settings.signal?.reason });
+    const aborted = (): void => {
+      // The adapter may change in the middle of the prompt that is being read: nothing of it is to be known.
+      if (this.isReading) this.knowsPrefixes = false;
+      call.settle({ error: settings.signal?.reason });
+    };
     const call: Call = {
       settings,
       adapter,
@@ -219,33 +221,59 @@ export class ContinuousBatch {
         this.calls.delete(call);
         this.waiting = this.waiting.filter((job) => job.call !== call);
         settings.signal?.removeEventListener('abort', aborted);
+        if (this.calls.size === 0) this.giveModelBack();
         if ('error' in outcome) reject(outcome.error);
         else resolve(outcome.result);
       },
     };
     settings.signal?.addEventListener('abort', aborted, { once: true });
+    if (this.calls.size === 0) this.takeModel();
     this.calls.add(call);
     const since = performance.now();
     this.waiting.push(...call.rows.map((row) => ({ call, row, since })));
-    this.loop ??= this.run().finally(() => (this.loop = undefined));
+    this.loop ??= this.run();
   }
 
-  /** Steps as long as there is something to do. Nothing but this uses the model. */
+  /** As long as there are calls, weights stay as they are, and the adapter is theirs to choose. */
+  private takeModel(): void {
+    const { weights } = this.runtime;
+    this.adapterBefore = weights.adapters.inUse;
+    weights.state.isBusy = true;
+  }
+
+  /** Before the last call's answer is known: whoever waits for it finds the model as it was. */
+  private giveModelBack(): void {
+    this.useAdapter(this.adapterBefore);
+    this.runtime.weights.state.isBusy = false;
+  }
+
+  /** Steps as long as there is something to do. */
   private async run(): Promise<void> {
-    const { adapters } = this.runtime.weights;
-    const before = adapters.inUse;
     try {
       // Calls of one turn begin together.
       await nextTurn();
       while (this.waiting.length > 0 || this.running > 0) {
-        for (const { rows } of this.groups.values())
-          for (const job of rows.jobs) if (job.call.isSettled) rows.release(job);
         await this.admitWaiting();
         await this.stepAll();
       }
     } finally {
-      if (before === undefined || adapters.names.includes(before)) this.useAdapter(before);
+      this.endGroups();
+      this.loop = undefined;
     }
+  }
+
+  private endGroups(): void {
+    for (const { rows } of this.groups.values()) rows.end();
+    this.groups.clear();
+  }
+
+  /** Nothing that was made of other weights is used. They change between calls: no row is left that counts. */
+  private forgetOtherWeights(): void {
+    const { version } = this.runtime.weights.state;
+    if (version !== this.weightsVersion) this.endGroups();
+    if (version !== this.weightsVersion || !this.knowsPrefixes) this.prefixes?.clear();
+    this.weightsVersion = version;
+    this.knowsPrefixes = true;
   }
 
   /** The next token of every row whose prompt has been read. */
@@ -278,6 +306,7 @@ export class ContinuousBatch {
       if (job === undefined) return;
       this.admitted++;
       this.waitedMs += performance.now() - job.since;
+      this.forgetOtherWeights();
       const { adapter, settings } = job.call;
       const key = `${settings.dtype} ${adapter ?? ''}`;
       try {
@@ -292,6 +321,7 @@ export class ContinuousBatch {
           }),
         };
         this.groups.set(key, group);
+        this.isReading = true;
         const logits = await group.rows.admit(job, {
           prompt: job.row.prompt,
           between: this.whileReading(job),
@@ -300,12 +330,15 @@ export class ContinuousBatch {
       } catch (error) {
         job.call.settle({ error });
         this.groups.get(key)?.rows.release(job);
+      } finally {
+        this.isReading = false;
       }
       await nextTurn();
     }
   }
 
   private async step(key: string, { adapter, rows }: Group): Promise<void> {
+    for (const job of rows.jobs) if (job.call.isSettled) rows.release(job);
     if (rows.live === 0) {
       rows.end();
       this.groups.delete(key);
@@ -343,9 +376,12 @@ export class ContinuousBatch {
   }
 
   private useAdapter(name: string | undefined): void {
-    const { adapters } = this.runtime.weights;
+    const { weights } = this.runtime;
+    const { adapters } = weights;
     if (adapters.inUse === name) return;
+    weights.state.isBusy = false;
     if (name === undefined) adapters.setEnabled(false);
     else adapters.use(name);
+    weights.state.isBusy = true;
   }
 }

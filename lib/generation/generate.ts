@@ -26,7 +26,7 @@ export interface GenerationResult {
 /**
  * Continues prompts.
  * @throws TunebookError for options that cannot be used, and for prompts that leave no space in the context;
- *   the signal's reason where it is aborted.
+ *   the signal's reason where it is aborted; for a model that an open batch or server uses.
  * @example
  * ```ts
  * import { AutoModelForCausalLM, generate } from 'tunebook';
@@ -54,14 +54,13 @@ export async function* streamGenerate(
   { runtime }: HasRuntime,
   options: GenerateOptions,
 ): AsyncGenerator<TokenEvent, GenerationResult, undefined> {
+  runtime.requireFree('generate');
   const settings = generationSettings(runtime, options);
   const rows = settings.prompts.map((prompt, index) => new Row(index, prompt, settings));
   const decoder = decoderOf(runtime, settings);
-  const { vocabSize } = runtime.architecture;
-
   settings.signal?.throwIfAborted();
   try {
-    yield* decoded(rows, decoder, { settings, vocabSize });
+    yield* decoded(rows, decoder, { settings, runtime });
   } finally {
     decoder.end?.();
   }
@@ -71,8 +70,9 @@ export async function* streamGenerate(
 async function* decoded(
   rows: readonly Row[],
   decoder: Decoder,
-  { settings, vocabSize }: { settings: GenerationSettings; vocabSize: number },
+  { settings, runtime }: { settings: GenerationSettings; runtime: Runtime },
 ): AsyncGenerator<TokenEvent, void, undefined> {
+  const { vocabSize } = runtime.architecture;
   let lines = rows; // the row behind each line of the logits
   let logits = await decoder.start();
   for (;;) {
@@ -91,6 +91,7 @@ async function* decoded(
       lines = kept.map((line) => lines[line]);
     }
     settings.signal?.throwIfAborted();
+    runtime.requireFree('generate'); // a batch may have opened meanwhile
     const appended = kept.map((line, at) =>
       lines[at].finishReason === undefined ? tokens[line] : undefined,
     );

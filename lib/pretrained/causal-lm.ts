@@ -64,9 +64,11 @@ export class CausalLM implements HasRuntime {
 
   /**
    * Logits, and the loss where labels are given.
-   * @throws TunebookError for ragged rows, ids outside the vocabulary or a context that is too long.
+   * @throws TunebookError for ragged rows, ids outside the vocabulary, a context that is too long, or a model that an
+   *   open batch or server uses.
    */
   async forward(inputs: ForwardInputs): Promise<ForwardOutput> {
+    this.runtime.requireFree('forward');
     const { shape, ids, mask, labels } = checkedInputs(this.architecture, inputs);
     const batch = { shape, attentionMask: mask };
     const logits = await this.runtime.inWorkspace(async (workspace) =>

@@ -124,6 +124,7 @@ export class Trainer {
    */
   async train(options: TrainCall = {}): Promise<TrainResult> {
     requireTrainCall(options);
+    this.model.runtime.requireFree('train');
     if (this.running !== undefined) {
       if (!this.control.shouldTrainingStop)
         throw new TunebookError('train: expected no run in progress, got one. Wait for it, or interrupt it.');

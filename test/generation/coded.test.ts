@@ -217,8 +217,8 @@ describe('generation by codes of 8 bits', () => {
     assert.deepEqual((await generate(model, { ...options, dtype: 'float32' })).newTokens, exact.newTokens);
     const batch = new ContinuousBatch(model);
     const coded = await batch.generate({ ...options, dtype: 'q8' });
-    assert.deepEqual(coded.newTokens, (await generate(model, { ...options, dtype: 'q8' })).newTokens);
     await batch.close();
+    assert.deepEqual(coded.newTokens, (await generate(model, { ...options, dtype: 'q8' })).newTokens);
     await assert.rejects(generate(model, { ...options, dtype: 'q4' as never }), /dtype/);
   });
 

@@ -2,12 +2,12 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { BatchFullError, ContinuousBatch, generate } from '../../lib/generation';
+import { BatchFullError, ContinuousBatch, generate, streamGenerate } from '../../lib/generation';
 import type { BatchCall, GenerationResult } from '../../lib/generation';
 import { createRandom } from '../../lib/dataset';
 import { AutoModelForCausalLM, getPeftModel } from '../../lib/pretrained';
 import type { CausalLM } from '../../lib/pretrained';
-import { LoraConfig } from '../../lib/models';
+import { allocateGradients, batchLoss, forwardBackward, LoraConfig } from '../../lib/models';
 
 const V = 60;
 const GPT2 = { model_type: 'gpt2', vocab_size: V, n_positions: 200, n_embd: 16, n_layer: 2, n_head: 2 };
@@ -54,8 +54,6 @@ for (const [name, config] of Object.entries({ gpt2: GPT2, 'mistral with a window
   });
 
 test('a call of several prompts has a place for each, and its own random stream for each', async (t) => {
-  const batch = new ContinuousBatch(model, { maxRows: 3 });
-  t.after(() => batch.close());
   const call = {
     inputIds: [[1, 2], [1, 2], [3], [4, 5, 6, 7]],
     maxNewTokens: 12,
@@ -64,22 +62,26 @@ test('a call of several prompts has a place for each, and its own random stream 
     doSample: true,
     seed: 5,
   };
+  const alone = await generate(model, call);
+  const batch = new ContinuousBatch(model, { maxRows: 3 });
+  t.after(() => batch.close());
   const events: string[] = [];
   const result = await batch.generate({
     ...call,
     onToken: ({ row, index }) => events.push(`${row} ${index}`),
   });
-  assert.deepEqual(result, await generate(model, call));
+  assert.deepEqual(result, alone);
   assert.notDeepEqual(result.newTokens[0], result.newTokens[1]);
   assert.equal(new Set(events).size, 48);
 });
 
 test('a call joins at the next token of a running one, and both go on', async (t) => {
-  const batch = new ContinuousBatch(model, { maxRows: 2 });
-  t.after(() => batch.close());
   const order: string[] = [];
   const long = { inputIds: [[1]], maxNewTokens: 60, eosTokenId: null };
   const short = { inputIds: [[9, 8, 7]], maxNewTokens: 5, eosTokenId: null };
+  const alone = [await generate(model, long), await generate(model, short)];
+  const batch = new ContinuousBatch(model, { maxRows: 2 });
+  t.after(() => batch.close());
   let joined: Promise<GenerationResult> | undefined;
   const first = batch.generate({
     ...long,
@@ -89,8 +91,7 @@ test('a call joins at the next token of a running one, and both go on', async (t
         joined = batch.generate({ ...short, onToken: (event) => order.push(`short ${event.index}`) });
     },
   });
-  assert.deepEqual(await first, await generate(model, long));
-  assert.deepEqual(await joined, await generate(model, short));
+  assert.deepEqual([await first, await joined], alone);
   const from = order.indexOf('short 0');
   assert.equal(order[from - 1], 'long 9');
   assert.deepEqual(order.slice(from, from + 5), ['short 0', 'long 10', 'short 1', 'long 11', 'short 2']);
@@ -142,10 +143,10 @@ test('a client that leaves while its prompt is read frees its place before the p
   const config = { ...GPT2, n_positions: 600, n_layer: 4, initializer_range: 0.3 };
   const own = await AutoModelForCausalLM.fromConfig(config, { seed: 5 });
   t.after(() => own.dispose());
-  const batch = new ContinuousBatch(own, { maxRows: 2 });
-  t.after(() => batch.close());
   const short = { inputIds: [[1, 2]], maxNewTokens: 30, eosTokenId: null };
   const alone = await generate(own, short);
+  const batch = new ContinuousBatch(own, { maxRows: 2 });
+  t.after(() => batch.close());
   const client = new AbortController();
   const steps: number[] = [];
   let left: Promise<unknown> | undefined;
@@ -234,9 +235,10 @@ test('an aborted call frees its place for the next one; a full queue is reported
 });
 
 test('an error in one call ends that call alone', async (t) => {
+  const call = { inputIds: [[1]], maxNewTokens: 10, eosTokenId: null };
+  const alone = await generate(model, call);
   const batch = new ContinuousBatch(model, { maxRows: 4 });
   t.after(() => batch.close());
-  const call = { inputIds: [[1]], maxNewTokens: 10, eosTokenId: null };
   const wrong = batch.generate({
     ...call,
     onToken: () => {
@@ -245,7 +247,7 @@ test('an error in one call ends that call alone', async (t) => {
   });
   const right = batch.generate(call);
   await assert.rejects(wrong, { message: 'no listener' });
-  assert.deepEqual(await right, await generate(model, call));
+  assert.deepEqual(await right, alone);
   assert.throws(() => batch.generate({ ...call, inputIds: [[V]] }), {
     message: /expected token ids from 0 to 59/,
   });
@@ -284,6 +286,58 @@ test('a model has one batch at a time: two would take each other’s adapters', 
   assert.throws(second, inUse, 'its last step is still computed');
   await Promise.all([closing, ended]);
   await second().close();
+});
+
+test('an open batch has the model alone: others are refused in words, and may go on after close()', async (t) => {
+  const own = await AutoModelForCausalLM.fromConfig({ ...GPT2, initializer_range: 0.3 }, { seed: 4 });
+  t.after(() => own.dispose());
+  getPeftModel(own, new LoraConfig({ r: 2, targetModules: ['c_attn'] }), { adapterName: 'one' });
+  const call = { inputIds: [[1, 2]], maxNewTokens: 20, eosTokenId: null };
+  const alone = await generate(own, call);
+  const stream = streamGenerate(own, call);
+  await stream.next();
+  const batch = new ContinuousBatch(own);
+  const inUse = {
+    message: /expected a model that no open batch or server uses, got one in use.*Ask the one/,
+  };
+  await assert.rejects(stream.next(), inUse, 'one that had begun');
+  await assert.rejects(generate(own, call), inUse);
+  await assert.rejects(own.forward({ inputIds: [[1]] }), inUse);
+  const ids = Int32Array.of(1, 2);
+  const batchOf = { inputIds: ids, labels: ids, attentionMask: Int32Array.of(1, 1), shape: [1, 2] as const };
+  const gradients = allocateGradients(own.trainableParameters());
+  const request = { batch: batchOf, lossScale: 1, accumulate: false, gradientCheckpointing: false };
+  await assert.rejects(forwardBackward(own, gradients, request), inUse);
+  await assert.rejects(batchLoss(own, batchOf, { lossScale: 1 }), inUse);
+  // While a call is computed its weights and its adapter stay as they are.
+  const refused: string[] = [];
+  const changes: Record<string, () => unknown> = {
+    add: () => getPeftModel(own, new LoraConfig({ r: 2, targetModules: ['c_fc'] }), { adapterName: 'one' }),
+    use: () => own.setAdapter('one'),
+    disable: () => own.disableAdapters(),
+    delete: () => own.deleteAdapter('one'),
+    merge: () => own.mergeAndUnload(),
+    train: () => own.trainableParameters(),
+    set: () => own.weights.setParameter('wpe.weight', new Float32Array(200 * 16)),
+  };
+  const running = batch.generate({
+    ...call,
+    adapter: 'one',
+    onToken: ({ index }) => {
+      if (index !== 3) return;
+      for (const [name, change] of Object.entries(changes))
+        try {
+          change();
+        } catch (error) {
+          if (/expected no running call of a batch or server/.test(String(error))) refused.push(name);
+        }
+    },
+  });
+  assert.deepEqual(await running, alone);
+  assert.deepEqual(refused, Object.keys(changes));
+  await batch.close();
+  assert.deepEqual(await generate(own, call), alone);
+  own.deleteAdapter('one');
 });
 
 test('log-probabilities are those of the model, whatever draws', async () => {

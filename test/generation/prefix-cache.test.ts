@@ -7,6 +7,7 @@ import { cachedDecoder } from '../../lib/generation/decoders/cached-decoder';
 import { CachedDecoder, UncachedDecoder } from '../../lib/generation/decoders/decoder';
 import type { Decoder } from '../../lib/generation/decoders/decoder';
 import { PrefixCache, sharedBeginning } from '../../lib/generation/decoders/prefix-cache';
+import { createRandom } from '../../lib/random';
 import { LoraConfig } from '../../lib/models';
 import { AutoModelForCausalLM, getPeftModel } from '../../lib/pretrained';
 import type { CausalLM } from '../../lib/pretrained';
@@ -112,6 +113,50 @@ describe('prompts of calls that follow each other', () => {
       }
     assert.deepEqual(reused, [0, 64, 96, 0, 64, 96, 64, 96, 96]);
   });
+
+  for (const dtype of ['float32', 'q8'] as const)
+    test(`of weights that have become others are forgotten, ${dtype}`, async (t) => {
+      const [model, twin] = [await modelOf(t, 'gpt2'), await modelOf(t, 'gpt2')];
+      const batch = new ContinuousBatch(model, { prefixCacheBytes: 1e6 });
+      t.after(() => batch.close());
+      const train = (one: CausalLM, seed: number): void => {
+        const random = createRandom('others', seed);
+        for (const { data } of one.trainableParameters())
+          for (let i = 0; i < data.length; i++) data[i] += 0.3 * random.nextNormal();
+      };
+      const put = (one: CausalLM, seed: number): void => {
+        const config = new LoraConfig({ r: 2, targetModules: ['c_attn', 'c_fc'] });
+        getPeftModel(one, config, { adapterName: 'a' });
+        train(one, seed);
+      };
+      const turned = (one: CausalLM): void => {
+        const name = 'h.0.mlp.c_proj.weight';
+        one.weights.setParameter(name, one.weights.parameter(name).data.slice().reverse());
+      };
+      const changes: [string, (one: CausalLM) => void][] = [
+        ['as they were', () => undefined],
+        ['all parameters trained', (one) => train(one, 3)],
+        ['a parameter set', turned],
+        ['an adapter', (one) => put(one, 1)],
+        ['another adapter of its name', (one) => put(one, 2)],
+        ['the adapter trained', (one) => train(one, 5)],
+      ];
+      const call = { inputIds: [PROMPTS[0]], maxNewTokens: 12, eosTokenId: null, dtype };
+      const answers: string[] = [];
+      for (const [what, change] of changes) {
+        change(model);
+        change(twin);
+        const before = batch.counts.reusedTokens;
+        const request = { ...call, adapter: model.activeAdapter };
+        const { newTokens } = await batch.generate(request);
+        assert.equal(batch.counts.reusedTokens, before, what);
+        assert.deepEqual(newTokens, (await generate(twin, call)).newTokens, what);
+        assert.deepEqual((await batch.generate(request)).newTokens, newTokens, what);
+        assert.equal(batch.counts.reusedTokens, before + 64, `${what}: asked again`);
+        answers.push(newTokens.join());
+      }
+      assert.equal(new Set(answers).size, changes.length, 'every change was one of the answer');
+    });
 
   test('are kept as far as memory goes, those that were read last', () => {
     const layers = (length: number): { key: Tokens; value: Tokens }[] => [

@@ -13,7 +13,7 @@ import { temporaryFolder } from '../support/temporary-folder';
 import { clientOf, smallModel, smallTokenizer, startSmall } from './small-server';
 
 test('chat: the text of the template’s prompt, streamed as whole, with usage', async (t) => {
-  const { model, tokenizer, client } = await startSmall(t);
+  const { twin: model, tokenizer, client } = await startSmall(t);
   const messages = [
     { role: 'developer' as const, content: 'Be short.' },
     { role: 'user' as const, content: [{ type: 'text' as const, text: 'How was the sled?' }] },
@@ -53,7 +53,7 @@ test('chat: the text of the template’s prompt, streamed as whole, with usage',
 });
 
 test('completions: a text, several, token ids; n choices from one seed', async (t) => {
-  const { model, tokenizer, client } = await startSmall(t);
+  const { twin: model, tokenizer, client } = await startSmall(t);
   const texts = ['The sled', 'Row', 'Wall balls: 6:05'];
   const options = { model, tokenizer, maxNewTokens: 12, eosTokenId: 301 };
   const wanted = await textGenerator(options)(texts);
@@ -90,7 +90,7 @@ test('completions: a text, several, token ids; n choices from one seed', async (
 });
 
 test('no part of a stop string is sent, although it comes in several tokens', async (t) => {
-  const { tokenizer, model, client } = await startSmall(t);
+  const { tokenizer, twin: model, client } = await startSmall(t);
   const body = { model: 'small', prompt: 'The sled', temperature: 0, max_tokens: 40 };
   const [whole] = await textGenerator({ model, tokenizer, maxNewTokens: 40, eosTokenId: 301 })(['The sled']);
   for (const [from, length] of [
@@ -147,7 +147,7 @@ test('what a request leaves out is as the folder says: how tokens are drawn, and
 });
 
 test('log-probabilities, whole and in chunks', async (t) => {
-  const { model, tokenizer, client } = await startSmall(t);
+  const { twin: model, tokenizer, client } = await startSmall(t);
   const messages = [{ role: 'user' as const, content: 'Row' }];
   const body = { model: 'small', messages, temperature: 0, max_tokens: 6, logprobs: true, top_logprobs: 2 };
   const whole = await client.chat.completions.create(body);

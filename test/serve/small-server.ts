@@ -24,6 +24,8 @@ const GPT2 = { model_type: 'gpt2', vocab_size: 305, n_positions: 160, n_embd: 16
 
 export interface SmallServer {
   readonly model: CausalLM;
+  /** The same weights in a model of their own: the server's is the server's alone. */
+  readonly twin: CausalLM;
   readonly tokenizer: PretrainedTokenizer;
   readonly server: RunningServer;
   readonly client: OpenAI;
@@ -57,14 +59,14 @@ export async function startSmall(
   { adapters = [], ...options }: Partial<ServeOptions> & { adapters?: readonly string[] } = {},
 ): Promise<SmallServer> {
   const tokenizer = await smallTokenizer(t);
-  const model = await smallModel();
-  for (const name of adapters) putAdapter(model, name);
+  const [model, twin] = [await smallModel(), await smallModel()];
+  for (const name of adapters) for (const each of [model, twin]) putAdapter(each, name);
   const server = await serve(model, { tokenizer, name: 'small', port: 0, ...options });
   t.after(async () => {
     await server.close({ graceMs: 0 });
-    await model.dispose();
+    await Promise.all([model.dispose(), twin.dispose()]);
   });
-  return { model, tokenizer, server, client: clientOf(server, options.token) };
+  return { model, twin, tokenizer, server, client: clientOf(server, options.token) };
 }
 
 /** The `openai` package on a server. */

@@ -34,6 +34,7 @@ export function ownResponder(model: HasRuntime, tokenizer: PretrainedTokenizer):
       return finishReasons[0] === 'eos' ? newTokens[0].slice(0, -1) : newTokens[0];
     },
     logProbabilities: async (ids, positions) => {
+      runtime.requireFree('export');
       const { shape, ids: checked, mask } = checkedInputs(runtime.architecture, { inputIds: [ids] });
       const batch = { shape, attentionMask: mask };
       const data = await runtime.inWorkspace(async (workspace) => {

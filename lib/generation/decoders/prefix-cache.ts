@@ -59,6 +59,11 @@ export class PrefixCache {
     };
   }
 
+  /** Forgets all prompts: what computed them has changed. */
+  clear(): void {
+    this.prompts = [];
+  }
+
   private find(weights: string, prompt: readonly number[]): Prefix | undefined {
     let best: KnownPrompt | undefined;
     let length = 0;

@@ -113,7 +113,7 @@ function keyOf({ weights, architecture }: Runtime): string {
     signatureOf(weights.smallFeeds(layer)),
   );
   const parts: unknown[] = [
-    weights.changes,
+    weights.state.baseChanges,
     inputs,
     signatureOf(weights.headFeeds()),
     weights.trainedTable('head'),

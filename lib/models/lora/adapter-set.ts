@@ -2,6 +2,7 @@
  * The adapters on a model: any number by name, one or none of them in use.
  */
 import { TunebookError } from '../../types';
+import type { WeightState } from '../weights/weight-state';
 import type { LoraAdapter } from './lora';
 
 export class AdapterSet {
@@ -10,6 +11,7 @@ export class AdapterSet {
   private isDisabled = false;
 
   constructor(
+    private readonly state: WeightState,
     private readonly hooks: {
       /** Called before an adapter comes into use for the first time. */
       readonly onAdd: (adapter: LoraAdapter) => void;
@@ -38,7 +40,9 @@ export class AdapterSet {
 
   /** Puts an adapter on, in use at once; one of the same name is replaced. */
   add(name: string, adapter: LoraAdapter): void {
+    this.state.requireIdle();
     this.hooks.onAdd(adapter);
+    this.state.change();
     this.byName.set(name, adapter);
     this.use(name);
   }
@@ -46,6 +50,7 @@ export class AdapterSet {
   /** @throws TunebookError where no adapter has that name */
   use(name: string): void {
     this.requireKnown(name);
+    this.state.requireIdle();
     this.activeName = name;
     this.isDisabled = false;
     this.hooks.onChange();
@@ -53,6 +58,7 @@ export class AdapterSet {
 
   /** Whether the adapter in use counts. */
   setEnabled(isEnabled: boolean): void {
+    this.state.requireIdle();
     this.isDisabled = !isEnabled;
     this.hooks.onChange();
   }
@@ -60,12 +66,14 @@ export class AdapterSet {
   /** @throws TunebookError where no adapter has that name */
   delete(name: string): void {
     this.requireKnown(name);
+    this.state.change();
     this.byName.delete(name);
     if (this.activeName === name) this.activeName = this.names[0];
     this.hooks.onChange();
   }
 
   clear(): void {
+    this.state.change();
     this.byName.clear();
     this.activeName = undefined;
     this.isDisabled = false;

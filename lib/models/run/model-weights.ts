@@ -30,6 +30,7 @@ import { resizedVocabulary } from '../weights/resize-vocabulary';
 import { sampledPlaces } from '../weights/weight-sample';
 import type { WeightSample } from '../weights/weight-sample';
 import { adaptedHeadFeeds } from './adapted-head';
+import { WeightState } from '../weights/weight-state';
 
 /** Whether weights may stay in 4 bits, for functions without gradient, or have to be float32. */
 export type WeightForm = 'packed' | 'float32';
@@ -58,8 +59,9 @@ export type TableRole = 'embedding' | 'head';
 /** A model's weights: trained parameters, frozen layers and adapters. */
 export class ModelWeights implements LoraBase {
   readonly frozen: FrozenLayers | undefined;
+  readonly state = new WeightState();
   /** The adapters on the model, at most one of them in use. */
-  readonly adapters = new AdapterSet({
+  readonly adapters = new AdapterSet(this.state, {
     onAdd: (adapter) => {
       this.requireComputable(adapter);
       this.pin(adapter.parameters);
@@ -74,7 +76,6 @@ export class ModelWeights implements LoraBase {
   isResized = false;
   /** Numbers that tables of 16 bits have gained by `resizeVocabulary`. */
   private gainedCount = 0;
-  private changeCount = 0;
 
   constructor(
     { architecture, parameters, frozen, sample }: ModelParts,
@@ -129,11 +130,6 @@ export class ModelWeights implements LoraBase {
     return { name, shape: stored.shape, decay: true, data };
   }
 
-  /** Counts changes of the base's weights for good, those of training excepted. */
-  get changes(): number {
-    return this.changeCount;
-  }
-
   /** A few values of the base as they are now; of frozen weights as they were stored, where they are unchanged. */
   sample(): WeightSample {
     const found: Record<string, readonly number[]> = {};
@@ -143,14 +139,14 @@ export class ModelWeights implements LoraBase {
       // What a checkpoint holds as codes is in memory as they round it, and no other copy's values.
       if (data !== undefined && (this.stored === undefined || stored !== undefined))
         found[name] = [...data.subarray(start, start + count)];
-      else if (stored !== undefined && this.changeCount === 0) found[name] = stored;
+      else if (stored !== undefined && this.state.baseChanges === 0) found[name] = stored;
     }
     return found;
   }
 
   /** Changes a parameter of the base for good, in whatever type it is kept. */
   setParameter(name: string, values: Float32Array): void {
-    this.changeCount++;
+    this.state.changeBase();
     const stored = this.frozen?.tables?.get(name);
     if (stored !== undefined) {
       this.frozen?.deviceTables?.delete(name);
@@ -237,13 +233,14 @@ export class ModelWeights implements LoraBase {
           'Resize first, then put the adapter on.',
       );
     }
+    this.state.requireIdle();
     const { device } = this.engine;
     await device?.flush();
     device?.unpin([...this.parameters.byName.values()].map(({ data }) => data));
     const resized = resizedVocabulary({ ...this.base, frozen: this.frozen }, vocabSize);
     this.base = resized;
     this.isResized = true;
-    this.changeCount++;
+    this.state.changeBase();
     this.gainedCount += resized.gainedCount;
     this.feedsByLayer = [];
     this.pin(this.parameters);
@@ -337,7 +334,7 @@ export class ModelWeights implements LoraBase {
 
   /** Changes a linear module's weight for good. @param change gets rows [out, in] */
   changeLinearWeight(layer: number, module: LinearModule, change: (weight: Float32Array) => void): void {
-    this.changeCount++;
+    this.state.changeBase();
     const weight = this.linearWeight(layer, module);
     change(weight);
     const frozen = this.residentWeight(layer, module);
@@ -366,9 +363,11 @@ export class ModelWeights implements LoraBase {
 
   /**
    * What an optimizer may change: the parameters of the adapter where there is one, all of the model's otherwise.
-   * @throws TunebookError where there is nothing to train: frozen weights without an adapter in use
+   * @throws TunebookError where there is nothing to train: frozen weights without an adapter in use; while calls are
+   *   being computed
    */
   trainableParameters(): Parameter[] {
+    this.state.change();
     if (this.adapter !== undefined) return [...this.adapter.parameters.byName.values()];
     const { names } = this.adapters;
     if (names.length > 0) {

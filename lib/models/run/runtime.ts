@@ -26,6 +26,7 @@ export class Runtime {
   /** Content of generation_config.json, where the model came with one. */
   readonly generationConfig: Readonly<Record<string, unknown>> | undefined;
   private disposed = false;
+  private holder: object | undefined;
 
   constructor(
     parts: ModelParts,
@@ -62,6 +63,29 @@ export class Runtime {
   /** @throws TunebookError where an id is outside the vocabulary or T is over the model's context */
   checkIds(ids: Int32Array, T: number): void {
     checkIds(this.architecture, ids, T);
+  }
+
+  /**
+   * Gives passes and the choice of the adapter to one alone, until `release`.
+   * @throws TunebookError where another has them
+   */
+  hold(holder: object, where: string): void {
+    this.requireFree(where);
+    this.holder = holder;
+  }
+
+  /** Ends `hold`. */
+  release(holder: object): void {
+    if (this.holder === holder) this.holder = undefined;
+  }
+
+  /** @throws TunebookError where an open batch or server has the model: it changes adapters between any two layers */
+  requireFree(where: string): void {
+    if (this.holder === undefined) return;
+    throw new TunebookError(
+      `${where}: expected a model that no open batch or server uses, got one in use: their calls would take each ` +
+        "other's adapters. Ask the one that is open, or close it first.",
+    );
   }
 
   /** @throws TunebookError after `dispose()` */

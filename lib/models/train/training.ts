@@ -55,6 +55,7 @@ export async function batchLoss(
   options: { lossScale: number; loss?: LossFunction; tokenLoss?: TokenLoss },
 ): Promise<number> {
   const { runtime } = model;
+  runtime.requireFree('loss');
   runtime.checkIds(batch.inputIds, batch.shape[1]);
   return runtime.inWorkspace(async (workspace) => {
     const head = headPass(runtime, { ...options, batch, workspace });
@@ -71,6 +72,7 @@ export async function forwardBackward(
   gradients: Gradients,
   request: BackwardRequest,
 ): Promise<number> {
+  runtime.requireFree('training');
   runtime.checkIds(request.batch.inputIds, request.batch.shape[1]);
   return runtime.inWorkspace((workspace) => wholePass({ runtime, gradients, request, workspace }));
 }
