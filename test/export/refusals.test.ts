@@ -4,9 +4,10 @@ import { promises as fs } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { exportGguf, exportOnnx, exportWeb, writeModelfile } from '../../lib/export';
+import { exportGguf, exportGgufAdapter, exportOnnx, exportWeb, writeModelfile } from '../../lib/export';
 import { openGguf } from '../../lib/export/gguf/read';
-import { AutoModelForCausalLM } from '../../lib/pretrained';
+import { LoraConfig } from '../../lib/models';
+import { AutoModelForCausalLM, getPeftModel, saveAdapter, savePretrained } from '../../lib/pretrained';
 import type { CausalLM } from '../../lib/pretrained';
 import { AutoTokenizer } from '../../lib/tokenizer';
 import type { PretrainedTokenizer } from '../../lib/tokenizer';
@@ -76,6 +77,16 @@ describe('every export', () => {
       assert.deepEqual(await fs.readdir(folder), []);
     });
 
+    it(`${name} refuses a tokenizer with more tokens than the model has rows`, async (t) => {
+      const folder = await temporaryFolder(t);
+      const large = await AutoTokenizer.fromPretrained('mistral');
+      await assert.rejects(
+        run(path.join(folder, 'out'), large),
+        isError('at most 305 tokens', 'got 32000', "the model's own folder"),
+      );
+      assert.deepEqual(await fs.readdir(folder), []);
+    });
+
     it(`${name} refuses a disk without room, before anything is written`, async (t) => {
       const folder = await temporaryFolder(t);
       // Room for a model, and for nothing that goes with a page.
@@ -113,6 +124,18 @@ describe('every export', () => {
       assert.deepEqual(await filesIn(folder), [path.basename(whole)]);
     });
   }
+});
+
+it('an adapter for llama.cpp is refused with a tokenizer that its base has no rows for', async (t) => {
+  const folder = await temporaryFolder(t);
+  const at = (name: string): string => path.join(folder, name);
+  const base = await AutoModelForCausalLM.fromConfig(SMALL);
+  t.after(() => base.dispose());
+  await savePretrained(base, at('base'));
+  await saveAdapter(getPeftModel(base, new LoraConfig({ r: 2 })), at('adapter'), at('base'));
+  const call = exportGgufAdapter(at('adapter'), at('x.gguf'), { tokenizer: 'mistral' });
+  await assert.rejects(call, isError('at most 305 tokens', 'got 32000'));
+  assert.deepEqual((await fs.readdir(folder)).sort(), ['adapter', 'base']);
 });
 
 describe('exportGguf refuses', () => {
@@ -177,12 +200,6 @@ describe('exportGguf refuses', () => {
     const call = exportGguf(model, path.join(folder, 'x.gguf'), { tokenizer: 'gpt2' });
     await assert.rejects(call, isError('model.safetensors', 'got 10000: the file is truncated'));
     assert.deepEqual(await fs.readdir(folder), ['model']);
-  });
-
-  it('a tokenizer with more tokens than the model has rows', async (t) => {
-    const file = path.join(await temporaryFolder(t), 'x.gguf');
-    const call = exportGguf('mistral-mini', file, { tokenizer: 'gpt2' });
-    await assert.rejects(call, isError('at most 32000 tokens', 'got 50257'));
   });
 
   it('unknown types, models and options', async (t) => {

@@ -4,6 +4,7 @@ import { promises as fs } from 'node:fs';
 import os from 'node:os';
 import type { Architecture, LoraAdapter, ModelWeights } from '../../models';
 import { requireOptions } from '../../options';
+import { checkTokenizerFits } from '../../tokenizer';
 import { requireText, TunebookError } from '../../types';
 import type { ExportOutcome } from '../proof/outcome';
 import { requireCheck } from '../proof/prove';
@@ -69,11 +70,13 @@ export async function exportGgufAdapter(
   const type = requireType(options.type ?? 'f32', { where, known: TYPES });
   requireCheck(check, where);
   const name = path.basename(path.resolve(adapter));
+  const { own: source } = await namedModel(base, { adapter, tokenizer, quantizationConfig });
   const opened = await openAdapter(adapter, base);
   const { architecture } = opened.weights;
   let tensors: GgufTensor[];
   let entries: GgufEntries;
   try {
+    checkTokenizerFits(source.tokenizer, opened.weights);
     requirePlain(opened.weights, opened.adapter, adapter);
     const alpha = alphaOf(opened.adapter, architecture);
     tensors = adapterTensors(architecture, opened.adapter, { alpha, type });
@@ -89,7 +92,6 @@ export async function exportGgufAdapter(
     await opened.close();
   }
   const proveAdapter = async (check: CheckOptions): Promise<Proof> => {
-    const { own: source } = await namedModel(base, { adapter, tokenizer, quantizationConfig });
     const folder = await fs.mkdtemp(path.join(os.tmpdir(), 'tunebook-gguf-'));
     const baseFile = async (): Promise<string> => {
       const whole = path.join(folder, 'base.gguf');

@@ -2,7 +2,6 @@
 import { isTied } from '../../models';
 import type { Architecture, HasRuntime } from '../../models';
 import { requireOptions } from '../../options';
-import { checkTokenizerFits } from '../../tokenizer';
 import { requireText } from '../../types';
 import type { AgreementBound } from '../proof/agreement';
 import type { ExportOutcome, ExportProgress } from '../proof/outcome';
@@ -115,7 +114,6 @@ export async function writeModel(
   { type = DEFAULT_TYPE, check = {}, name = source.name, onProgress }: ExportGgufOptions,
 ): Promise<ExportOutcome> {
   const { architecture } = source.weights;
-  checkTokenizerFits(source.tokenizer, source.weights);
   const tensors = modelTensors(source.weights, type);
   const tokenizer = await tokenizerEntries(source.tokenizer, architecture.vocabSize);
   const entries: GgufEntries = [

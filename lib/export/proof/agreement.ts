@@ -15,6 +15,8 @@ export interface Agreement {
   readonly sameTokens: number;
   /** Prompts with the same answer, token for token. */
   readonly sameAnswers: number;
+  /** Of the others: those that part at a tie, where `margin` is at most 0.05 nats. */
+  readonly tiedAnswers: number;
   /** Positions whose distributions were compared: one before each token of the answers here. */
   readonly positions: number;
   /** Share of positions with the same most likely token. */
@@ -48,6 +50,8 @@ export interface AgreementBound {
 }
 
 const MAX_DIFFERING = 3;
+/** Up to this margin two tokens are a tie: one is at most a twentieth likelier than the other. */
+const TIE_NATS = 0.05;
 
 /**
  * Asks both the same prompts.
@@ -60,8 +64,8 @@ export async function compareAnswers(
   { prompts, maxNewTokens }: { readonly prompts: readonly string[]; readonly maxNewTokens: number },
 ): Promise<Agreement> {
   const differing: DifferingAnswer[] = [];
-  let [sameTokens, sameAnswers, positions, sameTop, totalKl, maxKl] = [0, 0, 0, 0, 0, 0];
-  let largestMargin = 0;
+  let [sameTokens, sameAnswers, tiedAnswers] = [0, 0, 0];
+  let [positions, sameTop, totalKl, maxKl, largestMargin] = [0, 0, 0, 0, 0];
   for (const prompt of prompts) {
     const ids = await here.promptIds(prompt);
     sameTokens += isSame(ids, await there.promptIds(prompt)) ? 1 : 0;
@@ -77,6 +81,7 @@ export async function compareAnswers(
       // Up to there both have read the same; an answer that ended has its end as the most likely token.
       const margin = Math.max(0, largest(ours[same]) - ours[same][other[same] ?? mostLikely(theirs[same])]);
       largestMargin = Math.max(largestMargin, margin);
+      tiedAnswers += margin <= TIE_NATS ? 1 : 0;
       if (differing.length < MAX_DIFFERING)
         differing.push({ prompt, here: answer, there: other, sameTokens: same, margin });
     }
@@ -91,7 +96,7 @@ export async function compareAnswers(
   return {
     runtime: there.name,
     prompts: prompts.length,
-    ...{ sameTokens, sameAnswers, positions, maxKl, largestMargin, differing },
+    ...{ sameTokens, sameAnswers, tiedAnswers, positions, maxKl, largestMargin, differing },
     sameTop: sameTop / positions,
     meanKl: totalKl / positions,
   };
@@ -105,17 +110,24 @@ export function isWithin(agreement: Agreement, bound: AgreementBound): boolean {
 
 /** The comparison in a sentence. */
 export function agreementWords(agreement: Agreement): string {
-  const { runtime, prompts, sameTokens, sameAnswers, positions, sameTop, meanKl, maxKl, largestMargin } =
-    agreement;
-  const ties =
-    sameAnswers === prompts
-      ? ''
-      : `; where answers part, tunebook's token is at most ${largestMargin.toPrecision(2)} nats likelier than the other`;
+  const { runtime, prompts, sameTokens, positions, sameTop, meanKl, maxKl } = agreement;
   return (
-    `${runtime}: ${sameAnswers} of ${prompts} answers the same, ${sameTokens} of ${prompts} prompts read as the same ` +
+    `${runtime}: ${answerWords(agreement)}, ${sameTokens} of ${prompts} prompts read as the same ` +
     `tokens; over ${positions} positions the same most likely token in ${(100 * sameTop).toFixed(1)} %, ` +
-    `divergence ${meanKl.toExponential(1)} nats (largest ${maxKl.toExponential(1)})${ties}`
+    `divergence ${meanKl.toExponential(1)} nats (largest ${maxKl.toExponential(1)})`
   );
+}
+
+function answerWords({ prompts, sameAnswers, tiedAnswers, largestMargin }: Agreement): string {
+  const same = `${sameAnswers} of ${prompts} answers the same`;
+  const others = prompts - sameAnswers - tiedAnswers;
+  const found = [
+    ...(tiedAnswers === 0 ? [] : [`${tiedAnswers} part at a tie of up to ${TIE_NATS} nats`]),
+    ...(others === 0
+      ? []
+      : [`${others} part where tunebook's token is up to ${largestMargin.toPrecision(2)} nats likelier`]),
+  ];
+  return found.length === 0 ? same : `${same} (${found.join(', ')})`;
 }
 
 function commonLength(a: readonly number[], b: readonly number[]): number {

@@ -49,6 +49,7 @@ export interface ModelSource {
 /**
  * @param model a model at work, a built-in name, a folder or a hub id; undefined: the adapter's base
  * @param where the function that was called, for errors
+ * @throws {TunebookError} For what cannot be opened, and a tokenizer that does not fit the model.
  */
 export async function openModelSource(
   model: HasRuntime | string | undefined,
@@ -57,11 +58,7 @@ export async function openModelSource(
 ): Promise<ModelSource> {
   const source = await openSource(model, given, where);
   try {
-    const { tokenizer, weights } = source;
-    const { vocabSize } = weights.architecture;
-    // Ids that the model has no rows for are refused where a file lists the tokens: in GGUF.
-    const rows = Math.max(vocabSize, tokenizer.vocabSize);
-    checkTokenizerFits(tokenizer, { vocabSize: rows, config: weights.architecture.toJson() });
+    checkTokenizerFits(source.tokenizer, source.weights);
     return source;
   } catch (error) {
     await source.close();
