@@ -10,10 +10,13 @@ import { describe, it } from 'node:test';
 import { exportGguf } from '../../lib/export';
 import { tokenizerEntries } from '../../lib/export/gguf/tokenizer-entries';
 import { findLlamaCpp, openLlamaCpp } from '../../lib/export/proof/llama-cpp';
-import { addTokens, AutoTokenizer } from '../../lib/tokenizer';
+import { createRandom } from '../../lib/random';
+import { addTokens, AutoTokenizer, promptIds } from '../../lib/tokenizer';
+import type { PretrainedTokenizer } from '../../lib/tokenizer';
 import { familyModel } from '../models/families/family-model';
 import { IS_ALL } from '../models/families/forms-suite';
 import { readGolden } from '../models/families/golden-run';
+import { LONG } from '../support/long';
 import { isError } from '../support/refusals';
 import { temporaryFolder } from '../support/temporary-folder';
 import { tokenizerWithTokens } from '../support/tokenizer-with-tokens';
@@ -30,18 +33,30 @@ const CONFIG = {
   ...{ num_attention_heads: 2, num_key_value_heads: 2, max_position_embeddings: 256 },
 };
 
-/** Exports a tiny model with a tokenizer of this kind. @returns the file, and what the export said */
-async function exported(t: TestContext, kind: string): Promise<{ file: string; words: readonly string[] }> {
+/** A tiny model with a tokenizer, as a file. */
+interface Exported {
+  readonly file: string;
+  /** What the export said. */
+  readonly words: readonly string[];
+  readonly tokenizer: PretrainedTokenizer;
+  readonly vocabSize: number;
+}
+
+/** Exports a tiny model with a tokenizer of this kind, or with a folder's. */
+async function exported(t: TestContext, kind: string, given?: string): Promise<Exported> {
   const folder = await temporaryFolder(t);
-  fs.writeFileSync(path.join(folder, 'tokenizer.json'), JSON.stringify(kinds[kind].tokenizer));
-  const config = { tokenizer_class: 'PreTrainedTokenizerFast', eos_token: '</s>' };
-  fs.writeFileSync(path.join(folder, 'tokenizer_config.json'), JSON.stringify(config));
-  const tokenizer = await AutoTokenizer.fromPretrained(folder);
-  const model = await familyModel(CONFIG);
+  if (given === undefined) {
+    fs.writeFileSync(path.join(folder, 'tokenizer.json'), JSON.stringify(kinds[kind].tokenizer));
+    const config = { tokenizer_class: 'PreTrainedTokenizerFast', eos_token: '</s>' };
+    fs.writeFileSync(path.join(folder, 'tokenizer_config.json'), JSON.stringify(config));
+  }
+  const tokenizer = await AutoTokenizer.fromPretrained(given ?? folder);
+  const vocabSize = Math.max(CONFIG.vocab_size, tokenizer.vocabSize);
+  const model = await familyModel({ ...CONFIG, vocab_size: vocabSize });
   t.after(() => model.dispose());
   const file = path.join(folder, 'x.gguf');
   const { words } = await exportGguf(model, file, { tokenizer, check: false });
-  return { file, words };
+  return { file, words, tokenizer, vocabSize };
 }
 
 describe('400 strings in llama.cpp', () => {
@@ -66,6 +81,45 @@ describe('400 strings in llama.cpp', () => {
       await there.close();
       assert.ok(count > 250, `${count}`);
       assert.deepEqual(wrong.slice(0, 3), [], `${wrong.length} of ${count} differ`);
+    });
+});
+
+/** Folders of real tokenizers, of the file that TUNEBOOK_TOKENIZERS names (see test/golden/tokenizer/make_families.py). */
+function realFolders(): [name: string, folder: string][] {
+  const file = process.env.TUNEBOOK_TOKENIZERS;
+  if (file === undefined) return [];
+  const real = JSON.parse(fs.readFileSync(file, 'utf8')) as { kinds: Record<string, { folder?: string }> };
+  return Object.entries(real.kinds).flatMap(([name, { folder }]) =>
+    folder === undefined ? [] : [[name, folder]],
+  );
+}
+
+/** Joined of one to three of the 400. */
+function manyStrings(count: number): string[] {
+  const random = createRandom(17);
+  return Array.from({ length: count }, () =>
+    Array.from({ length: 1 + random.nextInt(3) }, () => strings[random.nextInt(strings.length)]).join(''),
+  );
+}
+
+describe('2,000 strings in llama.cpp as tunebook reads them', { ...LONG, timeout: 600_000 }, () => {
+  const real = realFolders();
+  for (const name of [...READ, ...real.map(([each]) => each)])
+    it(name, async (t) => {
+      if ((await findLlamaCpp()) === undefined) return t.skip('node-llama-cpp is not installed: see .ci/run');
+      const given = real.find(([each]) => each === name)?.[1];
+      const { file, words, tokenizer, vocabSize } = await exported(t, name, given);
+      const there = await openLlamaCpp(file, { contextSize: 64, vocabSize });
+      assert.ok(there);
+      const isComposed = words.some((one) => one.includes('does not normalize texts'));
+      const all = manyStrings(2000).map((text) => (isComposed ? text.normalize('NFC') : text));
+      const wrong: unknown[] = [];
+      for (const text of all) {
+        const [here, ids] = [promptIds(tokenizer, text), await there.promptIds(text)];
+        if (here.join() !== ids.join()) wrong.push({ text, here, ids });
+      }
+      await there.close();
+      assert.deepEqual(wrong.slice(0, 3), [], `${wrong.length} of ${all.length} differ`);
     });
 });
 
