@@ -3,8 +3,8 @@
  * weights, so many and four times as many, each export in a process of its own. What an export holds is a layer or a part of a table, whatever
  * the number of layers. Or Mistral-7B itself in its full shape, which needs 24 GB of disk.
  */
-import { spawnSync } from 'node:child_process';
-import { promises as fs } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { promises as fs, readFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { writeCheckpoint } from '../../lib/checkpoint';
@@ -18,7 +18,11 @@ import { AutoTokenizer } from '../../lib/tokenizer';
 import { writeMistralCheckpoint } from './mistral-checkpoint';
 
 /** What is written. */
-const EXPORTS = ['gguf q8_0', 'gguf q4_0', 'gguf q8_0, adapter on NF4', 'onnx q4'] as const;
+const GGUF_TYPES = ['q8_0', 'f16', 'q4_0', 'q4_k_m'] as const;
+const EXPORTS = [
+  ...GGUF_TYPES.map((type) => `gguf ${type}` as const),
+  ...(['gguf q8_0, adapter on NF4', 'onnx q4'] as const),
+];
 type ExportName = (typeof EXPORTS)[number];
 
 /** One export of one checkpoint. */
@@ -28,14 +32,19 @@ export interface ExportMemory {
   readonly checkpointBytes: number;
   readonly writtenBytes: number;
   readonly seconds: number;
+  /** Resident, at most: what the system counts itself. */
   readonly peakBytes: number;
+  /** Of it, what the process has allocated, and what it has mapped of files; by looking twenty times a second. */
+  readonly anonymousBytes: number;
+  readonly mappedBytes: number;
 }
 
-/** ONNX's weights are cut into files of this size, as they are at 2 GB. */
+/** ONNX's weights of the smaller checkpoints are cut into files of this size, as they are at 2 GB. */
 const MAX_FILE_BYTES = 1e8;
+const LOOK_MS = 50;
 /** The larger checkpoint, in layers of the smaller. */
 const TIMES = 4;
-/** Bytes of a layer, and of the two tables, in 16 bits; an export in 8 bits takes half of it once more. */
+/** Bytes of a layer, and of the two tables, in 16 bits; an export takes as much again, at most. */
 const LAYER_BYTES = 436e6;
 const TABLE_BYTES = 524e6;
 
@@ -60,7 +69,7 @@ export async function benchExportMemory(
     : { narrower: 2, counts: [layers, TIMES * layers] };
   try {
     const largest = TABLE_BYTES / narrower + (Math.max(...counts) * LAYER_BYTES) / narrower ** 2;
-    await requireFreeSpace(folder, 1.6 * largest);
+    await requireFreeSpace(folder, 2.1 * largest);
     for (const count of counts) {
       const place = path.join(folder, 'model');
       const checkpointBytes = await writeMistralCheckpoint(place, { layers: count, narrower });
@@ -69,11 +78,12 @@ export async function benchExportMemory(
       await writeAdapter(path.join(folder, 'adapter'), place, count);
       for (const name of EXPORTS.filter((one) => one.includes(only))) {
         const output = path.join(folder, 'export');
-        const child = spawnSync(process.execPath, [__filename, name, folder, output], { encoding: 'utf8' });
-        if (child.status !== 0) throw new Error(`bench export-memory: ${name} failed\n${child.stderr}`);
+        const size = isWhole ? 'whole' : 'small';
         const one = {
-          ...{ name, layers: count, checkpointBytes },
-          ...(JSON.parse(child.stdout) as Pick<ExportMemory, 'writtenBytes' | 'seconds' | 'peakBytes'>),
+          name,
+          layers: count,
+          checkpointBytes,
+          ...(await inChild(name, [folder, output, size])),
         };
         await fs.rm(output, { recursive: true });
         results.push(one);
@@ -84,6 +94,39 @@ export async function benchExportMemory(
     return results;
   } finally {
     await fs.rm(folder, { recursive: true, force: true });
+  }
+}
+
+type Measured = Pick<ExportMemory, 'writtenBytes' | 'seconds' | 'peakBytes'>;
+
+/** An export in a process of its own, looked at from outside: its own thread is busy. */
+async function inChild(
+  name: ExportName,
+  rest: readonly string[],
+): Promise<Measured & Pick<ExportMemory, 'anonymousBytes' | 'mappedBytes'>> {
+  // Without llama.cpp a file is read back, and no model loaded to be asked.
+  const env = { ...process.env, TUNEBOOK_LLAMA_CPP: '' };
+  const child = spawn(process.execPath, [__filename, name, ...rest], { env });
+  let [stdout, stderr, anonymousBytes, mappedBytes] = ['', '', 0, 0];
+  child.stdout.on('data', (text: Buffer) => (stdout += String(text)));
+  child.stderr.on('data', (text: Buffer) => (stderr += String(text)));
+  const look = setInterval(() => {
+    anonymousBytes = Math.max(anonymousBytes, residentBytes(child.pid, 'RssAnon'));
+    mappedBytes = Math.max(mappedBytes, residentBytes(child.pid, 'RssFile'));
+  }, LOOK_MS);
+  const code = await new Promise((resolve) => child.once('close', resolve));
+  clearInterval(look);
+  if (code !== 0) throw new Error(`bench export-memory: ${name} failed\n${stderr}`);
+  return { ...(JSON.parse(stdout) as Measured), anonymousBytes, mappedBytes };
+}
+
+/** A line of /proc/PID/status; 0 where there is none. */
+function residentBytes(pid: number | undefined, line: string): number {
+  try {
+    const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+    return 1024 * Number(new RegExp(`^${line}:\\s+(\\d+) kB`, 'm').exec(status)?.[1] ?? 0);
+  } catch {
+    return 0; // it has just ended
   }
 }
 
@@ -124,21 +167,23 @@ async function writeAdapter(folder: string, base: string, layers: number): Promi
 }
 
 /** The measured job. */
-async function measured(name: ExportName, folder: string, output: string): Promise<void> {
+async function measured(name: ExportName, folder: string, output: string, size: string): Promise<void> {
   const model = path.join(folder, 'model');
   const started = performance.now();
   if (name === 'onnx q4')
-    await exportOnnx(model, output, { dtypes: ['q4'], maxFileBytes: MAX_FILE_BYTES, check: false });
+    await exportOnnx(model, output, {
+      ...{ dtypes: ['q4'], check: false },
+      maxFileBytes: size === 'whole' ? undefined : MAX_FILE_BYTES,
+    });
   else
     await exportGguf(model, path.join(output, 'model.gguf'), {
-      type: name === 'gguf q4_0' ? 'q4_0' : 'q8_0',
+      type: GGUF_TYPES.find((type) => name === `gguf ${type}`) ?? 'q8_0',
       ...(name === 'gguf q8_0, adapter on NF4'
         ? {
             adapter: path.join(folder, 'adapter'),
             quantizationConfig: quantizationConfigOf('nf4'),
           }
         : {}),
-      check: false,
     });
   const seconds = (performance.now() - started) / 1000;
   const peakBytes = peakMemoryBytes();
@@ -148,5 +193,5 @@ async function measured(name: ExportName, folder: string, output: string): Promi
   console.log(JSON.stringify({ writtenBytes, seconds, peakBytes }));
 }
 
-if (require.main === module && process.argv[4] !== undefined)
-  void measured(process.argv[2] as ExportName, process.argv[3], process.argv[4]);
+if (require.main === module && process.argv[5] !== undefined)
+  void measured(process.argv[2] as ExportName, process.argv[3], process.argv[4], process.argv[5]);

@@ -185,8 +185,11 @@ async function main(): Promise<void> {
         isWhole: numbers[0] === '7b',
         only: values.only,
       },
-      ({ name, layers, seconds, peakBytes }) =>
-        console.error(`${name}, ${layers} layers: ${seconds.toFixed(0)} s, peak ${gigabytes(peakBytes)}`),
+      ({ name, layers, seconds, peakBytes, anonymousBytes, mappedBytes }) =>
+        console.error(
+          `${name}, ${layers} layers: ${seconds.toFixed(0)} s, peak ${gigabytes(peakBytes)} ` +
+            `(allocated ${gigabytes(anonymousBytes)}, mapped ${gigabytes(mappedBytes)})`,
+        ),
     );
     print(
       json,
