@@ -14,6 +14,7 @@ import { familyModel } from '../models/families/family-model';
 import { IS_ALL } from '../models/families/forms-suite';
 import { GOLDEN, readGolden } from '../models/families/golden-run';
 import { assertClose } from '../support/assert-close';
+import { fewTokens } from '../support/few-tokens';
 import { isError } from '../support/refusals';
 import { temporaryFolder } from '../support/temporary-folder';
 import { answersOfTransformers } from './transformers-answers';
@@ -49,7 +50,7 @@ describe('as tunebook and PyTorch have it', { timeout: 900_000 }, () => {
       const { config, greedy } = cases[name];
       const model = await familyModel(config);
       t.after(() => model.dispose());
-      const tokenizer = await AutoTokenizer.fromPretrained(TOKENIZER);
+      const tokenizer = await fewTokens(t, model.architecture.vocabSize);
       const folder = await temporaryFolder(t);
       const options = { tokenizer, check: false, dtypes: ['fp32'] } as const;
       const { models } = await exportOnnx(model, folder, options);
@@ -155,7 +156,7 @@ it('for transformers.js 2: no input that it does not feed, and merges as it read
   const model = await familyModel(config);
   t.after(() => model.dispose());
   const folder = await temporaryFolder(t);
-  const tokenizer = await AutoTokenizer.fromPretrained(TOKENIZER);
+  const tokenizer = await fewTokens(t, model.architecture.vocabSize);
   const target = 'transformers.js-2';
   const { models } = await exportOnnx(model, folder, { tokenizer, target, check: false, dtypes: ['fp32'] });
   const written = await WrittenModel.open(models[0].path, model.architecture);
@@ -188,7 +189,7 @@ describe('refused before anything is written', () => {
       const folder = path.join(await temporaryFolder(t), 'none');
       const model = await familyModel(cases[name].config);
       t.after(() => model.dispose());
-      const tokenizer = await AutoTokenizer.fromPretrained(TOKENIZER);
+      const tokenizer = await fewTokens(t, model.architecture.vocabSize);
       await assert.rejects(exportOnnx(model, folder, { tokenizer, target }), isError(...words));
       assert.equal(fs.existsSync(folder), false);
     });

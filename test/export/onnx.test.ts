@@ -17,6 +17,7 @@ import { AutoModelForCausalLM, savePretrained } from '../../lib/pretrained';
 import { AutoTokenizer } from '../../lib/tokenizer';
 import { goldenRun, readGolden } from '../models/families/golden-run';
 import { assertClose } from '../support/assert-close';
+import { fewTokens } from '../support/few-tokens';
 import { isError } from '../support/refusals';
 import { temporaryFolder } from '../support/temporary-folder';
 
@@ -29,6 +30,9 @@ interface Written {
   readonly model: WrittenModel;
 }
 
+/** Of the models in test/golden. */
+const ROWS = 97;
+
 /** Exports a folder in one type and opens what was written. */
 async function written(
   t: TestContext,
@@ -37,7 +41,7 @@ async function written(
 ): Promise<Written> {
   const folder = await temporaryFolder(t);
   const { file = 'model.onnx', ...given } = options;
-  const tokenizer = from.includes('gpt2') ? 'gpt2' : 'mistral';
+  const tokenizer = await fewTokens(t, ROWS);
   await exportOnnx(from, folder, { dtypes: ['fp32'], check: false, tokenizer, ...given });
   const config = JSON.parse(await fs.readFile(path.join(folder, 'config.json'), 'utf8')) as Record<
     string,
@@ -170,7 +174,7 @@ test('weights over the size limit are stored beside the file, and are removed wi
   const wanted = await file.read('logits');
   assertClose(await model.logits(goldenRun('gpt2')), wanted, { absolute: 1e-4, relative: 1e-4 }, 'logits');
   // Another type beside it keeps what config.json says; the same type in one file takes it back.
-  const again = { check: false, tokenizer: 'gpt2' } as const;
+  const again = { check: false, tokenizer: await fewTokens(t, ROWS) } as const;
   await exportOnnx(golden('gpt2', 'model'), folder, { ...again, dtypes: ['q8'] });
   const both = JSON.parse(await fs.readFile(path.join(folder, 'config.json'), 'utf8')) as object;
   assert.deepEqual(Object.entries(both).at(-1), Object.entries(config).at(-1));
@@ -202,10 +206,13 @@ describe('refusals come before anything is written', () => {
   before(async () => {
     untouched = path.join(await fs.mkdtemp('/tmp/tunebook-'), 'none');
   });
-  const cases: readonly [title: string, call: () => Promise<unknown>, words: string[]][] = [
+  const cases: readonly [title: string, call: (t: TestContext) => Promise<unknown>, words: string[]][] = [
     [
       'rows that blocks do not fit',
-      () => exportOnnx(golden('mistral', 'model'), untouched, { dtypes: ['q4'], tokenizer: 'mistral' }),
+      async (t) => {
+        const tokenizer = await fewTokens(t, ROWS);
+        await exportOnnx(golden('mistral', 'model'), untouched, { dtypes: ['q4'], tokenizer });
+      },
       ['56 in mlp.down_proj', 'q4', 'multiple'],
     ],
     [
@@ -240,8 +247,8 @@ describe('refusals come before anything is written', () => {
     ],
   ];
   for (const [title, call, words] of cases) {
-    test(title, async () => {
-      await assert.rejects(call, isError(...words));
+    test(title, async (t) => {
+      await assert.rejects(call(t), isError(...words));
       await assert.rejects(fs.stat(untouched));
     });
   }
@@ -252,10 +259,10 @@ describe('refusals come before anything is written', () => {
       modelType: 'gpt2-like',
     }));
     const model = await AutoModelForCausalLM.fromConfig({
-      ...{ model_type: 'gpt2-like', n_layer: 1, n_embd: 32, n_head: 2, vocab_size: 64, n_positions: 16 },
+      ...{ model_type: 'gpt2-like', n_layer: 1, n_embd: 32, n_head: 2, vocab_size: 320, n_positions: 16 },
     });
     t.after(() => model.dispose());
-    const tokenizer = await AutoTokenizer.fromPretrained('gpt2');
+    const tokenizer = await AutoTokenizer.fromPretrained(golden('tokenizer', 'byte-level'));
     await assert.rejects(
       exportOnnx(model, untouched, { tokenizer }),
       isError('gpt2, llama, mistral', 'gpt2-like'),
@@ -267,7 +274,7 @@ describe('refusals come before anything is written', () => {
 test('a model in use is exported as it is now, and stays unchanged', async (t) => {
   const folder = await temporaryFolder(t);
   const model = await AutoModelForCausalLM.fromConfig({
-    ...{ model_type: 'llama', num_hidden_layers: 2, hidden_size: 64, intermediate_size: 96, vocab_size: 300 },
+    ...{ model_type: 'llama', num_hidden_layers: 2, hidden_size: 64, intermediate_size: 96, vocab_size: 320 },
     ...{ num_attention_heads: 4, num_key_value_heads: 2, max_position_embeddings: 64, head_dim: 8 },
     rope_parameters: {
       rope_type: 'llama3',
@@ -279,7 +286,7 @@ test('a model in use is exported as it is now, and stays unchanged', async (t) =
     },
   });
   t.after(() => model.dispose());
-  const tokenizer = await AutoTokenizer.fromPretrained('mistral');
+  const tokenizer = await AutoTokenizer.fromPretrained(golden('tokenizer', 'byte-level'));
   const dtypes = ['fp32', 'fp16', 'q8', 'q4'] as const;
   const { models, isProven } = await exportOnnx(model, folder, { tokenizer, dtypes, check: false });
   assert.equal(isProven, true);

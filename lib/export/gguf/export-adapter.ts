@@ -12,7 +12,7 @@ import type { CheckOptions, Proof } from '../proof/prove';
 import { openAdapter } from '../source/open-adapter';
 import { baseQuantization } from '../../pretrained';
 import { namedModel } from '../source/open-source';
-import type { SourceOptions } from '../source/open-source';
+import type { OwnModel, SourceOptions } from '../source/open-source';
 import { cardEntries } from './card-entries';
 import { exportGguf } from './export-gguf';
 import { ggufFamily, ggufName, orderedRows } from './families';
@@ -70,13 +70,16 @@ export async function exportGgufAdapter(
   const type = requireType(options.type ?? 'f32', { where, known: TYPES });
   requireCheck(check, where);
   const name = path.basename(path.resolve(adapter));
-  const { own: source } = await namedModel(base, { adapter, tokenizer, quantizationConfig });
   const opened = await openAdapter(adapter, base);
   const { architecture } = opened.weights;
   let tensors: GgufTensor[];
   let entries: GgufEntries;
+  let source: OwnModel | undefined; // asked for its answers alone: the file has no tokenizer
   try {
-    checkTokenizerFits(source.tokenizer, opened.weights);
+    if (check !== false) {
+      source = (await namedModel(base, { adapter, tokenizer, quantizationConfig })).own;
+      checkTokenizerFits(source.tokenizer, opened.weights);
+    }
     requirePlain(opened.weights, opened.adapter, adapter);
     const alpha = alphaOf(opened.adapter, architecture);
     tensors = adapterTensors(architecture, opened.adapter, { alpha, type });
@@ -91,7 +94,7 @@ export async function exportGgufAdapter(
   } finally {
     await opened.close();
   }
-  const proveAdapter = async (check: CheckOptions): Promise<Proof> => {
+  const proveAdapter = async (source: OwnModel, check: CheckOptions): Promise<Proof> => {
     const folder = await fs.mkdtemp(path.join(os.tmpdir(), 'tunebook-gguf-'));
     const baseFile = async (): Promise<string> => {
       const whole = path.join(folder, 'base.gguf');
@@ -108,7 +111,7 @@ export async function exportGgufAdapter(
   };
   return writeProven(file, {
     ...{ entries, tensors, notes: [], target: 'gguf-lora', type, model: name },
-    prove: check === false ? undefined : () => proveAdapter(check),
+    prove: check === false || source === undefined ? undefined : () => proveAdapter(source, check),
   });
 }
 
