@@ -10,6 +10,12 @@ import path from 'node:path';
 /** The folder of package.json. The package runs from `.build/lib`, in the repository as where it is installed. */
 export const PACKAGE_ROOT = path.resolve(__dirname, '..', '..');
 
+/** The package's version, from its package.json. */
+export function packageVersion(): string {
+  const manifest = readFileSync(path.join(PACKAGE_ROOT, 'package.json'), 'utf8');
+  return (JSON.parse(manifest) as { version: string }).version;
+}
+
 /** A folder of the data that comes with the package. */
 export function dataFolder(name: 'fonts' | 'models' | 'tokenizers' | 'hyrox' | 'serve'): string {
   return path.join(PACKAGE_ROOT, 'data', name);

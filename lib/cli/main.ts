@@ -2,6 +2,7 @@
 /** The `tunebook` command: its subcommands, and its exit status on errors. */
 import { createRequire } from 'node:module';
 import { Command } from 'commander';
+import { packageVersion } from '../environment';
 import { TunebookError } from '../types';
 import { requireLocalPaths, WrongCallError } from './terminal/call';
 import type * as Dataset from './data/dataset';
@@ -47,6 +48,7 @@ const COMMANDS: Readonly<Record<string, () => Add>> = {
 
 const program = new Command('tunebook')
   .description('Fine-tune language models in TypeScript notebooks.')
+  .version(packageVersion(), '-V, --version', "print tunebook's version")
   .showHelpAfterError()
   .exitOverride((error) => {
     process.exitCode = error.exitCode === 0 ? 0 : 2;

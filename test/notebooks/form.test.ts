@@ -16,6 +16,13 @@ for (const name of NAMES) {
   describe(`notebooks/${name}`, () => {
     const { cells } = readNotebook(path.join(FOLDER, name));
 
+    it('has its sources as lists of lines, as nbformat writes them', () => {
+      assert.deepEqual(
+        cells.flatMap(({ source }, i) => (Array.isArray(source) ? [] : [`cell ${i + 1}`])),
+        [],
+      );
+    });
+
     it('holds its results, at a size that GitHub shows', () => {
       assert.ok(fs.statSync(path.join(FOLDER, name)).size < MAX_BYTES);
     });

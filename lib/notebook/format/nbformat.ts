@@ -279,7 +279,9 @@ export function readNotebook(file: string): Notebook {
 
 /** The text of a notebook file, in nbformat's own form: one blank of indent, lines as arrays, a last line end. */
 export function formatNotebook(notebook: Notebook): string {
-  return `${JSON.stringify(notebook, null, 1)}\n`;
+  // A source may have been read as one string, which the schema allows and nbformat never writes.
+  const cells = notebook.cells.map((cell) => ({ ...cell, source: splitText(cellSource(cell)) }));
+  return `${JSON.stringify({ ...notebook, cells }, null, 1)}\n`;
 }
 
 /** Writes a notebook whole or not at all. */

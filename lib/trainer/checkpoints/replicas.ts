@@ -3,9 +3,7 @@
  * each one that is written.
  */
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import path from 'node:path';
-import { PACKAGE_ROOT } from '../../environment';
+import { packageVersion } from '../../environment';
 import type { CausalLM } from '../../pretrained';
 import { TunebookError } from '../../types';
 import type { Ranks } from '../parallel/ranks';
@@ -36,11 +34,8 @@ export async function requireSameRun(
   { identity, model }: { identity: Readonly<Record<string, unknown>>; model: CausalLM },
 ): Promise<void> {
   if (ranks.group === undefined) return;
-  const { version } = JSON.parse(readFileSync(path.join(PACKAGE_ROOT, 'package.json'), 'utf8')) as {
-    version: string;
-  };
   const own = new Map([
-    ["tunebook's version", hashNumber(version)],
+    ["tunebook's version", hashNumber(packageVersion())],
     ['trainable weights', weightsHash(model)],
     ...Object.keys(identity)
       .sort()
