@@ -8,6 +8,7 @@ import { allocateGradients, countLabels, forwardBackward, LoraConfig } from '../
 import { AutoModelForCausalLM, getPeftModel } from '../../lib/pretrained';
 import type { CausalLM } from '../../lib/pretrained';
 import { createOptimizer, gradientNorm } from '../../lib/trainer';
+import { IGNORED } from '../../lib/types';
 import type { Batch, HostTensor } from '../../lib/types';
 import { benchGeneration } from './generation';
 import { median } from './median';
@@ -143,18 +144,30 @@ export interface StepTimes {
   peaks: number[];
 }
 
-/** Optimizer steps on a batch of 4 x 192 tokens. */
+/** How steps are measured. */
+export interface StepOptions {
+  /** Measured before, between and after the steps. */
+  readonly peak?: Pick<GemmPeak, 'measure'>;
+  readonly dropout?: boolean;
+  /** Sequences and their tokens; default 4 x 192. */
+  readonly shape?: readonly [number, number];
+  /** Tokens at the end of each sequence that have a label; default: all. */
+  readonly labelled?: number;
+}
+
+/** Optimizer steps on one batch. */
 export async function steps(
   model: CausalLM,
   rounds: number,
-  { peak, dropout = false }: { peak?: GemmPeak; dropout?: boolean } = {},
+  { peak, dropout = false, shape = [B, T], labelled = shape[1] }: StepOptions = {},
 ): Promise<StepTimes> {
-  const inputIds = Int32Array.from({ length: TOKENS }, (_, i) => (i * 7919) % model.architecture.vocabSize);
+  const tokens = shape[0] * shape[1];
+  const inputIds = Int32Array.from({ length: tokens }, (_, i) => (i * 7919) % model.architecture.vocabSize);
   const batch: Batch = {
-    shape: [B, T],
+    shape,
     inputIds,
-    labels: inputIds,
-    attentionMask: new Int32Array(TOKENS).fill(1),
+    labels: inputIds.map((id, i) => (i % shape[1] < shape[1] - labelled ? IGNORED : id)),
+    attentionMask: new Int32Array(tokens).fill(1),
   };
   const parameters = model.trainableParameters();
   const gradients = allocateGradients(parameters);

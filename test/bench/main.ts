@@ -1,14 +1,17 @@
 /**
- * `npm run bench -- gpt2|gpu|families|decode|quantization|mistral|mistral-layer|dataset|stream|notebook|preflight|resume|serve|export|export-memory|distributed [--json]`: speeds as ratios inside one run, and peak
+ * `npm run bench -- gpt2|gpu|families|decode|quantization|mistral|mistral-layer|dataset|stream|notebook|start|scale|preflight|resume|serve|export|export-memory|distributed [--json]`: speeds as ratios inside one run, and peak
  * memory. Never part of the tests, whose machine may be busy. `mistral` takes `--layers N --folder F --rows R --tokens T
  * --steps S`, `gpu` takes `--provider P --layers N`, `serve` takes
  * `--layers N --rows REQUESTS --tokens T`, `export` takes `--folder RUN --rows R --system TEXT --only RUNTIME
  * --transformers2 FOLDER`, `export-memory` takes `--layers N --only EXPORT` and `7b` for that shape, `stream` the megabytes
  * of its file, `--gb N` or a data file (`--folder FILE`), `families` the begin of a model's name (`--only`), `--steps REPEATS`
  * and `--tokens T`, `decode` those of a shape and a form,
- * `quantization` a model's name or folder and `--rows R`.
+ * `quantization` a model's name or folder and `--rows R`; `gpt2` says with `--profile` where a step goes (`--lora`,
+ * `--only gpt2-mini`), with `--against-python` how it stands to TUNEBOOK_PYTHON's;
+ * `scale` takes the names of curves (`--only length,batch,rows,cells`).
  */
 import { parseArgs } from 'node:util';
+import { benchAgainstPython, pythonRows } from './against-python';
 import { benchDataset } from './data/dataset';
 import { benchStream } from './data/stream';
 import { benchDecode } from './decode';
@@ -25,9 +28,12 @@ import { benchWholeMistral } from './mistral-whole';
 import type { WholeBench } from './mistral-whole';
 import { benchNotebook } from './notebook';
 import { benchPreflight } from './preflight';
+import { benchProfile, profileRows } from './profile';
 import { benchQuantization } from './quantization';
 import { benchResume } from './resume';
+import { benchScale, scaleRows } from './scale';
 import { benchServe } from './serve';
+import { benchStart, startRows } from './start';
 
 type Row = [name: string, value: string];
 
@@ -37,13 +43,22 @@ async function main(): Promise<void> {
     allowPositionals: true,
     options: {
       json: { type: 'boolean', default: false },
+      profile: { type: 'boolean', default: false },
+      lora: { type: 'boolean', default: false },
+      'against-python': { type: 'boolean', default: false },
       ...{ layers: text, folder: text, rows: text, tokens: text, steps: text, provider: text },
       ...{ system: text, only: text, transformers2: text, gb: text },
     },
   });
   const { json } = values;
   const [which = 'gpt2', ...numbers] = positionals;
-  if (which === 'gpt2') {
+  if (which === 'gpt2' && values.profile) {
+    const result = await benchProfile({ model: values.only, lora: values.lora });
+    print(json, result, profileRows(result));
+  } else if (which === 'gpt2' && values['against-python']) {
+    const result = await benchAgainstPython();
+    print(json, result, pythonRows(result));
+  } else if (which === 'gpt2') {
     const result = await benchGpt2();
     print(json, result, [
       [
@@ -78,6 +93,12 @@ async function main(): Promise<void> {
       ['completion', ms(result.completionMs)],
       ['limits (2 s, 150 ms) held', String(result.reached)],
     ]);
+  } else if (which === 'start') {
+    const result = await benchStart();
+    print(json, result, startRows(result));
+  } else if (which === 'scale') {
+    const result = await benchScale(values.only);
+    print(json, result, scaleRows(result));
   } else if (which === 'mistral') {
     const number = (given: string | undefined): number | undefined =>
       given === undefined ? undefined : Number(given);
@@ -268,7 +289,7 @@ async function main(): Promise<void> {
     );
   } else {
     console.error(
-      `bench: expected gpt2, gpu, families, decode, quantization, mistral, mistral-layer, dataset, stream, notebook, preflight, resume, serve, export, export-memory or distributed, got ${which}.`,
+      `bench: expected gpt2, gpu, families, decode, quantization, mistral, mistral-layer, dataset, stream, notebook, start, scale, preflight, resume, serve, export, export-memory or distributed, got ${which}.`,
     );
     process.exit(2);
   }
