@@ -11,18 +11,17 @@ import type { CollatorOptions, DataCollator } from './types';
 const NO_SEGMENT = -1;
 
 /**
- * The default bucket lengths: 32, 64, 96, 128, 192, 256, 384, 512, ... (powers of two and the steps half-way
- * between), the last one `maxLength` itself.
+ * The default bucket lengths: 32, 64, 96, 128, 160, 192, 224, 256, 320, ... (powers of two and, from 128 on, the
+ * quarters between them), the last one `maxLength` itself. At most a fifth of a longer batch is padding.
  */
 export function bucketLengths(maxLength: number): number[] {
   if (!Number.isInteger(maxLength) || maxLength < 1) {
     throw new TunebookError(`bucketLengths: expected a positive number of tokens, got ${kindOf(maxLength)}.`);
   }
   const buckets: number[] = [];
-  for (let power = 32; power < maxLength; power *= 2) {
-    buckets.push(power);
-    if (power >= 64 && power * 1.5 < maxLength) buckets.push(power * 1.5);
-  }
+  for (let power = 32; power < maxLength; power *= 2)
+    for (let bucket = power; bucket < Math.min(2 * power, maxLength); bucket += Math.max(32, power / 4))
+      buckets.push(bucket);
   return [...buckets, maxLength];
 }
 

@@ -13,9 +13,11 @@ function example(length: number, prompt = 0, first = 10): EncodedExample {
 }
 
 describe('buckets', () => {
-  it('grow in half steps up to the longest', () => {
-    assert.deepEqual(bucketLengths(512), [32, 64, 96, 128, 192, 256, 384, 512]);
-    assert.deepEqual(bucketLengths(1024), [32, 64, 96, 128, 192, 256, 384, 512, 768, 1024]);
+  it('grow in quarter steps up to the longest', () => {
+    const to512 = [32, 64, 96, 128, 160, 192, 224, 256, 320, 384, 448, 512];
+    assert.deepEqual(bucketLengths(512), to512);
+    assert.deepEqual(bucketLengths(1024), [...to512, 640, 768, 896, 1024]);
+    assert.deepEqual(bucketLengths(300), [32, 64, 96, 128, 160, 192, 224, 256, 300]);
     assert.deepEqual(bucketLengths(100), [32, 64, 96, 100]);
     assert.deepEqual(bucketLengths(20), [20]);
     assert.deepEqual(bucketLengths(32), [32]);

@@ -14,15 +14,20 @@ export interface KindTimes {
   readonly coldBytes: number;
 }
 
-/**
- * Times kinds in order until the time budget is spent; the first is always timed.
- * @param compute computes gradients of a group of batches
- */
-export async function timeKinds(
-  kinds: readonly PieceKind[],
-  budgetMs: number,
-  compute: (group: readonly (readonly number[])[]) => Promise<void>,
-): Promise<Map<PieceKind, KindTimes>> {
+/** What is timed, and for how long. */
+export interface TimingRequest {
+  readonly kinds: readonly PieceKind[];
+  /** How long the first kind took where it was computed for the first time, ms. */
+  readonly firstMs: number;
+  /** What was timed so far says how long the rest may take, ms. */
+  readonly budgetMs: (times: ReadonlyMap<PieceKind, KindTimes>) => number;
+  /** Computes gradients of a group of batches. */
+  readonly compute: (group: readonly (readonly number[])[]) => Promise<void>;
+}
+
+/** Times kinds in order until the time budget is spent; the first is always timed. */
+export async function timeKinds(request: TimingRequest): Promise<Map<PieceKind, KindTimes>> {
+  const { kinds, firstMs, budgetMs, compute } = request;
   const started = performance.now();
   const timed = async (group: readonly (readonly number[])[]): Promise<number> => {
     const from = performance.now();
@@ -31,10 +36,10 @@ export async function timeKinds(
   };
   const times = new Map<PieceKind, KindTimes>();
   for (const kind of kinds) {
-    if (times.size > 0 && performance.now() - started > budgetMs) break;
+    if (times.size > 0 && performance.now() - started > budgetMs(times)) break;
     const rss = process.memoryUsage.rss();
     const one = [kind.examples];
-    const cold = await timed(one);
+    const cold = times.size === 0 ? firstMs : await timed(one);
     const first = [await timed(one), await timed(one)];
     const added: number[] = [];
     const fastest = Math.min(...first);

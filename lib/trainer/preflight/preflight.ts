@@ -33,15 +33,16 @@ import type { MemoryBudget } from './preflight-memory';
 import { optimizerStateBytes } from '../optimizers/optimizers';
 import { timeLimitText } from '../state/preflight-report';
 import type { PreflightReport } from '../state/preflight-report';
-import { batchesMs, mean, timeKinds, typical, untimedBytes } from './preflight-timing';
+import { batchesMs, timeKinds, typical, untimedBytes } from './preflight-timing';
 import { forecastRun } from './run-forecast';
 import type { Forecast } from './run-forecast';
 import type { TrainerState } from '../state/state';
 import { stepGradients, trainingStep } from '../step/training-step';
 import type { StepRequest } from '../step/training-step';
 
-/** Time budget for timing more kinds of batches, in ms. */
+/** Time budget for timing batches, in ms, and as a share of what the run is expected to take. */
 const TIMING_BUDGET_MS = 8000;
+const TIMING_SHARE = 0.02;
 /** Uncollected garbage of a long run, over that of a few steps, as a share (bench preflight). */
 const GARBAGE_SHARE = 0.08;
 /** Tokens that both models generate, and tokens of their prompt. */
@@ -207,17 +208,22 @@ interface Behaviour {
   readonly text: string | undefined;
 }
 
-/** A model's logits on the first example, and the tokens that it generates next. */
+/**
+ * A model's logits on the first example, and the tokens that it generates next. What is generated overwrites the tokens
+ * after the prompt, which no earlier one attends to: all passes have one length, for which functions are compiled once.
+ */
 async function behaviour({ trainDataset, generate }: PreflightRequest, model: CausalLM): Promise<Behaviour> {
-  const ids = trainDataset[0].inputIds.slice(0, Math.min(PROMPT_TOKENS, model.architecture.maxPositions));
-  const { logits } = await model.forward({ inputIds: [ids] });
   const { vocabSize, maxPositions } = model.architecture;
+  const ids = trainDataset[0].inputIds.slice(0, Math.min(PROMPT_TOKENS + GENERATED_TOKENS, maxPositions));
+  const promptTokens = Math.max(1, ids.length - GENERATED_TOKENS);
+  const { logits } = await model.forward({ inputIds: [ids] });
   const tokens: number[] = [];
-  let row = logits.data.subarray(-vocabSize);
-  while (tokens.length < GENERATED_TOKENS) {
+  let { data } = logits;
+  for (let at = promptTokens; at < ids.length; at++) {
+    const row = data.subarray((at - 1) * vocabSize, at * vocabSize);
     tokens.push(row.reduce((best, value, i) => (value > row[best] ? i : best), 0));
-    const next = await model.forward({ inputIds: [[...ids, ...tokens].slice(-maxPositions)] });
-    row = next.logits.data.subarray(-vocabSize);
+    const shown = [...ids.slice(0, promptTokens), ...tokens, ...ids.slice(at + 1)];
+    ({ data } = (await model.forward({ inputIds: [shown] })).logits);
   }
   return { logits: logits.data, tokens, text: await generate?.(model) };
 }
@@ -261,9 +267,15 @@ async function runTimes(
 ): Promise<{ total: PreflightReport['timeMs']; stepMs: number; moreBytes: number }> {
   const { model, values, state, gradients, optimizer } = request;
   const step: StepRequest = { ...probeStep(request), group: forecast.longestGroup };
+  const started = performance.now();
   state.microBatchSize = (await trainingStep(step)).microBatchSize;
-  const times = await timeKinds(forecast.kinds, TIMING_BUDGET_MS, async (group) => {
-    await stepGradients({ ...step, group }, state.microBatchSize);
+  const times = await timeKinds({
+    kinds: forecast.kinds,
+    firstMs: performance.now() - started,
+    budgetMs: (known) => Math.min(TIMING_BUDGET_MS, TIMING_SHARE * batchesMs(forecast, known).expected),
+    compute: async (group) => {
+      await stepGradients({ ...step, group }, state.microBatchSize);
+    },
   });
   const update: number[] = [];
   const rate = scheduledRate(values, state.globalStep, state.maxSteps);
@@ -307,22 +319,20 @@ async function evaluationCost({
     shapes.set(shape.join('x'), shape[0] * shape[1]);
   }
   const rss = process.memoryUsage.rss();
-  const rounds: number[] = [];
-  for (let round = 0; round < 3; round++) {
-    const { eval_runtime } = await evaluateLoss({
-      ...{ model, dataset, collate, batchSize, loss },
-      prefix: 'eval',
-    });
-    rounds.push(1000 * eval_runtime);
-  }
+  const compiledBefore = model.engine.compileMs;
+  const { eval_runtime } = await evaluateLoss({
+    ...{ model, dataset, collate, batchSize, loss },
+    prefix: 'eval',
+  });
+  // One pass: in evaluations' small share of a run, what compiling took apart says enough of a second one.
+  const compileMs = model.engine.compileMs - compiledBefore;
   const bytes = Math.max(0, process.memoryUsage.rss() - rss);
   const [B, T] = collate(dataset).shape;
   const longest = B * T;
   const others = [...shapes.values()].reduce((a, b) => a + b, 0) / longest - 1;
-  const [cold, ...warm] = rounds;
   return {
-    ms: (typical(warm) * whole) / longest,
-    coldMs: Math.max(0, cold - mean(warm)) * (shapes.size - 1),
+    ms: ((1000 * eval_runtime - compileMs) * whole) / longest,
+    coldMs: compileMs * (shapes.size - 1),
     moreBytes: bytes * others,
   };
 }
