@@ -145,6 +145,9 @@ function ortOptions(options: SessionOptions): ort.InferenceSession.SessionOption
     intraOpNumThreads: options.threads,
     interOpNumThreads: 1,
     enableCpuMemArena: options.memoryArena,
+    // Each session has threads of its own, which go on looking for work for 40 ms after a run (as of 1.30): beside the next
+    // session's, that is a thread too many for the cores.
+    extra: { session: { force_spinning_stop: '1' } },
     // 4: fatal. Errors are thrown, and warnings of nodes placed on the CPU are expected.
     logSeverityLevel: 4,
   };
