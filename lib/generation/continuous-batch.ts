@@ -166,6 +166,10 @@ export class ContinuousBatch {
       throw new TunebookError(
         'ContinuousBatch: expected useCache to be true, got false: rows share a cache.',
       );
+    if (settings.promptLookup !== undefined)
+      throw new TunebookError(
+        'ContinuousBatch: expected no promptLookupNumTokens: rows share steps of one token.',
+      );
     const known = this.runtime.weights.adapters.names;
     if (adapter !== undefined && !known.includes(adapter))
       throw new TunebookError(

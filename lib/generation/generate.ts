@@ -5,9 +5,11 @@ import type { HasRuntime, Runtime } from '../models';
 import { cachedDecoder } from './decoders/cached-decoder';
 import { UncachedDecoder } from './decoders/decoder';
 import type { Decoder } from './decoders/decoder';
-import { isFasterByCodes, warnOfFloat32 } from './passes/coded-model-cache';
+import { isFasterByCodes, warnOfFloat32, warnOnce } from './passes/coded-model-cache';
 import { generationSettings } from './options';
-import type { GenerateOptions, GenerationSettings, TokenEvent } from './options';
+import type { GenerateOptions, GenerationSettings, PromptLookup, TokenEvent } from './options';
+import { aheadOf, looksAhead } from './prompt-lookup';
+import type { AheadDecoder } from './prompt-lookup';
 import { Row } from './row';
 import type { FinishReason } from './row';
 
@@ -58,9 +60,13 @@ export async function* streamGenerate(
   const settings = generationSettings(runtime, options);
   const rows = settings.prompts.map((prompt, index) => new Row(index, prompt, settings));
   const decoder = decoderOf(runtime, settings);
+  if (settings.promptLookup !== undefined && !looksAhead(decoder))
+    warnOnce(runtime, 'generate: promptLookupNumTokens is passed over: on a GPU tokens come one by one.');
   settings.signal?.throwIfAborted();
   try {
-    yield* decoded(rows, decoder, { settings, runtime });
+    yield* settings.promptLookup !== undefined && looksAhead(decoder)
+      ? decodedAhead(rows[0], decoder, { ...settings, promptLookup: settings.promptLookup, runtime })
+      : decoded(rows, decoder, { settings, runtime });
   } finally {
     decoder.end?.();
   }
@@ -96,6 +102,31 @@ async function* decoded(
       lines[at].finishReason === undefined ? tokens[line] : undefined,
     );
     logits = await decoder.step(appended);
+  }
+}
+
+type AheadSettings = Pick<GenerationSettings, 'onToken' | 'signal'> & {
+  promptLookup: PromptLookup;
+  runtime: Runtime;
+};
+
+/** The only row, by prompt lookup: the same tokens in fewer passes. */
+async function* decodedAhead(
+  row: Row,
+  decoder: AheadDecoder,
+  { promptLookup, onToken, signal, runtime }: AheadSettings,
+): AsyncGenerator<TokenEvent, void, undefined> {
+  const first = row.next(await decoder.start());
+  let events = first === undefined ? [] : [first];
+  for (;;) {
+    for (const event of events) {
+      onToken?.(event);
+      yield event;
+    }
+    if (row.finishReason !== undefined) return;
+    signal?.throwIfAborted();
+    runtime.requireFree('generate'); // as above
+    events = await aheadOf(row, decoder, promptLookup);
   }
 }
 

@@ -66,6 +66,14 @@ export interface GenerateOptions {
   seed?: number;
   /** Gives each token's log-probability, and those of so many most likely tokens; default: none. */
   topLogprobs?: number;
+  /**
+   * Guesses so many tokens ahead by what followed the last ones earlier in prompt and answer, and computes them in one
+   * pass: the same tokens, drawn ones too (as far as a pass of several tokens rounds as passes of one), in less time where
+   * answers copy from their prompts. For one prompt a call, on the CPU. Default: none.
+   */
+  promptLookupNumTokens?: number;
+  /** Most of the last tokens that `promptLookupNumTokens` looks for; default 2. */
+  maxMatchingNgramSize?: number;
   /** Keep keys and values of earlier tokens instead of computing them again; default true. */
   useCache?: boolean;
   /**
@@ -112,6 +120,8 @@ const optionsSchema = lazySchema((z) =>
     prefixAllowedTokensFn: z.custom<PrefixAllowedTokensFn>(isFunction).optional(),
     seed: z.int().default(0),
     topLogprobs: z.int().min(0).optional(),
+    promptLookupNumTokens: z.int().min(1).optional(),
+    maxMatchingNgramSize: z.int().min(1).default(2),
     useCache: z.boolean().default(true),
     dtype: z.enum(GENERATION_DTYPES).default('auto'),
     useModelDefaults: z.boolean().default(true),
@@ -138,10 +148,20 @@ export interface GenerationSettings {
   readonly prefixAllowedTokensFn?: PrefixAllowedTokensFn;
   /** How many of the most likely tokens are given beside each; absent: no log-probabilities. */
   readonly topLogprobs?: number;
+  /** Of one row, with a cache. */
+  readonly promptLookup?: PromptLookup;
   readonly useCache: boolean;
   readonly dtype: GenerationDtype;
   readonly onToken?: (event: TokenEvent) => void;
   readonly signal?: AbortSignal;
+}
+
+/** How far to look ahead, and by how much to look. */
+export interface PromptLookup {
+  /** Most guesses of a pass. */
+  readonly numTokens: number;
+  /** Most of the last tokens that are looked for; fewer where so many are not found. */
+  readonly maxMatchingNgramSize: number;
 }
 
 /** How to draw a token. */
@@ -179,6 +199,12 @@ export function generationSettings(model: GenerationModel, options: GenerateOpti
       "generate: expected a tokenizer with stopStrings, got none. Pass the model's own.",
     );
   }
+  const { promptLookupNumTokens: numTokens, maxMatchingNgramSize, useCache } = call;
+  if (numTokens !== undefined && (prompts.length > 1 || !useCache))
+    throw new TunebookError(
+      'generate: expected one prompt and a cache with promptLookupNumTokens, got ' +
+        `${useCache ? `${prompts.length} prompts` : 'useCache: false'}. Ask one after the other, or leave it out.`,
+    );
   const endTokens =
     call.eosTokenId === undefined
       ? modelEndTokens(model)
@@ -213,7 +239,8 @@ export function generationSettings(model: GenerationModel, options: GenerateOpti
     tokenizer: call.tokenizer,
     prefixAllowedTokensFn: call.prefixAllowedTokensFn,
     topLogprobs: call.topLogprobs,
-    useCache: call.useCache,
+    promptLookup: numTokens === undefined ? undefined : { numTokens, maxMatchingNgramSize },
+    useCache,
     dtype: call.dtype,
     onToken: call.onToken,
     signal: call.signal,

@@ -34,6 +34,11 @@ export class Row {
     this.stopped = stopStringMatcher(settings.tokenizer, settings.stopStrings);
   }
 
+  /** Most tokens that it still takes. */
+  get left(): number {
+    return this.settings.limits[this.index] - this.newTokens.length;
+  }
+
   /** Takes the next token; undefined where the row has ended. Writes on the logits. */
   next(logits: Float32Array): TokenEvent | undefined {
     if (this.finishReason !== undefined) return undefined;

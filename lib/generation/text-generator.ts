@@ -22,7 +22,7 @@ export interface TextGeneratorOptions extends Omit<
 > {
   model: HasRuntime;
   tokenizer: Tokenizer;
-  /** Prompts that run together; default 32. */
+  /** Prompts that run together; default 32, and 1 with `promptLookupNumTokens`. */
   batchSize?: number;
   /** The Jinja template of conversations. Default: the tokenizer's own. */
   chatTemplate?: string;
@@ -87,6 +87,8 @@ export function textGenerator(options: TextGeneratorOptions): TextGenerator {
       eosTokenId: true,
       padTokenId: true,
       topLogprobs: true,
+      promptLookupNumTokens: true,
+      maxMatchingNgramSize: true,
       useCache: true,
       dtype: true,
       onToken: true,
@@ -94,7 +96,8 @@ export function textGenerator(options: TextGeneratorOptions): TextGenerator {
       signal: true,
     },
   });
-  const { model, tokenizer, batchSize = 32, chatTemplate, ...rest } = options;
+  const { model, tokenizer, batchSize: given, chatTemplate, ...rest } = options;
+  const batchSize = given ?? (rest.promptLookupNumTokens === undefined ? 32 : 1);
   const allowed = rest.prefixAllowedTokensFn;
   if (!Number.isInteger(batchSize) || batchSize < 1) {
     throw new TunebookError(

@@ -65,7 +65,7 @@ for (const slidingWindow of [Infinity, 1, 3, 8]) {
         assert.deepEqual(own.slice(0, slots), inSlots, `row ${row} of ${length}`);
         assert.equal(own[slots], 0);
       }
-      cache.append(step, [true, true]);
+      cache.append(step, [1, 1]);
     }
   });
 }
@@ -79,7 +79,7 @@ test('a cache keeps each row’s keys in place when it is resized', () => {
   });
   const smaller = cache.resized([2, 0], 6);
   const step = [{ key: new Float32Array(12), value: new Float32Array(12) }];
-  cache.append(step, [false, true, false]); // only the row that goes on grows
+  cache.append(step, [0, 1, 0]); // only the row that goes on grows
   assert.deepEqual(cache.lengths, [4, 2, 3]);
   assert.deepEqual(smaller.lengths, [3, 4]);
   const { key } = smaller.layer(0);

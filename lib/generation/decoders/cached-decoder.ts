@@ -64,6 +64,27 @@ class RestartingDecoder implements Decoder {
     return this.inner.start();
   }
 
+  /** Up to where tables are others: the token behind begins a pass. */
+  async stepAhead(
+    tokens: readonly number[],
+    choose: (logits: Float32Array) => number | undefined,
+  ): Promise<void> {
+    const row = this.rows[0] ?? [];
+    const own = this.tablesOf(row.length);
+    const alike = tokens.findIndex((_, at) => this.tablesOf(row.length + at + 1) !== own);
+    const some = alike < 0 ? tokens : tokens.slice(0, alike);
+    if (some.length < 2 || this.inner.stepAhead === undefined) {
+      choose(await this.step([tokens[0]]));
+      return;
+    }
+    let taken = 0;
+    await this.inner.stepAhead(some, (logits) => {
+      taken++;
+      return choose(logits);
+    });
+    this.rows = [[...row, ...some.slice(0, taken)]];
+  }
+
   keep(rows: readonly (number | undefined)[]): void | Promise<void> {
     this.rows = rows.map((row) => (row === undefined ? undefined : this.rows[row]));
     return this.inner.keep(rows);

@@ -25,6 +25,13 @@ export interface Decoder {
    * those of finished rows mean nothing. The buffer is used again by the next step.
    */
   step(tokens: readonly (number | undefined)[]): Promise<Float32Array>;
+  /**
+   * Appends the first of some tokens to the only row, and of those after it as many as turn out right, all in one pass.
+   * A decoder without it takes one token a step.
+   * @param choose gets the logits that follow the token and each one that was right, float32 [V], on which it may write;
+   *   returns which token follows, undefined where none does. A token that it returns is right where it is the next one.
+   */
+  stepAhead?(tokens: readonly number[], choose: (logits: Float32Array) => number | undefined): Promise<void>;
   /** Goes on with these rows, in this order; undefined is an empty row, for `admit`. */
   keep(rows: readonly (number | undefined)[]): void | Promise<void>;
   /**
@@ -108,7 +115,8 @@ export class CachedDecoder implements Decoder {
   private readonly prompts: readonly (readonly number[])[];
   private readonly longest: number;
   private cache: KeyValueCache | undefined;
-  private runStep: StepRunner | undefined;
+  /** By tokens of a row. */
+  private readonly runners = new Map<number, StepRunner>();
   private wantsCodes: boolean;
   private coded: CodedModelLease | undefined;
   private readonly known: KnownPrompts | undefined;
@@ -142,23 +150,37 @@ export class CachedDecoder implements Decoder {
   }
 
   async step(tokens: readonly (number | undefined)[]): Promise<Float32Array> {
-    let cache = this.started();
-    // Rows that have ended may be as long as they like.
-    const longest = Math.max(...cache.lengths.filter((_, row) => tokens[row] !== undefined), 0);
-    if (longest >= cache.shape.capacity) {
-      const rows = tokens.map((token, row) => (token === undefined ? undefined : row));
-      cache = cache.resized(rows, this.capacityFor(longest + 1));
-      this.replaceCache(cache);
-    }
-    this.runStep ??= await stepRunner(this.runtime, cache, this.coded?.model);
+    const cache = this.withRoom(tokens);
+    const runStep = await this.runner(cache, 1);
     const ids = Int32Array.from(tokens, (token) => token ?? 0);
     const positions = Int32Array.from(tokens, (token, row) => (token === undefined ? 0 : cache.lengths[row]));
-    const { logits, layers } = await this.runStep(ids, positions);
+    const { logits, layers } = await runStep(ids, positions);
     cache.append(
       layers,
-      tokens.map((token) => token !== undefined),
+      tokens.map((token) => (token === undefined ? 0 : 1)),
     );
     return logits;
+  }
+
+  async stepAhead(
+    tokens: readonly number[],
+    choose: (logits: Float32Array) => number | undefined,
+  ): Promise<void> {
+    const { vocabSize, maxPositions } = this.runtime.architecture;
+    const cache = this.withRoom([tokens[0]], tokens.length);
+    const [length] = cache.lengths;
+    // Codes take any number of tokens; other functions are compiled for one, or for as many as there may be.
+    const width = this.coded === undefined && tokens.length > 1 ? slotsAhead(tokens.length) : tokens.length;
+    const ids = Int32Array.from({ length: width }, (_, at) => tokens[at] ?? 0);
+    const positions = ids.map((_, at) => Math.min(length + at, maxPositions - 1));
+    const { logits, layers } = await (await this.runner(cache, width))(ids, positions);
+    let taken = 0;
+    let next: number | undefined;
+    do {
+      next = choose(logits.subarray(taken * vocabSize, (taken + 1) * vocabSize));
+      taken++;
+    } while (taken < tokens.length && next === tokens[taken]);
+    cache.append(layers, [taken]);
   }
 
   keep(rows: readonly (number | undefined)[]): void {
@@ -230,7 +252,27 @@ export class CachedDecoder implements Decoder {
 
   private replaceCache(cache: KeyValueCache): void {
     this.cache = cache;
-    this.runStep = undefined;
+    this.runners.clear();
+  }
+
+  /** A cache that has room for so many tokens in each row that goes on. */
+  private withRoom(tokens: readonly (number | undefined)[], count = 1): KeyValueCache {
+    const cache = this.started();
+    // Rows that have ended may be as long as they like.
+    const longest = Math.max(...cache.lengths.filter((_, row) => tokens[row] !== undefined), 0);
+    if (longest + count <= cache.shape.capacity) return cache;
+    const rows = tokens.map((token, row) => (token === undefined ? undefined : row));
+    const larger = cache.resized(rows, this.capacityFor(longest + count));
+    this.replaceCache(larger);
+    return larger;
+  }
+
+  private async runner(cache: KeyValueCache, tokens: number): Promise<StepRunner> {
+    const known = this.runners.get(tokens);
+    if (known !== undefined) return known;
+    const made = await stepRunner(this.runtime, { cache, tokens, coded: this.coded?.model });
+    this.runners.set(tokens, made);
+    return made;
   }
 
   private capacityFor(length: number): number {
@@ -241,6 +283,11 @@ export class CachedDecoder implements Decoder {
     if (this.cache === undefined) throw new Error('internal: a decoder must start before it steps');
     return this.cache;
   }
+}
+
+/** The next power of two: few sizes, so few compiled functions. */
+function slotsAhead(tokens: number): number {
+  return 2 ** Math.ceil(Math.log2(tokens));
 }
 
 /** Whole rows, padded on the right where nothing can see it: positions then start at 0 in every row. */

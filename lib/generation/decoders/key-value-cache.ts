@@ -83,9 +83,28 @@ export class KeyValueCache {
     return this.layers[index];
   }
 
-  /** What the next token sees of a layer. */
-  bias(layer: number): HostTensor {
-    return this.biases[this.seen.kindOf(layer)];
+  /**
+   * What the next tokens of each row see, by kind of layers, float32 [B, 1, T, S + T]: of the cache, as `biases` have it,
+   * and of each other.
+   */
+  biasesOf(tokens: number): readonly HostTensor[] {
+    if (tokens === 1) return this.biases;
+    const { rows } = this.shape;
+    return this.biases.map(({ shape }, kind) => {
+      const slots = shape[3] - 1;
+      const window = this.seen.windows[kind];
+      const width = slots + tokens;
+      const data = new Float32Array(rows * tokens * width).fill(MASKED);
+      for (let row = 0; row < rows; row++)
+        for (let at = 0; at < tokens; at++) {
+          const start = (row * tokens + at) * width;
+          const length = this.filled[row];
+          const first = Math.max(0, length + at + 1 - window);
+          for (let position = first; position < length; position++) data[start + (position % slots)] = 0;
+          data.fill(0, start + slots + Math.max(0, first - length), start + slots + at + 1);
+        }
+      return { data, shape: [rows, 1, tokens, width] };
+    });
   }
 
   /** A cache of the given rows, in that order, with another capacity; undefined is an empty row. */
@@ -106,34 +125,43 @@ export class KeyValueCache {
   }
 
   /**
-   * Adds one token to the rows that `live` names.
-   * @param steps keys and values of the step by layer, float32 [B, H, 1, D] each
+   * Adds tokens to rows.
+   * @param steps keys and values of a pass by layer, float32 [B, H, T, D] each
+   * @param counts how many of its tokens each row takes, the first ones
    */
-  append(steps: readonly { key: Float32Array; value: Float32Array }[], live: readonly boolean[]): void {
+  append(steps: readonly { key: Float32Array; value: Float32Array }[], counts: readonly number[]): void {
     const { rows, heads, headSize } = this.shape;
-    for (let row = 0; row < rows; row++) {
-      if (!live[row]) continue;
-      this.layers.forEach(({ key, value }, layer) => {
-        const slots = key.shape[2];
-        const slot = this.filled[row] % slots;
-        for (let head = 0; head < heads; head++) {
-          const from = (row * heads + head) * headSize;
-          const to = ((row * heads + head) * slots + slot) * headSize;
-          for (let d = 0; d < headSize; d++) {
-            key.data[to + d] = steps[layer].key[from + d];
-            value.data[to + d] = steps[layer].value[from + d];
-          }
+    const tokens = steps[0].key.length / (rows * heads * headSize);
+    for (let row = 0; row < rows; row++)
+      for (let at = 0; at < counts[row]; at++) this.appendOne(steps, row, { at, tokens });
+  }
+
+  private appendOne(
+    steps: readonly { key: Float32Array; value: Float32Array }[],
+    row: number,
+    { at, tokens }: { at: number; tokens: number },
+  ): void {
+    const { heads, headSize } = this.shape;
+    this.layers.forEach(({ key, value }, layer) => {
+      const slots = key.shape[2];
+      const slot = this.filled[row] % slots;
+      for (let head = 0; head < heads; head++) {
+        const from = ((row * heads + head) * tokens + at) * headSize;
+        const to = ((row * heads + head) * slots + slot) * headSize;
+        for (let d = 0; d < headSize; d++) {
+          key.data[to + d] = steps[layer].key[from + d];
+          value.data[to + d] = steps[layer].value[from + d];
         }
-      });
-      const length = ++this.filled[row];
-      this.biases.forEach(({ data, shape }, kind) => {
-        const slots = shape[3] - 1;
-        const start = row * (slots + 1);
-        data[start + ((length - 1) % slots)] = 0;
-        const left = length - this.seen.windows[kind];
-        if (left >= 0) data[start + (left % slots)] = MASKED;
-      });
-    }
+      }
+    });
+    const length = ++this.filled[row];
+    this.biases.forEach(({ data, shape }, kind) => {
+      const slots = shape[3] - 1;
+      const start = row * (slots + 1);
+      data[start + ((length - 1) % slots)] = 0;
+      const left = length - this.seen.windows[kind];
+      if (left >= 0) data[start + (left % slots)] = MASKED;
+    });
   }
 
   /** The next token sees itself and, within a window, one token fewer of the cache. */

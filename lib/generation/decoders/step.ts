@@ -1,5 +1,5 @@
 /**
- * One token per row on top of a key-value cache. Where all weights are plain float32 in memory, all layers and
+ * One token per row, or a few, on top of a key-value cache. Where all weights are plain float32 in memory, all layers and
  * the head are one compiled function; where layers are quantized or on disk, they run one after the other, so
  * that only one of them needs be restored at a time.
  */
@@ -13,9 +13,9 @@ import type { CodedModel } from '../passes/coded-model';
 import { layersOf, positionFeeds, scoped, scopedFeeds, sharedBy } from '../passes/scopes';
 
 export interface StepResult {
-  /** float32 [B, V] */
+  /** float32 [B * T, V] */
   readonly logits: Float32Array;
-  /** Keys and values of the step's tokens, float32 [B, H, 1, D] each. */
+  /** Keys and values of the step's tokens, float32 [B, H, T, D] each. */
   readonly layers: readonly LayerStep[];
 }
 
@@ -24,50 +24,59 @@ export interface LayerStep {
   readonly value: Float32Array;
 }
 
-/** Runs a step: a token and its position per row. Results may be written again by the next step. */
+/** Runs a step: tokens and their positions, int32 [B * T]. Results may be written again by the next step. */
 export type StepRunner = (ids: Int32Array, positions: Int32Array) => Promise<StepResult>;
+
+/** What a runner is made for. */
+interface StepRequest {
+  readonly cache: KeyValueCache;
+  /** Tokens of each row, T. */
+  readonly tokens: number;
+}
 
 /** A runner for this cache, which it reads but does not fill. */
 export async function stepRunner(
   runtime: Runtime,
-  cache: KeyValueCache,
-  coded?: CodedModel,
+  { coded, ...request }: StepRequest & { readonly coded?: CodedModel },
 ): Promise<StepRunner> {
-  if (coded !== undefined) return codedStep(runtime.architecture, coded, cache);
-  return runtime.weights.frozen === undefined ? wholeStep(runtime, cache) : layeredStep(runtime, cache);
+  if (coded !== undefined) return codedStep(runtime.architecture, coded, request);
+  return runtime.weights.frozen === undefined ? wholeStep(runtime, request) : layeredStep(runtime, request);
 }
 
 /**
  * One session instead of one per layer: reading the weights is nearly all that a token costs, and nothing waits
  * between layers.
  */
-async function wholeStep(runtime: Runtime, cache: KeyValueCache): Promise<StepRunner> {
+async function wholeStep(runtime: Runtime, { cache, tokens }: StepRequest): Promise<StepRunner> {
   const { architecture } = runtime;
   const { rows, heads, headSize } = cache.shape;
   const feeds: Record<string, HostTensor> = {
-    ...Object.fromEntries(cache.biases.map((bias, kind) => [scoped(sharedBy(kind), 'bias'), bias])),
     ...runtime.weights.finalNormFeeds(),
     head: runtime.weights.tableFeed('head'),
     ...runtime.weights.headFeeds(),
   };
-  const into: Record<string, Float32Array> = { logits: new Float32Array(rows * architecture.vocabSize) };
+  const into: Record<string, Float32Array> = {
+    logits: new Float32Array(rows * tokens * architecture.vocabSize),
+  };
   const layers: LayerStep[] = [];
   for (let layer = 0; layer < architecture.layers; layer++) {
     const inputs = { ...(await runtime.weights.layerFeeds(layer)), ...pastFeeds(cache.layer(layer)) };
     Object.assign(feeds, scopedFeeds(layer, inputs));
-    const key = (into[scoped(layer, 'key')] = new Float32Array(rows * heads * headSize));
-    const value = (into[scoped(layer, 'value')] = new Float32Array(rows * heads * headSize));
+    const key = (into[scoped(layer, 'key')] = new Float32Array(rows * heads * tokens * headSize));
+    const value = (into[scoped(layer, 'value')] = new Float32Array(rows * heads * tokens * headSize));
     layers.push({ key, value });
   }
   const tokenFeeds = async (ids: Int32Array, positions: Int32Array): Promise<Record<string, HostTensor>> => {
-    const byKind = positionFeeds(architecture, positions, [rows, 1]);
-    const scopes = byKind.map((own, kind) => scopedFeeds(sharedBy(kind), own));
-    return Object.assign(
-      { x: await embed(runtime, { ids, positions, shape: [rows, 1] }) },
-      ...scopes,
-    ) as Record<string, HostTensor>;
+    const shape = [rows, tokens] as const;
+    const byKind = positionFeeds(architecture, positions, shape);
+    const biases = cache.biasesOf(tokens);
+    const scopes = byKind.map((own, kind) => scopedFeeds(sharedBy(kind), { bias: biases[kind], ...own }));
+    return Object.assign({ x: await embed(runtime, { ids, positions, shape }) }, ...scopes) as Record<
+      string,
+      HostTensor
+    >;
   };
-  const none = new Int32Array(rows);
+  const none = new Int32Array(rows * tokens);
   const compiled = await runtime.engine.compile(
     wholeFunction(architecture),
     signatureOf({ ...feeds, ...(await tokenFeeds(none, none)) }),
@@ -79,14 +88,18 @@ async function wholeStep(runtime: Runtime, cache: KeyValueCache): Promise<StepRu
 }
 
 /** All layers by codes of 8 bits; nothing is compiled for the cache's sizes. */
-function codedStep(architecture: Architecture, coded: CodedModel, cache: KeyValueCache): StepRunner {
+function codedStep(
+  architecture: Architecture,
+  coded: CodedModel,
+  { cache, tokens }: StepRequest,
+): StepRunner {
   const { rows } = cache.shape;
-  const places = Int32Array.from({ length: rows }, (_, row) => row);
+  const places = Int32Array.from({ length: rows * tokens }, (_, place) => place);
   return async (ids, positions) => {
     const past = (layer: number): LayerCache => cache.layer(layer);
-    const shape = [rows, 1] as const;
+    const shape = [rows, tokens] as const;
     const byKind = positionFeeds(architecture, positions, shape);
-    const shared = cache.biases.map((bias, kind) => ({ bias, ...byKind[kind] }));
+    const shared = cache.biasesOf(tokens).map((bias, kind) => ({ bias, ...byKind[kind] }));
     const { logits, caches } = await coded.pass({ ids, positions, shape, shared, past, places });
     const layers = caches.map(({ key, value }) => ({
       key: key.data as Float32Array,
@@ -96,15 +109,16 @@ function codedStep(architecture: Architecture, coded: CodedModel, cache: KeyValu
   };
 }
 
-function layeredStep(runtime: Runtime, cache: KeyValueCache): StepRunner {
+function layeredStep(runtime: Runtime, { cache, tokens }: StepRequest): StepRunner {
   const { architecture } = runtime;
-  const shape: [number, number] = [cache.shape.rows, 1];
+  const shape: [number, number] = [cache.shape.rows, tokens];
   return async (ids, positions) => {
+    const biases = cache.biasesOf(tokens);
     const byKind = positionFeeds(architecture, positions, shape);
-    const shared: SharedFeeds = (layer) => ({
-      bias: cache.bias(layer),
-      ...byKind[architecture.kindOf(layer)],
-    });
+    const shared: SharedFeeds = (layer) => {
+      const kind = architecture.kindOf(layer);
+      return { bias: biases[kind], ...byKind[kind] };
+    };
     const layers: LayerStep[] = [];
     const mode = stepMode(runtime, shared, {
       past: (layer) => cache.layer(layer),

@@ -52,7 +52,8 @@ export function warnOfFloat32(runtime: Runtime, reason: string): void {
   warnOnce(runtime, `generate: tokens are computed in float32, not by codes: ${reason}.`);
 }
 
-function warnOnce(runtime: Runtime, line: string): void {
+/** Says a line, once a model. */
+export function warnOnce(runtime: Runtime, line: string): void {
   const lines = warned.get(runtime) ?? new Set();
   warned.set(runtime, lines);
   if (!lines.has(line)) console.warn(line);
