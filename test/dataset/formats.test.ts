@@ -9,6 +9,10 @@ import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
 import { loadRecords } from '../../lib/dataset';
 import type { DataRecord, LoadedRecords, LoadOptions } from '../../lib/dataset';
+import { openDataFile } from '../../lib/dataset/files/data-file';
+import { pageLocations } from '../../lib/dataset/files/parquet-pages';
+import { readParquet } from '../../lib/dataset/files/read-parquet';
+import type { ReadParquetOptions } from '../../lib/dataset/files/read-parquet';
 import { CsvRows, byteLines, textLines } from '../../lib/files';
 import { readRaces } from '../../lib/hyrox';
 import { ROOT } from '../support/paths';
@@ -184,6 +188,41 @@ describe('are kept exactly, or reported with line and reason', () => {
       assert.equal(found.report.skipped, problems.length);
     });
   }
+
+  for (const kind of ['flat', 'version-2', 'index', 'lists'])
+    it(`Parquet, some pages of a row group at a time: ${kind}`, async (t) => {
+      const place = path.join(await temporaryFolder(t), 'rows.parquet');
+      fs.copyFileSync(path.join(golden, `records-pages-${kind}.parquet`), place);
+      const rows = JSON.parse(fs.readFileSync(path.join(golden, 'pages.json'), 'utf8')) as DataRecord[];
+      if (kind === 'flat') for (const row of rows) delete (row as Record<string, unknown>).turns;
+      const file = await openDataFile(place, { format: 'parquet', encoding: undefined, unpacks: false });
+      const read = async (options: ReadParquetOptions): Promise<unknown[]> => {
+        const found: unknown[] = [];
+        for await (const row of readParquet(file, options)) found.push('record' in row ? row.record : row);
+        return found;
+      };
+      for (const sliceBytes of [1, 60, 300, 1e6])
+        for (const from of [0, 13, 39, 41, 60])
+          assert.deepEqual(await read({ from, sliceBytes }), rows.slice(from), `${sliceBytes} from ${from}`);
+      // A page that is damaged does not hinder those who read others.
+      const { asyncBufferFromFile, parquetMetadataAsync } = await import('hyparquet');
+      const buffer = await asyncBufferFromFile(place);
+      const { row_groups: groups, schema } = await parquetMetadataAsync(buffer);
+      const { text } = (await pageLocations(buffer, groups[0], { schema, columns: ['text'] })) ?? {};
+      assert.deepEqual(
+        text.map(({ first_row_index: row }) => Number(row)),
+        Array.from({ length: 8 }, (_, page) => 5 * page),
+      );
+      const bytes = fs.readFileSync(place);
+      const end = Number(text[0].offset) + text[0].compressed_page_size;
+      fs.writeFileSync(place, bytes.fill(0xff, end - 4, end));
+      const later = { columns: ['text', 'n'], from: 5, sliceBytes: 60 };
+      assert.deepEqual(
+        await read(later),
+        rows.slice(5).map((row) => ({ text: row.text, n: row.n })),
+      );
+      await assert.rejects(read({ ...later, from: 4 }), /rows\.parquet: is damaged Parquet/);
+    });
 
   it("Parquet's decimals, times, dates, bytes and big numbers", async (t) => {
     t.mock.method(console, 'warn', () => undefined);

@@ -50,7 +50,7 @@ export const READERS: Readonly<Record<RecordFormat, Reader>> = {
   },
   parquet: {
     extensions: ['.parquet'],
-    read: (file, { columns, from }) => readParquet(file, columns, from?.line),
+    read: (file, { columns, from }) => readParquet(file, { columns, from: from?.line }),
   },
 };
 

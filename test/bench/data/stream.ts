@@ -152,6 +152,14 @@ const print = (figures: object): void => console.log(JSON.stringify(figures));
 
 async function count(file: string): Promise<void> {
   const stream = streamRecords(file);
+  if (stream.files.every((one) => one.endsWith('.parquet'))) {
+    const { asyncBufferFromFile, parquetMetadataAsync } = await import('hyparquet');
+    let rows = 0;
+    for (const one of stream.files)
+      rows += Number((await parquetMetadataAsync(await asyncBufferFromFile(one))).num_rows);
+    console.log(rows);
+    return;
+  }
   const rows = stream.records();
   while ((await rows.next()).done !== true);
   console.log(stream.counts.records);

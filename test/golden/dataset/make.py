@@ -2,7 +2,7 @@
 pyarrow, and numbers of sfc32 by an independent implementation.
 
 Run from anywhere with pyarrow and datasets 5.0 installed: python test/golden/dataset/make.py
-Writes records-*.parquet, files.json, and random.json beside this file.
+Writes records-*.parquet, pages.json, files.json, and random.json beside this file.
 """
 import base64
 import datetime
@@ -52,6 +52,27 @@ def write_parquet():
         }
     )
     pq.write_table(types, HERE / "records-types.parquet")
+
+
+def write_pages():
+    """Row groups of several small pages, with a page index and without; lists do not say in version 1 which rows a page has."""
+    flat = pa.table(
+        {
+            "text": [None if i % 7 == 3 else f"text {i} " + "é" * (i % 5) for i in range(60)],
+            "word": [["sled", "row", "run"][i % 3] for i in range(60)],
+            "n": pa.array([None if i % 11 == 5 else i for i in range(60)], pa.int64()),
+        }
+    )
+    turns = flat.append_column("turns", pa.array([[{"role": "user", "content": f"t{i}"}] * (i % 4) for i in range(60)]))
+    kinds = {
+        "flat": (flat, {}),
+        "version-2": (turns, dict(data_page_version="2.0")),
+        "index": (turns, dict(write_page_index=True)),
+        "lists": (turns, {}),
+    }
+    for kind, (table, options) in kinds.items():
+        pq.write_table(table, HERE / f"records-pages-{kind}.parquet", row_group_size=40, write_batch_size=5, data_page_size=1, **options)
+    (HERE / "pages.json").write_text(json.dumps(turns.to_pylist()) + "\n")
 
 
 ROWS = [{"input": f"q{i}", "context": f"c{i}", "response": f"a{i}"} for i in range(3)]
@@ -124,6 +145,7 @@ def sfc32(text, count):
 
 def main():
     write_parquet()
+    write_pages()
     write_files()
     cases = [{"seeds": seeds, "values": sfc32(json.dumps(seeds, separators=(",", ":")), 8)} for seeds in ([42], [0], ["split", 42], [])]
     (HERE / "random.json").write_text(json.dumps(cases) + "\n")
