@@ -51,8 +51,6 @@ interface Image {
 
 const known = new Map<Kind, Image>();
 
-const sizeOf = (file: string): number | undefined => fs.statSync(file, { throwIfNoEntry: false })?.size;
-
 /** Whether cells in a folder find the package by looking into `node_modules`. */
 function kindOf(folder: string): Kind {
   const places = createRequire(path.join(folder, 'cell.js')).resolve.paths('tunebook') ?? [];
@@ -67,20 +65,19 @@ function imageOf(kind: Kind): Image {
   if (found) return found;
   const tslab = createRequire(__filename).resolve('tslab/package.json');
   const typescript = createRequire(tslab).resolve('@tslab/typescript-for-tslab');
-  const manifests = [
-    ...[tslab, createRequire(tslab).resolve('@tslab/typescript-for-tslab/package.json')],
-    path.join(PACKAGE_ROOT, 'package.json'),
-  ];
-  const made = [process.version, process.arch, typescript, sizeOf(typescript)];
-  const key = createHash('sha256').update(JSON.stringify(made));
-  // By their versions: npm dates packages alike, and a file's own change time moves with each hard link to it.
-  for (const manifest of manifests) key.update(fs.readFileSync(manifest));
+  const stamps = [tslab, typescript, path.join(PACKAGE_ROOT, 'package.json')].map((place) => {
+    const { size, mtimeMs, ctimeMs } = fs.statSync(place);
+    return [place, size, mtimeMs, ctimeMs];
+  });
+  const key = createHash('sha256').update(JSON.stringify([process.version, process.arch, stamps]));
   for (const name of MADE_BY) key.update(fs.readFileSync(path.join(NOTEBOOK_ROOM, `${name}.js`)));
   const file = path.join(FOLDER, `${kind}-${key.digest('hex').slice(0, 16)}.blob`);
   const image = { kind, file, typescript };
   known.set(kind, image);
   return image;
 }
+
+const sizeOf = (file: string): number | undefined => fs.statSync(file, { throwIfNoEntry: false })?.size;
 
 /** The image to start from in a folder; undefined where there is none, or TUNEBOOK_KERNEL_IMAGE is 0. */
 export function kernelImage(folder: string): string | undefined {
