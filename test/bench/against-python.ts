@@ -6,6 +6,7 @@ import { spawn } from 'node:child_process';
 import os from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
+import { tunebookEnvironment } from '../../lib/environment';
 import { LoraConfig } from '../../lib/models';
 import { AutoModelForCausalLM, getPeftModel } from '../../lib/pretrained';
 import { ROOT } from '../support/paths';
@@ -19,7 +20,7 @@ export interface InTurn {
   readonly theirTokensPerSecond: number;
   /** Median over the rounds of their time over ours. */
   readonly ratio: number;
-  /** Processor time of a step over that of Python's; NaN beside Linux. */
+  /** Processor time of Python's step over ours, which load disturbs less; NaN beside Linux. */
   readonly processorRatio: number;
 }
 
@@ -64,7 +65,7 @@ export async function benchAgainstPython(rounds = 9): Promise<AgainstPython> {
   const program = process.env.TUNEBOOK_PYTHON;
   if (!program)
     throw new Error('bench: expected TUNEBOOK_PYTHON, a Python with torch, transformers and peft');
-  const python = await startPython(program, os.availableParallelism());
+  const python = await startPython(program, tunebookEnvironment().threads || os.availableParallelism());
   try {
     const inTurn = async (kind: 'full' | 'lora'): Promise<InTurn> => {
       console.error(`${kind} steps in turn`);
@@ -74,25 +75,23 @@ export async function benchAgainstPython(rounds = 9): Promise<AgainstPython> {
       );
       const model = kind === 'lora' ? getPeftModel(plain, new LoraConfig({ r: 8 })) : plain;
       for (let warm = 0; warm < 2; warm++) await python.step(kind);
-      const [theirProcessor, ourProcessor]: number[][] = [[], []];
-      const { stepsMs, peaks } = await steps(model, rounds, {
+      const theirProcessor: number[] = [];
+      const { stepsMs, peaks, processorMs } = await steps(model, rounds, {
         peak: {
           measure: async () => {
-            ourProcessor.push(processorSeconds(process.pid));
             const from = python.processorSeconds();
             const ms = await python.step(kind);
-            theirProcessor.push(python.processorSeconds() - from);
+            theirProcessor.push(1000 * (python.processorSeconds() - from));
             return ms;
           },
         },
       });
       await model.dispose();
-      const ours = ourProcessor.slice(1).map((seconds, i) => seconds - ourProcessor[i]);
       return {
         tokensPerSecond: (TOKENS / median(stepsMs)) * 1000,
         theirTokensPerSecond: (TOKENS / median(peaks)) * 1000,
         ratio: median(stepsMs.map((ms, i) => (peaks[i] + peaks[i + 1]) / 2 / ms)),
-        processorRatio: median(ours) / median(theirProcessor),
+        processorRatio: median(theirProcessor) / processorMs,
       };
     };
     return { full: await inTurn('full'), lora: await inTurn('lora'), load: os.loadavg()[0] };
@@ -111,7 +110,7 @@ export function pythonRows(result: AgainstPython): [string, string][] {
       return [
         [`${kinds[kind]} step, in turn with Python's`, rates],
         ['  faster, median of the rounds', `${ratio.toFixed(2)} times`],
-        ["  processor time over Python's", processorRatio.toFixed(2)],
+        ["  Python's processor time over ours", processorRatio.toFixed(2)],
       ];
     }),
     ['load of the machine', result.load.toFixed(1)],

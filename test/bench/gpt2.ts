@@ -138,6 +138,8 @@ export async function gemmPeak(size = 2048, rounds = 12): Promise<number> {
 
 export interface StepTimes {
   stepMs: number;
+  /** Processor time of a step, all threads. */
+  processorMs: number;
   optimizerMs: number;
   stepsMs: number[];
   /** Before the first step, between steps, after the last. */
@@ -186,10 +188,12 @@ export async function steps(
   const whole: number[] = [];
   const updates: number[] = [];
   const peaks: number[] = [];
+  const processor: number[] = [];
   // The first two compile and touch the memory for the first time.
   for (let round = -2; round < rounds; round++) {
     if (round >= 0 && peak !== undefined) peaks.push(await peak.measure());
     const started = performance.now();
+    const usage = process.cpuUsage();
     await forwardBackward(model, gradients, {
       batch,
       lossScale: 1 / countLabels(batch),
@@ -204,9 +208,17 @@ export async function steps(
     if (round < 0) continue;
     whole.push(performance.now() - started);
     updates.push(performance.now() - halfway);
+    const { user, system } = process.cpuUsage(usage);
+    processor.push((user + system) / 1000);
   }
   if (peak !== undefined) peaks.push(await peak.measure());
-  return { stepMs: median(whole), optimizerMs: median(updates), stepsMs: whole, peaks };
+  return {
+    stepMs: median(whole),
+    processorMs: median(processor),
+    optimizerMs: median(updates),
+    stepsMs: whole,
+    peaks,
+  };
 }
 
 /** Waits for what a device has been given to do: it does one thing after the other, and this reads a number last. */

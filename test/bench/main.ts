@@ -56,7 +56,8 @@ async function main(): Promise<void> {
     const result = await benchProfile({ model: values.only, lora: values.lora });
     print(json, result, profileRows(result));
   } else if (which === 'gpt2' && values['against-python']) {
-    const result = await benchAgainstPython();
+    const rounds = values.steps === undefined ? undefined : Number(values.steps);
+    const result = await benchAgainstPython(rounds);
     print(json, result, pythonRows(result));
   } else if (which === 'gpt2') {
     const result = await benchGpt2();

@@ -14,7 +14,8 @@ import type { CausalLM } from '../../lib/pretrained';
 import { BitsAndBytesConfig } from '../../lib/quantization';
 import { AutoTokenizer } from '../../lib/tokenizer';
 import { Trainer, TrainingArguments } from '../../lib/trainer';
-import { Workplace } from '../support/make-notebook';
+import { writeNotebook } from '../../lib/notebook/format';
+import { makeNotebook } from '../support/make-notebook';
 import { CLI, ROOT } from '../support/paths';
 import { median } from './median';
 import { benchNotebook } from './notebook';
@@ -68,18 +69,23 @@ function timeRun(notebook: string, output: string): Promise<{ first: number; who
 
 /** Starts a few times and gives medians. */
 export async function benchStart(rounds = 5): Promise<StartBench> {
-  const place = new Workplace();
+  // In the project, where people's notebooks lie.
+  const folder = path.join(ROOT, 'outputs', 'bench', `start-${process.pid}`);
+  const write = (name: string, source: string): string => {
+    writeNotebook(path.join(folder, name), makeNotebook([source]));
+    return path.join(folder, name);
+  };
+  const output = path.join(folder, 'out.ipynb');
+  fs.mkdirSync(folder, { recursive: true });
   try {
     const print = `console.log('${MARK}');`;
-    const plain = place.write('plain.ipynb', [print]);
-    const imports = place.write('imports.ipynb', [
-      `import * as tb from 'tunebook';\n${print}\ntb.projectPath('a');`,
-    ]);
+    const plain = write('plain.ipynb', print);
+    const imports = write('imports.ipynb', `import * as tb from 'tunebook';\n${print}\ntb.projectPath('a');`);
     const times = { plain: [] as number[], imports: [] as number[], whole: [] as number[] };
     const before = childrenProcessorSeconds();
     for (let round = -1; round < rounds; round++) {
-      const one = await timeRun(plain, place.file('out.ipynb'));
-      const other = await timeRun(imports, place.file('out.ipynb'));
+      const one = await timeRun(plain, output);
+      const other = await timeRun(imports, output);
       if (round < 0) continue;
       times.plain.push(one.first);
       times.imports.push(other.first);
@@ -102,7 +108,7 @@ export async function benchStart(rounds = 5): Promise<StartBench> {
         Object.values(preflights).every(({ seconds }) => seconds <= LIMITS.preflightSeconds),
     };
   } finally {
-    place.remove();
+    fs.rmSync(folder, { recursive: true, force: true });
   }
 }
 
