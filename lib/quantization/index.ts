@@ -34,5 +34,5 @@ export { roundHalfEven } from './rounding';
 export { companionsOf, findQuantizedWeights, readQuantizedTensor, toStoredTensors } from './serialization';
 export type { QuantizedTensorReader, StoredTensor } from './serialization';
 export { affineBiases } from './affine';
-export { codesOfQuantized, codesOfValues, weightCodesBytes } from './weight-codes';
+export { codesFormOf, codesOfQuantized, codesOfValues, weightCodesBytes } from './weight-codes';
 export type { WeightCodes } from './weight-codes';

@@ -5,7 +5,7 @@
 import { linear, signatureOf } from '../../lib/engine';
 import type { TensorFunction } from '../../lib/engine';
 import { streamGenerate } from '../../lib/generation';
-
+import type { GenerationDtype } from '../../lib/generation';
 import type { CausalLM } from '../../lib/pretrained';
 import { median } from './median';
 
@@ -35,6 +35,10 @@ export interface GenerationBench {
   readonly shareOfBandwidth: number;
   /** Making the functions of prefill and step. */
   readonly compileMs: number;
+  /** A token by codes (`dtype: 'q8'`), in turn with tokens of float32; undefined where there are none. */
+  readonly codedTokenMs: number | undefined;
+  /** What a token of float32 takes over one by codes. */
+  readonly codedSpeedup: number | undefined;
 }
 
 /** Tokens between two readings. */
@@ -52,7 +56,10 @@ export async function benchGeneration(options: GenerationBenchOptions): Promise<
   const tokenMs = median(times.stepsMs);
   const bandwidthGBs = reading.bytes / reading.ms() / 1e6;
   const weightBytes = 4 * weightsPerToken(model);
+  const coded = model.engine.name === 'compiled:cpu' ? await benchCoded(model, promptTokens) : undefined;
   return {
+    codedTokenMs: coded?.coded,
+    codedSpeedup: coded === undefined ? undefined : coded.exact / coded.coded,
     tokensPerSecond: 1000 / tokenMs,
     tokenMs,
     bestTokenMs: Math.min(...times.stepsMs),
@@ -62,6 +69,18 @@ export async function benchGeneration(options: GenerationBenchOptions): Promise<
     shareOfBandwidth: weightBytes / (bandwidthGBs * 1e6) / tokenMs,
     compileMs,
   };
+}
+
+/** Tokens of both types in turn, medians in milliseconds. */
+async function benchCoded(model: CausalLM, promptTokens: number): Promise<{ exact: number; coded: number }> {
+  const options = { promptTokens, newTokens: 24, between: async (): Promise<void> => {} };
+  await timedGeneration(model, { ...options, newTokens: 2, dtype: 'q8' }); // codes are made
+  const [exact, coded]: number[][] = [[], []];
+  for (let round = 0; round < 4; round++) {
+    exact.push(...(await timedGeneration(model, options)).stepsMs);
+    coded.push(...(await timedGeneration(model, { ...options, dtype: 'q8' })).stepsMs);
+  }
+  return { exact: median(exact), coded: median(coded) };
 }
 
 /** Every weight but the position table, of which a token reads one row; a tied head is read once, as head. */
@@ -77,13 +96,15 @@ function weightsPerToken({ architecture, weights }: CausalLM): number {
 /** Times each token, and calls `between` after every few of them. */
 async function timedGeneration(
   model: CausalLM,
-  options: { promptTokens: number; newTokens: number; between: () => Promise<void> },
+  options: { promptTokens: number; newTokens: number; between: () => Promise<void>; dtype?: GenerationDtype },
 ): Promise<{ firstMs: number; stepsMs: number[] }> {
-  const { promptTokens, newTokens, between } = options;
+  const { promptTokens, newTokens, between, dtype } = options;
   const prompt = Array.from({ length: promptTokens }, (_, t) => (t * 7919) % model.architecture.vocabSize);
   const times: number[] = [];
   let before = performance.now();
-  const stream = streamGenerate(model, { inputIds: [prompt], maxNewTokens: newTokens, eosTokenId: null });
+  const stream = streamGenerate(model, {
+    ...{ inputIds: [prompt], maxNewTokens: newTokens, eosTokenId: null, dtype },
+  });
   for await (const { index } of stream) {
     times.push(performance.now() - before);
     if (index % TOKENS_PER_READING === 0) await between();

@@ -76,6 +76,7 @@ async function main(): Promise<void> {
       ['  tokens/s', result.loraTokensPerSecond.toFixed(0)],
       ['generation, batch 1', `${result.generation.tokensPerSecond.toFixed(1)} tokens/s`],
       ['  share of the memory bandwidth', percent(result.generation.shareOfBandwidth)],
+      ["  by codes (dtype: 'q8'), times as fast", (result.generation.codedSpeedup ?? NaN).toFixed(2)],
       ['compile time', `${result.compileMs.toFixed(0)} ms`],
       ['peak memory of full fine-tuning', `${(result.peakBytes / 1e9).toFixed(2)} GB`],
     ]);

@@ -1,8 +1,16 @@
 /** Codes of 8 bits: how far they may be from what they stand for. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { codesOfQuantized, codesOfValues, dequantize, quantize } from '../../lib/quantization';
-import type { WeightCodes } from '../../lib/quantization';
+import {
+  codesFormOf,
+  codesOfQuantized,
+  codesOfValues,
+  dequantize,
+  quantize,
+  weightCodesBytes,
+} from '../../lib/quantization';
+import type { QuantizeOptions, WeightCodes } from '../../lib/quantization';
+import type { CodesForm } from '../../lib/quantization/weight-codes';
 import { normal } from '../engine/kernels/kernel-case';
 
 /** Values of codes, [out, in]. */
@@ -71,6 +79,30 @@ test('values: within 0.4 % of the largest of 32, the last block of a row shorter
 test('blocks that run over the ends of rows have no codes of their own', () => {
   const tensor = quantize(normal([4, 96], 4).data as Float32Array, { quantType: 'nf4', shape: [4, 96] });
   assert.equal(codesOfQuantized(tensor), undefined);
+});
+
+test('the form that codes will have is known before they are made', () => {
+  const values = normal([4, 256], 6).data as Float32Array;
+  const forms: [QuantizeOptions['quantType'], number, CodesForm][] = [
+    ['nf4', 64, { bits: 8, blockSize: 64 }],
+    ['fp4', 128, { bits: 8, blockSize: 128 }],
+    ['int8', 256, { bits: 8, blockSize: 128 }],
+    ['affine4', 32, { bits: 4, blockSize: 32 }],
+    ['affine8', 64, { bits: 8, blockSize: 64 }],
+  ];
+  for (const [quantType, blockSize, form] of forms) {
+    const tensor = quantize(values, { quantType, shape: [4, 256], blockSize });
+    const codes = codesOfQuantized(tensor);
+    assert.ok(codes !== undefined);
+    assert.deepEqual(codesFormOf(tensor), form);
+    assert.deepEqual({ bits: codes.bits, blockSize: codes.blockSize }, form);
+    // Codes and scales, and at most as much again for what arranges them.
+    const bytes = codes.codes.byteLength + codes.scales.byteLength;
+    const planned = weightCodesBytes(values.length, form);
+    assert.ok(planned > bytes && planned < 2 * bytes, `${quantType}: ${planned} of ${bytes}`);
+  }
+  const { bits, blockSize } = codesOfValues(values, [4, 256]);
+  assert.deepEqual(codesFormOf(undefined), { bits, blockSize });
 });
 
 test('values that are not finite are refused, by row', () => {

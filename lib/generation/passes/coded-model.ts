@@ -3,11 +3,19 @@
  * functions, which take any number of rows, tokens and cached tokens. Prompts and steps run through the same functions.
  * Layers on disk, and those whose codes find no memory, run as they are, one after the other.
  */
-import { attentionBias, availableMemory, contextLengths, embed, headOf, positionIds } from '../../models';
+import {
+  attentionBias,
+  availableMemory,
+  contextLengths,
+  embed,
+  headOf,
+  isQuantized,
+  positionIds,
+} from '../../models';
 import type { BetweenLayers, LayerCache, LayerKind, Runtime } from '../../models';
 import { signatureOf, tf } from '../../engine';
 import type { BuiltFunction, Signature, TensorFunction, TensorSpec } from '../../engine';
-import { weightCodesBytes } from '../../quantization';
+import { codesFormOf, weightCodesBytes } from '../../quantization';
 import type { HostTensor } from '../../types';
 import { layersOf, scoped, scopedFeeds, sharedBy } from './scopes';
 
@@ -196,11 +204,19 @@ function codedLayers({ architecture, weights }: Runtime, memoryBytes: number): R
   const resident = Array.from({ length: layers }, (_, layer) => layer).filter(
     (layer) => weights.frozen === undefined || weights.frozen.resident(layer) !== undefined,
   );
-  const perLayer = modules.reduce((sum, { inSize, outSize }) => sum + weightCodesBytes(inSize * outSize), 0);
-  const head = weightCodesBytes(vocabSize * width);
-  const copies = BUILD_COPIES * Math.min(resident.length * perLayer + head, GROUP_BYTES);
-  const count = Math.floor((memoryBytes - head - copies) / perLayer);
-  return new Set(resident.slice(0, Math.max(0, count)));
+  const sizes = resident.map((layer) => {
+    const frozen = weights.frozen?.resident(layer);
+    return modules.reduce((sum, { name, inSize, outSize }) => {
+      const tensor = frozen?.get(name);
+      const form = codesFormOf(tensor !== undefined && isQuantized(tensor) ? tensor : undefined);
+      return sum + weightCodesBytes(inSize * outSize, form);
+    }, 0);
+  });
+  const head = weightCodesBytes(vocabSize * width, codesFormOf(undefined));
+  const all = sizes.reduce((sum, size) => sum + size, head);
+  let left = memoryBytes - head - BUILD_COPIES * Math.min(all, GROUP_BYTES);
+  const count = sizes.findIndex((size) => (left -= size) < 0);
+  return new Set(count < 0 ? resident : resident.slice(0, count));
 }
 
 function buildGroup(
