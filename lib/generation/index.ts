@@ -1,6 +1,7 @@
 /** Generation's door: tokens and texts from models, greedy or sampled, cached and streamed. */
 export { generate, streamGenerate } from './generate';
 export type { GenerationResult } from './generate';
+export { generationBytes } from './passes/coded-model-cache';
 export type { FinishReason } from './row';
 export type { TokenLogprobs } from './logits';
 export { modelDefaults } from './model-defaults';

@@ -35,4 +35,4 @@ export { companionsOf, findQuantizedWeights, readQuantizedTensor, toStoredTensor
 export type { QuantizedTensorReader, StoredTensor } from './serialization';
 export { affineBiases } from './affine';
 export { codesFormOf, codesOfQuantized, codesOfValues, weightCodesBytes } from './weight-codes';
-export type { WeightCodes } from './weight-codes';
+export type { CodesForm, WeightCodes } from './weight-codes';

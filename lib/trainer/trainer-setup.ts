@@ -17,7 +17,7 @@ import { evaluationSets } from './state/evaluate';
 import type { EvaluationData } from './state/evaluate';
 import type { TrainerCallback } from './state/state';
 import { isExampleStream } from './step/training-rows';
-import { labelFault } from './step/training-labels';
+import { idFault, labelFault } from './step/training-labels';
 
 /** Advice where there are no examples. */
 const NONE = 'encodeRecords(...).report.dropped says which were left out and why; a split may be too small.';
@@ -95,15 +95,19 @@ export function requireParts(options: TrainerSetup): void {
   if (options.callbacks !== undefined) requireList(options.callbacks, { where, what: 'a list of callbacks' });
   if (options.prompt !== undefined) requirePrompt(options.prompt, where);
   const problems = missing(options.args.values, options.trainDataset, options.evalDataset);
+  const { vocabSize } = options.model.architecture;
+  const sets = listsOf(options);
+  problems.push(...sets.flatMap(({ name, examples }) => idFault(name, examples, vocabSize) ?? []));
   // A custom collator may make the labels.
-  const sets = options.dataCollator === undefined ? labelledSets(options) : [];
-  const faults = sets.flatMap(({ name, examples }) => labelFault(name, examples) ?? []);
+  const labelled = options.dataCollator === undefined ? sets : [];
+  const faults = labelled.flatMap(({ name, examples }) => labelFault(name, examples) ?? []);
   problems.push(...faults.filter(({ isFatal }) => isFatal).map(({ text }) => text));
   if (problems.length > 0) throw new TunebookError(`Trainer: ${problems.join('\n')}`);
   for (const { text } of faults) console.warn(text);
 }
 
-function labelledSets({
+/** The examples that are in memory, by the names of their options. */
+function listsOf({
   trainDataset,
   evalDataset,
 }: TrainerSetup): { name: string; examples: readonly EncodedExample[] }[] {

@@ -157,6 +157,15 @@ async function main(): Promise<void> {
         `${gigabytes(r.predictedBytes)}, ${gigabytes(r.actualBytes)}: ${signed(r.memoryError)} ` +
           `(without preflight ${gigabytes(r.actualBytesWithout)})`,
       ],
+      ...(r.generation === undefined
+        ? []
+        : [
+            [
+              '  with tokens afterwards',
+              `${gigabytes(r.generation.predictedBytes)}, ${gigabytes(r.generation.actualBytes)}: ` +
+                signed(r.generation.memoryError),
+            ] as Row,
+          ]),
     ]);
     print(json, results, rows);
   } else if (which === 'resume') {

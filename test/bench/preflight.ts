@@ -8,17 +8,24 @@ import os from 'node:os';
 import path from 'node:path';
 import { encodeRecords, instructionTemplate, loadRecords } from '../../lib/dataset';
 import { AutoModelForCausalLM, getPeftModel } from '../../lib/pretrained';
-import { LoraConfig, peakMemoryBytes } from '../../lib/models';
+import { createEngine } from '../../lib/engine';
+import { architectureOf, LoraConfig, peakMemoryBytes } from '../../lib/models';
 import type { CausalLM } from '../../lib/pretrained';
 import { AutoTokenizer } from '../../lib/tokenizer';
 import { Trainer, TrainingArguments } from '../../lib/trainer';
 import type { PreflightReport, ArgumentOptions } from '../../lib/trainer';
 import { ROOT } from '../support/paths';
+import { SHAPES } from './families';
+import { randomModel } from './mistral';
 
 interface Configuration {
   readonly name: string;
   readonly model: () => Promise<CausalLM>;
   readonly options: Partial<ArgumentOptions>;
+  /** Whose tokenizer makes the examples. Default 'gpt2-mini'. */
+  readonly tokenizer?: string;
+  /** Whether the model generates after the run. */
+  readonly generates?: boolean;
 }
 
 const mini = (): Promise<CausalLM> => AutoModelForCausalLM.fromPretrained('gpt2-mini');
@@ -53,6 +60,16 @@ const CONFIGURATIONS: readonly Configuration[] = [
       getPeftModel(await AutoModelForCausalLM.fromConfig({ model_type: 'gpt2' }), new LoraConfig(LORA)),
     options: { maxSteps: 8, perDeviceTrainBatchSize: 2 },
   },
+  ...['SmolLM2-135M', 'Gemma-3-270M'].map((name) => ({
+    name: `${name} (random weights, NF4), LoRA, batch 2, checkpointing, then 16 tokens`,
+    model: async () =>
+      getPeftModel(
+        await randomModel(await createEngine(), architectureOf(SHAPES[name])),
+        new LoraConfig({ r: 8, targetModules: ['q_proj', 'v_proj'] }),
+      ),
+    options: { maxSteps: 4, perDeviceTrainBatchSize: 2, gradientCheckpointing: true },
+    ...{ tokenizer: 'mistral-mini', generates: true },
+  })),
 ];
 
 export interface PreflightBench {
@@ -69,12 +86,19 @@ export interface PreflightBench {
   readonly actualBytes: number;
   readonly actualBytesWithout: number;
   readonly memoryError: number;
+  /** The same once it has generated, where it does. */
+  readonly generation?: {
+    readonly predictedBytes: number;
+    readonly actualBytes: number;
+    readonly memoryError: number;
+  };
 }
 
 interface Measured {
   readonly report?: PreflightReport;
   readonly seconds: number;
   readonly peakBytes: number;
+  readonly generationPeakBytes?: number;
 }
 
 /** @param only numbers of the configurations, from 0; default all */
@@ -86,6 +110,7 @@ export function benchPreflight(only?: readonly number[]): PreflightBench[] {
     const { report } = checked;
     if (report === undefined) throw new Error('internal: no report');
     const predictedSeconds = report.timeMs.expected / 1000;
+    const { generationPeakBytes } = checked;
     return {
       name,
       preflightSeconds: report.preflightMs / 1000,
@@ -98,6 +123,15 @@ export function benchPreflight(only?: readonly number[]): PreflightBench[] {
       actualBytes: checked.peakBytes,
       actualBytesWithout: without.peakBytes,
       memoryError: report.peakMemoryBytes / checked.peakBytes - 1,
+      ...(generationPeakBytes === undefined
+        ? {}
+        : {
+            generation: {
+              predictedBytes: report.generationMemoryBytes,
+              actualBytes: generationPeakBytes,
+              memoryError: report.generationMemoryBytes / generationPeakBytes - 1,
+            },
+          }),
     };
   });
 }
@@ -112,15 +146,16 @@ function measure(index: number, preflight: boolean): Measured {
 }
 
 async function child(index: number, preflight: boolean): Promise<void> {
-  const { model: make, options } = CONFIGURATIONS[index];
-  const tokenizer = await AutoTokenizer.fromPretrained('gpt2-mini');
+  const { model: make, options, tokenizer: name = 'gpt2-mini', generates = false } = CONFIGURATIONS[index];
+  const tokenizer = await AutoTokenizer.fromPretrained(name);
   const { records } = await loadRecords(path.join(ROOT, 'data/hyrox/hyrox-sample.jsonl'), {});
   const template = instructionTemplate({ system: 'You are a Hyrox coach. Give feedback on the race.' });
   const { examples } = encodeRecords(records, { tokenizer, template, maxLength: 320, labels: 'response' });
   const outputDir = fs.mkdtempSync(path.join(os.tmpdir(), 'tunebook-bench-'));
   let report: PreflightReport | undefined;
+  const model = await make();
   const trainer = new Trainer({
-    model: await make(),
+    model,
     args: new TrainingArguments({ outputDir, learningRate: 1e-4, preflight, ...options }),
     trainDataset: examples.slice(0, 2000),
     evalDataset: examples.slice(2000, 2100),
@@ -132,8 +167,16 @@ async function child(index: number, preflight: boolean): Promise<void> {
     report,
     seconds: metrics.train_runtime,
     peakBytes: peakMemoryBytes(),
+    ...(generates ? { generationPeakBytes: await peakOfTokens(model) } : {}),
   };
   console.log(`\n${JSON.stringify(result)}`);
+}
+
+/** The peak once the model has generated some tokens. */
+async function peakOfTokens(model: CausalLM): Promise<number> {
+  const inputIds = [Array.from({ length: 16 }, (_, i) => i)];
+  await model.generate({ inputIds, maxNewTokens: 16, eosTokenId: null });
+  return peakMemoryBytes();
 }
 
 if (require.main === module) void child(Number(process.argv[2]), process.argv[3] === 'true');

@@ -103,6 +103,18 @@ describe('faulty conversations', () => {
     );
   });
 
+  it('a field of the right name that holds something else says what it holds', () => {
+    for (const [messages, what] of [
+      ['hello', '"hello"'],
+      [null, 'null'],
+      [{ role: 'user' }, 'an object'],
+    ] as const)
+      assert.throws(
+        () => encode([recordOf('one'), { messages }], { tokenizer }),
+        new RegExp(`record 1: expected a record like the others .*got messages: ${what}`),
+      );
+  });
+
   it('what a template refuses is told in its own words', () => {
     const template = chatTemplate({ tokenizer, chatTemplate: "{{ raise_exception('no system here') }}" });
     assert.throws(() => encode([recordOf('one')], { tokenizer, template }), /record 0: .*no system here/);

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { TestContext } from 'node:test';
 import { AutoTokenizer } from '../../lib/tokenizer';
-import { encodeRecords } from '../../lib/dataset';
+import { createDataCollator, encodeRecords } from '../../lib/dataset';
 import { Trainer, TrainingArguments } from '../../lib/trainer';
 import type { EncodedExample } from '../../lib/types';
 import { temporaryFolder } from '../support/temporary-folder';
@@ -33,6 +33,34 @@ describe('labels', () => {
     });
     const cut = examples.map((one) => masked({ ...one, inputIds: one.inputIds.slice(0, 4) }));
     assert.throws(() => make(cut), /truncation \(11 examples have the same 4 tokens: raise maxLength/);
+  });
+
+  it('of a token that the model has no row for: refused at once, by the number of the example', async (t) => {
+    const model = await smallModel();
+    const args = new TrainingArguments({ outputDir: await temporaryFolder(t), maxSteps: 1 });
+    const { vocabSize } = model.architecture;
+    const odd = { inputIds: [1, vocabSize], labels: [1, vocabSize] };
+    const known = new RegExp(`token ids from 0 to ${vocabSize - 1} in `);
+    const make = (parts: object): Trainer =>
+      new Trainer({
+        model,
+        args,
+        trainDataset: examples,
+        dataCollator: createDataCollator({ padTokenId: 0, maxLength: 64 }),
+        ...parts,
+      });
+    for (const [parts, place] of [
+      [{ trainDataset: [...examples, odd] }, `in trainDataset, got ${vocabSize} in example 11`],
+      [{ evalDataset: { odd: [odd] } }, `in evalDataset \\(eval_odd\\), got ${vocabSize} in example 0`],
+      [
+        { trainDataset: [{ ...examples[0], rejected: odd }] },
+        'in trainDataset, .*example 0.*resizeTokenEmbeddings',
+      ],
+      [{ trainDataset: [{ inputIds: [-1, 2], labels: [1, 2] }] }, 'got -1 in example 0'],
+    ] as const) {
+      assert.throws(() => make(parts), { name: 'TunebookError', message: known });
+      assert.throws(() => make(parts), { message: new RegExp(place) });
+    }
   });
 
   it('none in the evaluation data is refused before the run, not at its first evaluation', async (t) => {

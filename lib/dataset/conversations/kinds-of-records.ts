@@ -1,7 +1,7 @@
 /** Of which kind the records of a call are: all of one, or the odd one is named. */
 import { fieldsOf, isOfKind, kindOfRecord, RECORD_KINDS } from '../../prompts';
 import type { RecordKind } from '../../prompts';
-import { TunebookError } from '../../types';
+import { kindOf, TunebookError } from '../../types';
 import { placeOf } from '../files/places';
 import type { DataRecord } from '../files/row';
 
@@ -24,10 +24,14 @@ export function kindOfRecords(
     const own = kindOfRecord(record);
     const isSame = own === kind && Array.isArray(record.prompt) === Array.isArray(first.prompt);
     if (isSame || (own !== kind && isOfKind(record, kind)) || (isTurns(kind) && isTurns(own))) continue;
-    const fields = Object.keys(record).join(', ') || 'no field';
+    const names = Object.keys(record).join(', ') || 'no field';
+    // A field of the right name may hold something else than turns.
+    const held = Object.entries(record).map(([name, value]) => `${name}: ${kindOf(value)}`);
+    const got =
+      own !== undefined ? `${own}, with ${names}` : isTurns(kind) ? held.join(', ') || names : names;
     throw new TunebookError(
       `${where}, ${placeOf(record, index)}: expected a record like the others (${kind}: ${fieldsOf(kind)}), got ` +
-        `${own === undefined ? fields : `${own}, with ${fields}`}. Encode records of one kind at a time, or fix this one.`,
+        `${got}. Encode records of one kind at a time, or fix this one.`,
     );
   }
   return kind;

@@ -3,7 +3,7 @@ import { signatureOf } from '../../engine';
 import type { Runtime } from '../../models';
 import { codeBits } from '../../quantization';
 import { isQuantized } from '../../models';
-import { CodedModel, MOST_KINDS } from './coded-model';
+import { CodedModel, codesPeakBytes, MOST_KINDS } from './coded-model';
 
 /** A model's coded form and who uses it. */
 interface Kept {
@@ -31,6 +31,14 @@ export function isFasterByCodes(runtime: Runtime): boolean {
     for (const tensor of frozen.resident(layer)?.values() ?? [])
       if (isQuantized(tensor)) return codeBits(tensor.quantType) === 4;
   return false;
+}
+
+/**
+ * Memory that the first tokens of a model add to the process at most, bytes, by codes that are made of its weights: 0 where
+ * `dtype: 'auto'` makes none, or they are made already.
+ */
+export function generationBytes(runtime: Runtime): number {
+  return isFasterByCodes(runtime) && (kept.get(runtime) ?? []).length === 0 ? codesPeakBytes(runtime) : 0;
 }
 
 /** Why no tokens can be computed by codes; undefined where they can. */

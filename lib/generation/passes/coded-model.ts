@@ -16,6 +16,7 @@ import type { BetweenLayers, LayerCache, LayerKind, Runtime } from '../../models
 import { signatureOf, tf } from '../../engine';
 import type { BuiltFunction, Signature, TensorFunction, TensorSpec } from '../../engine';
 import { codesFormOf, weightCodesBytes } from '../../quantization';
+import type { CodesForm } from '../../quantization';
 import type { HostTensor } from '../../types';
 import { layersOf, scoped, scopedFeeds, sharedBy } from './scopes';
 
@@ -29,6 +30,8 @@ export const MOST_KINDS = PAST.length;
 const GROUP_BYTES = 400 * 2 ** 20;
 /** Copies of a group while its function is built: codes, their file, and what ONNX Runtime makes of it. */
 const BUILD_COPIES = 4;
+/** Copies that are left when the next group is built: ONNX Runtime's, and what the system has not got back (measured). */
+const KEPT_COPIES = 2;
 
 /** Layers that one function computes; without one, a layer that runs as it is. The last group has the head. */
 interface Group {
@@ -199,24 +202,58 @@ export class CodedModel {
 }
 
 /** The layers in memory, as many as their codes find room, from the first on. */
-function codedLayers({ architecture, weights }: Runtime, memoryBytes: number): ReadonlySet<number> {
-  const { modules, layers, vocabSize, width } = architecture;
-  const resident = Array.from({ length: layers }, (_, layer) => layer).filter(
+function codedLayers(runtime: Runtime, memoryBytes: number): ReadonlySet<number> {
+  const { architecture, weights } = runtime;
+  const resident = Array.from({ length: architecture.layers }, (_, layer) => layer).filter(
     (layer) => weights.frozen === undefined || weights.frozen.resident(layer) !== undefined,
   );
-  const sizes = resident.map((layer) => {
-    const frozen = weights.frozen?.resident(layer);
-    return modules.reduce((sum, { name, inSize, outSize }) => {
-      const tensor = frozen?.get(name);
-      const form = codesFormOf(tensor !== undefined && isQuantized(tensor) ? tensor : undefined);
-      return sum + weightCodesBytes(inSize * outSize, form);
-    }, 0);
-  });
-  const head = weightCodesBytes(vocabSize * width, codesFormOf(undefined));
+  const sizes = resident.map((layer) => sumOfCodes(runtime, layer, weightCodesBytes));
+  const head = headOfCodes(runtime, weightCodesBytes);
   const all = sizes.reduce((sum, size) => sum + size, head);
   let left = memoryBytes - head - BUILD_COPIES * Math.min(all, GROUP_BYTES);
   const count = sizes.findIndex((size) => (left -= size) < 0);
   return new Set(count < 0 ? resident : resident.slice(0, count));
+}
+
+type BytesOfCodes = (size: number, form: CodesForm) => number;
+
+/** Bytes of a layer's codes, each weight's counted so. */
+function sumOfCodes({ architecture, weights }: Runtime, layer: number, bytes: BytesOfCodes): number {
+  const frozen = weights.frozen?.resident(layer);
+  return architecture.modules.reduce((sum, { name, inSize, outSize }) => {
+    const tensor = frozen?.get(name);
+    const form = codesFormOf(tensor !== undefined && isQuantized(tensor) ? tensor : undefined);
+    return sum + bytes(inSize * outSize, form);
+  }, 0);
+}
+
+function headOfCodes({ architecture: { vocabSize, width } }: Runtime, bytes: BytesOfCodes): number {
+  return bytes(vocabSize * width, codesFormOf(undefined));
+}
+
+/**
+ * Bytes that making the codes of a model adds to the process at most; where there is no room for them, those of the layers
+ * that have some.
+ * @param memoryBytes as in `CodedModel.build`
+ */
+export function codesPeakBytes(runtime: Runtime, memoryBytes = availableMemory()): number {
+  const coded = [...codedLayers(runtime, memoryBytes)];
+  if (coded.length === 0) return 0;
+  const plain: BytesOfCodes = (size, { bits, blockSize }) => (size * bits) / 8 + (4 * size) / blockSize;
+  let [kept, peak, group] = [0, 0, 0];
+  const close = (): void => {
+    peak = Math.max(peak, kept + BUILD_COPIES * group);
+    kept += KEPT_COPIES * group;
+    group = 0;
+  };
+  for (const [at, layer] of coded.entries()) {
+    group += sumOfCodes(runtime, layer, plain);
+    const isLast = layer === runtime.architecture.layers - 1;
+    if (!isLast && (coded[at + 1] !== layer + 1 || group >= GROUP_BYTES)) close();
+  }
+  group += headOfCodes(runtime, plain);
+  close();
+  return peak;
 }
 
 function buildGroup(

@@ -111,12 +111,17 @@ export async function preflight(request: PreflightRequest): Promise<PreflightRep
     });
     problems.push(...[disk, memory].filter((problem) => problem !== undefined));
     if (problems.length > 0) throw failed(problems);
+    const peakMemory = withGarbage(peakMemoryBytes());
     return {
       steps: forecast.steps,
       tokens: forecast.tokens,
       timeMs: time.total,
       stepMs: time.stepMs,
-      peakMemoryBytes: withGarbage(peakMemoryBytes()),
+      peakMemoryBytes: peakMemory,
+      generationMemoryBytes: Math.max(
+        peakMemory,
+        withGarbage(process.memoryUsage.rss()) + model.generationBytes(),
+      ),
       optimizerStateBytes: optimizerStateBytes(optimizer),
       trainableParameters: request.gradients.flat.length,
       availableMemoryBytes: budget.availableBytes,

@@ -17,6 +17,8 @@ export interface PreflightReport {
   readonly stepMs: number;
   /** Largest resident size of the process, bytes. */
   readonly peakMemoryBytes: number;
+  /** The same once the model has generated text after the run, bytes: more where codes are made for it. */
+  readonly generationMemoryBytes: number;
   /** Optimizer state, bytes. */
   readonly optimizerStateBytes: number;
   readonly trainableParameters: number;
@@ -51,6 +53,14 @@ export function preflightRows(report: PreflightReport): [name: string, value: st
     ['longest batch', `${longestBatch[0]} x ${longestBatch[1]} tokens`],
     ['time', `${clockTime(timeMs.expected)} (${clockTime(timeMs.low)} to ${clockTime(timeMs.high)})`],
     ['peak memory', `${size(report.peakMemoryBytes)}, ${size(report.availableMemoryBytes)} were free`],
+    ...(report.generationMemoryBytes > report.peakMemoryBytes
+      ? [
+          ['  and to generate', `${size(report.generationMemoryBytes)}, with codes of 8 bits`] as [
+            string,
+            string,
+          ],
+        ]
+      : []),
     [
       'optimizer state',
       `${size(report.optimizerStateBytes)}, ` +

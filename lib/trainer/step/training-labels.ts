@@ -1,5 +1,6 @@
 /**
- * Finds examples without labels: where all are -100 the loss is 0 and nothing is learned.
+ * Finds examples without labels: where all are -100 the loss is 0 and nothing is learned. And ids that the model has no row
+ * for, which a run would meet only when their batch comes.
  */
 import { IGNORED, shortList } from '../../types';
 import type { EncodedExample } from '../../types';
@@ -53,5 +54,22 @@ function partlyUnlabelled(
 function unlabelled(examples: readonly EncodedExample[]): number[] {
   return examples.flatMap(({ labels }, index) =>
     labels.some((label, i) => i > 0 && label !== IGNORED) ? [] : [index],
+  );
+}
+
+/** @returns which example has a token that the model does not know; undefined where none has */
+export function idFault(
+  name: string,
+  examples: readonly EncodedExample[],
+  vocabSize: number,
+): string | undefined {
+  const isWrong = (id: number): boolean => id < 0 || id >= vocabSize;
+  const wrongIn = ({ inputIds, rejected }: EncodedExample): number | undefined =>
+    inputIds.find(isWrong) ?? rejected?.inputIds.find(isWrong);
+  const index = examples.findIndex((example) => wrongIn(example) !== undefined);
+  if (index < 0) return undefined;
+  return (
+    `expected token ids from 0 to ${vocabSize - 1} in ${name}, got ${wrongIn(examples[index])} in example ${index}. ` +
+    "The tokenizer is another model's, or tokens were added to it: model.resizeTokenEmbeddings(tokenizer.vocabSize)."
   );
 }
