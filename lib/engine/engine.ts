@@ -24,7 +24,7 @@ import { deviceMemory, GraphSession } from './compiled/session';
 import type { SessionOptions } from './compiled/session';
 import { PROVIDERS } from './contract/engine-types';
 import { traceFunction, traceVjp, UPSTREAM } from './compiled/trace';
-import type { Value } from './graph/graph';
+import type { Graph, Value } from './graph/graph';
 import { withDynamicSizes } from './graph/dynamic-sizes';
 
 const optionsSchema = lazySchema((z) =>
@@ -107,11 +107,17 @@ class CompiledEngine implements Engine {
     });
   }
 
-  async build({ fn, signature, constants, dynamicSizes = [] }: BuildRequest): Promise<BuiltFunction> {
-    const session = await this.session(() => {
-      const graph = traceFunction(fn, signature, { target: this.target, constants });
-      return dynamicSizes.length === 0 ? graph : withDynamicSizes(graph, new Set(dynamicSizes));
-    });
+  async build(request: BuildRequest): Promise<BuiltFunction> {
+    return this.built(await this.session(() => this.builtGraph(request)));
+  }
+
+  async dispose(): Promise<void> {
+    await this.device?.dispose();
+    await Promise.all(this.sessions.splice(0).map((session) => session.dispose()));
+  }
+
+  /** Apart from `build`: its closures would keep the constants, of which the session has its own. */
+  private built(session: GraphSession): BuiltFunction {
     return {
       run: (feeds, options) => session.run(feeds, options?.into),
       dispose: async () => {
@@ -122,9 +128,9 @@ class CompiledEngine implements Engine {
     };
   }
 
-  async dispose(): Promise<void> {
-    await this.device?.dispose();
-    await Promise.all(this.sessions.splice(0).map((session) => session.dispose()));
+  private builtGraph({ fn, signature, constants, dynamicSizes = [] }: BuildRequest): Graph {
+    const graph = traceFunction(fn, signature, { target: this.target, constants });
+    return dynamicSizes.length === 0 ? graph : withDynamicSizes(graph, new Set(dynamicSizes));
   }
 
   private get target(): { contributedOps: boolean } {

@@ -1,7 +1,11 @@
 /** Products by codes that a function is built with: ONNX Runtime rounds x to 8 bits per block, and nothing else. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { createEngine, linearCodes } from '../../lib/engine';
+import type { BuiltFunction } from '../../lib/engine';
 import { assertClose } from '../support/assert-close';
 import { normal } from './kernels/kernel-case';
 
@@ -42,6 +46,33 @@ for (const bits of [8, 4] as const)
       assertClose(y.data, wanted, { absolute: 2e-3, relative: 1e-4 }, 'y');
       assert.ok(wanted.some((value) => Math.abs(value) > 10));
     });
+
+test('a built function does not keep its constants: the session has them in a form of its own', async (t) => {
+  const engine = await createEngine({ provider: 'cpu', threads: 1 });
+  t.after(() => engine.dispose());
+  const build = async (): Promise<[BuiltFunction, WeakRef<Uint8Array>]> => {
+    const codes = new Uint8Array(OUT * WIDTH).fill(200);
+    const built = await engine.build({
+      fn: ({ x, codes: own, scales }) => ({ y: linearCodes(x, { codes: own, scales, bits: 8 }) }),
+      signature: { x: { shape: [1, WIDTH], dtype: 'float32' } },
+      constants: {
+        codes: { data: codes, shape: [OUT, WIDTH / BLOCK, BLOCK] },
+        scales: normal([(OUT * WIDTH) / BLOCK], 1),
+      },
+    });
+    return [built, new WeakRef(codes)];
+  };
+  const [built, codes] = await build();
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  // A weak reference that has been read holds until the turn ends.
+  for (let turn = 0; turn < 10 && codes.deref() !== undefined; turn++) {
+    await nextTurn();
+    collect();
+  }
+  assert.equal(codes.deref(), undefined);
+  assert.ok((await built.run({ x: normal([1, WIDTH], 2) })).y.data.some((value) => value !== 0));
+});
 
 /** Each block of 32 values to the nearest of 255 multiples of its largest / 127. */
 function roundedInBlocks(x: Float32Array): Float32Array {
