@@ -13,6 +13,7 @@ export {
   bfloat16ToFloat32,
   float16ToFloat32,
   float32ToBfloat16,
+  float16Bits,
   float32ToFloat16,
 } from './safetensors-convert';
 export { dtypeSizeBytes } from './safetensors-format';

@@ -40,6 +40,25 @@ export function bfloat16ToFloat32(bits: Uint16Array, out: Float32Array): void {
   for (let i = 0; i < bits.length; i++) words[i] = bits[i] << 16;
 }
 
+const scratch: Float32Array = new Float32Array(1);
+const scratchWord = new Uint32Array(scratch.buffer);
+
+/** Rounds a float32 value to binary16, as `float32ToFloat16`; both are bit patterns. */
+export function float16Bits(word: number): number {
+  const sign = (word >>> 16) & 0x8000;
+  const magnitude = word & 0x7fffffff;
+  if (magnitude >= 0x47800000) return sign | (magnitude > 0x7f800000 ? 0x7e00 : 0x7c00);
+  if (magnitude >= 0x38800000) {
+    // Rebias the exponent (127 to 15); the carry of the rounding may run into it, up to infinity, which is right.
+    return sign | ((magnitude - 0x38000000 + 0xfff + ((magnitude >>> 13) & 1)) >>> 13);
+  }
+  // Below 2^-14 the result is subnormal: next to 0.5 a float32 has steps of 2^-24, those of binary16, so the
+  // addition does the rounding.
+  scratchWord[0] = magnitude;
+  scratch[0] += 0.5;
+  return sign | (scratchWord[0] - 0x3f000000);
+}
+
 /**
  * Rounds float32 values to binary16, to nearest with ties to even; magnitudes from 65520 become infinite.
  *
@@ -48,27 +67,7 @@ export function bfloat16ToFloat32(bits: Uint16Array, out: Float32Array): void {
  */
 export function float32ToFloat16(values: Float32Array, out: Uint16Array): void {
   const words = new Uint32Array(values.buffer, values.byteOffset, values.length);
-  const scratch = new Float32Array(1);
-  const scratchWord = new Uint32Array(scratch.buffer);
-  for (let i = 0; i < words.length; i++) {
-    const word = words[i];
-    const sign = (word >>> 16) & 0x8000;
-    const magnitude = word & 0x7fffffff;
-    let half: number;
-    if (magnitude >= 0x47800000) {
-      half = magnitude > 0x7f800000 ? 0x7e00 : 0x7c00;
-    } else if (magnitude >= 0x38800000) {
-      // Rebias the exponent (127 to 15); the carry of the rounding may run into it, up to infinity, which is right.
-      half = (magnitude - 0x38000000 + 0xfff + ((magnitude >>> 13) & 1)) >>> 13;
-    } else {
-      // Below 2^-14 the result is subnormal: next to 0.5 a float32 has steps of 2^-24, those of binary16, so the
-      // addition does the rounding.
-      scratchWord[0] = magnitude;
-      scratch[0] += 0.5;
-      half = scratchWord[0] - 0x3f000000;
-    }
-    out[i] = sign | half;
-  }
+  for (let i = 0; i < words.length; i++) out[i] = float16Bits(words[i]);
 }
 
 /**

@@ -54,7 +54,7 @@ export interface ExportMemoryOptions {
   readonly layers?: number;
   /** Mistral-7B in its full shape in place of the two smaller ones. */
   readonly isWhole?: boolean;
-  /** A part of an export's name. */
+  /** Parts of exports' names, with commas between them. */
   readonly only?: string;
 }
 
@@ -76,7 +76,7 @@ export async function benchExportMemory(
       const tokenizer = await AutoTokenizer.fromPretrained('mistral');
       await tokenizer.savePretrained(place);
       await writeAdapter(path.join(folder, 'adapter'), place, count);
-      for (const name of EXPORTS.filter((one) => one.includes(only))) {
+      for (const name of EXPORTS.filter((one) => only.split(',').some((part) => one.includes(part)))) {
         const output = path.join(folder, 'export');
         const size = isWhole ? 'whole' : 'small';
         const one = {

@@ -111,8 +111,12 @@ describe('2,000 strings in llama.cpp as tunebook reads them', { ...LONG, timeout
       const { file, words, tokenizer, vocabSize } = await exported(t, name, given);
       const there = await openLlamaCpp(file, { contextSize: 64, vocabSize });
       assert.ok(there);
-      const isComposed = words.some((one) => one.includes('does not normalize texts'));
-      const all = manyStrings(2000).map((text) => (isComposed ? text.normalize('NFC') : text));
+      const says = (part: string): boolean => words.some((one) => one.includes(part));
+      const all = manyStrings(2000)
+        .map((text) => (says('does not normalize texts') ? text.normalize('NFC') : text))
+        .map((text) => (says('</s> in a text') ? text.replaceAll('</s>', '') : text))
+        // Of GPT-4o's words llama.cpp cuts those apart that go on from accented capitals to plain ones.
+        .map((text) => (says('written as') ? text.replace(/(?<=[À-Þ])(?=[A-Z])/g, ' ') : text));
       const wrong: unknown[] = [];
       for (const text of all) {
         const [here, ids] = [promptIds(tokenizer, text), await there.promptIds(text)];
@@ -128,6 +132,25 @@ it('Mistral Nemo’s kind is refused', async (t) => {
     exported(t, 'mistral-nemo'),
     isError('splits texts by rules of its own', 'export to ONNX'),
   );
+});
+
+it('an end of a text that is an ordinary token here, which llama.cpp takes for one: it is said', async (t) => {
+  const { model, ...rest } = kinds.llama3.tokenizer as { model: { vocab: Record<string, number> } };
+  const added = (rest as { added_tokens: { content: string }[] }).added_tokens;
+  const others = { ...rest, added_tokens: added.filter(({ content }) => content !== '</s>') };
+  for (const [name, tokenizer] of Object.entries({
+    added: { ...rest, model },
+    plain: { ...others, model },
+  })) {
+    const folder = await temporaryFolder(t);
+    fs.writeFileSync(path.join(folder, 'tokenizer.json'), JSON.stringify(tokenizer));
+    fs.writeFileSync(
+      path.join(folder, 'tokenizer_config.json'),
+      '{"tokenizer_class":"PreTrainedTokenizerFast"}',
+    );
+    const { notes } = await tokenizerEntries(await AutoTokenizer.fromPretrained(folder), 512);
+    assert.equal(notes.filter((one) => one.includes('</s> in a text')).length, name === 'plain' ? 1 : 0);
+  }
 });
 
 it('kinds and scores of tokens, and the one that ends a turn', async (t) => {

@@ -10,6 +10,8 @@ import type { TestContext } from 'node:test';
 import { openSafetensors } from '../../lib/checkpoint';
 import { exportOnnx } from '../../lib/export';
 import { toBlocks } from '../../lib/export/onnx/graph/blocks';
+import { formOf, onnxVariants } from '../../lib/export/onnx/onnx-types';
+import type { OnnxTarget, OnnxVariant } from '../../lib/export/onnx/onnx-types';
 import { WrittenModel } from '../../lib/export/onnx/written-model';
 import { architectureOf, gpt2, registerFamily } from '../../lib/models';
 import type { Architecture } from '../../lib/models';
@@ -304,4 +306,16 @@ test('a model in use is exported as it is now, and stays unchanged', async (t) =
   const saved = await AutoModelForCausalLM.fromPretrained(path.join(folder, 'saved'));
   t.after(() => saved.dispose());
   assert.deepEqual((await saved.forward({ inputIds: [ids] })).logits.data, logits.data);
+});
+
+test('8-bit blocks are unpacked as they load up to 1 GB of float32, and stay packed beyond it', () => {
+  const named = (target: OnnxTarget): OnnxVariant[] => onnxVariants(target, ['q8', 'fp32'], 'test');
+  const formsOf = (count: number): string[] =>
+    [...named('transformers.js'), ...named('transformers.js-2')].map((variant) =>
+      formOf(variant, {
+        parameters: [{ name: 'x', shape: [count / 2, 2], decay: true, init: { value: 0 } }],
+      }),
+    );
+  assert.deepEqual(formsOf(250e6), ['float32', 'unpackedBlocks8', 'float32', 'unpackedBlocks8']);
+  assert.deepEqual(formsOf(250e6 + 2), ['float32', 'blocks8', 'float32', 'unpackedBlocks8']);
 });

@@ -79,7 +79,7 @@ export async function tokenizerEntries(
     ...(isSentencePiece ? [['tokenizer.ggml.add_space_prefix', truth(prependsSpace(json))] as const] : []),
     ...chatTemplateEntries(tokenizer),
   ];
-  return { entries, notes: [...nameWords(pre), ...normalizerWords(json)] };
+  return { entries, notes: [...nameWords(pre), ...normalizerWords(json), ...endWords(table)] };
 }
 
 function nameWords(pre: string): string[] {
@@ -96,6 +96,17 @@ function normalizerWords({ normalizer }: JsonObject): string[] {
   return [
     `llama.cpp does not normalize texts (${form}): a letter and a mark of its own (e + U+0301) are other tokens there. ` +
       'Compose texts before you ask.',
+  ];
+}
+
+/** What llama.cpp takes for an end, whatever the file says of it. Qwen 3's vocabulary has it as an ordinary token. */
+const END_TEXT = '</s>';
+
+function endWords({ tokens, kinds }: TokenTable): string[] {
+  if (kinds[tokens.indexOf(END_TEXT)] !== KINDS.normal) return [];
+  return [
+    `llama.cpp reads ${END_TEXT} in a text as one token, an end, where this tokenizer reads ordinary text: leave it out ` +
+      'of prompts.',
   ];
 }
 

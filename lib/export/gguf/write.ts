@@ -81,8 +81,9 @@ const SCALE_DIVISORS: Partial<Record<TensorType, number>> = {
 function requireStorable({ name, type }: GgufTensor, values: Float32Array, file: string): void {
   const divisor = SCALE_DIVISORS[type];
   const limit = divisor === undefined ? Number.MAX_VALUE : LARGEST_HALF * divisor;
-  const at = values.findIndex((value) => !(Math.abs(value) <= limit));
-  if (at < 0) return;
+  let at = 0; // a loop: billions of values, and calls cost as much as their encoding
+  while (at < values.length && Math.abs(values[at]) <= limit) at++;
+  if (at === values.length) return;
   const value = values[at];
   throw new TunebookError(
     Number.isFinite(value)

@@ -1,6 +1,7 @@
 /** The types of an ONNX export: which files there are, for which runtime, and what each needs of a model. */
 import { isTied } from '../../models';
 import type { Architecture } from '../../models';
+import { sizeOf } from '../../tensor';
 import { TunebookError } from '../../types';
 import { BLOCK_SIZE } from './graph/blocks';
 import type { FormName } from './graph/weight-forms';
@@ -16,6 +17,12 @@ export const ONNX_TARGETS = ['transformers.js', 'transformers.js-2'] as const;
 
 /** A runtime that a file is for. */
 export type OnnxTarget = (typeof ONNX_TARGETS)[number];
+
+/**
+ * Up to so many bytes in float32 a model of 8-bit blocks is unpacked as it loads: a browser without WebGPU multiplies by
+ * packed blocks several times slower than by float32, and anywhere that rounds no activations. Beyond it memory counts.
+ */
+const UNPACKED_BYTES = 1e9;
 
 /** A file of an export, before it is laid out. */
 export interface OnnxVariant {
@@ -62,6 +69,12 @@ export function onnxVariants(
     );
   }
   return all.filter(({ dtype }) => dtypes.includes(dtype));
+}
+
+/** The form of a file's matrices. */
+export function formOf({ form }: OnnxVariant, { parameters }: Pick<Architecture, 'parameters'>): FormName {
+  const count = parameters.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+  return form === 'blocks8' && 4 * count <= UNPACKED_BYTES ? 'unpackedBlocks8' : form;
 }
 
 /** @throws TunebookError where rows of a matrix cannot be cut into blocks; names each kind of matrix once */

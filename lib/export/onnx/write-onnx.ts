@@ -11,6 +11,7 @@ import type { WeightSource } from '../source/weight-source';
 import type { ExportProgress } from '../proof/outcome';
 import { decoderGraph } from './graph/decoder-graph';
 import { onnxFilesOf } from './onnx-file';
+import { formOf } from './onnx-types';
 import type { OnnxVariant } from './onnx-types';
 
 /** What is written, and how. */
@@ -46,7 +47,8 @@ export async function writeOnnxFiles(
   const place = path.join(folder, 'onnx');
   const outputs = variants.map((variant) => {
     const keepsLogits = variant.target === 'transformers.js';
-    const graph = decoderGraph({ weights, form: variant.form, keepsLogits });
+    const form = formOf(variant, weights.architecture);
+    const graph = decoderGraph({ weights, form, keepsLogits });
     const laidOut = onnxFilesOf(graph, variant.fileName, maxFileBytes);
     if (laidOut.dataFiles > 0 && variant.target === 'transformers.js-2') {
       throw new TunebookError(

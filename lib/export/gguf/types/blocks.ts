@@ -8,7 +8,7 @@ import type { TensorType } from './format';
 import { putHalf } from './half';
 import { encodeQ4K, encodeQ5K, encodeQ6K } from './k-blocks';
 
-const { abs, floor, fround, min, trunc } = Math;
+const { abs, fround } = Math;
 
 /** @param values whole blocks */
 export function encode(type: TensorType, values: Float32Array): Uint8Array {
@@ -26,11 +26,14 @@ const ENCODERS = { Q8_0: encodeQ8, Q4_0: encodeQ4, Q4_K: encodeQ4K, Q5_K: encode
 function encodeQ8(values: Float32Array, out: Uint8Array): void {
   for (let start = 0, at = 0; start < values.length; start += 32, at += 34) {
     let largest = 0;
-    for (let i = 0; i < 32; i++) largest = Math.max(largest, abs(values[start + i]));
+    for (let i = start; i < start + 32; i++) {
+      const size = abs(values[i]);
+      if (size > largest) largest = size;
+    }
     const scale = fround(largest / 127);
     const inverse = scale === 0 ? 0 : fround(1 / scale);
     putHalf(scale, out, at);
-    for (let i = 0; i < 32; i++) out[at + 2 + i] = roundAway(fround(values[start + i] * inverse));
+    for (let i = 0; i < 32; i++) out[at + 2 + i] = roundAway(fround(values[start + i] * inverse)) & 255;
   }
 }
 
@@ -38,16 +41,24 @@ function encodeQ8(values: Float32Array, out: Uint8Array): void {
 function encodeQ4(values: Float32Array, out: Uint8Array): void {
   for (let start = 0, at = 0; start < values.length; start += 32, at += 18) {
     let extreme = values[start];
-    for (let i = 1; i < 32; i++) if (abs(values[start + i]) > abs(extreme)) extreme = values[start + i];
+    for (let i = start + 1; i < start + 32; i++) {
+      const value = values[i];
+      if (abs(value) > abs(extreme)) extreme = value;
+    }
     const scale = fround(extreme / -8);
     const inverse = scale === 0 ? 0 : fround(1 / scale);
     putHalf(scale, out, at);
-    const code = (i: number): number => min(15, trunc(fround(fround(values[start + i] * inverse) + 8.5)));
-    for (let i = 0; i < 16; i++) out[at + 2 + i] = code(i) | (code(i + 16) << 4);
+    for (let i = 0; i < 16; i++)
+      out[at + 2 + i] = code4(values[start + i], inverse) | (code4(values[start + i + 16], inverse) << 4);
   }
 }
 
-/** To the nearest whole number, halves away from zero. */
+function code4(value: number, inverse: number): number {
+  const code = fround(fround(value * inverse) + 8.5) | 0;
+  return code > 15 ? 15 : code;
+}
+
+/** To the nearest whole number, halves away from zero; of numbers as small as codes. */
 function roundAway(x: number): number {
-  return x < 0 ? -floor(0.5 - x) : floor(x + 0.5);
+  return x < 0 ? -((0.5 - x) | 0) : (x + 0.5) | 0;
 }

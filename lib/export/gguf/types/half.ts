@@ -1,15 +1,16 @@
 /** Single float16 numbers among bytes, little-endian: the scales of blocks. */
-import { float16ToFloat32, float32ToFloat16 } from '../../../checkpoint';
+import { float16Bits, float16ToFloat32 } from '../../../checkpoint';
 
 const bits = new Uint16Array(1);
 const number: Float32Array = new Float32Array(1);
+const word = new Uint32Array(number.buffer);
 
 /** Writes a number as float16 and returns what it became. */
 export function putHalf(value: number, out: Uint8Array, at: number): number {
   number[0] = value;
-  float32ToFloat16(number, bits);
-  out[at] = bits[0] & 255;
-  out[at + 1] = bits[0] >> 8;
+  const half = float16Bits(word[0]);
+  out[at] = half & 255;
+  out[at + 1] = half >> 8;
   return halfAt(out, at);
 }
 
