@@ -112,6 +112,24 @@ export async function benchStart(rounds = 5): Promise<StartBench> {
   }
 }
 
+/** Runs of the built-in models, as notebooks 01 and 02 set them, and the records that they are watched on. */
+const RUNS = {
+  'gpt2-mini': {
+    args: {
+      ...{ maxSteps: 480, perDeviceTrainBatchSize: 2, perDeviceEvalBatchSize: 32, learningRate: 5e-4 },
+      ...{ evalSteps: 160, saveSteps: 160, groupByLength: true },
+    },
+    watched: 96,
+  },
+  'mistral-mini': {
+    args: {
+      ...{ maxSteps: 160, perDeviceTrainBatchSize: 8, perDeviceEvalBatchSize: 8, learningRate: 8e-3 },
+      ...{ evalSteps: 80, saveSteps: 80, groupByLength: true, gradientCheckpointing: true },
+    },
+    watched: 64,
+  },
+};
+
 /** The preflight of a built-in model's run as its notebook sets it. */
 async function preflightOf(name: 'gpt2-mini' | 'mistral-mini'): Promise<Wait> {
   const tokenizer = await AutoTokenizer.fromPretrained(name);
@@ -124,13 +142,9 @@ async function preflightOf(name: 'gpt2-mini' | 'mistral-mini'): Promise<Wait> {
   try {
     const trainer = new Trainer({
       model,
-      args: new TrainingArguments({
-        ...{ outputDir, maxSteps: 240, learningRate: 1e-3, perDeviceTrainBatchSize: 8, groupByLength: true },
-        ...{ perDeviceEvalBatchSize: 32, evalStrategy: 'steps', evalSteps: 80, saveSteps: 80 },
-        gradientCheckpointing: name === 'mistral-mini',
-      }),
+      args: new TrainingArguments({ outputDir, evalStrategy: 'steps', ...RUNS[name].args }),
       trainDataset: examples.slice(0, 1900),
-      evalDataset: examples.slice(1900, 1900 + (name === 'mistral-mini' ? 64 : 240)),
+      evalDataset: examples.slice(1900, 1900 + RUNS[name].watched),
       callbacks: [],
     });
     const started = process.cpuUsage();
