@@ -10,6 +10,7 @@ import { readBpeTables, wholeJson } from '../../lib/tokenizer/tables/read-tables
 import { ROOT } from '../support/paths';
 
 interface Model {
+  type: string;
   vocab: Record<string, number>;
   merges: (string | [string, string])[];
 }
@@ -21,10 +22,9 @@ describe('the tables of a tokenizer.json', () => {
   const golden = JSON.parse(
     fs.readFileSync(path.join(ROOT, 'test/golden/tokenizer/golden-families.json'), 'utf8'),
   ) as { kinds: Record<string, { tokenizer: { model: Model } }> };
-  const files: [string, Buffer][] = Object.entries(golden.kinds).map(([kind, { tokenizer }]) => [
-    kind,
-    bytes(tokenizer),
-  ]);
+  const files: [string, Buffer][] = Object.entries(golden.kinds)
+    .filter(([, { tokenizer }]) => tokenizer.model.type === 'BPE')
+    .map(([kind, { tokenizer }]) => [kind, bytes(tokenizer)]);
   files.push(['mistral', fs.readFileSync(path.join(ROOT, 'data/tokenizers/mistral/tokenizer.json'))]);
   for (const [name, file] of files)
     it(`${name}: each token and each merge`, () => {
