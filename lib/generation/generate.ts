@@ -56,8 +56,8 @@ export async function* streamGenerate(
   { runtime }: HasRuntime,
   options: GenerateOptions,
 ): AsyncGenerator<TokenEvent, GenerationResult, undefined> {
-  runtime.requireFree('generate');
   const settings = generationSettings(runtime, options);
+  runtime.requireFree('generate');
   const rows = settings.prompts.map((prompt, index) => new Row(index, prompt, settings));
   const decoder = decoderOf(runtime, settings);
   if (settings.promptLookup !== undefined && !looksAhead(decoder))
