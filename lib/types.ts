@@ -92,6 +92,16 @@ export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+const said = new WeakMap<object, Set<string>>();
+
+/** Warns of what is wrong with a thing, each line once: it is met in many places. */
+export function warnOnce(about: object, line: string): void {
+  const lines = said.get(about) ?? new Set();
+  said.set(about, lines);
+  if (!lines.has(line)) console.warn(line);
+  lines.add(line);
+}
+
 /** What a value is, for "expected X, got Y": the value itself where it is short, else its kind. */
 export function kindOf(value: unknown): string {
   if (Array.isArray(value)) return 'a list';

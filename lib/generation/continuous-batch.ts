@@ -380,12 +380,7 @@ export class ContinuousBatch {
   }
 
   private useAdapter(name: string | undefined): void {
-    const { weights } = this.runtime;
-    const { adapters } = weights;
-    if (adapters.inUse === name) return;
-    weights.state.isBusy = false;
-    if (name === undefined) adapters.setEnabled(false);
-    else adapters.use(name);
-    weights.state.isBusy = true;
+    const { adapters } = this.runtime.weights;
+    if (adapters.inUse !== name) adapters.select(name);
   }
 }

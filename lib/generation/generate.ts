@@ -2,10 +2,11 @@
  * Generation: prompts in, tokens out, one step of the model per token. The main path is `streamGenerate`.
  */
 import type { HasRuntime, Runtime } from '../models';
+import { warnOnce } from '../types';
 import { cachedDecoder } from './decoders/cached-decoder';
 import { UncachedDecoder } from './decoders/decoder';
 import type { Decoder } from './decoders/decoder';
-import { isFasterByCodes, warnOfFloat32, warnOnce } from './passes/coded-model-cache';
+import { isFasterByCodes, warnOfFloat32 } from './passes/coded-model-cache';
 import { generationSettings } from './options';
 import type { GenerateOptions, GenerationSettings, PromptLookup, TokenEvent } from './options';
 import { aheadOf, looksAhead } from './prompt-lookup';
@@ -27,8 +28,8 @@ export interface GenerationResult {
 
 /**
  * Continues prompts.
- * @throws TunebookError for options that cannot be used, and for prompts that leave no space in the context;
- *   the signal's reason where it is aborted; for a model that an open batch or server uses.
+ * @throws TunebookError for options that cannot be used, prompts that leave no space in the context, and a model that an
+ *   open batch or server uses; the signal's reason where it is aborted.
  * @example
  * ```ts
  * import { AutoModelForCausalLM, generate } from 'tunebook';
@@ -60,13 +61,16 @@ export async function* streamGenerate(
   runtime.requireFree('generate');
   const rows = settings.prompts.map((prompt, index) => new Row(index, prompt, settings));
   const decoder = decoderOf(runtime, settings);
-  if (settings.promptLookup !== undefined && !looksAhead(decoder))
-    warnOnce(runtime, 'generate: promptLookupNumTokens is passed over: on a GPU tokens come one by one.');
+  const { promptLookup } = settings;
   settings.signal?.throwIfAborted();
   try {
-    yield* settings.promptLookup !== undefined && looksAhead(decoder)
-      ? decodedAhead(rows[0], decoder, { ...settings, promptLookup: settings.promptLookup, runtime })
-      : decoded(rows, decoder, { settings, runtime });
+    if (promptLookup !== undefined && looksAhead(decoder))
+      yield* decodedAhead(rows[0], decoder, { ...settings, promptLookup, runtime });
+    else {
+      if (promptLookup !== undefined)
+        warnOnce(runtime, 'generate: promptLookupNumTokens is passed over: on a GPU tokens come one by one.');
+      yield* decoded(rows, decoder, { settings, runtime });
+    }
   } finally {
     decoder.end?.();
   }

@@ -38,8 +38,8 @@ export type CodesForm = Pick<WeightCodes, 'bits' | 'blockSize'>;
 
 /** The form that a weight's codes get, as far as its type tells. @param tensor undefined: it is not quantized */
 export function codesFormOf(tensor: QuantizedTensor | undefined): CodesForm {
-  const bits = tensor === undefined ? undefined : affineBitsOf(tensor.quantType);
   if (tensor === undefined) return { bits: 8, blockSize: BLOCK_SIZE };
+  const bits = affineBitsOf(tensor.quantType);
   if (bits !== undefined) return { bits, blockSize: tensor.blockSize };
   return { bits: 8, blockSize: tensor.quantType === 'int8' ? ROW_BLOCK_SIZE : tensor.blockSize };
 }

@@ -1,5 +1,5 @@
 /** Checks that a tokenizer and a model fit, before anything is computed. */
-import { kindOf, TunebookError } from '../types';
+import { kindOf, TunebookError, warnOnce } from '../types';
 import type { Tokenizer } from '../types';
 import type { ModelLimits, ModelToFit } from './types';
 
@@ -76,17 +76,6 @@ function limitsOf(limits: ModelLimits | ModelToFit | undefined): Partial<ModelLi
   const { architecture, sequenceLength } = limits;
   const { vocabSize, maxPositions: maxLength } = architecture;
   return { vocabSize, maxLength, sequenceLength, config: architecture.toJson() };
-}
-
-/** What was said of a tokenizer. */
-const warned = new WeakMap<Tokenizer, Set<string>>();
-
-/** Says what may be wrong, once: a model meets its tokenizer in many places. */
-function warnOnce(tokenizer: Tokenizer, text: string): void {
-  const said = warned.get(tokenizer) ?? new Set();
-  warned.set(tokenizer, said);
-  if (!said.has(text)) console.warn(text);
-  said.add(text);
 }
 
 /** The model's own ids of the first and the last token of a text. */

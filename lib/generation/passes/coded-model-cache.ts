@@ -3,6 +3,7 @@ import { signatureOf } from '../../engine';
 import type { Runtime } from '../../models';
 import { codeBits } from '../../quantization';
 import { isQuantized } from '../../models';
+import { warnOnce } from '../../types';
 import { CodedModel, codesPeakBytes, MOST_KINDS } from './coded-model';
 
 /** A model's coded form and who uses it. */
@@ -53,19 +54,9 @@ export function codesRefusal({ engine, weights, architecture }: Runtime): string
   return isSome ? undefined : 'all layers lie on disk';
 }
 
-const warned = new WeakMap<Runtime, Set<string>>();
-
 /** Says, once a model and reason, that no codes are used. */
 export function warnOfFloat32(runtime: Runtime, reason: string): void {
   warnOnce(runtime, `generate: tokens are computed in float32, not by codes: ${reason}.`);
-}
-
-/** Says a line, once a model. */
-export function warnOnce(runtime: Runtime, line: string): void {
-  const lines = warned.get(runtime) ?? new Set();
-  warned.set(runtime, lines);
-  if (!lines.has(line)) console.warn(line);
-  lines.add(line);
 }
 
 /** @returns undefined where the codes do not fit into the memory that is left */

@@ -83,35 +83,21 @@ export class CodedModel {
    * @returns undefined where no layer's codes fit
    */
   static async build(runtime: Runtime, memoryBytes = availableMemory()): Promise<CodedModel | undefined> {
-    const groups: Group[] = [];
     const { layers } = runtime.architecture;
-    const coded = codedLayers(runtime, memoryBytes);
-    if (coded.size === 0) return undefined;
-    for (let first = 0; first < layers;) {
-      if (!coded.has(first)) {
-        groups.push({ first: first++, count: 1, fn: undefined });
-        continue;
-      }
+    const spans = spansOf(runtime, memoryBytes);
+    if (spans.length === 0) return undefined;
+    const groups: Group[] = [];
+    let next = 0;
+    for (const { first, count } of spans) {
+      for (; next < first; next++) groups.push({ first: next, count: 1, fn: undefined });
       const constants: Record<string, HostTensor> = {};
-      let [size, count] = [0, 0];
-      do {
-        const codes = runtime.weights.layerCodes(first + count);
+      for (; next < first + count; next++) {
+        const codes = runtime.weights.layerCodes(next);
         if (codes === undefined) throw new Error('internal: a layer without weights in memory');
-        Object.assign(constants, scopedFeeds(first + count, codes));
-        size += bytesOf(codes);
-        count++;
-      } while (coded.has(first + count) && size < GROUP_BYTES);
-      const head = first + count === layers ? headConstants(runtime) : {};
-      groups.push({
-        first,
-        count,
-        fn: await buildGroup(runtime, { first, count }, { ...constants, ...head }),
-      });
-      first += count;
-    }
-    if (!coded.has(layers - 1)) {
-      const alone = { first: layers, count: 0 };
-      groups.push({ ...alone, fn: await buildGroup(runtime, alone, headConstants(runtime)) });
+        Object.assign(constants, scopedFeeds(next, codes));
+      }
+      if (next === layers) Object.assign(constants, headConstants(runtime));
+      groups.push({ first, count, fn: await buildGroup(runtime, { first, count }, constants) });
     }
     return new CodedModel(runtime, groups);
   }
@@ -231,28 +217,47 @@ function headOfCodes({ architecture: { vocabSize, width } }: Runtime, bytes: Byt
   return bytes(vocabSize * width, codesFormOf(undefined));
 }
 
+/** Layers that one function will compute, and the bytes of its codes. */
+interface Span {
+  readonly first: number;
+  count: number;
+  bytes: number;
+}
+
+/**
+ * What the functions compute: neighbouring layers by codes, up to GROUP_BYTES each; the head with the last layer, or alone
+ * where that one has no codes. None where no layer's codes find room.
+ */
+function spansOf(runtime: Runtime, memoryBytes: number): readonly Span[] {
+  const plain: BytesOfCodes = (size, { bits, blockSize }) => (size * bits) / 8 + (4 * size) / blockSize;
+  const spans: Span[] = [];
+  const spanWith = (layer: number, mostBytes: number): Span => {
+    const last = spans.at(-1);
+    if (last !== undefined && last.first + last.count === layer && last.bytes < mostBytes) return last;
+    const span = { first: layer, count: 0, bytes: 0 };
+    spans.push(span);
+    return span;
+  };
+  for (const layer of codedLayers(runtime, memoryBytes)) {
+    const span = spanWith(layer, GROUP_BYTES);
+    span.count++;
+    span.bytes += sumOfCodes(runtime, layer, plain);
+  }
+  if (spans.length > 0) spanWith(runtime.architecture.layers, Infinity).bytes += headOfCodes(runtime, plain);
+  return spans;
+}
+
 /**
  * Bytes that making the codes of a model adds to the process at most; where there is no room for them, those of the layers
  * that have some.
  * @param memoryBytes as in `CodedModel.build`
  */
 export function codesPeakBytes(runtime: Runtime, memoryBytes = availableMemory()): number {
-  const coded = [...codedLayers(runtime, memoryBytes)];
-  if (coded.length === 0) return 0;
-  const plain: BytesOfCodes = (size, { bits, blockSize }) => (size * bits) / 8 + (4 * size) / blockSize;
-  let [kept, peak, group] = [0, 0, 0];
-  const close = (): void => {
-    peak = Math.max(peak, kept + BUILD_COPIES * group);
-    kept += KEPT_COPIES * group;
-    group = 0;
-  };
-  for (const [at, layer] of coded.entries()) {
-    group += sumOfCodes(runtime, layer, plain);
-    const isLast = layer === runtime.architecture.layers - 1;
-    if (!isLast && (coded[at + 1] !== layer + 1 || group >= GROUP_BYTES)) close();
+  let [kept, peak] = [0, 0];
+  for (const { bytes } of spansOf(runtime, memoryBytes)) {
+    peak = Math.max(peak, kept + BUILD_COPIES * bytes);
+    kept += KEPT_COPIES * bytes;
   }
-  group += headOfCodes(runtime, plain);
-  close();
   return peak;
 }
 
@@ -338,8 +343,4 @@ function noPast({ architecture }: Runtime, rows: number): (layer: number) => Lay
   const shape = [rows, architecture.keyValueHeads, 0, architecture.headSize];
   const none = { data: new Float32Array(0), shape };
   return () => ({ key: none, value: none });
-}
-
-function bytesOf(feeds: Readonly<Record<string, HostTensor>>): number {
-  return Object.values(feeds).reduce((sum, { data }) => sum + data.byteLength, 0);
 }

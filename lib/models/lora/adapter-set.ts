@@ -40,19 +40,26 @@ export class AdapterSet {
 
   /** Puts an adapter on, in use at once; one of the same name is replaced. */
   add(name: string, adapter: LoraAdapter): void {
-    this.state.requireIdle();
-    this.hooks.onAdd(adapter);
     this.state.change();
+    this.hooks.onAdd(adapter);
     this.byName.set(name, adapter);
-    this.use(name);
+    this.select(name);
   }
 
   /** @throws TunebookError where no adapter has that name */
   use(name: string): void {
     this.requireKnown(name);
     this.state.requireIdle();
-    this.activeName = name;
-    this.isDisabled = false;
+    this.select(name);
+  }
+
+  /**
+   * Takes another adapter into use while calls are being computed, as only whoever computes them may.
+   * @param name of an adapter on the model; undefined: the model without adapters
+   */
+  select(name: string | undefined): void {
+    this.activeName = name ?? this.activeName;
+    this.isDisabled = name === undefined;
     this.hooks.onChange();
   }
 
