@@ -6,12 +6,14 @@
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { lineFigure, saveFigure } from '../../lib/display';
+import { peakMemoryBytes } from '../../lib/models';
 import { runNotebook } from '../../lib/notebook/run';
 import { AutoModelForCausalLM } from '../../lib/pretrained';
 import { Workplace } from '../support/make-notebook';
 import { ROOT } from '../support/paths';
 import { benchDataset } from './data/dataset';
 import { steps } from './gpt2';
+import { median } from './median';
 
 /** One training step of so many sequences of so many tokens. */
 export interface StepPoint {
@@ -104,7 +106,7 @@ async function measureStep(batch: number, length: number): Promise<void> {
     JSON.stringify({
       tokensPerSecond: tokens / stepMs,
       perProcessorSecond: tokens / processorMs,
-      peakBytes: process.resourceUsage().maxRSS * 1024,
+      peakBytes: peakMemoryBytes(),
     }),
   );
   await model.dispose();
@@ -128,7 +130,7 @@ async function cellsPoint(cells: number, note: (text: string) => void): Promise<
     const point = {
       cells,
       msPerCell: run.durationMs / cells,
-      lastCellMs: last.sort((a, b) => a - b)[Math.floor(last.length / 2)],
+      lastCellMs: median(last),
     };
     note(
       `${cells} cells: ${point.msPerCell.toFixed(1)} ms each, the last ones ${point.lastCellMs.toFixed(0)} ms`,
@@ -143,26 +145,23 @@ async function cellsPoint(cells: number, note: (text: string) => void): Promise<
 async function saveFigures(result: Omit<ScaleBench, 'figures'>): Promise<string[]> {
   const { overLength, overBatch, overRows, overCells } = result;
   const megabytes = (bytes: number): number => bytes / 1e6;
+  const ofSteps = (points: readonly StepPoint[]): Record<string, number[]> => ({
+    'tokens/s': points.map(({ tokensPerSecond }) => tokensPerSecond),
+    'tokens in a second of processors': points.map(({ perProcessorSecond }) => perProcessorSecond),
+    'peak memory, MB': points.map(({ peakBytes }) => megabytes(peakBytes)),
+  });
   const curves = [
     {
       name: 'length',
       x: overLength.map(({ length }) => length),
       axis: 'tokens of a sequence, batch 1',
-      lines: {
-        'tokens/s': overLength.map(({ tokensPerSecond }) => tokensPerSecond),
-        'tokens in a second of processors': overLength.map((point) => point.perProcessorSecond),
-        'peak memory, MB': overLength.map(({ peakBytes }) => megabytes(peakBytes)),
-      },
+      lines: ofSteps(overLength),
     },
     {
       name: 'batch',
       x: overBatch.map(({ batch }) => batch),
       axis: `sequences of ${BATCH_LENGTH} tokens`,
-      lines: {
-        'tokens/s': overBatch.map(({ tokensPerSecond }) => tokensPerSecond),
-        'tokens in a second of processors': overBatch.map((point) => point.perProcessorSecond),
-        'peak memory, MB': overBatch.map(({ peakBytes }) => megabytes(peakBytes)),
-      },
+      lines: ofSteps(overBatch),
     },
     {
       name: 'rows',
