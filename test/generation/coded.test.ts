@@ -6,7 +6,7 @@ import type { TestContext } from 'node:test';
 import { cachedDecoder } from '../../lib/generation/decoders/cached-decoder';
 import { CachedDecoder, UncachedDecoder } from '../../lib/generation/decoders/decoder';
 import type { Decoder } from '../../lib/generation/decoders/decoder';
-import { CodedModel } from '../../lib/generation/passes/coded-model';
+import { CodedModel, codesPeakBytes } from '../../lib/generation/passes/coded-model';
 import { codesRefusal } from '../../lib/generation/passes/coded-model-cache';
 import { ContinuousBatch, generate } from '../../lib/generation';
 import type { GenerationDtype } from '../../lib/generation';
@@ -27,9 +27,12 @@ const CONFIGS = {
 };
 
 async function modelOf(t: TestContext, config: keyof typeof CONFIGS): Promise<CausalLM> {
-  const model = await AutoModelForCausalLM.fromConfig(CONFIGS[config], {
-    engine: { provider: 'cpu', threads: 1 },
-  });
+  const model = await AutoModelForCausalLM.fromConfig(
+    { ...CONFIGS[config], ...sizes },
+    {
+      engine: { provider: 'cpu', threads: 1 },
+    },
+  );
   t.after(() => model.dispose());
   return model;
 }
@@ -147,6 +150,37 @@ describe('generation by codes of 8 bits', () => {
       await coded?.dispose();
     }
     assert.deepEqual(seen, [0, 1, 2, 3]);
+  });
+
+  test('layers in functions of their own give the logits of one function, and are made with less memory', async (t) => {
+    const { runtime } = await modelOf(t, 'mistral');
+    const build = async (groupBytes?: number): Promise<{ logits: Float32Array; turns: number[] }> => {
+      const coded = await CodedModel.build(runtime, 1e9, groupBytes);
+      assert.ok(coded);
+      const turns: number[] = [];
+      const { logits } = await coded.prompts(PROMPTS, { between: async (count) => void turns.push(count) });
+      await coded.dispose();
+      return { logits: logits.slice(), turns };
+    };
+    const [one, each] = [await build(), await build(1)];
+    assert.deepEqual([one.turns, each.turns], [[3], [1, 1, 1]]);
+    assert.deepEqual(each.logits, one.logits);
+    assert.ok(codesPeakBytes(runtime, 1e9, 1) < codesPeakBytes(runtime, 1e9));
+  });
+
+  test('what the first tokens take is known before, and nothing once they are there', async (t) => {
+    const quantizationConfig = new BitsAndBytesConfig({ loadIn4bit: true, bnb4bitQuantType: 'nf4' });
+    const options = { quantizationConfig, engine: { provider: 'cpu' as const, threads: 1 } };
+    const model = await AutoModelForCausalLM.fromPretrained('mistral-mini', options);
+    t.after(() => model.dispose());
+    const { layers, modules, vocabSize, width } = model.architecture;
+    const values = modules.reduce((sum, { inSize, outSize }) => sum + inSize * outSize, 0);
+    // A byte a value and a scale a block, of 64 values in NF4 and of 32 in the head, four times while it is made.
+    const made = layers * values * (1 + 4 / 64) + vocabSize * width * (1 + 4 / 32);
+    assert.equal(model.generationBytes(), 4 * made);
+    await model.generate({ inputIds: [[1, 2]], maxNewTokens: 1 });
+    assert.equal(model.generationBytes(), 0);
+    assert.equal((await modelOf(t, 'mistral')).generationBytes(), 0, 'float32 is generated from as it is');
   });
 
   test('layers on disk run as they are beside coded ones, which a line says once', async (t) => {

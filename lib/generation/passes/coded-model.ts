@@ -80,11 +80,16 @@ export class CodedModel {
 
   /**
    * @param memoryBytes that codes may take, with the copies while functions are built; default: what the machine has left
+   * @param groupBytes of codes, from which on a function takes no further layer
    * @returns undefined where no layer's codes fit
    */
-  static async build(runtime: Runtime, memoryBytes = availableMemory()): Promise<CodedModel | undefined> {
+  static async build(
+    runtime: Runtime,
+    memoryBytes = availableMemory(),
+    groupBytes = GROUP_BYTES,
+  ): Promise<CodedModel | undefined> {
     const { layers } = runtime.architecture;
-    const spans = spansOf(runtime, memoryBytes);
+    const spans = spansOf(runtime, { memoryBytes, groupBytes });
     if (spans.length === 0) return undefined;
     const groups: Group[] = [];
     let next = 0;
@@ -225,10 +230,13 @@ interface Span {
 }
 
 /**
- * What the functions compute: neighbouring layers by codes, up to GROUP_BYTES each; the head with the last layer, or alone
+ * What the functions compute: neighbouring layers by codes, up to `groupBytes` each; the head with the last layer, or alone
  * where that one has no codes. None where no layer's codes find room.
  */
-function spansOf(runtime: Runtime, memoryBytes: number): readonly Span[] {
+function spansOf(
+  runtime: Runtime,
+  { memoryBytes, groupBytes }: { memoryBytes: number; groupBytes: number },
+): readonly Span[] {
   const plain: BytesOfCodes = (size, { bits, blockSize }) => (size * bits) / 8 + (4 * size) / blockSize;
   const spans: Span[] = [];
   const spanWith = (layer: number, mostBytes: number): Span => {
@@ -239,7 +247,7 @@ function spansOf(runtime: Runtime, memoryBytes: number): readonly Span[] {
     return span;
   };
   for (const layer of codedLayers(runtime, memoryBytes)) {
-    const span = spanWith(layer, GROUP_BYTES);
+    const span = spanWith(layer, groupBytes);
     span.count++;
     span.bytes += sumOfCodes(runtime, layer, plain);
   }
@@ -250,11 +258,15 @@ function spansOf(runtime: Runtime, memoryBytes: number): readonly Span[] {
 /**
  * Bytes that making the codes of a model adds to the process at most; where there is no room for them, those of the layers
  * that have some.
- * @param memoryBytes as in `CodedModel.build`
+ * @param memoryBytes as in `CodedModel.build`, and so is `groupBytes`
  */
-export function codesPeakBytes(runtime: Runtime, memoryBytes = availableMemory()): number {
+export function codesPeakBytes(
+  runtime: Runtime,
+  memoryBytes = availableMemory(),
+  groupBytes = GROUP_BYTES,
+): number {
   let [kept, peak] = [0, 0];
-  for (const { bytes } of spansOf(runtime, memoryBytes)) {
+  for (const { bytes } of spansOf(runtime, { memoryBytes, groupBytes })) {
     peak = Math.max(peak, kept + BUILD_COPIES * bytes);
     kept += KEPT_COPIES * bytes;
   }
