@@ -27,12 +27,9 @@ const CONFIGS = {
 };
 
 async function modelOf(t: TestContext, config: keyof typeof CONFIGS): Promise<CausalLM> {
-  const model = await AutoModelForCausalLM.fromConfig(
-    { ...CONFIGS[config], ...sizes },
-    {
-      engine: { provider: 'cpu', threads: 1 },
-    },
-  );
+  const model = await AutoModelForCausalLM.fromConfig(CONFIGS[config], {
+    engine: { provider: 'cpu', threads: 1 },
+  });
   t.after(() => model.dispose());
   return model;
 }
