@@ -9,6 +9,7 @@ export type { AddTokensOptions } from './add-tokens';
 export { fillForm, formPicks, formText, requireForm } from './answer-form';
 export type { AnswerForm, FilledForm } from './answer-form';
 export { promptIds } from './prompt-ids';
+export { withPatterns } from './transformers-js/library-files';
 export type {
   BatchEncodeOptions,
   BatchEncoding,

@@ -54,7 +54,7 @@ export interface ExportMemoryOptions {
   readonly layers?: number;
   /** Mistral-7B in its full shape in place of the two smaller ones. */
   readonly isWhole?: boolean;
-  /** Parts of exports' names, with commas between them. */
+  /** Names of exports, or parts of names, with commas between them. */
   readonly only?: string;
 }
 
@@ -76,7 +76,7 @@ export async function benchExportMemory(
       const tokenizer = await AutoTokenizer.fromPretrained('mistral');
       await tokenizer.savePretrained(place);
       await writeAdapter(path.join(folder, 'adapter'), place, count);
-      for (const name of EXPORTS.filter((one) => only.split(',').some((part) => one.includes(part)))) {
+      for (const name of EXPORTS.filter((one) => isWanted(one, only))) {
         const output = path.join(folder, 'export');
         const size = isWhole ? 'whole' : 'small';
         const one = {
@@ -95,6 +95,13 @@ export async function benchExportMemory(
   } finally {
     await fs.rm(folder, { recursive: true, force: true });
   }
+}
+
+/** A whole name is that export alone: 'gguf q8_0' begins the adapter's name too. */
+function isWanted(name: ExportName, only: string): boolean {
+  return only
+    .split(',')
+    .some((part) => ((EXPORTS as readonly string[]).includes(part) ? name === part : name.includes(part)));
 }
 
 type Measured = Pick<ExportMemory, 'writtenBytes' | 'seconds' | 'peakBytes'>;

@@ -43,7 +43,7 @@ export interface ExportRuntime {
 
 /** @param transformers2 folder that @xenova/transformers 2 is installed into; left out where there is none */
 export function exportRuntimes(transformers2: string | undefined): ExportRuntime[] {
-  const types: readonly GgufType[] = ['f16', 'q8_0', 'q4_0'];
+  const types: readonly GgufType[] = ['f16', 'q8_0', 'q4_0', 'q4_k_m'];
   const dtypes: readonly OnnxDtypeName[] = ['fp32', 'q8', 'q4'];
   return [
     ...types.map((type) => ({

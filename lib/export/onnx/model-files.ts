@@ -2,7 +2,9 @@
 import { promises as fs } from 'node:fs';
 import path from 'node:path';
 import { isFile, isJsonObject, readJsonObject, readJsonObjectIfPresent, writeFileAtomic } from '../../files';
+import type { JsonObject } from '../../files';
 import { configText } from '../../pretrained';
+import { withPatterns } from '../../tokenizer';
 import { writeExportCard } from '../source/card';
 import type { ModelSource } from '../source/open-source';
 import type { OnnxTarget } from './onnx-types';
@@ -31,7 +33,7 @@ export async function writeModelFiles(
     ...(await tokenizer.savePretrained(folder)),
     ...(await writeExportCard(source, folder, 'onnx')),
   ];
-  if (target === 'transformers.js-2') await joinMerges(path.join(folder, 'tokenizer.json'));
+  await rewriteTokenizer(path.join(folder, 'tokenizer.json'), target);
   for (const name of PROMPT_FILES) {
     const places = folders.map((place) => path.join(place, name));
     for (const place of places) {
@@ -44,19 +46,26 @@ export async function writeModelFiles(
   return files;
 }
 
+/** tokenizer.json as transformers.js reads it like the tokenizer itself, as far as it can be said in that file. */
+async function rewriteTokenizer(file: string, target: OnnxTarget): Promise<void> {
+  const json = withPatterns(await readJsonObject(file));
+  await writeFileAtomic(
+    file,
+    `${JSON.stringify(target === 'transformers.js-2' ? withJoinedMerges(json) : json)}\n`,
+  );
+}
+
 /**
  * transformers.js 2 reads merges as texts alone ('a b'), which later ones read too. Left as they are where a part has a
  * space: no text says that.
  */
-async function joinMerges(file: string): Promise<void> {
-  const json = await readJsonObject(file);
+function withJoinedMerges(json: JsonObject): JsonObject {
   const model = isJsonObject(json.model) ? json.model : {};
   const merges: unknown[] = Array.isArray(model.merges) ? model.merges : [];
   const isPair = (merge: unknown): merge is string[] =>
     Array.isArray(merge) && merge.every((part) => typeof part === 'string' && !part.includes(' '));
-  if (merges.length === 0 || !merges.every(isPair)) return;
-  const joined = merges.map((merge) => merge.join(' '));
-  await writeFileAtomic(file, `${JSON.stringify({ ...json, model: { ...model, merges: joined } })}\n`);
+  if (merges.length === 0 || !merges.every(isPair)) return json;
+  return { ...json, model: { ...model, merges: merges.map((merge) => merge.join(' ')) } };
 }
 
 /** Tokens that begin, end and fill rows; an answer ends where it ends in tunebook. */

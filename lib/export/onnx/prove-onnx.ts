@@ -10,6 +10,7 @@ import type { Responder } from '../proof/responder';
 import type { ModelSource } from '../source/open-source';
 import { openOnnxResponder, transformersTokenizer } from './onnx-responder';
 import type { OnnxDtypeName } from './onnx-types';
+import { readingInTransformers } from './transformers-reading';
 import type { WrittenOnnx } from './write-onnx';
 
 /** What was found of one file. */
@@ -50,7 +51,8 @@ export async function proveOnnx(
 ): Promise<{ proofs: Map<string, OnnxProof>; report: string }> {
   const { tokenizer, weights } = source;
   const { architecture } = weights;
-  const tokenize = await transformersTokenizer(folder);
+  const read = await transformersTokenizer(folder);
+  const reading = await readingInTransformers(tokenizer, read, folder);
   const { model, close } = await source.open();
   const here = answersKept(ownResponder(model, tokenizer));
   const proofs = new Map<string, OnnxProof>();
@@ -61,7 +63,7 @@ export async function proveOnnx(
       const name = path.basename(file);
       onProgress?.(totalBytes, totalBytes, `comparing the answers of ${name}`);
       const there = await openOnnxResponder({
-        ...{ file, tokenize, architecture, endTokens: endTokens(tokenizer) },
+        ...{ file, tokenizer: read, architecture, endTokens: endTokens(tokenizer) },
       });
       try {
         const { agreement, words, isProven } = await compare(here, there, {
@@ -69,7 +71,10 @@ export async function proveOnnx(
         });
         const largestError =
           variant.dtype === 'fp32' ? await largestErrorOf(here, there, architecture.maxPositions) : undefined;
-        const proof = withError({ agreement, words, isProven, largestError });
+        const proof = withError({
+          ...{ agreement, largestError },
+          ...{ words: [...words, ...reading.words], isProven: isProven && reading.isProven },
+        });
         proofs.set(file, proof);
         report = await writeExportReport(path.join(folder, name), {
           ...{ target: variant.target, type: variant.dtype, model: source.name },

@@ -41,6 +41,18 @@ export function forLibrary(tokenizerJson: JsonObject): JsonObject {
   };
 }
 
+/**
+ * tokenizer.json with GPT-2's words and runs of digits, which transformers.js cuts by JavaScript's white space and numerals
+ * (U+FEFF and ² differ), as patterns that mean the same to every reader. For files that go to a browser.
+ */
+export function withPatterns(tokenizerJson: JsonObject): JsonObject {
+  const written = (part: JsonObject): JsonObject =>
+    part.type === 'ByteLevel' || part.type === 'Digits' ? preTokenizer(part) : part;
+  return 'pre_tokenizer' in tokenizerJson
+    ? { ...tokenizerJson, pre_tokenizer: fixed(tokenizerJson.pre_tokenizer, written) }
+    : tokenizerJson;
+}
+
 /** A part, or each part of a sequence. */
 function fixed(part: unknown, fix: (part: JsonObject) => JsonObject): unknown {
   if (!isJsonObject(part)) return part;
