@@ -18,6 +18,7 @@ import path from 'node:path';
 import { randomBytes } from 'node:crypto';
 import { messageOf, TunebookError } from '../types';
 import { requireLocalPath } from './local-path';
+import { isFolder } from './presence';
 
 /** A file that is complete on the disk under a temporary name and waits to take its place. */
 export interface StagedFile {
@@ -47,6 +48,11 @@ export async function stageFile(
   write: (sink: ByteSink) => Promise<void>,
 ): Promise<StagedFile> {
   requireLocalPath(filePath);
+  // Renamed to at last, after hours maybe.
+  if (/[\\/]$/.test(filePath) || (await isFolder(filePath)))
+    throw new TunebookError(
+      `${filePath}: expected the path of a file, got a folder's. Add a file's name. Nothing was written.`,
+    );
   const temporaryPath = path.join(
     path.dirname(filePath),
     `.${path.basename(filePath)}.${process.pid}-${randomBytes(4).toString('hex')}.tmp`,

@@ -1,6 +1,6 @@
 /** Paths, which URLs are not: `s3://bucket/run` would become a folder called `s3:` here. */
 import { promises as fs, mkdirSync } from 'node:fs';
-import { TunebookError } from '../types';
+import { messageOf, TunebookError } from '../types';
 
 /** A URL's scheme as a part of a path, joined or resolved; one letter is a Windows drive. */
 const SCHEME = /^[a-z][a-z0-9+.-]+:$/i;
@@ -28,14 +28,30 @@ export function requireLocalPath(file: string, where?: string): void {
   );
 }
 
-/** Makes a folder and those above it. @throws {TunebookError} for a URL; the file system's errors as they are */
+/**
+ * Makes a folder and those above it.
+ * @throws {TunebookError} For a URL, a path with a file in it, and where nothing may be written.
+ */
 export async function makeFolder(folder: string): Promise<void> {
   requireLocalPath(folder);
-  await fs.mkdir(folder, { recursive: true });
+  await fs.mkdir(folder, { recursive: true }).catch((error: unknown) => {
+    throw notMade(folder, error);
+  });
 }
 
 /** `makeFolder` at once. */
 export function makeFolderSync(folder: string): void {
   requireLocalPath(folder);
-  mkdirSync(folder, { recursive: true });
+  try {
+    mkdirSync(folder, { recursive: true });
+  } catch (error) {
+    throw notMade(folder, error);
+  }
+}
+
+function notMade(folder: string, error: unknown): TunebookError {
+  return new TunebookError(
+    `${folder}: this folder cannot be made (${messageOf(error)}). Choose a path without a file in it, where you may write.`,
+    { cause: error },
+  );
 }

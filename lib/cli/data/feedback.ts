@@ -9,7 +9,7 @@ import type * as Hub from '../../hub';
 import type * as Hyrox from '../../hyrox';
 import type { RaceFeedback, RaceFeedbackOptions } from '../../hyrox';
 import type * as Pretrained from '../../pretrained';
-import { messageOf, TunebookError } from '../../types';
+import { TunebookError } from '../../types';
 import { count, wholeNumber, WrongCallError } from '../terminal/call';
 
 interface FeedbackCommandOptions extends Omit<RaceFeedbackOptions, 'planner' | 'writer' | 'onNote'> {
@@ -172,11 +172,7 @@ async function writePages(
     ...named.map((race): [string, string] => [path.join(folder, race.file), pageOf(race, options)]),
     [index, feedbackIndex(named, options.lang === undefined ? {} : { lang: options.lang })],
   ];
-  await makeFolder(folder).catch((error: unknown) => {
-    throw new TunebookError(
-      `${folder}: expected a place for a folder (${messageOf(error)}). Give another one.`,
-    );
-  });
+  await makeFolder(folder);
   const staged: StagedFile[] = [];
   try {
     for (const [place, text] of pages) staged.push(await stageFile(place, (sink) => sink(Buffer.from(text))));
