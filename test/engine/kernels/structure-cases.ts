@@ -74,6 +74,17 @@ export const structureCases: KernelCases = {
     { inputs: { logits: given([-1e9, 0, 5, 90]) }, attrs: { dim: 0 } },
   ],
   BatchMatMul: [
+    // As large as weights' gradients that are computed on a transposed copy: a wide, a square and a tall one.
+    ...[
+      [192, 40, 208],
+      [192, 40, 192],
+      [256, 200, 192],
+      [256, 40, 192],
+    ].map(([rows, inner, columns]) => ({
+      inputs: { a: f(inner, rows), b: f(inner, columns) },
+      attrs: { transposeA: true, transposeB: false },
+      tolerance: 5e-5,
+    })),
     ...[false, true].flatMap((transposeA) =>
       [false, true].flatMap((transposeB) => {
         const attrs = { transposeA, transposeB };
