@@ -7,9 +7,13 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import { exportGguf, exportGgufAdapter } from '../../lib/export';
-import { findLlamaCpp } from '../../lib/export/proof/llama-cpp';
+import { compareAnswers } from '../../lib/export/proof/agreement';
+import { findLlamaCpp, openLlamaCpp } from '../../lib/export/proof/llama-cpp';
+import { ownResponder } from '../../lib/export/proof/own-answers';
+import { openModelSource } from '../../lib/export/source/open-source';
 import { saveAdapter, savePretrained } from '../../lib/pretrained';
 import { AutoTokenizer } from '../../lib/tokenizer';
+import { ggufRoundTrip, modelOf } from '../bench/export-weights';
 import { familyModel, putAdapter } from '../models/families/family-model';
 import { IS_ALL } from '../models/families/forms-suite';
 import { GOLDEN, readGolden } from '../models/families/golden-run';
@@ -85,6 +89,38 @@ describe('in llama.cpp', { timeout: 300_000 }, () => {
       const adapted = await exportGgufAdapter(at('adapter'), at('adapter.gguf'), { tokenizer, check });
       assert.ok((adapted.agreement?.meanKl ?? NaN) < MEAN_KL, JSON.stringify(adapted.agreement));
     });
+});
+
+it('q4_k_m of rows that its blocks divide: llama.cpp computes with the weights that were written', async (t) => {
+  if ((await findLlamaCpp()) === undefined) return t.skip('node-llama-cpp is not installed: see .ci/run');
+  const folder = await temporaryFolder(t);
+  const sizes = {
+    ...{ hidden_size: 256, intermediate_size: 512, num_hidden_layers: 4, vocab_size: 320 },
+    ...{ num_attention_heads: 4, num_key_value_heads: 2, head_dim: 64 },
+  };
+  const model = await familyModel({ ...cases['llama 3.2'].config, ...sizes });
+  t.after(() => model.dispose());
+  const tokenizer = await AutoTokenizer.fromPretrained(TOKENIZER);
+  const file = path.join(folder, 'model.gguf');
+  const { words } = await exportGguf(model, file, { type: 'q4_k_m', tokenizer, check: false });
+  assert.equal(
+    words.some((one) => one.includes('do not divide')),
+    false,
+  );
+  const source = await openModelSource(model, { tokenizer }, 'test');
+  const restored = await modelOf(source.weights, ggufRoundTrip(source.weights, 'q4_k_m'));
+  t.after(() => restored.dispose());
+  const there = await openLlamaCpp(file, { contextSize: 256, vocabSize: 320 });
+  assert.ok(there);
+  const ask = { prompts: PROMPTS, maxNewTokens: 12 };
+  const [rounded, own] = [
+    await compareAnswers(ownResponder(restored, tokenizer), there, ask),
+    await compareAnswers(ownResponder(model, tokenizer), there, ask),
+  ];
+  await there.close();
+  assert.ok(rounded.positions >= 8);
+  // llama.cpp rounds the inputs of its products to 8 bits; the weights' 4 bits are what differs from the model.
+  assert.ok(rounded.meanKl < own.meanKl / 20, JSON.stringify([rounded.meanKl, own.meanKl]));
 });
 
 it('says that llama.cpp does not normalize texts, of a tokenizer that does', async (t) => {
