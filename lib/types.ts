@@ -92,6 +92,14 @@ export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+/** Whether an error says that an allocation failed: of an array, or inside ONNX Runtime. */
+export function isMemoryError(error: unknown): boolean {
+  const text = messageOf(error);
+  return /array buffer allocation failed|invalid (typed )?array (buffer )?length|bad.?alloc|failed to allocate|out of memory|ENOMEM/i.test(
+    text,
+  );
+}
+
 const said = new WeakMap<object, Set<string>>();
 
 /** Warns of what is wrong with a thing, each line once: it is met in many places. */

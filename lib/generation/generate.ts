@@ -2,7 +2,7 @@
  * Generation: prompts in, tokens out, one step of the model per token. The main path is `streamGenerate`.
  */
 import type { HasRuntime, Runtime } from '../models';
-import { warnOnce } from '../types';
+import { isMemoryError, messageOf, TunebookError, warnOnce } from '../types';
 import { cachedDecoder } from './decoders/cached-decoder';
 import { UncachedDecoder } from './decoders/decoder';
 import type { Decoder } from './decoders/decoder';
@@ -71,6 +71,8 @@ export async function* streamGenerate(
         warnOnce(runtime, 'generate: promptLookupNumTokens is passed over: on a GPU tokens come one by one.');
       yield* decoded(rows, decoder, { settings, runtime });
     }
+  } catch (error) {
+    throw isMemoryError(error) ? outOfMemory(settings, error) : error;
   } finally {
     decoder.end?.();
   }
@@ -132,6 +134,15 @@ async function* decodedAhead(
     runtime.requireFree('generate'); // as above
     events = await aheadOf(row, decoder, promptLookup);
   }
+}
+
+function outOfMemory({ prompts, limits }: GenerationSettings, error: unknown): TunebookError {
+  const longest = Math.max(...prompts.map((prompt, row) => prompt.length + limits[row]));
+  return new TunebookError(
+    `generate: expected memory for ${prompts.length} rows of up to ${longest} tokens, got none (${messageOf(error)}). ` +
+      `Use fewer or shorter rows at a time, keep layers on disk (maxMemory, offloadFolder), or end other programs.`,
+    { cause: error },
+  );
 }
 
 /** Whether tokens are to be computed by codes: asked for, or by default. */

@@ -13,6 +13,7 @@ export type { FourBitType } from './code-books';
 export { quantizationError } from './error';
 export type { QuantizationError } from './error';
 export {
+  affineBitsOf,
   blockScales,
   codeBits,
   dequantize,

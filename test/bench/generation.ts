@@ -35,10 +35,44 @@ export interface GenerationBench {
   readonly shareOfBandwidth: number;
   /** Making the functions of prefill and step. */
   readonly compileMs: number;
-  /** A token by codes (`dtype: 'q8'`), in turn with tokens of float32; undefined where there are none. */
-  readonly codedTokenMs: number | undefined;
+  /** Tokens by codes (`dtype: 'q8'`), in turn with tokens of float32; undefined where there are none. */
+  readonly coded: CodedTokens | undefined;
+}
+
+/** Medians, in milliseconds. */
+interface CodedTokens {
+  readonly tokenMs: number;
   /** What a token of float32 takes over one by codes. */
-  readonly codedSpeedup: number | undefined;
+  readonly speedup: number;
+  /** All threads' time of a token, float32 and by codes: what other programs disturb least. */
+  readonly processorMs: readonly [number, number];
+}
+
+/** A row a figure, with what is wished. */
+export function generationRows(result: GenerationBench): [name: string, value: string][] {
+  const { tokenMs, tokensPerSecond, shareOfBandwidth, bandwidthGBs, firstTokenMs } = result;
+  const rows: [string, string][] = [
+    ['generation, batch 1', `${tokensPerSecond.toFixed(1)} tokens/s, ${tokenMs.toFixed(1)} ms`],
+    [
+      '  share of reading its weights once',
+      `${(100 * shareOfBandwidth).toFixed(0)} % of ${bandwidthGBs.toFixed(1)} GB/s (wished 80 %)`,
+    ],
+    ['  first token', `${firstTokenMs.toFixed(0)} ms`],
+  ];
+  const { coded } = result;
+  if (coded === undefined) return rows;
+  const processor = coded.processorMs;
+  return [
+    ...rows,
+    [
+      "  by codes (dtype: 'q8')",
+      `${coded.tokenMs.toFixed(1)} ms, ${coded.speedup.toFixed(2)} times as fast (wished 2.5)`,
+    ],
+    [
+      '    processor time of a token, float32 and codes',
+      processor.map((ms) => `${ms.toFixed(1)} ms`).join(', '),
+    ],
+  ];
 }
 
 /** Tokens between two readings. */
@@ -58,8 +92,7 @@ export async function benchGeneration(options: GenerationBenchOptions): Promise<
   const weightBytes = 4 * weightsPerToken(model);
   const coded = model.engine.name === 'compiled:cpu' ? await benchCoded(model, promptTokens) : undefined;
   return {
-    codedTokenMs: coded?.coded,
-    codedSpeedup: coded === undefined ? undefined : coded.exact / coded.coded,
+    coded,
     tokensPerSecond: 1000 / tokenMs,
     tokenMs,
     bestTokenMs: Math.min(...times.stepsMs),
@@ -71,16 +104,29 @@ export async function benchGeneration(options: GenerationBenchOptions): Promise<
   };
 }
 
-/** Tokens of both types in turn, medians in milliseconds. */
-async function benchCoded(model: CausalLM, promptTokens: number): Promise<{ exact: number; coded: number }> {
+/** Tokens of both types in turn. */
+async function benchCoded(model: CausalLM, promptTokens: number): Promise<CodedTokens> {
   const options = { promptTokens, newTokens: 24, between: async (): Promise<void> => {} };
   await timedGeneration(model, { ...options, newTokens: 2, dtype: 'q8' }); // codes are made
-  const [exact, coded]: number[][] = [[], []];
-  for (let round = 0; round < 4; round++) {
-    exact.push(...(await timedGeneration(model, options)).stepsMs);
-    coded.push(...(await timedGeneration(model, { ...options, dtype: 'q8' })).stepsMs);
-  }
-  return { exact: median(exact), coded: median(coded) };
+  const [exact, coded]: { stepsMs: number[]; processorMs: number[] }[] = [
+    { stepsMs: [], processorMs: [] },
+    { stepsMs: [], processorMs: [] },
+  ];
+  for (let round = 0; round < 4; round++)
+    for (const [all, dtype] of [
+      [exact, 'float32'],
+      [coded, 'q8'],
+    ] as const) {
+      const { stepsMs, processorMs } = await timedGeneration(model, { ...options, dtype });
+      all.stepsMs.push(...stepsMs);
+      all.processorMs.push(...processorMs);
+    }
+  const tokenMs = median(coded.stepsMs);
+  return {
+    tokenMs,
+    speedup: median(exact.stepsMs) / tokenMs,
+    processorMs: [median(exact.processorMs), median(coded.processorMs)],
+  };
 }
 
 /** Every weight but the position table, of which a token reads one row; a tied head is read once, as head. */
@@ -97,20 +143,28 @@ function weightsPerToken({ architecture, weights }: CausalLM): number {
 async function timedGeneration(
   model: CausalLM,
   options: { promptTokens: number; newTokens: number; between: () => Promise<void>; dtype?: GenerationDtype },
-): Promise<{ firstMs: number; stepsMs: number[] }> {
+): Promise<{ firstMs: number; stepsMs: number[]; processorMs: number[] }> {
   const { promptTokens, newTokens, between, dtype } = options;
   const prompt = Array.from({ length: promptTokens }, (_, t) => (t * 7919) % model.architecture.vocabSize);
   const times: number[] = [];
+  const processor: number[] = [];
+  const processorTime = (): number => {
+    const { user, system } = process.cpuUsage();
+    return (user + system) / 1000;
+  };
   let before = performance.now();
+  let processorBefore = processorTime();
   const stream = streamGenerate(model, {
     ...{ inputIds: [prompt], maxNewTokens: newTokens, eosTokenId: null, dtype },
   });
   for await (const { index } of stream) {
     times.push(performance.now() - before);
+    processor.push(processorTime() - processorBefore);
     if (index % TOKENS_PER_READING === 0) await between();
     before = performance.now();
+    processorBefore = processorTime();
   }
-  return { firstMs: times[0], stepsMs: times.slice(1) };
+  return { firstMs: times[0], stepsMs: times.slice(1), processorMs: processor.slice(1) };
 }
 
 const byRows: TensorFunction = ({ x, w }) => ({ y: linear(x, w, undefined, { transposeWeight: true }) });

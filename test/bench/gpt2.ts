@@ -11,6 +11,7 @@ import { createOptimizer, gradientNorm } from '../../lib/trainer';
 import { IGNORED } from '../../lib/types';
 import type { Batch, HostTensor } from '../../lib/types';
 import { benchGeneration } from './generation';
+import type { GenerationBench } from './generation';
 import { median } from './median';
 
 const [B, T] = [4, 192];
@@ -32,7 +33,7 @@ export interface Gpt2Bench {
   loraStepMs: number;
   loraTokensPerSecond: number;
   compileMs: number;
-  generation: Awaited<ReturnType<typeof benchGeneration>>;
+  generation: GenerationBench;
   /** Highest resident size of the process after the full steps, bytes. */
   peakBytes: number;
 }
@@ -45,6 +46,7 @@ export async function benchGpt2(
   const peak = await GemmPeak.create();
   note('full fine-tuning steps of the 124M model, products between them');
   const model = await AutoModelForCausalLM.fromConfig({ model_type: 'gpt2' });
+  const flops = 6 * model.numParameters() * TOKENS;
   const full = await steps(model, rounds, { peak });
   const peakBytes = process.resourceUsage().maxRSS * 1024;
   const { compileMs } = model.engine;
@@ -54,10 +56,7 @@ export async function benchGpt2(
   const lora = await steps(getPeftModel(model, new LoraConfig({ r: 8 })), rounds);
   await model.dispose();
   note('generation, batch 1');
-  const fresh = await AutoModelForCausalLM.fromConfig({ model_type: 'gpt2' });
-  const generation = await benchGeneration({ model: fresh });
-  const flops = 6 * fresh.numParameters() * TOKENS;
-  await fresh.dispose();
+  const generation = await benchGpt2Generation();
   await peak.dispose();
   const gemmGflops = Math.max(...full.peaks);
   return {
@@ -77,6 +76,14 @@ export async function benchGpt2(
     generation,
     peakBytes,
   };
+}
+
+/** Tokens alone. */
+export async function benchGpt2Generation(): Promise<GenerationBench> {
+  const model = await AutoModelForCausalLM.fromConfig({ model_type: 'gpt2' });
+  const generation = await benchGeneration({ model });
+  await model.dispose();
+  return generation;
 }
 
 /** The machine's own speed, measured between steps: where it changes with time, it changes for both. */

@@ -7,20 +7,21 @@
  * of its file, `--gb N` or a data file (`--folder FILE`), `families` the begin of a model's name (`--only`), `--steps REPEATS`
  * and `--tokens T`, `decode` those of a shape and a form,
  * `quantization` a model's name or folder and `--rows R`; `gpt2` says with `--profile` where a step goes (`--lora`,
- * `--only gpt2-mini`), with `--against-python` how it stands to TUNEBOOK_PYTHON's;
+ * `--only gpt2-mini`), with `--only generation` what tokens take, with `--against-python` how it stands to TUNEBOOK_PYTHON's;
  * `scale` takes the names of curves (`--only length,batch,rows,cells`).
  */
 import { parseArgs } from 'node:util';
 import { benchAgainstPython, pythonRows } from './against-python';
 import { benchDataset } from './data/dataset';
 import { benchStream } from './data/stream';
-import { benchDecode } from './decode';
+import { benchDecode, decodeRows } from './decode';
 import { benchDistributed, distributedRows } from './distributed';
 import { benchFamilies, familiesTable } from './families';
 import { benchExport } from './export';
 import type { ExportBench, TaskFigures } from './export';
 import { benchExportMemory } from './export-memory';
-import { benchGpt2 } from './gpt2';
+import { generationRows } from './generation';
+import { benchGpt2, benchGpt2Generation } from './gpt2';
 import { benchGpu } from './gpu';
 import type { Provider } from '../../lib/engine';
 import { benchMistral } from './mistral';
@@ -59,6 +60,9 @@ async function main(): Promise<void> {
     const rounds = values.steps === undefined ? undefined : Number(values.steps);
     const result = await benchAgainstPython(rounds);
     print(json, result, pythonRows(result));
+  } else if (which === 'gpt2' && values.only === 'generation') {
+    const result = await benchGpt2Generation();
+    print(json, result, generationRows(result));
   } else if (which === 'gpt2') {
     const result = await benchGpt2();
     print(json, result, [
@@ -74,9 +78,7 @@ async function main(): Promise<void> {
       ['  with dropout', `${result.dropoutStepMs.toFixed(0)} ms`],
       ['LoRA step (r 8, c_attn)', `${result.loraStepMs.toFixed(0)} ms`],
       ['  tokens/s', result.loraTokensPerSecond.toFixed(0)],
-      ['generation, batch 1', `${result.generation.tokensPerSecond.toFixed(1)} tokens/s`],
-      ['  share of the memory bandwidth', percent(result.generation.shareOfBandwidth)],
-      ["  by codes (dtype: 'q8'), times as fast", (result.generation.codedSpeedup ?? NaN).toFixed(2)],
+      ...generationRows(result.generation),
       ['compile time', `${result.compileMs.toFixed(0)} ms`],
       ['peak memory of full fine-tuning', `${(result.peakBytes / 1e9).toFixed(2)} GB`],
     ]);
@@ -246,22 +248,7 @@ async function main(): Promise<void> {
     );
   } else if (which === 'decode') {
     const results = benchDecode(numbers[0], numbers[1]);
-    print(
-      json,
-      results,
-      results.flatMap((one): Row[] => [
-        [
-          `${one.shape}, ${one.form}`,
-          `${(1000 / one.tokenMs).toFixed(1)} tokens/s, ${one.tokenMs.toFixed(0)} ms`,
-        ],
-        ['  layers made', one.layers.join(' of ')],
-        ['  share of a copy of its bytes', `${percent(one.shareOfCopy)} of ${one.copyGBs.toFixed(1)} GB/s`],
-        ['  eight rows', `${one.batch8Ratio.toFixed(2)} times one`],
-        ['  first token of 64', `${one.promptMs.toFixed(0)} ms`],
-        ['  load', one.loadMs === undefined ? 'not measured' : `${(one.loadMs / 1000).toFixed(1)} s`],
-        ['  peak memory', `${(one.peakBytes / 1e9).toFixed(2)} GB`],
-      ]),
-    );
+    print(json, results, results.flatMap(decodeRows));
   } else if (which === 'distributed') {
     const result = benchDistributed();
     print(json, result, distributedRows(result));

@@ -1,6 +1,6 @@
 /** ONNX Runtime sessions: creating them for a provider, and running them on host arrays. */
 import type * as ort from 'onnxruntime-node';
-import { messageOf, TunebookError } from '../../types';
+import { isMemoryError, messageOf, TunebookError } from '../../types';
 import { sizeOf } from '../../tensor';
 import type { HostTensor } from '../../types';
 import type { Provider } from '../contract/engine-types';
@@ -55,9 +55,14 @@ export class GraphSession {
       );
     }
     try {
-      const session = await onnxRuntime().InferenceSession.create(writeOnnx(graph), ortOptions(options));
+      const { file, externalData } = writeOnnx(graph);
+      const session = await onnxRuntime().InferenceSession.create(file, {
+        ...ortOptions(options),
+        externalData,
+      });
       return new GraphSession(session, graph, device);
     } catch (error) {
+      if (isMemoryError(error)) throw outOfMemory('to load a compiled function', error);
       throw new TunebookError(
         `engine: provider '${options.provider}' could not load a compiled function: ${messageOf(error)}. ` +
           (options.provider === 'cpu'
@@ -111,6 +116,7 @@ export class GraphSession {
     try {
       await this.session.run(inputs, fetches as Record<string, ort.Tensor>);
     } catch (error) {
+      if (isMemoryError(error)) throw outOfMemory('for what is computed', error);
       if (!(error instanceof Error && STOPPED.test(error.message))) throw error;
     }
     bound?.wrote();
@@ -128,6 +134,16 @@ export class GraphSession {
     this.released = true;
     await this.session.release();
   }
+}
+
+/** What to do about it depends on what is computed. */
+function outOfMemory(what: string, error: unknown): TunebookError {
+  return new TunebookError(
+    `engine: expected memory ${what}, got none (out of memory: ${messageOf(error)}).`,
+    {
+      cause: error,
+    },
+  );
 }
 
 /** The device memory of a provider whose buffers the binding can expose; undefined for the others. */

@@ -17,22 +17,47 @@ const IR_VERSION = 8;
 export const onnxProtobuf = (): typeof onnx =>
   (createRequire(__filename)('onnx-proto') as typeof import('onnx-proto')).onnx;
 
-/** The bytes of a graph's model. Inputs and outputs keep their names. */
-export function writeOnnx(graph: Graph): Uint8Array {
+/** A model, and the large constants that its file refers to. */
+export interface OnnxModel {
+  readonly file: Uint8Array;
+  /** Views of the graph's own arrays: in the file they would be copied twice, as it is written and as it is read. */
+  readonly externalData: { readonly path: string; readonly data: Uint8Array }[];
+}
+
+/** Constants of fewer bytes lie in the file: they are many, and the runtime folds them. */
+const EXTERNAL_BYTES = 1 << 16;
+
+/**
+ * A graph's model. Inputs and outputs keep their names.
+ * @param externalBytes size from which on constants stay out of the file
+ */
+export function writeOnnx(graph: Graph, externalBytes = EXTERNAL_BYTES): OnnxModel {
   const names = new Map<Value, string>();
   const initializers: onnx.ITensorProto[] = [];
+  const externalData: OnnxModel['externalData'] = [];
   for (const [name, value] of graph.inputs) names.set(value, name);
   // A computed value that is an output gets the output's name.
   for (const [name, value] of graph.outputs) {
     if (value.producer !== undefined && !names.has(value)) names.set(value, outputName(name));
   }
 
+  const constantOf = (name: string, value: Value, data: ConstantData): onnx.ITensorProto => {
+    const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    if (bytes.length < externalBytes) return { ...tensorProto(name, value), rawData: bytes };
+    externalData.push({ path: name, data: bytes });
+    const place = Object.entries({ location: name, offset: 0, length: bytes.length });
+    return {
+      ...tensorProto(name, value),
+      dataLocation: onnxProtobuf().TensorProto.DataLocation.EXTERNAL,
+      externalData: place.map(([key, number]) => ({ key, value: String(number) })),
+    };
+  };
   const nameOf = (value: Value): string => {
     const known = names.get(value);
     if (known !== undefined) return known;
     const name = `${value.constant ? 'c' : 't'}${value.id}`;
     names.set(value, name);
-    if (value.constant) initializers.push(tensorProto(name, value, value.constant));
+    if (value.constant !== undefined) initializers.push(constantOf(name, value, value.constant));
     return name;
   };
 
@@ -54,7 +79,7 @@ export function writeOnnx(graph: Graph): Uint8Array {
       attribute: [],
     });
   }
-  return onnxProtobuf()
+  const file = onnxProtobuf()
     .ModelProto.encode({
       irVersion: IR_VERSION,
       producerName: 'tunebook',
@@ -82,6 +107,7 @@ export function writeOnnx(graph: Graph): Uint8Array {
       },
     })
     .finish();
+  return { file, externalData };
 }
 
 /**
@@ -146,7 +172,7 @@ export function writeSlicer(dtype: 'float32' | 'int32', lengths: readonly number
     });
     return [`y${i}`, y];
   });
-  return writeOnnx({ inputs: new Map([['x', x]]), outputs: new Map(outputs) });
+  return writeOnnx({ inputs: new Map([['x', x]]), outputs: new Map(outputs) }, Infinity).file;
 }
 
 /** An output's name in the file; differs from inputs', since a function may take and return the same name. */
@@ -170,13 +196,8 @@ function valueInfo(name: string, value: Value, dynamicSizes?: ReadonlySet<number
   };
 }
 
-function tensorProto(name: string, value: Value, data: ConstantData): onnx.ITensorProto {
-  return {
-    name,
-    dataType: ELEMENT_TYPE[value.dtype],
-    dims: [...value.shape],
-    rawData: new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
-  };
+function tensorProto(name: string, { dtype, shape }: Value): onnx.ITensorProto {
+  return { name, dataType: ELEMENT_TYPE[dtype], dims: [...shape] };
 }
 
 /** An operator's attribute as a file has it. */

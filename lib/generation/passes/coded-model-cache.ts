@@ -4,7 +4,8 @@ import type { Runtime } from '../../models';
 import { codeBits } from '../../quantization';
 import { isQuantized } from '../../models';
 import { warnOnce } from '../../types';
-import { CodedModel, codesPeakBytes, MOST_KINDS } from './coded-model';
+import { CodedModel, MOST_KINDS } from './coded-model';
+import { codesPeakBytes } from './coded-plan';
 
 /** A model's coded form and who uses it. */
 interface Kept {

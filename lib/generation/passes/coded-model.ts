@@ -3,21 +3,14 @@
  * functions, which take any number of rows, tokens and cached tokens. Prompts and steps run through the same functions.
  * Layers on disk, and those whose codes find no memory, run as they are, one after the other.
  */
-import {
-  attentionBias,
-  availableMemory,
-  contextLengths,
-  embed,
-  headOf,
-  isQuantized,
-  positionIds,
-} from '../../models';
+import { attentionBias, availableMemory, contextLengths, embed, headOf, positionIds } from '../../models';
 import type { BetweenLayers, LayerCache, LayerKind, Runtime } from '../../models';
 import { signatureOf, tf } from '../../engine';
 import type { BuiltFunction, Signature, TensorFunction, TensorSpec } from '../../engine';
-import { codesFormOf, weightCodesBytes } from '../../quantization';
-import type { CodesForm } from '../../quantization';
+import { isMemoryError } from '../../types';
 import type { HostTensor } from '../../types';
+import { hasOwnHead, headSpan, peakBytes, plannedSpans } from './coded-plan';
+import type { CodesRoom, Span } from './coded-plan';
 import { layersOf, scoped, scopedFeeds, sharedBy } from './scopes';
 
 /** Stand-ins for the sizes of a pass: rows, tokens of each, logits wanted; and cached tokens by kind of layers. */
@@ -26,17 +19,9 @@ const PAST = [400_009, 500_009, 600_011, 700_001];
 const DYNAMIC_SIZES = [ROWS, TOKENS, PLACES, ...PAST.flatMap((past) => [past, past + TOKENS])];
 /** Kinds of layers that a model may have. */
 export const MOST_KINDS = PAST.length;
-/** A function holds layers of so many bytes: less than a file of ONNX may have, and few copies while it is built. */
-const GROUP_BYTES = 400 * 2 ** 20;
-/** Copies of a group while its function is built: codes, their file, and what ONNX Runtime makes of it. */
-const BUILD_COPIES = 4;
-/** Copies that are left when the next group is built: ONNX Runtime's, and what the system has not got back (measured). */
-const KEPT_COPIES = 2;
 
 /** Layers that one function computes; without one, a layer that runs as it is. The last group has the head. */
-interface Group {
-  readonly first: number;
-  readonly count: number;
+interface Group extends Pick<Span, 'first' | 'count' | 'hasHead'> {
   readonly fn: BuiltFunction | undefined;
 }
 
@@ -79,32 +64,34 @@ export class CodedModel {
   ) {}
 
   /**
-   * @param memoryBytes that codes may take, with the copies while functions are built; default: what the machine has left
-   * @param groupBytes of codes, from which on a function takes no further layer
+   * Where memory shrinks meanwhile, or an allocation fails, the layers that have codes by then are those that keep them.
    * @returns undefined where no layer's codes fit
    */
-  static async build(
-    runtime: Runtime,
-    memoryBytes = availableMemory(),
-    groupBytes = GROUP_BYTES,
-  ): Promise<CodedModel | undefined> {
-    const { layers } = runtime.architecture;
-    const spans = spansOf(runtime, { memoryBytes, groupBytes });
-    if (spans.length === 0) return undefined;
-    const groups: Group[] = [];
-    let next = 0;
-    for (const { first, count } of spans) {
-      for (; next < first; next++) groups.push({ first: next, count: 1, fn: undefined });
-      const constants: Record<string, HostTensor> = {};
-      for (; next < first + count; next++) {
-        const codes = runtime.weights.layerCodes(next);
-        if (codes === undefined) throw new Error('internal: a layer without weights in memory');
-        Object.assign(constants, scopedFeeds(next, codes));
+  static async build(runtime: Runtime, room: CodesRoom = {}): Promise<CodedModel | undefined> {
+    const made: Group[] = [];
+    const spans = plannedSpans(runtime, room);
+    try {
+      for (const span of spans) {
+        const group = await groupOf(runtime, span, room);
+        if (group === undefined) break;
+        made.push(group);
       }
-      if (next === layers) Object.assign(constants, headConstants(runtime));
-      groups.push({ first, count, fn: await buildGroup(runtime, { first, count }, constants) });
+      // The head is in the last one.
+      if (made.length < spans.length)
+        while (made.length > 0) {
+          const head = await groupOf(runtime, headSpan(runtime), room);
+          if (head !== undefined) {
+            made.push(head);
+            break;
+          }
+          await made.pop()?.fn?.dispose();
+        }
+    } catch (error) {
+      await Promise.all(made.map(({ fn }) => fn?.dispose()));
+      throw error;
     }
-    return new CodedModel(runtime, groups);
+    if (made.length === 0) return undefined;
+    return new CodedModel(runtime, withLayersBetween(made));
   }
 
   /** Layers that are computed by codes. */
@@ -113,14 +100,14 @@ export class CodedModel {
   }
 
   async pass(request: CodedPass): Promise<CodedResult> {
-    const { architecture, weights } = this.runtime;
+    const { weights } = this.runtime;
     const { ids, positions, shape, places, between } = request;
     const shared = request.shared.map((feeds, kind) => scopedFeeds(sharedBy(kind), feeds));
     const caches: LayerCache[] = [];
     const past = request.past ?? noPast(this.runtime, shape[0]);
     let x = await embed(this.runtime, { ids, positions, shape });
     let logits: Float32Array | undefined;
-    for (const { first, count, fn } of this.groups) {
+    for (const { first, count, hasHead, fn } of this.groups) {
       if (fn === undefined) {
         const output = await this.exactLayer(first, x, request);
         caches.push({ key: output.key, value: output.value });
@@ -134,15 +121,14 @@ export class CodedModel {
         const own = { ...weights.smallFeeds(layer), 'past.key': key, 'past.value': value };
         Object.assign(feeds, scopedFeeds(layer, own));
       }
-      const isLast = first + count === architecture.layers;
-      if (isLast)
+      if (hasHead)
         Object.assign(feeds, headFeeds(this.runtime), { places: { data: places, shape: [places.length] } });
       const outputs = await fn.run(feeds);
       for (let layer = first; layer < first + count; layer++)
         caches.push({ key: outputs[scoped(layer, 'key')], value: outputs[scoped(layer, 'value')] });
-      if (isLast) logits = outputs.logits.data as Float32Array;
+      if (hasHead) logits = outputs.logits.data as Float32Array;
       else x = outputs.y;
-      await between?.(count);
+      if (count > 0) await between?.(count);
     }
     if (logits === undefined) throw new Error('internal: a model without layers');
     return { logits, caches };
@@ -192,96 +178,49 @@ export class CodedModel {
   }
 }
 
-/** The layers in memory, as many as their codes find room, from the first on. */
-function codedLayers(runtime: Runtime, memoryBytes: number): ReadonlySet<number> {
-  const { architecture, weights } = runtime;
-  const resident = Array.from({ length: architecture.layers }, (_, layer) => layer).filter(
-    (layer) => weights.frozen === undefined || weights.frozen.resident(layer) !== undefined,
-  );
-  const sizes = resident.map((layer) => sumOfCodes(runtime, layer, weightCodesBytes));
-  const head = headOfCodes(runtime, weightCodesBytes);
-  const all = sizes.reduce((sum, size) => sum + size, head);
-  let left = memoryBytes - head - BUILD_COPIES * Math.min(all, GROUP_BYTES);
-  const count = sizes.findIndex((size) => (left -= size) < 0);
-  return new Set(count < 0 ? resident : resident.slice(0, count));
-}
-
-type BytesOfCodes = (size: number, form: CodesForm) => number;
-
-/** Bytes of a layer's codes, each weight's counted so. */
-function sumOfCodes({ architecture, weights }: Runtime, layer: number, bytes: BytesOfCodes): number {
-  const frozen = weights.frozen?.resident(layer);
-  return architecture.modules.reduce((sum, { name, inSize, outSize }) => {
-    const tensor = frozen?.get(name);
-    const form = codesFormOf(tensor !== undefined && isQuantized(tensor) ? tensor : undefined);
-    return sum + bytes(inSize * outSize, form);
-  }, 0);
-}
-
-function headOfCodes({ architecture: { vocabSize, width } }: Runtime, bytes: BytesOfCodes): number {
-  return bytes(vocabSize * width, codesFormOf(undefined));
-}
-
-/** Layers that one function will compute, and the bytes of its codes. */
-interface Span {
-  readonly first: number;
-  count: number;
-  bytes: number;
-}
-
-/**
- * What the functions compute: neighbouring layers by codes, up to `groupBytes` each; the head with the last layer, or alone
- * where that one has no codes. None where no layer's codes find room.
- */
-function spansOf(
+/** A function for layers, and the head behind them; undefined where there is no memory for it, or no longer. */
+async function groupOf(
   runtime: Runtime,
-  { memoryBytes, groupBytes }: { memoryBytes: number; groupBytes: number },
-): readonly Span[] {
-  const plain: BytesOfCodes = (size, { bits, blockSize }) => (size * bits) / 8 + (4 * size) / blockSize;
-  const spans: Span[] = [];
-  const spanWith = (layer: number, mostBytes: number): Span => {
-    const last = spans.at(-1);
-    if (last !== undefined && last.first + last.count === layer && last.bytes < mostBytes) return last;
-    const span = { first: layer, count: 0, bytes: 0 };
-    spans.push(span);
-    return span;
-  };
-  for (const layer of codedLayers(runtime, memoryBytes)) {
-    const span = spanWith(layer, groupBytes);
-    span.count++;
-    span.bytes += sumOfCodes(runtime, layer, plain);
+  span: Span,
+  { memoryBytes = availableMemory }: CodesRoom,
+): Promise<Group | undefined> {
+  const { first, count, hasHead } = span;
+  if (peakBytes([span]) > memoryBytes()) return undefined;
+  try {
+    const constants: Record<string, HostTensor> = {};
+    for (let layer = first; layer < first + count; layer++) {
+      const codes = runtime.weights.layerCodes(layer);
+      if (codes === undefined) throw new Error('internal: a layer without weights in memory');
+      Object.assign(constants, scopedFeeds(layer, codes));
+    }
+    if (hasHead) Object.assign(constants, headConstants(runtime));
+    return { first, count, hasHead, fn: await buildGroup(runtime, span, constants) };
+  } catch (error) {
+    if (isMemoryError(error)) return undefined;
+    throw error;
   }
-  if (spans.length > 0) spanWith(runtime.architecture.layers, Infinity).bytes += headOfCodes(runtime, plain);
-  return spans;
 }
 
-/**
- * Bytes that making the codes of a model adds to the process at most; where there is no room for them, those of the layers
- * that have some.
- * @param memoryBytes as in `CodedModel.build`, and so is `groupBytes`
- */
-export function codesPeakBytes(
-  runtime: Runtime,
-  memoryBytes = availableMemory(),
-  groupBytes = GROUP_BYTES,
-): number {
-  let [kept, peak] = [0, 0];
-  for (const { bytes } of spansOf(runtime, { memoryBytes, groupBytes })) {
-    peak = Math.max(peak, kept + BUILD_COPIES * bytes);
-    kept += KEPT_COPIES * bytes;
+/** Adds the layers without codes that lie before and between those with some. */
+function withLayersBetween(groups: readonly Group[]): Group[] {
+  const all: Group[] = [];
+  let next = 0;
+  for (const group of groups) {
+    for (; next < group.first; next++) all.push({ first: next, count: 1, hasHead: false, fn: undefined });
+    all.push(group);
+    next += group.count;
   }
-  return peak;
+  return all;
 }
 
 function buildGroup(
   runtime: Runtime,
-  { first, count }: { first: number; count: number },
+  { first, count, hasHead }: Span,
   constants: Record<string, HostTensor>,
 ): Promise<BuiltFunction> {
   const { architecture, weights, engine } = runtime;
-  const { width, keyValueHeads, headSize, layers } = architecture;
+  const { width, keyValueHeads, headSize } = architecture;
   const float = (...shape: number[]): TensorSpec => ({ shape, dtype: 'float32' });
-  const isLast = first + count === layers;
   const signature: Record<string, TensorSpec> = {
     x: float(ROWS, TOKENS, width),
   };
@@ -298,13 +237,13 @@ function buildGroup(
       [scoped(layer, 'past.value')]: past,
     });
   }
-  if (isLast)
+  if (hasHead)
     Object.assign(signature, signatureOf(headFeeds(runtime)), {
       places: { shape: [PLACES], dtype: 'int32' },
     });
   const fn: TensorFunction = (inputs) => {
     const { x, outputs } = layersOf(architecture, inputs, { first, count });
-    if (!isLast) return { ...outputs, y: x };
+    if (!hasHead) return { ...outputs, y: x };
     const tokens = tf.reshape(x, [x.size / width, width]);
     const wanted = tf.gather(tokens, inputs.places as tf.Tensor1D); // [places, C]
     const { y } = architecture.finalNorm({ ...inputs, x: wanted });
@@ -343,11 +282,6 @@ function headFeeds(runtime: Runtime): Record<string, HostTensor> {
     ...weights.headFeeds(),
     ...(hasOwnHead(runtime) ? { head: weights.tableFeed('head') } : {}),
   };
-}
-
-/** Whether an adapter has the head, or the table that it is tied to, among what it trains. */
-function hasOwnHead({ weights }: Runtime): boolean {
-  return weights.adapter !== undefined && weights.trainedTable('head') !== undefined;
 }
 
 /** A cache without tokens, the same for each layer. */

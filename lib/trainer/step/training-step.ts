@@ -5,7 +5,7 @@ import type { DataCollator } from '../../dataset';
 import { countLabels, forwardBackward } from '../../models';
 import type { CausalLM } from '../../pretrained';
 import type { Gradients, LossFunction, MetricSum, MetricSums, SequenceLoss } from '../../models';
-import { messageOf, TunebookError } from '../../types';
+import { isMemoryError, TunebookError } from '../../types';
 import type { Batch, EncodedExample } from '../../types';
 import type { CheckedArguments } from '../arguments/schema';
 import type { CallbackList } from '../state/callbacks';
@@ -195,14 +195,6 @@ export function cut(batch: readonly number[], size: number): number[][] {
   const count = Math.ceil(batch.length / size);
   return Array.from({ length: count }, (_, i) =>
     batch.slice(Math.floor((i * batch.length) / count), Math.floor(((i + 1) * batch.length) / count)),
-  );
-}
-
-/** Whether an error says that an allocation failed: of an array, or inside ONNX Runtime. */
-export function isMemoryError(error: unknown): boolean {
-  const text = messageOf(error);
-  return /array buffer allocation failed|invalid (typed )?array (buffer )?length|bad.?alloc|failed to allocate|out of memory|ENOMEM/i.test(
-    text,
   );
 }
 
