@@ -65,7 +65,7 @@ export function generateSample(calibration: Calibration, options: SampleOptions 
   });
   const rows: Athlete[] = [];
   calibration.blocks.forEach((block, b) => {
-    rows.push(...pageByPage(perStratum[block.stratum].splice(0, sizes[b])));
+    for (const row of pageByPage(perStratum[block.stratum].splice(0, sizes[b]))) rows.push(row);
   });
   addFlaws(rows);
   const lines = rows.map((row) =>

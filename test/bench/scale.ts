@@ -29,6 +29,8 @@ export interface StepPoint {
 export interface RowsPoint {
   readonly rows: number;
   readonly rowsPerSecond: number;
+  /** Rows in a second of processor time. */
+  readonly perProcessorSecond: number;
   readonly peakBytes: number;
 }
 
@@ -77,8 +79,14 @@ export async function benchScale(
   };
   if (has('rows'))
     for (const rows of ROWS) {
-      const { records, seconds, peakBytes } = await benchDataset(rows);
-      result.overRows.push({ rows: records, rowsPerSecond: records / seconds, peakBytes });
+      const { records, seconds, processorSeconds, peakBytes } = await benchDataset(rows);
+      const perProcessorSecond = records / processorSeconds;
+      result.overRows.push({
+        rows: records,
+        rowsPerSecond: records / seconds,
+        perProcessorSecond,
+        peakBytes,
+      });
       note(`${records} rows: ${seconds.toFixed(1)} s`);
     }
   if (has('cells')) for (const cells of CELLS) result.overCells.push(await cellsPoint(cells, note));
@@ -169,6 +177,7 @@ async function saveFigures(result: Omit<ScaleBench, 'figures'>): Promise<string[
       axis: 'rows of a label file',
       lines: {
         'rows/s': overRows.map(({ rowsPerSecond }) => rowsPerSecond),
+        'rows in a second of processors': overRows.map(({ perProcessorSecond }) => perProcessorSecond),
         'peak memory, MB': overRows.map(({ peakBytes }) => megabytes(peakBytes)),
       },
     },
@@ -205,9 +214,10 @@ export function scaleRows(result: ScaleBench): [name: string, value: string][] {
           memory(peakBytes),
       ],
     ),
-    ...result.overRows.map(({ rows, rowsPerSecond, peakBytes }): [string, string] => [
+    ...result.overRows.map(({ rows, rowsPerSecond, perProcessorSecond, peakBytes }): [string, string] => [
       `label file of ${rows} rows`,
-      `${rowsPerSecond.toFixed(0)} rows/s, ${memory(peakBytes)}`,
+      `${rowsPerSecond.toFixed(0)} rows/s, ${perProcessorSecond.toFixed(0)} in a second of processors, ` +
+        memory(peakBytes),
     ]),
     ...result.overCells.map(({ cells, msPerCell, lastCellMs }): [string, string] => [
       `notebook of ${cells} cells`,

@@ -121,6 +121,18 @@ describe('MemoryVectorStore', () => {
     assert.equal((await retriever.invokeWithScores('ab', { k: 1 })).length, 1);
   });
 
+  it('takes more documents at once than a call may have arguments', async () => {
+    const many = Array.from({ length: 150_000 }, (_, i) => ({ pageContent: 'a', metadata: { i } }));
+    const embed = {
+      name: 'one',
+      embedDocuments: async () => many.map(() => [1]),
+      embedQuery: async () => [1],
+    };
+    const store = await MemoryVectorStore.fromDocuments(many, embed);
+    assert.equal(store.size, many.length);
+    assert.deepEqual((await store.similaritySearch('a', 1))[0].metadata, { i: 0 });
+  });
+
   it('is the same after it was saved and loaded', async (t) => {
     const folder = path.join(await temporaryFolder(t), 'store');
     const store = await MemoryVectorStore.fromDocuments(DOCUMENTS, letters);

@@ -3,18 +3,21 @@
  * optimizers are TensorFlow.js functions, run as they are (eager) or traced to ONNX (compiled).
  */
 import { createRequire } from 'node:module';
-import type * as Core from '@tensorflow/tfjs-core';
-import type * as TensorFlow from '@tensorflow/tfjs';
+import type * as TensorFlow from '@tensorflow/tfjs-core';
 
-let loaded: typeof TensorFlow | undefined;
+/** The core, whose tensors have the operations as methods. */
+type Core = typeof TensorFlow &
+  typeof import('@tensorflow/tfjs-core/dist/public/chained_ops/register_all_chained_ops');
+
+let loaded: Core | undefined;
 const registrations: (() => void)[] = [];
 
-function load(): typeof TensorFlow {
+function load(): Core {
   if (loaded) return loaded;
   const require = createRequire(__filename);
   // Otherwise TensorFlow.js advises to install another package on every start.
-  (require('@tensorflow/tfjs-core') as typeof Core).env().set('PROD', true);
-  loaded = require('@tensorflow/tfjs') as typeof TensorFlow;
+  (require('@tensorflow/tfjs-core') as typeof TensorFlow).env().set('PROD', true);
+  loaded = require('@tensorflow/tfjs') as Core;
   for (const register of registrations.splice(0)) register();
   return loaded;
 }
@@ -28,8 +31,9 @@ export function onTensorFlow(register: () => void): void {
 /**
  * TensorFlow.js, loaded when a member is first read: half of what an import of this library would take is its layers,
  * converter and WebGL. Our modules read no member while they load; `onTensorFlow` is for what they register.
+ * Its type is the core's, in which models are written: that of the layers would be a third of what cells read.
  */
-export const tf: typeof TensorFlow = new Proxy({} as typeof TensorFlow, {
+export const tf: Core = new Proxy({} as Core, {
   get: (_, name) => Reflect.get(load(), name) as unknown,
   has: (_, name) => name in load(),
   ownKeys: () => Reflect.ownKeys(load()),

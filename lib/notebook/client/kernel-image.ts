@@ -10,6 +10,7 @@ import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
 import { PACKAGE_ROOT, tunebookEnvironment } from '../../environment';
+import { CELL_TYPES, hasCellTypes, makeCellTypes } from '../typescript/cell-types';
 
 const FOLDER = path.join(PACKAGE_ROOT, '.build', 'kernel-image');
 const NOTEBOOK_ROOM = path.join(__dirname, '..');
@@ -18,6 +19,7 @@ const MADE_BY = [
   'kernel/image-entry',
   'compiler/tslab-module',
   'typescript/own-types',
+  'typescript/cell-types',
   'client/kernel-image',
 ];
 /** Longer than any takes to be made, in ms: what is older was left by a process that was killed. */
@@ -106,7 +108,7 @@ export function makeKernelImageSoon(folder: string): void {
 /** Whether most of the package's declarations are those that the image holds. */
 function isFresh(file: string): boolean {
   const made = fs.statSync(file, { throwIfNoEntry: false });
-  if (!made) return false;
+  if (!made || fs.statSync(CELL_TYPES).mtimeMs > made.mtimeMs) return false;
   const lib = path.join(PACKAGE_ROOT, '.build', 'lib');
   const newer = fs
     .readdirSync(lib, { recursive: true, encoding: 'utf8' })
@@ -116,6 +118,7 @@ function isFresh(file: string): boolean {
 
 /** Makes the image where there is none, or an old one. Takes some seconds. @returns whether there is one */
 export function makeKernelImage(kind: Kind): boolean {
+  if (!hasCellTypes()) makeCellTypes();
   const image = imageOf(kind);
   if (isFresh(image.file)) return sizeOf(image.file) !== 0;
   fs.mkdirSync(FOLDER, { recursive: true });

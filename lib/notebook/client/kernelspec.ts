@@ -4,6 +4,7 @@ import { createRequire } from 'node:module';
 import os from 'node:os';
 import path from 'node:path';
 import { messageOf, TunebookError } from '../../types';
+import { hasCellTypes, makeCellTypes } from '../typescript/cell-types';
 import { kernelArgv, kernelProgram } from './kernel-image';
 import { KERNEL_NAME, PLOTLY_FILE } from '../../display';
 import { writeFileAtomicSync } from '../../files';
@@ -75,6 +76,11 @@ export function installKernel(place: KernelPlace, env: NodeJS.ProcessEnv = proce
     fs.renameSync(copied, path.join(folder, PLOTLY_FILE));
   } catch (error) {
     throw new TunebookError(`kernel install: cannot write ${folder}: ${messageOf(error)}`);
+  }
+  try {
+    if (!hasCellTypes()) makeCellTypes();
+  } catch {
+    // The package's folder may belong to somebody else: cells then read the files one by one.
   }
   return folder;
 }

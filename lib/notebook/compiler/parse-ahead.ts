@@ -1,6 +1,5 @@
 /** Parses what every kernel's compiler reads; called while a kernel's image is made (`kernel/image-entry`). */
 import { keepParsed } from './parsed-files';
-import { PACKAGE_TYPES } from '../typescript/own-types';
 import { loadTslab } from './tslab-module';
 
 /**
@@ -10,7 +9,7 @@ import { loadTslab } from './tslab-module';
 export function parseAhead(library: boolean): void {
   const tslab = loadTslab(false);
   const converter = tslab.createConverter({ isJS: false, isBrowser: false });
-  if (library) tslab.addRootFile(PACKAGE_TYPES);
+  if (library) tslab.addPackageTypes();
   converter.convert('', '1');
   const program = tslab.program();
   if (program) keepParsed(program);

@@ -19,7 +19,6 @@ import type {
   Finding,
 } from './compiler-types';
 import { prepareFailure } from './failed-cell';
-import { PACKAGE_TYPES } from '../typescript/own-types';
 import { LIVE_HELPER, LiveVariables, shareVariables } from './live-variables';
 import type { Place, SourceLookup } from '../typescript/source-map';
 import { loadTslab } from './tslab-module';
@@ -174,7 +173,7 @@ export class TslabCompiler implements CellCompiler {
   }
 
   warmUp(library: boolean): void {
-    if (library) this.tslab.addRootFile(PACKAGE_TYPES);
+    if (library) this.tslab.addPackageTypes();
     this.node.convert('', '1');
   }
 

@@ -7,11 +7,13 @@ import Module, { createRequire } from 'node:module';
 import path from 'node:path';
 import type * as TypeScript from '@tslab/typescript-for-tslab';
 import type { Converter, IsCompleteResult } from 'tslab/dist/converter';
+import { PACKAGE_ROOT } from '../../environment';
 import { shareTimer } from './compiler-timers';
 import { searchFolders } from './completions';
 import { lightProgram } from './light-program';
 import { SearchedFolders } from './searched-folders';
-import { OWN_TYPES, withCellGlobals } from '../typescript/own-types';
+import { CELL_TYPES, cellTypePaths, hasCellTypes } from '../typescript/cell-types';
+import { OWN_TYPES, PACKAGE_TYPES, withCellGlobals } from '../typescript/own-types';
 import { fixShorthand } from './shorthand-properties';
 import { chainLookups, readSourceMap } from '../typescript/source-map';
 import type { SourceLookup } from '../typescript/source-map';
@@ -38,8 +40,8 @@ export interface TslabModule {
   takeLookup(output: string): SourceLookup | undefined;
   /** The program of the first converter, which is that of node's cells. */
   program(): TypeScript.Program | undefined;
-  /** Adds a file whose declarations are read with the next cell. */
-  addRootFile(file: string): void;
+  /** Has the package's declarations read with the next cell. */
+  addPackageTypes(): void;
   /** Has the next cell's program look again for imports that were not found. */
   lookAgain(): void;
   /** Takes the patches back. */
@@ -58,11 +60,24 @@ function fixUnderscores(text: string | undefined): string | undefined {
   );
 }
 
+/** Where cells find this package. */
+interface OwnPackage {
+  /** Its declarations, as a file for the compiler to begin with. */
+  readonly root: string;
+  /** TypeScript's `paths`. */
+  readonly paths: Record<string, string[]>;
+  readonly undo: () => void;
+}
+
 /** Lets `import 'tunebook'` and its rooms be found where the notebook's folder has no such package. */
-function resolveOwnPackage(): { paths: Record<string, string[]>; undo: () => void } {
+function resolveOwnPackage(): OwnPackage {
   const folders = createRequire(path.join(process.cwd(), 'cell.js')).resolve.paths('tunebook') ?? [];
-  if (folders.some((folder) => fs.existsSync(path.join(folder, 'tunebook', 'package.json'))))
-    return { paths: {}, undo: () => undefined };
+  const places = folders.map((folder) => path.join(folder, 'tunebook'));
+  const place = places.find((folder) => fs.existsSync(path.join(folder, 'package.json')));
+  const isOurs = place === undefined || fs.realpathSync(place) === fs.realpathSync(PACKAGE_ROOT);
+  const isBundled = isOurs && hasCellTypes();
+  const root = isBundled ? CELL_TYPES : PACKAGE_TYPES;
+  if (place !== undefined) return { root, paths: isBundled ? cellTypePaths() : {}, undo: () => undefined };
   const modules = Module as unknown as { _resolveFilename: (id: string, ...rest: unknown[]) => string };
   const resolve = modules._resolveFilename;
   // A package finds itself by its name.
@@ -71,7 +86,7 @@ function resolveOwnPackage(): { paths: Record<string, string[]>; undo: () => voi
   const undo = (): void => {
     modules._resolveFilename = resolve;
   };
-  return { paths: OWN_TYPES, undo };
+  return { root, paths: isBundled ? cellTypePaths() : OWN_TYPES, undo };
 }
 
 /** Loads modules that require `file` while its exports are others. */
@@ -104,7 +119,7 @@ export function loadTslab(hasDocs: boolean): TslabModule {
   const load = createRequire(path.join(tslabFolder, 'dist', 'main.js'));
   const typescriptPath = load.resolve('@tslab/typescript-for-tslab');
   const ts = load(typescriptPath) as typeof TypeScript;
-  const { paths, undo } = resolveOwnPackage();
+  const { root, paths, undo } = resolveOwnPackage();
   const lookups = new Map<string, SourceLookup>();
   const searched = new SearchedFolders();
   let watched: TypeScript.WatchOfFilesAndCompilerOptions<TypeScript.BuilderProgram> | undefined;
@@ -141,6 +156,7 @@ export function loadTslab(hasDocs: boolean): TslabModule {
           ...options,
           inlineSourceMap: true,
           disableTopLevelAwait: false,
+          types: ['node'], // where cells run; of other packages what they import is read
           ...(Object.keys(paths).length > 0 ? { paths } : {}),
         },
         system,
@@ -185,7 +201,7 @@ export function loadTslab(hasDocs: boolean): TslabModule {
     },
     program: () => watched?.getProgram().getProgram(),
     lookAgain: () => searched.lookAgain(),
-    addRootFile: (file) => watched?.updateRootFileNames([...rootFiles, file]),
+    addPackageTypes: () => watched?.updateRootFileNames([...rootFiles, root]),
     dispose: undo,
   };
 }

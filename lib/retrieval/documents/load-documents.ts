@@ -56,7 +56,7 @@ export async function loadDocuments(folder: string, options: LoadDocumentsOption
   for (const file of wanted) {
     try {
       const read = await readFile(path.join(folder, file), file);
-      documents.push(...read.documents);
+      for (const document of read.documents) documents.push(document);
       if (read.emptyPages.length > 0) onSkip({ file, reason: emptyPagesText(read.emptyPages) });
     } catch (error) {
       const one = { file, reason: messageOf(error) };

@@ -123,7 +123,7 @@ function cutSpan(text: string, part: Span, { separators, ...sizes }: Cut): Span[
   const chunks: Span[] = [];
   let short: Span[] = [];
   const flush = (): void => {
-    chunks.push(...mergePieces(text, short, sizes));
+    for (const chunk of mergePieces(text, short, sizes)) chunks.push(chunk);
     short = [];
   };
   for (const piece of pieces) {
@@ -131,7 +131,7 @@ function cutSpan(text: string, part: Span, { separators, ...sizes }: Cut): Span[
     else {
       flush();
       if (rest.length === 0) chunks.push(piece);
-      else chunks.push(...cutSpan(text, piece, { separators: rest, ...sizes }));
+      else for (const chunk of cutSpan(text, piece, { separators: rest, ...sizes })) chunks.push(chunk);
     }
   }
   flush();

@@ -94,7 +94,7 @@ export class MemoryVectorStore implements VectorStore {
     vectors.forEach((vector, i) => all.set(unitVector(vector, 'MemoryVectorStore'), (this.size + i) * width));
     this.vectors = all;
     this.width = width;
-    this.documents.push(...documents);
+    for (const document of documents) this.documents.push(document); // too many for the arguments of a call
   }
 
   async similaritySearch(query: string, k?: number, filter?: DocumentFilter): Promise<Document[]> {
@@ -178,7 +178,7 @@ export class MemoryVectorStore implements VectorStore {
         );
       store.width = shape[1];
       store.vectors = await vectors.read('vectors');
-      store.documents.push(...saved.documents);
+      for (const document of saved.documents) store.documents.push(document);
     } finally {
       await vectors.close();
     }

@@ -9,6 +9,9 @@ import { ROOT } from '../../support/paths';
 
 const door = path.join(ROOT, '.build', 'lib', 'engine', 'index.js');
 
+/** The driver's patience here, ms: the tests beside this one may leave it little of the processors. */
+const PATIENCE_MS = 300_000;
+
 /** The engine's name in a process of its own, and the words about the GPU. */
 function inProcess(
   options: object,
@@ -16,6 +19,7 @@ function inProcess(
 ): { name: string; words: string } {
   const program = `
     const { createEngine, gpuRace, raceText } = require(${JSON.stringify(door)});
+    if (!process.env.TUNEBOOK_PROVIDER) void gpuRace(process.env, ${PATIENCE_MS});
     createEngine(${JSON.stringify(options)}).then(async ({ name }) =>
       console.log(JSON.stringify({ name, words: name === 'compiled:webgpu' ? '' : raceText(await gpuRace()) })));`;
   const printed = execFileSync(process.execPath, ['-e', program], {

@@ -16,9 +16,15 @@ export function findAny(ts: typeof TypeScript, program: TypeScript.Program, door
   const seen = new Set<TypeScript.Type>();
   const any: string[] = [];
 
+  /** Whether a declaration is of TensorFlow.js, in the one file of cells. */
+  const isTensorFlow = (node: TypeScript.Node): boolean =>
+    (ts.isModuleDeclaration(node) && node.name.text.startsWith('tunebook/.build/tensorflow/')) ||
+    (!ts.isSourceFile(node) && isTensorFlow(node.parent));
+
   const isOwn = (symbol: TypeScript.Symbol): boolean =>
     (symbol.declarations ?? []).some(
-      (node) => !/node_modules|[\\/]lib\.[\w.]+\.d\.ts$/.test(node.getSourceFile().fileName),
+      (node) =>
+        !/node_modules|[\\/]lib\.[\w.]+\.d\.ts$/.test(node.getSourceFile().fileName) && !isTensorFlow(node),
     );
 
   const isPrivate = (symbol: TypeScript.Symbol): boolean =>
