@@ -17,11 +17,17 @@ function child<Result>(...args: string[]): Result {
 
 describe('memory for generation', { skip: isBoundable ? false : 'prlimit (Linux) bounds it' }, () => {
   for (const form of ['nf4', 'int4'])
-    test(`${form}: making codes takes what was planned`, () => {
-      const { layers, plannedBytes, takenBytes } = child<Record<string, number>>('planned', form, '14');
-      assert.equal(layers, 14);
-      const ratio = takenBytes / plannedBytes;
-      assert.ok(ratio > 0.8 && ratio < 1.15, `${takenBytes} of ${plannedBytes} bytes`);
+    test(`${form}: making codes takes what was planned, at most a tenth more`, () => {
+      // What the collector has not freed yet counts as well: one of three runs has to keep to the plan.
+      const ratios: number[] = [];
+      const fits = [1, 2, 3].some(() => {
+        const { layers, plannedBytes, takenBytes } = child<Record<string, number>>('planned', form, '14');
+        assert.equal(layers, 14);
+        const ratio = takenBytes / plannedBytes;
+        ratios.push(ratio);
+        return ratio > 0.85 && ratio < 1.1;
+      });
+      assert.ok(fits, `${ratios.join(', ')} of the plan`);
     });
 
   test('codes that ONNX Runtime finds no memory for give way to exact weights, in a line', () => {
