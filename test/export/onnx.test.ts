@@ -308,7 +308,7 @@ test('a model in use is exported as it is now, and stays unchanged', async (t) =
   assert.deepEqual((await saved.forward({ inputIds: [ids] })).logits.data, logits.data);
 });
 
-test('8-bit blocks are unpacked as they load up to 1 GB of float32, and stay packed beyond it', () => {
+test('8-bit blocks are unpacked as they load up to 0.6 GB of float32, and stay packed beyond it', () => {
   const named = (target: OnnxTarget): OnnxVariant[] => onnxVariants(target, ['q8', 'fp32'], 'test');
   const formsOf = (count: number): string[] =>
     [...named('transformers.js'), ...named('transformers.js-2')].map((variant) =>
@@ -316,6 +316,6 @@ test('8-bit blocks are unpacked as they load up to 1 GB of float32, and stay pac
         parameters: [{ name: 'x', shape: [count / 2, 2], decay: true, init: { value: 0 } }],
       }),
     );
-  assert.deepEqual(formsOf(250e6), ['float32', 'unpackedBlocks8', 'float32', 'unpackedBlocks8']);
-  assert.deepEqual(formsOf(250e6 + 2), ['float32', 'blocks8', 'float32', 'unpackedBlocks8']);
+  assert.deepEqual(formsOf(150e6), ['float32', 'unpackedBlocks8', 'float32', 'unpackedBlocks8']);
+  assert.deepEqual(formsOf(150e6 + 2), ['float32', 'blocks8', 'float32', 'unpackedBlocks8']);
 });

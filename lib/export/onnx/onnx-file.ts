@@ -27,7 +27,7 @@ export interface OnnxFiles {
 /** Most bytes of weights in a `.onnx` file, and in each file beside it: protobuf ends at 2 GiB. */
 export const MAX_FILE_BYTES = 2e9;
 
-const SIZE_BYTES = { float32: 4, uint8: 1, int64: 8, bool: 1, float16: 2 } as const;
+const SIZE_BYTES = { float32: 4, uint8: 1, int8: 1, int64: 8, bool: 1, float16: 2 } as const;
 const IR_VERSION = 8;
 const OPSET = 17;
 /** Field numbers of onnx.proto, each with the wire type of a message or of bytes. */

@@ -20,9 +20,10 @@ export type OnnxTarget = (typeof ONNX_TARGETS)[number];
 
 /**
  * Up to so many bytes in float32 a model of 8-bit blocks is unpacked as it loads: a browser without WebGPU multiplies by
- * packed blocks several times slower than by float32, and anywhere that rounds no activations. Beyond it memory counts.
+ * packed blocks several times slower than by float32, and anywhere that rounds no activations. Beyond it memory counts:
+ * while it is unpacked a page takes six times these bytes, and WebAssembly has 4 GB.
  */
-const UNPACKED_BYTES = 1e9;
+const UNPACKED_BYTES = 6e8;
 
 /** A file of an export, before it is laid out. */
 export interface OnnxVariant {

@@ -7,7 +7,7 @@ import { attributeProto } from '../../../engine';
 import type { Attribute } from '../../../engine';
 
 /** Element types and their numbers in a file. */
-const ELEMENT_TYPE = { float32: 1, uint8: 2, int64: 7, bool: 9, float16: 10 } as const;
+const ELEMENT_TYPE = { float32: 1, uint8: 2, int8: 3, int64: 7, bool: 9, float16: 10 } as const;
 
 export type OnnxDtype = keyof typeof ELEMENT_TYPE;
 

@@ -57,17 +57,24 @@ function floatForm(graph: OnnxGraph, dtype: 'float32' | 'float16'): WeightForm {
       const weight = graph.weight({ name, dtype, shape: [outSize, inSize], bytes });
       return {
         rows: (ids) => wide(graph.op('Gather', [weight, ids], { attributes: { axis: 0 } })),
-        product: (x) => {
-          // Gemm reads the rows as they are: MatMul would need a transposed copy of the largest matrix.
-          const flat = graph.op('Reshape', [narrow(x), graph.int64([-1, inSize])]);
-          const y = graph.op('Gemm', [flat, weight], { attributes: { transB: 1 } });
-          const sizes = graph.op('Slice', [graph.op('Shape', [x]), graph.int64([0]), graph.int64([2])]);
-          const shape = graph.op('Concat', [sizes, graph.int64([outSize])], { attributes: { axis: 0 } });
-          return wide(graph.op('Reshape', [y, shape]));
-        },
+        product: (x) => wide(rowsProduct(graph, narrow(x), weight, { inSize, outSize })),
       };
     },
   };
+}
+
+/** x [B, T, in] times rows [out, in]: Gemm reads them as they are, MatMul would need a transposed copy. */
+function rowsProduct(
+  graph: OnnxGraph,
+  x: string,
+  rows: string,
+  { inSize, outSize }: Pick<Matrix, 'inSize' | 'outSize'>,
+): string {
+  const flat = graph.op('Reshape', [x, graph.int64([-1, inSize])]);
+  const y = graph.op('Gemm', [flat, rows], { attributes: { transB: 1 } });
+  const sizes = graph.op('Slice', [graph.op('Shape', [x]), graph.int64([0]), graph.int64([2])]);
+  const shape = graph.op('Concat', [sizes, graph.int64([outSize])], { attributes: { axis: 0 } });
+  return graph.op('Reshape', [y, shape]);
 }
 
 /** Activations are rounded to 8 bits for the product, which is several times as fast. */
@@ -76,7 +83,7 @@ const INT8_PRODUCTS = 4;
 /** Blocks that MatMulNBits reads. */
 function packedForm(graph: OnnxGraph, bits: BlockBits): WeightForm {
   return blockForm(graph, {
-    ...{ bits, flatScales: true },
+    ...{ bits, isPlain: false },
     multiply: (x, { inSize, outSize }, [codes, scales]) =>
       graph.op('MatMulNBits', [x, codes, scales], {
         domain: 'com.microsoft',
@@ -85,15 +92,17 @@ function packedForm(graph: OnnxGraph, bits: BlockBits): WeightForm {
   });
 }
 
-/** Blocks of 8 bits that plain operators unpack. */
+/**
+ * Blocks of 8 bits that plain operators unpack as the file loads. A runtime that folds them keeps what each operator makes
+ * until all are folded, in float32: there are as few as can be.
+ */
 function unpackedForm(graph: OnnxGraph): WeightForm {
-  const bits = 8;
   return blockForm(graph, {
-    ...{ bits, flatScales: false },
+    ...{ bits: 8, isPlain: true },
     multiply: (x, { outSize, inSize }, [codes, scales]) => {
-      const values = graph.op('Mul', [centred(graph, cast(graph, codes, 'float32'), bits), scales]);
+      const values = graph.op('Mul', [cast(graph, codes, 'float32'), scales]);
       const rows = graph.op('Reshape', [values, graph.int64([outSize, inSize])]);
-      return graph.op('MatMul', [x, graph.op('Transpose', [rows], { attributes: { perm: [1, 0] } })]);
+      return rowsProduct(graph, x, rows, { outSize, inSize });
     },
   });
 }
@@ -101,44 +110,50 @@ function unpackedForm(graph: OnnxGraph): WeightForm {
 /** How blocks are kept, and multiplied by. */
 interface BlockKind {
   readonly bits: BlockBits;
-  /** Scales [N * K / 32] in place of [N, K / 32, 1]. */
-  readonly flatScales: boolean;
+  /** For plain operators: codes with a sign, and scales [N, K / 32, 1]. MatMulNBits has none, and scales [N * K / 32]. */
+  readonly isPlain: boolean;
   readonly multiply: (x: string, matrix: Matrix, weights: [codes: string, scales: string]) => string;
 }
 
 function blockForm(graph: OnnxGraph, kind: BlockKind): WeightForm {
-  const { bits, multiply } = kind;
+  const { multiply } = kind;
   return {
     product: (x, matrix) => multiply(x, matrix, blockWeights(graph, matrix, kind)),
     table: (matrix) => {
       const weights = blockWeights(graph, matrix, kind);
       return {
-        rows: (ids) => gatheredBlocks(graph, ids, { matrix, bits, weights }),
+        rows: (ids) => gatheredBlocks(graph, ids, { matrix, kind, weights }),
         product: (x) => multiply(x, matrix, weights),
       };
     },
   };
 }
 
+/** From a code around 128 to one around 0, as a byte. */
+const SIGN = 0x80;
+
 /** A matrix in blocks as two weights, rounded once for both. */
 function blockWeights(
   graph: OnnxGraph,
   { name, outSize, inSize, rows }: Matrix,
-  { bits, flatScales }: BlockKind,
+  { bits, isPlain }: BlockKind,
 ): [string, string] {
   const count = inSize / BLOCK_SIZE;
   let made: Promise<Blocks> | undefined;
   const blocks = (): Promise<Blocks> => (made ??= rows().then((values) => toBlocks(values, bits)));
   const codes: OnnxWeight = {
     name: `${name}.codes`,
-    dtype: 'uint8',
+    dtype: isPlain ? 'int8' : 'uint8',
     shape: [outSize, count, (BLOCK_SIZE * bits) / 8],
-    bytes: async () => (await blocks()).codes,
+    bytes: async () => {
+      const { codes } = await blocks();
+      return isPlain ? codes.map((code) => code ^ SIGN) : codes;
+    },
   };
   const scales: OnnxWeight = {
     name: `${name}.scales`,
     dtype: 'float32',
-    shape: flatScales ? [outSize * count] : [outSize, count, 1],
+    shape: isPlain ? [outSize, count, 1] : [outSize * count],
     bytes: async () => {
       const found = await blocks();
       made = undefined; // they are written one after the other: nothing of this matrix is needed any more
@@ -152,16 +167,17 @@ function blockWeights(
 function gatheredBlocks(
   graph: OnnxGraph,
   ids: string,
-  table: { matrix: Matrix; bits: BlockBits; weights: [string, string] },
+  table: { matrix: Matrix; kind: BlockKind; weights: [string, string] },
 ): string {
-  const { matrix, bits, weights } = table;
+  const { matrix, kind, weights } = table;
+  const { bits, isPlain } = kind;
   const count = matrix.inSize / BLOCK_SIZE;
   const axis = { attributes: { axis: 0 } };
   const bytes = cast(graph, graph.op('Gather', [weights[0], ids], axis), 'float32'); // [B, T, count, 4 * bits]
   const codes = bits === 8 ? bytes : halves(graph, bytes);
   const shaped = graph.op('Reshape', [weights[1], graph.int64([matrix.outSize, count, 1])]);
   const scales = graph.op('Gather', [shaped, ids], axis); // [B, T, count, 1]
-  const values = graph.op('Mul', [centred(graph, codes, bits), scales]);
+  const values = graph.op('Mul', [isPlain ? codes : centred(graph, codes, bits), scales]);
   return graph.op('Reshape', [values, graph.int64([0, 0, matrix.inSize])]);
 }
 
