@@ -57,7 +57,9 @@ const program = new Command('tunebook')
 
 // One that is named is loaded alone; anything else (help, a misspelt name) may be about all of them.
 const [, , named = ''] = process.argv;
-const wanted = Object.hasOwn(COMMANDS, named) ? [COMMANDS[named]] : Object.values(COMMANDS);
+const isVersion = named === '-V' || named === '--version';
+const ofHelp = isVersion ? [] : Object.values(COMMANDS);
+const wanted = Object.hasOwn(COMMANDS, named) ? [COMMANDS[named]] : ofHelp;
 for (const command of wanted) command()(program);
 
 // A closed pipe (`| head`) or terminal ends no run.

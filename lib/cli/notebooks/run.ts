@@ -1,5 +1,6 @@
 /** `tunebook run`: runs notebooks with a live view, handles Ctrl-C, and lists the files written. */
 import fs from 'node:fs';
+import { createRequire } from 'node:module';
 import path from 'node:path';
 import type { Command } from 'commander';
 import { formatDuration, formatSize } from '../../display';
@@ -7,7 +8,7 @@ import type { Launch } from '../../distributed';
 import { tunebookEnvironment } from '../../environment';
 import { writeFileAtomicSync } from '../../files';
 import { readNotebook } from '../../notebook/format';
-import { notebookTitle, notebookToHtml } from '../../notebook/page';
+import type * as Page from '../../notebook/page';
 import { collectParameters, describeParameters, notebookParameters } from '../../notebook/parameters';
 import type { GivenParameters } from '../../notebook/parameters';
 import {
@@ -90,6 +91,8 @@ export function parametersOf(
 /** Writes a page beside an executed notebook. */
 function writeHtml(output: string): void {
   const notebook = readNotebook(output);
+  // With its readers of Markdown and HTML it would be a fourth of what comes before the first cell.
+  const { notebookTitle, notebookToHtml } = createRequire(__filename)('../../notebook/page') as typeof Page;
   const page = notebookToHtml(notebook, notebookTitle(notebook, path.basename(output, '.ipynb')));
   writeReport(output.replace(/(?:\.ipynb)?$/, '.html'), page);
 }
