@@ -14,8 +14,9 @@ import { benchGeneration } from './generation';
 import type { GenerationBench } from './generation';
 import { median } from './median';
 
-const [B, T] = [4, 192];
-export const TOKENS = B * T;
+/** Sequences of a step, and tokens of each. */
+export const SHAPE = [4, 192] as const;
+export const TOKENS = SHAPE[0] * SHAPE[1];
 
 export interface Gpt2Bench {
   /** float32 2048 x 2048 x 2048 product through the engine, GFLOP/s: best of all, and the median of the rounds'. */
@@ -38,24 +39,42 @@ export interface Gpt2Bench {
   peakBytes: number;
 }
 
+/** Steps before those that count: they compile and touch the memory for the first time. */
+export const WARM_UP_STEPS = 2;
+
+/** About what each part takes, in full steps; generation as a whole. */
+const COSTS = { full: 1.2, dropout: 1.2, lora: 0.65, generation: 5 };
+
 /** @param rounds timed steps of each kind; medians are given */
 export async function benchGpt2(
-  rounds = 9,
+  rounds = 5,
   note: (text: string) => void = console.error,
 ): Promise<Gpt2Bench> {
+  const dropoutRounds = Math.ceil(rounds / 2);
+  const advance = countdown(
+    note,
+    (rounds + WARM_UP_STEPS) * (COSTS.full + COSTS.lora) +
+      (dropoutRounds + WARM_UP_STEPS) * COSTS.dropout +
+      COSTS.generation,
+  );
   const peak = await GemmPeak.create();
-  note('full fine-tuning steps of the 124M model, products between them');
   const model = await AutoModelForCausalLM.fromConfig({ model_type: 'gpt2' });
   const flops = 6 * model.numParameters() * TOKENS;
-  const full = await steps(model, rounds, { peak });
+  const full = await steps(model, rounds, {
+    peak,
+    onStep: () => advance('full fine-tuning step of the 124M model, product beside it', COSTS.full),
+  });
   const peakBytes = process.resourceUsage().maxRSS * 1024;
   const { compileMs } = model.engine;
-  note('the same with dropout');
-  const withDropout = await steps(model, Math.ceil(rounds / 2), { dropout: true });
-  note('LoRA steps (r 8, c_attn)');
-  const lora = await steps(getPeftModel(model, new LoraConfig({ r: 8 })), rounds);
+  const withDropout = await steps(model, dropoutRounds, {
+    dropout: true,
+    onStep: () => advance('step with dropout', COSTS.dropout),
+  });
+  const lora = await steps(getPeftModel(model, new LoraConfig({ r: 8 })), rounds, {
+    onStep: () => advance('LoRA step (r 8, c_attn)', COSTS.lora),
+  });
   await model.dispose();
-  note('generation, batch 1');
+  note('now generation, batch 1');
   const generation = await benchGpt2Generation();
   await peak.dispose();
   const gemmGflops = Math.max(...full.peaks);
@@ -84,6 +103,17 @@ export async function benchGpt2Generation(): Promise<GenerationBench> {
   const generation = await benchGeneration({ model });
   await model.dispose();
   return generation;
+}
+
+/** Says after each piece of work what is done, and by the time so far about how long the rest takes. */
+function countdown(note: (text: string) => void, total: number): (text: string, cost: number) => void {
+  const started = performance.now();
+  let done = 0;
+  return (text, cost) => {
+    done += cost;
+    const left = ((performance.now() - started) / done) * (total - done);
+    note(`${text}: done, about ${(left / 1000).toFixed(0)} s left`);
+  };
 }
 
 /** The machine's own speed, measured between steps: where it changes with time, it changes for both. */
@@ -149,6 +179,8 @@ export interface StepTimes {
   processorMs: number;
   optimizerMs: number;
   stepsMs: number[];
+  /** Of all steps, the first two included. */
+  losses: number[];
   /** Before the first step, between steps, after the last. */
   peaks: number[];
 }
@@ -162,13 +194,15 @@ export interface StepOptions {
   readonly shape?: readonly [number, number];
   /** Tokens at the end of each sequence that have a label; default: all. */
   readonly labelled?: number;
+  /** Called after each step, the first two included. */
+  readonly onStep?: () => void;
 }
 
 /** Optimizer steps on one batch. */
 export async function steps(
   model: CausalLM,
   rounds: number,
-  { peak, dropout = false, shape = [B, T], labelled = shape[1] }: StepOptions = {},
+  { peak, dropout = false, shape = SHAPE, labelled = shape[1], onStep }: StepOptions = {},
 ): Promise<StepTimes> {
   const tokens = shape[0] * shape[1];
   const inputIds = Int32Array.from({ length: tokens }, (_, i) => (i * 7919) % model.architecture.vocabSize);
@@ -193,15 +227,15 @@ export async function steps(
   });
   const settled = await deviceClock(model.engine);
   const whole: number[] = [];
+  const losses: number[] = [];
   const updates: number[] = [];
   const peaks: number[] = [];
   const processor: number[] = [];
-  // The first two compile and touch the memory for the first time.
-  for (let round = -2; round < rounds; round++) {
+  for (let round = -WARM_UP_STEPS; round < rounds; round++) {
     if (round >= 0 && peak !== undefined) peaks.push(await peak.measure());
     const started = performance.now();
     const usage = process.cpuUsage();
-    await forwardBackward(model, gradients, {
+    const loss = await forwardBackward(model, gradients, {
       batch,
       lossScale: 1 / countLabels(batch),
       accumulate: false,
@@ -212,11 +246,14 @@ export async function steps(
     const norm = await gradientNorm(model.engine, gradients);
     await optimizer.step(1e-5, Math.min(1, 1 / norm));
     await settled();
-    if (round < 0) continue;
-    whole.push(performance.now() - started);
-    updates.push(performance.now() - halfway);
-    const { user, system } = process.cpuUsage(usage);
-    processor.push((user + system) / 1000);
+    losses.push(loss);
+    if (round >= 0) {
+      whole.push(performance.now() - started);
+      updates.push(performance.now() - halfway);
+      const { user, system } = process.cpuUsage(usage);
+      processor.push((user + system) / 1000);
+    }
+    onStep?.();
   }
   if (peak !== undefined) peaks.push(await peak.measure());
   return {
@@ -224,6 +261,7 @@ export async function steps(
     processorMs: median(processor),
     optimizerMs: median(updates),
     stepsMs: whole,
+    losses,
     peaks,
   };
 }

@@ -7,7 +7,8 @@
  * of its file, `--gb N` or a data file (`--folder FILE`), `families` the begin of a model's name (`--only`), `--steps REPEATS`
  * and `--tokens T`, `decode` those of a shape and a form,
  * `quantization` a model's name or folder and `--rows R`; `gpt2` says with `--profile` where a step goes (`--lora`,
- * `--only gpt2-mini`), with `--only generation` what tokens take, with `--against-python` how it stands to TUNEBOOK_PYTHON's;
+ * `--only gpt2-mini`), with `--only generation` what tokens take, with `--against-python` how it stands to
+ * TUNEBOOK_PYTHON's, and takes `--steps ROUNDS`;
  * `scale` takes the names of curves (`--only length,batch,rows,cells`).
  */
 import { parseArgs } from 'node:util';
@@ -53,18 +54,18 @@ async function main(): Promise<void> {
   });
   const { json } = values;
   const [which = 'gpt2', ...numbers] = positionals;
+  const rounds = values.steps === undefined ? undefined : Number(values.steps);
   if (which === 'gpt2' && values.profile) {
-    const result = await benchProfile({ model: values.only, lora: values.lora });
+    const result = await benchProfile({ model: values.only, lora: values.lora, rounds });
     print(json, result, profileRows(result));
   } else if (which === 'gpt2' && values['against-python']) {
-    const rounds = values.steps === undefined ? undefined : Number(values.steps);
     const result = await benchAgainstPython(rounds);
     print(json, result, pythonRows(result));
   } else if (which === 'gpt2' && values.only === 'generation') {
     const result = await benchGpt2Generation();
     print(json, result, generationRows(result));
   } else if (which === 'gpt2') {
-    const result = await benchGpt2();
+    const result = await benchGpt2(rounds);
     print(json, result, [
       [
         'float32 GEMM 2048^3, best (median)',

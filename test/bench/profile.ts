@@ -12,26 +12,53 @@ import { onnxRuntime } from '../../lib/engine/compiled/onnx-runtime';
 import { LoraConfig } from '../../lib/models';
 import { AutoModelForCausalLM, getPeftModel } from '../../lib/pretrained';
 import type { CausalLM } from '../../lib/pretrained';
+import { sizeOf } from '../../lib/tensor';
 import { ROOT } from '../support/paths';
-import { steps } from './gpt2';
+import { steps, WARM_UP_STEPS } from './gpt2';
 
 /** Time of one kind of operator in one phase, per step. */
 export interface ProfileRow {
   readonly phase: string;
   readonly operator: string;
   readonly ms: number;
+  /** Each operator's least over the steps: what is left on a machine that does nothing else. */
+  readonly leastMs: number;
   /** Operators of this kind in a step. */
   readonly count: number;
+}
+
+/** A phase of the step. */
+export interface PhaseRow {
+  readonly phase: string;
+  /** Processor time of its runs, all threads, per step: what load disturbs least. */
+  readonly processorMs: number;
+}
+
+/** Products of one shape in one phase, per step. */
+export interface ProductRow {
+  readonly phase: string;
+  /** Rows, inner size, columns; in front of them how many of them one operator multiplies. */
+  readonly shape: string;
+  readonly count: number;
+  readonly leastMs: number;
+  /** By the mean of all steps, and by each operator's least. */
+  readonly gflops: number;
+  readonly bestGflops: number;
 }
 
 /** Where the time of a step goes. */
 export interface StepProfile {
   readonly stepMs: number;
+  /** Of a whole step, all threads; median. */
+  readonly processorMs: number;
+  readonly phases: readonly PhaseRow[];
   /** Between the functions' runs: gathering, scattering, checks, calls. */
   readonly hostMs: number;
   /** Within the runs, outside of operators: ONNX Runtime's own, and the calls into it. */
   readonly callMs: number;
   readonly rows: readonly ProfileRow[];
+  /** The longest first. */
+  readonly products: readonly ProductRow[];
   readonly figure: string;
 }
 
@@ -45,10 +72,7 @@ export interface ProfileRequest {
 }
 
 /** A batch of notebook 01: prompts, of which answers are learned. */
-const NOTEBOOK_STEP = { shape: [8, 224], labelled: 30 } as const;
-
-/** Steps of `steps` before those that it times. */
-const WARM_UP_STEPS = 2;
+const NOTEBOOK_STEP = { shape: [2, 224], labelled: 32 } as const;
 
 type Session = ort.InferenceSession;
 
@@ -56,7 +80,7 @@ interface Recorded {
   readonly session: Session;
   readonly phase: string;
   readonly file: string;
-  readonly runs: { readonly from: number; readonly to: number }[];
+  readonly runs: { readonly from: number; readonly to: number; readonly processorMs: number }[];
 }
 
 /** The phase of a step, by what its functions are fed. */
@@ -90,10 +114,12 @@ function recordSessions(folder: string): { recorded: Recorded[]; restore: () => 
     const run = session.run.bind(session);
     const timed = async (...given: Parameters<Session['run']>): Promise<unknown> => {
       const from = performance.now();
+      const before = process.cpuUsage();
       try {
         return await run(...given);
       } finally {
-        one.runs.push({ from, to: performance.now() });
+        const { user, system } = process.cpuUsage(before);
+        one.runs.push({ from, to: performance.now(), processorMs: (user + system) / 1000 });
       }
     };
     return Object.assign(session, { run: timed });
@@ -107,20 +133,49 @@ interface ProfileEvent {
   readonly name: string;
   /** Microseconds. */
   readonly dur: number;
-  readonly args: { readonly op_name?: string };
+  readonly args: {
+    readonly op_name?: string;
+    readonly input_type_shape?: Shapes;
+    readonly output_type_shape?: Shapes;
+  };
+}
+
+/** A shape by its type, for each input or output. */
+type Shapes = readonly Readonly<Record<string, readonly number[]>>[];
+
+interface OperatorTime {
+  readonly operator: string;
+  readonly ms: number;
+  /** Of a product: copies, rows, inner size, columns. */
+  readonly product?: readonly [number, number, number, number];
+}
+
+/** The sizes of a product, from its first input (transposed or not) and its output. */
+function productOf({
+  op_name,
+  input_type_shape,
+  output_type_shape,
+}: ProfileEvent['args']): OperatorTime['product'] {
+  if (op_name === undefined || !/Gemm$|MatMul$/.test(op_name)) return undefined;
+  const [left] = Object.values(input_type_shape?.[0] ?? {});
+  const [out] = Object.values(output_type_shape?.[0] ?? {});
+  if (left === undefined || out === undefined) return undefined;
+  const [rows, columns] = out.slice(-2);
+  const copies = sizeOf(out.slice(0, -2));
+  return [copies, rows, sizeOf(left) / copies / rows, columns];
 }
 
 /** Operators of a session's runs, run by run. */
-function operatorsOf(file: string): { operator: string; ms: number }[][] {
+function operatorsOf(file: string): OperatorTime[][] {
   const folder = path.dirname(file);
   const name = fs.readdirSync(folder).find((one) => one.startsWith(`${path.basename(file)}_`));
   if (name === undefined) throw new Error(`bench: ONNX Runtime wrote no profile to ${file}`);
   const events = JSON.parse(fs.readFileSync(path.join(folder, name), 'utf8')) as ProfileEvent[];
-  const runs: { operator: string; ms: number }[][] = [];
-  let run: { operator: string; ms: number }[] = [];
+  const runs: OperatorTime[][] = [];
+  let run: OperatorTime[] = [];
   for (const { cat, name: event, dur, args } of events) {
     if (cat === 'Node' && event.endsWith('_kernel_time'))
-      run.push({ operator: args.op_name ?? 'unknown', ms: dur / 1000 });
+      run.push({ operator: args.op_name ?? 'unknown', ms: dur / 1000, product: productOf(args) });
     if (event !== 'model_run') continue;
     runs.push(run);
     run = [];
@@ -139,14 +194,23 @@ export async function benchProfile(request: ProfileRequest = {}): Promise<StepPr
         ? await AutoModelForCausalLM.fromConfig({ model_type: 'gpt2' }, { engine: { provider: 'cpu' } })
         : await AutoModelForCausalLM.fromPretrained(name, { engine: { provider: 'cpu' } });
     const model = lora ? getPeftModel(plain, new LoraConfig({ r: 8 })) : plain;
-    const { stepsMs } = await steps(model, rounds, name === 'gpt2' ? {} : NOTEBOOK_STEP);
+    const { stepsMs, processorMs } = await steps(model, rounds, name === 'gpt2' ? {} : NOTEBOOK_STEP);
     for (const { session } of recorded) session.endProfiling();
-    const { rows, inRunsMs } = summary(recorded, rounds);
+    const { rows, products, phases, inRunsMs } = summary(recorded, rounds);
     await model.dispose();
     const stepMs = stepsMs.reduce((sum, ms) => sum + ms, 0) / rounds;
     const operatorsMs = rows.reduce((sum, { ms }) => sum + ms, 0);
     const figure = path.join(ROOT, 'outputs', 'bench', `profile-${name}${lora ? '-lora' : ''}.svg`);
-    const profile = { stepMs, hostMs: stepMs - inRunsMs, callMs: inRunsMs - operatorsMs, rows, figure };
+    const profile = {
+      stepMs,
+      processorMs,
+      phases,
+      hostMs: stepMs - inRunsMs,
+      callMs: inRunsMs - operatorsMs,
+      rows,
+      products,
+      figure,
+    };
     await saveFigure(flameFigure(profile, name), figure, { width: 1100, height: 420 });
     return profile;
   } finally {
@@ -156,21 +220,60 @@ export async function benchProfile(request: ProfileRequest = {}): Promise<StepPr
 }
 
 /** The operators and runs of the steps that count, summed by phase and kind, per step. */
-function summary(recorded: readonly Recorded[], rounds: number): { rows: ProfileRow[]; inRunsMs: number } {
-  const rows = new Map<string, { phase: string; operator: string; ms: number; count: number }>();
+function summary(
+  recorded: readonly Recorded[],
+  rounds: number,
+): Pick<StepProfile, 'rows' | 'products' | 'phases'> & { inRunsMs: number } {
+  const rows = new Map<string, ProfileRow>();
+  const products = new Map<string, ProfileRow & { flops: number }>();
+  const phases = new Map<string, number>();
   let inRunsMs = 0;
   for (const { phase, file, runs } of recorded) {
     // Each step runs a function equally often; the first steps compile.
-    const counted = (runs.length / (rounds + WARM_UP_STEPS)) * rounds;
-    if (counted === 0) continue;
-    for (const { from, to } of runs.slice(-counted)) inRunsMs += (to - from) / rounds;
-    for (const { operator, ms } of operatorsOf(file).slice(-counted).flat()) {
-      const key = `${phase} ${operator}`;
-      const row = rows.get(key) ?? { phase, operator, ms: 0, count: 0 };
-      rows.set(key, { ...row, ms: row.ms + ms / rounds, count: row.count + 1 / rounds });
+    const perStep = runs.length / (rounds + WARM_UP_STEPS);
+    if (perStep === 0) continue;
+    for (const { from, to, processorMs } of runs.slice(-perStep * rounds)) {
+      inRunsMs += (to - from) / rounds;
+      phases.set(phase, (phases.get(phase) ?? 0) + processorMs / rounds);
+    }
+    const counted = operatorsOf(file).slice(-perStep * rounds);
+    for (let run = 0; run < perStep; run++) {
+      for (const [place, { operator, product }] of counted[run].entries()) {
+        const times = Array.from({ length: rounds }, (_, step) => counted[step * perStep + run][place].ms);
+        const ms = times.reduce((sum, one) => sum + one, 0) / rounds;
+        const one = { ms, leastMs: Math.min(...times), count: 1 };
+        const key = `${phase} ${operator}`;
+        rows.set(key, added({ phase, operator, ...one }, rows.get(key)));
+        if (product === undefined) continue;
+        const [copies, ...sizes] = product;
+        const shape = `${copies > 1 ? `${copies} of ` : ''}${sizes.join(' x ')}`;
+        const before = products.get(`${phase} ${shape}`);
+        const flops = 2 * sizeOf(product) + (before?.flops ?? 0);
+        products.set(`${phase} ${shape}`, { ...added({ phase, operator: shape, ...one }, before), flops });
+      }
     }
   }
-  return { rows: [...rows.values()].sort((a, b) => b.ms - a.ms), inRunsMs };
+  return {
+    phases: [...phases].map(([phase, processorMs]) => ({ phase, processorMs })),
+    rows: [...rows.values()].sort((a, b) => b.ms - a.ms),
+    products: [...products.values()]
+      .sort((a, b) => b.leastMs - a.leastMs)
+      .map(({ phase, operator: shape, count, ms, leastMs, flops }) => ({
+        ...{ phase, shape, count, leastMs },
+        ...{ gflops: flops / ms / 1e6, bestGflops: flops / leastMs / 1e6 },
+      })),
+    inRunsMs,
+  };
+}
+
+function added(row: ProfileRow, before: ProfileRow | undefined): ProfileRow {
+  if (before === undefined) return row;
+  return {
+    ...row,
+    ms: row.ms + before.ms,
+    leastMs: row.leastMs + before.leastMs,
+    count: row.count + before.count,
+  };
 }
 
 /** The step as one bar, its phases below it, their operators below them: each as wide as its time. */
@@ -199,18 +302,38 @@ function flameFigure(profile: Omit<StepProfile, 'figure'>, name: string): Figure
   return { data: [trace], layout: { title: `Where a step of ${name} goes` } };
 }
 
+/** Products shorter than this part of a step are not printed. */
+const SHOWN_SHARE = 0.003;
+
 /** The profile as lines of a table, the longest first. */
-export function profileRows({ stepMs, hostMs, callMs, rows, figure }: StepProfile): [string, string][] {
+export function profileRows(profile: StepProfile): [string, string][] {
+  const { stepMs, processorMs, phases, hostMs, callMs, rows, products, figure } = profile;
+  const processorRow = ({ phase, processorMs: ms }: PhaseRow): [string, string] => [
+    `${phase}: processor time`,
+    `${ms.toFixed(1).padStart(8)} ms  ${((100 * ms) / processorMs).toFixed(1)} %`,
+  ];
+  const inPhases = phases.reduce((sum, { processorMs: ms }) => sum + ms, 0);
   const share = (ms: number): string =>
     `${ms.toFixed(1).padStart(8)} ms  ${((100 * ms) / stepMs).toFixed(1)} %`;
+  const bestOfAll = Math.max(...products.map(({ bestGflops }) => bestGflops));
   return [
+    processorRow({ phase: 'a step', processorMs }),
+    ...phases.map(processorRow),
+    processorRow({ phase: 'outside of runs', processorMs: processorMs - inPhases }),
     ['a step', share(stepMs)],
-    ...rows.map(({ phase, operator, ms, count }): [string, string] => [
+    ...rows.map(({ phase, operator, ms, leastMs, count }): [string, string] => [
       `${phase}: ${operator}`,
-      `${share(ms)}, ${count.toFixed(0)} of them`,
+      `${share(ms)}, at least ${leastMs.toFixed(1)} ms, ${count.toFixed(0)} of them`,
     ]),
     ['within runs, outside of operators', share(callMs)],
     ['outside of runs', share(hostMs)],
+    ...products
+      .filter(({ leastMs }) => leastMs > SHOWN_SHARE * stepMs)
+      .map(({ phase, shape, count, leastMs, gflops, bestGflops }): [string, string] => [
+        `${phase}: ${count} products ${shape}`,
+        `${leastMs.toFixed(1).padStart(8)} ms at least, ${gflops.toFixed(0)} GFLOP/s, at best ${bestGflops.toFixed(0)}, ` +
+          `${((100 * bestGflops) / bestOfAll).toFixed(0)} % of the fastest shape`,
+      ]),
     ['figure', path.relative(ROOT, figure)],
   ];
 }
