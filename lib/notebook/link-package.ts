@@ -1,7 +1,7 @@
 /**
  * What a build ends with. Makes `import { ... } from 'tunebook'` work inside this checkout: tslab resolves packages through
- * node_modules only, so node_modules/tunebook is a link to the package root; has the door load rooms when they are used; and makes the images that
- * kernels start from. Run by `npm run build`.
+ * node_modules only, so node_modules/tunebook is a link to the package root; has the door load rooms when they are used;
+ * and makes the images that kernels start from. Run by `npm run build`.
  */
 import fs from 'node:fs';
 import path from 'node:path';
@@ -19,7 +19,8 @@ for (const kind of ['project', 'elsewhere'] as const) makeKernelImage(kind);
 
 /**
  * Has the compiled door load a room when one of its names is first read: all six hundred modules take as long as
- * everything else of an import, and few programs use every room. Node still finds the names in it for `import { ... }`.
+ * everything else of an import, and few programs use every room. Getters keep the form in which node finds their names for
+ * `import { ... }`.
  */
 function makeDoorLazy(file: string): void {
   const eager = fs.readFileSync(file, 'utf8');
@@ -30,7 +31,8 @@ function makeDoorLazy(file: string): void {
     )
     .replace(
       /^exports\.(\w+) = __importStar\(require\(("[^"]+")\)\);$/gm,
-      'Object.defineProperty(exports, "$1", { enumerable: true, get: () => __importStar(require($2)) });',
+      'const $1_1 = { get all() { return __importStar(require($2)); } };\n' +
+        'Object.defineProperty(exports, "$1", { enumerable: true, get: function () { return $1_1.all; } });',
     );
   if (lazy !== eager) writeFileAtomicSync(file, lazy);
 }
