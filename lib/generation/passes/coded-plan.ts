@@ -33,7 +33,7 @@ const COPIES = 1.25;
 
 /**
  * What the functions compute: neighbouring layers by codes, up to `groupBytes` each; the head with the last layer, or alone
- * where that one has no codes or its function is full. None where no layer's codes find room; else as many layers as there is room for.
+ * where that one has no codes or its function is full. As many layers as there is room for, none where there is none.
  */
 export function plannedSpans(
   runtime: Runtime,
