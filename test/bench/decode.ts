@@ -125,7 +125,6 @@ async function measured(shape: Shape, form: Form): Promise<DecodeBench> {
   const all = config.num_hidden_layers;
   const architecture = architectureOf({ ...config, num_hidden_layers: measuredLayers });
   let model = await randomModel(await createEngine({ provider: 'cpu' }), architecture, weights as RandomForm);
-  const loadMs = measuredLayers === all ? await loadTime(model, (loaded) => (model = loaded)) : undefined;
   const newTokens = dtype === 'q8' ? 24 : 4;
   const ask = async (rows: number, tokens: number, prompt: number): Promise<number> => {
     const inputIds = Array.from({ length: rows }, (_, row) =>
@@ -156,6 +155,8 @@ async function measured(shape: Shape, form: Form): Promise<DecodeBench> {
   const readBytes = all * perLayer * perWeight + headBytes;
   const tokenMs = one * (readBytes / made);
   const product = dtype === 'q8' ? await productTimes(model) : undefined;
+  // Last: what a checkpoint's saving and reading leave free would be taken by the codes.
+  const loadMs = measuredLayers === all ? await loadTime(model, (loaded) => (model = loaded)) : undefined;
   await model.dispose();
   const copyGBs = await copySpeed();
   return {
