@@ -11,6 +11,7 @@ import path from 'node:path';
 import type * as TypeScript from '@tslab/typescript-for-tslab';
 import { PACKAGE_ROOT } from '../../environment';
 import { writeFileAtomicSync } from '../../files';
+import { dependencyFolder } from './own-types';
 
 /** Where the file lies once it has been made. */
 export const CELL_TYPES = path.join(PACKAGE_ROOT, '.build', 'cell-types.d.ts');
@@ -65,20 +66,25 @@ interface Resolved {
   readonly resolvedFileName?: string;
 }
 
-/** Makes the file. Takes some seconds. */
-export function makeCellTypes(): void {
-  const load = createRequire(createRequire(__filename).resolve('tslab/package.json'));
-  const ts = load('@tslab/typescript-for-tslab') as typeof TypeScript;
-  const entries = doors();
-  const program = ts.createProgram([...entries.values()], {
+/** The package's declarations, read with what cells have beside them. */
+export function packageProgram(ts: typeof TypeScript, files: readonly string[]): TypeScript.Program {
+  return ts.createProgram(files, {
     target: ts.ScriptTarget.ES2022,
     module: ts.ModuleKind.ESNext,
     moduleResolution: ts.ModuleResolutionKind.Node10,
     esModuleInterop: true,
     lib: ['lib.es2022.d.ts'],
     types: ['node'],
-    typeRoots: [path.join(PACKAGE_ROOT, 'node_modules', '@types')],
+    typeRoots: [path.dirname(dependencyFolder('@types/node'))],
   });
+}
+
+/** Makes the file. Takes some seconds. */
+export function makeCellTypes(): void {
+  const load = createRequire(createRequire(__filename).resolve('tslab/package.json'));
+  const ts = load('@tslab/typescript-for-tslab') as typeof TypeScript;
+  const entries = doors();
+  const program = packageProgram(ts, [...entries.values()]);
   const core = path.dirname(load.resolve(`${TENSORFLOW}/package.json`, { paths: [PACKAGE_ROOT] }));
   const names = new Map<string, string>();
   for (const { fileName } of program.getSourceFiles()) {

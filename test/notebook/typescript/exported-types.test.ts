@@ -10,6 +10,7 @@ import path from 'node:path';
 import type * as TypeScript from '@tslab/typescript-for-tslab';
 import { findAny } from './find-any';
 import { Session } from '../kernel/kernel-session';
+import { packageProgram } from '../../../lib/notebook/typescript/cell-types';
 import { ROOT } from '../../support/paths';
 
 interface PackageTypes {
@@ -27,16 +28,7 @@ describe("the package's types under tslab's TypeScript", { timeout: 300_000 }, (
 
   before(() => {
     ts = fromTslab('@tslab/typescript-for-tslab') as typeof TypeScript;
-    program = ts.createProgram([door, ...rooms], {
-      target: ts.ScriptTarget.ES2022,
-      module: ts.ModuleKind.ESNext,
-      moduleResolution: ts.ModuleResolutionKind.Node10,
-      esModuleInterop: true,
-      lib: ['lib.es2022.d.ts'],
-      types: ['node'],
-      typeRoots: [path.join(ROOT, 'node_modules', '@types')],
-      noEmit: true,
-    });
+    program = packageProgram(ts, [door, ...rooms]);
   });
 
   it('understands every declaration file', () => {
