@@ -20,10 +20,17 @@ export function vocabularyOf({ tokenizerJson, tables }: TokenizerFiles): Vocabul
 
 function withAdded(table: TokenTable, added: ReadonlyMap<string, number>): Vocabulary {
   const tokens = new Map<number, string | undefined>([...added].map(([token, id]) => [id, token]));
+  const ids = new Map(added);
   const size = [...added.values()].reduce((a, b) => Math.max(a, b + 1), table.size);
   return {
     size,
-    idOf: (token) => added.get(token) ?? table.get(token),
+    idOf(token) {
+      const known = ids.get(token);
+      if (known !== undefined) return known;
+      const id = table.get(token);
+      if (id !== undefined) ids.set(token, id);
+      return id;
+    },
     tokenOf(id) {
       const known = tokens.get(id);
       if (known !== undefined) return known;

@@ -9,6 +9,7 @@ import { isJsonObject } from '../../files';
 import type { JsonObject } from '../../files';
 import { WORD } from './library-files';
 import { precompiledNormalizer } from './precompiled-normalizer';
+import { remembered } from './remembered';
 import { splitPieces } from './split-behaviors';
 
 /** The parts of the library's tokenizer that are fixed; each is looked for, as another version may lack it. */
@@ -49,7 +50,12 @@ interface DecoderPart {
 }
 
 interface CutterPart {
-  readonly config?: { readonly type?: string; readonly behavior?: unknown; readonly invert?: unknown };
+  readonly config?: {
+    readonly type?: string;
+    readonly behavior?: unknown;
+    readonly invert?: unknown;
+    readonly use_regex?: unknown;
+  };
   readonly tokenizers?: readonly (CutterPart | undefined)[];
   readonly pattern?: RegExp;
   pre_tokenize_text?: (text: string) => string[];
@@ -75,6 +81,7 @@ export function fixLibraryTokenizer(library: object): void {
   fixNormalizer(inner.normalizer ?? undefined);
   fixDecoder(inner.decoder ?? undefined);
   fixSplit(inner.pre_tokenizer ?? undefined);
+  rememberBytes(inner.pre_tokenizer ?? undefined);
   fixWords(inner.model);
   const tokens = inner.added_tokens_map;
   if (tokens === undefined) return;
@@ -132,6 +139,14 @@ function fixSplit(part: CutterPart | undefined): void {
   part.pre_tokenize_text = (text) => splitPieces(text, how);
 }
 
+/** Texts repeat their words: the bytes of each are spelled once. Only where a Split has cut the words before. */
+function rememberBytes(part: CutterPart | undefined): void {
+  for (const inner of part?.tokenizers ?? []) rememberBytes(inner);
+  if (part?.config?.type !== 'ByteLevel' || part.config.use_regex !== false) return;
+  const spell = part.pre_tokenize_text?.bind(part);
+  if (spell !== undefined) part.pre_tokenize_text = remembered(spell);
+}
+
 /**
  * Unknown tokens in a row become one within a word; the library takes those of neighbouring words together. Where there is
  * no unknown token, a letter that is none is gone before the others are merged.
@@ -143,8 +158,8 @@ function fixWords(model: Model | undefined): void {
   const drops = model.config?.type === 'BPE' && !hasBytes && typeof unknown !== 'string';
   const known = (word: string): string =>
     Array.from(word, (letter) => (ids?.has(letter) ? letter : '')).join('');
-  model._call = (words) =>
-    words.flatMap((word) => encode([drops && ids?.has(word) === false ? known(word) : word]));
+  const tokensOf = remembered((word) => encode([drops && ids?.has(word) === false ? known(word) : word]));
+  model._call = (words) => words.flatMap(tokensOf);
 }
 
 /** An added token that is looked for in normalized text is decoded as it was found there: with the blank of a `Prepend`. */

@@ -10,62 +10,81 @@ export interface KindTimes {
   readonly added: readonly number[];
   /** Extra time of the first round: compilation and first touch of memory. */
   readonly coldMs: number;
-  /** Memory that the first round allocated for good, bytes: compiled functions and their buffers. */
-  readonly coldBytes: number;
+  /**
+   * Memory that the first round allocated for good, bytes: compiled functions and their buffers. Undefined for the
+   * longest kind, whose first round came with all that shapes share.
+   */
+  readonly coldBytes: number | undefined;
 }
 
 /** What is timed, and for how long. */
 export interface TimingRequest {
+  /** The longest first, which has been computed once. */
   readonly kinds: readonly PieceKind[];
-  /** How long the first kind took where it was computed for the first time, ms. */
+  /** How long the longest kind took where it was computed for the first time, ms. */
   readonly firstMs: number;
   /** What was timed so far says how long the rest may take, ms. */
   readonly budgetMs: (times: ReadonlyMap<PieceKind, KindTimes>) => number;
+  /** How long the engine has compiled so far, ms. */
+  readonly compileMs: () => number;
   /** Computes gradients of a group of batches. */
   readonly compute: (group: readonly (readonly number[])[]) => Promise<void>;
 }
 
-/** Times kinds in order until the time budget is spent; the first is always timed. */
+/** A first round without its compilation counts where the next one differs by no more than this share. */
+const AGREEMENT = 0.15;
+
+/** Times kinds, those with most of the run's work first, until the time budget is spent; one is always timed. */
 export async function timeKinds(request: TimingRequest): Promise<Map<PieceKind, KindTimes>> {
-  const { kinds, firstMs, budgetMs, compute } = request;
+  const { kinds, firstMs, budgetMs, compileMs, compute } = request;
   const started = performance.now();
   const timed = async (group: readonly (readonly number[])[]): Promise<number> => {
     const from = performance.now();
     await compute(group);
     return performance.now() - from;
   };
-  const times = new Map<PieceKind, KindTimes>();
-  // What a further shape takes: the first one's buffers came with all that shapes share, before it was timed.
-  const measureOther = async (other: PieceKind): Promise<void> => {
-    const rss = process.memoryUsage.rss();
-    await compute([other.examples]);
-    const share = tokensOf(kinds[0]) / tokensOf(other);
-    const known = times.get(kinds[0]);
-    if (known === undefined) return;
-    times.set(kinds[0], { ...known, coldBytes: share * Math.max(0, process.memoryUsage.rss() - rss) });
+  // Two rounds that agree say as much as three.
+  const warmRounds = async (group: readonly (readonly number[])[], coldMs?: number): Promise<number[]> => {
+    const ms = await timed(group);
+    const agrees = coldMs !== undefined && Math.abs(coldMs - ms) <= AGREEMENT * ms;
+    return [ms, agrees ? coldMs : await timed(group)];
   };
-  for (const kind of kinds) {
-    if (times.size > 0 && performance.now() - started > budgetMs(times)) {
-      const other = kinds.find(({ shape }) => shape.join() !== kinds[0].shape.join());
-      if (times.size === 1 && other !== undefined) await measureOther(other);
-      break;
-    }
+  const times = new Map<PieceKind, KindTimes>();
+  const [longest] = kinds;
+  const work = (kind: PieceKind): number => (kind.first + kind.added) * tokensOf(kind);
+  for (const kind of [...kinds].sort((a, b) => work(b) - work(a))) {
+    if (times.size > 0 && performance.now() - started > budgetMs(times)) break;
     const rss = process.memoryUsage.rss();
+    const isNew = kind !== longest;
+    const cold = async (group: readonly (readonly number[])[]): Promise<{ ms: number; runMs: number }> => {
+      const compiled = compileMs();
+      const ms = await timed(group);
+      return { ms, runMs: ms - (compileMs() - compiled) };
+    };
     const one = [kind.examples];
-    const cold = times.size === 0 ? firstMs : await timed(one);
-    const first = [await timed(one), await timed(one)];
-    const added: number[] = [];
+    const coldOne = isNew ? await cold(one) : { ms: firstMs, runMs: undefined };
+    const first = await warmRounds(one, coldOne.runMs);
     const fastest = Math.min(...first);
-    let coldMs = Math.max(0, cold - mean(first));
+    let added: number[] = [];
+    let coldMs = Math.max(0, coldOne.ms - mean(first));
     if (kind.added > 0) {
       const two = [kind.examples, kind.examples];
-      const coldTwo = await timed(two);
-      for (let round = 0; round < 2; round++)
-        added.push(Math.max(0.3 * fastest, (await timed(two)) - fastest));
-      coldMs += Math.max(0, coldTwo - mean(first) - mean(added));
+      const coldTwo = await cold(two);
+      const both = await warmRounds(two, coldTwo.runMs);
+      added = both.map((ms) => Math.max(0.3 * fastest, ms - fastest));
+      coldMs += Math.max(0, coldTwo.ms - mean(both));
     }
-    const coldBytes = Math.max(0, process.memoryUsage.rss() - rss);
+    const coldBytes = isNew ? Math.max(0, process.memoryUsage.rss() - rss) : undefined;
     times.set(kind, { first, added, coldMs, coldBytes });
+  }
+  // What a further shape takes, where none was timed.
+  const other = kinds.find(({ shape }) => shape.join() !== longest.shape.join());
+  const known = times.get(longest);
+  if (times.size === 1 && known !== undefined && other !== undefined) {
+    const rss = process.memoryUsage.rss();
+    await compute([other.examples]);
+    const share = tokensOf(longest) / tokensOf(other);
+    times.set(longest, { ...known, coldBytes: share * Math.max(0, process.memoryUsage.rss() - rss) });
   }
   return times;
 }
@@ -82,7 +101,9 @@ export function batchesMs(
   const tokens = known.map(([kind]) => kind.shape[0] * kind.shape[1]);
   const perToken = (pick: (t: KindTimes) => number): number =>
     known.reduce((sum, [, t]) => sum + pick(t), 0) / tokens.reduce((a, b) => a + b, 0);
-  const cold = known.reduce((sum, [, t]) => sum + t.coldMs, 0) / known.length;
+  // The longest kind's first round, which is over, came with what the first of all takes.
+  const others = known.filter(([kind]) => kind !== kinds[0]);
+  const cold = mean((others.length > 0 ? others : known).map(([, { coldMs }]) => coldMs));
   for (const kind of kinds) {
     const own = times.get(kind);
     const size = kind.shape[0] * kind.shape[1];
@@ -91,7 +112,11 @@ export function batchesMs(
         pick(added && t.added.length > 0 ? t.added : t.first);
       const each = (added: boolean): number =>
         own === undefined ? size * perToken((t) => of(t, added)) : of(own, added);
-      return kind.first * each(false) + kind.added * each(true) + (own === undefined ? cold : 0);
+      return (
+        kind.first * each(false) +
+        kind.added * each(true) +
+        (own === undefined && kind !== kinds[0] ? cold : 0)
+      );
     };
     total.expected += ms(typical);
     total.high += ms((rounds) => Math.max(...rounds));
@@ -100,17 +125,19 @@ export function batchesMs(
 }
 
 /**
- * Expected memory of shapes that were not timed, extrapolated from the others, bytes. Kinds of one shape share all
- * but the head.
+ * Expected memory of shapes that were not computed, extrapolated from those that were timed, bytes. Kinds of one shape
+ * share all but the head.
  */
 export function untimedBytes({ kinds }: Forecast, times: ReadonlyMap<PieceKind, KindTimes>): number {
-  const tokens = (list: readonly PieceKind[]): Map<string, number> =>
-    new Map(list.map(({ shape }) => [shape.join('x'), shape[0] * shape[1]]));
+  const shapes = (list: readonly PieceKind[]): Map<string, number> =>
+    new Map(list.map((kind) => [kind.shape.join('x'), tokensOf(kind)]));
   const sum = (numbers: Iterable<number>): number => [...numbers].reduce((a, b) => a + b, 0);
-  const timed = tokens([...times.keys()]);
-  const others = [...tokens(kinds)].filter(([shape]) => !timed.has(shape)).map(([, count]) => count);
-  const bytes = sum([...times.values()].map(({ coldBytes }) => coldBytes));
-  return (bytes / sum(timed.values())) * sum(others);
+  const computed = shapes([...times.keys(), kinds[0]]);
+  const others = [...shapes(kinds)].filter(([shape]) => !computed.has(shape)).map(([, tokens]) => tokens);
+  const measured = [...times].filter(([, { coldBytes }]) => coldBytes !== undefined);
+  const bytes = sum(measured.map(([, { coldBytes = 0 }]) => coldBytes));
+  const tokens = sum(shapes(measured.map(([kind]) => kind)).values());
+  return tokens === 0 ? 0 : (bytes / tokens) * sum(others);
 }
 
 /** Between the mean and the fastest: early rounds touch memory for the first time, a run's later steps do not. */

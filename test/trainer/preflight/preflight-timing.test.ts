@@ -1,7 +1,9 @@
 /** What the preflight extrapolates from the batches that it has the time to run. */
 import assert from 'node:assert/strict';
 import { it } from 'node:test';
-import { timeKinds, untimedBytes } from '../../../lib/trainer/preflight/preflight-timing';
+import type { TestContext } from 'node:test';
+import { batchesMs, timeKinds, untimedBytes } from '../../../lib/trainer/preflight/preflight-timing';
+import type { TimingRequest } from '../../../lib/trainer/preflight/preflight-timing';
 import type { PieceKind } from '../../../lib/trainer/preflight/run-forecast';
 
 it('without time for a second shape, its memory is measured all the same: the first one is warm', async () => {
@@ -11,7 +13,7 @@ it('without time for a second shape, its memory is measured all the same: the fi
   const kinds = [kindOf(0, 100), kindOf(1, 100), kindOf(2, 50), kindOf(3, 25)];
   const [ran, kept]: [number[], Buffer[]] = [[], []];
   const times = await timeKinds({
-    ...{ kinds, firstMs: 1, budgetMs: () => -1 },
+    ...{ kinds, firstMs: 1, budgetMs: () => -1, compileMs: () => 0 },
     compute: ([[example]]) => {
       ran.push(example);
       if (example === 2) kept.push(Buffer.alloc(40e6, 1)); // what a shape takes for good
@@ -24,4 +26,59 @@ it('without time for a second shape, its memory is measured all the same: the fi
   const bytes = untimedBytes({ ...rest, kinds }, times);
   assert.ok(bytes > 0.9 * 60e6 && bytes < 1.2 * 60e6, `${bytes} bytes`);
   assert.equal(kept.length, 1);
+});
+
+/** Kinds that take a millisecond a token by a clock of their own, and what compiling adds at first. */
+function clocked(
+  t: TestContext,
+  spread: number,
+): { ran: string[]; request: Omit<TimingRequest, 'budgetMs'> } {
+  let [now, compiled] = [0, 0];
+  t.mock.method(performance, 'now', () => now);
+  const kinds = [
+    { shape: [1, 40], examples: [0], first: 1, added: 0 },
+    { shape: [1, 10], examples: [1], first: 2, added: 0 },
+    { shape: [1, 20], examples: [2], first: 9, added: 0 },
+  ] as const;
+  const ran: string[] = [];
+  const compute = ([[example]]: readonly (readonly number[])[]): Promise<void> => {
+    const isNew = example > 0 && !ran.includes(String(example));
+    ran.push(String(example));
+    now += kinds[example].shape[1] + (isNew ? 100 + spread : 0);
+    if (isNew) compiled += 100;
+    return Promise.resolve();
+  };
+  return { ran, request: { kinds, firstMs: 500, compileMs: () => compiled, compute } };
+}
+
+for (const [spread, rounds] of [
+  [2, ['2', '2']],
+  [5, ['2', '2', '2']],
+] as const)
+  it(`most of the work is timed first; a first round ${spread} ms slower is taken or not`, async (t) => {
+    const { ran, request } = clocked(t, spread);
+    const times = await timeKinds({ ...request, budgetMs: () => 0 });
+    assert.deepEqual(ran, rounds);
+    const [, , most] = request.kinds;
+    assert.deepEqual([...times.keys()], [most]);
+    assert.deepEqual(times.get(most)?.first, spread === 2 ? [20, 22] : [20, 20]);
+    const rest = { steps: 12, tokens: 1, longestGroup: [], evaluations: 0, checkpoints: 0 };
+    const total = batchesMs({ ...rest, kinds: request.kinds }, times);
+    // By their tokens, and compiling once for the only kind that nothing was computed of.
+    const perToken = spread === 2 ? 20.5 / 20 : 1;
+    const cold = spread === 2 ? 101 : 105;
+    assert.ok(
+      Math.abs(total.expected - (perToken * (40 + 2 * 10 + 9 * 20) + cold)) < 1e-9,
+      `${total.expected}`,
+    );
+  });
+
+it('with time, all kinds are timed; the longest, which is there, in two rounds', async (t) => {
+  const { ran, request } = clocked(t, 0);
+  const times = await timeKinds({ ...request, budgetMs: () => Infinity });
+  assert.deepEqual(ran, ['2', '2', '0', '0', '1', '1']);
+  const [longest] = request.kinds;
+  assert.deepEqual(times.get(longest)?.first, [40, 40]);
+  assert.equal(times.get(longest)?.coldBytes, undefined);
+  assert.equal(times.get(longest)?.coldMs, 460);
 });
