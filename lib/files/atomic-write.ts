@@ -6,7 +6,6 @@
 import {
   chmodSync,
   existsSync,
-  mkdirSync,
   promises as fs,
   realpathSync,
   renameSync,
@@ -16,6 +15,7 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import { randomBytes } from 'node:crypto';
+import { makeFolders, makeFoldersSync } from './make-folders';
 import { messageOf, TunebookError } from '../types';
 import { requireLocalPath } from './local-path';
 import { isFolder } from './presence';
@@ -116,7 +116,7 @@ export async function writeFileAtomic(
       : (sink: ByteSink): Promise<void> =>
           sink(typeof content === 'string' ? Buffer.from(content, 'utf8') : content);
   requireLocalPath(filePath);
-  await fs.mkdir(path.dirname(filePath), { recursive: true }).catch((error: unknown) => {
+  await makeFolders(path.dirname(filePath)).catch((error: unknown) => {
     throw explainWriteError(error, filePath, 0);
   });
   const staged = await stageFile(filePath, write);
@@ -132,7 +132,7 @@ export function writeFileAtomicSync(file: string, content: string | Uint8Array):
   requireLocalPath(file);
   const there = existsSync(file);
   const target = there ? realpathSync(file) : path.resolve(file);
-  mkdirSync(path.dirname(target), { recursive: true });
+  makeFoldersSync(path.dirname(target));
   const temporary = path.join(
     path.dirname(target),
     `.${path.basename(target)}.${randomBytes(4).toString('hex')}.tmp`,

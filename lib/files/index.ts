@@ -17,6 +17,7 @@ export {
   unreadFields,
 } from './json';
 export type { JsonObject, ReadJsonOptions } from './json';
+export { makeFolders, makeFoldersSync } from './make-folders';
 export { isHubAddress, makeFolder, makeFolderSync, requireLocalPath } from './local-path';
 export { isFile, isFolder, isMissing, readTextIfPresent } from './presence';
 export { decodeWindows1252 } from './windows-1252';

@@ -1,5 +1,5 @@
 /** Paths, which URLs are not: `s3://bucket/run` would become a folder called `s3:` here. */
-import { promises as fs, mkdirSync } from 'node:fs';
+import { makeFolders, makeFoldersSync } from './make-folders';
 import { messageOf, TunebookError } from '../types';
 
 /** A URL's scheme as a part of a path, joined or resolved; one letter is a Windows drive. */
@@ -34,7 +34,7 @@ export function requireLocalPath(file: string, where?: string): void {
  */
 export async function makeFolder(folder: string): Promise<void> {
   requireLocalPath(folder);
-  await fs.mkdir(folder, { recursive: true }).catch((error: unknown) => {
+  await makeFolders(folder).catch((error: unknown) => {
     throw notMade(folder, error);
   });
 }
@@ -43,7 +43,7 @@ export async function makeFolder(folder: string): Promise<void> {
 export function makeFolderSync(folder: string): void {
   requireLocalPath(folder);
   try {
-    mkdirSync(folder, { recursive: true });
+    makeFoldersSync(folder);
   } catch (error) {
     throw notMade(folder, error);
   }

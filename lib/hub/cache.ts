@@ -5,7 +5,7 @@
 import { promises as fs } from 'node:fs';
 import path from 'node:path';
 import { TunebookError } from '../types';
-import { isFolder, writeFileAtomic } from '../files';
+import { isFolder, writeFileAtomic, makeFolders } from '../files';
 import { downloadBlob } from './download';
 import type { DownloadPolicy, HubFile } from './download';
 import { nameOf, pathOf } from './errors';
@@ -38,7 +38,7 @@ export async function fetchFile(job: {
   const pointer = path.join(repoFolder, 'snapshots', commit, file.name);
   const target = await fs.realpath(pointer).catch(() => undefined);
   if (target === (await fs.realpath(blobPath))) return;
-  await fs.mkdir(path.dirname(pointer), { recursive: true });
+  await makeFolders(path.dirname(pointer));
   await fs.rm(pointer, { force: true });
   try {
     await fs.symlink(path.relative(path.dirname(pointer), blobPath), pointer);
@@ -70,6 +70,6 @@ export async function missingBytes(repoFolder: string, files: readonly HubFile[]
 export async function writeRef(repoFolder: string, revision: string, commit: string): Promise<void> {
   if (revision === commit) return;
   const ref = path.join(repoFolder, 'refs', ...revision.split('/'));
-  await fs.mkdir(path.dirname(ref), { recursive: true });
+  await makeFolders(path.dirname(ref));
   await writeFileAtomic(ref, commit);
 }

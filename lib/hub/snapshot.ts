@@ -2,10 +2,9 @@
  * The one client of the Hugging Face hub: downloads files of a repository into the cache that the Python libraries
  * share, and finds what is there. The caller decides which files it needs: a model's or a tokenizer's.
  */
-import { promises as fs } from 'node:fs';
 import path from 'node:path';
 import { hubEnvironment } from '../environment';
-import { requireFreeSpace, requireLocalPath } from '../files';
+import { requireFreeSpace, requireLocalPath, makeFolders } from '../files';
 import { TunebookError } from '../types';
 import { COMMIT, fetchFile, missingBytes, snapshotFolder, writeRef } from './cache';
 import { fetchWithToken, hubClient } from './client';
@@ -171,8 +170,8 @@ async function openRepository(
   await list();
   for (const name of folders === 'all' ? [] : folders) if (present.has(name)) await list(name);
   const folder = path.join(repoFolder, 'snapshots', commit);
-  await fs.mkdir(folder, { recursive: true });
-  await fs.mkdir(path.join(repoFolder, 'blobs'), { recursive: true });
+  await makeFolders(folder);
+  await makeFolders(path.join(repoFolder, 'blobs'));
 
   const progress = new ProgressMeter(options.onProgress);
   const { maxRetries = 5, retryDelayMs = 1000, stallTimeoutMs = 60_000 } = options;

@@ -4,7 +4,7 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
-import { isHubAddress, requireLocalPath } from '../files';
+import { isHubAddress, requireLocalPath, makeFolderSync } from '../files';
 import { TunebookError } from '../types';
 import { PACKAGE_ROOT, tunebookEnvironment } from '../environment';
 
@@ -45,6 +45,6 @@ export function runFolder(name: string): string {
   )
     throw new TunebookError(`runFolder: expected a name below outputs/, got ${JSON.stringify(name)}`);
   const folder = tunebookEnvironment().outputFolder ?? path.join(projectFolder(), 'outputs', name);
-  fs.mkdirSync(folder, { recursive: true });
+  makeFolderSync(folder);
   return path.resolve(folder);
 }

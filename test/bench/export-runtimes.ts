@@ -62,6 +62,10 @@ export function exportRuntimes(transformers2: string | undefined): ExportRuntime
         roundTrip: onnx(type),
       })),
     ...dtypes.map((type) => ({ name: 'browser', type, open: inBrowser(type), roundTrip: onnx(type) })),
+    ...dtypes.map((type) => ({
+      ...{ name: 'webgpu', type, open: inBrowser(type, 'webgpu') },
+      roundTrip: onnx(type),
+    })),
   ];
 }
 
@@ -150,12 +154,13 @@ function inNode(type: OnnxDtypeName, target: OnnxTarget, installed?: string): Ex
   };
 }
 
-function inBrowser(type: OnnxDtypeName): ExportRuntime['open'] {
+function inBrowser(type: OnnxDtypeName, device?: 'webgpu'): ExportRuntime['open'] {
   return async (scratch, { place, quantizationConfig, maxNewTokens, records }) => {
     const { models } = await exportWeb(place, scratch, {
       ...{ dtypes: [type], quantizationConfig, maxNewTokens, check: false },
     });
-    const page = await openInBrowser(scratch);
+    const page = await openInBrowser(scratch, { device });
+    if (device !== undefined && !page.status.includes('GPU,')) throw new Error(page.status);
     return {
       megabytes: models[0].sizeBytes / 1e6,
       answer: (row) => page.ask(records[row]),

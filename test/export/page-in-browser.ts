@@ -4,7 +4,7 @@ import fs from 'node:fs/promises';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
-import { launchBrowser } from '../notebook/kernel/jupyter-browser';
+import { chromiumProgram, launchBrowser } from '../notebook/kernel/jupyter-browser';
 
 const TYPES: Readonly<Record<string, string>> = {
   ...{ '.html': 'text/html', '.css': 'text/css', '.svg': 'image/svg+xml', '.json': 'application/json' },
@@ -17,6 +17,8 @@ export interface OpenedPage {
   readonly status: string;
   /** Errors on the page's console, and addresses that are not the server's. */
   readonly problems: readonly string[];
+  /** What stands there now. */
+  statusNow(): Promise<string>;
   /** Fills in the form and waits for the whole answer. */
   ask(record: Readonly<Record<string, string>>): Promise<string>;
   close(): Promise<void>;
@@ -38,14 +40,41 @@ async function serveFolder(folder: string): Promise<http.Server> {
   return server;
 }
 
-/**
- * Opens the page and waits for its model.
- * @param dtype one of those that it was written with; default: the page's first
- */
-export async function openInBrowser(folder: string, dtype?: string): Promise<OpenedPage> {
+/** How a page is opened. */
+export interface OpenOptions {
+  /** One of those that it was written with; default: the page's first. */
+  readonly dtype?: string;
+  /** 'webgpu': Chromium's software driver, which the page takes only where it is asked to. */
+  readonly device?: 'webgpu';
+  /** A script that runs before the page's own. */
+  readonly script?: string;
+}
+
+/** Why Chromium has no WebGPU here; false where it has. */
+export async function webGpuMissing(): Promise<string | false> {
+  if (chromiumProgram === null) return 'chromium is not installed';
+  const server = await serveFolder('.'); // a secure context
+  const browser = await launchBrowser({ hasWebGpu: true });
+  try {
+    const page = await browser.newPage();
+    await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/package.json`);
+    const hasAdapter = await page.evaluate('navigator.gpu?.requestAdapter().then((found) => found !== null)');
+    return hasAdapter === true ? false : 'chromium has no software driver for WebGPU here';
+  } finally {
+    await browser.close();
+    server.closeAllConnections();
+    server.close();
+  }
+}
+
+/** Opens the page and waits for its model. */
+export async function openInBrowser(
+  folder: string,
+  { dtype, device, script }: OpenOptions = {},
+): Promise<OpenedPage> {
   const server = await serveFolder(folder);
   const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
-  const browser = await launchBrowser();
+  const browser = await launchBrowser({ hasWebGpu: device === 'webgpu' });
   const close = async (): Promise<void> => {
     await browser.close();
     server.closeAllConnections();
@@ -59,14 +88,17 @@ export async function openInBrowser(folder: string, dtype?: string): Promise<Ope
     page.on('request', (request) => {
       if (!request.url().startsWith(address)) problems.push(`fetched ${request.url()}`);
     });
-    await page.goto(`${address}${dtype === undefined ? '' : `?dtype=${dtype}`}`);
-    await page.locator('body[data-ready], #status.error').first().waitFor({ timeout: 90_000 });
+    if (script !== undefined) await page.addInitScript(script);
+    const query = Object.entries({ dtype, device }).filter(([, value]) => value !== undefined);
+    await page.goto(`${address}?${query.map((pair) => pair.join('=')).join('&')}`);
+    await page.locator('body[data-ready], #status.error').first().waitFor({ timeout: 120_000 });
     const status = (await page.textContent('#status')) ?? '';
     if ((await page.locator('#status.error').count()) > 0) throw new Error(`page: ${status}`);
     return {
       status,
       problems,
       close,
+      statusNow: async () => (await page.textContent('#status')) ?? '',
       ask: async (record) => {
         for (const [field, value] of Object.entries(record)) {
           const box = page.locator(`textarea[name="${field}"]`);
@@ -74,7 +106,7 @@ export async function openInBrowser(folder: string, dtype?: string): Promise<Ope
         }
         await page.locator('#answer').evaluate((box) => box.removeAttribute('data-done'));
         await page.click('#ask');
-        await page.locator('#answer[data-done]').waitFor({ state: 'attached', timeout: 120_000 });
+        await page.locator('#answer[data-done]').waitFor({ state: 'attached', timeout: 240_000 });
         if ((await page.locator('#status.error').count()) > 0)
           throw new Error(`page: ${await page.textContent('#status')}`);
         return (await page.textContent('#answer')) ?? '';

@@ -4,6 +4,8 @@ import fs from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'node:test';
 import { exportWeb } from '../../lib/export';
+import { ownResponder } from '../../lib/export/proof/own-answers';
+import type { PageSettings } from '../../lib/export/web/page-types';
 import { textGenerator } from '../../lib/generation';
 import { AutoModelForCausalLM, savePretrained } from '../../lib/pretrained';
 import { chatTemplate, instructionTemplate } from '../../lib/prompts';
@@ -33,12 +35,28 @@ test(
     const site = path.join(folder, 'site');
     const title = 'Ask <i>the</i> coach';
     await exportWeb(saved, site, { dtypes: ['fp32', 'q8'], check: false, title, maxNewTokens: 24 });
-    const settings = JSON.parse(await fs.readFile(path.join(site, 'page.json'), 'utf8')) as object;
+    const settings = JSON.parse(await fs.readFile(path.join(site, 'page.json'), 'utf8')) as PageSettings;
+    const [{ probe }] = settings.dtypes;
+    const known = await ownResponder(model, tokenizer).logProbabilities(probe.ids, probe.ids.length);
+    assert.ok(probe.ids.length > 10);
+    for (const [at, row] of known.entries()) {
+      assert.equal(probe.next[at], row.indexOf(Math.max(...row)));
+      assert.ok(Math.abs(row[probe.next[at]] - probe.logProbabilities[at]) < 1e-4);
+    }
+    const probes = settings.dtypes.map((file) => file.probe);
     assert.deepEqual(settings, {
       ...{ title, model: 'model', maxNewTokens: 24, stopStrings: [' of the'] },
       dtypes: [
-        { name: 'fp32', sizeBytes: (await fs.stat(path.join(site, 'model/onnx/model.onnx'))).size },
-        { name: 'q8', sizeBytes: (await fs.stat(path.join(site, 'model/onnx/model_quantized.onnx'))).size },
+        {
+          name: 'fp32',
+          sizeBytes: (await fs.stat(path.join(site, 'model/onnx/model.onnx'))).size,
+          probe: probes[0],
+        },
+        {
+          name: 'q8',
+          sizeBytes: (await fs.stat(path.join(site, 'model/onnx/model_quantized.onnx'))).size,
+          probe: probes[1],
+        },
       ],
       prompt: {
         kind: 'text',
@@ -56,7 +74,10 @@ test(
     const page = await openInBrowser(site);
     try {
       for (const [i, record] of records.entries()) assert.equal(await page.ask(record), wanted[i]);
-      assert.match(page.status, /processor, fp32/);
+      assert.match(
+        page.status,
+        /\(processor, fp32\).* The GPU is not used: (WebGPU finds none|this browser has no WebGPU)\.$/,
+      );
       assert.deepEqual(page.problems, []);
     } finally {
       await page.close();
@@ -90,7 +111,7 @@ test(
       const ask = textGenerator({ model, tokenizer, maxNewTokens: 16, doSample: false });
       const [wanted] = await ask([template.formatPrompt(record)]);
       for (const dtype of ['fp32', 'q4']) {
-        const page = await openInBrowser(site, dtype);
+        const page = await openInBrowser(site, { dtype });
         try {
           const answer = await page.ask(record);
           // Rounded weights answer something.

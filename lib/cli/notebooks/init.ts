@@ -8,7 +8,13 @@ import fs from 'node:fs';
 import path from 'node:path';
 import type { Command } from 'commander';
 import { PACKAGE_ROOT } from '../../environment';
-import { isJsonObject, readJsonObjectIfPresent, requireLocalPath, writeFileAtomicSync } from '../../files';
+import {
+  isJsonObject,
+  readJsonObjectIfPresent,
+  requireLocalPath,
+  writeFileAtomicSync,
+  makeFolderSync,
+} from '../../files';
 import type { JsonObject } from '../../files';
 import { TunebookError } from '../../types';
 
@@ -38,7 +44,7 @@ export function projectPackage(present: JsonObject, own: JsonObject): JsonObject
 function copyNotebooks(folder: string): string[] {
   const from = path.join(PACKAGE_ROOT, 'notebooks');
   const copied: string[] = [];
-  fs.mkdirSync(path.join(folder, 'notebooks'), { recursive: true });
+  makeFolderSync(path.join(folder, 'notebooks'));
   for (const name of fs.readdirSync(from).filter((file) => file.endsWith('.ipynb'))) {
     const place = path.join('notebooks', name);
     if (fs.existsSync(path.join(folder, place))) console.log(`${place}: there already, left as it is`);
@@ -56,7 +62,7 @@ async function initCommand(folder: string, options: { install: boolean }): Promi
   const file = path.join(folder, 'package.json');
   const own = (await readJsonObjectIfPresent(path.join(PACKAGE_ROOT, 'package.json'))) ?? {};
   const present = (await readJsonObjectIfPresent(file)) ?? {};
-  fs.mkdirSync(folder, { recursive: true });
+  makeFolderSync(folder);
   for (const place of copyNotebooks(folder)) console.log(`${place}: copied`);
   writeFileAtomicSync(file, `${JSON.stringify(projectPackage(present, own), null, 2)}\n`);
   console.log('package.json: names what the notebooks need');

@@ -6,7 +6,7 @@ import type { Command } from 'commander';
 import { formatDuration, formatSize } from '../../display';
 import type { Launch } from '../../distributed';
 import { tunebookEnvironment } from '../../environment';
-import { writeFileAtomicSync } from '../../files';
+import { writeFileAtomicSync, makeFolderSync } from '../../files';
 import { readNotebook } from '../../notebook/format';
 import type * as Page from '../../notebook/page';
 import { collectParameters, describeParameters, notebookParameters } from '../../notebook/parameters';
@@ -129,7 +129,7 @@ async function runFollower(
     const parameters = parametersOf(notebook, options);
     const { file, folder } = outputPlaces(notebook, options.output, parameters);
     const name = rankLog(file, rank);
-    fs.mkdirSync(folder, { recursive: true });
+    makeFolderSync(folder);
     const descriptor = (log = fs.openSync(name, 'w'));
     const view = makeRunView({ write: (text) => fs.writeSync(descriptor, text) });
     const result = await runNotebook({

@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { formatDuration } from '../../display';
-import { writeFileAtomicSync } from '../../files';
+import { writeFileAtomicSync, makeFolderSync } from '../../files';
 import {
   addSubmission,
   collectSweep,
@@ -205,7 +205,7 @@ export async function clusterCommand(sweep: ClusterSweep, options: ClusterOption
   if (asked.length > 1)
     throw new WrongCallError('sweep: expected one of --status, --collect, --cancel, --write-dockerfile');
   if (options.writeDockerfile) {
-    fs.mkdirSync(sweep.folder, { recursive: true });
+    makeFolderSync(sweep.folder);
     const file = path.join(sweep.folder, 'Dockerfile');
     writeFileAtomicSync(file, DOCKERFILE);
     console.log(`Written: ${file}`);

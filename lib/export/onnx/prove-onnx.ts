@@ -115,13 +115,13 @@ function withError(proof: OnnxProof): OnnxProof {
   return { ...proof, words: [...words, found, ...wanted], isProven: isProven && isNear };
 }
 
-/** Text of any kind shows a wrong file. */
-const SENTENCE =
+/** Text of any kind shows a wrong file, and a device that computes wrongly. */
+export const PROBE_SENTENCE =
   'The first half was even, the second was slower by 12 seconds; what helps is a steady start.';
 
 /** The largest distance of two runtimes' log-probabilities over a text, in parts of the largest. */
 async function largestErrorOf(here: Responder, there: Responder, contextLength: number): Promise<number> {
-  const ids = (await here.promptIds(SENTENCE)).slice(0, contextLength);
+  const ids = (await here.promptIds(PROBE_SENTENCE)).slice(0, contextLength);
   const ours = await here.logProbabilities(ids, ids.length);
   const theirs = await there.logProbabilities(ids, ids.length);
   let [distance, largest] = [0, 1];

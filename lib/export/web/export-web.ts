@@ -11,7 +11,8 @@ import type { ModelPrompt } from '../../prompts';
 import { exportOnnxBeside, ONNX_OPTION_NAMES } from '../onnx/export-onnx';
 import type { ExportOnnxOptions, OnnxOutcome } from '../onnx/export-onnx';
 import type { OnnxDtypeName } from '../onnx/onnx-types';
-import type { PagePrompt, PageSettings } from './page-script';
+import { pageProbe } from './page-probe';
+import type { PageFile, PagePrompt, PageSettings } from './page-types';
 import { runtimeBytes, runtimeFiles } from './runtime-files';
 import { writePage } from './write-page';
 
@@ -30,7 +31,8 @@ const MAX_NEW_TOKENS = 200;
 
 /**
  * Writes a page that loads the model with transformers.js, on WebGPU where there is one and else in WebAssembly, and asks
- * it records in the form that it was tuned with. Nothing is fetched from elsewhere, nothing is sent anywhere.
+ * it records in the form that it was tuned with. A GPU has to compute what the file does here before it answers, and the
+ * processor takes over where it fails. Nothing is fetched from elsewhere, nothing is sent anywhere.
  *
  * @param model a model at work, a folder, a built-in name or a hub id; undefined: the adapter's base
  * @throws TunebookError as `exportOnnx`, and where the browser's ONNX Runtime is not installed
@@ -57,10 +59,16 @@ export async function exportWeb(
   const place = path.join(folder, MODEL);
   const besideBytes = await runtimeBytes(runtime);
   const outcome = await exportOnnxBeside(model, place, { options: { ...rest, dtypes }, besideBytes });
-  const sizes = new Map(outcome.models.map(({ dtype, sizeBytes }) => [dtype, sizeBytes]));
+  const written = new Map(outcome.models.map((one) => [one.dtype, one]));
+  const files: PageFile[] = [];
+  for (const name of dtypes) {
+    const one = written.get(name);
+    if (one === undefined) throw new Error(`internal: no file of ${name}`);
+    files.push({ name, sizeBytes: one.sizeBytes, probe: await pageProbe(one.path, place) });
+  }
   const settings: PageSettings = {
     ...{ title, model: MODEL, maxNewTokens },
-    dtypes: dtypes.map((name) => ({ name, sizeBytes: sizes.get(name) ?? 0 })),
+    dtypes: files,
     ...pagePrompt(await loadPrompt(place)),
   };
   const page = await writePage(folder, settings, runtime);

@@ -3,81 +3,19 @@
  * may use each other and the DOM, and nothing of this library.
  */
 
-/** page.json: what the page has to know. */
-export interface PageSettings {
-  readonly title: string;
-  /** Folder of the model, beside the page. */
-  readonly model: string;
-  /** Files that there are, the best for any device first, with their sizes. */
-  readonly dtypes: readonly { readonly name: string; readonly sizeBytes: number }[];
-  readonly maxNewTokens: number;
-  readonly stopStrings: readonly string[];
-  readonly prompt: PagePrompt;
-}
-
-/** How a record becomes a prompt: a text with {fields}, or one turn of a conversation. */
-export interface PagePrompt {
-  readonly kind: 'text' | 'chat';
-  /** The whole prompt, or the user's turn. */
-  readonly text: string;
-  /** The turn before it. */
-  readonly system?: string;
-  /** What fields hold that nobody fills in. */
-  readonly defaults: Readonly<Record<string, string>>;
-}
-
-/** The parts of transformers.js that the page uses. */
-interface Transformers {
-  readonly env: {
-    allowRemoteModels: boolean;
-    allowLocalModels: boolean;
-    localModelPath: string;
-    useBrowserCache: boolean;
-    useWasmCache: boolean;
-    readonly backends: { readonly onnx: { readonly wasm: { wasmPaths: unknown; numThreads?: number } } };
-  };
-  readonly AutoTokenizer: { from_pretrained(model: string): Promise<PageTokenizer> };
-  readonly AutoModelForCausalLM: {
-    from_pretrained(model: string, options: Record<string, unknown>): Promise<PageModel>;
-  };
-  readonly TextStreamer: new (tokenizer: PageTokenizer, options: Record<string, unknown>) => object;
-  readonly InterruptableStoppingCriteria: new () => { interrupt(): void; reset(): void };
-}
-
-interface TokenTensor {
-  readonly dims: readonly number[];
-  readonly data: ArrayLike<bigint>;
-  slice(...ranges: unknown[]): TokenTensor;
-}
-
-interface PageTokenizer {
-  (text: string, options?: Record<string, unknown>): { input_ids: TokenTensor; attention_mask: TokenTensor };
-  readonly bos_token?: string;
-  readonly eos_token_id?: number;
-  apply_chat_template(turns: readonly object[], options: Record<string, unknown>): string;
-  decode(ids: readonly number[], options: Record<string, unknown>): string;
-}
-
-interface PageModel {
-  generate(options: Record<string, unknown>): Promise<TokenTensor>;
-}
-
-/** A model that is loaded, and how. */
-interface Loaded {
-  readonly transformers: Transformers;
-  readonly tokenizer: PageTokenizer;
-  readonly model: PageModel;
-  readonly device: string;
-  readonly dtype: string;
-}
-
-/** What a loader reports while it loads. */
-interface LoadEvent {
-  readonly status: string;
-  readonly file?: string;
-  readonly loaded?: number;
-  readonly total?: number;
-}
+import type {
+  Device,
+  Loaded,
+  LoadEvent,
+  Loading,
+  PageFile,
+  PageModel,
+  PageProbe,
+  PageSettings,
+  PageTokenizer,
+  TokenTensor,
+  Transformers,
+} from './page-types';
 
 /** Names of the fields in a prompt, each once, in order. */
 function fieldsOf(text: string): string[] {
@@ -119,23 +57,81 @@ function inWords(error: unknown, what: string): string {
   return `${what}: ${text}`;
 }
 
-/** 'webgpu' where the browser has a GPU that is one; 'wasm' works everywhere. */
-async function chosenDevice(wanted: string | null): Promise<string> {
-  if (wanted === 'wasm' || wanted === 'webgpu') return wanted;
-  const { gpu } = navigator as { gpu?: { requestAdapter(): Promise<unknown> } };
-  try {
-    const adapter = (await gpu?.requestAdapter()) as
-      { isFallbackAdapter?: boolean; info?: { isFallbackAdapter?: boolean } } | null | undefined;
-    const isSoftware = adapter?.info?.isFallbackAdapter ?? adapter?.isFallbackAdapter ?? false;
-    return adapter === null || adapter === undefined || isSoftware ? 'wasm' : 'webgpu';
-  } catch {
-    return 'wasm';
+/** What stands in the way of WebGPU; undefined where it may be tried. A software driver is slower than wasm. */
+async function gpuTrouble(dtype: string, takesSoftware: boolean): Promise<string | undefined> {
+  interface Adapter {
+    readonly isFallbackAdapter?: boolean;
+    readonly info?: { readonly isFallbackAdapter?: boolean };
+    readonly features: { has(name: string): boolean };
   }
+  const { gpu } = navigator as { gpu?: { requestAdapter(): Promise<Adapter | null> } };
+  if (gpu === undefined) return isSecureContext ? 'this browser has no WebGPU' : 'WebGPU needs https';
+  const adapter = await gpu.requestAdapter().catch(() => null);
+  if (adapter === null) return 'WebGPU finds none';
+  const isSoftware = adapter.info?.isFallbackAdapter ?? adapter.isFallbackAdapter ?? false;
+  if (isSoftware && !takesSoftware) return 'its driver computes on the processor';
+  if (dtype === 'fp16' && !adapter.features.has('shader-f16')) return 'it has no 16-bit floats (fp16)';
+  return undefined;
 }
 
-/** Loads everything, from this folder alone. */
-async function load(settings: PageSettings, query: URLSearchParams): Promise<Loaded> {
-  const address = './transformers.min.js';
+/** An error of a GPU, short enough for the line under the title. */
+function gpuFailed(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  if (/^\d+$/.test(text)) return 'ONNX Runtime cannot start on it'; // the address of its error
+  const [, told] = /message: (.*)/s.exec(text) ?? [text, text];
+  return `it failed (${told
+    .replace(/\s+/g, ' ')
+    .replace(/[. ]+$/, '')
+    .slice(0, 160)})`;
+}
+
+/** Asks the model what its file is known to compute. @throws where it computes otherwise */
+async function requireProbe(
+  { Tensor }: Transformers,
+  model: PageModel,
+  { ids, next, logProbabilities }: PageProbe,
+): Promise<void> {
+  const tensor = (values: readonly number[]): TokenTensor =>
+    new Tensor('int64', BigInt64Array.from(values, BigInt), [1, values.length]);
+  const { logits } = await model({ input_ids: tensor(ids), attention_mask: tensor(ids.map(() => 1)) });
+  const V = logits.dims[2];
+  let distance = 0;
+  for (const [at, token] of next.entries()) {
+    const row = logits.data.subarray(at * V, (at + 1) * V);
+    const largest = row.reduce((a, b) => Math.max(a, b));
+    const sum = row.reduce((all, logit) => all + Math.exp(logit - largest), 0);
+    distance += Math.abs(row[token] - largest - Math.log(sum) - logProbabilities[at]) / next.length;
+  }
+  // Rounding of 4 bits moves it by hundredths of a nat, a wrong kernel by whole ones; NaN is not below anything.
+  if (!(distance < 0.25)) throw new Error('it computes otherwise than the processor');
+}
+
+/** The file of a type, else the first. */
+function fileOf({ dtypes }: PageSettings, wanted: string | null): PageFile {
+  return dtypes.find(({ name }) => name === wanted) ?? dtypes[0];
+}
+
+/** Loads the model for the GPU where that computes it rightly, else for the processor. */
+async function load(settings: PageSettings, query: URLSearchParams): Promise<Loading> {
+  const file = fileOf(settings, query.get('dtype'));
+  const wanted = query.get('device');
+  if (wanted === 'wasm') return { loaded: await loadFor('wasm', settings, file), note: '' };
+  let trouble = await gpuTrouble(file.name, wanted === 'webgpu');
+  if (trouble === undefined) {
+    try {
+      return { loaded: await loadFor('webgpu', settings, file), note: '' };
+    } catch (error) {
+      trouble = gpuFailed(error);
+      say('The GPU cannot run this model; loading it for the processor ...');
+    }
+  }
+  return { loaded: await loadFor('wasm', settings, file), note: ` The GPU is not used: ${trouble}.` };
+}
+
+/** Loads everything for a device, from this folder alone. */
+async function loadFor(device: Device, settings: PageSettings, file: PageFile): Promise<Loaded> {
+  // A runtime of its own for each device: one whose GPU has failed loads nothing any more.
+  const address = `./transformers.min.js?${device}`;
   const transformers = (await import(address)) as Transformers;
   const { env } = transformers;
   const here = new URL('./', location.href).href;
@@ -147,9 +143,7 @@ async function load(settings: PageSettings, query: URLSearchParams): Promise<Loa
   env.useWasmCache = false;
   const wasm = 'ort-wasm-simd-threaded.asyncify';
   env.backends.onnx.wasm.wasmPaths = { mjs: `${here}${wasm}.mjs`, wasm: `${here}${wasm}.wasm` };
-  const names = settings.dtypes.map(({ name }) => name);
-  const dtype = names.find((name) => name === query.get('dtype')) ?? names[0];
-  const total = settings.dtypes.find(({ name }) => name === dtype)?.sizeBytes ?? 0;
+  const { name: dtype, sizeBytes: total, probe } = file;
   const progress = element<HTMLProgressElement>('progress');
   const done = new Map<string, number>();
   const onProgress = ({ status, file, loaded }: LoadEvent): void => {
@@ -162,18 +156,20 @@ async function load(settings: PageSettings, query: URLSearchParams): Promise<Loa
   };
   say(`Loading the model (${megabytes(total)}) ...`);
   const tokenizer = await transformers.AutoTokenizer.from_pretrained(settings.model);
-  const open = (device: string): Promise<PageModel> =>
-    transformers.AutoModelForCausalLM.from_pretrained(settings.model, {
-      ...{ dtype, device, progress_callback: onProgress },
-    });
-  const device = await chosenDevice(query.get('device'));
-  try {
-    return { transformers, tokenizer, dtype, device, model: await open(device) };
-  } catch (error) {
-    if (device !== 'webgpu') throw error;
-    say('The GPU cannot run this model; loading it for the processor ...');
-    return { transformers, tokenizer, dtype, device: 'wasm', model: await open('wasm') };
+  const model = await transformers.AutoModelForCausalLM.from_pretrained(settings.model, {
+    ...{ dtype, device, progress_callback: onProgress },
+  });
+  if (device === 'webgpu') {
+    say('Trying the GPU ...');
+    try {
+      await requireProbe(transformers, model, probe);
+    } catch (error) {
+      void model.dispose().catch(() => undefined); // a lost device may keep it waiting
+      throw error;
+    }
   }
+  const stop = new transformers.InterruptableStoppingCriteria();
+  return { transformers, tokenizer, model, device, dtype, stop };
 }
 
 /** The prompt's text for the values of the form. */
@@ -217,13 +213,9 @@ function beforeStop(text: string, stopStrings: readonly string[]): string {
 async function answer(
   settings: PageSettings,
   loaded: Loaded,
-  call: {
-    values: Readonly<Record<string, string>>;
-    show: (text: string) => void;
-    stop: { interrupt(): void; reset(): void };
-  },
+  call: { values: Readonly<Record<string, string>>; show: (text: string) => void },
 ): Promise<string> {
-  const { tokenizer, model, transformers } = loaded;
+  const { tokenizer, model, transformers, stop } = loaded;
   const text = promptOf(settings, tokenizer, call.values);
   const inputs = tokensOf(tokenizer, text);
   const given = inputs.input_ids.dims[1];
@@ -240,13 +232,13 @@ async function answer(
       const shown = textOf();
       call.show(shown);
       const all = tokenizer.decode(ids, { skip_special_tokens: true, clean_up_tokenization_spaces: false });
-      if (shown.length < all.length) call.stop.interrupt();
+      if (shown.length < all.length) stop.interrupt();
     },
   });
-  call.stop.reset();
+  stop.reset();
   const output = await model.generate({
     ...inputs,
-    ...{ max_new_tokens: settings.maxNewTokens, do_sample: false, streamer, stopping_criteria: [call.stop] },
+    ...{ max_new_tokens: settings.maxNewTokens, do_sample: false, streamer, stopping_criteria: [stop] },
   });
   ids.length = 0;
   for (let at = given; at < output.data.length; at++) ids.push(Number(output.data[at]));
@@ -284,16 +276,33 @@ async function openPage(): Promise<void> {
     element('title').textContent = settings.title;
     const values = makeForm(settings);
     what = 'The model cannot be loaded';
-    const loaded = await load(settings, new URLSearchParams(location.search));
+    let { loaded, note } = await load(settings, new URLSearchParams(location.search));
     element('progress').hidden = true;
-    const place = loaded.device === 'webgpu' ? 'GPU' : 'processor';
-    const ready = `Runs on this device (${place}, ${loaded.dtype}); nothing is sent anywhere.`;
-    say(ready);
+    const sayReady = (): void => {
+      const place = loaded.device === 'webgpu' ? 'GPU' : 'processor';
+      say(`Runs on this device (${place}, ${loaded.dtype}); nothing is sent anywhere.${note}`);
+      document.body.setAttribute('data-ready', loaded.device);
+    };
     const [ask, end] = [element<HTMLButtonElement>('ask'), element<HTMLButtonElement>('stop')];
-    const stop = new loaded.transformers.InterruptableStoppingCriteria();
     const box = element('answer');
     const show = (text: string): void => {
       box.textContent = text;
+    };
+    /** A GPU may be lost at any time: the processor then answers from the beginning. */
+    const answered = async (): Promise<void> => {
+      say('Answering ...');
+      try {
+        await answer(settings, loaded, { values: values(), show });
+      } catch (error) {
+        if (loaded.device !== 'webgpu') throw error;
+        show('');
+        say('The GPU has failed; loading the model for the processor ...');
+        void loaded.model.dispose().catch(() => undefined);
+        note = ` The GPU is not used: ${gpuFailed(error)}.`;
+        loaded = await loadFor('wasm', settings, fileOf(settings, loaded.dtype));
+        say('Answering ...');
+        await answer(settings, loaded, { values: values(), show });
+      }
     };
     element<HTMLFormElement>('form').addEventListener('submit', (event) => {
       event.preventDefault();
@@ -303,10 +312,9 @@ async function openPage(): Promise<void> {
         box.hidden = false;
         box.removeAttribute('data-done');
         show('');
-        say('Answering ...');
         try {
-          await answer(settings, loaded, { values: values(), show, stop });
-          say(ready);
+          await answered();
+          sayReady();
         } catch (error) {
           say(inWords(error, 'The answer failed'), 'error');
         }
@@ -315,9 +323,9 @@ async function openPage(): Promise<void> {
         end.hidden = true;
       })();
     });
-    end.addEventListener('click', () => stop.interrupt());
+    end.addEventListener('click', () => loaded.stop.interrupt());
     ask.disabled = false;
-    document.body.setAttribute('data-ready', loaded.device);
+    sayReady();
   } catch (error) {
     element('progress').hidden = true;
     say(inWords(error, what), 'error');
@@ -325,8 +333,8 @@ async function openPage(): Promise<void> {
 }
 
 const PARTS = [
-  ...[fieldsOf, fillPlaces, element, say, megabytes, inWords, chosenDevice, load, promptOf, tokensOf],
-  ...[beforeStop, answer, makeForm, openPage],
+  ...[fieldsOf, fillPlaces, element, say, megabytes, inWords, gpuTrouble, gpuFailed, requireProbe],
+  ...[fileOf, load, loadFor, promptOf, tokensOf, beforeStop, answer, makeForm, openPage],
 ];
 
 /** The script of the page, a module. */

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { makeFolder, requireFreeSpace, writeFileAtomic } from '../../files';
 import { PAGE_CSS, PAGE_HTML, PAGE_ICON } from './page-files';
 import { pageScript } from './page-script';
-import type { PageSettings } from './page-script';
+import type { PageSettings } from './page-types';
 import { runtimeBytes } from './runtime-files';
 import type { RuntimeFile } from './runtime-files';
 

@@ -11,7 +11,7 @@ import { lazySchema } from '../../schema';
 import type { QuantizationConfig, QuantizedTensor } from '../../quantization';
 import { tensorSize } from '../../tensor';
 import { TunebookError } from '../../types';
-import { requireFreeSpace, requireLocalPath, writeFileAtomic } from '../../files';
+import { requireFreeSpace, requireLocalPath, writeFileAtomic, makeFolders } from '../../files';
 import { isQuantized } from './frozen-layers';
 import type { FrozenLayer, FrozenLayers, FrozenTensor, StoredWeight } from './frozen-layers';
 
@@ -64,7 +64,7 @@ export class OffloadFolder {
   ): Promise<OffloadFolder> {
     requireLocalPath(folder, 'offloadFolder');
     try {
-      await fs.mkdir(folder, { recursive: true });
+      await makeFolders(folder);
       await fs.access(folder, fs.constants.W_OK);
     } catch (cause) {
       throw new TunebookError(

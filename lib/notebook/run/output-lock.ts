@@ -3,7 +3,7 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
-import { requireLocalPath } from '../../files';
+import { requireLocalPath, makeFoldersSync } from '../../files';
 import { TunebookError } from '../../types';
 import { isAlive, readOwner, thisProcess } from '../client/process-owner';
 
@@ -35,7 +35,7 @@ export function lockOutput(output: string): () => void {
   const file = path.join(folder, `.${path.basename(output)}.lock`);
   for (let attempt = 0; ; attempt++) {
     try {
-      fs.mkdirSync(folder, { recursive: true });
+      makeFoldersSync(folder);
       fs.writeFileSync(file, JSON.stringify(thisProcess()), { flag: 'wx' });
       return () => remove(file);
     } catch (error) {

@@ -4,7 +4,7 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
-import { requireLocalPath } from '../../files';
+import { requireLocalPath, makeFoldersSync } from '../../files';
 import { requireOptions } from '../../options';
 import { messageOf, TunebookError } from '../../types';
 import { KernelClient, KernelDeadError } from '../client/kernel-client';
@@ -325,7 +325,7 @@ export async function runNotebook(options: RunNotebookOptions): Promise<RunResul
   const notebook = injectParameters(executedCopy(source), values);
   const folder = path.resolve(options.outputFolder ?? path.dirname(options.output));
   try {
-    fs.mkdirSync(folder, { recursive: true });
+    makeFoldersSync(folder);
   } catch (error) {
     throw new TunebookError(`${folder}: cannot be made (${(error as NodeJS.ErrnoException).code})`);
   }

@@ -6,6 +6,7 @@ import { execFile } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { makeFolderSync } from '../../files';
 import { TunebookError } from '../../types';
 import type { Submission } from './sweep-file';
 
@@ -123,7 +124,7 @@ export function inArrays(points: readonly number[], { maxArraySize }: SlurmLimit
 /** Writes a script and submits it. @returns the job's number */
 export async function submitArray(script: SlurmScript): Promise<string> {
   const file = path.join(script.folder, 'submissions', `${script.submission.name}.sbatch`);
-  fs.mkdirSync(path.join(script.folder, 'slurm'), { recursive: true });
+  makeFolderSync(path.join(script.folder, 'slurm'));
   fs.writeFileSync(file, slurmScript(script));
   const said = await slurm('sbatch', '--parsable', file);
   return said.trim().split(';')[0];

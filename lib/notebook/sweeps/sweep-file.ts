@@ -4,7 +4,7 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
-import { isJsonObject, writeFileAtomicSync } from '../../files';
+import { isJsonObject, writeFileAtomicSync, makeFoldersSync } from '../../files';
 import { messageOf, TunebookError } from '../../types';
 import { readNotebook, writeNotebook } from '../format/nbformat';
 import { executedCopy } from '../run/executed-copy';
@@ -57,7 +57,7 @@ export function writeSweepFile(
     cwd: path.resolve(options.cwd ?? path.dirname(notebook)),
   };
   try {
-    fs.mkdirSync(path.join(folder, 'source'), { recursive: true });
+    makeFoldersSync(path.join(folder, 'source'));
     // Without its outputs: it may go into a cluster's own store.
     writeNotebook(path.join(folder, copy), executedCopy(readNotebook(notebook)));
     writeJson(path.join(folder, SWEEP_FILE), sweepFile);
@@ -88,7 +88,7 @@ export function addSubmission(folder: string, submission: Omit<Submission, 'name
 
 /** Writes a submission that is known by now to have a job. */
 export function updateSubmission(folder: string, submission: Submission): void {
-  fs.mkdirSync(path.join(folder, SUBMISSIONS), { recursive: true });
+  makeFoldersSync(path.join(folder, SUBMISSIONS));
   writeJson(submissionFile(folder, submission.name), submission);
 }
 

@@ -4,7 +4,7 @@
  */
 import { promises as fs } from 'node:fs';
 import path from 'node:path';
-import { readJsonObject, writeFileAtomic } from '../../files';
+import { readJsonObject, writeFileAtomic, makeFolders } from '../../files';
 import { openCheckpoint, openSafetensors, writeSafetensors } from '../../checkpoint';
 import { saveAdapter, savePretrained } from '../../pretrained';
 import { storedName } from '../../models';
@@ -35,7 +35,7 @@ export async function writeTrainerCheckpoint(folder: string, content: Checkpoint
   const draft = draftOf(folder);
   try {
     await fs.rm(draft, { recursive: true, force: true });
-    await fs.mkdir(draft, { recursive: true });
+    await makeFolders(draft);
     if (model.adapter === undefined) await savePretrained(model, draft);
     else await saveAdapter(model, draft);
     const slots = [...optimizer.state].map(([name, values]) => ({

@@ -1,9 +1,8 @@
 /**
  * Starts a run from scratch or from a checkpoint, and cleans up the output folder for it.
  */
-import { promises as fs } from 'node:fs';
 import path from 'node:path';
-import { requireLocalPath } from '../../files';
+import { requireLocalPath, makeFolders } from '../../files';
 import { requireOptions } from '../../options';
 import { TunebookError } from '../../types';
 import {
@@ -69,7 +68,7 @@ export async function resumeRun(
 /** Makes a run's folder. @throws TunebookError where that fails */
 export async function makeOutputFolder(folder: string): Promise<void> {
   requireLocalPath(folder, 'outputDir');
-  await fs.mkdir(folder, { recursive: true }).catch((cause: unknown) => {
+  await makeFolders(folder).catch((cause: unknown) => {
     throw new TunebookError(
       `trainer: expected an outputDir that can be made, got ${folder}. Choose another folder or fix its permissions.`,
       { cause },

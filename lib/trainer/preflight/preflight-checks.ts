@@ -5,6 +5,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { promises as fs } from 'node:fs';
 import path from 'node:path';
+import { makeFolders } from '../../files';
 import type { CausalLM } from '../../pretrained';
 import { messageOf, TunebookError } from '../../types';
 import type { CheckedArguments } from '../arguments/schema';
@@ -43,7 +44,7 @@ export async function folderFault(option: string, folder: string): Promise<strin
   const bytes = randomBytes(1 << 16);
   const sum = (data: Uint8Array): string => createHash('sha256').update(data).digest('hex');
   try {
-    await fs.mkdir(folder, { recursive: true });
+    await makeFolders(folder);
     await fs.writeFile(file, bytes, { flush: true });
     if (sum(await fs.readFile(file)) !== sum(bytes))
       return `${option}: ${folder} gives back other bytes than were written. Choose a folder on another disk.`;

@@ -111,11 +111,16 @@ export async function startServer(
   };
 }
 
-/** A headless browser. */
-export function launchBrowser(): Promise<Browser> {
+/** WebGPU by the driver that Chromium brings, which computes on the processor. */
+const SOFTWARE_WEBGPU = [
+  ...['--enable-unsafe-webgpu', '--use-webgpu-adapter=swiftshader', '--enable-features=Vulkan'],
+];
+
+/** A headless browser; without a GPU, or with Chromium's software one for WebGPU. */
+export function launchBrowser({ hasWebGpu = false } = {}): Promise<Browser> {
   return chromium.launch({
     executablePath: chromiumProgram ?? '',
-    args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'],
+    args: ['--no-sandbox', '--disable-dev-shm-usage', ...(hasWebGpu ? SOFTWARE_WEBGPU : ['--disable-gpu'])],
   });
 }
 
