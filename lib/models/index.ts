@@ -27,6 +27,7 @@ export type { FrozenLayer, FrozenLayers, FrozenTensor } from './weights/frozen-l
 export { architectureOf, registerFamily } from './families/registry';
 export type { Family } from './families/registry';
 export { activationNamed } from './families/parts/activation-name';
+export { chosenRows } from './families/parts/chosen-rows';
 export type { Rope } from './families/parts/rope';
 export { gpt2 } from './families/gpt2';
 export type { Gpt2Config } from './families/gpt2';

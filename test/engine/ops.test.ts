@@ -30,8 +30,8 @@ describe('operations', () => {
 
   describe('linearCrossEntropy', () => {
     const [R, C] = [6, 4];
-    // One tile, exactly two, and three of which the last is short (a tile holds 2,048 tokens).
-    for (const V of [11, 4096, 5001]) {
+    // One tile, exactly two, and three of which the last is short (a tile of so few rows holds 8,192 tokens).
+    for (const V of [11, 16_384, 20_001]) {
       for (const kind of ['compiled', 'eager'] as const) {
         it(`equals the plain form, V = ${V}, ${kind}`, async () => {
           const here = kind === 'compiled' ? engine : eager;
@@ -105,7 +105,7 @@ describe('operations', () => {
       ],
     ] as const)
       it(`rows at a time give what all at once give: ${what}`, async () => {
-        const [rows, V] = [40, 2100];
+        const [rows, V] = [40, 8300];
         const request = { ...example(rows, C, V), ...more };
         const run = async (
           bytes?: number,

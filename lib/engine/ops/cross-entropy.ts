@@ -14,8 +14,19 @@ import { tf } from '../graph/tf';
 import type { NamedTensors, Tensor } from '../graph/tf';
 import { capped } from './attention';
 
-/** Rows of the head per tile. */
+/** Rows of the head that are held at a time, at least. */
 export const TILE = 2048;
+/** At most, in the loss: more would not be faster. */
+const MAX_TILE = 8192;
+/** Most numbers in a tile of the head, and in its logits: a small product costs little more than its call. */
+const [MAX_TILE_WEIGHTS, MAX_TILE_LOGITS] = [6.3e6, 2e6];
+
+/** Rows of the head per tile, a power of two. */
+function tileRows(R: number, C: number): number {
+  let rows = TILE;
+  while (rows < MAX_TILE && 2 * rows * C <= MAX_TILE_WEIGHTS && 2 * rows * R <= MAX_TILE_LOGITS) rows *= 2;
+  return rows;
+}
 
 /** A matrix [V, C] that is read a few rows at a time, for instance because it is stored in 16 bits. */
 export interface RowTable {
@@ -123,9 +134,10 @@ async function atOnce(
   const weight = rowTable(request.weight);
   const [R, C] = x.shape;
   const [V] = weight.shape;
-  const tiles = Array.from({ length: Math.ceil(V / TILE) }, (_, i) => [
-    i * TILE,
-    Math.min(V, (i + 1) * TILE),
+  const size = tileRows(R, C);
+  const tiles = Array.from({ length: Math.ceil(V / size) }, (_, i) => [
+    i * size,
+    Math.min(V, (i + 1) * size),
   ]);
   const weightTile = (start: number, end: number): HostTensor => ({
     data: weight.rows(start, end),

@@ -37,18 +37,15 @@ export function ownResponder(model: HasRuntime, tokenizer: PretrainedTokenizer):
       runtime.requireFree('export');
       const { shape, ids: checked, mask } = checkedInputs(runtime.architecture, { inputIds: [ids] });
       const batch = { shape, attentionMask: mask };
+      const rows = Int32Array.from({ length: positions }, (_, i) => ids.length - positions + i);
       const data = await runtime.inWorkspace(async (workspace) => {
-        const logits = await headLogits(
-          runtime,
-          await hiddenStates(runtime, { batch, ids: checked, workspace }),
-        );
-        return (logits.data as Float32Array).slice();
+        const hidden = await hiddenStates(runtime, { batch, ids: checked, rows, workspace });
+        return ((await headLogits(runtime, hidden)).data as Float32Array).slice();
       });
       const { vocabSize } = runtime.architecture;
-      return Array.from({ length: positions }, (_, i) => {
-        const at = ids.length - positions + i;
-        return logSoftmax(data.subarray(at * vocabSize, (at + 1) * vocabSize));
-      });
+      return Array.from({ length: positions }, (_, i) =>
+        logSoftmax(data.subarray(i * vocabSize, (i + 1) * vocabSize)),
+      );
     },
   };
 }

@@ -244,10 +244,11 @@ export class CachedDecoder implements Decoder {
     const hidden = await hiddenStates(this.runtime, {
       batch: { shape, attentionMask, past: past?.length },
       ids,
+      rows: lastPlaces(prompts, shape[1]),
       workspace: new Workspace(undefined),
       ...{ caches, between, past: past?.layer },
     });
-    return { logits: await lastLogits(this.runtime, prompts, hidden), caches };
+    return { logits: (await headLogits(this.runtime, hidden)).data as Float32Array, caches };
   }
 
   private replaceCache(cache: KeyValueCache): void {
@@ -305,6 +306,11 @@ export function paddedRows(
     attentionMask.fill(1, b * T, b * T + row.length);
   });
   return { shape: [rows.length, T], ids, attentionMask };
+}
+
+/** Where each row's last token lies in [B * T], int32 [B]. */
+export function lastPlaces(rows: readonly (readonly number[])[], T: number): Int32Array {
+  return Int32Array.from(rows, (row, b) => b * T + row.length - 1);
 }
 
 /** Logits after each row's last token, float32 [B, V]. @param hidden float32 [B, T, C] */

@@ -7,7 +7,7 @@ import type { DeviceMemory, TensorFunction } from '../../engine';
 import { embed, headLogits, hiddenStates, stepMode, walk, Workspace } from '../../models';
 import type { Architecture, LayerCache, Runtime } from '../../models';
 import type { HostTensor } from '../../types';
-import { capacityFor, paddedRows } from './decoder';
+import { capacityFor, lastPlaces, paddedRows } from './decoder';
 import type { Admission, Decoder } from './decoder';
 import { windowSlots } from './key-value-cache';
 import { positionFeeds } from '../passes/scopes';
@@ -36,11 +36,11 @@ export class DeviceDecoder implements Decoder {
     return this.inWorkspace(async (workspace) => {
       const batch = { shape, attentionMask };
       const caches: LayerCache[] = [];
-      const hidden = await hiddenStates(this.runtime, { batch, ids, workspace, caches });
+      const rows = lastPlaces(prompts, shape[1]);
+      const hidden = await hiddenStates(this.runtime, { batch, ids, rows, workspace, caches });
       this.layers = await this.inRings(caches, this.lengths, workspace);
       await this.resize([...prompts.keys()], capacityFor(Math.max(...this.lengths), longest));
-      const last = this.lengths.map((length, row) => row * shape[1] + length - 1);
-      return this.logits(await this.chosen(hidden, last, workspace));
+      return this.logits(hidden);
     });
   }
 
@@ -100,7 +100,8 @@ export class DeviceDecoder implements Decoder {
     return this.inWorkspace(async (workspace) => {
       const caches: LayerCache[] = [];
       const batch = { shape, attentionMask };
-      const hidden = await hiddenStates(this.runtime, { batch, ids, workspace, caches });
+      const rows = lastPlaces([prompt], shape[1]);
+      const hidden = await hiddenStates(this.runtime, { batch, ids, rows, workspace, caches });
       const place = Float32Array.from(this.lengths, (_, at) => (at === row ? 1 : 0));
       const { placed } = workspace.pin({ placed: { data: place, shape: [place.length, 1, 1, 1] } });
       await workspace.upload();
@@ -116,7 +117,7 @@ export class DeviceDecoder implements Decoder {
         });
       }
       this.lengths[row] = prompt.length;
-      return this.logits(await this.chosen(hidden, [prompt.length - 1], workspace));
+      return this.logits(hidden);
     });
   }
 
@@ -212,13 +213,6 @@ export class DeviceDecoder implements Decoder {
     return (await run(this.runtime.engine, biasFunction(slots)(slots === window), feeds, { into })).bias;
   }
 
-  /** Rows of [B, T, C] taken as [B * T, C], float32 [rows, 1, C]. */
-  private async chosen(x: HostTensor, rows: readonly number[], workspace: Workspace): Promise<HostTensor> {
-    const feeds = { x, ...workspace.pin({ rows: { data: Int32Array.from(rows), shape: [rows.length] } }) };
-    const into = { y: workspace.output([rows.length, 1, x.shape[2]]) };
-    return (await run(this.runtime.engine, choosing, feeds, { into })).y;
-  }
-
   private async logits(x: HostTensor): Promise<Float32Array> {
     return (await headLogits(this.runtime, x)).data as Float32Array;
   }
@@ -227,11 +221,6 @@ export class DeviceDecoder implements Decoder {
     return this.runtime.inWorkspace(work);
   }
 }
-
-const choosing: TensorFunction = ({ x, rows }) => {
-  const flat = tf.reshape(x, [-1, x.shape[2] ?? 0]);
-  return { y: tf.expandDims(tf.gather(flat, rows as tf.Tensor1D), 1) };
-};
 
 /** Takes rows of x [B, KV, S, D] and gives each `capacity` slots, new ones filled with zeros. */
 const resizing = memoized((capacity: number): TensorFunction => ({ x, rows }) => {

@@ -3,9 +3,17 @@
  * functions, which take any number of rows, tokens and cached tokens. Prompts and steps run through the same functions.
  * Layers on disk, and those whose codes find no memory, run as they are, one after the other.
  */
-import { attentionBias, availableMemory, contextLengths, embed, headOf, positionIds } from '../../models';
+import {
+  attentionBias,
+  availableMemory,
+  chosenRows,
+  contextLengths,
+  embed,
+  headOf,
+  positionIds,
+} from '../../models';
 import type { BetweenLayers, LayerCache, LayerKind, Runtime } from '../../models';
-import { signatureOf, tf } from '../../engine';
+import { signatureOf } from '../../engine';
 import type { BuiltFunction, Signature, TensorFunction, TensorSpec } from '../../engine';
 import { isMemoryError } from '../../types';
 import type { HostTensor } from '../../types';
@@ -242,10 +250,11 @@ function buildGroup(
       places: { shape: [PLACES], dtype: 'int32' },
     });
   const fn: TensorFunction = (inputs) => {
-    const { x, outputs } = layersOf(architecture, inputs, { first, count });
+    // Absent where the head is not in this group.
+    const { places } = inputs;
+    const { x, outputs } = layersOf(architecture, inputs, { first, count, rows: places });
     if (!hasHead) return { ...outputs, y: x };
-    const tokens = tf.reshape(x, [x.size / width, width]);
-    const wanted = tf.gather(tokens, inputs.places as tf.Tensor1D); // [places, C]
+    const wanted = count === 0 ? chosenRows({ rows: places }, x) : x; // [1, places, C]
     const { y } = architecture.finalNorm({ ...inputs, x: wanted });
     return { ...outputs, logits: headOf(architecture, inputs, y) };
   };

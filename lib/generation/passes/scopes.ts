@@ -43,11 +43,14 @@ export function positionFeeds(
   return layerKinds.map((kind) => kind.positionFeeds(positions, shape, contexts));
 }
 
-/** Layers one after the other, for a function of several: keys and values as outputs, and what goes on to the next. */
+/**
+ * Layers one after the other, for a function of several: keys and values as outputs, and what goes on to the next.
+ * @param span.rows what is wanted of the last of them, int32 [R] of [B * T]: x is then [1, R, C]
+ */
 export function layersOf(
   architecture: Architecture,
   inputs: NamedTensors,
-  { first, count }: { first: number; count: number },
+  { first, count, rows }: { first: number; count: number; rows?: Tensor },
 ): { x: Tensor; outputs: NamedTensors } {
   const outputs: NamedTensors = {};
   const shared = architecture.layerKinds.map((_, kind) => inputsOf(sharedBy(kind), inputs));
@@ -56,6 +59,7 @@ export function layersOf(
     const { y, key, value } = architecture.block({
       ...inputsOf(layer, inputs),
       ...shared[architecture.kindOf(layer)],
+      ...(rows !== undefined && layer === first + count - 1 ? { rows } : {}),
       x,
     });
     outputs[scoped(layer, 'key')] = key;

@@ -25,6 +25,8 @@ export interface LinearModule {
   readonly outSize: number;
   /** Weight stored as [in, out] (GPT-2's Conv1D) instead of [out, in]. */
   readonly conv1d: boolean;
+  /** Runs on the block's `rows` alone, where it has that input. */
+  readonly onRows: boolean;
 }
 
 /** A place where dropout is applied inside a block. */
@@ -32,6 +34,8 @@ export interface DropoutSite {
   /** The block's input that takes the mask, or the key that it is drawn from, is `dropout.<name>`. */
   readonly name: string;
   readonly rate: number;
+  /** As `LinearModule` has it. */
+  readonly onRows: boolean;
   shape(B: number, T: number): number[];
 }
 
@@ -92,6 +96,7 @@ export interface Architecture {
    * One decoder layer, the same function for all of them.
    * Inputs: x [B, T, C], bias [B, 1, T, S + T], the layer's parameters by their names inside the layer, and,
    * where present, `dropout.<site>`, `past.key` and `past.value` [B, KV, S, D], and what `positionFeeds` gives.
+   * With `rows`, int32 [R], y is that of these rows of [B * T] alone, [1, R, C].
    * Outputs: y [B, T, C], key and value [B, KV, T, D].
    */
   readonly block: TensorFunction;

@@ -11,12 +11,14 @@ export interface DecoderModule extends LinearModule {
 export function linearModules(d: DecoderDescription): DecoderModule[] {
   const { width, inner, bias } = d;
   const [q, kv] = [d.heads * d.headSize, d.keyValueHeads * d.headSize];
-  const module = (name: string, sizes: readonly [number, number], hasBias: boolean): DecoderModule => ({
-    name,
-    inSize: sizes[0],
-    outSize: sizes[1],
+  const module = (
+    name: string,
+    [inSize, outSize]: readonly [number, number],
+    hasBias: boolean,
+  ): DecoderModule => ({
+    ...{ name, inSize, outSize, hasBias },
     conv1d: false,
-    hasBias,
+    onRows: !/\.(q|k|v|qkv)_proj$/.test(name),
   });
   const attention = d.fusedQkv
     ? [module('self_attn.qkv_proj', [width, q + 2 * kv], bias.qkv)]

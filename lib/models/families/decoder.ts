@@ -8,6 +8,7 @@ import type { NamedTensors, Tensor } from '../../engine';
 import type { Architecture, DropoutSite } from './architecture';
 import type { DecoderDescription } from './decoder-description';
 import { linearModules, parameterSpecs } from './decoder-parameters';
+import { chosenRows } from './parts/chosen-rows';
 import { dropped, moduleLinear } from './parts/linear';
 import { partlyTurned, rotaryKind } from './partial-rotary';
 
@@ -65,15 +66,15 @@ function blockOf(
     const norm = (name: string | undefined, x: Tensor): Tensor =>
       name === undefined ? x : normalized(d, inputs, { name, x });
     const added = (x: Tensor, part: Tensor): Tensor => tf.add(x, scaled(part, d.residualScale));
-    const { x } = inputs; // [B, T, C]
-    const normed = norm(d.norms.beforeAttention, x);
+    const normed = norm(d.norms.beforeAttention, inputs.x); // [B, T, C]
     const { output, key, value } = attend(d, inputs, { x: normed, linear });
+    const x = chosenRows(inputs, inputs.x); // [B, T, C] or [1, R, C], as all below
     const attended = norm(d.norms.afterAttention, dropped(inputs, 'attn_out', output));
     if (d.parallel) {
-      const fed = dropped(inputs, 'mlp_out', feedForward(d, normed, linear));
+      const fed = dropped(inputs, 'mlp_out', feedForward(d, chosenRows(inputs, normed), linear));
       return { y: tf.add(added(x, attended), scaled(fed, d.residualScale)), key, value };
     }
-    const middle = added(x, attended); // [B, T, C]
+    const middle = added(x, attended);
     const narrow = feedForward(d, norm(d.norms.beforeMlp, middle), linear);
     return {
       y: added(middle, norm(d.norms.afterMlp, dropped(inputs, 'mlp_out', narrow))),
@@ -85,7 +86,7 @@ function blockOf(
 
 type Linear = (module: string, input: Tensor) => Tensor;
 
-/** Attention of x [B, T, C]; keys and values are [B, KV, T, D]. */
+/** Attention of x [B, T, C]: output [B, T, C] or, of `rows`, [1, R, C]; keys and values [B, KV, T, D]. */
 function attend(
   d: DecoderDescription,
   inputs: NamedTensors,
@@ -116,14 +117,14 @@ function attend(
     scale: d.attentionScale,
     softcap: d.attentionSoftcap,
   });
-  return { output: linear('self_attn.o_proj', mergeHeads(attended)), key, value };
+  return { output: linear('self_attn.o_proj', chosenRows(inputs, mergeHeads(attended))), key, value };
 }
 
-/** [B, T, C] -> [B, T, C] */
+/** x and what comes of it are [B, T, C], or [1, R, C]. */
 function feedForward(d: DecoderDescription, x: Tensor, linear: Linear): Tensor {
   if (d.mlp === 'plain') return linear('mlp.c_proj', activation(d.activation, linear('mlp.c_fc', x)));
   const fused = d.mlp === 'fused' ? tf.split(linear('mlp.gate_up_proj', x), 2, -1) : undefined;
-  const gate = activation(d.activation, fused?.[0] ?? linear('mlp.gate_proj', x)); // [B, T, inner]
+  const gate = activation(d.activation, fused?.[0] ?? linear('mlp.gate_proj', x));
   return linear('mlp.down_proj', tf.mul(gate, fused?.[1] ?? linear('mlp.up_proj', x)));
 }
 
@@ -153,9 +154,9 @@ function scaled(x: Tensor, factor: number): Tensor {
 function dropoutSites(d: DecoderDescription): DropoutSite[] {
   const { heads, width, residualDropout } = d;
   const residual = (name: string, rate: number): DropoutSite[] =>
-    rate === 0 ? [] : [{ name, rate, shape: (B, T) => [B, T, width] }];
+    rate === 0 ? [] : [{ name, rate, onRows: true, shape: (B, T) => [B, T, width] }];
   return [
-    { name: 'attn', rate: d.attentionDropout, shape: (B, T) => [B, heads, T, T] },
+    { name: 'attn', rate: d.attentionDropout, onRows: false, shape: (B, T) => [B, heads, T, T] },
     ...residual('attn_out', residualDropout.attention),
     ...residual('mlp_out', residualDropout.mlp),
   ];

@@ -10,6 +10,7 @@ import { lazySchema, prettifyError } from '../../schema';
 import { TunebookError } from '../../types';
 import type { Architecture, LinearModule, ParameterSpec } from './architecture';
 import { activationNamed } from './parts/activation-name';
+import { chosenRows } from './parts/chosen-rows';
 import { requireKnownKeys } from './parts/config-keys';
 import { dropped, moduleLinear } from './parts/linear';
 import { partlyTurned, rotaryKind } from './partial-rotary';
@@ -85,9 +86,9 @@ export function gptNeox(config: GptNeoxConfig): Architecture {
     isBuffer: (name) => /\.(attention\.(masked_)?bias|rotary_emb\.inv_freq)$/.test(name),
     embeddingDropout: c.hidden_dropout,
     dropoutSites: [
-      { name: 'attn', rate: c.attention_dropout, shape: (B, T) => [B, heads, T, T] },
-      { name: 'attn_out', rate: c.hidden_dropout, shape: (B, T) => [B, T, width] },
-      { name: 'mlp_out', rate: c.hidden_dropout, shape: (B, T) => [B, T, width] },
+      { name: 'attn', rate: c.attention_dropout, onRows: false, shape: (B, T) => [B, heads, T, T] },
+      { name: 'attn_out', rate: c.hidden_dropout, onRows: true, shape: (B, T) => [B, T, width] },
+      { name: 'mlp_out', rate: c.hidden_dropout, onRows: true, shape: (B, T) => [B, T, width] },
     ],
     layerPrefix: (layer) => `layers.${layer}.`,
     block,
@@ -140,9 +141,11 @@ function blockOf(
       pastKey: inputs['past.key'],
       pastValue: inputs['past.value'],
     });
-    const output = dropped(inputs, 'attn_out', linear('attention.dense', mergeHeads(attended)));
-    const middle = tf.add(x, output);
-    const y = tf.add(middle, feedForward(c.use_parallel_residual ? x : middle));
+    const mixed = chosenRows(inputs, mergeHeads(attended)); // [B, T, C] or [1, R, C], as all below
+    const output = dropped(inputs, 'attn_out', linear('attention.dense', mixed));
+    const before = chosenRows(inputs, x);
+    const middle = tf.add(before, output);
+    const y = tf.add(middle, feedForward(c.use_parallel_residual ? before : middle));
     return { y, key: turnedKey, value };
   };
 }
@@ -154,10 +157,10 @@ function normalized(c: Config, inputs: NamedTensors, name: string, x: Tensor): T
 function linearModules(c: Config): LinearModule[] {
   const [width, inner] = [c.hidden_size, c.intermediate_size];
   return [
-    { name: 'attention.query_key_value', inSize: width, outSize: 3 * width, conv1d: false },
-    { name: 'attention.dense', inSize: width, outSize: width, conv1d: false },
-    { name: 'mlp.dense_h_to_4h', inSize: width, outSize: inner, conv1d: false },
-    { name: 'mlp.dense_4h_to_h', inSize: inner, outSize: width, conv1d: false },
+    { name: 'attention.query_key_value', inSize: width, outSize: 3 * width, conv1d: false, onRows: false },
+    { name: 'attention.dense', inSize: width, outSize: width, conv1d: false, onRows: true },
+    { name: 'mlp.dense_h_to_4h', inSize: width, outSize: inner, conv1d: false, onRows: true },
+    { name: 'mlp.dense_4h_to_h', inSize: inner, outSize: width, conv1d: false, onRows: true },
   ];
 }
 

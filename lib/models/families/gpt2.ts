@@ -7,6 +7,7 @@ import { lazySchema, prettifyError } from '../../schema';
 import { activation, ACTIVATIONS, attention, layerNorm, mergeHeads, splitHeads, tf } from '../../engine';
 import type { NamedTensors } from '../../engine';
 import { TunebookError } from '../../types';
+import { chosenRows } from './parts/chosen-rows';
 import { requireKnownKeys } from './parts/config-keys';
 import { dropped, moduleLinear } from './parts/linear';
 import type { Architecture, LinearModule, ParameterSpec } from './architecture';
@@ -54,10 +55,10 @@ export function gpt2(config: Gpt2Config): Architecture {
   }
   const [width, heads, inner] = [c.n_embd, c.n_head, c.n_inner ?? 4 * c.n_embd];
   const modules: LinearModule[] = [
-    { name: 'attn.c_attn', inSize: width, outSize: 3 * width, conv1d: true },
-    { name: 'attn.c_proj', inSize: width, outSize: width, conv1d: true },
-    { name: 'mlp.c_fc', inSize: width, outSize: inner, conv1d: true },
-    { name: 'mlp.c_proj', inSize: inner, outSize: width, conv1d: true },
+    { name: 'attn.c_attn', inSize: width, outSize: 3 * width, conv1d: true, onRows: false },
+    { name: 'attn.c_proj', inSize: width, outSize: width, conv1d: true, onRows: true },
+    { name: 'mlp.c_fc', inSize: width, outSize: inner, conv1d: true, onRows: true },
+    { name: 'mlp.c_proj', inSize: inner, outSize: width, conv1d: true, onRows: true },
   ];
   const outSizes = Object.fromEntries(modules.map(({ name, outSize }) => [name, outSize]));
   const headSize = width / heads;
@@ -86,10 +87,10 @@ export function gpt2(config: Gpt2Config): Architecture {
       pastKey: inputs['past.key'],
       pastValue: inputs['past.value'],
     });
-    const projected = linear('attn.c_proj', mergeHeads(attended)); // [B, T, C]
-    const middle = tf.add(x, dropped(inputs, 'resid', projected));
-    const wide = linear('mlp.c_fc', layerNorm(middle, inputs['ln_2.weight'], inputs['ln_2.bias'], epsilon)); // [B, T, inner]
-    const narrow = linear('mlp.c_proj', activation(c.activation_function, wide)); // [B, T, C]
+    const projected = linear('attn.c_proj', chosenRows(inputs, mergeHeads(attended))); // [B, T, C] or [1, R, C], as all below
+    const middle = tf.add(chosenRows(inputs, x), dropped(inputs, 'resid', projected));
+    const wide = linear('mlp.c_fc', layerNorm(middle, inputs['ln_2.weight'], inputs['ln_2.bias'], epsilon));
+    const narrow = linear('mlp.c_proj', activation(c.activation_function, wide));
     return { y: tf.add(middle, dropped(inputs, 'mlp', narrow)), key, value };
   };
 
@@ -122,9 +123,9 @@ export function gpt2(config: Gpt2Config): Architecture {
     isBuffer: (name) => /\.attn\.(masked_)?bias$/.test(name),
     embeddingDropout: c.embd_pdrop,
     dropoutSites: [
-      { name: 'attn', rate: c.attn_pdrop, shape: (B, T) => [B, heads, T, T] },
-      { name: 'resid', rate: c.resid_pdrop, shape: (B, T) => [B, T, width] },
-      { name: 'mlp', rate: c.resid_pdrop, shape: (B, T) => [B, T, width] },
+      { name: 'attn', rate: c.attn_pdrop, onRows: false, shape: (B, T) => [B, heads, T, T] },
+      { name: 'resid', rate: c.resid_pdrop, onRows: true, shape: (B, T) => [B, T, width] },
+      { name: 'mlp', rate: c.resid_pdrop, onRows: true, shape: (B, T) => [B, T, width] },
     ],
     layerPrefix: (layer) => `h.${layer}.`,
     layerKinds: [{ positionFeeds: () => ({}) }],

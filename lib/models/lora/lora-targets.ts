@@ -56,7 +56,7 @@ export function findTargets(config: LoraConfig, architecture: Architecture): Lor
     }),
   );
   const embedding = modulePath(architecture, ownerOf(architecture.tokenEmbedding));
-  const head = { name: HEAD, inSize: width, outSize: vocabSize, conv1d: false };
+  const head = { name: HEAD, inSize: width, outSize: vocabSize, conv1d: false, onRows: true };
   const targets = {
     layers,
     head: matches(HEAD) ? adapted(head, HEAD) : undefined,

@@ -33,14 +33,26 @@ export async function walk({ architecture }: Runtime, x: HostTensor, mode: Layer
   return x;
 }
 
-/** What a layer takes besides x and its weights: alike for all layers of a kind. */
+/** What a layer takes besides x and its weights: alike for all layers of a kind, and `rows` for the last one. */
 export type SharedFeeds = (layer: number) => Readonly<Record<string, HostTensor>>;
 
-/** The attention's bias and the inputs by position of a whole batch, pinned in the workspace. */
+/** Shape of a block's output, [B, T, C], or [1, R, C] where only some rows are wanted. */
+export function outputShape({
+  x,
+  rows,
+}: Readonly<Record<string, HostTensor | undefined>>): readonly number[] {
+  if (x === undefined) throw new Error('internal: a block needs x');
+  return rows === undefined ? x.shape : [1, rows.shape[0], x.shape[2]];
+}
+
+/**
+ * The attention's bias and the inputs by position of a whole batch, pinned in the workspace.
+ * @param given.lastRows rows of [B * T] that are wanted of the last layer, int32 [R]; default: all
+ */
 export function sharedFeeds(
   { architecture }: Runtime,
   batch: MaskedBatch,
-  workspace: Workspace,
+  { workspace, lastRows }: { workspace: Workspace; lastRows?: Int32Array },
 ): { positions: Int32Array; shared: SharedFeeds } {
   const positions = positionIds(batch);
   const contexts = contextLengths(batch, positions);
@@ -50,18 +62,24 @@ export function sharedFeeds(
       ...kind.positionFeeds(positions, batch.shape, contexts),
     }),
   );
-  return { positions, shared: (layer) => byKind[architecture.kindOf(layer)] };
+  const last = architecture.layers - 1;
+  const cut =
+    lastRows === undefined ? {} : workspace.pin({ rows: { data: lastRows, shape: [lastRows.length] } });
+  const shared: SharedFeeds = (layer) => {
+    const feeds = byKind[architecture.kindOf(layer)];
+    return layer === last ? { ...feeds, ...cut } : feeds;
+  };
+  return { positions, shared };
 }
 
 /** Hidden states alone: each layer's input is released as its output is there. */
 export function hiddenMode(runtime: Runtime, shared: SharedFeeds, workspace: Workspace): LayerMode {
   return {
     async layer(layer, x) {
-      const { y } = await runtime.runBlock(
-        layer,
-        { x, ...shared(layer) },
-        { into: { y: workspace.output(x.shape) } },
-      );
+      const feeds = { x, ...shared(layer) };
+      const { y } = await runtime.runBlock(layer, feeds, {
+        into: { y: workspace.output(outputShape(feeds)) },
+      });
       workspace.free(x.data);
       return y;
     },
@@ -79,15 +97,15 @@ export function cacheMode(
     async layer(layer, x) {
       const [B, T] = x.shape;
       const cacheShape = [B, architecture.keyValueHeads, T, architecture.headSize];
-      const into = {
-        y: workspace.output(x.shape),
-        key: workspace.output(cacheShape),
-        value: workspace.output(cacheShape),
-      };
       const before = past?.(layer);
       const feeds = {
         ...{ x, ...shared(layer) },
         ...(before === undefined ? {} : { 'past.key': before.key, 'past.value': before.value }),
+      };
+      const into = {
+        y: workspace.output(outputShape(feeds)),
+        key: workspace.output(cacheShape),
+        value: workspace.output(cacheShape),
       };
       const { y, key, value } = await runtime.runBlock(layer, feeds, { fn: architecture.block, into });
       caches.push({ key, value });
@@ -131,6 +149,8 @@ export interface HiddenRequest {
   readonly batch: MaskedBatch;
   /** Token ids, int32 [B * T]. */
   readonly ids: Int32Array;
+  /** Rows of [B * T] that are wanted of the last layer, int32 [R]; default: all. */
+  readonly rows?: Int32Array;
   readonly workspace: Workspace;
   /** Receives each layer's keys and values, left in the workspace as well. */
   readonly caches?: LayerCache[];
@@ -141,12 +161,12 @@ export interface HiddenRequest {
 
 /**
  * Hidden states after the last block, before the last normalization.
- * @returns float32 [B, T, C], left in the workspace
+ * @returns float32 [B, T, C], or [1, R, C] of `rows`, left in the workspace
  */
 export async function hiddenStates(runtime: Runtime, request: HiddenRequest): Promise<HostTensor> {
   runtime.assertAlive();
-  const { batch, ids, workspace, caches, between, past } = request;
-  const { positions, shared } = sharedFeeds(runtime, batch, workspace);
+  const { batch, ids, rows, workspace, caches, between, past } = request;
+  const { positions, shared } = sharedFeeds(runtime, batch, { workspace, lastRows: rows });
   await workspace.upload();
   const x = await embed(runtime, { ids, positions, shape: batch.shape, workspace });
   const mode =

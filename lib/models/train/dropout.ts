@@ -26,12 +26,16 @@ export interface PassDropout {
   embedding(form: 'mask' | 'key', shape: readonly number[]): HostTensor | undefined;
 }
 
-/** @param request absent: no dropout */
+/**
+ * @param given.request absent: no dropout
+ * @param given.lastRows rows that the last layer is cut to; absent: none
+ */
 export function passDropout(
   runtime: Runtime,
   [B, T]: readonly [number, number],
-  { request, workspace }: { request: DropoutRequest | undefined; workspace: Workspace },
+  given: { request: DropoutRequest | undefined; lastRows: number | undefined; workspace: Workspace },
 ): PassDropout {
+  const { request, lastRows, workspace } = given;
   if (request === undefined) {
     return { layer: () => ({}), done: () => {}, head: () => ({}), embedding: () => undefined };
   }
@@ -48,9 +52,15 @@ export function passDropout(
     return { data: dropoutMask(key, workspace.output(shape), rate), shape };
   };
   const ofLayer = (layer: number): Record<string, HostTensor> => {
-    const sites = architecture.dropoutSites.map((site) => ({ ...site, shape: site.shape(B, T) }));
-    for (const module of adapter?.modulesOf(layer) ?? []) {
-      sites.push({ name: module.name, rate: adapter?.config.loraDropout ?? 0, shape: [B, T, module.inSize] });
+    const cut = layer === architecture.layers - 1 ? lastRows : undefined;
+    const leading = (onRows: boolean): [number, number] => (onRows && cut !== undefined ? [1, cut] : [B, T]);
+    const sites = architecture.dropoutSites.map(({ name, rate, onRows, shape }) => ({
+      ...{ name, rate },
+      shape: shape(...leading(onRows)),
+    }));
+    for (const { name, onRows, inSize } of adapter?.modulesOf(layer) ?? []) {
+      const rate = adapter?.config.loraDropout ?? 0;
+      sites.push({ name, rate, shape: [...leading(onRows), inSize] });
     }
     const feeds: Record<string, HostTensor> = {};
     for (const [site, { name, rate, shape }] of sites.entries()) {

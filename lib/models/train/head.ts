@@ -17,6 +17,7 @@ import type { Workspace } from '../run/workspace';
 
 interface HeadRequest {
   readonly batch: Batch;
+  readonly labelled: LabelledRows;
   /** Factor on the summed loss. */
   readonly lossScale: number;
   /** Share of each target that is spread over the vocabulary; default 0. */
@@ -32,7 +33,35 @@ interface HeadRequest {
 
 /** Labelled tokens of a batch that some position predicts. */
 export function countLabels(batch: Batch): number {
-  return labelledRows(batch).rows.length;
+  return findLabels(batch).rows.length;
+}
+
+/** The positions of a batch that predict a label, padded to a row count that functions are compiled for. */
+export interface LabelledRows {
+  /** Rows of [B * T], one after the other. */
+  readonly found: readonly number[];
+  /** int32 [R]; padded with 0. */
+  readonly rows: Int32Array;
+  /** int32 [R]; padded with 0. */
+  readonly labels: Int32Array;
+  /**
+   * Whether the last layer gives these rows alone, [1, R, C]: where they are at most so large a part of all that the
+   * further function pays.
+   */
+  readonly areCut: boolean;
+}
+
+/** Largest share of a batch's positions that a last layer is cut to. */
+const MAX_CUT = 0.75;
+
+/** The positions of a batch that predict a label. */
+export function labelledRows(batch: Batch): LabelledRows {
+  const found = findLabels(batch);
+  const R = rowBucket(found.rows.length);
+  const [rows, labels] = [new Int32Array(R), new Int32Array(R)];
+  rows.set(found.rows);
+  labels.set(found.labels);
+  return { found: found.rows, rows, labels, areCut: R <= MAX_CUT * batch.inputIds.length };
 }
 
 /** Row count that a head is compiled for: a power of two, or halfway between two. */
@@ -47,16 +76,15 @@ export function rowBucket(rows: number): number {
 
 /** Call before the workspace uploads its inputs. */
 export function headPass(runtime: Runtime, request: HeadRequest): HeadPass {
-  const { batch, lossScale, workspace, tokenLoss, labelSmoothing: smoothing = 0 } = request;
-  const found = labelledRows(batch);
-  const R = rowBucket(found.rows.length);
+  const { batch, lossScale, workspace, tokenLoss, labelled, labelSmoothing: smoothing = 0 } = request;
+  const { found, labels } = labelled;
+  const R = labels.length;
   const targets = {
-    ...{ rows: new Int32Array(R), labels: new Int32Array(R), rowWeights: new Float32Array(R) },
-    weigh: tokenLoss === undefined ? undefined : weighTokens(tokenLoss, batch, found.rows),
+    rows: labelled.areCut ? Int32Array.from(labels.keys()) : labelled.rows,
+    ...{ labels, rowWeights: new Float32Array(R) },
+    weigh: tokenLoss === undefined ? undefined : weighTokens(tokenLoss, batch, found),
   };
-  targets.rows.set(found.rows);
-  targets.labels.set(found.labels);
-  targets.rowWeights.fill(tokenLoss === undefined ? lossScale : 1, 0, found.rows.length);
+  targets.rowWeights.fill(tokenLoss === undefined ? lossScale : 1, 0, found.length);
   // A table on the device, or a custom loss, needs norm, head and loss in one function.
   const { weights } = runtime;
   const { width } = runtime.architecture;
@@ -65,9 +93,13 @@ export function headPass(runtime: Runtime, request: HeadRequest): HeadPass {
   if (request.loss !== undefined || weights.isOnDevice('head') || isAdapted || isSmoothedCap) {
     const { loss = CROSS_ENTROPY } = request;
     const dropout = request.dropout?.head([R, width]);
-    return wholeHead(runtime, { ...targets, batch, smoothing, loss, dropout }, workspace);
+    return wholeHead(
+      runtime,
+      { ...targets, places: labelled.rows, batch, smoothing, loss, dropout },
+      workspace,
+    );
   }
-  const count = found.rows.length;
+  const count = found.length;
   return {
     loss: async (x) => hostLoss(runtime, chosenRows(await workspace.toHost(x), targets, width), targets),
     lossAndGradients: async (x, gradients, accumulate) => {
@@ -93,7 +125,7 @@ function weighTokens(tokenLoss: TokenLoss, batch: Batch, rows: readonly number[]
 }
 
 /** The rows (positions in [B * T]) that predict a label, and the labels. */
-function labelledRows(batch: Batch): { rows: number[]; labels: number[] } {
+function findLabels(batch: Batch): { rows: number[]; labels: number[] } {
   const [B, T] = batch.shape;
   const rows: number[] = [];
   const labels: number[] = [];

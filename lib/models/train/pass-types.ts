@@ -13,7 +13,7 @@ export interface EmbeddingPass {
 
 /** Targets of the head, padded to a row count that functions are compiled for. */
 export interface HeadTargets {
-  /** Rows of [B * T, C] that predict a label, int32 [R]; padded with the first. */
+  /** Rows of the head's x that predict a label, int32 [R]; padded with the first. */
   readonly rows: Int32Array;
   /** int32 [R] */
   readonly labels: Int32Array;
@@ -26,7 +26,7 @@ export interface HeadTargets {
 /** A loss of the rows' losses: see `LinearCrossEntropyRequest`. */
 export type Weigh = NonNullable<LinearCrossEntropyRequest['weigh']>;
 
-/** The head of one pass. @param x hidden states after the last block, float32 [B, T, C] */
+/** The head of one pass. @param x hidden states after the last block, float32 [B, T, C], or [1, R, C] of `rows` */
 export interface HeadPass {
   loss(x: HostTensor): Promise<number>;
   /** Writes the gradients of the head's parameters into `gradients`; dX is the gradient of x. */

@@ -7,7 +7,7 @@ import type { CompiledVjp, Residuals } from '../../engine';
 import type { Batch, HostTensor } from '../../types';
 import type { Architecture } from '../families/architecture';
 import type { HasRuntime, Runtime } from '../run/runtime';
-import { hiddenStates, sharedFeeds, walk } from '../run/stack';
+import { hiddenStates, outputShape, sharedFeeds, walk } from '../run/stack';
 import type { LayerMode, SharedFeeds } from '../run/stack';
 import type { Workspace } from '../run/workspace';
 import { passDropout } from './dropout';
@@ -15,7 +15,7 @@ import type { DropoutRequest, PassDropout } from './dropout';
 import { embeddingParameters, embeddingPass } from './embedding';
 import type { EmbeddingNoise } from './embedding-noise';
 import type { Gradients } from './gradients';
-import { headPass } from './head';
+import { headPass, labelledRows } from './head';
 import type { LossFunction } from './loss-function';
 import type { TokenLoss } from './sequence-loss';
 
@@ -58,8 +58,10 @@ export async function batchLoss(
   runtime.requireFree('loss');
   runtime.checkIds(batch.inputIds, batch.shape[1]);
   return runtime.inWorkspace(async (workspace) => {
-    const head = headPass(runtime, { ...options, batch, workspace });
-    return head.loss(await hiddenStates(runtime, { batch, ids: batch.inputIds, workspace }));
+    const labelled = labelledRows(batch);
+    const head = headPass(runtime, { ...options, batch, labelled, workspace });
+    const rows = labelled.areCut ? labelled.rows : undefined;
+    return head.loss(await hiddenStates(runtime, { batch, ids: batch.inputIds, rows, workspace }));
   });
 }
 
@@ -95,11 +97,17 @@ async function wholePass(
 ): Promise<number> {
   const { runtime, gradients, request, workspace } = given;
   const { batch, noise, lossScale, labelSmoothing, tokenLoss, loss: lossFunction } = request;
-  const { positions, shared } = sharedFeeds(runtime, batch, workspace);
-  const dropout = passDropout(runtime, batch.shape, { request: request.dropout, workspace });
+  const labelled = labelledRows(batch);
+  const lastRows = labelled.areCut ? labelled.rows : undefined;
+  const { positions, shared } = sharedFeeds(runtime, batch, { workspace, lastRows });
+  const dropout = passDropout(runtime, batch.shape, {
+    ...{ request: request.dropout, workspace },
+    lastRows: lastRows?.length,
+  });
   const embedding = embeddingPass(runtime, { batch, positions, noise, dropout, workspace });
   const head = headPass(runtime, {
     batch,
+    labelled,
     lossScale,
     labelSmoothing,
     loss: lossFunction,
@@ -134,7 +142,9 @@ class Tape implements LayerMode {
     if (layer < firstTrained || (request.gradientCheckpointing && isFrozen)) {
       // Frozen weights may stay in 4 bits here; the backward pass dequantizes them and recomputes the layer.
       const feeds = { x, ...shared(layer), ...dropout.layer(layer) };
-      const { y } = await runtime.runBlock(layer, feeds, { into: { y: workspace.output(x.shape) } });
+      const { y } = await runtime.runBlock(layer, feeds, {
+        into: { y: workspace.output(outputShape(feeds)) },
+      });
       dropout.done(feeds);
       return y;
     }
@@ -151,8 +161,9 @@ class Tape implements LayerMode {
   async backward(dY: HostTensor): Promise<HostTensor> {
     const { runtime, request, dropout, workspace, firstTrained } = this.pass;
     let upstream = dY;
-    // Two arrays alternate as a layer's incoming and outgoing gradient.
-    let spare: HostTensor['data'] = workspace.output(dY.shape);
+    // Two arrays alternate as a layer's incoming and outgoing gradient; that of a cut layer's output is another.
+    const { shape } = this.inputs[0];
+    let spare: HostTensor['data'] = workspace.output(shape);
     for (let layer = runtime.architecture.layers - 1; layer >= firstTrained; layer--) {
       const before = this.recorded.get(layer);
       this.recorded.delete(layer);
@@ -168,7 +179,9 @@ class Tape implements LayerMode {
       const results = await vjp.backward({ ...feeds, ...sums }, residuals, upstream, { into });
       dropout.done(feeds);
       request.onStage?.(runtime.architecture.layers - layer);
-      if (results.d_x !== undefined) [upstream, spare] = [results.d_x, upstream.data];
+      if (results.d_x === undefined) continue;
+      spare = upstream.data.length === spare.length ? upstream.data : workspace.output(shape);
+      upstream = results.d_x;
     }
     return upstream;
   }

@@ -17,6 +17,8 @@ import type { Workspace } from '../run/workspace';
 /** What the head is to make small. */
 export interface WholeHeadRequest extends HeadTargets {
   readonly batch: Batch;
+  /** Where the rows lie in the batch, of [B * T], int32 [R]. */
+  readonly places: Int32Array;
   readonly smoothing: number;
   readonly loss: LossFunction;
   /** Dropout in front of the head's adapter, as an input of `headOf`. */
@@ -26,7 +28,7 @@ export interface WholeHeadRequest extends HeadTargets {
 /** Prepared before the workspace sends its inputs. */
 export function wholeHead(runtime: Runtime, request: WholeHeadRequest, workspace: Workspace): HeadPass {
   const { engine, architecture, weights } = runtime;
-  const { rows, labels, rowWeights, weigh, smoothing, batch, dropout } = request;
+  const { rows, places, labels, rowWeights, weigh, smoothing, batch, dropout } = request;
   const loss = weigh === undefined ? request.loss : ROW_LOSSES;
   const R = rows.length;
   const T = batch.shape[1];
@@ -35,7 +37,7 @@ export function wholeHead(runtime: Runtime, request: WholeHeadRequest, workspace
     rows: { data: rows, shape: [R] },
     labels: { data: labels, shape: [R, 1] },
     rowWeights: { data: rowWeights, shape: [R] },
-    sequences: { data: rows.map((row) => Math.floor(row / T)), shape: [R] },
+    sequences: { data: places.map((place) => Math.floor(place / T)), shape: [R] },
     smoothing: { data: Float32Array.of(smoothing), shape: [] },
   });
   const { one } = workspace.pin({ one: { data: Float32Array.of(1), shape: [] } });
