@@ -207,7 +207,7 @@ describe('exportGguf', () => {
   it('leaves no file when values cannot be stored, and keeps what was there', async (t) => {
     const folder = await temporaryFolder(t);
     const file = path.join(folder, 'model.gguf');
-    await fs.writeFile(file, 'before');
+    await fs.writeFile(file, 'GGUF before');
     const model = await AutoModelForCausalLM.fromPretrained('gpt2-mini');
     model.weights.parameter('h.5.mlp.c_fc.weight').data[7] = Number.NaN;
     const tokenizer = await AutoTokenizer.fromPretrained('gpt2');
@@ -215,7 +215,7 @@ describe('exportGguf', () => {
     await assert.rejects(damaged, isError('blk.5.ffn_up.weight', 'finite', 'earlier checkpoint'));
     model.weights.parameter('h.5.mlp.c_fc.weight').data[7] = 1e5;
     await assert.rejects(exportGguf(model, file, { tokenizer }), isError('65504', 'bf16'));
-    assert.equal(await fs.readFile(file, 'utf8'), 'before');
+    assert.equal(await fs.readFile(file, 'utf8'), 'GGUF before');
     assert.deepEqual(await fs.readdir(folder), ['model.gguf']);
     await model.dispose();
   });

@@ -33,11 +33,11 @@ for (const [name, file, bytes] of KILLED)
     }
     const whole = path.join(out, file);
     await fs.mkdir(path.dirname(whole), { recursive: true });
-    await fs.writeFile(whole, 'before');
+    await fs.writeFile(whole, 'GGUF before');
     const child = path.join(__dirname, 'killed-export.js');
     const { signal, stderr } = spawnSync(process.execPath, [child, name, out, adapter, String(bytes)]);
     assert.equal(signal, 'SIGKILL', String(stderr));
-    assert.equal(await fs.readFile(whole, 'utf8'), 'before');
+    assert.equal(await fs.readFile(whole, 'utf8'), 'GGUF before');
     const others = (await filesIn(out)).filter((one) => one !== whole);
     assert.equal(others.length, 1);
     const [half] = others;

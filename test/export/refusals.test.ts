@@ -9,6 +9,7 @@ import { openGguf } from '../../lib/export/gguf/read';
 import { LoraConfig } from '../../lib/models';
 import { AutoModelForCausalLM, getPeftModel, saveAdapter, savePretrained } from '../../lib/pretrained';
 import type { CausalLM } from '../../lib/pretrained';
+import { instructionTemplate } from '../../lib/prompts';
 import { AutoTokenizer } from '../../lib/tokenizer';
 import type { PretrainedTokenizer } from '../../lib/tokenizer';
 import { ROOT } from '../support/paths';
@@ -105,7 +106,7 @@ describe('every export', () => {
       const onnx = name === 'web' ? 'out/model/onnx' : 'out/onnx';
       const whole = path.join(folder, names[name] ?? `${onnx}/model_quantized.onnx`);
       await fs.mkdir(path.dirname(whole), { recursive: true });
-      await fs.writeFile(whole, 'before');
+      await fs.writeFile(whole, 'GGUF before');
       const handle = await fs.open(whole);
       const prototype = Object.getPrototypeOf(handle) as typeof handle;
       await handle.close();
@@ -120,7 +121,7 @@ describe('every export', () => {
         run(path.join(folder, 'out'), tokenizers[0]),
         isError('the disk is full (stopped after', 'no partial file was left'),
       );
-      assert.equal(await fs.readFile(whole, 'utf8'), 'before');
+      assert.equal(await fs.readFile(whole, 'utf8'), 'GGUF before');
       assert.deepEqual(await filesIn(folder), [path.basename(whole)]);
     });
   }
@@ -200,6 +201,73 @@ describe('exportGguf refuses', () => {
     const call = exportGguf(model, path.join(folder, 'x.gguf'), { tokenizer: 'gpt2' });
     await assert.rejects(call, isError('model.safetensors', 'got 10000: the file is truncated'));
     assert.deepEqual(await fs.readdir(folder), ['model']);
+  });
+
+  it('what no export wrote is not written over', async (t) => {
+    const folder = await temporaryFolder(t);
+    const saved = path.join(folder, 'saved');
+    const model = await AutoModelForCausalLM.fromConfig(SMALL);
+    t.after(() => model.dispose());
+    await model.savePretrained(saved);
+    const weights = path.join(saved, 'model.safetensors');
+    const before = await fs.readFile(weights);
+    const options = { tokenizer: 'gpt2', check: false } as const;
+    await assert.rejects(
+      exportGguf('gpt2-mini', weights, options),
+      isError('model.safetensors: expected a new file or a GGUF file to replace', 'another name'),
+    );
+    assert.deepEqual(await fs.readFile(weights), before);
+    const file = path.join(folder, 'model.gguf');
+    await fs.writeFile(file, ''); // as mktemp leaves it
+    for (let twice = 0; twice < 2; twice++) await exportGguf('gpt2-mini', file, options);
+    const site = path.join(folder, 'site');
+    await fs.mkdir(site);
+    await fs.writeFile(path.join(site, 'index.html'), 'Mine.');
+    await assert.rejects(
+      exportWeb('gpt2-mini', site, { check: false }),
+      isError('expected a folder without a page of its own', 'index.html, which no export wrote'),
+    );
+    assert.deepEqual(await fs.readdir(site), ['index.html']);
+    assert.equal(await fs.readFile(path.join(site, 'index.html'), 'utf8'), 'Mine.');
+  });
+
+  it('weights that an ONNX type would round to ordinary numbers', async (t) => {
+    const folder = await temporaryFolder(t);
+    const model = await AutoModelForCausalLM.fromPretrained('gpt2-mini');
+    t.after(() => model.dispose());
+    const { data } = model.weights.parameter('h.5.mlp.c_fc.weight');
+    const options = { tokenizer: 'gpt2', check: false } as const;
+    for (const value of [Number.NaN, Number.NEGATIVE_INFINITY]) {
+      data[7] = value;
+      for (const dtypes of [['q8'], ['q4'], ['fp32'], ['fp16']] as const)
+        await assert.rejects(
+          exportOnnx(model, folder, { ...options, dtypes }),
+          isError('h.5.mlp.c_fc.weight: expected finite values', 'earlier checkpoint'),
+        );
+    }
+    data[7] = 1e5;
+    await assert.rejects(
+      exportOnnx(model, folder, { ...options, dtypes: ['fp16'] }),
+      isError('65504', 'got 100000', 'fp32 or q8'),
+    );
+    assert.deepEqual(await fs.readdir(path.join(folder, 'onnx')), []);
+  });
+
+  it('a damaged prompt, before the weights are written', async (t) => {
+    const folder = await temporaryFolder(t);
+    const saved = path.join(folder, 'saved');
+    const model = await AutoModelForCausalLM.fromPretrained('gpt2-mini');
+    const tokenizer = await AutoTokenizer.fromPretrained('gpt2-mini');
+    await savePretrained(model, saved, { prompt: { tokenizer, template: instructionTemplate() } });
+    await model.dispose();
+    await fs.writeFile(path.join(saved, 'tunebook_prompt.json'), '{"form":"instruction"}');
+    const out = path.join(folder, 'out');
+    for (const run of [exportOnnx, exportWeb])
+      await assert.rejects(
+        run(saved, out, { check: false }),
+        isError('tunebook_prompt.json', 'expected version 1'),
+      );
+    assert.deepEqual(await fs.readdir(folder), ['saved']);
   });
 
   it('unknown types, models and options', async (t) => {

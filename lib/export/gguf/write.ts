@@ -1,6 +1,7 @@
 /** Writes a GGUF file: metadata, the table of tensors, then their bytes piece by piece. */
+import { promises as fs } from 'node:fs';
 import path from 'node:path';
-import { makeFolder, requireFreeSpace, stageFile } from '../../files';
+import { isFile, makeFolder, requireFreeSpace, stageFile } from '../../files';
 import type { StagedFile } from '../../files';
 import { sizeOf } from '../../tensor';
 import { TunebookError } from '../../types';
@@ -38,6 +39,7 @@ export async function stageGguf(
   tensors: readonly GgufTensor[],
   onTensor: (done: number, name: string) => void = () => undefined,
 ): Promise<StagedFile> {
+  await requireGgufPlace(file);
   const header = headerOf(entries, tensors);
   const folder = path.dirname(path.resolve(file));
   await makeFolder(folder);
@@ -58,6 +60,22 @@ export async function stageGguf(
       await sink(new Uint8Array(paddedBytes(tensor) - storedBytes(tensor.type, count)));
     }
   });
+}
+
+/** An older export is replaced; anything else, a model's weights above all, is not. @throws {TunebookError} */
+async function requireGgufPlace(file: string): Promise<void> {
+  if (!(await isFile(file))) return;
+  const opened = await fs.open(file);
+  try {
+    const first = Buffer.alloc(4);
+    const { bytesRead } = await opened.read(first, 0, 4, 0);
+    if (bytesRead === 0 || first.readUInt32LE(0) === MAGIC) return;
+  } finally {
+    await opened.close();
+  }
+  throw new TunebookError(
+    `${file}: expected a new file or a GGUF file to replace, got a file of another kind. Choose another name.`,
+  );
 }
 
 function paddedBytes({ shape, type }: Pick<GgufTensor, 'shape' | 'type'>): number {

@@ -7,6 +7,7 @@ import type { HasRuntime } from '../../models';
 import type { ExportOutcome, ExportProgress } from '../proof/outcome';
 import { requireCheck } from '../proof/prove';
 import type { CheckOptions } from '../proof/prove';
+import { promptOf } from '../../prompts';
 import { renderingTemplate } from '../source/chat-template';
 import { openModelSource } from '../source/open-source';
 import type { SourceOptions } from '../source/open-source';
@@ -105,6 +106,7 @@ export async function exportOnnxBeside(
       where,
     );
     renderingTemplate(source.tokenizer);
+    if (source.tokenizer.savedPrompt !== undefined) promptOf(source.tokenizer); // a damaged one is an error
     const written = await writeOnnxFiles(source.weights, folder, {
       ...{ variants, maxFileBytes, onProgress, besideBytes },
     });

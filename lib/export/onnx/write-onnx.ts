@@ -7,6 +7,7 @@ import path from 'node:path';
 import { makeFolder, requireFreeSpace, stageFile } from '../../files';
 import type { ByteSink, StagedFile } from '../../files';
 import { TunebookError } from '../../types';
+import { finiteSource } from '../source/weight-source';
 import type { WeightSource } from '../source/weight-source';
 import type { ExportProgress } from '../proof/outcome';
 import { decoderGraph } from './graph/decoder-graph';
@@ -48,7 +49,7 @@ export async function writeOnnxFiles(
   const outputs = variants.map((variant) => {
     const keepsLogits = variant.target === 'transformers.js';
     const form = formOf(variant, weights.architecture);
-    const graph = decoderGraph({ weights, form, keepsLogits });
+    const graph = decoderGraph({ weights: finiteSource(weights), form, keepsLogits });
     const laidOut = onnxFilesOf(graph, variant.fileName, maxFileBytes);
     if (laidOut.dataFiles > 0 && variant.target === 'transformers.js-2') {
       throw new TunebookError(

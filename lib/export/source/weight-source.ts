@@ -4,6 +4,7 @@ import { restore, transposed } from '../../models';
 import type { Architecture, CheckpointWeights, LinearModule, Runtime } from '../../models';
 import { mergedTables, requireMergeable } from '../../pretrained';
 import { sizeOf } from '../../tensor';
+import { TunebookError } from '../../types';
 
 /** Where an export's numbers come from; `close` it when done. */
 export interface WeightSource {
@@ -13,6 +14,25 @@ export interface WeightSource {
   /** Values of a parameter or a part of it, row-major. */
   read(name: string, range?: ElementRange): Promise<Float32Array>;
   close(): Promise<void>;
+}
+
+/** The same weights; NaN and infinite values, which some types would round to ordinary ones, are an error as they are read. */
+export function finiteSource(source: WeightSource): WeightSource {
+  return {
+    architecture: source.architecture,
+    shapeOf: (name) => source.shapeOf(name),
+    read: async (name, range) => {
+      const values = await source.read(name, range);
+      let at = 0; // a loop: billions of values
+      while (at < values.length && Number.isFinite(values[at])) at++;
+      if (at < values.length)
+        throw new TunebookError(
+          `${name}: expected finite values, got ${values[at]}. The model is damaged: export an earlier checkpoint.`,
+        );
+      return values;
+    },
+    close: () => source.close(),
+  };
 }
 
 /** Values that are in memory at a time where a parameter can be read in parts. */

@@ -3,6 +3,7 @@
  * gives away.
  */
 import path from 'node:path';
+import { isFile } from '../../files';
 import { requireOptions } from '../../options';
 import { requireText, TunebookError } from '../../types';
 import type { HasRuntime } from '../../models';
@@ -55,6 +56,7 @@ export async function exportWeb(
       `${where}: expected maxNewTokens to be a whole number above 0, got ${maxNewTokens}.`,
     );
   }
+  await requireOwnPage(folder, where);
   const runtime = await runtimeFiles(); // before hours of writing
   const place = path.join(folder, MODEL);
   const besideBytes = await runtimeBytes(runtime);
@@ -73,6 +75,15 @@ export async function exportWeb(
   };
   const page = await writePage(folder, settings, runtime);
   return { ...outcome, files: [...outcome.files, ...page] };
+}
+
+/** A page of someone else is not written over; one of an earlier export is. */
+async function requireOwnPage(folder: string, where: string): Promise<void> {
+  const page = path.join(folder, 'index.html');
+  if ((await isFile(page)) && !(await isFile(path.join(folder, 'page.json'))))
+    throw new TunebookError(
+      `${where}: expected a folder without a page of its own, got ${page}, which no export wrote. Choose another folder.`,
+    );
 }
 
 /** How the page asks: as the model was tuned, else in the chat template, else by a whole prompt. */

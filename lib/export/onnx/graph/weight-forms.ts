@@ -4,6 +4,7 @@
  */
 import { float32ToFloat16 } from '../../../checkpoint';
 import { transposed } from '../../../models';
+import { TunebookError } from '../../../types';
 import { BLOCK_SIZE, toBlocks } from './blocks';
 import type { BlockBits, Blocks } from './blocks';
 import { elementType } from './onnx-graph';
@@ -198,11 +199,19 @@ function cast(graph: OnnxGraph, x: string, dtype: OnnxDtype): string {
   return graph.op('Cast', [x], { attributes: { to: elementType(dtype) } });
 }
 
-/** Values as a file has them. */
+/** The exponent's bits of a float16 that is infinite. */
+const INFINITE_HALF = 0x7c00;
+
+/** Values as a file has them. @throws TunebookError for those that float16 does not reach */
 export function floatBytes(values: Float32Array, dtype: 'float32' | 'float16'): Uint8Array {
   if (dtype === 'float32') return bytesOf(values);
   const halfs = new Uint16Array(values.length);
   float32ToFloat16(values, halfs);
+  const at = halfs.findIndex((half) => (half & INFINITE_HALF) === INFINITE_HALF);
+  if (at >= 0)
+    throw new TunebookError(
+      `export: expected weights up to 65504 for fp16, got ${values[at]}. Choose type fp32 or q8.`,
+    );
   return bytesOf(halfs);
 }
 
