@@ -29,6 +29,8 @@ export class GraphSession {
 
   /** Inputs and outputs without what lies between them: its constants may be large. */
   private readonly graph: Graph;
+  /** Those whose shapes are known when the graph runs: few among the many small inputs of a model's layers. */
+  private readonly dynamicInputs: ReadonlyMap<string, Value>;
 
   private constructor(
     private readonly session: ort.InferenceSession,
@@ -36,6 +38,7 @@ export class GraphSession {
     private readonly device: GpuMemory | undefined,
   ) {
     this.graph = { inputs: edges(inputs), outputs: edges(outputs), dynamicSizes };
+    this.dynamicInputs = new Map([...this.graph.inputs].filter(([, value]) => this.hasDynamicShape(value)));
   }
 
   /**
@@ -100,9 +103,9 @@ export class GraphSession {
     }
     const bound = this.device === undefined ? undefined : await this.device.bind(this.graph, feeds, into);
     const inputs: Record<string, ort.Tensor> = {};
-    const sizes = boundSizes(this.graph.inputs, feeds, this.graph.dynamicSizes);
+    const sizes = boundSizes(this.dynamicInputs, feeds, this.graph.dynamicSizes);
     const running = (value: Value): Value =>
-      sizes.size === 0 ? value : { ...value, shape: boundShape(value.shape, sizes) };
+      this.hasDynamicShape(value) ? { ...value, shape: boundShape(value.shape, sizes) } : value;
     for (const [name, value] of this.graph.inputs)
       inputs[name] = bound?.inputs.get(name) ?? asOrt(name, running(value), feeds[name]);
     const outputs: Record<string, HostTensor> = {};
@@ -121,6 +124,11 @@ export class GraphSession {
     }
     bound?.wrote();
     return outputs;
+  }
+
+  private hasDynamicShape({ shape }: Value): boolean {
+    const { dynamicSizes } = this.graph;
+    return dynamicSizes !== undefined && shape.some((size) => dynamicSizes.has(size));
   }
 
   /** New arrays for all outputs, to pass to `run`. */

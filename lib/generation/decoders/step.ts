@@ -95,12 +95,13 @@ function codedStep(
 ): StepRunner {
   const { rows } = cache.shape;
   const places = Int32Array.from({ length: rows * tokens }, (_, place) => place);
+  const shape = [rows, tokens] as const;
+  const into = coded.resultBuffers(shape, places.length);
   return async (ids, positions) => {
     const past = (layer: number): LayerCache => cache.layer(layer);
-    const shape = [rows, tokens] as const;
     const byKind = positionFeeds(architecture, positions, shape);
     const shared = cache.biasesOf(tokens).map((bias, kind) => ({ bias, ...byKind[kind] }));
-    const { logits, caches } = await coded.pass({ ids, positions, shape, shared, past, places });
+    const { logits, caches } = await coded.pass({ ids, positions, shape, shared, past, places, into });
     const layers = caches.map(({ key, value }) => ({
       key: key.data as Float32Array,
       value: value.data as Float32Array,

@@ -47,6 +47,8 @@ export interface CodedPass {
   readonly between?: BetweenLayers;
   /** Keys and values so far, float32 [B, KV, P, D]; default: none. */
   readonly past?: (layer: number) => LayerCache;
+  /** Receives what `resultBuffers` makes room for; default: new arrays. */
+  readonly into?: Readonly<Record<string, Float32Array>>;
 }
 
 /** Tokens before those of a pass. */
@@ -66,6 +68,8 @@ export interface CodedResult {
 }
 
 export class CodedModel {
+  private readonly scopedSmall = new WeakMap<object, Readonly<Record<string, HostTensor>>>();
+
   private constructor(
     private readonly runtime: Runtime,
     private readonly groups: readonly Group[],
@@ -108,7 +112,6 @@ export class CodedModel {
   }
 
   async pass(request: CodedPass): Promise<CodedResult> {
-    const { weights } = this.runtime;
     const { ids, positions, shape, places, between } = request;
     const shared = request.shared.map((feeds, kind) => scopedFeeds(sharedBy(kind), feeds));
     const caches: LayerCache[] = [];
@@ -126,12 +129,13 @@ export class CodedModel {
       const feeds: Record<string, HostTensor> = Object.assign({ x }, ...(count === 0 ? [] : shared));
       for (let layer = first; layer < first + count; layer++) {
         const { key, value } = past(layer);
-        const own = { ...weights.smallFeeds(layer), 'past.key': key, 'past.value': value };
-        Object.assign(feeds, scopedFeeds(layer, own));
+        Object.assign(feeds, this.smallFeeds(layer));
+        feeds[scoped(layer, 'past.key')] = key;
+        feeds[scoped(layer, 'past.value')] = value;
       }
       if (hasHead)
         Object.assign(feeds, headFeeds(this.runtime), { places: { data: places, shape: [places.length] } });
-      const outputs = await fn.run(feeds);
+      const outputs = await fn.run(feeds, { into: request.into });
       for (let layer = first; layer < first + count; layer++)
         caches.push({ key: outputs[scoped(layer, 'key')], value: outputs[scoped(layer, 'value')] });
       if (hasHead) logits = outputs.logits.data as Float32Array;
@@ -140,6 +144,26 @@ export class CodedModel {
     }
     if (logits === undefined) throw new Error('internal: a model without layers');
     return { logits, caches };
+  }
+
+  /** Named once for all tokens: they stay until an adapter or the weights are others. */
+  private smallFeeds(layer: number): Readonly<Record<string, HostTensor>> {
+    const own = this.runtime.weights.smallFeeds(layer);
+    const known = this.scopedSmall.get(own);
+    if (known !== undefined) return known;
+    const made = scopedFeeds(layer, own);
+    this.scopedSmall.set(own, made);
+    return made;
+  }
+
+  /** Arrays for the results of passes of one shape, which each pass writes anew; layers without codes give new ones. */
+  resultBuffers([rows, tokens]: readonly [number, number], places: number): Record<string, Float32Array> {
+    const { layers, keyValueHeads, headSize, vocabSize } = this.runtime.architecture;
+    const buffers: Record<string, Float32Array> = { logits: new Float32Array(places * vocabSize) };
+    for (let layer = 0; layer < layers; layer++)
+      for (const name of ['key', 'value'])
+        buffers[scoped(layer, name)] = new Float32Array(rows * keyValueHeads * tokens * headSize);
+    return buffers;
   }
 
   /** A layer that has no codes. */
