@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { MASKED } from '../../lib/engine';
-import { CachedDecoder, UncachedDecoder } from '../../lib/generation/decoders/decoder';
+import { CachedDecoder, paddedLength, UncachedDecoder } from '../../lib/generation/decoders/decoder';
 import { KeyValueCache, slotsFor } from '../../lib/generation/decoders/key-value-cache';
 import { attentionBias } from '../../lib/models';
 import { AutoModelForCausalLM } from '../../lib/pretrained';
@@ -96,5 +96,9 @@ test('sizes', () => {
   assert.deepEqual(
     [1, 16, 17, 25, 33, 49, 65, 97, 129, 769].map(slotsFor),
     [16, 16, 24, 32, 48, 64, 96, 128, 192, 1024],
+  );
+  assert.deepEqual(
+    [1, 97, 113, 129, 160, 161, 193, 225, 257, 321, 769, 897].map(paddedLength),
+    [16, 128, 128, 160, 160, 192, 224, 256, 320, 384, 896, 1024],
   );
 });

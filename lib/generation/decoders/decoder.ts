@@ -291,6 +291,16 @@ function slotsAhead(tokens: number): number {
   return 2 ** Math.ceil(Math.log2(tokens));
 }
 
+/** From here on a quarter of padding costs more than a function to compile. */
+const FINER_FROM = 128;
+
+/** The length that rows are padded to: as a cache's slots, and in longer rows the quarters between powers of two. */
+export function paddedLength(longest: number): number {
+  const size = slotsFor(longest);
+  const finer = size - 2 ** Math.ceil(Math.log2(size)) / 8;
+  return size > FINER_FROM && longest <= finer ? finer : size;
+}
+
 /** Whole rows, padded on the right where nothing can see it: positions then start at 0 in every row. */
 export function paddedRows(
   runtime: Runtime,
@@ -298,7 +308,7 @@ export function paddedRows(
   past = 0,
 ): { shape: [number, number]; ids: Int32Array; attentionMask: Int32Array } {
   const longest = Math.max(...rows.map((row) => row.length));
-  const T = Math.min(slotsFor(longest), runtime.architecture.maxPositions - past);
+  const T = Math.min(paddedLength(longest), runtime.architecture.maxPositions - past);
   const ids = new Int32Array(rows.length * T);
   const attentionMask = new Int32Array(rows.length * T);
   rows.forEach((row, b) => {

@@ -33,8 +33,13 @@ export interface TimingRequest {
 
 /** A first round without its compilation counts where the next one differs by no more than this share. */
 const AGREEMENT = 0.15;
+/** The longest kind is timed whatever the budget where it is at least this share of the run's work. */
+const WORTH_TIMING = 0.1;
 
-/** Times kinds, those with most of the run's work first, until the time budget is spent; one is always timed. */
+/**
+ * Times the kind with most of the run's work and, where it counts, the longest, which stand for short and long batches,
+ * then others by their work until the time budget is spent.
+ */
 export async function timeKinds(request: TimingRequest): Promise<Map<PieceKind, KindTimes>> {
   const { kinds, firstMs, budgetMs, compileMs, compute } = request;
   const started = performance.now();
@@ -43,27 +48,31 @@ export async function timeKinds(request: TimingRequest): Promise<Map<PieceKind, 
     await compute(group);
     return performance.now() - from;
   };
-  // Two rounds that agree say as much as three.
-  const warmRounds = async (group: readonly (readonly number[])[], coldMs?: number): Promise<number[]> => {
+  const cold = async (group: readonly (readonly number[])[]): Promise<{ ms: number; runMs: number }> => {
+    const compiled = compileMs();
     const ms = await timed(group);
-    const agrees = coldMs !== undefined && Math.abs(coldMs - ms) <= AGREEMENT * ms;
-    return [ms, agrees ? coldMs : await timed(group)];
+    return { ms, runMs: ms - (compileMs() - compiled) };
+  };
+  // Two rounds that agree say as much as three.
+  const warmRounds = async (group: readonly (readonly number[])[], runMs?: number): Promise<number[]> => {
+    const ms = await timed(group);
+    const agrees = runMs !== undefined && Math.abs(runMs - ms) <= AGREEMENT * ms;
+    return [ms, agrees ? runMs : await timed(group)];
   };
   const times = new Map<PieceKind, KindTimes>();
-  const [longest] = kinds;
   const work = (kind: PieceKind): number => (kind.first + kind.added) * tokensOf(kind);
-  for (const kind of [...kinds].sort((a, b) => work(b) - work(a))) {
-    if (times.size > 0 && performance.now() - started > budgetMs(times)) break;
+  const byWork = [...kinds].sort((a, b) => work(b) - work(a));
+  const [[longest], [most]] = [kinds, byWork];
+  const all = kinds.reduce((sum, kind) => sum + work(kind), 0);
+  const pair = work(longest) < WORTH_TIMING * all ? [most] : [most, longest];
+  for (const kind of new Set([...pair, ...byWork])) {
+    const isOver = times.size > 0 && performance.now() - started > budgetMs(times);
+    if (isOver && !pair.includes(kind)) break;
     const rss = process.memoryUsage.rss();
     const isNew = kind !== longest;
-    const cold = async (group: readonly (readonly number[])[]): Promise<{ ms: number; runMs: number }> => {
-      const compiled = compileMs();
-      const ms = await timed(group);
-      return { ms, runMs: ms - (compileMs() - compiled) };
-    };
     const one = [kind.examples];
     const coldOne = isNew ? await cold(one) : { ms: firstMs, runMs: undefined };
-    const first = await warmRounds(one, coldOne.runMs);
+    const first = isNew || kind === most ? await warmRounds(one, coldOne.runMs) : [await timed(one)];
     const fastest = Math.min(...first);
     let added: number[] = [];
     let coldMs = Math.max(0, coldOne.ms - mean(first));
@@ -78,13 +87,14 @@ export async function timeKinds(request: TimingRequest): Promise<Map<PieceKind, 
     times.set(kind, { first, added, coldMs, coldBytes });
   }
   // What a further shape takes, where none was timed.
-  const other = kinds.find(({ shape }) => shape.join() !== longest.shape.join());
-  const known = times.get(longest);
-  if (times.size === 1 && known !== undefined && other !== undefined) {
+  const isOther = ({ shape }: PieceKind): boolean => shape.join() !== longest.shape.join();
+  const other = kinds.find(isOther);
+  if (other !== undefined && ![...times.keys()].some(isOther)) {
+    const [[kind, known]] = times;
     const rss = process.memoryUsage.rss();
     await compute([other.examples]);
     const share = tokensOf(longest) / tokensOf(other);
-    times.set(longest, { ...known, coldBytes: share * Math.max(0, process.memoryUsage.rss() - rss) });
+    times.set(kind, { ...known, coldBytes: share * Math.max(0, process.memoryUsage.rss() - rss) });
   }
   return times;
 }

@@ -42,7 +42,7 @@ import type { StepRequest } from '../step/training-step';
 
 /** Time budget for timing batches, in ms, and as a share of what the run is expected to take. */
 const TIMING_BUDGET_MS = 8000;
-const TIMING_SHARE = 0.01;
+const TIMING_SHARE = 0.005;
 /** Uncollected garbage of a long run, over that of a few steps, as a share (bench preflight). */
 const GARBAGE_SHARE = 0.08;
 /** Tokens that both models read, at most. */
@@ -268,9 +268,10 @@ async function runTimes(
   const step: StepRequest = { ...probeStep(request), group: forecast.longestGroup };
   const started = performance.now();
   state.microBatchSize = (await trainingStep(step)).microBatchSize;
+  const firstMs = performance.now() - started;
   const times = await timeKinds({
     kinds: forecast.kinds,
-    firstMs: performance.now() - started,
+    firstMs,
     compileMs: () => model.engine.compileMs,
     budgetMs: (known) => Math.min(TIMING_BUDGET_MS, TIMING_SHARE * batchesMs(forecast, known).expected),
     compute: async (group) => {

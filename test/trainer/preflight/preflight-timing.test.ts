@@ -51,34 +51,46 @@ function clocked(
   return { ran, request: { kinds, firstMs: 500, compileMs: () => compiled, compute } };
 }
 
-for (const [spread, rounds] of [
-  [2, ['2', '2']],
-  [5, ['2', '2', '2']],
-] as const)
-  it(`most of the work is timed first; a first round ${spread} ms slower is taken or not`, async (t) => {
+for (const { what, spread, ran: expected, most: mostMs } of [
+  {
+    what: 'first rounds that agree count',
+    ...{ spread: 2, ran: ['2', '2', '0'], most: [20, 22] },
+  },
+  {
+    what: 'those that do not are timed again',
+    ...{ spread: 5, ran: ['2', '2', '2', '0'], most: [20, 20] },
+  },
+])
+  it(`without time the kind with most work and the longest are timed: ${what}`, async (t) => {
     const { ran, request } = clocked(t, spread);
-    const times = await timeKinds({ ...request, budgetMs: () => 0 });
-    assert.deepEqual(ran, rounds);
-    const [, , most] = request.kinds;
-    assert.deepEqual([...times.keys()], [most]);
-    assert.deepEqual(times.get(most)?.first, spread === 2 ? [20, 22] : [20, 20]);
+    const times = await timeKinds({ ...request, budgetMs: () => -1 });
+    assert.deepEqual(ran, expected);
+    const [longest, , most] = request.kinds;
+    assert.deepEqual([...times.keys()], [most, longest]);
+    assert.deepEqual(times.get(most)?.first, mostMs);
+    assert.deepEqual(times.get(longest)?.first, [40]);
     const rest = { steps: 12, tokens: 1, longestGroup: [], evaluations: 0, checkpoints: 0 };
     const total = batchesMs({ ...rest, kinds: request.kinds }, times);
-    // By their tokens, and compiling once for the only kind that nothing was computed of.
-    const perToken = spread === 2 ? 20.5 / 20 : 1;
-    const cold = spread === 2 ? 101 : 105;
-    assert.ok(
-      Math.abs(total.expected - (perToken * (40 + 2 * 10 + 9 * 20) + cold)) < 1e-9,
-      `${total.expected}`,
-    );
+    // The third kind by its tokens, and what compiling for it takes.
+    const typicalMs = (3 * mostMs[0] + mostMs[1]) / 4;
+    const coldMs = 20 + 100 + spread - (mostMs[0] + mostMs[1]) / 2;
+    const third = 2 * 10 * ((typicalMs + 40) / (20 + 40)) + coldMs;
+    assert.ok(Math.abs(total.expected - (40 + 9 * typicalMs + third)) < 1e-9, `${total.expected}`);
   });
 
-it('with time, all kinds are timed; the longest, which is there, in two rounds', async (t) => {
+it('with time all are timed, the longest once: it has been computed before', async (t) => {
   const { ran, request } = clocked(t, 0);
   const times = await timeKinds({ ...request, budgetMs: () => Infinity });
-  assert.deepEqual(ran, ['2', '2', '0', '0', '1', '1']);
+  assert.deepEqual(ran, ['2', '2', '0', '1', '1']);
   const [longest] = request.kinds;
-  assert.deepEqual(times.get(longest)?.first, [40, 40]);
+  assert.deepEqual(times.get(longest)?.first, [40]);
   assert.equal(times.get(longest)?.coldBytes, undefined);
   assert.equal(times.get(longest)?.coldMs, 460);
+});
+
+it('the longest is left to the others where it is less than a tenth of the work', async (t) => {
+  const { ran, request } = clocked(t, 0);
+  const [longest, other, most] = request.kinds;
+  await timeKinds({ ...request, kinds: [longest, other, { ...most, first: 90 }], budgetMs: () => -1 });
+  assert.deepEqual(ran, ['2', '2']);
 });
