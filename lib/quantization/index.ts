@@ -35,5 +35,11 @@ export { roundHalfEven } from './rounding';
 export { companionsOf, findQuantizedWeights, readQuantizedTensor, toStoredTensors } from './serialization';
 export type { QuantizedTensorReader, StoredTensor } from './serialization';
 export { affineBiases } from './affine';
-export { codesFormOf, codesOfQuantized, codesOfValues, weightCodesBytes } from './weight-codes';
+export {
+  codesFormOf,
+  codesOfQuantized,
+  codesOfValues,
+  headCodesForm,
+  weightCodesBytes,
+} from './weight-codes';
 export type { CodesForm, WeightCodes } from './weight-codes';

@@ -36,6 +36,14 @@ const ROW_BLOCK_SIZE = 128;
 /** How a weight's codes are laid out. */
 export type CodesForm = Pick<WeightCodes, 'bits' | 'blockSize'>;
 
+/**
+ * The head's form. In blocks of 128 a token of GPT-2's takes a seventh less time there; quantized models, which generate by
+ * codes without being asked, keep the blocks that their published texts were made with.
+ */
+export function headCodesForm(isQuantized: boolean): CodesForm {
+  return { bits: 8, blockSize: isQuantized ? BLOCK_SIZE : 128 };
+}
+
 /** The form that a weight's codes get, as far as its type tells. @param tensor undefined: it is not quantized */
 export function codesFormOf(tensor: QuantizedTensor | undefined): CodesForm {
   if (tensor === undefined) return { bits: 8, blockSize: BLOCK_SIZE };
@@ -59,17 +67,22 @@ export function weightCodesBytes(size: number, { bits, blockSize }: CodesForm): 
  * Codes of values.
  *
  * @param values [out, in], row-major.
+ * @param blockSize values per scale
  * @throws {TunebookError} If a value is not finite.
  */
-export function codesOfValues(values: Float32Array, shape: readonly [number, number]): WeightCodes {
+export function codesOfValues(
+  values: Float32Array,
+  shape: readonly [number, number],
+  blockSize = BLOCK_SIZE,
+): WeightCodes {
   const [rows, width] = shape;
-  const result = emptyCodes(shape, BLOCK_SIZE);
+  const result = emptyCodes(shape, blockSize);
   const { codes, scales } = result;
   const blocks = scales.length / rows;
   for (let row = 0; row < rows; row++)
     for (let block = 0; block < blocks; block++) {
-      const from = row * width + block * BLOCK_SIZE;
-      const to = Math.min(from + BLOCK_SIZE, (row + 1) * width);
+      const from = row * width + block * blockSize;
+      const to = Math.min(from + blockSize, (row + 1) * width);
       // A model's weights go through here: calls of Math would take as long again.
       let [most, none] = [0, 0];
       for (let i = from; i < to; i++) {
@@ -85,7 +98,7 @@ export function codesOfValues(values: Float32Array, shape: readonly [number, num
       const at = row * blocks + block;
       scales[at] = most / LARGEST;
       const factor = most > 0 ? LARGEST / most : 0;
-      const start = at * BLOCK_SIZE - from;
+      const start = at * blockSize - from;
       for (let i = from; i < to; i++) codes[start + i] = values[i] * factor + ZERO_ROUNDED; // which truncates
     }
   return result;

@@ -5,6 +5,7 @@ import {
   codesFormOf,
   codesOfQuantized,
   codesOfValues,
+  headCodesForm,
   dequantize,
   quantize,
   weightCodesBytes,
@@ -74,6 +75,15 @@ test('values: within 0.4 % of the largest of 32, the last block of a row shorter
   const worst = worstShare(valuesOf(codes), values, 72, 32);
   assert.ok(worst <= 1 / 254 + 1e-6, `${worst}`);
   assert.equal(codes.scales[3], 0);
+});
+
+test('heads have blocks of 128, those of quantized models 32', () => {
+  assert.equal(headCodesForm(true).blockSize, 32);
+  const values = normal([3, 200], 7).data as Float32Array;
+  const codes = codesOfValues(values, [3, 200], headCodesForm(false).blockSize);
+  assert.deepEqual([codes.blockSize, codes.codes.length, codes.scales.length], [128, 3 * 256, 3 * 2]);
+  const worst = worstShare(valuesOf(codes), values, 200, 128);
+  assert.ok(worst <= 1 / 254 + 1e-6, `${worst}`);
 });
 
 test('blocks that run over the ends of rows have no codes of their own', () => {

@@ -4,8 +4,8 @@
  */
 import { availableMemory, isQuantized } from '../../models';
 import type { Runtime } from '../../models';
-import { affineBitsOf, codesFormOf, weightCodesBytes } from '../../quantization';
-import type { QuantizedTensor } from '../../quantization';
+import { affineBitsOf, codesFormOf, headCodesForm, weightCodesBytes } from '../../quantization';
+import type { CodesForm, QuantizedTensor } from '../../quantization';
 
 /** Layers that one function computes, and its memory, bytes. */
 export interface Span {
@@ -120,7 +120,8 @@ function layerSizes({ architecture, weights }: Runtime, layer: number): Sizes {
 /** The head's, unless an adapter trains a head of its own, which is fed. */
 function headSizes(runtime: Runtime): Sizes {
   const { vocabSize, width } = runtime.architecture;
-  return sizesOf(hasOwnHead(runtime) ? 0 : vocabSize * width, undefined);
+  const form = headCodesForm(runtime.weights.isQuantized);
+  return sizesOf(hasOwnHead(runtime) ? 0 : vocabSize * width, undefined, form);
 }
 
 /** Whether an adapter has the head, or the table that it is tied to, among what it trains. */
@@ -129,8 +130,11 @@ export function hasOwnHead({ weights }: Runtime): boolean {
 }
 
 /** Of a weight's codes. @param tensor undefined: it is not quantized */
-function sizesOf(size: number, tensor: QuantizedTensor | undefined): Sizes {
-  const form = codesFormOf(tensor);
+function sizesOf(
+  size: number,
+  tensor: QuantizedTensor | undefined,
+  form: CodesForm = codesFormOf(tensor),
+): Sizes {
   const isOwn = tensor !== undefined && affineBitsOf(tensor.quantType) !== undefined;
   const codes = (size * form.bits) / 8;
   const ofBlocks = ((4 + (isOwn ? form.bits / 8 : 0)) * size) / form.blockSize; // a scale, and a zero

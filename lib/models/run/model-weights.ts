@@ -13,7 +13,7 @@ import { AdapterSet } from '../lora/adapter-set';
 import type { LoraAdapter, LoraBase } from '../lora/lora';
 import { isTied } from '../families/architecture';
 import { HEAD } from '../lora/lora-targets';
-import { codesOfQuantized, codesOfValues } from '../../quantization';
+import { codesOfQuantized, codesOfValues, headCodesForm } from '../../quantization';
 import { canBeCoded, codedWeight, integerWeight } from '../weights/coded-weight';
 import {
   isQuantized,
@@ -290,7 +290,8 @@ export class ModelWeights implements LoraBase {
   /** The head's weight in codes of 8 bits. */
   headCodes(): Record<string, HostTensor> {
     const { data, shape } = this.tableFeed('head');
-    return weightFeeds(HEAD, integerWeight(codesOfValues(data as Float32Array, [shape[0], shape[1]])));
+    const size = headCodesForm(this.isQuantized).blockSize;
+    return weightFeeds(HEAD, integerWeight(codesOfValues(data as Float32Array, [shape[0], shape[1]], size)));
   }
 
   private feedsOf(layer: number): LayerFeeds {
