@@ -33,13 +33,16 @@ const CASES: [
   ['a short last step', 4, 1, 'full', { maxSteps: 4 }],
   ['LoRA with dropout and NEFTune', 2, 1, 'LoRA', { neftuneNoiseAlpha: 5 }],
   ['batches in pieces', 2, 1, 'full', { perDeviceTrainBatchSize: 4 }],
-  ...['sgd', 'adafactor', 'adamw_8bit', 'lion'].map((optim): (typeof CASES)[number] => [
+  ...['sgd', 'adamw_8bit', 'lion'].map((optim): (typeof CASES)[number] => [
     optim,
     2,
     1,
     'full',
     { optim, maxSteps: 4 },
   ]),
+  // Not the whole model: Adafactor scales what the biases of queries, keys and values learn by all of it together, and what
+  // keys' biases learn is rounding (see `learned`).
+  ['adafactor', 2, 1, 'LoRA', { optim: 'adafactor', maxSteps: 4 }],
 ];
 for (const [name, count, accumulation, kind, options] of CASES)
   test(`${count} ranks x ${accumulation} are 1 x ${count * accumulation}: ${name}`, async () => {
