@@ -32,7 +32,7 @@ export interface TimingRequest {
 }
 
 /** A first round without its compilation counts where the next one differs by no more than this share. */
-const AGREEMENT = 0.15;
+const AGREEMENT = 0.25;
 /** The longest kind is timed whatever the budget where it is at least this share of the run's work. */
 const WORTH_TIMING = 0.1;
 

@@ -95,7 +95,9 @@ export async function preflight(request: PreflightRequest): Promise<PreflightRep
     const { microBatchSize } = state;
     await readTrainerCheckpoint(folder, content);
     state.microBatchSize = microBatchSize;
-    problems.push(...differences(before, await behaviour(request, model)));
+    // What it writes follows from what it reads.
+    const restored = { ...before, logits: [await firstLogits(request, model)] };
+    problems.push(...differences({ ...before, logits: before.logits.slice(0, 1) }, restored));
     if (problems.length > 0) throw failed(problems);
     const free = await freeDisk(outputDir);
     const count = checkpointsAtATime(values, forecast.checkpoints);
@@ -212,17 +214,24 @@ interface Behaviour {
   readonly text: string | undefined;
 }
 
+/** Logits on the first example's beginning, float32 [tokens * V]. */
+async function firstLogits({ trainDataset }: PreflightRequest, model: CausalLM): Promise<Float32Array> {
+  const ids = trainDataset[0].inputIds.slice(0, Math.min(READ_TOKENS, model.architecture.maxPositions));
+  return (await model.forward({ inputIds: [ids] })).logits.data;
+}
+
 /**
  * A model's logits on the first example's beginning, and on the tokens that it takes to be most likely after each token
  * of it: one length, for which functions are compiled once.
  */
-async function behaviour({ trainDataset, generate }: PreflightRequest, model: CausalLM): Promise<Behaviour> {
-  const { vocabSize, maxPositions } = model.architecture;
-  const ids = trainDataset[0].inputIds.slice(0, Math.min(READ_TOKENS, maxPositions));
-  const { data: read } = (await model.forward({ inputIds: [ids] })).logits;
-  const written = ids.map((_, at) => mostLikely(read.subarray(at * vocabSize, (at + 1) * vocabSize)));
+async function behaviour(request: PreflightRequest, model: CausalLM): Promise<Behaviour> {
+  const { vocabSize } = model.architecture;
+  const read = await firstLogits(request, model);
+  const written = Array.from({ length: read.length / vocabSize }, (_, at) =>
+    mostLikely(read.subarray(at * vocabSize, (at + 1) * vocabSize)),
+  );
   const { data: again } = (await model.forward({ inputIds: [written] })).logits;
-  return { logits: [read, again], text: await generate?.(model) };
+  return { logits: [read, again], text: await request.generate?.(model) };
 }
 
 function differences(saved: Behaviour, loaded: Behaviour): string[] {
