@@ -25,7 +25,6 @@ export interface HungryEnd {
   /** Resident bytes before the preflight, and how many more it took. */
   readonly before: number;
   readonly taken: number;
-  readonly ms: number;
 }
 
 export function runHungry(request: HungryRequest): HungryEnd {
@@ -58,7 +57,6 @@ async function main(): Promise<void> {
   });
   const trainDataset = Array.from({ length: batch }, () => ({ inputIds, labels: inputIds }));
   const trainer = new Trainer({ model, args, trainDataset, callbacks: [] });
-  const started = performance.now();
   const refusal = await trainer.preflight().then(
     () => undefined,
     (error: Error) => error.message,
@@ -71,7 +69,6 @@ async function main(): Promise<void> {
     globalStep,
     before,
     taken,
-    ms: performance.now() - started,
   };
   console.log(JSON.stringify(end));
 }

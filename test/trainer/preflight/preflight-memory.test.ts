@@ -49,7 +49,6 @@ test('more than available: foreseen from one example, reported with what to do, 
     /gradientCheckpointing: true, autoFindBatchSize: true, a smaller perDeviceTrainBatchSize .*shorter examples, optim: 'adamw_8bit' or 'adafactor', .*4 bits.* a larger maxMemory\.$/,
   );
   assert.ok(end.taken < 4e8, `took ${end.taken} bytes`);
-  assert.ok(end.ms < 10_000);
   assert.equal(end.globalStep, 0);
   assert.deepEqual(fs.readdirSync(outputDir), []);
 });
