@@ -20,3 +20,10 @@ export function tensorSize({ shape }: { readonly shape: readonly number[] }): nu
 export function asTensor({ data, shape }: HostTensor): HostTensor {
   return { data, shape };
 }
+
+/** Index of the largest value, the first of equals; 0 where the first one is NaN. */
+export function argMax(values: Float32Array): number {
+  let best = 0;
+  for (let i = 1; i < values.length; i++) if (values[i] > values[best]) best = i;
+  return best;
+}

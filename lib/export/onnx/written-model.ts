@@ -7,7 +7,7 @@ import { onnxRuntime } from '../../engine';
 import { positionIds } from '../../models';
 import type { Architecture } from '../../models';
 import { messageOf, TunebookError } from '../../types';
-import { mostLikely } from '../proof/log-probabilities';
+import { argMax } from '../../tensor';
 
 /** Rows of tokens of one length. */
 export interface Rows {
@@ -131,7 +131,7 @@ export class WrittenModel {
     const [, T, V] = dims;
     return Array.from({ length: B }, (_, b) => {
       const start = (b * T + T - 1) * V;
-      return mostLikely((data as Float32Array).subarray(start, start + V));
+      return argMax((data as Float32Array).subarray(start, start + V));
     });
   }
 

@@ -2,7 +2,7 @@
  * Compares the answers and log-probabilities of two runtimes over the same weights. Both get the same ids, so that
  * what differs is the file; what each makes of a prompt's text is compared before.
  */
-import { mostLikely } from './log-probabilities';
+import { argMax } from '../../tensor';
 import type { Responder } from './responder';
 
 /** Two runtimes over the same prompts. */
@@ -79,7 +79,7 @@ export async function compareAnswers(
     else {
       const same = commonLength(answer, other);
       // Up to there both have read the same; an answer that ended has its end as the most likely token.
-      const margin = Math.max(0, largest(ours[same]) - ours[same][other[same] ?? mostLikely(theirs[same])]);
+      const margin = Math.max(0, largest(ours[same]) - ours[same][other[same] ?? argMax(theirs[same])]);
       largestMargin = Math.max(largestMargin, margin);
       tiedAnswers += margin <= TIE_NATS ? 1 : 0;
       if (differing.length < MAX_DIFFERING)
@@ -90,7 +90,8 @@ export async function compareAnswers(
       positions++;
       totalKl += kl;
       maxKl = Math.max(maxKl, kl);
-      sameTop += mostLikely(ours[at]) === mostLikely(theirs[at]) ? 1 : 0;
+      // A damaged row has a largest value as well, and is found by its divergence.
+      sameTop += argMax(ours[at]) === argMax(theirs[at]) ? 1 : 0;
     }
   }
   return {
@@ -137,7 +138,7 @@ function commonLength(a: readonly number[], b: readonly number[]): number {
 }
 
 function largest(row: Float32Array): number {
-  return row[mostLikely(row)];
+  return row[argMax(row)];
 }
 
 function isSame(a: readonly number[], b: readonly number[]): boolean {

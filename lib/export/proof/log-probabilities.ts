@@ -9,10 +9,3 @@ export function logSoftmax(logits: Float32Array): Float32Array {
   const shift = largest + Math.log(sum);
   return logits.map((logit) => logit - shift);
 }
-
-/** The most likely token of a row [V], the first of equals; a damaged row has one as well, and is found by its divergence. */
-export function mostLikely(row: Float32Array): number {
-  let best = 0;
-  for (let id = 1; id < row.length; id++) if (row[id] > row[best]) best = id;
-  return best;
-}

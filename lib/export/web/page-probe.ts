@@ -4,7 +4,7 @@ import { readJsonObject } from '../../files';
 import { architectureOf } from '../../models';
 import { openOnnxResponder, transformersTokenizer } from '../onnx/onnx-responder';
 import { PROBE_SENTENCE } from '../onnx/prove-onnx';
-import { mostLikely } from '../proof/log-probabilities';
+import { argMax } from '../../tensor';
 import type { PageProbe } from './page-types';
 
 const DIGITS = 4;
@@ -21,7 +21,7 @@ export async function pageProbe(file: string, folder: string): Promise<PageProbe
   const there = await openOnnxResponder({ file, tokenizer, architecture, endTokens: [] });
   try {
     const rows = await there.logProbabilities(ids, ids.length);
-    const next = rows.map(mostLikely);
+    const next = rows.map(argMax);
     const logProbabilities = rows.map((row, at) => Number(row[next[at]].toFixed(DIGITS)));
     return { ids, next, logProbabilities };
   } finally {

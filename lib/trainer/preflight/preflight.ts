@@ -11,11 +11,12 @@ import { peakMemoryBytes } from '../../models';
 import { withReloaded } from '../../pretrained';
 import type { CausalLM } from '../../pretrained';
 import type { Gradients, LossFunction, SequenceLoss } from '../../models';
+import { argMax } from '../../tensor';
 import type { EncodedExample } from '../../types';
 import type { CheckedArguments } from '../arguments/schema';
 import { CallbackList } from '../state/callbacks';
 import { readTrainerCheckpoint, writeTrainerCheckpoint } from '../checkpoints/checkpoints';
-import { evaluateLoss, evaluationSets, mostLikely } from '../state/evaluate';
+import { evaluateLoss, evaluationSets } from '../state/evaluate';
 import type { EvaluationData } from '../state/evaluate';
 import { gradientNorm } from '../optimizers/gradient-norm';
 import type { Optimizer } from '../optimizers/optimizer-types';
@@ -228,7 +229,7 @@ async function behaviour(request: PreflightRequest, model: CausalLM): Promise<Be
   const { vocabSize } = model.architecture;
   const read = await firstLogits(request, model);
   const written = Array.from({ length: read.length / vocabSize }, (_, at) =>
-    mostLikely(read.subarray(at * vocabSize, (at + 1) * vocabSize)),
+    argMax(read.subarray(at * vocabSize, (at + 1) * vocabSize)),
   );
   const { data: again } = (await model.forward({ inputIds: [written] })).logits;
   return { logits: [read, again], text: await request.generate?.(model) };

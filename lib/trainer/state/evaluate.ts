@@ -8,6 +8,7 @@ import type { LossFunction, MetricSum, SequenceLoss } from '../../models';
 import type { CausalLM } from '../../pretrained';
 import { ranksOf } from '../parallel/ranks';
 import type { Ranks } from '../parallel/ranks';
+import { argMax } from '../../tensor';
 import { IGNORED, requireList, requireObject, TunebookError } from '../../types';
 import type { EncodedExample } from '../../types';
 import { counted, logitsLoss, metricMeans, metricsOfAll, sequenceLoss } from './metric-totals';
@@ -133,7 +134,7 @@ export async function predictTokens(
     const predicted = new Int32Array(inputIds.length).fill(IGNORED);
     for (let t = 0; t + 1 < inputIds.length; t++) {
       const row = logits.data.subarray(t * size, (t + 1) * size);
-      predicted[t + 1] = mostLikely(row);
+      predicted[t + 1] = argMax(row);
       if (labels[t + 1] === IGNORED) continue;
       count++;
       if (predicted[t + 1] === labels[t + 1]) right++;
@@ -141,11 +142,4 @@ export async function predictTokens(
     predictions.push(predicted);
   }
   return { predictions, labelIds: dataset.map(({ labels }) => labels), accuracy: right / count };
-}
-
-/** The most likely token, the first of equals. @param logits float32 [V] */
-export function mostLikely(logits: Float32Array): number {
-  let best = 0;
-  for (let token = 1; token < logits.length; token++) if (logits[token] > logits[best]) best = token;
-  return best;
 }
