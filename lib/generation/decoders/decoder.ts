@@ -9,6 +9,7 @@ import { KeyValueCache, slotsFor, windowsOf } from './key-value-cache';
 import type { CodedResult, PastTokens } from '../passes/coded-model';
 import { codedModelOf, warnOfFloat32 } from '../passes/coded-model-cache';
 import type { CodedModelLease } from '../passes/coded-model-cache';
+import { lastPlaces } from '../passes/scopes';
 import { joined, repeated, sharedBeginning } from './prefix-cache';
 import type { KnownPrompts, Prefix } from './prefix-cache';
 import { stepRunner } from './step';
@@ -316,11 +317,6 @@ export function paddedRows(
     attentionMask.fill(1, b * T, b * T + row.length);
   });
   return { shape: [rows.length, T], ids, attentionMask };
-}
-
-/** Where each row's last token lies in [B * T], int32 [B]. */
-export function lastPlaces(rows: readonly (readonly number[])[], T: number): Int32Array {
-  return Int32Array.from(rows, (row, b) => b * T + row.length - 1);
 }
 
 /** Logits after each row's last token, float32 [B, V]. @param hidden float32 [B, T, C] */

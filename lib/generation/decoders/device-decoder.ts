@@ -7,10 +7,10 @@ import type { DeviceMemory, TensorFunction } from '../../engine';
 import { embed, headLogits, hiddenStates, stepMode, walk, Workspace } from '../../models';
 import type { Architecture, LayerCache, Runtime } from '../../models';
 import type { HostTensor } from '../../types';
-import { capacityFor, lastPlaces, paddedRows } from './decoder';
+import { capacityFor, paddedRows } from './decoder';
 import type { Admission, Decoder } from './decoder';
 import { windowSlots } from './key-value-cache';
-import { positionFeeds } from '../passes/scopes';
+import { lastPlaces, positionFeeds } from '../passes/scopes';
 
 export class DeviceDecoder implements Decoder {
   /** Where the caches are, as long as the decoder lives. */

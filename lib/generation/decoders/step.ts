@@ -43,28 +43,37 @@ export async function stepRunner(
   return runtime.weights.frozen === undefined ? wholeStep(runtime, request) : layeredStep(runtime, request);
 }
 
+/** Arrays for a step's results, by their names in a function of all layers; each step writes them anew. */
+function stepBuffers(
+  { layers, vocabSize }: Architecture,
+  { cache, tokens }: StepRequest,
+): Record<string, Float32Array> {
+  const { rows, heads, headSize } = cache.shape;
+  const buffers: Record<string, Float32Array> = { logits: new Float32Array(rows * tokens * vocabSize) };
+  for (let layer = 0; layer < layers; layer++)
+    for (const name of ['key', 'value'])
+      buffers[scoped(layer, name)] = new Float32Array(rows * heads * tokens * headSize);
+  return buffers;
+}
+
 /**
  * One session instead of one per layer: reading the weights is nearly all that a token costs, and nothing waits
  * between layers.
  */
 async function wholeStep(runtime: Runtime, { cache, tokens }: StepRequest): Promise<StepRunner> {
   const { architecture } = runtime;
-  const { rows, heads, headSize } = cache.shape;
+  const { rows } = cache.shape;
   const feeds: Record<string, HostTensor> = {
     ...runtime.weights.finalNormFeeds(),
     head: runtime.weights.tableFeed('head'),
     ...runtime.weights.headFeeds(),
   };
-  const into: Record<string, Float32Array> = {
-    logits: new Float32Array(rows * tokens * architecture.vocabSize),
-  };
+  const into = stepBuffers(architecture, { cache, tokens });
   const layers: LayerStep[] = [];
   for (let layer = 0; layer < architecture.layers; layer++) {
     const inputs = { ...(await runtime.weights.layerFeeds(layer)), ...pastFeeds(cache.layer(layer)) };
     Object.assign(feeds, scopedFeeds(layer, inputs));
-    const key = (into[scoped(layer, 'key')] = new Float32Array(rows * heads * tokens * headSize));
-    const value = (into[scoped(layer, 'value')] = new Float32Array(rows * heads * tokens * headSize));
-    layers.push({ key, value });
+    layers.push({ key: into[scoped(layer, 'key')], value: into[scoped(layer, 'value')] });
   }
   const tokenFeeds = async (ids: Int32Array, positions: Int32Array): Promise<Record<string, HostTensor>> => {
     const shape = [rows, tokens] as const;
@@ -96,7 +105,7 @@ function codedStep(
   const { rows } = cache.shape;
   const places = Int32Array.from({ length: rows * tokens }, (_, place) => place);
   const shape = [rows, tokens] as const;
-  const into = coded.resultBuffers(shape, places.length);
+  const into = stepBuffers(architecture, { cache, tokens });
   return async (ids, positions) => {
     const past = (layer: number): LayerCache => cache.layer(layer);
     const byKind = positionFeeds(architecture, positions, shape);

@@ -19,7 +19,7 @@ import { isMemoryError } from '../../types';
 import type { HostTensor } from '../../types';
 import { hasOwnHead, headSpan, peakBytes, plannedSpans } from './coded-plan';
 import type { CodesRoom, Span } from './coded-plan';
-import { layersOf, scoped, scopedFeeds, sharedBy } from './scopes';
+import { lastPlaces, layersOf, scoped, scopedFeeds, sharedBy } from './scopes';
 
 /** Stand-ins for the sizes of a pass: rows, tokens of each, logits wanted; and cached tokens by kind of layers. */
 const [ROWS, TOKENS, PLACES] = [100_003, 200_003, 300_007];
@@ -47,7 +47,7 @@ export interface CodedPass {
   readonly between?: BetweenLayers;
   /** Keys and values so far, float32 [B, KV, P, D]; default: none. */
   readonly past?: (layer: number) => LayerCache;
-  /** Receives what `resultBuffers` makes room for; default: new arrays. */
+  /** Receives logits, keys and values by their scoped names; default, and for layers without codes: new arrays. */
   readonly into?: Readonly<Record<string, Float32Array>>;
 }
 
@@ -156,16 +156,6 @@ export class CodedModel {
     return made;
   }
 
-  /** Arrays for the results of passes of one shape, which each pass writes anew; layers without codes give new ones. */
-  resultBuffers([rows, tokens]: readonly [number, number], places: number): Record<string, Float32Array> {
-    const { layers, keyValueHeads, headSize, vocabSize } = this.runtime.architecture;
-    const buffers: Record<string, Float32Array> = { logits: new Float32Array(places * vocabSize) };
-    for (let layer = 0; layer < layers; layer++)
-      for (const name of ['key', 'value'])
-        buffers[scoped(layer, name)] = new Float32Array(rows * keyValueHeads * tokens * headSize);
-    return buffers;
-  }
-
   /** A layer that has no codes. */
   private exactLayer(layer: number, x: HostTensor, request: CodedPass): Promise<Record<string, HostTensor>> {
     const { architecture } = this.runtime;
@@ -201,7 +191,7 @@ export class CodedModel {
       bias: attentionBias(batch, kind.slidingWindow),
       ...kind.positionFeeds(positions, shape, contexts),
     }));
-    const places = Int32Array.from(rows, (row, b) => b * T + row.length - 1);
+    const places = lastPlaces(rows, T);
     return this.pass({ ids, positions, shape, shared, places, between, past: past?.layer });
   }
 

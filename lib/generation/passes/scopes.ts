@@ -43,6 +43,11 @@ export function positionFeeds(
   return layerKinds.map((kind) => kind.positionFeeds(positions, shape, contexts));
 }
 
+/** Where each row's last token lies in [B * T], int32 [B]. */
+export function lastPlaces(rows: readonly (readonly number[])[], T: number): Int32Array {
+  return Int32Array.from(rows, (row, b) => b * T + row.length - 1);
+}
+
 /**
  * Layers one after the other, for a function of several: keys and values as outputs, and what goes on to the next.
  * @param span.rows what is wanted of the last of them, int32 [R] of [B * T]: x is then [1, R, C]
