@@ -19,25 +19,27 @@ export function vocabularyOf({ tokenizerJson, tables }: TokenizerFiles): Vocabul
 }
 
 function withAdded(table: TokenTable, added: ReadonlyMap<string, number>): Vocabulary {
-  const tokens = new Map<number, string | undefined>([...added].map(([token, id]) => [id, token]));
+  const tokens = new Map([...added].map(([token, id]) => [id, token]));
   const ids = new Map(added);
   const size = [...added.values()].reduce((a, b) => Math.max(a, b + 1), table.size);
   return {
     size,
-    idOf(token) {
-      const known = ids.get(token);
-      if (known !== undefined) return known;
-      const id = table.get(token);
-      if (id !== undefined) ids.set(token, id);
-      return id;
-    },
-    tokenOf(id) {
-      const known = tokens.get(id);
-      if (known !== undefined) return known;
-      const token = table.tokenOf(id);
-      if (token !== undefined) tokens.set(id, token);
-      return token;
-    },
+    idOf: kept(ids, (token) => table.get(token)),
+    tokenOf: kept(tokens, (id) => table.tokenOf(id)),
+  };
+}
+
+/** What is known, else what is found, which is then known. */
+function kept<Key, Value>(
+  known: Map<Key, Value>,
+  find: (key: Key) => Value | undefined,
+): (key: Key) => Value | undefined {
+  return (key) => {
+    const value = known.get(key);
+    if (value !== undefined) return value;
+    const found = find(key);
+    if (found !== undefined) known.set(key, found);
+    return found;
   };
 }
 
