@@ -5,6 +5,7 @@
  * within a float32's rounding.
  */
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { describe, it } from 'node:test';
@@ -14,6 +15,7 @@ import { storedBytes } from '../../lib/export/gguf/types/format';
 import type { TensorType } from '../../lib/export/gguf/types/format';
 import { tensorType } from '../../lib/export/gguf/types/tensor-types';
 import type { GgufType } from '../../lib/export/gguf/types/format';
+import { createRandom } from '../../lib/random';
 import { ROOT } from '../support/paths';
 
 interface Golden {
@@ -31,6 +33,35 @@ const values = floatsOf(golden.values);
 function rootMeanSquare(type: TensorType, bytes: Uint8Array): number {
   const read = decode(type, bytes);
   return Math.sqrt(values.reduce((sum, value, i) => sum + (value - read[i]) ** 2, 0) / values.length);
+}
+
+/** SHA-256 of the K types' bytes of `manyBlocks()`, written by commit 2689fc7, which compares every scale value by value. */
+const SEARCHED = {
+  Q4_K: '57a0d596d8f756b7666ea321ea9406e2a4ccc8060337933e6fdb04f328c68976',
+  Q5_K: 'abcadfc7ac34b246cb193afca20399e3836c442219f1acb1ed240f75142e7f2c',
+  Q6_K: '3ec6810c22e2de4a3a92c75844429e260a71b093aaa7a8db66d31d5ac3b174cd',
+} as const;
+
+/** Blocks of many kinds: bell-shaped, tiny, of one sign, on a grid with ties, with an outlier, of two values, half zero. */
+function manyBlocks(): Float32Array {
+  const random = createRandom('K types');
+  const bell = (): number => random.next() + random.next() + random.next() - 1.5;
+  const kinds: ((i: number) => number)[] = [
+    bell,
+    () => 1e-20 * bell(),
+    () => 1e-38 * bell(),
+    () => Math.abs(bell()),
+    () => -0.01 - Math.abs(bell()),
+    () => random.nextInt(21) / 64,
+    (i) => (i % 32 === 3 ? 900 : bell()),
+    (i) => (i % 2 === 0 ? 1 : -1),
+    (i) => (i % 64 < 32 ? 0 : bell()),
+    () => 0.5,
+    () => -1 - 1e-6 * random.next(),
+  ];
+  return Float32Array.from({ length: 256 * 40 * kinds.length }, (_, i) =>
+    kinds[Math.floor(i / 256) % kinds.length](i),
+  );
 }
 
 describe('blocks of GGUF', () => {
@@ -51,6 +82,18 @@ describe('blocks of GGUF', () => {
       assert.ok(ratio < 1.001, `error ${ratio} times theirs`);
     });
   }
+
+  it('the K types take the scales that a comparison of every scale takes', () => {
+    const many = manyBlocks();
+    for (const [type, wanted] of Object.entries(SEARCHED))
+      assert.equal(
+        createHash('sha256')
+          .update(encode(type as TensorType, many))
+          .digest('hex'),
+        wanted,
+        type,
+      );
+  });
 
   for (const [type, { bytes, decoded }] of Object.entries(golden.types)) {
     it(`${type} is decoded as gguf-py decodes it`, () => {
