@@ -169,6 +169,9 @@ function ortOptions(options: SessionOptions): ort.InferenceSession.SessionOption
     intraOpNumThreads: options.threads,
     interOpNumThreads: 1,
     enableCpuMemArena: options.memoryArena,
+    // A pattern is one more block for all values of a run, made in a shape's second run beside what the first one took:
+    // a quarter of a small model's memory, touched for the first time once more, and no faster after it.
+    enableMemPattern: false,
     // Each session has threads of its own, which go on looking for work for 40 ms after a run (as of 1.30): beside the next
     // session's, that is a thread too many for the cores.
     extra: { session: { force_spinning_stop: '1' } },

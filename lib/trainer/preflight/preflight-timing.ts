@@ -43,11 +43,7 @@ const WORTH_TIMING = 0.1;
 export async function timeKinds(request: TimingRequest): Promise<Map<PieceKind, KindTimes>> {
   const { kinds, firstMs, budgetMs, compileMs, compute } = request;
   const started = performance.now();
-  const timed = async (group: readonly (readonly number[])[]): Promise<number> => {
-    const from = performance.now();
-    await compute(group);
-    return performance.now() - from;
-  };
+  const timed = (group: readonly (readonly number[])[]): Promise<number> => durationMs(() => compute(group));
   const cold = async (group: readonly (readonly number[])[]): Promise<{ ms: number; runMs: number }> => {
     const compiled = compileMs();
     const ms = await timed(group);
@@ -97,6 +93,13 @@ export async function timeKinds(request: TimingRequest): Promise<Map<PieceKind, 
     times.set(kind, { ...known, coldBytes: share * Math.max(0, process.memoryUsage.rss() - rss) });
   }
   return times;
+}
+
+/** Milliseconds that some work takes. */
+export async function durationMs(work: () => Promise<void>): Promise<number> {
+  const started = performance.now();
+  await work();
+  return performance.now() - started;
 }
 
 const tokensOf = ({ shape: [rows, T] }: PieceKind): number => rows * T;

@@ -34,7 +34,7 @@ import type { MemoryBudget } from './preflight-memory';
 import { optimizerStateBytes } from '../optimizers/optimizers';
 import { timeLimitText } from '../state/preflight-report';
 import type { PreflightReport } from '../state/preflight-report';
-import { batchesMs, timeKinds, typical, untimedBytes } from './preflight-timing';
+import { batchesMs, durationMs, timeKinds, typical, untimedBytes } from './preflight-timing';
 import { forecastRun } from './run-forecast';
 import type { Forecast } from './run-forecast';
 import type { TrainerState } from '../state/state';
@@ -82,11 +82,11 @@ export async function preflight(request: PreflightRequest): Promise<PreflightRep
   const folder = path.join(outputDir, `preflight-${process.pid}-${os.hostname()}`);
   const content = { model, optimizer, state, identity: request.identity };
   try {
-    const saveStarted = performance.now();
-    await writeTrainerCheckpoint(folder, content);
-    const saveMs = performance.now() - saveStarted;
+    // The disk is waited for while the model computes.
+    const saving = durationMs(() => writeTrainerCheckpoint(folder, content));
+    const before = await behaviour(request, model).finally(() => saving.catch(() => undefined));
+    const saveMs = await saving;
     const checkpointBytes = await folderBytes(folder);
-    const before = await behaviour(request, model);
     const again = await withReloaded(model, folder, (reloaded) => behaviour(request, reloaded));
     problems.push(...differences(before, again));
     if (problems.length > 0) throw failed(problems);
@@ -276,9 +276,9 @@ async function runTimes(
 ): Promise<{ total: PreflightReport['timeMs']; stepMs: number; moreBytes: number }> {
   const { model, values, state, gradients, optimizer } = request;
   const step: StepRequest = { ...probeStep(request), group: forecast.longestGroup };
-  const started = performance.now();
-  state.microBatchSize = (await trainingStep(step)).microBatchSize;
-  const firstMs = performance.now() - started;
+  const firstMs = await durationMs(async () => {
+    state.microBatchSize = (await trainingStep(step)).microBatchSize;
+  });
   const times = await timeKinds({
     kinds: forecast.kinds,
     firstMs,
@@ -291,10 +291,11 @@ async function runTimes(
   const update: number[] = [];
   const rate = scheduledRate(values, state.globalStep, state.maxSteps);
   for (let round = 0; round < 2; round++) {
-    const from = performance.now();
-    await gradientNorm(model.engine, gradients);
-    await optimizer.step(rate, 0);
-    update.push(performance.now() - from);
+    const ms = await durationMs(async () => {
+      await gradientNorm(model.engine, gradients);
+      await optimizer.step(rate, 0);
+    });
+    update.push(ms);
   }
   const batches = batchesMs(forecast, times);
   const evaluation = await evaluationCost(request);

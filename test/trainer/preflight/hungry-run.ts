@@ -39,7 +39,7 @@ export function runHungry(request: HungryRequest): HungryEnd {
 
 async function main(): Promise<void> {
   const { outputDir, batch, budget, autoFindBatchSize } = JSON.parse(process.argv[2]) as HungryRequest;
-  // Next to no weights, but eight heads that each look at 512 x 512 tokens: some 150 MB for each example of a batch.
+  // Next to no weights, but eight heads that each look at 512 x 512 tokens: some 75 MB for each example of a batch.
   const model = await AutoModelForCausalLM.fromConfig({
     ...{ model_type: 'gpt2', vocab_size: 53, n_positions: HUNGRY_TOKENS, n_embd: 64, n_layer: 2, n_head: 8 },
     ...{ n_inner: 256, resid_pdrop: 0, embd_pdrop: 0, attn_pdrop: 0 },
