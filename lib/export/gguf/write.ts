@@ -2,10 +2,10 @@
 import { promises as fs } from 'node:fs';
 import path from 'node:path';
 import { isFile, makeFolder, requireFreeSpace, stageFile } from '../../files';
-import type { StagedFile } from '../../files';
+import type { ByteSink, StagedFile } from '../../files';
 import { sizeOf } from '../../tensor';
 import { TunebookError } from '../../types';
-import { encode } from './types/blocks';
+import { encoderThreads, startEncoders } from './encoders';
 import { ALIGNMENT, MAGIC, padding, storedBytes, TENSOR_TYPES, VALUE_TYPES, VERSION } from './types/format';
 import type { GgufEntries, GgufValue, TensorType } from './types/format';
 
@@ -45,21 +45,53 @@ export async function stageGguf(
   await makeFolder(folder);
   const total = tensors.reduce((sum, tensor) => sum + paddedBytes(tensor), header.length);
   await requireFreeSpace(folder, total);
-  return stageFile(file, async (sink) => {
-    await sink(header);
-    for (const [done, tensor] of tensors.entries()) {
-      onTensor(done, tensor.name);
-      let count = 0;
-      for await (const values of tensor.pieces()) {
-        requireStorable(tensor, values, file);
-        count += values.length;
-        await sink(encode(tensor.type, values));
+  const inBlocks = tensors.filter(({ type }) => TENSOR_TYPES[type].blockSize > 1);
+  const encoders = startEncoders(encoderThreads(inBlocks.reduce((sum, { shape }) => sum + sizeOf(shape), 0)));
+  try {
+    return await stageFile(file, async (sink) => {
+      const inOrder = writtenInOrder(sink, encoders.inFlight);
+      await sink(header);
+      for (const [done, tensor] of tensors.entries()) {
+        onTensor(done, tensor.name);
+        let count = 0;
+        for await (const values of tensor.pieces()) {
+          requireStorable(tensor, values, file);
+          count += values.length;
+          await inOrder.put(encoders.encode(tensor.type, values));
+        }
+        if (count !== sizeOf(tensor.shape))
+          throw new Error(`internal: ${tensor.name}: ${count} values for [${tensor.shape.join(', ')}]`);
+        await inOrder.put(
+          Promise.resolve(new Uint8Array(paddedBytes(tensor) - storedBytes(tensor.type, count))),
+        );
       }
-      if (count !== sizeOf(tensor.shape))
-        throw new Error(`internal: ${tensor.name}: ${count} values for [${tensor.shape.join(', ')}]`);
-      await sink(new Uint8Array(paddedBytes(tensor) - storedBytes(tensor.type, count)));
+      await inOrder.end();
+    });
+  } finally {
+    await encoders.close();
+  }
+}
+
+/** Bytes that are still made, written in the order in which they were put; `put` waits while more than `most` are. */
+function writtenInOrder(
+  sink: ByteSink,
+  most: number,
+): { put(bytes: Promise<Uint8Array>): Promise<void>; end(): Promise<void> } {
+  const waiting: Promise<Uint8Array>[] = [];
+  const shorten = async (length: number): Promise<void> => {
+    while (waiting.length > length) {
+      const bytes = waiting.shift();
+      if (bytes !== undefined) await sink(await bytes);
     }
-  });
+  };
+  return {
+    put: async (bytes) => {
+      bytes.catch(() => undefined); // its error comes out in its turn
+      waiting.push(bytes);
+      await shorten(most);
+    },
+    end: () => shorten(0),
+  };
 }
 
 /** An older export is replaced; anything else, a model's weights above all, is not. @throws {TunebookError} */
