@@ -160,8 +160,8 @@ describe('operations', () => {
       dtype: 'float32',
     });
 
-    it('with a cache equals attention over all keys', async () => {
-      const [P, S] = [3, T];
+    const withCache = async (tokens: number): Promise<void> => {
+      const [P, S] = [3, tokens];
       const cached: TensorFunction = ({ query, key, value, bias, pastKey, pastValue }) => ({
         y: attention({ query, key, value, bias, pastKey, pastValue }),
       });
@@ -174,12 +174,12 @@ describe('operations', () => {
         }),
       });
       const signature = {
-        query: float(B, H, T, D),
+        query: float(B, H, S, D),
         key: float(B, H, S, D),
         value: float(B, H, S, D),
         pastKey: float(B, H, P, D),
         pastValue: float(B, H, P, D),
-        bias: float(B, 1, T, P + S),
+        bias: float(B, 1, S, P + S),
       };
       const feeds = Object.fromEntries(
         Object.entries(signature).map(([name, { shape }], i) => [name, normal(shape, i + 3)]),
@@ -193,7 +193,10 @@ describe('operations', () => {
         const got = (await (await here.compile(cached, signature)).run(feeds)).y;
         assertClose(got.data, wanted.data, { absolute: 1e-5, relative: 1e-5 }, here.name);
       }
-    });
+    };
+    it('with a cache equals attention over all keys, for fewer tokens than a head is wide', () =>
+      withCache(D - 1));
+    it('with a cache equals attention over all keys, for more tokens', () => withCache(D + 1));
 
     it('a row that may attend to nothing stays finite', async () => {
       const fn: TensorFunction = (i) => ({

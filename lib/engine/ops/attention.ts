@@ -30,17 +30,20 @@ export interface AttentionInputs {
   readonly softcap?: number;
 }
 
+type KeysAndValues = Pick<AttentionInputs, 'key' | 'value' | 'pastKey' | 'pastValue'>;
+
 /** Attends. @returns float32 [B, H, T, D]. */
 export function attention(inputs: AttentionInputs): Tensor {
-  const { key, value, bias, mask, pastKey, pastValue, softcap } = inputs;
+  const { bias, mask, softcap } = inputs;
   const [B, H, T, D] = inputs.query.shape;
   const scale = inputs.scale ?? 1 / Math.sqrt(D);
-  const KV = key.shape[1] ?? H;
+  const KV = inputs.key.shape[1] ?? H;
   const S = bias.shape[bias.shape.length - 1];
+  const { key, value, pastKey, pastValue }: KeysAndValues = (H / KV) * T > D ? withPast(inputs) : inputs;
   // Query heads that share a key are stacked, so that grouped queries (Ainslie et al. 2023) copy no keys.
   const query = tf.reshape(inputs.query, [B, KV, (H / KV) * T, D]);
   const scores = tf.matMul(query, key, false, true);
-  // Concatenates scores and results, not the cache, which would be copied at each step.
+  // Few tokens: scores and results are concatenated, not the cache, which would be copied at each step.
   const all =
     pastKey === undefined ? scores : tf.concat([tf.matMul(query, pastKey, false, true), scores], -1);
   const perHead = tf.reshape(capped(tf.mul(all, scale), softcap), [B, H, T, S]);
@@ -52,6 +55,12 @@ export function attention(inputs: AttentionInputs): Tensor {
     return tf.add(tf.matMul(past, pastValue), tf.matMul(own, value));
   };
   return tf.reshape(joined(), [B, H, T, D]);
+}
+
+/** The cache in front of the keys and values of many tokens, whose scores would be more to copy. */
+function withPast({ key, value, pastKey, pastValue }: AttentionInputs): KeysAndValues {
+  if (pastKey === undefined || pastValue === undefined) return { key, value };
+  return { key: tf.concat([pastKey, key], 2), value: tf.concat([pastValue, value], 2) };
 }
 
 /** Keeps values within a limit, smoothly: limit * tanh(x / limit); without one they stay. */
