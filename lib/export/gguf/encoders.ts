@@ -2,6 +2,7 @@
 import os from 'node:os';
 import path from 'node:path';
 import { Worker } from 'node:worker_threads';
+import { tunebookEnvironment } from '../../environment';
 import type { EncodeRequest } from './encode-worker';
 import { encode } from './types/blocks';
 import { TENSOR_TYPES } from './types/format';
@@ -23,10 +24,10 @@ const LEAST_VALUES = 1 << 16;
 /** Values of a file that take longer than the start of threads. */
 const LEAST_TOTAL = 1 << 22;
 
-/** Threads for a file of so many values in blocks: none for a small file or on one core. */
-export function encoderThreads(values: number): number {
-  const cores = os.availableParallelism();
-  return values < LEAST_TOTAL || cores === 1 ? 0 : Math.min(cores, MOST_THREADS);
+/** Threads for a file of so many values in blocks: none for a small file, on one core or with TUNEBOOK_THREADS=1. */
+export function encoderThreads(values: number, { threads } = tunebookEnvironment()): number {
+  const count = threads === 0 ? os.availableParallelism() : threads;
+  return values < LEAST_TOTAL || count === 1 ? 0 : Math.min(count, MOST_THREADS);
 }
 
 /**
