@@ -47,7 +47,7 @@ describe('threads that encode', () => {
       },
       tensorOf({ name: 'last', shape: [2, 1024], type: 'Q8_0' }, large.subarray(0, 2048)),
     ];
-    assert.equal(encoderThreads(large.length, { threads: 0 }) > 0, os.availableParallelism() > 1);
+    assert.equal(encoderThreads(large.length, 0) > 0, os.availableParallelism() > 1);
     await (await stageGguf(file, [], tensors)).commit();
     const opened = await openGguf(file);
     try {
@@ -85,11 +85,11 @@ describe('threads that encode', () => {
 
   it('are none for a small file', () => {
     assert.equal(encoderThreads(1 << 20), 0);
-    assert.equal(encoderThreads(1 << 20, { threads: 4 }), 0);
+    assert.equal(encoderThreads(1 << 20, 4), 0);
   });
 
   it('are as many as TUNEBOOK_THREADS says', () => {
-    assert.equal(encoderThreads(1 << 30, { threads: 3 }), 3);
-    assert.equal(encoderThreads(1 << 30, { threads: 1 }), 0);
+    assert.equal(encoderThreads(1 << 30, 3), 3);
+    assert.equal(encoderThreads(1 << 30, 1), 0);
   });
 });

@@ -25,7 +25,7 @@ const LEAST_VALUES = 1 << 16;
 const LEAST_TOTAL = 1 << 22;
 
 /** Threads for a file of so many values in blocks: none for a small file, on one core or with TUNEBOOK_THREADS=1. */
-export function encoderThreads(values: number, { threads } = tunebookEnvironment()): number {
+export function encoderThreads(values: number, threads = tunebookEnvironment().threads): number {
   const count = threads === 0 ? os.availableParallelism() : threads;
   return values < LEAST_TOTAL || count === 1 ? 0 : Math.min(count, MOST_THREADS);
 }
