@@ -101,7 +101,10 @@ export const AutoModelForCausalLM = {
       const isOpen = (engine?.provider ?? 'auto') === 'auto' && tunebookEnvironment().provider === undefined;
       const provider = isOpen && frozen !== undefined ? 'cpu' : engine?.provider;
       created ??= await createEngine({ memoryArena: !isLarge, ...engine, provider });
-      const model = new CausalLM({ architecture, parameters, frozen, sample, generationConfig }, created);
+      const model = new CausalLM(
+        { architecture, parameters, frozen, sample, generationConfig, areParametersOwn: true },
+        created,
+      );
       noteOrigin(model, { name: idOrFolder, folder });
       return model;
     } catch (error) {
@@ -129,6 +132,9 @@ export const AutoModelForCausalLM = {
       if ('std' in spec.init) fillNormal(data, spec.init.std, (options.seed ?? 0) * 104729 + i * 7919);
       else data.fill(spec.init.value);
     });
-    return new CausalLM({ architecture, parameters }, await createEngine(options.engine));
+    return new CausalLM(
+      { architecture, parameters, areParametersOwn: true },
+      await createEngine(options.engine),
+    );
   },
 };

@@ -38,8 +38,9 @@ export { affineBiases } from './affine';
 export {
   codesFormOf,
   codesOfQuantized,
+  codesOfRows,
   codesOfValues,
   headCodesForm,
   weightCodesBytes,
 } from './weight-codes';
-export type { CodesForm, WeightCodes } from './weight-codes';
+export type { CodesForm, CodesSpace, RowsOfWeight, WeightCodes } from './weight-codes';

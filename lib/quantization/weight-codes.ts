@@ -33,6 +33,18 @@ const BLOCK_SIZE = 32;
 /** Of a row that shares one scale: long blocks cost least. */
 const ROW_BLOCK_SIZE = 128;
 
+/** Where arrays of codes come from; what they hold at first is not told. */
+export interface CodesSpace {
+  bytes(length: number): Uint8Array;
+  /** float32 */
+  numbers(length: number): Float32Array;
+}
+
+const NEW_ARRAYS: CodesSpace = {
+  bytes: (length) => new Uint8Array(length),
+  numbers: (length) => new Float32Array(length),
+};
+
 /** How a weight's codes are laid out. */
 export type CodesForm = Pick<WeightCodes, 'bits' | 'blockSize'>;
 
@@ -63,23 +75,65 @@ export function weightCodesBytes(size: number, { bits, blockSize }: CodesForm): 
   return Math.ceil((size * bits) / 8) + 4 * NUMBERS_OF_BLOCK * Math.ceil(size / blockSize);
 }
 
+/** How codes of values are made. */
+export interface CodesOptions {
+  /** Values per scale; default 32. */
+  readonly blockSize?: number;
+  readonly space?: CodesSpace;
+}
+
 /**
  * Codes of values.
  *
  * @param values [out, in], row-major.
- * @param blockSize values per scale
  * @throws {TunebookError} If a value is not finite.
  */
 export function codesOfValues(
   values: Float32Array,
   shape: readonly [number, number],
-  blockSize = BLOCK_SIZE,
+  options: CodesOptions = {},
 ): WeightCodes {
+  const width = shape[1];
+  return codesOfRows({ shape, rows: (start, end) => values.subarray(start * width, end * width) }, options);
+}
+
+/** A weight's values, of which there need not be more than some rows at a time. */
+export interface RowsOfWeight {
+  /** [out, in] */
+  readonly shape: readonly [number, number];
+  /** Rows from `start` up to `end`, float32 [end - start, in]; they may be gone at the next call. */
+  readonly rows: (start: number, end: number) => Float32Array;
+}
+
+/** Rows that are asked for at a time. */
+const ROWS_AT_A_TIME = 256;
+
+/**
+ * Codes of a weight, some rows at a time.
+ *
+ * @throws {TunebookError} If a value is not finite.
+ */
+export function codesOfRows(
+  weight: RowsOfWeight,
+  { blockSize = BLOCK_SIZE, space }: CodesOptions = {},
+): WeightCodes {
+  const result = emptyCodes(weight.shape, blockSize, space);
+  const [rows] = weight.shape;
+  for (let start = 0; start < rows; start += ROWS_AT_A_TIME)
+    writeRows(weight.rows(start, Math.min(start + ROWS_AT_A_TIME, rows)), start, result);
+  return result;
+}
+
+/** Writes the codes of rows from `first` on. */
+function writeRows(
+  values: Float32Array,
+  first: number,
+  { shape, blockSize, codes, scales }: WeightCodes,
+): void {
   const [rows, width] = shape;
-  const result = emptyCodes(shape, blockSize);
-  const { codes, scales } = result;
   const blocks = scales.length / rows;
-  for (let row = 0; row < rows; row++)
+  const count = values.length / width;
+  for (let row = 0; row < count; row++)
     for (let block = 0; block < blocks; block++) {
       const from = row * width + block * blockSize;
       const to = Math.min(from + blockSize, (row + 1) * width);
@@ -93,64 +147,76 @@ export function codesOfValues(
       }
       if (none !== 0)
         throw new TunebookError(
-          `quantize: expected finite weights, got ${values.subarray(from, to).find((value) => !Number.isFinite(value))} in row ${row}. The weights are damaged.`,
+          `quantize: expected finite weights, got ${values.subarray(from, to).find((value) => !Number.isFinite(value))} in row ${first + row}. The weights are damaged.`,
         );
-      const at = row * blocks + block;
+      const at = (first + row) * blocks + block;
       scales[at] = most / LARGEST;
       const factor = most > 0 ? LARGEST / most : 0;
       const start = at * blockSize - from;
       for (let i = from; i < to; i++) codes[start + i] = values[i] * factor + ZERO_ROUNDED; // which truncates
     }
-  return result;
 }
 
 /**
  * Codes of a quantized weight in its own blocks; undefined where they run over the ends of rows, or where 0 lies too far
  * from an affine code.
  */
-export function codesOfQuantized(tensor: QuantizedTensor): WeightCodes | undefined {
-  const [rows, width] = tensor.shape;
+export function codesOfQuantized(
+  tensor: QuantizedTensor,
+  space: CodesSpace = NEW_ARRAYS,
+): WeightCodes | undefined {
   const bits = affineBitsOf(tensor.quantType);
-  if (bits !== undefined) return codesOfAffine(tensor, bits);
-  return tensor.quantType === 'int8' ? codesOfInt8(tensor, rows, width) : codesOfFourBit(tensor, width);
+  if (bits !== undefined) return codesOfAffine(tensor, bits, space);
+  return tensor.quantType === 'int8' ? codesOfInt8(tensor, space) : codesOfFourBit(tensor, space);
 }
 
-function codesOfAffine(tensor: QuantizedTensor, bits: 4 | 8): WeightCodes | undefined {
+function codesOfAffine(tensor: QuantizedTensor, bits: 4 | 8, space: CodesSpace): WeightCodes | undefined {
   const { shape, blockSize, packed: codes } = tensor;
   const scales = blockScales(tensor);
   const zeros = roundedZeros({ ...tensor, scales }, bits);
   if (zeros === undefined) return undefined;
-  return { bits, shape, blockSize, codes, scales, zeros: bits === 8 ? zeros : packedPairs(zeros, shape[0]) };
+  return {
+    bits,
+    shape,
+    blockSize,
+    codes,
+    scales,
+    zeros: bits === 8 ? zeros : packedPairs(zeros, shape[0], space),
+  };
 }
 
 /** Codes of 4 bits, two in a byte; each row begins a byte. */
-function packedPairs(values: Uint8Array, rows: number): Uint8Array {
+function packedPairs(values: Uint8Array, rows: number, space: CodesSpace): Uint8Array {
   const length = values.length / rows;
   const bytes = Math.ceil(length / 2);
-  const packed = new Uint8Array(rows * bytes);
+  const packed = space.bytes(rows * bytes).fill(0);
   for (let row = 0; row < rows; row++)
     for (let i = 0; i < length; i++)
       packed[row * bytes + (i >> 1)] |= values[row * length + i] << ((i & 1) * 4);
   return packed;
 }
 
-function codesOfFourBit(tensor: QuantizedTensor, width: number): WeightCodes | undefined {
-  const { packed, codeBook, blockSize } = tensor;
+function codesOfFourBit(tensor: QuantizedTensor, space: CodesSpace): WeightCodes | undefined {
+  const { packed, codeBook, blockSize, shape } = tensor;
+  const [, width] = shape;
   if (width % blockSize !== 0) return undefined;
   const levels = Uint8Array.from(codeBook, (level) => Math.round(level * LARGEST) + ZERO);
-  const codes = new Uint8Array(2 * packed.length);
+  const codes = space.bytes(2 * packed.length);
   for (let at = 0; at < packed.length; at++) {
     const byte = packed[at];
     codes[2 * at] = levels[byte >> 4];
     codes[2 * at + 1] = levels[byte & 15];
   }
-  const scales = blockScales(tensor).map((scale) => scale / LARGEST);
-  return { bits: 8, shape: tensor.shape, blockSize, codes, scales };
+  const own = blockScales(tensor);
+  const scales = space.numbers(own.length);
+  for (let i = 0; i < own.length; i++) scales[i] = own[i] / LARGEST;
+  return { bits: 8, shape, blockSize, codes, scales };
 }
 
-function codesOfInt8(tensor: QuantizedTensor, rows: number, width: number): WeightCodes | undefined {
+function codesOfInt8(tensor: QuantizedTensor, space: CodesSpace): WeightCodes | undefined {
+  const [rows, width] = tensor.shape;
   if (tensor.blockSize !== width) return undefined;
-  const result = emptyCodes([rows, width], ROW_BLOCK_SIZE);
+  const result = emptyCodes([rows, width], ROW_BLOCK_SIZE, space);
   const { codes, scales } = result;
   const blocks = scales.length / rows;
   const ofRows = blockScales(tensor);
@@ -163,14 +229,18 @@ function codesOfInt8(tensor: QuantizedTensor, rows: number, width: number): Weig
   return result;
 }
 
-function emptyCodes(shape: readonly [number, number], blockSize: number): WeightCodes {
+function emptyCodes(
+  shape: readonly [number, number],
+  blockSize: number,
+  space: CodesSpace = NEW_ARRAYS,
+): WeightCodes {
   const [rows, width] = shape;
   const blocks = Math.ceil(width / blockSize);
   return {
     bits: 8,
     shape,
     blockSize,
-    codes: new Uint8Array(rows * blocks * blockSize).fill(ZERO),
-    scales: new Float32Array(rows * blocks),
+    codes: space.bytes(rows * blocks * blockSize).fill(ZERO),
+    scales: space.numbers(rows * blocks),
   };
 }

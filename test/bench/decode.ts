@@ -12,7 +12,7 @@ import { Worker } from 'node:worker_threads';
 import { createEngine, linearCodes } from '../../lib/engine';
 import type { NamedTensors } from '../../lib/engine';
 import { codesPeakBytes } from '../../lib/generation/passes/coded-plan';
-import { architectureOf, peakMemoryBytes } from '../../lib/models';
+import { architectureOf, layerCodes, peakMemoryBytes } from '../../lib/models';
 import { AutoModelForCausalLM, savePretrained } from '../../lib/pretrained';
 import type { CausalLM } from '../../lib/pretrained';
 import { median } from './median';
@@ -234,7 +234,7 @@ async function productTimes({ runtime, architecture, engine }: CausalLM): Promis
   const constants: Record<string, HostTensor> = {};
   let bits: 4 | 8 = 8;
   for (let layer = 0; layer < PRODUCT_LAYERS; layer++)
-    for (const [input, tensor] of Object.entries(runtime.weights.layerCodes(layer) ?? {})) {
+    for (const [input, tensor] of Object.entries(layerCodes(runtime.weights, layer) ?? {})) {
       const [, form, part] = input.startsWith(`${name}.weight.`)
         ? input.slice(name.length + 1).split('.')
         : [];

@@ -6,7 +6,7 @@
  * --transformers2 FOLDER`, `export-memory` takes `--layers N --only EXPORT` and `7b` for that shape, `stream` the megabytes
  * of its file, `--gb N` or a data file (`--folder FILE`), `families` the begin of a model's name (`--only`), `--steps REPEATS`
  * and `--tokens T`, `decode` those of a shape and a form,
- * `quantization` a model's name or folder and `--rows R`; `gpt2` says with `--profile` where a step goes (`--lora`,
+ * `quantization` a model's name or folder, or a run's (`--folder RUN`), `--rows R --only TYPES`; `gpt2` says with `--profile` where a step goes (`--lora`,
  * `--only gpt2-mini`), with `--only generation` what tokens take, with `--against-python` how it stands to
  * TUNEBOOK_PYTHON's, and takes `--steps ROUNDS`;
  * `scale` takes the names of curves (`--only length,batch,rows,cells`).
@@ -235,16 +235,19 @@ async function main(): Promise<void> {
       ]),
     );
   } else if (which === 'quantization') {
-    const results = await benchQuantization(
-      numbers[0],
-      values.rows === undefined ? undefined : Number(values.rows),
-    );
+    const { folder, only } = values;
+    const rows = values.rows === undefined ? undefined : Number(values.rows);
+    const results = await benchQuantization({ model: numbers[0], folder, only, rows });
     print(
       json,
       results,
       results.map((one): Row => [
         `${one.type}, ${one.bits} bits${one.isCoded ? ', by codes' : ''}`,
-        `perplexity ${one.perplexity.toFixed(3)}, KL ${one.kl.toExponential(1)}, same choice ${percent(one.sameChoice)}`,
+        `perplexity ${one.perplexity.toFixed(3)}, KL ${one.kl.toExponential(1)}, same choice ${percent(one.sameChoice)}; ` +
+          `${one.sameText} of ${one.rows} the same text` +
+          (one.margins.length === 0
+            ? ''
+            : `, the others ${one.margins.map((nats) => nats.toPrecision(1)).join(', ')} nats from a tie`),
       ]),
     );
   } else if (which === 'decode') {

@@ -1,16 +1,21 @@
 /**
  * What quantization costs a model: each type's next-token distributions over records' texts against the float32 model's,
- * computed exactly and by codes (`dtype: 'q8'`). The texts are the sample's last records, prompts and answers.
+ * computed exactly and by codes (`dtype: 'q8'`), and how many greedy answers stay what they are. The texts are the sample's
+ * last records, or a run's test records, prompts and answers.
  */
 import path from 'node:path';
 import { encodeRecords, instructionTemplate, loadRecords } from '../../lib/dataset';
+import type { DataRecord } from '../../lib/dataset';
+import { textGenerator } from '../../lib/generation';
 import { codedModelOf } from '../../lib/generation/passes/coded-model-cache';
 import { attentionBias, contextLengths, positionIds } from '../../lib/models';
 import { AutoModelForCausalLM } from '../../lib/pretrained';
 import type { CausalLM } from '../../lib/pretrained';
+import { loadPrompt } from '../../lib/prompts';
 import { AffineConfig, BitsAndBytesConfig } from '../../lib/quantization';
 import type { QuantizationConfig } from '../../lib/quantization';
 import { AutoTokenizer } from '../../lib/tokenizer';
+import type { PretrainedTokenizer } from '../../lib/tokenizer';
 import { ROOT } from '../support/paths';
 
 const NESTED = { loadIn4bit: true, bnb4bitUseDoubleQuant: true };
@@ -36,56 +41,150 @@ export interface QuantizationBench {
   readonly kl: number;
   /** Tokens whose most likely next token is float32's. */
   readonly sameChoice: number;
+  /** Greedy answers, and how many of them are float32's. */
+  readonly rows: number;
+  readonly sameText: number;
+  /** Where the others part: how much likelier float32's token is than its second, in nats; rows in order. */
+  readonly margins: readonly number[];
 }
 
-interface Text {
-  readonly ids: Int32Array;
-  /** Log-probabilities of float32, [T, V]. */
-  expected?: Float32Array;
+/** What is compared. */
+export interface QuantizationBenchOptions {
+  /** A built-in name or a folder of a whole model; not with `folder`. */
+  readonly model?: string;
+  /** What a run wrote: `model` and `splits/test.jsonl`, whose texts the model was tuned for. */
+  readonly folder?: string;
+  readonly rows?: number;
+  /** Parts of types' names, with commas between them. */
+  readonly only?: string;
 }
 
-/** @param model a built-in name or a folder of a whole model */
-export async function benchQuantization(model = 'gpt2-mini', rows = 24): Promise<QuantizationBench[]> {
-  const tokenizer = await AutoTokenizer.fromPretrained(model);
-  const { records } = await loadRecords(path.join(ROOT, 'data/hyrox/hyrox-sample-corrected.jsonl'));
-  const template = instructionTemplate({ system: 'You are a Hyrox coach.' });
-  const { examples } = encodeRecords(records.slice(-rows), { tokenizer, template, maxLength: 512 });
-  const texts = examples.map(({ inputIds }): Text => ({ ids: Int32Array.from(inputIds) }));
-  const results: QuantizationBench[] = [];
+/** As many as notebook 02 takes, the longer of the two. */
+const MAX_NEW_TOKENS = 112;
+
+interface Form extends Pick<QuantizationBench, 'type' | 'bits' | 'isCoded'> {
+  readonly model: CausalLM;
+}
+
+export async function benchQuantization(options: QuantizationBenchOptions): Promise<QuantizationBench[]> {
+  const { model: name = 'gpt2-mini', folder, rows = 24, only = '' } = options;
+  const place = folder === undefined ? name : path.join(folder, 'model');
+  const tokenizer = await AutoTokenizer.fromPretrained(place);
+  const records = await recordsOf(folder, rows);
+  const template =
+    (await loadPrompt(place))?.template ?? instructionTemplate({ system: 'You are a Hyrox coach.' });
+  const { examples } = encodeRecords(records, { tokenizer, template, maxLength: 512 });
+  const forms: Form[] = [];
   for (const [type, bits, quantizationConfig] of TYPES) {
+    if (type !== TYPES[0][0] && !only.split(',').some((part) => type.includes(part))) continue;
     const engine = { provider: 'cpu' } as const;
-    const loaded = await AutoModelForCausalLM.fromPretrained(model, { quantizationConfig, engine });
-    for (const isCoded of [false, true])
-      results.push({ type, bits, isCoded, ...(await compared(loaded, texts, isCoded)) });
-    await loaded.dispose();
+    const model = await AutoModelForCausalLM.fromPretrained(place, { quantizationConfig, engine });
+    for (const isCoded of [false, true]) forms.push({ model, type, bits, isCoded });
   }
+  const distances = await distancesOf(
+    forms,
+    examples.map(({ inputIds }) => inputIds),
+  );
+  const prompts = records.map((record) => template.formatPrompt(record));
+  const texts = await answersOf(forms[0], tokenizer, prompts);
+  const results: QuantizationBench[] = [];
+  for (const [i, form] of forms.entries()) {
+    const answers = i === 0 ? texts : await answersOf(form, tokenizer, prompts);
+    const differing = [...answers.keys()].filter((row) => answers[row] !== texts[row]);
+    const margins: number[] = [];
+    for (const row of differing)
+      margins.push(await margin(forms[0].model, tokenizer, [prompts[row], texts[row], answers[row]]));
+    const { type, bits, isCoded } = form;
+    const sameText = answers.length - differing.length;
+    results.push({ type, bits, isCoded, ...distances[i], rows: answers.length, sameText, margins });
+  }
+  for (const { model } of forms) await model.dispose();
   return results;
 }
 
-async function compared(
-  model: CausalLM,
-  texts: readonly Text[],
-  isCoded: boolean,
-): Promise<Pick<QuantizationBench, 'perplexity' | 'kl' | 'sameChoice'>> {
-  let [loss, kl, same, count] = [0, 0, 0, 0];
-  const V = model.architecture.vocabSize;
-  for (const text of texts) {
-    const { ids } = text;
-    const actual = logSoftmax(isCoded ? await codedLogits(model, ids) : await logits(model, ids), V);
-    text.expected ??= actual;
-    for (let t = 0; t + 1 < ids.length; t++) {
-      const [a, e] = [actual, text.expected].map((all) => all.subarray(t * V, (t + 1) * V));
-      loss -= a[ids[t + 1]];
-      for (let v = 0; v < V; v++) kl += Math.exp(e[v]) * (e[v] - a[v]);
-      if (largest(a) === largest(e)) same++;
-      count++;
-    }
-  }
-  return { perplexity: Math.exp(loss / count), kl: kl / count, sameChoice: same / count };
+/** A run's test records, or the last of the sample's. */
+async function recordsOf(folder: string | undefined, rows: number): Promise<DataRecord[]> {
+  if (folder === undefined)
+    return (await loadRecords(path.join(ROOT, 'data/hyrox/hyrox-sample-corrected.jsonl'))).records.slice(
+      -rows,
+    );
+  return (await loadRecords(path.join(folder, 'splits', 'test.jsonl'))).records.slice(0, rows);
 }
 
+function answersOf(
+  { model, isCoded }: Form,
+  tokenizer: PretrainedTokenizer,
+  prompts: readonly string[],
+): Promise<string[]> {
+  return textGenerator({
+    ...{ model, tokenizer, maxNewTokens: MAX_NEW_TOKENS, doSample: false },
+    dtype: isCoded ? 'q8' : 'float32',
+  })(prompts);
+}
+
+/** How much likelier float32's token is than its second one, in nats, where another text leaves its answer. */
+async function margin(
+  model: CausalLM,
+  tokenizer: PretrainedTokenizer,
+  [prompt, ...answers]: readonly [prompt: string, own: string, other: string],
+): Promise<number> {
+  const [own, other] = answers.map((text) => tokenizer.encode(text, { addSpecialTokens: false }));
+  const at = [...own, -1].findIndex((id, i) => id !== other[i]);
+  const ids = Int32Array.from([...tokenizer.encode(prompt), ...own.slice(0, at)]);
+  const V = model.architecture.vocabSize;
+  const last = (await logits(model, ids)).subarray((ids.length - 1) * V, ids.length * V);
+  const [first, second] = [...last].sort((a, b) => b - a);
+  return first - second;
+}
+
+/**
+ * Each form's distributions against those of the first, text by text: those of a text alone take 40 MB in GPT-2's
+ * vocabulary.
+ */
+async function distancesOf(
+  forms: readonly Form[],
+  texts: readonly (readonly number[])[],
+): Promise<Pick<QuantizationBench, 'perplexity' | 'kl' | 'sameChoice'>[]> {
+  const sums = forms.map(() => ({ loss: 0, kl: 0, same: 0 }));
+  let count = 0;
+  for (const text of texts) {
+    const ids = Int32Array.from(text);
+    count += ids.length - 1;
+    let expected: Float32Array | undefined;
+    for (const [i, { model, isCoded }] of forms.entries()) {
+      const V = model.architecture.vocabSize;
+      const actual = logSoftmax(isCoded ? await codedLogits(model, ids) : await logits(model, ids), V);
+      expected ??= actual;
+      add(sums[i], { actual, expected, ids, V });
+    }
+  }
+  return sums.map(({ loss, kl, same }) => ({
+    ...{ perplexity: Math.exp(loss / count), kl: kl / count, sameChoice: same / count },
+  }));
+}
+
+/** @param actual and `expected`: log-probabilities, [T, V] */
+function add(
+  sums: { loss: number; kl: number; same: number },
+  { actual, expected, ids, V }: { actual: Float32Array; expected: Float32Array; ids: Int32Array; V: number },
+): void {
+  for (let t = 0; t + 1 < ids.length; t++) {
+    const [a, e] = [actual, expected].map((all) => all.subarray(t * V, (t + 1) * V));
+    sums.loss -= a[ids[t + 1]];
+    if (actual !== expected) for (let v = 0; v < V; v++) sums.kl += Math.exp(e[v]) * (e[v] - a[v]);
+    if (actual === expected || largest(a) === largest(e)) sums.same++;
+  }
+}
+
+/** Tokens that texts are filled up to: each length is a function to compile. */
+const LENGTHS = 64;
+
 async function logits(model: CausalLM, ids: Int32Array): Promise<Float32Array> {
-  return (await model.forward({ inputIds: [[...ids]] })).logits.data.slice();
+  const { maxPositions, vocabSize } = model.architecture;
+  const length = Math.min(maxPositions, LENGTHS * Math.ceil(ids.length / LENGTHS));
+  const filledUp = (values: Int32Array): number[][] => [Array.from({ length }, (_, i) => values[i] ?? 0)];
+  const inputs = { inputIds: filledUp(ids), attentionMask: filledUp(ids.map(() => 1)) };
+  return (await model.forward(inputs)).logits.data.slice(0, ids.length * vocabSize);
 }
 
 async function codedLogits({ runtime }: CausalLM, ids: Int32Array): Promise<Float32Array> {

@@ -80,7 +80,7 @@ test('values: within 0.4 % of the largest of 32, the last block of a row shorter
 test('heads have blocks of 128, those of quantized models 32', () => {
   assert.equal(headCodesForm(true).blockSize, 32);
   const values = normal([3, 200], 7).data as Float32Array;
-  const codes = codesOfValues(values, [3, 200], headCodesForm(false).blockSize);
+  const codes = codesOfValues(values, [3, 200], headCodesForm(false));
   assert.deepEqual([codes.blockSize, codes.codes.length, codes.scales.length], [128, 3 * 256, 3 * 2]);
   const worst = worstShare(valuesOf(codes), values, 200, 128);
   assert.ok(worst <= 1 / 254 + 1e-6, `${worst}`);

@@ -31,6 +31,8 @@ export class GraphSession {
   private readonly graph: Graph;
   /** Those whose shapes are known when the graph runs: few among the many small inputs of a model's layers. */
   private readonly dynamicInputs: ReadonlyMap<string, Value>;
+  /** These inputs, and the outputs of the kind. */
+  private readonly dynamicValues: ReadonlySet<Value>;
 
   private constructor(
     private readonly session: ort.InferenceSession,
@@ -38,7 +40,13 @@ export class GraphSession {
     private readonly device: GpuMemory | undefined,
   ) {
     this.graph = { inputs: edges(inputs), outputs: edges(outputs), dynamicSizes };
-    this.dynamicInputs = new Map([...this.graph.inputs].filter(([, value]) => this.hasDynamicShape(value)));
+    const edgeValues = [...this.graph.inputs.values(), ...this.graph.outputs.values()];
+    this.dynamicValues = new Set(
+      edgeValues.filter(
+        ({ shape }) => dynamicSizes !== undefined && shape.some((size) => dynamicSizes.has(size)),
+      ),
+    );
+    this.dynamicInputs = new Map([...this.graph.inputs].filter(([, value]) => this.dynamicValues.has(value)));
   }
 
   /**
@@ -105,7 +113,7 @@ export class GraphSession {
     const inputs: Record<string, ort.Tensor> = {};
     const sizes = boundSizes(this.dynamicInputs, feeds, this.graph.dynamicSizes);
     const running = (value: Value): Value =>
-      this.hasDynamicShape(value) ? { ...value, shape: boundShape(value.shape, sizes) } : value;
+      this.dynamicValues.has(value) ? { ...value, shape: boundShape(value.shape, sizes) } : value;
     for (const [name, value] of this.graph.inputs)
       inputs[name] = bound?.inputs.get(name) ?? asOrt(name, running(value), feeds[name]);
     const outputs: Record<string, HostTensor> = {};
@@ -124,11 +132,6 @@ export class GraphSession {
     }
     bound?.wrote();
     return outputs;
-  }
-
-  private hasDynamicShape({ shape }: Value): boolean {
-    const { dynamicSizes } = this.graph;
-    return dynamicSizes !== undefined && shape.some((size) => dynamicSizes.has(size));
   }
 
   /** New arrays for all outputs, to pass to `run`. */

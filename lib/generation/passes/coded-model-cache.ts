@@ -10,6 +10,8 @@ import { codesPeakBytes } from './coded-plan';
 /** A model's coded form and who uses it. */
 interface Kept {
   readonly key: string;
+  /** Of the parameters: training, and whoever was given their arrays, change them in place. */
+  readonly checksum: string;
   readonly made: Promise<CodedModel | undefined>;
   users: number;
 }
@@ -62,10 +64,9 @@ export function warnOfFloat32(runtime: Runtime, reason: string): void {
 
 /** @returns undefined where the codes do not fit into the memory that is left */
 export async function codedModelOf(runtime: Runtime): Promise<CodedModelLease | undefined> {
-  const key = keyOf(runtime);
   const all = kept.get(runtime) ?? [];
   kept.set(runtime, all);
-  const entry = all.find((one) => one.key === key) ?? { key, made: CodedModel.build(runtime), users: 0 };
+  const entry = entryOf(runtime, all);
   remove(all, entry);
   all.push(entry);
   entry.users++;
@@ -86,6 +87,21 @@ export async function codedModelOf(runtime: Runtime): Promise<CodedModelLease | 
   }
   remove(all, entry);
   return undefined;
+}
+
+/** The entry of the weights as they are now, or a new one. */
+function entryOf(runtime: Runtime, all: readonly Kept[]): Kept {
+  const { weights } = runtime;
+  const key = keyOf(runtime);
+  const known = all.filter((one) => one.key === key);
+  // A pass over all parameters, which takes as long as some tokens.
+  if (known.length > 0 && !weights.mayBeWrittenOn) return known[0];
+  const checksum = weights.parametersChecksum().join();
+  return (
+    known.find((one) => one.checksum === checksum) ?? {
+      ...{ key, checksum, made: CodedModel.build(runtime), users: 0 },
+    }
+  );
 }
 
 /** Says, once, how many layers have codes where not all have. */
@@ -119,24 +135,5 @@ function keyOf({ weights, architecture }: Runtime): string {
     signatureOf(weights.headFeeds()),
     weights.trainedTable('head'),
   ];
-  // Training changes parameters in place.
-  if (weights.frozen === undefined) parts.push(checksum(weights.parameters.flat));
   return JSON.stringify(parts);
-}
-
-/** Numbers of which one differs where values do, but for a chance of one in four billion. */
-function checksum(values: Float32Array): number[] {
-  const words = new Int32Array(values.buffer, values.byteOffset, values.length);
-  const prime = 0x01000193;
-  // By turns into four, since a product waits for the one before.
-  let [a, b, c, d] = [words.length, 1, 2, 3];
-  const whole = words.length - (words.length % 4);
-  for (let i = 0; i < whole; i += 4) {
-    a = Math.imul(a ^ words[i], prime);
-    b = Math.imul(b ^ words[i + 1], prime);
-    c = Math.imul(c ^ words[i + 2], prime);
-    d = Math.imul(d ^ words[i + 3], prime);
-  }
-  for (let i = whole; i < words.length; i++) a = Math.imul(a ^ words[i], prime);
-  return [a, b, c, d];
 }

@@ -9,16 +9,20 @@ import {
   chosenRows,
   contextLengths,
   embed,
+  headCodes,
   headOf,
+  layerCodes,
   positionIds,
 } from '../../models';
 import type { BetweenLayers, LayerCache, LayerKind, Runtime } from '../../models';
 import { signatureOf } from '../../engine';
+import type { CodesSpace } from '../../quantization';
 import type { BuiltFunction, Signature, TensorFunction, TensorSpec } from '../../engine';
 import { isMemoryError } from '../../types';
 import type { HostTensor } from '../../types';
-import { hasOwnHead, headSpan, peakBytes, plannedSpans } from './coded-plan';
+import { hasOwnHead, headSpan, mostMadeBytes, peakBytes, plannedSpans } from './coded-plan';
 import type { CodesRoom, Span } from './coded-plan';
+import { ReusedSpace } from './codes-space';
 import { lastPlaces, layersOf, scoped, scopedFeeds, sharedBy } from './scopes';
 
 /** Stand-ins for the sizes of a pass: rows, tokens of each, logits wanted; and cached tokens by kind of layers. */
@@ -27,6 +31,9 @@ const PAST = [400_009, 500_009, 600_011, 700_001];
 const DYNAMIC_SIZES = [ROWS, TOKENS, PLACES, ...PAST.flatMap((past) => [past, past + TOKENS])];
 /** Kinds of layers that a model may have. */
 export const MOST_KINDS = PAST.length;
+
+/** Arrays begin at whole numbers, which takes some bytes each. */
+const SPARE_BYTES = 4096;
 
 /** Layers that one function computes; without one, a layer that runs as it is. The last group has the head. */
 interface Group extends Pick<Span, 'first' | 'count' | 'hasHead'> {
@@ -82,16 +89,17 @@ export class CodedModel {
   static async build(runtime: Runtime, room: CodesRoom = {}): Promise<CodedModel | undefined> {
     const made: Group[] = [];
     const spans = plannedSpans(runtime, room);
+    const space = new ReusedSpace(Math.ceil(mostMadeBytes(spans)) + SPARE_BYTES);
     try {
       for (const span of spans) {
-        const group = await groupOf(runtime, span, room);
+        const group = await groupOf(runtime, { span, room, space });
         if (group === undefined) break;
         made.push(group);
       }
       // The head is in the last one.
       if (made.length < spans.length)
         while (made.length > 0) {
-          const head = await groupOf(runtime, headSpan(runtime), room);
+          const head = await groupOf(runtime, { span: headSpan(runtime), room, space });
           if (head !== undefined) {
             made.push(head);
             break;
@@ -203,19 +211,21 @@ export class CodedModel {
 /** A function for layers, and the head behind them; undefined where there is no memory for it, or no longer. */
 async function groupOf(
   runtime: Runtime,
-  span: Span,
-  { memoryBytes = availableMemory }: CodesRoom,
+  { span, room, space }: { span: Span; room: CodesRoom; space: ReusedSpace },
 ): Promise<Group | undefined> {
   const { first, count, hasHead } = span;
+  const { memoryBytes = availableMemory } = room;
   if (peakBytes([span]) > memoryBytes()) return undefined;
+  // ONNX Runtime has copies of what the function before was built with.
+  space.clear();
   try {
     const constants: Record<string, HostTensor> = {};
     for (let layer = first; layer < first + count; layer++) {
-      const codes = runtime.weights.layerCodes(layer);
+      const codes = layerCodes(runtime.weights, layer, space);
       if (codes === undefined) throw new Error('internal: a layer without weights in memory');
       Object.assign(constants, scopedFeeds(layer, codes));
     }
-    if (hasHead) Object.assign(constants, headConstants(runtime));
+    if (hasHead) Object.assign(constants, headConstants(runtime, space));
     return { first, count, hasHead, fn: await buildGroup(runtime, span, constants) };
   } catch (error) {
     if (isMemoryError(error)) return undefined;
@@ -294,8 +304,8 @@ function positionSignature(kind: LayerKind): Signature {
 }
 
 /** The head's codes, unless an adapter trains a head of its own, which is fed. */
-function headConstants(runtime: Runtime): Record<string, HostTensor> {
-  return hasOwnHead(runtime) ? {} : runtime.weights.headCodes();
+function headConstants(runtime: Runtime, space: CodesSpace): Record<string, HostTensor> {
+  return hasOwnHead(runtime) ? {} : headCodes(runtime.weights, space);
 }
 
 function headFeeds(runtime: Runtime): Record<string, HostTensor> {

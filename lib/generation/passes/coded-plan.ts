@@ -17,19 +17,31 @@ export interface Span {
   bytes: number;
   /** Those of them that are not the weights' own. */
   madeBytes: number;
+  /** ONNX Runtime's copies of those that lie in the heap, and what it holds of them. */
+  copiesBytes: number;
+  heldInHeapBytes: number;
   /** What ONNX Runtime holds of them. */
   heldBytes: number;
 }
 
-type Sizes = Pick<Span, 'bytes' | 'madeBytes' | 'heldBytes'>;
+type Sizes = Pick<Span, 'bytes' | 'madeBytes' | 'copiesBytes' | 'heldInHeapBytes' | 'heldBytes'>;
 
 /**
- * A function has layers of so many bytes. While it is built there are copies, and the system does not get back all of
- * their memory: larger ones take up to a fifth more (measured), smaller ones cost a token time.
+ * A function has layers of so many bytes: larger ones have larger copies while they are built, smaller ones cost a token
+ * time.
  */
 const GROUP_BYTES = 100 * 2 ** 20;
-/** Copies of the largest function's codes that are found in memory: ONNX Runtime's, and of those that are made (measured). */
-const COPIES = 1.25;
+/**
+ * ONNX Runtime (1.30) reads each array into a string, makes a tensor of that, and arranges the tensor's values anew in a third
+ * place: two copies, of which the first leaves its room to what is arranged. Arrays from here on have pages of their own,
+ * which the system gets back at once; smaller ones lie in the heap (glibc's), which keeps the room.
+ */
+const OWN_PAGES_BYTES = 32 * 2 ** 20;
+const COPIES = 2;
+/** Share of what is held in the heap that lies between it, too small for the next function's copies (measured: 3 to 22 %). */
+const HEAP_GAPS = 0.12;
+/** Of any size: code that runs for the first time, threads, what the collector has not freed yet (measured). */
+const FIRST_TOKENS_BYTES = 40e6;
 
 /**
  * What the functions compute: neighbouring layers by codes, up to `groupBytes` each; the head with the last layer, or alone
@@ -68,7 +80,14 @@ export function headSpan(runtime: Runtime): Span {
 export function peakBytes(spans: readonly Span[]): number {
   const most = (size: (span: Span) => number): number => Math.max(0, ...spans.map(size));
   const held = spans.reduce((sum, { heldBytes }) => sum + heldBytes, 0);
-  return Math.ceil(held + COPIES * (most(({ bytes }) => bytes) + most(({ madeBytes }) => madeBytes)));
+  const heldInHeap = spans.reduce((sum, { heldInHeapBytes }) => sum + heldInHeapBytes, 0);
+  const copies = most(({ copiesBytes, heldInHeapBytes }) => copiesBytes - heldInHeapBytes);
+  return Math.ceil(held + HEAP_GAPS * heldInHeap + copies + mostMadeBytes(spans) + FIRST_TOKENS_BYTES);
+}
+
+/** Bytes of the codes that are made for one function, at most. */
+export function mostMadeBytes(spans: readonly Span[]): number {
+  return Math.max(0, ...spans.map(({ madeBytes }) => madeBytes));
 }
 
 /**
@@ -91,7 +110,7 @@ function spansOf(runtime: Runtime, layers: readonly number[], groupBytes: number
   for (const layer of layers) {
     let span = open(layer);
     if (span === undefined) {
-      span = { first: layer, count: 0, hasHead: false, bytes: 0, madeBytes: 0, heldBytes: 0 };
+      span = { first: layer, count: 0, hasHead: false, ...noSizes() };
       spans.push(span);
     }
     span.count++;
@@ -108,7 +127,7 @@ function spansOf(runtime: Runtime, layers: readonly number[], groupBytes: number
 
 function layerSizes({ architecture, weights }: Runtime, layer: number): Sizes {
   const frozen = weights.frozen?.resident(layer);
-  const sizes = { bytes: 0, madeBytes: 0, heldBytes: 0 };
+  const sizes = noSizes();
   for (const { name, inSize, outSize } of architecture.modules) {
     const tensor = frozen?.get(name);
     const isCoded = tensor !== undefined && isQuantized(tensor);
@@ -137,16 +156,32 @@ function sizesOf(
 ): Sizes {
   const isOwn = tensor !== undefined && affineBitsOf(tensor.quantType) !== undefined;
   const codes = (size * form.bits) / 8;
-  const ofBlocks = ((4 + (isOwn ? form.bits / 8 : 0)) * size) / form.blockSize; // a scale, and a zero
+  const scales = (4 * size) / form.blockSize;
+  const zeros = isOwn ? (size * form.bits) / 8 / form.blockSize : 0;
+  const arrays = [codes, scales, zeros];
+  const inHeap = arrays.filter((bytes) => bytes < OWN_PAGES_BYTES);
+  const heldBytes = weightCodesBytes(size, form);
   return {
-    bytes: codes + ofBlocks,
-    madeBytes: (isOwn ? 0 : codes) + ofBlocks,
-    heldBytes: weightCodesBytes(size, form),
+    bytes: total(arrays),
+    madeBytes: isOwn ? zeros : codes + scales,
+    copiesBytes: COPIES * total(inHeap),
+    heldInHeapBytes: codes < OWN_PAGES_BYTES ? heldBytes : 0,
+    heldBytes,
   };
+}
+
+function total(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0);
+}
+
+function noSizes(): { -readonly [Size in keyof Sizes]: number } {
+  return { bytes: 0, madeBytes: 0, copiesBytes: 0, heldInHeapBytes: 0, heldBytes: 0 };
 }
 
 function grow(sum: { -readonly [Size in keyof Sizes]: number }, more: Sizes): void {
   sum.bytes += more.bytes;
   sum.madeBytes += more.madeBytes;
+  sum.copiesBytes += more.copiesBytes;
+  sum.heldInHeapBytes += more.heldInHeapBytes;
   sum.heldBytes += more.heldBytes;
 }

@@ -49,7 +49,7 @@ export function hostEmbeddings(
   const { width, positionEmbedding, embeddingScale = 1 } = architecture;
   const tokens = rowTable(weights.table('embedding'));
   const adapt = adaptedRows(weights.adapter, architecture);
-  const places = positionEmbedding === undefined ? undefined : weights.parameter(positionEmbedding).data;
+  const places = positionEmbedding === undefined ? undefined : weights.feed(positionEmbedding).data;
   const data = new Float32Array(ids.length * width);
   for (let i = 0; i < ids.length; i++) {
     data.set(tokens.rows(ids[i], ids[i] + 1), i * width);

@@ -13,10 +13,8 @@ import { AdapterSet } from '../lora/adapter-set';
 import type { LoraAdapter, LoraBase } from '../lora/lora';
 import { isTied } from '../families/architecture';
 import { HEAD } from '../lora/lora-targets';
-import { codesOfQuantized, codesOfValues, headCodesForm } from '../../quantization';
-import { canBeCoded, codedWeight, integerWeight } from '../weights/coded-weight';
+import { canBeCoded, codedWeight } from '../weights/coded-weight';
 import {
-  isQuantized,
   overwrite,
   packedWeight,
   restore,
@@ -25,27 +23,17 @@ import {
   transposed,
 } from '../weights/frozen-layers';
 import type { FrozenLayers, FrozenTensor } from '../weights/frozen-layers';
+import { checksum } from '../weights/parameters';
 import type { Parameter, ParameterSet } from '../weights/parameters';
 import { resizedVocabulary } from '../weights/resize-vocabulary';
 import { sampledPlaces } from '../weights/weight-sample';
 import type { WeightSample } from '../weights/weight-sample';
 import { adaptedHeadFeeds } from './adapted-head';
+import type { ModelParts } from './model-parts';
 import { WeightState } from '../weights/weight-state';
 
 /** Whether weights may stay in 4 bits, for functions without gradient, or have to be float32. */
 export type WeightForm = 'packed' | 'float32';
-
-/** What a model is made of. */
-export interface ModelParts {
-  readonly architecture: Architecture;
-  readonly parameters: ParameterSet;
-  /** Weights of linear modules that are not among the parameters, where the model has such. */
-  readonly frozen?: FrozenLayers;
-  /** A few values as the checkpoint stores them, where the model is from one: codes do not give them back. */
-  readonly sample?: WeightSample;
-  /** Content of generation_config.json, where the checkpoint has one: how the model is meant to generate. */
-  readonly generationConfig?: Readonly<Record<string, unknown>>;
-}
 
 /** A layer's inputs that are not frozen: all of them, and those that are no weight of a linear module. */
 interface LayerFeeds {
@@ -76,12 +64,18 @@ export class ModelWeights implements LoraBase {
   isResized = false;
   /** Numbers that tables of 16 bits have gained by `resizeVocabulary`. */
   private gainedCount = 0;
+  /**
+   * Whether the base's parameters may be written on unseen: their arrays have been handed out, to an optimizer or to a
+   * reader. What is written on inputs of functions (`feed`, `layerFeeds`) is not looked for.
+   */
+  mayBeWrittenOn: boolean;
 
   constructor(
-    { architecture, parameters, frozen, sample }: ModelParts,
+    { architecture, parameters, frozen, sample, areParametersOwn = false }: ModelParts,
     private readonly engine: Engine,
   ) {
     this.base = { architecture, parameters };
+    this.mayBeWrittenOn = !areParametersOwn;
     this.frozen = frozen;
     this.stored = sample;
     this.pin(parameters);
@@ -92,7 +86,13 @@ export class ModelWeights implements LoraBase {
   }
 
   get parameters(): ParameterSet {
+    this.mayBeWrittenOn = true;
     return this.base.parameters;
+  }
+
+  /** Numbers of which one differs where the base's parameters do, but for a chance of one in four billion. */
+  parametersChecksum(): number[] {
+    return checksum(this.base.parameters.flat);
   }
 
   /** The adapter in use, where the model has one. */
@@ -117,7 +117,18 @@ export class ModelWeights implements LoraBase {
 
   /** A parameter of the base, whatever adapter is in use. */
   baseParameter(name: string): Parameter {
-    const parameter = this.parameters.byName.get(name) ?? this.restoredTable(name);
+    this.mayBeWrittenOn = true;
+    return this.ownParameter(name);
+  }
+
+  /** As `parameter`, for what stays in here or goes out as an input. */
+  private current(name: string): Parameter {
+    return this.adapter?.copyOf(name) ?? this.ownParameter(name);
+  }
+
+  /** As `baseParameter`, in the same way. */
+  private ownParameter(name: string): Parameter {
+    const parameter = this.base.parameters.byName.get(name) ?? this.restoredTable(name);
     if (parameter === undefined) throw new Error(`internal: no parameter ${name}`);
     return parameter;
   }
@@ -135,7 +146,7 @@ export class ModelWeights implements LoraBase {
     const found: Record<string, readonly number[]> = {};
     for (const { name, start, count } of sampledPlaces(this.architecture)) {
       const stored = this.stored?.[name];
-      const data = this.parameters.byName.get(name)?.data;
+      const data = this.base.parameters.byName.get(name)?.data;
       // What a checkpoint holds as codes is in memory as they round it, and no other copy's values.
       if (data !== undefined && (this.stored === undefined || stored !== undefined))
         found[name] = [...data.subarray(start, start + count)];
@@ -152,14 +163,14 @@ export class ModelWeights implements LoraBase {
       this.frozen?.deviceTables?.delete(name);
       return overwrite(stored, values);
     }
-    const { data } = this.baseParameter(name);
+    const { data } = this.ownParameter(name);
     data.set(values);
     this.engine.device?.invalidate([data]);
   }
 
   /** A parameter as an input of a function. */
   feed(name: string): HostTensor {
-    return asTensor(this.parameter(name));
+    return asTensor(this.current(name));
   }
 
   /** Name of a table in the base. */
@@ -182,13 +193,13 @@ export class ModelWeights implements LoraBase {
     const onDevice = this.frozen?.deviceTables?.get(name);
     if (onDevice !== undefined) return onDevice;
     const stored = this.frozen?.tables?.get(name);
-    return stored === undefined ? asTensor(this.baseParameter(name)) : storedTable(stored);
+    return stored === undefined ? asTensor(this.ownParameter(name)) : storedTable(stored);
   }
 
   /** A table as one input of a function. */
   tableFeed(role: TableRole): HostTensor {
     const table = this.table(role);
-    return 'data' in table ? table : asTensor(this.baseParameter(this.tableName(role)));
+    return 'data' in table ? table : asTensor(this.ownParameter(this.tableName(role)));
   }
 
   /** Name of the parameter that is trained when a table is; undefined where it is not. */
@@ -236,14 +247,14 @@ export class ModelWeights implements LoraBase {
     this.state.requireIdle();
     const { device } = this.engine;
     await device?.flush();
-    device?.unpin([...this.parameters.byName.values()].map(({ data }) => data));
+    device?.unpin([...this.base.parameters.byName.values()].map(({ data }) => data));
     const resized = resizedVocabulary({ ...this.base, frozen: this.frozen }, vocabSize);
     this.base = resized;
     this.isResized = true;
     this.state.changeBase();
     this.gainedCount += resized.gainedCount;
     this.feedsByLayer = [];
-    this.pin(this.parameters);
+    this.pin(resized.parameters);
   }
 
   /** Inputs of the last normalization. */
@@ -271,29 +282,6 @@ export class ModelWeights implements LoraBase {
     return this.feedsOf(layer).small;
   }
 
-  /** The weights of a layer's linear modules in codes of 8 bits, or their own of 4; undefined where the layer is not in memory. */
-  layerCodes(layer: number): Record<string, HostTensor> | undefined {
-    const frozen = this.frozen === undefined ? new Map() : this.frozen.resident(layer);
-    if (frozen === undefined) return undefined;
-    const feeds: Record<string, HostTensor> = {};
-    for (const module of this.architecture.modules) {
-      const tensor: FrozenTensor | undefined = frozen.get(module.name);
-      const shape = [module.outSize, module.inSize] as const;
-      const codes =
-        (tensor !== undefined && isQuantized(tensor) ? codesOfQuantized(tensor) : undefined) ??
-        codesOfValues(this.linearWeight(layer, module), shape);
-      Object.assign(feeds, weightFeeds(module.name, integerWeight(codes)));
-    }
-    return feeds;
-  }
-
-  /** The head's weight in codes of 8 bits. */
-  headCodes(): Record<string, HostTensor> {
-    const { data, shape } = this.tableFeed('head');
-    const size = headCodesForm(this.isQuantized).blockSize;
-    return weightFeeds(HEAD, integerWeight(codesOfValues(data as Float32Array, [shape[0], shape[1]], size)));
-  }
-
   private feedsOf(layer: number): LayerFeeds {
     const known = this.feedsByLayer[layer];
     if (known !== undefined) return known;
@@ -306,7 +294,7 @@ export class ModelWeights implements LoraBase {
   private ownFeeds(layer: number): Record<string, HostTensor> {
     const prefix = this.architecture.layerPrefix(layer);
     const feeds: Record<string, HostTensor> = {};
-    for (const name of this.parameters.byName.keys()) {
+    for (const name of this.base.parameters.byName.keys()) {
       if (name.startsWith(prefix)) feeds[name.slice(prefix.length)] = this.feed(name);
     }
     Object.assign(feeds, this.architecture.layerConstants?.(layer), this.adapter?.layerFeeds(layer));
@@ -329,7 +317,7 @@ export class ModelWeights implements LoraBase {
   linearWeight(layer: number, module: LinearModule): Float32Array {
     const frozen = this.residentWeight(layer, module);
     if (frozen !== undefined) return restore(frozen, new Float32Array(module.inSize * module.outSize));
-    const { data } = this.parameter(`${this.architecture.layerPrefix(layer)}${module.name}.weight`);
+    const { data } = this.current(`${this.architecture.layerPrefix(layer)}${module.name}.weight`);
     return module.conv1d ? transposed(data, module.inSize, module.outSize) : data.slice();
   }
 
@@ -340,7 +328,7 @@ export class ModelWeights implements LoraBase {
     change(weight);
     const frozen = this.residentWeight(layer, module);
     if (frozen !== undefined) return overwrite(frozen, weight);
-    const { data } = this.parameter(`${this.architecture.layerPrefix(layer)}${module.name}.weight`);
+    const { data } = this.current(`${this.architecture.layerPrefix(layer)}${module.name}.weight`);
     data.set(module.conv1d ? transposed(weight, module.outSize, module.inSize) : weight);
     this.engine.device?.invalidate([data]);
   }
@@ -382,19 +370,25 @@ export class ModelWeights implements LoraBase {
           'Put one on it with getPeftModel(model, new LoraConfig({ ... })).',
       );
     }
-    return [...this.parameters.byName.values()];
+    this.mayBeWrittenOn = true;
+    return [...this.base.parameters.byName.values()];
   }
 
   /** Number of parameters; a tied head counts once. */
   count(): number {
     return (
-      this.parameters.flat.length + (this.frozen?.count ?? 0) + this.gainedCount + this.adapters.addedCount
+      this.base.parameters.flat.length +
+      (this.frozen?.count ?? 0) +
+      this.gainedCount +
+      this.adapters.addedCount
     );
   }
 
   /** Number of parameters that an optimizer may change. */
   countTrainable(): number {
     if (this.adapter !== undefined) return this.adapter.parameters.flat.length;
-    return this.frozen === undefined && this.adapters.names.length === 0 ? this.parameters.flat.length : 0;
+    return this.frozen === undefined && this.adapters.names.length === 0
+      ? this.base.parameters.flat.length
+      : 0;
   }
 }

@@ -9,7 +9,7 @@ import type { HostTensor } from '../../types';
 import type { Architecture } from '../families/architecture';
 import { checkIds } from './forward-inputs';
 import { ModelWeights } from './model-weights';
-import type { ModelParts } from './model-weights';
+import type { ModelParts } from './model-parts';
 import { withWorkspace } from './workspace';
 import type { HostPool, Workspace } from './workspace';
 

@@ -37,3 +37,23 @@ export function allocateParameters(specs: readonly ParameterSpec[]): ParameterSe
   }
   return { flat, byName };
 }
+
+/**
+ * Numbers of which one differs where values do, but for a chance of one in four billion. A change of any bit reaches the
+ * low ones by the rotation: a product alone carries upwards, and two changes of signs would cancel each other.
+ */
+export function checksum(values: Float32Array): number[] {
+  const words = new Int32Array(values.buffer, values.byteOffset, values.length);
+  const prime = 0x9e3779b1; // XXH32's first
+  // By turns into four, since a product waits for the one before.
+  let [a, b, c, d] = [words.length, 1, 2, 3];
+  const whole = words.length - (words.length % 4);
+  for (let i = 0; i < whole; i += 4) {
+    a = Math.imul(((a << 13) | (a >>> 19)) ^ words[i], prime);
+    b = Math.imul(((b << 13) | (b >>> 19)) ^ words[i + 1], prime);
+    c = Math.imul(((c << 13) | (c >>> 19)) ^ words[i + 2], prime);
+    d = Math.imul(((d << 13) | (d >>> 19)) ^ words[i + 3], prime);
+  }
+  for (let i = whole; i < words.length; i++) a = Math.imul(((a << 13) | (a >>> 19)) ^ words[i], prime);
+  return [a, b, c, d];
+}

@@ -7,7 +7,7 @@ import type { TestContext } from 'node:test';
 import { openSafetensors } from '../../../lib/checkpoint';
 import { cachedDecoder } from '../../../lib/generation/decoders/cached-decoder';
 import { UncachedDecoder } from '../../../lib/generation/decoders/decoder';
-import { allocateGradients, countLabels, forwardBackward, LoraConfig } from '../../../lib/models';
+import { allocateGradients, countLabels, forwardBackward, layerCodes, LoraConfig } from '../../../lib/models';
 import {
   AutoModelForCausalLM,
   baseQuantization,
@@ -150,7 +150,7 @@ for (const bits of [4, 8] as const)
     const model = await AutoModelForCausalLM.fromPretrained(folder, { quantizationConfig, engine: CPU });
     t.after(() => model.dispose());
     const name = `mlp.down_proj.weight.q${bits}`;
-    const codes = model.runtime.weights.layerCodes(1);
+    const codes = layerCodes(model.runtime.weights, 1);
     const tensor = (await model.weights.frozen?.layer(1))?.get('mlp.down_proj');
     assert.ok(tensor !== undefined && 'packed' in tensor);
     assert.equal(codes?.[`${name}.codes`].data, tensor.packed);
