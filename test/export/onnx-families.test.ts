@@ -37,8 +37,10 @@ const BORDERS: Record<string, number> = { 'llama dynamic': 16, 'llama longrope':
 const rootMeanSquare = (values: Float32Array): number =>
   Math.sqrt(values.reduce((sum, x) => sum + x * x, 0) / values.length);
 
-/** Of what the values come to. Gemma 3's large gains multiply rounding: PyTorch is as far from tunebook as the file is. */
-const nearOf = (name: string): number => (name === 'gemma3' ? 3e-5 : 1e-5);
+/** Of what the values come to: on a cache, and beside padding, sums have another order. */
+const NEAR = 1e-5;
+/** Where the file has the engine's tables: the same operators on the same sums, equal on the machine where it was measured. */
+const EQUAL = 1e-6;
 
 async function logitsOf(model: CausalLM, row: readonly number[]): Promise<Float32Array> {
   return (await model.forward({ inputIds: [row] })).logits.data.slice();
@@ -56,11 +58,11 @@ describe('as tunebook and PyTorch have it', { timeout: 900_000 }, () => {
       const { models } = await exportOnnx(model, folder, options);
       const written = await WrittenModel.open(models[0].path, model.architecture);
       t.after(() => written.dispose());
-      const near = nearOf(name);
-      const assertNear = (got: ArrayLike<number>, wanted: Float32Array, what: string): void =>
-        assertClose(got, wanted, { absolute: near * rootMeanSquare(wanted), relative: near }, what);
+      const assertNear = (got: ArrayLike<number>, wanted: Float32Array, what: string, near = NEAR): void =>
+        assertClose(got, wanted, { absolute: near * rootMeanSquare(wanted), relative: 0 }, what);
       const { logits } = await model.forward({ inputIds: ids });
-      assertNear(await written.logits({ inputIds: ids }), logits.data, 'logits of a batch');
+      const near = name in BORDERS ? NEAR : EQUAL;
+      assertNear(await written.logits({ inputIds: ids }), logits.data, 'logits of a batch', near);
 
       // Greedy tokens, the context of each within the tables that the prompt has.
       const T = ids[0].length;

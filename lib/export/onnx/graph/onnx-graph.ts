@@ -102,6 +102,11 @@ export class OnnxGraph {
     return [...names];
   }
 
+  /** The same numbers in another type. */
+  cast(x: string, dtype: OnnxDtype): string {
+    return this.op('Cast', [x], { attributes: { to: ELEMENT_TYPE[dtype] } });
+  }
+
   /** Splits a value along an axis: into so many equal parts, or into parts of these sizes. */
   split(x: string, parts: number | readonly number[], axis: number): string[] {
     const sizes = typeof parts === 'number' ? [] : [this.int64(parts)];
@@ -114,7 +119,11 @@ export class OnnxGraph {
     return `v${this.count++}`;
   }
 
-  private constant(dtype: OnnxDtype, shape: readonly number[], values: Float32Array | BigInt64Array): string {
+  private constant(
+    dtype: OnnxDtype,
+    shape: readonly number[],
+    values: Float32Array | BigInt64Array,
+  ): string {
     const data = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
     const key = `${dtype} ${shape.join()} ${Buffer.from(data).toString('base64')}`;
     const known = this.known.get(key);

@@ -2,10 +2,10 @@
  * What layers get about positions, in a graph: the mask of each kind of layers, and the rotary tables. Tables that depend
  * on the length of the context (dynamic, longrope) turn keys anew at each step: the cache has keys that are not turned.
  */
-import { MASKED } from '../../../engine';
+import { MASKED, rotaryTables } from '../../../engine';
 import type { Architecture, Rope } from '../../../models';
+import type { HostTensor } from '../../../types';
 import { tableBorder } from '../../source/rope-tables';
-import { elementType } from './onnx-graph';
 import type { OnnxGraph } from './onnx-graph';
 import { floatBytes } from './weight-forms';
 
@@ -106,18 +106,55 @@ function turningOf(
   const size = 2 * frequencies.length;
   const count = tableCount(rope);
   const tablesOf = (places: string, turns: string): RotaryTables => {
-    const numbers = graph.op('Cast', [places], { attributes: { to: elementType('float32') } });
+    const numbers = graph.cast(places, 'float32');
     const angles = graph.op('Mul', [graph.op('Unsqueeze', [numbers, graph.int64([1, 3])]), turns]);
     const grown = (x: string): string => (scale === 1 ? x : graph.op('Mul', [x, graph.float(scale)]));
     return { cos: grown(graph.op('Cos', [angles])), sin: grown(graph.op('Sin', [angles])), size };
   };
-  if (count === 1) return { tables: tablesOf(positions, graph.floats(frequencies, [1, 1, 1, size / 2])) };
+  if (count === 1) {
+    const further = tablesOf(positions, graph.floats(frequencies, [1, 1, 1, size / 2]));
+    return { tables: keptTables(graph, rope, { positions, further }) };
+  }
   const turns = frequenciesByLength(graph, mask, { rope, count });
   const one = graph.int64([1], []);
   const zero = graph.int64([0], []);
   const counted = graph.op('Sub', [graph.op('CumSum', [mask, one]), one]); // [B, S]
   const places = graph.op('Max', [counted, zero]);
   return { tables: tablesOf(positions, turns), keyTables: tablesOf(places, turns) };
+}
+
+/** Positions whose tables are in the file: 1 MB where 64 numbers of a head turn. */
+const KEPT_POSITIONS = 4096;
+
+/**
+ * The engine's own tables for the first positions: a runtime's cosine may differ in its last bit, which moves logits by
+ * 1e-5, and a GPU's of large angles by more. In float64 they cannot be computed: the WebGPU build of ONNX Runtime has none.
+ * @param further the tables of positions beyond
+ */
+function keptTables(
+  graph: OnnxGraph,
+  rope: Rope,
+  { positions, further }: { readonly positions: string; readonly further: RotaryTables },
+): RotaryTables {
+  const count = Math.min(rope.maxPositions, KEPT_POSITIONS);
+  const { cos, sin } = rotaryTables(Int32Array.from(Array(count).keys()), [1, count], () => rope.rotation(1));
+  const places = graph.op('Unsqueeze', [positions, graph.int64([1])]); // [B, 1, T]
+  const last = graph.int64([count - 1], []);
+  const rows = graph.op('Min', [places, last]);
+  const isKept = graph.op('Unsqueeze', [graph.op('LessOrEqual', [places, last]), graph.int64([3])]);
+  const chosen = (part: 'cos' | 'sin', { data }: HostTensor): string => {
+    const table = graph.weight({
+      ...{
+        name: `rotary.${part}.${graph.weights.length}`,
+        dtype: 'float32',
+        shape: [count, further.size / 2],
+      },
+      bytes: async () => floatBytes(data as Float32Array, 'float32'),
+    });
+    const kept = graph.op('Gather', [table, rows], { attributes: { axis: 0 } }); // [B, 1, T, R / 2]
+    return graph.op('Where', [isKept, kept, further[part]]);
+  };
+  return { cos: chosen('cos', cos), sin: chosen('sin', sin), size: further.size };
 }
 
 /** The frequencies of each row's own length, [B, 1, 1, R / 2]: past the border, the table of each length or of all. */
@@ -161,7 +198,7 @@ function attentionBias(
     allowed = graph.op('And', [allowed, isNear]);
   }
   const axes = isShared ? [1, 2, 3] : [1, 2];
-  const isReal = graph.op('Cast', [mask], { attributes: { to: elementType('bool') } });
+  const isReal = graph.cast(mask, 'bool');
   const seen = graph.op('And', [allowed, graph.op('Unsqueeze', [isReal, graph.int64(axes)])]);
   return graph.op('Where', [seen, graph.float(0), graph.float(MASKED)]);
 }

@@ -7,8 +7,7 @@ import { transposed } from '../../../models';
 import { TunebookError } from '../../../types';
 import { BLOCK_SIZE, toBlocks } from './blocks';
 import type { BlockBits, Blocks } from './blocks';
-import { elementType } from './onnx-graph';
-import type { OnnxDtype, OnnxGraph, OnnxWeight } from './onnx-graph';
+import type { OnnxGraph, OnnxWeight } from './onnx-graph';
 
 /** A matrix of the model; its rows [out, in] are made when they are asked for. */
 export interface Matrix {
@@ -44,8 +43,8 @@ export function weightForm(graph: OnnxGraph, form: FormName): WeightForm {
 }
 
 function floatForm(graph: OnnxGraph, dtype: 'float32' | 'float16'): WeightForm {
-  const narrow = (x: string): string => (dtype === 'float16' ? cast(graph, x, 'float16') : x);
-  const wide = (x: string): string => (dtype === 'float16' ? cast(graph, x, 'float32') : x);
+  const narrow = (x: string): string => (dtype === 'float16' ? graph.cast(x, 'float16') : x);
+  const wide = (x: string): string => (dtype === 'float16' ? graph.cast(x, 'float32') : x);
   return {
     product: (x, { name, outSize, inSize, rows }) => {
       const bytes = async (): Promise<Uint8Array> =>
@@ -101,7 +100,7 @@ function unpackedForm(graph: OnnxGraph): WeightForm {
   return blockForm(graph, {
     ...{ bits: 8, isPlain: true },
     multiply: (x, { outSize, inSize }, [codes, scales]) => {
-      const values = graph.op('Mul', [cast(graph, codes, 'float32'), scales]);
+      const values = graph.op('Mul', [graph.cast(codes, 'float32'), scales]);
       const rows = graph.op('Reshape', [values, graph.int64([outSize, inSize])]);
       return rowsProduct(graph, x, rows, { outSize, inSize });
     },
@@ -174,7 +173,7 @@ function gatheredBlocks(
   const { bits, isPlain } = kind;
   const count = matrix.inSize / BLOCK_SIZE;
   const axis = { attributes: { axis: 0 } };
-  const bytes = cast(graph, graph.op('Gather', [weights[0], ids], axis), 'float32'); // [B, T, count, 4 * bits]
+  const bytes = graph.cast(graph.op('Gather', [weights[0], ids], axis), 'float32'); // [B, T, count, 4 * bits]
   const codes = bits === 8 ? bytes : halves(graph, bytes);
   const shaped = graph.op('Reshape', [weights[1], graph.int64([matrix.outSize, count, 1])]);
   const scales = graph.op('Gather', [shaped, ids], axis); // [B, T, count, 1]
@@ -193,10 +192,6 @@ function halves(graph: OnnxGraph, bytes: string): string {
 
 function centred(graph: OnnxGraph, codes: string, bits: BlockBits): string {
   return graph.op('Sub', [codes, graph.float(2 ** (bits - 1))]);
-}
-
-function cast(graph: OnnxGraph, x: string, dtype: OnnxDtype): string {
-  return graph.op('Cast', [x], { attributes: { to: elementType(dtype) } });
 }
 
 /** The exponent's bits of a float16 that is infinite. */
