@@ -63,6 +63,45 @@ test('an ONNX folder has a card: the model’s licence and prompt, and a section
   assert.equal(await fs.readFile(path.join(out, 'README.md'), 'utf8'), 'Mine.\n');
 });
 
+test('ONNX files beside the model itself: its card, its fields and its bytes stay', async (t) => {
+  const folder = await temporaryFolder(t);
+  const read = (name: string): Promise<string> => fs.readFile(path.join(folder, name), 'utf8');
+  const readObject = async (name: string): Promise<object> => JSON.parse(await read(name)) as object;
+  const tokenizer = await AutoTokenizer.fromPretrained('mistral-mini');
+  const model = await AutoModelForCausalLM.fromPretrained('mistral-mini');
+  await savePretrained(model, folder, {
+    prompt: { tokenizer, template: instructionTemplate({ system: 'You are a coach.' }) },
+    card: { license: 'mit', metrics: { verdictAccuracy: 0.875 } },
+  });
+  await model.dispose();
+  // As other tools write them.
+  for (const name of ['tokenizer.json', 'config.json', 'generation_config.json'])
+    await fs.writeFile(path.join(folder, name), JSON.stringify(await readObject(name), null, 1));
+  const config = { ...(await readObject('config.json')), _name_or_path: 'mine/coach' };
+  await fs.writeFile(path.join(folder, 'config.json'), JSON.stringify(config));
+  const same = [
+    'README.md',
+    'tokenizer.json',
+    'model.safetensors',
+    'chat_template.jinja',
+    'tunebook_prompt.json',
+  ];
+  const before = await Promise.all(same.map(read));
+  const generation = await readObject('generation_config.json');
+  assert.match(before[0], /verdict_accuracy/);
+  for (const out of [folder, path.join(folder, '..', path.basename(folder), '.')]) {
+    await exportOnnx(folder, out, { dtypes: ['q8'], check: false });
+    assert.deepEqual(await Promise.all(same.map(read)), before);
+    assert.deepEqual({ ...(await readObject('config.json')), ...config }, await readObject('config.json'));
+    assert.deepEqual(
+      { ...(await readObject('generation_config.json')), ...generation },
+      await readObject('generation_config.json'),
+    );
+  }
+  const again = await AutoModelForCausalLM.fromPretrained(folder);
+  await again.dispose();
+});
+
 test('an adapter says how its base was quantized, and is merged into those weights by default', async (t) => {
   const folder = await temporaryFolder(t);
   const base = 'test/golden/mistral/model';

@@ -1,7 +1,15 @@
 /** What lies beside the `.onnx` files: config.json, generation_config.json, the tokenizer, the prompt. */
 import { promises as fs } from 'node:fs';
 import path from 'node:path';
-import { isFile, isJsonObject, readJsonObject, readJsonObjectIfPresent, writeFileAtomic } from '../../files';
+import { isDeepStrictEqual } from 'node:util';
+import {
+  isFile,
+  isJsonObject,
+  readJsonObject,
+  readJsonObjectIfPresent,
+  readTextIfPresent,
+  writeFileAtomic,
+} from '../../files';
 import type { JsonObject } from '../../files';
 import { configText } from '../../pretrained';
 import { withPatterns } from '../../tokenizer';
@@ -14,7 +22,8 @@ import type { WrittenOnnx } from './write-onnx';
 const PROMPT_FILES = ['chat_template.jinja', 'tunebook_prompt.json'];
 
 /**
- * Writes them into a folder.
+ * Writes them into a folder. In the model's own, as the hub lays them out, its card and all fields of config.json stay, and
+ * files that say the same keep their bytes.
  * @returns paths of the files
  */
 export async function writeModelFiles(
@@ -24,16 +33,20 @@ export async function writeModelFiles(
 ): Promise<string[]> {
   const { weights, tokenizer, generationConfig, folders } = source;
   const ids = specialTokens(source);
-  const config = { ...weights.architecture.toJson(), ...ids, use_cache: true };
+  const isOwn = await isOneOf(folders, folder);
+  const before = isOwn ? await readJsonObjectIfPresent(path.join(folder, 'config.json')) : undefined;
+  const config = { ...before, ...weights.architecture.toJson(), ...ids, use_cache: true };
   const text = configText({ ...config, ...(await externalData(folder, written)) });
   const generation = JSON.stringify({ ...generationConfig, ...ids }, null, 2);
+  const tokenizerFile = path.join(folder, 'tokenizer.json');
+  const tokenizerBefore = await readTextIfPresent(tokenizerFile);
   const files = [
-    await writeText(path.join(folder, 'config.json'), text),
-    await writeText(path.join(folder, 'generation_config.json'), `${generation}\n`),
+    await writeJson(path.join(folder, 'config.json'), text),
+    await writeJson(path.join(folder, 'generation_config.json'), `${generation}\n`),
     ...(await tokenizer.savePretrained(folder)),
-    ...(await writeExportCard(source, folder, 'onnx')),
+    ...(isOwn ? [] : await writeExportCard(source, folder, 'onnx')),
   ];
-  await rewriteTokenizer(path.join(folder, 'tokenizer.json'), target);
+  await rewriteTokenizer(tokenizerFile, { target, before: tokenizerBefore });
   for (const name of PROMPT_FILES) {
     const places = folders.map((place) => path.join(place, name));
     for (const place of places) {
@@ -46,13 +59,31 @@ export async function writeModelFiles(
   return files;
 }
 
-/** tokenizer.json as transformers.js reads it like the tokenizer itself, as far as it can be said in that file. */
-async function rewriteTokenizer(file: string, target: OnnxTarget): Promise<void> {
+/** Whether a folder is one of these, by whatever name. */
+async function isOneOf(folders: readonly string[], folder: string): Promise<boolean> {
+  const real = (place: string): Promise<string> => fs.realpath(place).catch(() => path.resolve(place));
+  return (await Promise.all(folders.map(real))).includes(await real(folder));
+}
+
+/**
+ * tokenizer.json as transformers.js reads it like the tokenizer itself, as far as it can be said in that file.
+ * @param options.before the text that was there, which stays where it says the same
+ */
+async function rewriteTokenizer(
+  file: string,
+  { target, before }: { readonly target: OnnxTarget; readonly before: string | undefined },
+): Promise<void> {
   const json = withPatterns(await readJsonObject(file));
-  await writeFileAtomic(
-    file,
-    `${JSON.stringify(target === 'transformers.js-2' ? withJoinedMerges(json) : json)}\n`,
-  );
+  const text = `${JSON.stringify(target === 'transformers.js-2' ? withJoinedMerges(json) : json)}\n`;
+  await writeFileAtomic(file, before !== undefined && saysTheSame(before, text) ? before : text);
+}
+
+function saysTheSame(before: string, text: string): boolean {
+  try {
+    return isDeepStrictEqual(JSON.parse(before), JSON.parse(text));
+  } catch {
+    return false; // it was no JSON
+  }
 }
 
 /**
@@ -100,7 +131,9 @@ async function externalData(
   return { 'transformers.js_config': { use_external_data_format: counts } };
 }
 
-async function writeText(file: string, text: string): Promise<string> {
-  await writeFileAtomic(file, text);
+/** A file that says the same already keeps its bytes. */
+async function writeJson(file: string, text: string): Promise<string> {
+  const before = await readTextIfPresent(file);
+  if (before === undefined || !saysTheSame(before, text)) await writeFileAtomic(file, text);
   return file;
 }
