@@ -6,7 +6,6 @@ import { promises as fs } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { instructionTemplate, loadRecords } from '../../lib/dataset';
-import { ownResponder } from '../../lib/export/proof/own-answers';
 import { openModelSource } from '../../lib/export/source/open-source';
 import { isFolder } from '../../lib/files';
 import { textGenerator } from '../../lib/generation';
@@ -16,6 +15,7 @@ import { quantizationConfigOf } from '../../lib/quantization';
 import { exportRuntimes } from './export-runtimes';
 import type { Asked } from './export-runtimes';
 import { modelOf } from './export-weights';
+import { marginOf } from './margin';
 
 /** What one type gave in one runtime. */
 export interface ExportBench {
@@ -81,7 +81,6 @@ export async function benchExport(
       Object.fromEntries(Object.entries(record).map(([field, value]) => [field, String(value)])),
     ),
   };
-  const own = ownResponder(model, tokenizer);
   // A 4-bit base would answer by codes of 8 bits, which round activations as no export does.
   const here = await textGenerator({
     ...{ model, tokenizer, maxNewTokens: MAX_NEW_TOKENS, doSample: false, dtype: 'float32' },
@@ -92,26 +91,6 @@ export async function benchExport(
     verdicts: verdictAccuracy(truths, answers).accuracy,
     segments: segmentF1(truths, answers).micro,
   });
-
-  /** The first two tokens' distance in tunebook, where its answer leaves the other text. */
-  const margin = async (row: number, text: string): Promise<number> => {
-    const ids = await own.promptIds(prompts[row]);
-    const answer = await own.answer(ids, MAX_NEW_TOKENS);
-    const isCommon = (count: number): boolean =>
-      text.startsWith(tokenizer.decode(answer.slice(0, count), { skipSpecialTokens: true }));
-    let at = 0;
-    while (at < answer.length && isCommon(at + 1)) at++;
-    // '1' begins '12' too, which is another token.
-    const [mine, theirs] = [here[row], text].map((one) => tokenizer.encode(one, { addSpecialTokens: false }));
-    if (mine.every((id, i) => id === answer[i]))
-      at = Math.min(
-        at,
-        [...mine, -1].findIndex((id, i) => id !== theirs[i]),
-      );
-    const [row0] = await own.logProbabilities([...ids, ...answer.slice(0, at)], 1);
-    const [first, second] = [...row0].sort((a, b) => b - a);
-    return first - second;
-  };
 
   const results: ExportBench[] = [];
   for (const runtime of exportRuntimes(transformers2)) {
@@ -127,7 +106,10 @@ export async function benchExport(
       await runner.close();
       const differing = [...there.keys()].filter((row) => there[row] !== here[row]);
       const margins: number[] = [];
-      for (const row of differing) margins.push(await margin(row, there[row]));
+      for (const row of differing) {
+        const texts = { prompt: prompts[row], here: here[row], there: there[row] };
+        margins.push(await marginOf({ model, tokenizer, maxNewTokens: MAX_NEW_TOKENS }, texts));
+      }
       let byWeights = 0;
       if (differing.length > 0) {
         const restored = await modelOf(source.weights, runtime.roundTrip(source.weights));

@@ -17,6 +17,7 @@ import type { QuantizationConfig } from '../../lib/quantization';
 import { AutoTokenizer } from '../../lib/tokenizer';
 import type { PretrainedTokenizer } from '../../lib/tokenizer';
 import { ROOT } from '../support/paths';
+import { marginOf } from './margin';
 
 const NESTED = { loadIn4bit: true, bnb4bitUseDoubleQuant: true };
 
@@ -92,8 +93,11 @@ export async function benchQuantization(options: QuantizationBenchOptions): Prom
     const answers = i === 0 ? texts : await answersOf(form, tokenizer, prompts);
     const differing = [...answers.keys()].filter((row) => answers[row] !== texts[row]);
     const margins: number[] = [];
-    for (const row of differing)
-      margins.push(await margin(forms[0].model, tokenizer, [prompts[row], texts[row], answers[row]]));
+    for (const row of differing) {
+      const compared = { prompt: prompts[row], here: texts[row], there: answers[row] };
+      const own = { model: forms[0].model, tokenizer, maxNewTokens: MAX_NEW_TOKENS };
+      margins.push(await marginOf(own, compared));
+    }
     const { type, bits, isCoded } = form;
     const sameText = answers.length - differing.length;
     results.push({ type, bits, isCoded, ...distances[i], rows: answers.length, sameText, margins });
@@ -120,21 +124,6 @@ function answersOf(
     ...{ model, tokenizer, maxNewTokens: MAX_NEW_TOKENS, doSample: false },
     dtype: isCoded ? 'q8' : 'float32',
   })(prompts);
-}
-
-/** How much likelier float32's token is than its second one, in nats, where another text leaves its answer. */
-async function margin(
-  model: CausalLM,
-  tokenizer: PretrainedTokenizer,
-  [prompt, ...answers]: readonly [prompt: string, own: string, other: string],
-): Promise<number> {
-  const [own, other] = answers.map((text) => tokenizer.encode(text, { addSpecialTokens: false }));
-  const at = [...own, -1].findIndex((id, i) => id !== other[i]);
-  const ids = Int32Array.from([...tokenizer.encode(prompt), ...own.slice(0, at)]);
-  const V = model.architecture.vocabSize;
-  const last = (await logits(model, ids)).subarray((ids.length - 1) * V, ids.length * V);
-  const [first, second] = [...last].sort((a, b) => b - a);
-  return first - second;
 }
 
 /**
