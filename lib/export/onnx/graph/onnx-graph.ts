@@ -119,11 +119,7 @@ export class OnnxGraph {
     return `v${this.count++}`;
   }
 
-  private constant(
-    dtype: OnnxDtype,
-    shape: readonly number[],
-    values: Float32Array | BigInt64Array,
-  ): string {
+  private constant(dtype: OnnxDtype, shape: readonly number[], values: Float32Array | BigInt64Array): string {
     const data = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
     const key = `${dtype} ${shape.join()} ${Buffer.from(data).toString('base64')}`;
     const known = this.known.get(key);
