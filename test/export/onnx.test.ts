@@ -153,6 +153,36 @@ test('the built-in models: fp32 within 1e-5 of forward(), on a prompt longer tha
   );
 });
 
+test('rotary tables beyond those in the file: fp32 within 1e-5 of forward(), on both sides of the border', async (t) => {
+  const model = await AutoModelForCausalLM.fromConfig({
+    ...{
+      model_type: 'llama',
+      vocab_size: ROWS,
+      hidden_size: 16,
+      intermediate_size: 16,
+      num_hidden_layers: 1,
+    },
+    ...{ num_attention_heads: 1, num_key_value_heads: 1, max_position_embeddings: 8192, rope_theta: 10000 },
+  });
+  t.after(() => model.dispose());
+  // Weights large enough that attention follows the positions.
+  model.trainableParameters().forEach(({ data }) => data.forEach((value, i) => (data[i] = 30 * value)));
+  const folder = await temporaryFolder(t);
+  await savePretrained(model, folder);
+  const { model: onnx } = await written(t, folder);
+  const ids = Array.from({ length: 4100 }, (_, i) => 3 + ((i * 7919) % (ROWS - 3)));
+  const { logits } = await model.forward({ inputIds: [ids] });
+  const last = 8; // the file has the tables of 4,096 positions
+  const wanted = logits.data.subarray((ids.length - last) * ROWS);
+  const size = Math.sqrt(wanted.reduce((sum, x) => sum + x * x, 0) / wanted.length);
+  assertClose(
+    await onnx.logits({ inputIds: [ids] }, last),
+    wanted,
+    { absolute: 1e-5 * size, relative: 0 },
+    'logits across the border',
+  );
+});
+
 test('weights over the size limit are stored beside the file, and are removed with it', async (t) => {
   const maxFileBytes = 40_000;
   const { folder, model } = await written(t, golden('gpt2', 'model'), { maxFileBytes });
