@@ -35,12 +35,5 @@ export { roundHalfEven } from './rounding';
 export { companionsOf, findQuantizedWeights, readQuantizedTensor, toStoredTensors } from './serialization';
 export type { QuantizedTensorReader, StoredTensor } from './serialization';
 export { affineBiases } from './affine';
-export {
-  codesFormOf,
-  codesOfQuantized,
-  codesOfRows,
-  codesOfValues,
-  headCodesForm,
-  weightCodesBytes,
-} from './weight-codes';
+export { codesFormOf, codesOfQuantized, codesOfRows, headCodesForm, weightCodesBytes } from './weight-codes';
 export type { CodesForm, CodesSpace, RowsOfWeight, WeightCodes } from './weight-codes';

@@ -82,21 +82,6 @@ export interface CodesOptions {
   readonly space?: CodesSpace;
 }
 
-/**
- * Codes of values.
- *
- * @param values [out, in], row-major.
- * @throws {TunebookError} If a value is not finite.
- */
-export function codesOfValues(
-  values: Float32Array,
-  shape: readonly [number, number],
-  options: CodesOptions = {},
-): WeightCodes {
-  const width = shape[1];
-  return codesOfRows({ shape, rows: (start, end) => values.subarray(start * width, end * width) }, options);
-}
-
 /** A weight's values, of which there need not be more than some rows at a time. */
 export interface RowsOfWeight {
   /** [out, in] */

@@ -4,15 +4,20 @@ import { test } from 'node:test';
 import {
   codesFormOf,
   codesOfQuantized,
-  codesOfValues,
+  codesOfRows,
   headCodesForm,
   dequantize,
   quantize,
   weightCodesBytes,
 } from '../../lib/quantization';
-import type { QuantizeOptions, WeightCodes } from '../../lib/quantization';
+import type { QuantizeOptions, RowsOfWeight, WeightCodes } from '../../lib/quantization';
 import type { CodesForm } from '../../lib/quantization/weight-codes';
+import { rowTable } from '../../lib/engine';
 import { normal } from '../engine/kernels/kernel-case';
+
+function rowsOf(data: Float32Array, shape: readonly [number, number]): RowsOfWeight {
+  return { shape, rows: rowTable({ data, shape }).rows };
+}
 
 /** Values of codes, [out, in]. */
 function valuesOf({ shape: [rows, width], blockSize, codes, scales }: WeightCodes): Float32Array {
@@ -70,7 +75,7 @@ test('int8: the same values', () => {
 test('values: within 0.4 % of the largest of 32, the last block of a row shorter', () => {
   const values = normal([4, 72], 3).data as Float32Array;
   values.fill(0, 72, 104); // a block of zeros
-  const codes = codesOfValues(values, [4, 72]);
+  const codes = codesOfRows(rowsOf(values, [4, 72]));
   assert.deepEqual([codes.codes.length, codes.scales.length], [4 * 96, 4 * 3]);
   const worst = worstShare(valuesOf(codes), values, 72, 32);
   assert.ok(worst <= 1 / 254 + 1e-6, `${worst}`);
@@ -80,7 +85,7 @@ test('values: within 0.4 % of the largest of 32, the last block of a row shorter
 test('heads have blocks of 128, those of quantized models 32', () => {
   assert.equal(headCodesForm(true).blockSize, 32);
   const values = normal([3, 200], 7).data as Float32Array;
-  const codes = codesOfValues(values, [3, 200], headCodesForm(false));
+  const codes = codesOfRows(rowsOf(values, [3, 200]), headCodesForm(false));
   assert.deepEqual([codes.blockSize, codes.codes.length, codes.scales.length], [128, 3 * 256, 3 * 2]);
   const worst = worstShare(valuesOf(codes), values, 200, 128);
   assert.ok(worst <= 1 / 254 + 1e-6, `${worst}`);
@@ -111,12 +116,12 @@ test('the form that codes will have is known before they are made', () => {
     const planned = weightCodesBytes(values.length, form);
     assert.ok(planned > bytes && planned < 2 * bytes, `${quantType}: ${planned} of ${bytes}`);
   }
-  const { bits, blockSize } = codesOfValues(values, [4, 256]);
+  const { bits, blockSize } = codesOfRows(rowsOf(values, [4, 256]));
   assert.deepEqual(codesFormOf(undefined), { bits, blockSize });
 });
 
 test('values that are not finite are refused, by row', () => {
   const values = normal([3, 32], 5).data as Float32Array;
   values[40] = NaN;
-  assert.throws(() => codesOfValues(values, [3, 32]), /expected finite weights, got NaN in row 1/);
+  assert.throws(() => codesOfRows(rowsOf(values, [3, 32])), /expected finite weights, got NaN in row 1/);
 });

@@ -158,20 +158,15 @@ function sizesOf(
   const codes = (size * form.bits) / 8;
   const scales = (4 * size) / form.blockSize;
   const zeros = isOwn ? (size * form.bits) / 8 / form.blockSize : 0;
-  const arrays = [codes, scales, zeros];
-  const inHeap = arrays.filter((bytes) => bytes < OWN_PAGES_BYTES);
+  const inHeap = [codes, scales, zeros].filter((bytes) => bytes < OWN_PAGES_BYTES);
   const heldBytes = weightCodesBytes(size, form);
   return {
-    bytes: total(arrays),
+    bytes: codes + scales + zeros,
     madeBytes: isOwn ? zeros : codes + scales,
-    copiesBytes: COPIES * total(inHeap),
+    copiesBytes: COPIES * inHeap.reduce((sum, bytes) => sum + bytes, 0),
     heldInHeapBytes: codes < OWN_PAGES_BYTES ? heldBytes : 0,
     heldBytes,
   };
-}
-
-function total(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0);
 }
 
 function noSizes(): { -readonly [Size in keyof Sizes]: number } {

@@ -50,6 +50,5 @@ function linearRows(
     tensor === undefined && conv1d !== true
       ? weights.feed(`${weights.architecture.layerPrefix(layer)}${name}.weight`).data
       : weights.linearWeight(layer, module);
-  const data = values as Float32Array;
-  return { shape, rows: (start, end) => data.subarray(start * inSize, end * inSize) };
+  return { shape, rows: rowTable({ data: values, shape }).rows };
 }

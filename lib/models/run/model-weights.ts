@@ -64,18 +64,15 @@ export class ModelWeights implements LoraBase {
   isResized = false;
   /** Numbers that tables of 16 bits have gained by `resizeVocabulary`. */
   private gainedCount = 0;
-  /**
-   * Whether the base's parameters may be written on unseen: their arrays have been handed out, to an optimizer or to a
-   * reader. What is written on inputs of functions (`feed`, `layerFeeds`) is not looked for.
-   */
-  mayBeWrittenOn: boolean;
+  /** Whether the arrays of the base's parameters have been handed out, to an optimizer or to a reader. */
+  private isHandedOut: boolean;
 
   constructor(
     { architecture, parameters, frozen, sample, areParametersOwn = false }: ModelParts,
     private readonly engine: Engine,
   ) {
     this.base = { architecture, parameters };
-    this.mayBeWrittenOn = !areParametersOwn;
+    this.isHandedOut = !areParametersOwn;
     this.frozen = frozen;
     this.stored = sample;
     this.pin(parameters);
@@ -86,8 +83,16 @@ export class ModelWeights implements LoraBase {
   }
 
   get parameters(): ParameterSet {
-    this.mayBeWrittenOn = true;
+    this.isHandedOut = true;
     return this.base.parameters;
+  }
+
+  /**
+   * Whether the base's parameters may be written on unseen. What is written on inputs of functions (`feed`, `layerFeeds`) is
+   * not looked for.
+   */
+  get mayBeWrittenOn(): boolean {
+    return this.isHandedOut;
   }
 
   /** Numbers of which one differs where the base's parameters do, but for a chance of one in four billion. */
@@ -117,7 +122,7 @@ export class ModelWeights implements LoraBase {
 
   /** A parameter of the base, whatever adapter is in use. */
   baseParameter(name: string): Parameter {
-    this.mayBeWrittenOn = true;
+    this.isHandedOut = true;
     return this.ownParameter(name);
   }
 
@@ -370,7 +375,7 @@ export class ModelWeights implements LoraBase {
           'Put one on it with getPeftModel(model, new LoraConfig({ ... })).',
       );
     }
-    this.mayBeWrittenOn = true;
+    this.isHandedOut = true;
     return [...this.base.parameters.byName.values()];
   }
 
