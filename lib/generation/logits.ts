@@ -2,6 +2,7 @@
  * From the logits of the next token to a token: penalties, temperature, top-k, top-p and the draw, in
  * transformers' order. Selection never sorts the vocabulary: a step must cost far less than the model.
  */
+import { argMax } from '../tensor';
 import { TunebookError } from '../types';
 
 /**
@@ -39,15 +40,8 @@ export function allowOnly(logits: Float32Array, tokens: readonly number[]): bool
  * @throws TunebookError where no logit is a number.
  */
 export function mostLikely(logits: Float32Array): number {
-  let best = -1;
-  let highest = -Infinity;
-  for (let i = 0; i < logits.length; i++) {
-    if (logits[i] > highest) {
-      highest = logits[i];
-      best = i;
-    }
-  }
-  if (best < 0) throw noNumbers();
+  const best = argMax(logits);
+  if (!(logits[best] > -Infinity)) throw noNumbers();
   return best;
 }
 

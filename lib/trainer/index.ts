@@ -2,7 +2,8 @@
 export { TrainingArguments } from './arguments/arguments';
 export type { ArgumentOptions, CheckedArguments } from './arguments/schema';
 export { checkpointFault, listCheckpoints, newestWhole } from './checkpoints/checkpoint-folders';
-export type { EvaluationData, Prediction } from './state/evaluate';
+export type { EvaluationData } from './state/evaluate';
+export type { Prediction } from './state/predict';
 export { gradientNorm } from './optimizers/gradient-norm';
 export type { AdafactorOptions } from './optimizers/adafactor';
 export { dynamicMap } from './optimizers/blockwise-state';

@@ -18,8 +18,10 @@ import { agree } from './state/agreement';
 import { isBest, patienceIsOver, rememberBest } from './state/best-model';
 import { CallbackList } from './state/callbacks';
 import { addCheckpoint, loadWeights } from './checkpoints/checkpoints';
-import { evaluateLoss, evaluationSets, predictTokens } from './state/evaluate';
-import type { EvaluationData, Prediction } from './state/evaluate';
+import { evaluateLoss, evaluationSets } from './state/evaluate';
+import type { EvaluationData } from './state/evaluate';
+import { predictTokens } from './state/predict';
+import type { Prediction } from './state/predict';
 import { requireSameRun, requireSameWeights, shareCheckpoint, shareWeights } from './checkpoints/replicas';
 import { watchInterrupts } from './interrupts';
 import { optimizerStateBytes } from './optimizers/optimizers';
@@ -280,14 +282,13 @@ export class Trainer {
 
   /**
    * The most likely token at each position of a dataset.
-   * @returns predictions, labels, and the metrics test_loss, test_perplexity, test_token_accuracy, test_runtime,
-   *   test_samples_per_second
+   * @returns predictions, labels, and metrics: what `evaluate` measures, as test_..., and test_token_accuracy
    */
   async predict(
     dataset: readonly EncodedExample[],
   ): Promise<Prediction & { metrics: Record<string, number> }> {
     const metrics = await this.measure('test', dataset);
-    const { accuracy, ...prediction } = await predictTokens(this.model, dataset);
+    const { accuracy, ...prediction } = await predictTokens(this.model, dataset, this.collate);
     metrics.test_token_accuracy = accuracy;
     await this.callbacks.call('onPredict', { metrics });
     return { ...prediction, metrics };

@@ -183,35 +183,45 @@ export async function hiddenStates(runtime: Runtime, request: HiddenRequest): Pr
   });
 }
 
-/** The last normalization and the head: float32 [..., C] -> [..., V], on the host. */
-export async function headLogits(runtime: Runtime, x: HostTensor): Promise<HostTensor> {
-  const { adapter } = runtime.weights;
+/**
+ * The last normalization and the head: float32 [..., C] -> [..., V], on the host.
+ * @param into receives the logits; default: a new array
+ */
+export async function headLogits(runtime: Runtime, x: HostTensor, into?: Float32Array): Promise<HostTensor> {
+  const { engine, weights, architecture } = runtime;
   // A device holds what it trains: parts of it cannot be cut on the host.
-  const isWhole = runtime.engine.device !== undefined && adapter?.head !== undefined;
-  const head = isWhole ? runtime.weights.tableFeed('head') : runtime.weights.table('head');
-  if ('data' in head) return someLogits(runtime, x, { head, ...runtime.weights.headFeeds() });
+  const isWhole = engine.device !== undefined && weights.adapter?.head !== undefined;
+  const head = isWhole ? weights.tableFeed('head') : weights.table('head');
+  const [count, V] = [sizeOf(x.shape) / architecture.width, architecture.vocabSize];
+  // Rows as a matrix: logits would be copied to be given another shape.
+  const rows = engine.device === undefined ? { data: x.data, shape: [count, architecture.width] } : x;
+  const shape = [...x.shape.slice(0, -1), V];
+  if ('data' in head) {
+    const { data } = await someLogits(runtime, rows, { head, ...weights.headFeeds() }, into);
+    return { data, shape };
+  }
   // A head of 16 bits is restored some rows at a time.
-  const [V, width] = head.shape;
-  const count = sizeOf(x.shape) / width;
-  const data = new Float32Array(count * V);
+  const data = into ?? new Float32Array(count * V);
   for (let start = 0; start < V; start += TILE) {
     const end = Math.min(V, start + TILE);
-    const tile = { data: head.rows(start, end), shape: [end - start, width] };
-    const part = await someLogits(runtime, x, { head: tile, ...runtime.weights.headFeeds(start, end) });
+    const tile = { data: head.rows(start, end), shape: [end - start, architecture.width] };
+    const part = await someLogits(runtime, rows, { head: tile, ...weights.headFeeds(start, end) });
     for (let i = 0; i < count; i++) {
       data.set(part.data.subarray(i * (end - start), (i + 1) * (end - start)), i * V + start);
     }
   }
-  return { data, shape: [...x.shape.slice(0, -1), V] };
+  return { data, shape };
 }
 
 async function someLogits(
   runtime: Runtime,
   x: HostTensor,
   head: Record<string, HostTensor>,
+  into?: Float32Array,
 ): Promise<HostTensor> {
   const feeds = { x, ...runtime.weights.finalNormFeeds(), ...head };
-  return (await run(runtime.engine, headFunction(runtime.architecture), feeds)).logits;
+  const options = into === undefined ? {} : { into: { logits: into } };
+  return (await run(runtime.engine, headFunction(runtime.architecture), feeds, options)).logits;
 }
 
 const headFunction = memoized((architecture: Architecture): TensorFunction => (inputs) => {

@@ -1,5 +1,5 @@
 /**
- * A model's loss on data sets, without gradients or dropout, and its most likely tokens.
+ * A model's loss on data sets, without gradients or dropout.
  */
 import { rowLength } from '../../dataset';
 import type { DataCollator } from '../../dataset';
@@ -8,8 +8,7 @@ import type { LossFunction, MetricSum, SequenceLoss } from '../../models';
 import type { CausalLM } from '../../pretrained';
 import { ranksOf } from '../parallel/ranks';
 import type { Ranks } from '../parallel/ranks';
-import { argMax } from '../../tensor';
-import { IGNORED, requireList, requireObject, TunebookError } from '../../types';
+import { requireList, requireObject, TunebookError } from '../../types';
 import type { EncodedExample } from '../../types';
 import { counted, logitsLoss, metricMeans, metricsOfAll, sequenceLoss } from './metric-totals';
 
@@ -110,36 +109,4 @@ export async function evaluateLoss(request: EvaluationRequest): Promise<Record<s
     [`${prefix}_runtime`]: seconds,
     [`${prefix}_samples_per_second`]: dataset.length / seconds,
   };
-}
-
-/** What `trainer.predict` gives. */
-export interface Prediction {
-  /** Per example: the most likely token at each position, given the tokens before it. */
-  readonly predictions: readonly Int32Array[];
-  /** Per example: the labels; -100 is ignored. */
-  readonly labelIds: readonly (readonly number[])[];
-}
-
-/** The most likely tokens, and their accuracy on labelled positions; one example at a time, since logits are large. */
-export async function predictTokens(
-  model: CausalLM,
-  dataset: readonly EncodedExample[],
-): Promise<Prediction & { accuracy: number }> {
-  const predictions: Int32Array[] = [];
-  let [right, count] = [0, 0];
-  for (const { inputIds, labels } of dataset) {
-    const { logits } = await model.forward({ inputIds: [[...inputIds]] });
-    const size = logits.shape[2];
-    // Position t predicts t + 1; nothing predicts the first one.
-    const predicted = new Int32Array(inputIds.length).fill(IGNORED);
-    for (let t = 0; t + 1 < inputIds.length; t++) {
-      const row = logits.data.subarray(t * size, (t + 1) * size);
-      predicted[t + 1] = argMax(row);
-      if (labels[t + 1] === IGNORED) continue;
-      count++;
-      if (predicted[t + 1] === labels[t + 1]) right++;
-    }
-    predictions.push(predicted);
-  }
-  return { predictions, labelIds: dataset.map(({ labels }) => labels), accuracy: right / count };
 }

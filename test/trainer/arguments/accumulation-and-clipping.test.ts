@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
-import { createDataCollator } from '../../../lib/dataset';
+import { createDataCollator, packExamples } from '../../../lib/dataset';
 import { getPeftModel } from '../../../lib/pretrained';
 import { LoraConfig } from '../../../lib/models';
 import type { CausalLM } from '../../../lib/pretrained';
@@ -154,6 +154,44 @@ test('predict: the most likely tokens, and how many labels they match', async ()
   assert.equal(metrics.test_token_accuracy, 1);
   assert.deepEqual([...predictions[0]].slice(2), one[0].inputIds.slice(2));
   assert.match(calls[1], /^test_loss,test_perplexity.*test_token_accuracy$/);
+});
+
+test('predict: documents that are packed into one example do not see each other', async () => {
+  const alone = [examples[2], examples[5]];
+  const packed = packExamples(alone, { maxLength: 32 });
+  assert.equal(packed.length, 1);
+  const trainer = await make({}, { data: [...alone, ...packed] });
+  const each = await trainer.predict(alone);
+  const together = await trainer.predict(packed);
+  // The longer document comes first; nothing predicts the first token of either.
+  assert.deepEqual(
+    [...together.predictions[0]],
+    each.predictions.flatMap((tokens) => [...tokens]),
+  );
+  assert.equal(together.predictions[0].filter((token) => token === -100).length, 2);
+  assert.equal(together.metrics.test_token_accuracy, each.metrics.test_token_accuracy);
+});
+
+test('predict: padding on the left, and more positions than are computed at a time', async () => {
+  const long: EncodedExample = {
+    inputIds: Array.from({ length: 70 }, (_, t) => (t * 7) % 53),
+    labels: Array.from({ length: 70 }, (_, t) => (t * 7) % 53),
+  };
+  const model = await smallModel({ n_positions: 96 });
+  const { logits } = await model.forward({ inputIds: [[...long.inputIds]] });
+  const likely = long.inputIds.map((_, t) => {
+    const row = logits.data.subarray(t * 53, (t + 1) * 53);
+    return row.indexOf(Math.max(...row));
+  });
+  for (const paddingSide of ['left', 'right'] as const) {
+    const trainer = new Trainer({
+      ...{ model, trainDataset: [long], callbacks: [] },
+      args: new TrainingArguments({ outputDir: folder(), maxSteps: 1 }),
+      dataCollator: createDataCollator({ padTokenId: 0, maxLength: 96, paddingSide }),
+    });
+    const { predictions } = await trainer.predict([long]);
+    assert.deepEqual([...predictions[0]], [-100, ...likely.slice(0, -1)], paddingSide);
+  }
 });
 
 test('autoFindBatchSize: batches that memory refuses go through in halves, in the same steps', async () => {
