@@ -135,12 +135,12 @@ export class CachedDecoder implements Decoder {
   }
 
   async start(between?: BetweenLayers): Promise<Float32Array> {
-    const { logits, caches } = await this.read(this.prompts, between);
+    const { logits, caches, prefix } = await this.readAll(between);
     const lengths = this.prompts.map((prompt) => prompt.length);
     const capacity = this.capacityFor(Math.max(...lengths));
     this.cache = KeyValueCache.from(caches, lengths, {
       ...windowsOf(this.runtime.architecture),
-      capacity,
+      ...{ capacity, prefix },
     });
     return logits;
   }
@@ -191,7 +191,7 @@ export class CachedDecoder implements Decoder {
   }
 
   async admit({ prompt, row: place, between }: Admission): Promise<Float32Array> {
-    const { logits, caches } = await this.read([prompt], between);
+    const { logits, caches } = await this.readOne(prompt, between);
     const row = place();
     let cache = this.started();
     if (prompt.length > cache.shape.capacity) {
@@ -203,13 +203,21 @@ export class CachedDecoder implements Decoder {
     return logits;
   }
 
-  /** Logits of prompts' next tokens, and each layer's keys and values; what is known of their beginning is not computed. */
-  private async read(prompts: readonly (readonly number[])[], between?: BetweenLayers): Promise<CodedResult> {
-    if (this.isWhole) return this.prefill(prompts, { between });
-    const prefix = prompts.length === 1 ? this.known?.find(prompts[0]) : await this.beginningOf(prompts);
-    const result = await this.prefill(prompts, { between, prefix });
-    if (prompts.length === 1) this.known?.add(prompts[0], result.caches);
-    return result;
+  /** What all prompts begin with is computed once: `caches` then begin behind it. */
+  private async readAll(between?: BetweenLayers): Promise<CodedResult & { prefix?: Prefix }> {
+    if (this.prompts.length === 1) return this.readOne(this.prompts[0], between);
+    const prefix = this.isWhole ? undefined : await this.beginningOf(this.prompts);
+    return { ...(await this.prefill(this.prompts, { between, prefix })), prefix };
+  }
+
+  /** What is known of the prompt's beginning is not computed. */
+  private async readOne(prompt: readonly number[], between?: BetweenLayers): Promise<CodedResult> {
+    const known = this.isWhole ? undefined : this.known;
+    const prefix = known?.find(prompt);
+    const result = await this.prefill([prompt], { between, prefix });
+    const caches = prefix === undefined ? result.caches : joined(prefix, result.caches);
+    known?.add(prompt, caches);
+    return { ...result, caches };
   }
 
   private async beginningOf(prompts: readonly (readonly number[])[]): Promise<Prefix | undefined> {
@@ -218,16 +226,15 @@ export class CachedDecoder implements Decoder {
     return { length: tokens.length, layers: (await this.prefill([tokens])).caches };
   }
 
-  /** Logits of prompts' next tokens, float32 [B, V], and each layer's keys and values, those of a prefix included. */
-  private async prefill(
+  /** Logits of prompts' next tokens, float32 [B, V], and each layer's keys and values behind the prefix. */
+  private prefill(
     prompts: readonly (readonly number[])[],
     { between, prefix }: { between?: BetweenLayers; prefix?: Prefix } = {},
   ): Promise<CodedResult> {
     if (prefix === undefined) return this.compute(prompts, { between });
     const rest = prompts.map((prompt) => prompt.slice(prefix.length));
     const past = { length: prefix.length, layer: repeated(prefix, prompts.length) };
-    const { logits, caches } = await this.compute(rest, { between, past });
-    return { logits, caches: joined(prefix, caches) };
+    return this.compute(rest, { between, past });
   }
 
   private async compute(

@@ -6,6 +6,7 @@
 import { MASKED } from '../../engine';
 import type { Architecture, LayerCache } from '../../models';
 import type { HostTensor } from '../../types';
+import type { Prefix } from './prefix-cache';
 
 /** Sizes of a cache; capacity is its number of slots per row, in layers without a window. */
 export interface CacheShape {
@@ -63,18 +64,27 @@ export class KeyValueCache {
     for (let row = 0; row < rows; row++) this.showFilled(row);
   }
 
-  /** From the keys and values of a whole batch, [B, H, T, D] per layer, of which each row's first `lengths` count. */
+  /**
+   * From the keys and values of a whole batch, [B, H, T, D] per layer; `lengths` are the tokens of each row.
+   * @param options.prefix what all rows begin with, [1, H, P, D] per layer: `layers` then begin behind it
+   */
   static from(
     layers: readonly LayerCache[],
     lengths: readonly number[],
-    options: CacheWindows & { capacity: number },
+    { capacity, prefix, ...seen }: CacheWindows & { capacity: number; prefix?: Prefix },
   ): KeyValueCache {
     const [rows, heads, , headSize] = layers[0].key.shape;
-    const shape = { rows, heads, capacity: options.capacity, headSize };
-    const cache = new KeyValueCache(shape, layers.length, lengths, options);
+    const cache = new KeyValueCache({ rows, heads, capacity, headSize }, layers.length, lengths, seen);
+    if (prefix !== undefined)
+      cache.copyFrom(
+        prefix.layers,
+        lengths.map(() => 0),
+        { end: prefix.length },
+      );
     cache.copyFrom(
       layers,
       lengths.map((_, row) => row),
+      { start: prefix?.length },
     );
     return cache;
   }
@@ -177,8 +187,15 @@ export class KeyValueCache {
     });
   }
 
-  /** @param rows of the source, one for each of this cache; undefined leaves a row as it is */
-  private copyFrom(layers: readonly LayerCache[], rows: readonly (number | undefined)[]): void {
+  /**
+   * @param rows of the source, one for each of this cache; undefined leaves a row as it is
+   * @param positions the first one that the source has, default 0, and the one behind its last, default the row's length
+   */
+  private copyFrom(
+    layers: readonly LayerCache[],
+    rows: readonly (number | undefined)[],
+    { start = 0, end }: { start?: number; end?: number } = {},
+  ): void {
     const { heads, headSize } = this.shape;
     layers.forEach((source, layer) => {
       for (const name of ['key', 'value'] as const) {
@@ -187,15 +204,16 @@ export class KeyValueCache {
         rows.forEach((sourceRow, row) => {
           if (sourceRow === undefined) return;
           const length = this.filled[row];
-          const first = Math.max(0, length - Math.min(theirs, ours));
+          const last = end ?? length;
+          const first = Math.max(start, last - theirs, length - ours);
           for (let head = 0; head < heads; head++) {
-            const start = (sourceRow * heads + head) * theirs;
-            const end = (row * heads + head) * ours;
-            for (let position = first; position < length;) {
-              const [at, slot] = [position % theirs, position % ours];
-              const run = Math.min(length - position, theirs - at, ours - slot);
-              const part = from.data.subarray((start + at) * headSize, (start + at + run) * headSize);
-              to.data.set(part, (end + slot) * headSize);
+            const theirHead = (sourceRow * heads + head) * theirs;
+            const ourHead = (row * heads + head) * ours;
+            for (let position = first; position < last;) {
+              const [at, slot] = [(position - start) % theirs, position % ours];
+              const run = Math.min(last - position, theirs - at, ours - slot);
+              const part = from.data.subarray((theirHead + at) * headSize, (theirHead + at + run) * headSize);
+              to.data.set(part, (ourHead + slot) * headSize);
               position += run;
             }
           }
