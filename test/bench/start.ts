@@ -8,6 +8,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { encodeRecords, instructionTemplate, loadRecords } from '../../lib/dataset';
+import { textGenerator } from '../../lib/generation';
 import { LoraConfig } from '../../lib/models';
 import { AutoModelForCausalLM, getPeftModel } from '../../lib/pretrained';
 import type { CausalLM } from '../../lib/pretrained';
@@ -147,6 +148,8 @@ async function preflightOf(name: 'gpt2-mini' | 'mistral-mini'): Promise<Wait> {
       evalDataset: examples.slice(1900, 1900 + RUNS[name].watched),
       callbacks: [],
     });
+    // As in its notebook, the model has answered before.
+    await textGenerator({ model, tokenizer, maxNewTokens: 2 })([template.formatPrompt(records[0])]);
     const started = process.cpuUsage();
     const { preflightMs } = await trainer.preflight();
     const { user, system } = process.cpuUsage(started);

@@ -25,14 +25,12 @@ export interface TimingRequest {
   readonly firstMs: number;
   /** What was timed so far says how long the rest may take, ms. */
   readonly budgetMs: (times: ReadonlyMap<PieceKind, KindTimes>) => number;
-  /** How long the engine has compiled so far, ms. */
-  readonly compileMs: () => number;
   /** Computes gradients of a group of batches. */
   readonly compute: (group: readonly (readonly number[])[]) => Promise<void>;
 }
 
-/** A first round without its compilation counts where the next one differs by no more than this share. */
-const AGREEMENT = 0.25;
+/** A warm round that takes so long says enough by itself, ms; shorter ones are repeated, since small delays count. */
+const LONG_ROUND_MS = 250;
 /** The longest kind is timed whatever the budget where it is at least this share of the run's work. */
 const WORTH_TIMING = 0.1;
 
@@ -41,19 +39,12 @@ const WORTH_TIMING = 0.1;
  * then others by their work until the time budget is spent.
  */
 export async function timeKinds(request: TimingRequest): Promise<Map<PieceKind, KindTimes>> {
-  const { kinds, firstMs, budgetMs, compileMs, compute } = request;
+  const { kinds, firstMs, budgetMs, compute } = request;
   const started = performance.now();
   const timed = (group: readonly (readonly number[])[]): Promise<number> => durationMs(() => compute(group));
-  const cold = async (group: readonly (readonly number[])[]): Promise<{ ms: number; runMs: number }> => {
-    const compiled = compileMs();
+  const warmRounds = async (group: readonly (readonly number[])[]): Promise<number[]> => {
     const ms = await timed(group);
-    return { ms, runMs: ms - (compileMs() - compiled) };
-  };
-  // Two rounds that agree say as much as three.
-  const warmRounds = async (group: readonly (readonly number[])[], runMs?: number): Promise<number[]> => {
-    const ms = await timed(group);
-    const agrees = runMs !== undefined && Math.abs(runMs - ms) <= AGREEMENT * ms;
-    return [ms, agrees ? runMs : await timed(group)];
+    return ms >= LONG_ROUND_MS ? [ms] : [ms, await timed(group)];
   };
   const times = new Map<PieceKind, KindTimes>();
   const work = (kind: PieceKind): number => (kind.first + kind.added) * tokensOf(kind);
@@ -67,17 +58,17 @@ export async function timeKinds(request: TimingRequest): Promise<Map<PieceKind, 
     const rss = process.memoryUsage.rss();
     const isNew = kind !== longest;
     const one = [kind.examples];
-    const coldOne = isNew ? await cold(one) : { ms: firstMs, runMs: undefined };
-    const first = isNew || kind === most ? await warmRounds(one, coldOne.runMs) : [await timed(one)];
+    const coldOneMs = isNew ? await timed(one) : firstMs;
+    const first = isNew || kind === most ? await warmRounds(one) : [await timed(one)];
     const fastest = Math.min(...first);
     let added: number[] = [];
-    let coldMs = Math.max(0, coldOne.ms - mean(first));
+    let coldMs = Math.max(0, coldOneMs - mean(first));
     if (kind.added > 0) {
       const two = [kind.examples, kind.examples];
-      const coldTwo = await cold(two);
-      const both = await warmRounds(two, coldTwo.runMs);
+      const coldTwoMs = await timed(two);
+      const both = await warmRounds(two);
       added = both.map((ms) => Math.max(0.3 * fastest, ms - fastest));
-      coldMs += Math.max(0, coldTwo.ms - mean(both));
+      coldMs += Math.max(0, coldTwoMs - mean(both));
     }
     const coldBytes = isNew ? Math.max(0, process.memoryUsage.rss() - rss) : undefined;
     times.set(kind, { first, added, coldMs, coldBytes });

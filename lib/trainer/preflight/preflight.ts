@@ -282,7 +282,6 @@ async function runTimes(
   const times = await timeKinds({
     kinds: forecast.kinds,
     firstMs,
-    compileMs: () => model.engine.compileMs,
     budgetMs: (known) => Math.min(TIMING_BUDGET_MS, TIMING_SHARE * batchesMs(forecast, known).expected),
     compute: async (group) => {
       await stepGradients({ ...step, group }, state.microBatchSize);

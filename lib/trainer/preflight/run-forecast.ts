@@ -26,7 +26,7 @@ export interface Forecast {
   readonly tokens: number;
   /** The longest batch's kind first, the others by their share of the work. */
   readonly kinds: readonly PieceKind[];
-  /** The step with the longest batch. */
+  /** A step with a batch of the first kind. */
   readonly longestGroup: readonly (readonly number[])[];
   readonly evaluations: number;
   readonly checkpoints: number;
@@ -45,10 +45,9 @@ export function forecastRun(run: {
   const steps = state.maxSteps - state.globalStep;
   const perEpoch = stepsPerEpoch(values, dataset.length);
   const stride = Math.max(1, Math.ceil(steps / SAMPLE));
-  const kinds = new Map<string, PieceKind>();
+  const kinds = new Map<string, PieceKind & { readonly group: readonly (readonly number[])[] }>();
   const position = state.epochsDone * perEpoch + state.stepInEpoch;
   let [epoch, groups]: [number, number[][][]] = [-1, []];
-  let longestGroup: readonly (readonly number[])[] = [];
   let [longest, tokens, looked] = [-1, 0, 0];
   for (let step = 0; step < steps; step += stride) {
     const at = position + step;
@@ -62,12 +61,12 @@ export function forecastRun(run: {
       const batch = run.collate(examples.map((n) => dataset[n]));
       const rows = rowBucket(countLabels(batch));
       const key = `${batch.shape.join('x')} ${rows}`;
-      const kind = kinds.get(key) ?? { shape: batch.shape, examples, first: 0, added: 0 };
+      const kind = kinds.get(key) ?? { shape: batch.shape, examples, group, first: 0, added: 0 };
       kinds.set(key, kind);
       if (i === 0) kind.first++;
       else kind.added++;
       tokens += examples.reduce((total, n) => total + tokenCount(dataset[n]), 0);
-      if (volume(batch.shape) > longest) [longest, longestGroup] = [volume(batch.shape), group];
+      longest = Math.max(longest, volume(batch.shape));
     }
   }
   const scale = steps / Math.max(1, looked);
@@ -83,7 +82,7 @@ export function forecastRun(run: {
     steps,
     tokens: Math.round(tokens * scale),
     kinds: first === undefined ? [] : [first, ...byShare.filter((kind) => kind !== first)],
-    longestGroup,
+    longestGroup: first?.group ?? [],
     evaluations: times(values.evalStrategy, values.evalSteps ?? values.loggingSteps, state, perEpoch),
     checkpoints: times(values.saveStrategy, values.saveSteps, state, perEpoch) + 1,
   };

@@ -13,7 +13,7 @@ it('without time for a second shape, its memory is measured all the same: the fi
   const kinds = [kindOf(0, 100), kindOf(1, 100), kindOf(2, 50), kindOf(3, 25)];
   const [ran, kept]: [number[], Buffer[]] = [[], []];
   const times = await timeKinds({
-    ...{ kinds, firstMs: 1, budgetMs: () => -1, compileMs: () => 0 },
+    ...{ kinds, firstMs: 1, budgetMs: () => -1 },
     compute: ([[example]]) => {
       ran.push(example);
       if (example === 2) kept.push(Buffer.alloc(40e6, 1)); // what a shape takes for good
@@ -28,12 +28,9 @@ it('without time for a second shape, its memory is measured all the same: the fi
   assert.equal(kept.length, 1);
 });
 
-/** Kinds that take a millisecond a token by a clock of their own, and what compiling adds at first. */
-function clocked(
-  t: TestContext,
-  spread: number,
-): { ran: string[]; request: Omit<TimingRequest, 'budgetMs'> } {
-  let [now, compiled] = [0, 0];
+/** Kinds that take so many milliseconds a token by a clock of their own, and what compiling adds at first. */
+function clocked(t: TestContext, perToken = 1): { ran: string[]; request: Omit<TimingRequest, 'budgetMs'> } {
+  let now = 0;
   t.mock.method(performance, 'now', () => now);
   const kinds = [
     { shape: [1, 40], examples: [0], first: 1, added: 0 },
@@ -44,44 +41,35 @@ function clocked(
   const compute = ([[example]]: readonly (readonly number[])[]): Promise<void> => {
     const isNew = example > 0 && !ran.includes(String(example));
     ran.push(String(example));
-    now += kinds[example].shape[1] + (isNew ? 100 + spread : 0);
-    if (isNew) compiled += 100;
+    now += perToken * kinds[example].shape[1] + (isNew ? 100 : 0);
     return Promise.resolve();
   };
-  return { ran, request: { kinds, firstMs: 500, compileMs: () => compiled, compute } };
+  return { ran, request: { kinds, firstMs: 500, compute } };
 }
 
-for (const { what, spread, ran: expected, most: mostMs } of [
-  {
-    what: 'first rounds that agree count',
-    ...{ spread: 2, ran: ['2', '2', '0'], most: [20, 22] },
-  },
-  {
-    what: 'those that do not are timed again',
-    ...{ spread: 6, ran: ['2', '2', '2', '0'], most: [20, 20] },
-  },
+for (const { what, perToken, ran: expected, most: mostMs } of [
+  { what: 'a long round counts by itself', ...{ perToken: 15, ran: ['2', '2', '0'], most: [300] } },
+  { what: 'a short one is repeated', ...{ perToken: 1, ran: ['2', '2', '2', '0'], most: [20, 20] } },
 ])
   it(`without time the kind with most work and the longest are timed: ${what}`, async (t) => {
-    const { ran, request } = clocked(t, spread);
+    const { ran, request } = clocked(t, perToken);
     const times = await timeKinds({ ...request, budgetMs: () => -1 });
     assert.deepEqual(ran, expected);
     const [longest, , most] = request.kinds;
     assert.deepEqual([...times.keys()], [most, longest]);
     assert.deepEqual(times.get(most)?.first, mostMs);
-    assert.deepEqual(times.get(longest)?.first, [40]);
+    assert.deepEqual(times.get(longest)?.first, [40 * perToken]);
     const rest = { steps: 12, tokens: 1, longestGroup: [], evaluations: 0, checkpoints: 0 };
     const total = batchesMs({ ...rest, kinds: request.kinds }, times);
     // The third kind by its tokens, and what compiling for it takes.
-    const typicalMs = (3 * mostMs[0] + mostMs[1]) / 4;
-    const coldMs = 20 + 100 + spread - (mostMs[0] + mostMs[1]) / 2;
-    const third = 2 * 10 * ((typicalMs + 40) / (20 + 40)) + coldMs;
-    assert.ok(Math.abs(total.expected - (40 + 9 * typicalMs + third)) < 1e-9, `${total.expected}`);
+    const expectedMs = perToken * (40 + 9 * 20 + 2 * 10) + 100;
+    assert.ok(Math.abs(total.expected - expectedMs) < 1e-9, `${total.expected}`);
   });
 
 it('with time all are timed, the longest once: it has been computed before', async (t) => {
-  const { ran, request } = clocked(t, 0);
+  const { ran, request } = clocked(t);
   const times = await timeKinds({ ...request, budgetMs: () => Infinity });
-  assert.deepEqual(ran, ['2', '2', '0', '1', '1']);
+  assert.deepEqual(ran, ['2', '2', '2', '0', '1', '1', '1']);
   const [longest] = request.kinds;
   assert.deepEqual(times.get(longest)?.first, [40]);
   assert.equal(times.get(longest)?.coldBytes, undefined);
@@ -89,8 +77,8 @@ it('with time all are timed, the longest once: it has been computed before', asy
 });
 
 it('the longest is left to the others where it is less than a tenth of the work', async (t) => {
-  const { ran, request } = clocked(t, 0);
+  const { ran, request } = clocked(t);
   const [longest, other, most] = request.kinds;
   await timeKinds({ ...request, kinds: [longest, other, { ...most, first: 90 }], budgetMs: () => -1 });
-  assert.deepEqual(ran, ['2', '2']);
+  assert.deepEqual(ran, ['2', '2', '2']);
 });
