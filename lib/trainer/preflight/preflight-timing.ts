@@ -8,7 +8,7 @@ export interface KindTimes {
   readonly first: readonly number[];
   /** Milliseconds of a batch whose gradients are added to others. */
   readonly added: readonly number[];
-  /** Extra time of the first round: compilation and first touch of memory. */
+  /** Extra time of the first round that a run has with each further shape. */
   readonly coldMs: number;
   /**
    * Memory that the first round allocated for good, bytes: compiled functions and their buffers. Undefined for the
@@ -21,10 +21,15 @@ export interface KindTimes {
 export interface TimingRequest {
   /** The longest first, which has been computed once. */
   readonly kinds: readonly PieceKind[];
-  /** How long the longest kind took where it was computed for the first time, ms. */
-  readonly firstMs: number;
+  /** How long the longest kind took where it was computed for the first time, and compiling alone, ms. */
+  readonly longest: { readonly ms: number; readonly compileMs: number };
   /** What was timed so far says how long the rest may take, ms. */
   readonly budgetMs: (times: ReadonlyMap<PieceKind, KindTimes>) => number;
+  /**
+   * How long the engine has compiled so far, ms: what a further shape costs, since memory that was touched is used again.
+   * Undefined on devices, which compile in a first run as well.
+   */
+  readonly compileMs?: () => number;
   /** Computes gradients of a group of batches. */
   readonly compute: (group: readonly (readonly number[])[]) => Promise<void>;
 }
@@ -39,7 +44,7 @@ const WORTH_TIMING = 0.1;
  * then others by their work until the time budget is spent.
  */
 export async function timeKinds(request: TimingRequest): Promise<Map<PieceKind, KindTimes>> {
-  const { kinds, firstMs, budgetMs, compute } = request;
+  const { kinds, budgetMs, compileMs, compute } = request;
   const started = performance.now();
   const timed = (group: readonly (readonly number[])[]): Promise<number> => durationMs(() => compute(group));
   const warmRounds = async (group: readonly (readonly number[])[]): Promise<number[]> => {
@@ -55,10 +60,10 @@ export async function timeKinds(request: TimingRequest): Promise<Map<PieceKind, 
   for (const kind of new Set([...pair, ...byWork])) {
     const isOver = times.size > 0 && performance.now() - started > budgetMs(times);
     if (isOver && !pair.includes(kind)) break;
-    const rss = process.memoryUsage.rss();
+    const [rss, compiled] = [process.memoryUsage.rss(), compileMs?.() ?? 0];
     const isNew = kind !== longest;
     const one = [kind.examples];
-    const coldOneMs = isNew ? await timed(one) : firstMs;
+    const coldOneMs = isNew ? await timed(one) : request.longest.ms;
     const first = isNew || kind === most ? await warmRounds(one) : [await timed(one)];
     const fastest = Math.min(...first);
     let added: number[] = [];
@@ -70,6 +75,7 @@ export async function timeKinds(request: TimingRequest): Promise<Map<PieceKind, 
       added = both.map((ms) => Math.max(0.3 * fastest, ms - fastest));
       coldMs += Math.max(0, coldTwoMs - mean(both));
     }
+    if (compileMs !== undefined) coldMs = compileMs() - compiled + (isNew ? 0 : request.longest.compileMs);
     const coldBytes = isNew ? Math.max(0, process.memoryUsage.rss() - rss) : undefined;
     times.set(kind, { first, added, coldMs, coldBytes });
   }

@@ -46,6 +46,10 @@ const TIMING_BUDGET_MS = 8000;
 const TIMING_SHARE = 0.005;
 /** Uncollected garbage of a long run, over that of a few steps, as a share (bench preflight). */
 const GARBAGE_SHARE = 0.08;
+/** Rounds of the optimizer: the first one is not counted. */
+const UPDATE_ROUNDS = 3;
+/** Evaluations that take so large a part of the training's time are worth a second look. */
+const MUCH_EVALUATION = 0.2;
 /** Tokens that both models read, at most. */
 const READ_TOKENS = 36;
 
@@ -276,12 +280,14 @@ async function runTimes(
 ): Promise<{ total: PreflightReport['timeMs']; stepMs: number; moreBytes: number }> {
   const { model, values, state, gradients, optimizer } = request;
   const step: StepRequest = { ...probeStep(request), group: forecast.longestGroup };
-  const firstMs = await durationMs(async () => {
+  const compiledBefore = model.engine.compileMs;
+  const ms = await durationMs(async () => {
     state.microBatchSize = (await trainingStep(step)).microBatchSize;
   });
   const times = await timeKinds({
     kinds: forecast.kinds,
-    firstMs,
+    longest: { ms, compileMs: model.engine.compileMs - compiledBefore },
+    compileMs: model.engine.device === undefined ? () => model.engine.compileMs : undefined,
     budgetMs: (known) => Math.min(TIMING_BUDGET_MS, TIMING_SHARE * batchesMs(forecast, known).expected),
     compute: async (group) => {
       await stepGradients({ ...step, group }, state.microBatchSize);
@@ -289,34 +295,36 @@ async function runTimes(
   });
   const update: number[] = [];
   const rate = scheduledRate(values, state.globalStep, state.maxSteps);
-  for (let round = 0; round < 2; round++) {
+  for (let round = 0; round < UPDATE_ROUNDS; round++) {
     const ms = await durationMs(async () => {
       await gradientNorm(model.engine, gradients);
       await optimizer.step(rate, 0);
     });
-    update.push(ms);
+    // The first one runs code that is not compiled yet.
+    if (round > 0) update.push(ms);
   }
   const batches = batchesMs(forecast, times);
-  const evaluation = await evaluationCost(request);
+  const expectedMs = batches.expected + forecast.steps * typical(update);
+  const evaluation = await evaluationCost(request, { expectedMs, evaluations: forecast.evaluations });
   const rest = forecast.evaluations * evaluation.ms + evaluation.coldMs + forecast.checkpoints * saveMs;
   const total = {
-    expected: batches.expected + forecast.steps * typical(update) + rest,
+    expected: expectedMs + rest,
     // A machine's load varies more over hours than over a few seconds.
-    low: 0.85 * (batches.expected + forecast.steps * typical(update) + rest),
+    low: 0.85 * (expectedMs + rest),
     high: 1.1 * (batches.high + forecast.steps * Math.max(...update) + rest),
   };
-  const stepMs = (batches.expected + forecast.steps * typical(update)) / Math.max(1, forecast.steps);
+  const stepMs = expectedMs / Math.max(1, forecast.steps);
   return { total, stepMs, moreBytes: untimedBytes(forecast, times) + evaluation.moreBytes };
 }
 
-/** Cost of evaluations, from their longest batch: time of one, and the first-time cost of other shapes. */
-async function evaluationCost({
-  model,
-  values,
-  evalDataset,
-  collate,
-  loss,
-}: PreflightRequest): Promise<{ ms: number; coldMs: number; moreBytes: number }> {
+/**
+ * Cost of evaluations, from their longest batch: time of one, and the first-time cost of other shapes. The batch is
+ * computed once more where evaluations are much of the run.
+ */
+async function evaluationCost(
+  { model, values, evalDataset, collate, loss }: PreflightRequest,
+  run: { readonly expectedMs: number; readonly evaluations: number },
+): Promise<{ ms: number; coldMs: number; moreBytes: number }> {
   const examples = evaluationSets(evalDataset).flatMap((set) => set.examples);
   if (examples.length === 0 || values.evalStrategy === 'no') return { ms: 0, coldMs: 0, moreBytes: 0 };
   const sorted = [...examples].sort((a, b) => rowLength(b) - rowLength(a));
@@ -329,20 +337,26 @@ async function evaluationCost({
     whole += shape[0] * shape[1];
     shapes.set(shape.join('x'), shape[0] * shape[1]);
   }
-  const rss = process.memoryUsage.rss();
-  const compiledBefore = model.engine.compileMs;
-  const { eval_runtime } = await evaluateLoss({
-    ...{ model, dataset, collate, batchSize, loss },
-    prefix: 'eval',
-  });
-  // One pass: in evaluations' small share of a run, what compiling took apart says enough of a second one.
-  const compileMs = model.engine.compileMs - compiledBefore;
-  const bytes = Math.max(0, process.memoryUsage.rss() - rss);
+  const pass = async (): Promise<number> => {
+    const { eval_runtime } = await evaluateLoss({
+      ...{ model, dataset, collate, batchSize, loss },
+      prefix: 'eval',
+    });
+    return 1000 * eval_runtime;
+  };
   const [B, T] = collate(dataset).shape;
   const longest = B * T;
+  const rss = process.memoryUsage.rss();
+  const compiledBefore = model.engine.compileMs;
+  const firstMs = await pass();
+  const compileMs = model.engine.compileMs - compiledBefore;
+  const bytes = Math.max(0, process.memoryUsage.rss() - rss);
+  const roughMs = firstMs - compileMs;
+  const share = (run.evaluations * roughMs * whole) / longest / run.expectedMs;
+  const batchMs = share > MUCH_EVALUATION ? await pass() : roughMs;
   const others = [...shapes.values()].reduce((a, b) => a + b, 0) / longest - 1;
   return {
-    ms: ((1000 * eval_runtime - compileMs) * whole) / longest,
+    ms: (batchMs * whole) / longest,
     coldMs: compileMs * (shapes.size - 1),
     moreBytes: bytes * others,
   };

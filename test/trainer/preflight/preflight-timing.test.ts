@@ -13,7 +13,7 @@ it('without time for a second shape, its memory is measured all the same: the fi
   const kinds = [kindOf(0, 100), kindOf(1, 100), kindOf(2, 50), kindOf(3, 25)];
   const [ran, kept]: [number[], Buffer[]] = [[], []];
   const times = await timeKinds({
-    ...{ kinds, firstMs: 1, budgetMs: () => -1 },
+    ...{ kinds, longest: { ms: 1, compileMs: 0 }, budgetMs: () => -1 },
     compute: ([[example]]) => {
       ran.push(example);
       if (example === 2) kept.push(Buffer.alloc(40e6, 1)); // what a shape takes for good
@@ -44,7 +44,7 @@ function clocked(t: TestContext, perToken = 1): { ran: string[]; request: Omit<T
     now += perToken * kinds[example].shape[1] + (isNew ? 100 : 0);
     return Promise.resolve();
   };
-  return { ran, request: { kinds, firstMs: 500, compute } };
+  return { ran, request: { kinds, longest: { ms: 500, compileMs: 90 }, compute } };
 }
 
 for (const { what, perToken, ran: expected, most: mostMs } of [
@@ -65,6 +65,21 @@ for (const { what, perToken, ran: expected, most: mostMs } of [
     const expectedMs = perToken * (40 + 9 * 20 + 2 * 10) + 100;
     assert.ok(Math.abs(total.expected - expectedMs) < 1e-9, `${total.expected}`);
   });
+
+it('where compiling is known apart, it alone is what a further shape costs', async (t) => {
+  const { ran, request } = clocked(t);
+  let compiled = 0;
+  const times = await timeKinds({
+    ...{ ...request, budgetMs: () => -1, compileMs: () => compiled },
+    compute: async (group) => {
+      if (!ran.includes(String(group[0][0]))) compiled += 70;
+      await request.compute(group);
+    },
+  });
+  const [longest, , most] = request.kinds;
+  assert.equal(times.get(most)?.coldMs, 70);
+  assert.equal(times.get(longest)?.coldMs, 70 + 90);
+});
 
 it('with time all are timed, the longest once: it has been computed before', async (t) => {
   const { ran, request } = clocked(t);
