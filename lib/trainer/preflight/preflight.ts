@@ -44,7 +44,7 @@ import type { StepRequest } from '../step/training-step';
 /** Time budget for timing batches, in ms, and as a share of what the run is expected to take. */
 const TIMING_BUDGET_MS = 8000;
 const TIMING_SHARE = 0.005;
-/** Uncollected garbage of a long run, over that of a few steps, as a share (bench preflight). */
+/** Uncollected garbage of a long run, over that of a few steps, as a share of what they took (bench preflight). */
 const GARBAGE_SHARE = 0.08;
 /** Rounds of the optimizer: the first one is not counted. */
 const UPDATE_ROUNDS = 3;
@@ -75,6 +75,7 @@ export interface PreflightRequest {
  */
 export async function preflight(request: PreflightRequest): Promise<PreflightReport> {
   const started = performance.now();
+  const before = process.memoryUsage.rss();
   const { model, values, state, optimizer } = request;
   const { outputDir } = values;
   const budget = memoryBudget(values);
@@ -88,11 +89,11 @@ export async function preflight(request: PreflightRequest): Promise<PreflightRep
   try {
     // The disk is waited for while the model computes.
     const saving = durationMs(() => writeTrainerCheckpoint(folder, content));
-    const before = await behaviour(request, model).finally(() => saving.catch(() => undefined));
+    const original = await behaviour(request, model).finally(() => saving.catch(() => undefined));
     const saveMs = await saving;
     const checkpointBytes = await folderBytes(folder);
     const again = await withReloaded(model, folder, (reloaded) => behaviour(request, reloaded));
-    problems.push(...differences(before, again));
+    problems.push(...differences(original, again));
     if (problems.length > 0) throw failed(problems);
 
     await approachLongest(request, forecast, budget);
@@ -101,8 +102,8 @@ export async function preflight(request: PreflightRequest): Promise<PreflightRep
     await readTrainerCheckpoint(folder, content);
     state.microBatchSize = microBatchSize;
     // What it writes follows from what it reads.
-    const restored = { ...before, logits: [await firstLogits(request, model)] };
-    problems.push(...differences({ ...before, logits: before.logits.slice(0, 1) }, restored));
+    const restored = { ...original, logits: [await firstLogits(request, model)] };
+    problems.push(...differences({ ...original, logits: original.logits.slice(0, 1) }, restored));
     if (problems.length > 0) throw failed(problems);
     const free = await freeDisk(outputDir);
     const count = checkpointsAtATime(values, forecast.checkpoints);
@@ -110,7 +111,10 @@ export async function preflight(request: PreflightRequest): Promise<PreflightRep
       ...{ folder: outputDir, bytes: checkpointBytes, count, values },
       free: free === undefined ? undefined : free + checkpointBytes,
     });
-    const withGarbage = (peak: number): number => Math.round((1 + GARBAGE_SHARE) * (peak + time.moreBytes));
+    const withGarbage = (peak: number): number => {
+      const all = peak + time.moreBytes;
+      return Math.round(all + GARBAGE_SHARE * Math.max(0, all - before));
+    };
     const memory = expectedMemoryFault({
       ...{ model, values, budget, shape: inPieces(forecast, request) },
       expectedBytes: withGarbage(peakOfRun(budget)),
