@@ -272,6 +272,22 @@ describe('training steps', () => {
     }
   });
 
+  it('after which predictions are those of the CPU', async () => {
+    const rows = [4, T, 7].map((length) => {
+      const inputIds = Array.from(ids.subarray(0, length));
+      return { inputIds, labels: inputIds };
+    });
+    const found: (readonly Int32Array[])[] = [];
+    for (const provider of ['webgpu', 'cpu'] as const) {
+      const model = await load(provider);
+      const args = new TrainingArguments({ outputDir: os.tmpdir(), maxSteps: 1 });
+      const trainer = new Trainer({ model, args, trainDataset: rows, callbacks: [] });
+      found.push((await trainer.predict(rows)).predictions);
+      await model.dispose();
+    }
+    assert.deepEqual(found[0], found[1]);
+  });
+
   it('after which a merged adapter is what the GPU computes with', async () => {
     const model = await load('webgpu');
     const forward = async (): Promise<Float32Array> =>

@@ -10,6 +10,6 @@ it(
   { skip: 'reason' in webGpu && webGpu.reason },
   async () => {
     const program = [path.join(__dirname, 'device-suite.js')];
-    assertPassed(await runTests(program, 'env' in webGpu ? webGpu.env : {}), 10);
+    assertPassed(await runTests(program, 'env' in webGpu ? webGpu.env : {}), 11);
   },
 );

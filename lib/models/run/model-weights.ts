@@ -115,10 +115,7 @@ export class ModelWeights implements LoraBase {
     this.engine.device?.pin([...byName.values()].map(({ data }) => data));
   }
 
-  /**
-   * A parameter by its name without the family's prefix; the adapter's copy where it trains one. A table that is held in
-   * 16 bits comes as a copy in float32: what is written on it changes nothing.
-   */
+  /** By its name without the family's prefix; the adapter's copy where it trains one. A table of 16 bits is a copy. */
   parameter(name: string): Parameter {
     return this.adapter?.copyOf(name) ?? this.baseParameter(name);
   }
