@@ -24,7 +24,8 @@ export async function predictTokens(
 ): Promise<Prediction & { accuracy: number }> {
   const predictions: Int32Array[] = [];
   let [right, count] = [0, 0];
-  const logits = new Float32Array(POSITIONS * model.architecture.vocabSize);
+  const { vocabSize } = model.architecture;
+  const logits = new Float32Array(vocabSize * Math.max(1, Math.floor(LOGITS_BYTES / 4 / vocabSize)));
   for (const example of dataset) {
     const { inputIds, labels, segmentIds } = example;
     const batch = collate([example]);
@@ -45,12 +46,12 @@ export async function predictTokens(
   return { predictions, labelIds: dataset.map(({ labels }) => labels), accuracy: right / count };
 }
 
-/** Positions whose logits are held at a time: those of a whole row are large. */
-const POSITIONS = 64;
+/** Logits that are held at a time, at most, bytes: those of a whole row may be large. */
+const LOGITS_BYTES = 64e6;
 
 /**
  * The token that the model takes to be most likely after each one of a batch's first row, [end].
- * @param logits float32 [POSITIONS, V], written anew
+ * @param logits float32 [positions, V]: as many are computed at a time
  */
 async function likelyTokens(
   { runtime }: CausalLM,
@@ -63,13 +64,15 @@ async function likelyTokens(
     const hidden = await workspace.toHost(
       await hiddenStates(runtime, { batch, ids: batch.inputIds, workspace }),
     );
-    for (let start = 0; start < likely.length; start += POSITIONS) {
-      const count = Math.min(POSITIONS, likely.length - start);
-      const some = new Float32Array(POSITIONS * width);
-      some.set(hidden.data.subarray(start * width, (start + count) * width) as Float32Array);
-      const { data } = await headLogits(runtime, { data: some, shape: [POSITIONS, width] }, logits);
-      for (let at = 0; at < count; at++)
-        likely[start + at] = argMax(data.subarray(at * vocabSize, (at + 1) * vocabSize) as Float32Array);
+    const rows = Math.min(logits.length / vocabSize, batch.shape[1]);
+    const into = logits.subarray(0, rows * vocabSize);
+    for (let start = 0; start < end; start += rows) {
+      // The last part is filled up with zeros: one shape.
+      const some = new Float32Array(rows * width);
+      some.set(hidden.data.subarray(start * width, (start + rows) * width) as Float32Array);
+      await headLogits(runtime, { data: some, shape: [rows, width] }, into);
+      for (let at = 0; at < Math.min(rows, end - start); at++)
+        likely[start + at] = argMax(logits.subarray(at * vocabSize, (at + 1) * vocabSize));
     }
   });
   return likely;

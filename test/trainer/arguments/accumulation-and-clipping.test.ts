@@ -172,27 +172,31 @@ test('predict: documents that are packed into one example do not see each other'
   assert.equal(together.metrics.test_token_accuracy, each.metrics.test_token_accuracy);
 });
 
-test('predict: padding on the left, and more positions than are computed at a time', async () => {
-  const long: EncodedExample = {
-    inputIds: Array.from({ length: 70 }, (_, t) => (t * 7) % 53),
-    labels: Array.from({ length: 70 }, (_, t) => (t * 7) % 53),
-  };
-  const model = await smallModel({ n_positions: 96 });
-  const { logits } = await model.forward({ inputIds: [[...long.inputIds]] });
-  const likely = long.inputIds.map((_, t) => {
-    const row = logits.data.subarray(t * 53, (t + 1) * 53);
-    return row.indexOf(Math.max(...row));
-  });
-  for (const paddingSide of ['left', 'right'] as const) {
-    const trainer = new Trainer({
-      ...{ model, trainDataset: [long], callbacks: [] },
-      args: new TrainingArguments({ outputDir: folder(), maxSteps: 1 }),
-      dataCollator: createDataCollator({ padTokenId: 0, maxLength: 96, paddingSide }),
+for (const { what, config } of [
+  { what: 'at once', config: {} },
+  { what: 'in parts, where their logits are large', config: { vocab_size: 400_000, n_embd: 8 } },
+])
+  test(`predict: positions padded on either side, ${what}`, async () => {
+    const model = await smallModel({ n_positions: 96, ...config });
+    const { vocabSize } = model.architecture;
+    const inputIds = Array.from({ length: 70 }, (_, t) => (t * 7919) % vocabSize);
+    const long: EncodedExample = { inputIds, labels: inputIds };
+    const { logits } = await model.forward({ inputIds: [inputIds] });
+    const likely = inputIds.map((_, t) => {
+      const row = logits.data.subarray(t * vocabSize, (t + 1) * vocabSize);
+      return row.indexOf(row.reduce((a, b) => Math.max(a, b)));
     });
-    const { predictions } = await trainer.predict([long]);
-    assert.deepEqual([...predictions[0]], [-100, ...likely.slice(0, -1)], paddingSide);
-  }
-});
+    for (const paddingSide of ['left', 'right'] as const) {
+      const trainer = new Trainer({
+        ...{ model, trainDataset: [long], callbacks: [] },
+        args: new TrainingArguments({ outputDir: folder(), maxSteps: 1 }),
+        dataCollator: createDataCollator({ padTokenId: 0, maxLength: 96, paddingSide }),
+      });
+      const { predictions } = await trainer.predict([long]);
+      assert.deepEqual([...predictions[0]], [-100, ...likely.slice(0, -1)], paddingSide);
+    }
+    await model.dispose();
+  });
 
 test('autoFindBatchSize: batches that memory refuses go through in halves, in the same steps', async () => {
   const run = async (fails: boolean, autoFindBatchSize: boolean): Promise<Trainer> => {
