@@ -8,7 +8,9 @@ import { MASKED } from '../../lib/engine';
 import { CachedDecoder, paddedLength, UncachedDecoder } from '../../lib/generation/decoders/decoder';
 import { KeyValueCache, slotsFor } from '../../lib/generation/decoders/key-value-cache';
 import { attentionBias } from '../../lib/models';
+import type { LayerCache } from '../../lib/models';
 import { AutoModelForCausalLM } from '../../lib/pretrained';
+import { assertClose } from '../support/assert-close';
 
 test('logits equal those without cache, over growth and dropped rows', async (t) => {
   const config = { model_type: 'gpt2', vocab_size: 50, n_positions: 200, n_embd: 16, n_layer: 2, n_head: 2 };
@@ -40,13 +42,42 @@ test('logits equal those without cache, over growth and dropped rows', async (t)
   }
 });
 
+for (const shared of [0, 96])
+  test(`long prompts go through the model some rows at a time, ${shared} tokens of them together`, async (t) => {
+    const config = {
+      model_type: 'gpt2',
+      vocab_size: 50,
+      n_positions: 900,
+      n_embd: 16,
+      n_layer: 2,
+      n_head: 2,
+    };
+    const model = await AutoModelForCausalLM.fromConfig({ ...config, initializer_range: 0.3 });
+    t.after(() => model.dispose());
+    const prompts = [800, 500, 700, 30 + shared, 800].map((length, row) =>
+      Array.from({ length }, (_, at) => (at < shared ? at * 7 : at * 3 + row * (at + 1)) % 50),
+    );
+    const cached = new CachedDecoder(model.runtime, { prompts, longest: 820 });
+    const uncached = new UncachedDecoder(model.runtime, prompts);
+    const passes = t.mock.method(model.runtime, 'runBlock').mock;
+    assertClose(await cached.start(), await uncached.start(), { absolute: 1e-4, relative: 1e-4 }, 'start');
+    const rows = new Set(passes.calls.map((call) => call.arguments[1].x.shape[0]));
+    // The reference takes all five.
+    assert.deepEqual([...rows].sort(), [1, 2, 5]);
+    const tokens = [1, 2, 3, 4, 5];
+    for (let step = 0; step < 3; step++)
+      assertClose(
+        await cached.step(tokens),
+        await uncached.step(tokens),
+        { absolute: 1e-4, relative: 1e-4 },
+        `step ${step}`,
+      );
+  });
+
 for (const slidingWindow of [Infinity, 1, 3, 8]) {
   test(`the step's mask is the last row of the whole batch's, window ${slidingWindow}`, () => {
-    const tensor = { data: new Float32Array(2 * 8 * 3), shape: [2, 1, 8, 3] };
-    const cache = KeyValueCache.from([{ key: tensor, value: tensor }], [2, 5], {
-      capacity: 16,
-      windows: [slidingWindow],
-      kindOf: () => 0,
+    const cache = KeyValueCache.of({ rows: 2, heads: 1, capacity: 16, headSize: 3 }, [2, 5], {
+      ...{ layers: 1, windows: [slidingWindow], kindOf: () => 0 },
     });
     const slots = Math.min(16, slidingWindow);
     assert.deepEqual(cache.layer(0).key.shape, [2, 1, slots, 3]);
@@ -74,9 +105,10 @@ test('a cache keeps each row’s keys in place when it is resized', () => {
   const [rows, heads, slots, headSize] = [3, 2, 4, 2];
   const data = Float32Array.from({ length: rows * heads * slots * headSize }, (_, i) => i);
   const tensor = { data, shape: [rows, heads, slots, headSize] };
-  const cache = KeyValueCache.from([{ key: tensor, value: tensor }], [4, 1, 3], {
-    ...{ capacity: 5, windows: [Infinity], kindOf: () => 0 },
+  const cache = KeyValueCache.of({ rows, heads, capacity: 5, headSize }, [4, 1, 3], {
+    ...{ layers: 1, windows: [Infinity], kindOf: () => 0 },
   });
+  cache.put([{ key: tensor, value: tensor }], { first: 0 });
   const smaller = cache.resized([2, 0], 6);
   const step = [{ key: new Float32Array(12), value: new Float32Array(12) }];
   cache.append(step, [0, 1, 0]); // only the row that goes on grows
@@ -91,6 +123,42 @@ test('a cache keeps each row’s keys in place when it is resized', () => {
     for (const slot of [0, 1, 2, 3]) assert.equal(at(1, head, slot), was(0, head, slot));
   }
 });
+
+for (const window of [Infinity, 3])
+  test(`a cache is filled some rows at a time, behind what all begin with, window ${window}`, () => {
+    const [heads, headSize, length] = [2, 2, 4];
+    const lengths = [6, 5, 7];
+    // Every number names its row, head, position and place.
+    const value = (row: number, head: number, position: number, at: number): number =>
+      1000 * row + 100 * head + 10 * position + at;
+    const layer = (rows: readonly number[], from: number, count: number): LayerCache => {
+      const data = rows.flatMap((row) =>
+        Array.from({ length: heads * count * headSize }, (_, i) => {
+          const [head, rest] = [Math.floor(i / (count * headSize)), i % (count * headSize)];
+          return value(row, head, from + Math.floor(rest / headSize), rest % headSize);
+        }),
+      );
+      const tensor = { data: Float32Array.from(data), shape: [rows.length, heads, count, headSize] };
+      return { key: tensor, value: { ...tensor, data: tensor.data.map((number) => -number) } };
+    };
+    const cache = KeyValueCache.of({ rows: 3, heads, capacity: 8, headSize }, lengths, {
+      ...{ layers: 1, windows: [window], kindOf: () => 0 },
+    });
+    const prefix = { length, layers: [layer([9], 0, length)] };
+    cache.put([layer([0, 1], length, 3)], { first: 0, prefix });
+    cache.put([layer([2], length, 3)], { first: 2, prefix });
+    const { key, value: values } = cache.layer(0);
+    const slots = key.shape[2];
+    assert.equal(slots, Math.min(8, window));
+    for (const [row, total] of lengths.entries())
+      for (let head = 0; head < heads; head++)
+        for (let position = Math.max(0, total - slots); position < total; position++)
+          for (let at = 0; at < headSize; at++) {
+            const place = ((row * heads + head) * slots + (position % slots)) * headSize + at;
+            const expected = value(position < length ? 9 : row, head, position, at);
+            assert.deepEqual([key.data[place], values.data[place]], [expected, -expected]);
+          }
+  });
 
 test('sizes', () => {
   assert.deepEqual(

@@ -28,9 +28,8 @@ test("guesses are transformers'", () => {
 
 for (const window of [Infinity, 1, 3, 8])
   test(`tokens ahead see what they see in a whole batch, window ${window}`, () => {
-    const tensor = { data: new Float32Array(2 * 8 * 3), shape: [2, 1, 8, 3] };
-    const cache = KeyValueCache.from([{ key: tensor, value: tensor }], [2, 7], {
-      ...{ capacity: 16, windows: [window], kindOf: () => 0 },
+    const cache = KeyValueCache.of({ rows: 2, heads: 1, capacity: 16, headSize: 3 }, [2, 7], {
+      ...{ layers: 1, windows: [window], kindOf: () => 0 },
     });
     const slots = Math.min(16, window);
     for (const tokens of [2, 5]) {

@@ -90,6 +90,8 @@ export class UncachedDecoder implements Decoder {
   }
 }
 
+/** Tokens of prompts that go through the model at a time: more are no faster, and each takes memory in every layer. */
+const PASS_TOKENS = 2048;
 /** Slots that a cache is given beyond what it holds, at least, so that it seldom grows. */
 const SPARE_SLOTS = 64;
 
@@ -135,13 +137,29 @@ export class CachedDecoder implements Decoder {
   }
 
   async start(between?: BetweenLayers): Promise<Float32Array> {
-    const { logits, caches, prefix } = await this.readAll(between);
+    const { architecture } = this.runtime;
+    const { keyValueHeads, headSize, layers, vocabSize } = architecture;
+    const rows = this.prompts.length;
     const lengths = this.prompts.map((prompt) => prompt.length);
-    const capacity = this.capacityFor(Math.max(...lengths));
-    this.cache = KeyValueCache.from(caches, lengths, {
-      ...windowsOf(this.runtime.architecture),
-      ...{ capacity, prefix },
-    });
+    const longest = Math.max(...lengths);
+    const shape = { rows, heads: keyValueHeads, capacity: this.capacityFor(longest), headSize };
+    const cache = KeyValueCache.of(shape, lengths, { ...windowsOf(architecture), layers });
+    this.cache = cache;
+    if (rows === 1) {
+      const { logits, caches } = await this.readOne(this.prompts[0], between);
+      cache.put(caches, { first: 0 });
+      return logits;
+    }
+    // What all prompts begin with is computed once.
+    const prefix = this.isWhole ? undefined : await this.beginningOf(this.prompts);
+    const logits = new Float32Array(rows * vocabSize);
+    const most = this.rowsAtATime(longest - (prefix?.length ?? 0));
+    for (let first = 0; first < rows; first += most) {
+      const some = this.prompts.slice(first, first + most);
+      const result = await this.prefill(some, { between, prefix, longest });
+      cache.put(result.caches, { first, prefix });
+      logits.set(result.logits, first * vocabSize);
+    }
     return logits;
   }
 
@@ -203,11 +221,9 @@ export class CachedDecoder implements Decoder {
     return logits;
   }
 
-  /** What all prompts begin with is computed once: `caches` then begin behind it. */
-  private async readAll(between?: BetweenLayers): Promise<CodedResult & { prefix?: Prefix }> {
-    if (this.prompts.length === 1) return this.readOne(this.prompts[0], between);
-    const prefix = this.isWhole ? undefined : await this.beginningOf(this.prompts);
-    return { ...(await this.prefill(this.prompts, { between, prefix })), prefix };
+  /** Rows of a pass through prompts; codes take all at once. */
+  private rowsAtATime(tokens: number): number {
+    return this.wantsCodes ? Infinity : 2 ** Math.floor(Math.log2(Math.max(1, PASS_TOKENS / tokens)));
   }
 
   /** What is known of the prompt's beginning is not computed. */
@@ -229,17 +245,17 @@ export class CachedDecoder implements Decoder {
   /** Logits of prompts' next tokens, float32 [B, V], and each layer's keys and values behind the prefix. */
   private prefill(
     prompts: readonly (readonly number[])[],
-    { between, prefix }: { between?: BetweenLayers; prefix?: Prefix } = {},
+    { between, prefix, longest }: { between?: BetweenLayers; prefix?: Prefix; longest?: number } = {},
   ): Promise<CodedResult> {
-    if (prefix === undefined) return this.compute(prompts, { between });
+    if (prefix === undefined) return this.compute(prompts, { between, longest });
     const rest = prompts.map((prompt) => prompt.slice(prefix.length));
     const past = { length: prefix.length, layer: repeated(prefix, prompts.length) };
-    return this.compute(rest, { between, past });
+    return this.compute(rest, { between, past, longest: longest && longest - prefix.length });
   }
 
   private async compute(
     prompts: readonly (readonly number[])[],
-    { between, past }: { between?: BetweenLayers; past?: PastTokens },
+    { between, past, longest }: { between?: BetweenLayers; past?: PastTokens; longest?: number },
   ): Promise<CodedResult> {
     if (this.wantsCodes) {
       this.coded ??= await codedModelOf(this.runtime);
@@ -247,7 +263,10 @@ export class CachedDecoder implements Decoder {
       if (!this.wantsCodes) warnOfFloat32(this.runtime, 'the codes do not fit into the memory that is left');
     }
     if (this.coded !== undefined) return this.coded.model.prompts(prompts, { between, past });
-    const { shape, ids, attentionMask } = paddedRows(this.runtime, prompts, past?.length);
+    const { shape, ids, attentionMask } = paddedRows(this.runtime, prompts, {
+      past: past?.length,
+      longest,
+    });
     const caches: LayerCache[] = [];
     const hidden = await hiddenStates(this.runtime, {
       batch: { shape, attentionMask, past: past?.length },
@@ -309,13 +328,19 @@ export function paddedLength(longest: number): number {
   return size > FINER_FROM && longest <= finer ? finer : size;
 }
 
-/** Whole rows, padded on the right where nothing can see it: positions then start at 0 in every row. */
+/**
+ * Whole rows, padded on the right where nothing can see it: positions then start at 0 in every row.
+ * @param options.past tokens that stand before them
+ * @param options.longest the length that they are padded for, at least; default: their longest
+ */
 export function paddedRows(
   runtime: Runtime,
   rows: readonly (readonly number[])[],
-  past = 0,
+  {
+    past = 0,
+    longest = Math.max(...rows.map((row) => row.length)),
+  }: { past?: number; longest?: number } = {},
 ): { shape: [number, number]; ids: Int32Array; attentionMask: Int32Array } {
-  const longest = Math.max(...rows.map((row) => row.length));
   const T = Math.min(paddedLength(longest), runtime.architecture.maxPositions - past);
   const ids = new Int32Array(rows.length * T);
   const attentionMask = new Int32Array(rows.length * T);

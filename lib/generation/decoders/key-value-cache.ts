@@ -64,29 +64,35 @@ export class KeyValueCache {
     for (let row = 0; row < rows; row++) this.showFilled(row);
   }
 
-  /**
-   * From the keys and values of a whole batch, [B, H, T, D] per layer; `lengths` are the tokens of each row.
-   * @param options.prefix what all rows begin with, [1, H, P, D] per layer: `layers` then begin behind it
-   */
-  static from(
-    layers: readonly LayerCache[],
+  /** Of rows that hold so many tokens each, which `put` brings. */
+  static of(
+    shape: CacheShape,
     lengths: readonly number[],
-    { capacity, prefix, ...seen }: CacheWindows & { capacity: number; prefix?: Prefix },
+    seen: CacheWindows & { layers: number },
   ): KeyValueCache {
-    const [rows, heads, , headSize] = layers[0].key.shape;
-    const cache = new KeyValueCache({ rows, heads, capacity, headSize }, layers.length, lengths, seen);
+    return new KeyValueCache(shape, seen.layers, lengths, seen);
+  }
+
+  /**
+   * Keys and values of some rows, [some, H, T, D] per layer, each as many tokens as the row holds.
+   * @param options.first the first of these rows
+   * @param options.prefix what all of them begin with, [1, H, P, D] per layer: `layers` then begin behind it
+   */
+  put(layers: readonly LayerCache[], { first, prefix }: { first: number; prefix?: Prefix }): void {
+    const count = layers[0].key.shape[0];
+    const rows = (sourceOf: (row: number) => number): (number | undefined)[] =>
+      this.filled.map((_, row) => (row < first || row >= first + count ? undefined : sourceOf(row)));
     if (prefix !== undefined)
-      cache.copyFrom(
+      this.copyFrom(
         prefix.layers,
-        lengths.map(() => 0),
+        rows(() => 0),
         { end: prefix.length },
       );
-    cache.copyFrom(
+    this.copyFrom(
       layers,
-      lengths.map((_, row) => row),
+      rows((row) => row - first),
       { start: prefix?.length },
     );
-    return cache;
   }
 
   layer(index: number): LayerCache {

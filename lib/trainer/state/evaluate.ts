@@ -9,7 +9,7 @@ import type { CausalLM } from '../../pretrained';
 import { ranksOf } from '../parallel/ranks';
 import type { Ranks } from '../parallel/ranks';
 import { requireList, requireObject, TunebookError } from '../../types';
-import type { EncodedExample } from '../../types';
+import type { Batch, EncodedExample } from '../../types';
 import { counted, logitsLoss, metricMeans, metricsOfAll, sequenceLoss } from './metric-totals';
 
 /** One evaluation set, or several by name. */
@@ -57,7 +57,7 @@ export interface EvaluationRequest {
  *   _samples_per_second, and the measures of a loss of sequences
  */
 export async function evaluateLoss(request: EvaluationRequest): Promise<Record<string, number>> {
-  const { model, dataset, prefix, collate, batchSize, ranks = ranksOf(undefined) } = request;
+  const { model, dataset, prefix, batchSize, ranks = ranksOf(undefined) } = request;
   requireList(dataset, {
     where: prefix === 'test' ? 'predict' : 'evaluate',
     what: 'a list of examples',
@@ -74,16 +74,18 @@ export async function evaluateLoss(request: EvaluationRequest): Promise<Record<s
     const metrics: Record<string, MetricSum> = {};
     const sums = { loss: 0, count: 0, metrics };
     for (let done = ranks.rank; done < total; done += ranks.worldSize) {
-      const batch = collate(order.slice(done * batchSize, (done + 1) * batchSize).map((i) => dataset[i]));
-      const labels = countLabels(batch);
-      const tokenLoss = whole === undefined ? undefined : counted(whole, metrics);
-      if (labels > 0)
-        sums.loss += await batchLoss(model, batch, {
-          lossScale: 1,
-          loss: logitsLoss(request.loss),
-          tokenLoss,
-        });
-      sums.count += labels;
+      const examples = order.slice(done * batchSize, (done + 1) * batchSize).map((i) => dataset[i]);
+      for (const batch of passes(request, examples)) {
+        const labels = countLabels(batch);
+        const tokenLoss = whole === undefined ? undefined : counted(whole, metrics);
+        if (labels > 0)
+          sums.loss += await batchLoss(model, batch, {
+            lossScale: 1,
+            loss: logitsLoss(request.loss),
+            tokenLoss,
+          });
+        sums.count += labels;
+      }
       await request.onBatch?.(done + 1, total);
     }
     return sums;
@@ -109,4 +111,23 @@ export async function evaluateLoss(request: EvaluationRequest): Promise<Record<s
     [`${prefix}_runtime`]: seconds,
     [`${prefix}_samples_per_second`]: dataset.length / seconds,
   };
+}
+
+/** Tokens that go through the model at a time on the host: more are no faster, and each takes memory in every layer. */
+const PASS_TOKENS = 2048;
+
+/** The batches that a batch of examples is computed in. */
+function* passes(
+  { model, collate, loss }: EvaluationRequest,
+  examples: readonly EncodedExample[],
+): Generator<Batch> {
+  const whole = collate(examples);
+  const tokens = (whole.shape[0] * whole.shape[1]) / examples.length;
+  // A power of two: few shapes, so few compiled functions.
+  const size = 2 ** Math.floor(Math.log2(Math.max(1, PASS_TOKENS / tokens)));
+  // A loss of somebody's own may look at the batch.
+  const isOneBatch = model.engine.device !== undefined || logitsLoss(loss) !== undefined;
+  if (isOneBatch || size >= examples.length) return yield whole;
+  for (let start = 0; start < examples.length; start += size)
+    yield collate(examples.slice(start, start + size));
 }

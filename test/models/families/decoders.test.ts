@@ -100,7 +100,7 @@ for (const [name, given] of Object.entries(cases))
         const last = logits.data.subarray((row * T + T - 1) * V, (row + 1) * T * V);
         assertClose(last, wanted, { absolute: 1e-4 * size, relative: 1e-4 }, `logits of row ${row}`);
       }
-      const caches = t.mock.method(KeyValueCache, 'from').mock;
+      const caches = t.mock.method(KeyValueCache, 'of').mock;
       assert.deepEqual(await greedy(model, true, given.greedy.length), given.greedy, 'with a cache');
       assert.ok(caches.callCount() > 0);
       for (const { result } of caches.calls)
