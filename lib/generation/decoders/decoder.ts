@@ -91,7 +91,7 @@ export class UncachedDecoder implements Decoder {
 }
 
 /** Tokens of prompts that go through the model at a time: more are no faster, and each takes memory in every layer. */
-const PASS_TOKENS = 2048;
+const PASS_TOKENS = 8192;
 /** Slots that a cache is given beyond what it holds, at least, so that it seldom grows. */
 const SPARE_SLOTS = 64;
 
