@@ -2,10 +2,8 @@
  * Opens a Hugging Face checkpoint folder as one table of tensors, whichever file each is in. Models are read tensor by
  * tensor, never whole in memory twice.
  */
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import path from 'node:path';
-import { pipeline } from 'node:stream/promises';
+import { fileDigest } from '../files';
 import { requireText, shortList, TunebookError } from '../types';
 import { findCheckpointFiles } from './checkpoint-layout';
 import type { CheckpointLayout } from './checkpoint-layout';
@@ -169,9 +167,7 @@ async function verifyShards(folder: string, layout: CheckpointLayout): Promise<b
   if (sums === undefined) return false;
   const changed: string[] = [];
   for (const file of layout.files) {
-    const hash = createHash('sha256');
-    await pipeline(createReadStream(path.join(folder, file), { highWaterMark: 1 << 20 }), hash);
-    if (hash.digest('hex') !== sums.get(file)) changed.push(file);
+    if ((await fileDigest(path.join(folder, file))) !== sums.get(file)) changed.push(file);
   }
   if (changed.length > 0) {
     throw new TunebookError(

@@ -5,6 +5,7 @@ export { requireFreeSpace, stageFile, writeFileAtomic, writeFileAtomicSync } fro
 export type { ByteSink, StagedFile } from './atomic-write';
 export { CsvRows, delimiterLine } from './csv';
 export type { CsvRow } from './csv';
+export { fileDigest } from './file-digest';
 export { isGzip } from './gzip';
 export { byteLines, textLines } from './lines';
 export type { LineEnd } from './lines';

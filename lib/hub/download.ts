@@ -2,10 +2,8 @@
  * Downloads one file into the cache: resumes after a broken connection or an interrupted run, and verifies the
  * checksum before the file gets its name.
  */
-import { createHash } from 'node:crypto';
-import { createReadStream, promises as fs } from 'node:fs';
+import { promises as fs } from 'node:fs';
 import path from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TunebookError } from '../types';
 import {
@@ -17,6 +15,7 @@ import {
   nameOf,
 } from './errors';
 import type { HubRequest } from './errors';
+import { hubChecksum } from './hub-checksum';
 
 /** A file of a repository, as the hub lists it. */
 export interface HubFile {
@@ -146,11 +145,7 @@ async function continueDownload(
 }
 
 async function requireChecksum(filePath: string, file: HubFile, request: HubRequest): Promise<void> {
-  const large = file.checksum.length === 64;
-  const hash = createHash(large ? 'sha256' : 'sha1');
-  if (!large) hash.update(`blob ${file.sizeBytes}\0`); // how git names a file's content
-  await pipeline(createReadStream(filePath, { highWaterMark: 1 << 20 }), hash);
-  const actual = hash.digest('hex');
+  const actual = await hubChecksum(filePath, file.sizeBytes, file.checksum.length === 64);
   if (actual === file.checksum) return;
   await fs.rm(filePath, { force: true });
   throw new TunebookError(

@@ -1,8 +1,6 @@
 /** Which files of a folder are pushed: never secrets, no training state unasked. */
-import { createHash } from 'node:crypto';
-import { createReadStream, promises as fs } from 'node:fs';
+import { promises as fs } from 'node:fs';
 import path from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import { isFolder } from '../files';
 import { TunebookError } from '../types';
 
@@ -85,12 +83,4 @@ export async function requireNoToken(files: readonly LocalFile[], token: string 
       `${name}: expected a file without secrets, got one with the hub's token in it. Take it out.`,
     );
   }
-}
-
-/** A file's checksum as the hub lists it: SHA-256 of large files, else git's SHA-1. In hex. */
-export async function checksumLike({ place, sizeBytes }: LocalFile, isLarge: boolean): Promise<string> {
-  const hash = createHash(isLarge ? 'sha256' : 'sha1');
-  if (!isLarge) hash.update(`blob ${sizeBytes}\0`);
-  await pipeline(createReadStream(place, { highWaterMark: 1 << 20 }), hash);
-  return hash.digest('hex');
 }

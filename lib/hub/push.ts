@@ -14,7 +14,8 @@ import type { DownloadProgress } from './progress';
 import { explainPushError, statusOf } from './push-errors';
 import { pushFetch } from './push-fetch';
 import type { PushPlace } from './push-fetch';
-import { checksumLike, filesToPush, requireNoToken } from './push-files';
+import { hubChecksum } from './hub-checksum';
+import { filesToPush, requireNoToken } from './push-files';
 import type { LocalFile } from './push-files';
 import { isHubId } from './snapshot';
 
@@ -166,7 +167,8 @@ async function compare(
   for (const file of files) {
     const there = remote?.get(file.name);
     const isSame =
-      there?.sizeBytes === file.sizeBytes && (await checksumLike(file, there.isLarge)) === there.checksum;
+      there?.sizeBytes === file.sizeBytes &&
+      (await hubChecksum(file.place, file.sizeBytes, there.isLarge)) === there.checksum;
     if (isSame) unchanged.push(file.name);
     else changed.push(file);
   }

@@ -2,10 +2,9 @@
  * A run's checkpoint folders: listing, validation, rotation. `checkpoints.ts` writes and reads them.
  */
 import { requireText } from '../../types';
-import { createHash } from 'node:crypto';
-import { createReadStream, promises as fs } from 'node:fs';
+import { promises as fs } from 'node:fs';
 import path from 'node:path';
-import { pipeline } from 'node:stream/promises';
+import { fileDigest } from '../../files';
 
 /** Checksums of a checkpoint's files; written last and deleted first. */
 export const MANIFEST = 'checksums.json';
@@ -53,7 +52,7 @@ export async function checkpointFault(folder: string): Promise<string | undefine
     return `${MANIFEST} is missing or damaged`;
   }
   for (const [name, expected] of Object.entries(sums)) {
-    const found = await sha256(path.join(folder, path.basename(name))).catch(() => undefined);
+    const found = await fileDigest(path.join(folder, path.basename(name))).catch(() => undefined);
     if (found === undefined) return `${name} is missing`;
     if (found !== expected) return `${name} has changed since it was written`;
   }
@@ -107,10 +106,4 @@ export async function rotateCheckpoints(
     await fs.rm(path.join(folder, MANIFEST), { force: true });
     await fs.rm(folder, { recursive: true, force: true });
   }
-}
-
-export async function sha256(file: string): Promise<string> {
-  const hash = createHash('sha256');
-  await pipeline(createReadStream(file, { highWaterMark: 1 << 20 }), hash);
-  return hash.digest('hex');
 }

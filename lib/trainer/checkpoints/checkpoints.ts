@@ -4,13 +4,13 @@
  */
 import { promises as fs } from 'node:fs';
 import path from 'node:path';
-import { readJsonObject, writeFileAtomic, makeFolders } from '../../files';
+import { fileDigest, readJsonObject, writeFileAtomic, makeFolders } from '../../files';
 import { openCheckpoint, openSafetensors, writeSafetensors } from '../../checkpoint';
 import { saveAdapter, savePretrained } from '../../pretrained';
 import { storedName } from '../../models';
 import type { CausalLM } from '../../pretrained';
 import { messageOf, TunebookError } from '../../types';
-import { checkpointFault, draftOf, MANIFEST, rotateCheckpoints, sha256 } from './checkpoint-folders';
+import { checkpointFault, draftOf, MANIFEST, rotateCheckpoints } from './checkpoint-folders';
 import type { Optimizer } from '../optimizers/optimizer-types';
 import { progressFromJson, stateToJson } from '../state/state';
 import type { TrainerState } from '../state/state';
@@ -54,7 +54,8 @@ export async function writeTrainerCheckpoint(folder: string, content: Checkpoint
     await writeJson(path.join(draft, 'training_args.json'), identity);
     await writeJson(path.join(draft, STATE), stateToJson(state));
     const sums: Record<string, string> = {};
-    for (const name of (await fs.readdir(draft)).sort()) sums[name] = await sha256(path.join(draft, name));
+    for (const name of (await fs.readdir(draft)).sort())
+      sums[name] = await fileDigest(path.join(draft, name));
     await writeJson(path.join(draft, MANIFEST), sums);
     // A crash between these two leaves a whole draft, which the next resume renames.
     await fs.rm(folder, { recursive: true, force: true });
