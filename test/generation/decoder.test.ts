@@ -79,9 +79,8 @@ for (const shared of [0, 96])
 
 for (const slidingWindow of [Infinity, 1, 3, 8]) {
   test(`the step's mask is the last row of the whole batch's, window ${slidingWindow}`, () => {
-    const cache = KeyValueCache.of({ rows: 2, heads: 1, capacity: 16, headSize: 3 }, [2, 5], {
-      ...{ layers: 1, windows: [slidingWindow], kindOf: () => 0 },
-    });
+    const shape = { rows: 2, heads: 1, capacity: 16, headSize: 3 };
+    const cache = new KeyValueCache(shape, 1, [2, 5], { windows: [slidingWindow], kindOf: () => 0 });
     const slots = Math.min(16, slidingWindow);
     assert.deepEqual(cache.layer(0).key.shape, [2, 1, slots, 3]);
     const step = [{ key: new Float32Array(6), value: new Float32Array(6) }];
@@ -108,9 +107,8 @@ test('a cache keeps each row’s keys in place when it is resized', () => {
   const [rows, heads, slots, headSize] = [3, 2, 4, 2];
   const data = Float32Array.from({ length: rows * heads * slots * headSize }, (_, i) => i);
   const tensor = { data, shape: [rows, heads, slots, headSize] };
-  const cache = KeyValueCache.of({ rows, heads, capacity: 5, headSize }, [4, 1, 3], {
-    ...{ layers: 1, windows: [Infinity], kindOf: () => 0 },
-  });
+  const shape = { rows, heads, capacity: 5, headSize };
+  const cache = new KeyValueCache(shape, 1, [4, 1, 3], { windows: [Infinity], kindOf: () => 0 });
   cache.put([{ key: tensor, value: tensor }], { first: 0 });
   const smaller = cache.resized([2, 0], 6);
   const step = [{ key: new Float32Array(12), value: new Float32Array(12) }];
@@ -144,9 +142,8 @@ for (const window of [Infinity, 3])
       const tensor = { data: Float32Array.from(data), shape: [rows.length, heads, count, headSize] };
       return { key: tensor, value: { ...tensor, data: tensor.data.map((number) => -number) } };
     };
-    const cache = KeyValueCache.of({ rows: 3, heads, capacity: 8, headSize }, lengths, {
-      ...{ layers: 1, windows: [window], kindOf: () => 0 },
-    });
+    const shape = { rows: 3, heads, capacity: 8, headSize };
+    const cache = new KeyValueCache(shape, 1, lengths, { windows: [window], kindOf: () => 0 });
     const prefix = { length, layers: [layer([9], 0, length)] };
     cache.put([layer([0, 1], length, 3)], { first: 0, prefix });
     cache.put([layer([2], length, 3)], { first: 2, prefix });

@@ -28,9 +28,8 @@ test("guesses are transformers'", () => {
 
 for (const window of [Infinity, 1, 3, 8])
   test(`tokens ahead see what they see in a whole batch, window ${window}`, () => {
-    const cache = KeyValueCache.of({ rows: 2, heads: 1, capacity: 16, headSize: 3 }, [2, 7], {
-      ...{ layers: 1, windows: [window], kindOf: () => 0 },
-    });
+    const shape = { rows: 2, heads: 1, capacity: 16, headSize: 3 };
+    const cache = new KeyValueCache(shape, 1, [2, 7], { windows: [window], kindOf: () => 0 });
     const slots = Math.min(16, window);
     for (const tokens of [2, 5]) {
       const [bias] = cache.biasesOf(tokens);

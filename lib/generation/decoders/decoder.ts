@@ -143,7 +143,7 @@ export class CachedDecoder implements Decoder {
     const lengths = this.prompts.map((prompt) => prompt.length);
     const longest = Math.max(...lengths);
     const shape = { rows, heads: keyValueHeads, capacity: this.capacityFor(longest), headSize };
-    const cache = KeyValueCache.of(shape, lengths, { ...windowsOf(architecture), layers });
+    const cache = new KeyValueCache(shape, layers, lengths, windowsOf(architecture));
     this.cache = cache;
     if (rows === 1) {
       const { logits, caches } = await this.readOne(this.prompts[0], between);

@@ -40,7 +40,8 @@ export class KeyValueCache {
   private readonly layers: readonly CacheLayer[];
   private readonly filled: number[];
 
-  private constructor(
+  /** Of rows that hold so many tokens each, which `put` brings. @param layers how many the model has */
+  constructor(
     readonly shape: CacheShape,
     layers: number,
     lengths: readonly number[],
@@ -62,15 +63,6 @@ export class KeyValueCache {
       return { data: new Float32Array(rows * width), shape: [rows, 1, 1, width] };
     });
     for (let row = 0; row < rows; row++) this.showFilled(row);
-  }
-
-  /** Of rows that hold so many tokens each, which `put` brings. */
-  static of(
-    shape: CacheShape,
-    lengths: readonly number[],
-    seen: CacheWindows & { layers: number },
-  ): KeyValueCache {
-    return new KeyValueCache(shape, seen.layers, lengths, seen);
   }
 
   /**
@@ -136,8 +128,7 @@ export class KeyValueCache {
   admit(row: number, layers: readonly LayerCache[], length: number): void {
     this.filled[row] = length;
     this.showFilled(row);
-    const rows = this.filled.map((_, at) => (at === row ? 0 : undefined));
-    this.copyFrom(layers, rows);
+    this.put(layers, { first: row });
   }
 
   /**

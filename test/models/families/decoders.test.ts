@@ -100,13 +100,13 @@ for (const [name, given] of Object.entries(cases))
         const last = logits.data.subarray((row * T + T - 1) * V, (row + 1) * T * V);
         assertClose(last, wanted, { absolute: 1e-4 * size, relative: 1e-4 }, `logits of row ${row}`);
       }
-      const caches = t.mock.method(KeyValueCache, 'of').mock;
+      const caches = t.mock.method(KeyValueCache.prototype, 'put').mock;
       assert.deepEqual(await greedy(model, true, given.greedy.length), given.greedy, 'with a cache');
       assert.ok(caches.callCount() > 0);
-      for (const { result } of caches.calls)
+      for (const { this: cache } of caches.calls)
         assert.deepEqual(
-          given.cached.map((_, layer) => result?.layer(layer).key.shape[2]),
-          given.cached.map((kept) => (kept < T ? kept + 1 : result?.shape.capacity)),
+          given.cached.map((_, layer) => (cache as KeyValueCache).layer(layer).key.shape[2]),
+          given.cached.map((kept) => (kept < T ? kept + 1 : (cache as KeyValueCache).shape.capacity)),
         );
       assert.deepEqual(await greedy(model, false, given.greedy.length), given.greedy, 'without a cache');
     });
