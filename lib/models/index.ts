@@ -20,6 +20,7 @@ export { Runtime } from './run/runtime';
 export type { HasRuntime } from './run/runtime';
 export { adaptedRows } from './run/adapted-embedding';
 export { headOf } from './run/adapted-head';
+export { rowsOfPass } from './run/rows-of-pass';
 export { headLogits, hiddenStates, stepMode, walk } from './run/stack';
 export type { BetweenLayers, LayerCache, SharedFeeds } from './run/stack';
 export { CheckpointWeights } from './weights/checkpoint-weights';

@@ -2,7 +2,7 @@
  * Logits of the next token, for a batch of rows that grow by one token a step: with a key-value cache, or
  * without, where every step runs the whole rows again.
  */
-import { headLogits, hiddenStates, Workspace } from '../../models';
+import { headLogits, hiddenStates, rowsOfPass, Workspace } from '../../models';
 import type { BetweenLayers, LayerCache, Runtime } from '../../models';
 import type { HostTensor } from '../../types';
 import { KeyValueCache, slotsFor, windowsOf } from './key-value-cache';
@@ -153,7 +153,7 @@ export class CachedDecoder implements Decoder {
     // What all prompts begin with is computed once.
     const prefix = this.isWhole ? undefined : await this.beginningOf(this.prompts);
     const logits = new Float32Array(rows * vocabSize);
-    const most = this.rowsAtATime(longest - (prefix?.length ?? 0));
+    const most = this.wantsCodes ? rows : rowsOfPass(longest - (prefix?.length ?? 0), PASS_TOKENS);
     for (let first = 0; first < rows; first += most) {
       const some = this.prompts.slice(first, first + most);
       const result = await this.prefill(some, { between, prefix, longest });
@@ -219,11 +219,6 @@ export class CachedDecoder implements Decoder {
     }
     cache.admit(row, caches, prompt.length);
     return logits;
-  }
-
-  /** Rows of a pass through prompts; codes take all at once. */
-  private rowsAtATime(tokens: number): number {
-    return this.wantsCodes ? Infinity : 2 ** Math.floor(Math.log2(Math.max(1, PASS_TOKENS / tokens)));
   }
 
   /** What is known of the prompt's beginning is not computed. */
@@ -331,7 +326,7 @@ export function paddedLength(longest: number): number {
 /**
  * Whole rows, padded on the right where nothing can see it: positions then start at 0 in every row.
  * @param options.past tokens that stand before them
- * @param options.longest the length that they are padded for, at least; default: their longest
+ * @param options.longest the length that they are padded for; default: their longest one's
  */
 export function paddedRows(
   runtime: Runtime,

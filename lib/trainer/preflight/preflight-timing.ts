@@ -22,7 +22,7 @@ export interface TimingRequest {
   /** The longest first, which has been computed once. */
   readonly kinds: readonly PieceKind[];
   /** How long the longest kind took where it was computed for the first time, and compiling alone, ms. */
-  readonly longest: { readonly ms: number; readonly compileMs: number };
+  readonly firstRun: { readonly ms: number; readonly compileMs: number };
   /** What was timed so far says how long the rest may take, ms. */
   readonly budgetMs: (times: ReadonlyMap<PieceKind, KindTimes>) => number;
   /**
@@ -44,7 +44,7 @@ const WORTH_TIMING = 0.1;
  * then others by their work until the time budget is spent.
  */
 export async function timeKinds(request: TimingRequest): Promise<Map<PieceKind, KindTimes>> {
-  const { kinds, budgetMs, compileMs, compute } = request;
+  const { kinds, firstRun, budgetMs, compileMs, compute } = request;
   const started = performance.now();
   const timed = (group: readonly (readonly number[])[]): Promise<number> => durationMs(() => compute(group));
   const warmRounds = async (group: readonly (readonly number[])[]): Promise<number[]> => {
@@ -63,7 +63,7 @@ export async function timeKinds(request: TimingRequest): Promise<Map<PieceKind, 
     const [rss, compiled] = [process.memoryUsage.rss(), compileMs?.() ?? 0];
     const isNew = kind !== longest;
     const one = [kind.examples];
-    const coldOneMs = isNew ? await timed(one) : request.longest.ms;
+    const coldOneMs = isNew ? await timed(one) : firstRun.ms;
     const first = isNew || kind === most ? await warmRounds(one) : [await timed(one)];
     const fastest = Math.min(...first);
     let added: number[] = [];
@@ -75,7 +75,7 @@ export async function timeKinds(request: TimingRequest): Promise<Map<PieceKind, 
       added = both.map((ms) => Math.max(0.3 * fastest, ms - fastest));
       coldMs += Math.max(0, coldTwoMs - mean(both));
     }
-    if (compileMs !== undefined) coldMs = compileMs() - compiled + (isNew ? 0 : request.longest.compileMs);
+    if (compileMs !== undefined) coldMs = compileMs() - compiled + (isNew ? 0 : firstRun.compileMs);
     const coldBytes = isNew ? Math.max(0, process.memoryUsage.rss() - rss) : undefined;
     times.set(kind, { first, added, coldMs, coldBytes });
   }

@@ -75,7 +75,7 @@ export interface PreflightRequest {
  */
 export async function preflight(request: PreflightRequest): Promise<PreflightReport> {
   const started = performance.now();
-  const before = process.memoryUsage.rss();
+  const rssBefore = process.memoryUsage.rss();
   const { model, values, state, optimizer } = request;
   const { outputDir } = values;
   const budget = memoryBudget(values);
@@ -113,7 +113,7 @@ export async function preflight(request: PreflightRequest): Promise<PreflightRep
     });
     const withGarbage = (peak: number): number => {
       const all = peak + time.moreBytes;
-      return Math.round(all + GARBAGE_SHARE * Math.max(0, all - before));
+      return Math.round(all + GARBAGE_SHARE * Math.max(0, all - rssBefore));
     };
     const memory = expectedMemoryFault({
       ...{ model, values, budget, shape: inPieces(forecast, request) },
@@ -290,7 +290,7 @@ async function runTimes(
   });
   const times = await timeKinds({
     kinds: forecast.kinds,
-    longest: { ms, compileMs: model.engine.compileMs - compiledBefore },
+    firstRun: { ms, compileMs: model.engine.compileMs - compiledBefore },
     compileMs: model.engine.device === undefined ? () => model.engine.compileMs : undefined,
     budgetMs: (known) => Math.min(TIMING_BUDGET_MS, TIMING_SHARE * batchesMs(forecast, known).expected),
     compute: async (group) => {

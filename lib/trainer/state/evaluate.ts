@@ -1,15 +1,15 @@
 /**
  * A model's loss on data sets, without gradients or dropout.
  */
-import { rowLength } from '../../dataset';
+import { rowCount, rowLength } from '../../dataset';
 import type { DataCollator } from '../../dataset';
-import { batchLoss, countLabels } from '../../models';
+import { batchLoss, countLabels, rowsOfPass } from '../../models';
 import type { LossFunction, MetricSum, SequenceLoss } from '../../models';
 import type { CausalLM } from '../../pretrained';
 import { ranksOf } from '../parallel/ranks';
 import type { Ranks } from '../parallel/ranks';
 import { requireList, requireObject, TunebookError } from '../../types';
-import type { Batch, EncodedExample } from '../../types';
+import type { EncodedExample } from '../../types';
 import { counted, logitsLoss, metricMeans, metricsOfAll, sequenceLoss } from './metric-totals';
 
 /** One evaluation set, or several by name. */
@@ -57,7 +57,7 @@ export interface EvaluationRequest {
  *   _samples_per_second, and the measures of a loss of sequences
  */
 export async function evaluateLoss(request: EvaluationRequest): Promise<Record<string, number>> {
-  const { model, dataset, prefix, batchSize, ranks = ranksOf(undefined) } = request;
+  const { model, dataset, prefix, collate, batchSize, ranks = ranksOf(undefined) } = request;
   requireList(dataset, {
     where: prefix === 'test' ? 'predict' : 'evaluate',
     what: 'a list of examples',
@@ -75,7 +75,8 @@ export async function evaluateLoss(request: EvaluationRequest): Promise<Record<s
     const sums = { loss: 0, count: 0, metrics };
     for (let done = ranks.rank; done < total; done += ranks.worldSize) {
       const examples = order.slice(done * batchSize, (done + 1) * batchSize).map((i) => dataset[i]);
-      for (const batch of passes(request, examples)) {
+      for (const some of passes(request, examples)) {
+        const batch = collate(some);
         const labels = countLabels(batch);
         const tokenLoss = whole === undefined ? undefined : counted(whole, metrics);
         if (labels > 0)
@@ -116,18 +117,15 @@ export async function evaluateLoss(request: EvaluationRequest): Promise<Record<s
 /** Tokens that go through the model at a time on the host: more are no faster, and each takes memory in every layer. */
 const PASS_TOKENS = 2048;
 
-/** The batches that a batch of examples is computed in. */
-function* passes(
-  { model, collate, loss }: EvaluationRequest,
+/** The parts that a batch of examples, the longest last, is computed in. */
+function passes(
+  { model, loss }: EvaluationRequest,
   examples: readonly EncodedExample[],
-): Generator<Batch> {
-  const whole = collate(examples);
-  const tokens = (whole.shape[0] * whole.shape[1]) / examples.length;
-  // A power of two: few shapes, so few compiled functions.
-  const size = 2 ** Math.floor(Math.log2(Math.max(1, PASS_TOKENS / tokens)));
+): (readonly EncodedExample[])[] {
   // A loss of somebody's own may look at the batch.
-  const isOneBatch = model.engine.device !== undefined || logitsLoss(loss) !== undefined;
-  if (isOneBatch || size >= examples.length) return yield whole;
-  for (let start = 0; start < examples.length; start += size)
-    yield collate(examples.slice(start, start + size));
+  if (model.engine.device !== undefined || logitsLoss(loss) !== undefined) return [examples];
+  const longest = examples[examples.length - 1];
+  const size = rowsOfPass(rowCount(longest) * rowLength(longest), PASS_TOKENS);
+  const count = Math.ceil(examples.length / size);
+  return Array.from({ length: count }, (_, i) => examples.slice(i * size, (i + 1) * size));
 }
