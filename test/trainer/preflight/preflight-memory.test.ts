@@ -7,7 +7,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
-import { availableMemory, LoraConfig } from '../../../lib/models';
+import { availableMemory, LoraConfig, peakMemoryBytes } from '../../../lib/models';
 import { getPeftModel } from '../../../lib/pretrained';
 import type { CausalLM } from '../../../lib/pretrained';
 import { Trainer, TrainingArguments } from '../../../lib/trainer';
@@ -139,4 +139,12 @@ test('the probe of one example: what it takes, times the batch, plus what the op
   // Where there is far more than the least need, nothing is computed.
   assert.deepEqual((await look(4e9)).fitting, most);
   assert.equal(kept.length, 9);
+});
+
+test('what was in memory before the run adds nothing for its garbage', async () => {
+  const kept = Buffer.alloc(6e8, 1);
+  const { peakMemoryBytes: foreseen } = await (await small({ maxSteps: 4 })).preflight();
+  const peak = peakMemoryBytes();
+  assert.ok(foreseen > peak && foreseen < 1.04 * peak, `${foreseen} foreseen, ${peak} so far`);
+  assert.equal(kept[1], 1);
 });

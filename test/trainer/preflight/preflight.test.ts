@@ -201,6 +201,36 @@ test('the first step is taken on the longest batch, wherever the run has it', as
   assert.deepEqual([first, report.longestBatch.join('x')], [longest, longest]);
 });
 
+test('an evaluation is timed twice where evaluations are much of the run, once where they are little', async () => {
+  const plain = createDataCollator({ padTokenId: 0, maxLength: 32 });
+  // Longer than what is trained on: its batches are known by their shape.
+  const watched = Array.from({ length: 24 }, () => {
+    const inputIds = Array.from({ length: 30 }, (_, t) => (t * 7) % 53);
+    return { inputIds, labels: inputIds };
+  });
+  const passes = async (options: Partial<ArgumentOptions>): Promise<number> => {
+    const model = await smallModel();
+    const args = new TrainingArguments({
+      ...{ ...crashOptions(folder()), gradientAccumulationSteps: 1, preflight: true },
+      ...{ perDeviceEvalBatchSize: 24, ...options },
+    });
+    let count = 0;
+    const trainer = new Trainer({
+      ...{ model, args, callbacks: [], trainDataset: examples, evalDataset: watched },
+      dataCollator: (rows) => {
+        if (rows.length === watched.length) count++;
+        return plain(rows);
+      },
+    });
+    await trainer.preflight();
+    await model.dispose();
+    return count;
+  };
+  const often = await passes({ maxSteps: 20, evalSteps: 1 });
+  const seldom = await passes({ maxSteps: 20_000, evalSteps: 20_000 });
+  assert.equal(often - seldom, 1);
+});
+
 test('a disk without room for the checkpoints is refused, with what to set', async () => {
   // A checkpoint for each of 10^12 steps: no disk has room for them.
   const many = { maxSteps: 1e12, saveSteps: 1, saveTotalLimit: undefined };

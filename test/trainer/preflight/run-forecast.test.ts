@@ -102,3 +102,27 @@ for (const [options, from] of CASES) {
     assert.equal(sizes[0], Math.max(...sizes));
   });
 }
+
+test('the step that is computed first has a batch of the first kind: of the longest, those with most work', async () => {
+  const model = await smallModel();
+  const collate = createDataCollator({ padTokenId: 0, maxLength: 32, buckets: [16] });
+  const inputIds = Array.from({ length: 30 }, (_, t) => t);
+  const few = inputIds.map((id) => (id < 26 ? -100 : id));
+  const short = inputIds.slice(0, 12);
+  // A third of the long ones have few labels, for which the head is another function; the short ones are most work of all.
+  const data = Array.from({ length: 48 }, (_, i) =>
+    i < 12 ? { inputIds, labels: i < 4 ? few : inputIds } : { inputIds: short, labels: short },
+  );
+  for (let seed = 0; seed < 6; seed++) {
+    const args = new TrainingArguments({
+      ...{ outputDir: temporary, maxSteps: 48, perDeviceTrainBatchSize: 1, seed, preflight: false },
+    });
+    const trainer = new Trainer({ model, args, trainDataset: data, callbacks: [], dataCollator: collate });
+    const { values } = trainer.args;
+    const { kinds, longestGroup } = forecastRun({ values, state: trainer.state, dataset: data, collate });
+    assert.deepEqual(kinds[0].shape, [1, 32]);
+    assert.deepEqual(longestGroup, [kinds[0].examples]);
+    assert.equal(kinds[0].first, 8);
+  }
+  await model.dispose();
+});
